@@ -1,0 +1,1 @@
+"""DICOM data sets: what is read from them and what is made."""

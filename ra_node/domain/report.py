@@ -1,0 +1,179 @@
+"""The one result of a study, from which SR, overlay and text are all made.
+
+A report is a complete, immutable value: whoever renders it adds no judgement of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from ra_node.domain.geometry import Box, Point, Rotation
+from ra_node.domain.laterality import SideFinding
+
+STAGES = (0, 1, 2, 3, 4, 5)
+"""Stage 0 is a normal hand; 1 to 5 are the stages of Peng et al. 2024."""
+
+
+class Reason(StrEnum):
+    """Why a hand, an image or a study has no result. The value is a stable code for scripts."""
+
+    NO_HAND = "no_hand"
+    TOO_MANY_HANDS = "too_many_hands"
+    HAND_CUT_OFF = "hand_cut_off"
+    POOR_EXPOSURE = "poor_exposure"
+    UNREADABLE_PIXELS = "unreadable_pixels"
+    NO_PIXELS = "no_pixels"
+    TOO_SMALL = "too_small"
+    TOO_LARGE = "too_large"
+    NOT_A_RADIOGRAPH = "not_a_radiograph"
+    NOT_FOR_PRESENTATION = "not_for_presentation"
+    OTHER_BODY_PART = "other_body_part"
+    AI_MADE = "ai_made"
+    ANALYSIS_FAILED = "analysis_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A reason with one sentence that a radiologist understands (expected and found)."""
+
+    reason: Reason
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recognition:
+    """Probability of rheumatoid arthritis, calibrated, against its operating point."""
+
+    probability: float
+    threshold: float
+
+    @property
+    def positive(self) -> bool:
+        return self.probability >= self.threshold
+
+
+@dataclass(frozen=True, slots=True)
+class Staging:
+    """Probabilities of stage 0 to 5; they sum to 1."""
+
+    probabilities: tuple[float, float, float, float, float, float]
+
+    @property
+    def stage(self) -> int:
+        return max(STAGES, key=lambda stage: self.probabilities[stage])
+
+
+@dataclass(frozen=True, slots=True)
+class HandRegion:
+    """Where a hand lies in its image.
+
+    `outline` is the closed polygon of the hand without its repeated first point, inside the image,
+    at most 200 points. `score` in 0..1 says how sure the finder is.
+    """
+
+    box: Box
+    outline: tuple[Point, ...]
+    rotation: Rotation
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class HandFinding:
+    """One hand of one image: judged (recognition and staging set) or refused."""
+
+    region: HandRegion
+    side: SideFinding
+    place: str
+    """Where the hand lies when the side is unknown: "image left", "image right", "image top",
+    "image bottom", or "" for the only hand of an image."""
+    recognition: Recognition | None = None
+    staging: Staging | None = None
+    refusal: Refusal | None = None
+
+    @property
+    def disagreement(self) -> bool:
+        """Recognition and staging contradict each other about this hand."""
+        if self.recognition is None or self.staging is None:
+            return False
+        return self.recognition.positive != (self.staging.stage > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFinding:
+    """One image: its hands, or why there are none."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    series_instance_uid: str
+    rows: int
+    columns: int
+    hands: tuple[HandFinding, ...] = ()
+    refusal: Refusal | None = None
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The algorithm that judged one task, as it is named in SR, overlay and card.
+
+    `device_uid` derives from the hash of the weights: it changes with them and only then.
+    """
+
+    task: str
+    architecture: str
+    name: str
+    version: str
+    weights_sha256: str
+    device_uid: str
+    manufacturer: str
+    auc: tuple[float, float, float] | None = None
+    """Area under the ROC curve on held-out hands and its 95 % interval (low, high)."""
+
+
+@dataclass(frozen=True, slots=True)
+class BundleIdentity:
+    """What a report says about the bundle that made it."""
+
+    name: str
+    version: str
+    sha256: str
+    models: tuple[Model, ...]
+    notice: str
+    """What must be said wherever the model speaks, e.g. "simulated lesions, not a medical device";
+    empty for a bundle trained on real disease."""
+
+
+@dataclass(frozen=True, slots=True)
+class StudyReport:
+    """The answer to one study, version 1 or a revision of an earlier one."""
+
+    study_instance_uid: str
+    version: int
+    created_at: datetime
+    images: tuple[ImageFinding, ...]
+    bundle: BundleIdentity
+    refusal: Refusal | None = None
+    """Set when no hand of the study was judged."""
+    predecessor_sr_uid: str | None = None
+    research_label: str = ""
+
+    @property
+    def hands(self) -> tuple[HandFinding, ...]:
+        return tuple(hand for image in self.images for hand in image.hands)
+
+
+def hand_name(hand: HandFinding) -> str:
+    """The hand in words: "Right hand", "Left hand", or "Hand (image left), side undetermined"."""
+    raise NotImplementedError
+
+
+def hand_sentence(hand: HandFinding) -> str:
+    """One sentence with the side and the result or the refusal, for SR, overlay and text."""
+    raise NotImplementedError
+
+
+def summary_sentence(report: StudyReport) -> str:
+    """One sentence for the whole study."""
+    raise NotImplementedError

@@ -1,0 +1,40 @@
+"""A received instance, as far as selection and settling need to know it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ra_node.domain.laterality import SideHeader
+
+
+@dataclass(frozen=True, slots=True)
+class ImageHeader:
+    """The attributes of one instance that decide whether and how it is read.
+
+    Holds no attribute that identifies the patient. Empty strings and None stand for absent.
+    """
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    series_instance_uid: str
+    study_instance_uid: str
+    transfer_syntax_uid: str
+    modality: str = ""
+    image_type: tuple[str, ...] = ()
+    body_part: str = ""
+    anatomic_region_codes: tuple[str, ...] = ()
+    """(value, scheme) joined by a blank, e.g. "85562004 SCT"."""
+    descriptions: tuple[str, ...] = ()
+    """Series, protocol and procedure descriptions, for selection only, never for logs."""
+    presentation_intent: str = ""
+    manufacturer: str = ""
+    series_description: str = ""
+    contributing_purposes: tuple[str, ...] = ()
+    """Purpose codes of ContributingEquipmentSequence, e.g. "109102 DCM"."""
+    device_serial: str = ""
+    rows: int = 0
+    columns: int = 0
+    frames: int = 1
+    has_pixels: bool = False
+    patient_age: str = ""
+    side: SideHeader = field(default_factory=SideHeader)

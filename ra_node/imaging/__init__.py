@@ -1,0 +1,1 @@
+"""From stored pixels to hands and model input: numbers in, numbers out."""

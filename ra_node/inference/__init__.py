@@ -1,0 +1,1 @@
+"""The five networks, their bundles, and the forward pass."""

@@ -1,0 +1,1 @@
+"""What the node must remember across a crash."""

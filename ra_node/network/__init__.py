@@ -1,0 +1,1 @@
+"""DICOM associations, in both directions."""
