@@ -1,0 +1,96 @@
+"""One preprocessing for training and node: its numbers and its geometry."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from ra_node.domain.geometry import Box, Rotation
+from ra_node.domain.report import HandRegion
+from ra_node.imaging.model_input import PREPROCESSING_ID, hand_crop
+
+GOLDEN_ID = "upright-square-area-p1-p99.5-v1"
+GOLDEN_GRID = [
+    [0, 78, 143, 44, 99, 8, 65, 0],
+    [0, 125, 27, 82, 139, 41, 107, 0],
+    [0, 4, 66, 123, 18, 91, 148, 0],
+    [0, 38, 105, 7, 62, 123, 26, 0],
+    [0, 85, 143, 38, 107, 9, 67, 0],
+    [0, 122, 18, 87, 150, 42, 109, 0],
+    [0, 0, 61, 126, 28, 90, 150, 0],
+    [0, 45, 106, 2, 69, 127, 28, 0],
+]
+"""Every eighth pixel of the golden crop; one grey level either way is the rounding of a platform."""
+
+
+def region(box: Box, rotation: Rotation = 0) -> HandRegion:
+    return HandRegion(box, box.corners(), rotation, 1.0)
+
+
+def picture(rows: int = 300, columns: int = 200) -> NDArray[np.float32]:
+    """Smooth waves in exact binary fractions with one bright bar, so that every platform agrees."""
+    y, x = np.mgrid[0:rows, 0:columns].astype(np.float32)
+    values = (x * 3 + y * 2) % 257 + (x * y / 64) % 31
+    values[100:140, 60:70] = 500
+    return np.asarray(values, np.float32)
+
+
+def test_the_recipe_gives_the_numbers_that_its_name_stands_for() -> None:
+    """A change of any number here is a new recipe and needs a new PREPROCESSING_ID."""
+    crop = hand_crop(picture(), region(Box(20, 30, 180, 270)), 64)
+    found = crop[4::8, 4::8].astype(int)
+    assert PREPROCESSING_ID == GOLDEN_ID
+    assert np.abs(found - np.array(GOLDEN_GRID)).max() <= 1, found.tolist()
+
+
+@given(st.integers(40, 300), st.integers(40, 300), st.sampled_from([32, 64, 224]))
+def test_every_box_gives_a_square_that_uses_the_whole_scale(rows: int, columns: int, side_px: int) -> None:
+    values = np.random.default_rng(rows * 1000 + columns).normal(size=(400, 400)).astype(np.float32)
+    crop = hand_crop(values, region(Box(20, 30, 20 + columns, 30 + rows)), side_px)
+    assert crop.shape == (side_px, side_px)
+    assert crop.dtype == np.uint8
+    assert (crop.min(), crop.max()) == (0, 255)
+
+
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+def test_a_turned_hand_gives_the_same_crop_as_an_upright_one(rotation: Rotation) -> None:
+    """Fingers to the right (90) are turned back, and so on round the clock."""
+    upright = picture(280, 280)
+    turned = np.rot90(upright, k=-(rotation // 90))
+    whole = Box(0, 0, 280, 280)
+    assert np.array_equal(hand_crop(turned, region(whole, rotation)), hand_crop(upright, region(whole)))
+
+
+def test_what_lies_outside_the_margin_box_changes_nothing() -> None:
+    """A marker beside the hand neither shows nor sets the scale."""
+    values, marked = picture(), picture()
+    marked[:15, :], marked[290:, :], marked[:, :5] = 60000, 60000, 60000
+    box = region(Box(20, 40, 160, 260))
+    assert np.array_equal(hand_crop(values, box), hand_crop(marked, box))
+
+
+def test_the_shape_of_the_hand_is_kept_by_padding_the_shorter_side() -> None:
+    crop = hand_crop(
+        np.full((400, 400), 1.0, np.float32) + picture(400, 400), region(Box(100, 0, 300, 400)), 224
+    )
+    filled = np.flatnonzero(crop.any(axis=0))
+    assert filled[-1] - filled[0] + 1 == pytest.approx(224 * (200 + 2 * 16) / 400, abs=2)
+
+
+@given(st.floats(0.01, 100), st.floats(-1000, 1000))
+def test_gain_and_offset_of_the_detector_do_not_matter(gain: float, offset: float) -> None:
+    box = region(Box(20, 30, 180, 270))
+    changed = hand_crop(picture() * np.float32(gain) + np.float32(offset), box).astype(int)
+    assert np.abs(changed - hand_crop(picture(), box).astype(int)).max() <= 1
+
+
+def test_a_hand_without_contrast_is_black_and_no_error() -> None:
+    assert not hand_crop(np.full((50, 50), 7.0, np.float32), region(Box(5, 5, 45, 45))).any()
+
+
+def test_a_box_outside_the_image_is_an_error() -> None:
+    with pytest.raises(ValueError, match="a box needs"):
+        hand_crop(picture(), region(Box(500, 500, 600, 600)))
