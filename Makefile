@@ -1,0 +1,57 @@
+# ra-node: `make demo` shows the product, `make test` proves it, `make run` leaves a node running.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: demo run test lint types arrows pytest peers install lock clean
+
+demo: install
+	@$(BIN)/ra-node demo
+
+run: install
+	@$(BIN)/ra-node run --config config/node.toml
+
+test: install peers lint types arrows pytest
+
+install: $(INSTALLED)
+
+# uv is installed by pip with its hash from the lock, then installs everything else by its hashes.
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(sys.version_info < (3, 11) and f"ra-node needs Python 3.11 or later, found {v}; try: make PYTHON=python3.12")'
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "Python lacks its venv part; on Debian: apt install python3-venv"; exit 1; }
+	@echo "Installing into .venv (about 6 GB with PyTorch; a minute on a fast network) ..."
+	@$(PYTHON) -m venv --clear .venv
+	@awk '/^uv==/ {on = 1} on {print} on && !/\\$$/ {exit}' requirements.lock > .venv/uv.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+# The real peers of the tests; without root or apt the tests say what they skip and why.
+PEERS := dcmtk orthanc orthanc-dicomweb libpixelmed-java default-jre-headless postgresql
+peers:
+	@if command -v storescu Orthanc java initdb >/dev/null 2>&1 && test -e /usr/share/java/pixelmed.jar; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "Installing the tests' peers: $(PEERS)"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(PEERS) >/dev/null; \
+	  service orthanc stop >/dev/null 2>&1 || true; service postgresql stop >/dev/null 2>&1 || true; \
+	else echo "Not root on Debian: tests that need $(PEERS) are skipped unless they are installed"; fi
+
+lint: install
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: install
+	@$(BIN)/mypy
+
+arrows: install
+	@$(BIN)/lint-imports
+
+pytest: install
+	@$(BIN)/pytest -n auto --dist loadgroup
+
+lock: install
+	@$(BIN)/uv pip compile pyproject.toml --extra dev --extra training --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
+
+clean:
+	rm -rf .venv var dist

@@ -1,0 +1,40 @@
+"""One log line an event: past tense, bound context, never a patient attribute.
+
+A terminal gets readable lines, everything else JSON (one object a line) for the journal.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+
+
+def configure_logging(role: str, *, level: int = logging.INFO, json: bool | None = None) -> None:
+    """Send the events of this process to standard error; `json` None asks the terminal."""
+    as_json = not sys.stderr.isatty() if json is None else json
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(pad_event_to=24)
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(role=role)
+    _quieten_libraries()
+
+
+def _quieten_libraries() -> None:
+    """Libraries may print data sets at DEBUG and INFO, and a data set names its patient."""
+    logging.basicConfig(level=logging.ERROR, format="%(name)s: %(message)s", stream=sys.stderr)
+    for name in ("pynetdicom", "pydicom", "apscheduler", "highdicom"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -1,0 +1,190 @@
+"""The node's configuration: one TOML file, validated at start, every key with its unit and default.
+
+An unknown key is an error that names the nearest known one, so that a misspelt limit never
+silently keeps its default.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from ra_node.domain.laterality import Convention
+from ra_node.errors import Fatal
+
+AeTitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[\x20-\x5b\x5d-\x7e]+$")]
+"""PS3.5 table 6.2-1: at most 16 characters of the default repertoire without backslash."""
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(ge=0)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NodeTable(_Table):
+    """[node]: who this node is and where it keeps its state."""
+
+    ae_title: AeTitle = "RA_NODE"
+    host: str = "127.0.0.1"
+    port: Port = 11112
+    data_dir: Path = Path("../var")
+    station_name: str = Field("RA-NODE", max_length=16)
+
+
+class LedgerTable(_Table):
+    """[ledger]: where the node remembers; empty is SQLite in the data directory."""
+
+    url: str = ""
+
+
+class StudyTable(_Table):
+    """[study]: when a study counts as complete, and what the site promises about its images."""
+
+    quiet_s: Seconds = 5.0
+    max_wait_s: Seconds = 300.0
+    two_hand_convention: Convention = "none"
+
+
+class PeerTable(_Table):
+    """[[peer]]: another application entity, which sends (source), receives (destination) or both."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")
+    ae_title: AeTitle
+    host: str = "127.0.0.1"
+    port: Port = 104
+    roles: tuple[Literal["source", "destination"], ...] = ("source", "destination")
+    sr_class: Literal["auto", "comprehensive-3d", "comprehensive"] = "auto"
+
+    @model_validator(mode="after")
+    def _destination_has_a_port(self) -> PeerTable:
+        if "destination" in self.roles and self.port == 0:
+            raise ValueError("a destination needs a port from 1 to 65535, found 0")
+        return self
+
+
+class ResultsTable(_Table):
+    """[results]: what goes back to the destinations."""
+
+    sr: bool = True
+    overlay: bool = True
+    research_label: str = Field("Research use only", max_length=64)
+
+
+class ModelsTable(_Table):
+    """[models]: which bundle judges, and on what device."""
+
+    bundle: Path = Path("bundles/demo")
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    batch: int = Field(16, ge=1, le=1024)
+
+
+class LimitsTable(_Table):
+    """[limits]: what the node takes on at most."""
+
+    associations: int = Field(20, ge=1, le=1000)
+    association_idle_s: Seconds = 60.0
+    accept_unknown_peers: bool = False
+    megapixels: float = Field(120.0, gt=0)
+    attempts: int = Field(3, ge=1, le=100)
+    job_lease_s: float = Field(120.0, ge=1)
+    delivery_days: float = Field(7.0, gt=0)
+
+
+class Settings(_Table):
+    """The whole configuration, as every role sees it."""
+
+    node: NodeTable = NodeTable()
+    ledger: LedgerTable = LedgerTable()
+    study: StudyTable = StudyTable()
+    peer: tuple[PeerTable, ...] = ()
+    results: ResultsTable = ResultsTable()
+    models: ModelsTable = ModelsTable()
+    limits: LimitsTable = LimitsTable()
+
+    @field_validator("peer")
+    @classmethod
+    def _names_are_unique(cls, peers: tuple[PeerTable, ...]) -> tuple[PeerTable, ...]:
+        names = [peer.name for peer in peers]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"peer names must differ, found {', '.join(twice)} more than once")
+        return peers
+
+    @property
+    def ledger_url(self) -> str:
+        return self.ledger.url or f"sqlite:///{self.node.data_dir / 'ledger.sqlite3'}"
+
+    @property
+    def destinations(self) -> tuple[PeerTable, ...]:
+        return tuple(peer for peer in self.peer if "destination" in peer.roles)
+
+    @property
+    def sources(self) -> tuple[PeerTable, ...]:
+        return tuple(peer for peer in self.peer if "source" in peer.roles)
+
+
+def load_settings(path: Path) -> Settings:
+    """Read and validate a configuration file; relative paths in it start at its own folder.
+
+    Raises Fatal, with one line per mistake, where the file is absent, is no TOML or says what
+    the node does not understand.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise Fatal(f"cannot read the configuration {path}: {error.strerror}") from error
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise Fatal(f"{path} is no TOML: {error}") from error
+    return settings_from(tables, base=path.resolve().parent, name=str(path))
+
+
+def settings_from(tables: dict[str, Any], *, base: Path, name: str = "configuration") -> Settings:
+    """Validate tables as read from TOML; `base` anchors the relative paths in them."""
+    try:
+        settings = Settings.model_validate(tables)
+    except ValidationError as error:
+        raise Fatal("\n".join([f"{name}:", *_mistakes(error)])) from error
+    return _anchored(settings, base)
+
+
+def _anchored(settings: Settings, base: Path) -> Settings:
+    node = settings.node.model_copy(update={"data_dir": base / settings.node.data_dir.expanduser()})
+    models = settings.models.model_copy(update={"bundle": base / settings.models.bundle.expanduser()})
+    return settings.model_copy(update={"node": node, "models": models})
+
+
+def _mistakes(error: ValidationError) -> list[str]:
+    lines = []
+    for mistake in error.errors(include_url=False, include_context=False):
+        where = ".".join(str(part) for part in mistake["loc"])
+        if mistake["type"] == "extra_forbidden":
+            lines.append(f"  {where}: no such key{_nearest(mistake['loc'])}")
+        else:
+            lines.append(f"  {where}: {mistake['msg']}, found {mistake['input']!r}")
+    return lines
+
+
+def _nearest(location: tuple[int | str, ...]) -> str:
+    """Name the known key that is closest to an unknown one."""
+    table: type[BaseModel] = Settings
+    for part in location[:-1]:
+        if isinstance(part, str):
+            table = _table_of(table, part)
+    close = difflib.get_close_matches(str(location[-1]), table.model_fields, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {close[0]}?"
+    return f"; known are {', '.join(table.model_fields)}"
+
+
+def _table_of(table: type[BaseModel], key: str) -> type[BaseModel]:
+    annotation = table.model_fields[key].annotation
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return PeerTable
