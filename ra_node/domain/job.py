@@ -1,0 +1,77 @@
+"""A job: one piece of work that is done once, by whoever holds its lease."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from enum import StrEnum
+
+FIRST_RETRY_S = 5.0
+LONGEST_RETRY_S = 3600.0
+
+
+class JobKind(StrEnum):
+    """What is to be done."""
+
+    EXAMINE = "examine"
+    """Read one instance, find its hands and judge them."""
+    REPORT = "report"
+    """Make the result of one version of a study."""
+    DELIVER = "deliver"
+    """Send the objects of one version to one peer."""
+
+
+class JobState(StrEnum):
+    """Where a job stands. Done and buried are its two ends; an operator can requeue a buried one."""
+
+    READY = "ready"
+    LEASED = "leased"
+    DONE = "done"
+    BURIED = "buried"
+
+
+MAX_ATTEMPTS = {JobKind.EXAMINE: 3, JobKind.REPORT: 5, JobKind.DELIVER: 5}
+"""Attempts that count before a job is buried; a delivery to a sleeping peer does not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as it was when it was read; a claimed one is the right to finish it.
+
+    Times are UTC seconds since 1970. `attempt` is 1 for the first claim. `fence` grows with every
+    claim and is never reset: whoever holds an older one has lost the lease.
+    """
+
+    id: str
+    kind: JobKind
+    key: str
+    study_uid: str
+    instance_id: str | None
+    version: int | None
+    peer: str | None
+    state: JobState
+    run_at: float
+    attempt: int
+    excused: int
+    max_attempts: int
+    fence: int
+    owner: str | None
+    lease_until: float | None
+    last_error: str | None
+    created_at: float
+    finished_at: float | None
+
+    @property
+    def last_attempt(self) -> bool:
+        """No counting attempt is left after this one."""
+        return self.attempt - self.excused >= self.max_attempts
+
+
+def retry_delay_s(attempt: int, jitter: random.Random) -> float:
+    """Seconds to wait after `attempt` (1 for the first) failed: doubling from 5 s to an hour.
+
+    Half to all of that time, so that what failed together does not come back together.
+    """
+    doublings = min(max(attempt, 1) - 1, 30)
+    longest = min(FIRST_RETRY_S * 2.0**doublings, LONGEST_RETRY_S)
+    return longest * jitter.uniform(0.5, 1.0)

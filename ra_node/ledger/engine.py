@@ -1,0 +1,191 @@
+"""Opens the ledger and keeps every use of it one transaction: whole on the disk, or nothing.
+
+SQLite runs in WAL mode with synchronous=FULL, so that what was committed outlives a power cut, and
+every write takes its lock at the start (BEGIN IMMEDIATE), so that it waits instead of failing.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, inspect, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from ra_node.errors import Fatal, Retryable
+from ra_node.ledger.migrations import HEAD
+
+BUSY_TIMEOUT_S = 30.0
+_RETRYABLE_SQLSTATES = ("08", "25006", "40", "53", "55", "57")
+
+
+class LedgerUnavailable(Retryable):
+    """The database is locked, full, restarting or gone; nothing of this use was written."""
+
+
+def random_id() -> str:
+    """32 hexadecimal digits that nobody else has."""
+    return uuid.uuid4().hex
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """An open ledger: safe to share among the threads of one process, not across a fork.
+
+    `clock` gives UTC seconds since 1970, `new_id` a new unique name.
+    """
+
+    engine: Engine
+    clock: Callable[[], float] = time.time
+    new_id: Callable[[], str] = random_id
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Give a transaction that holds the right to write; it commits unless an error leaves it."""
+        with _translated(), self.engine.connect() as connection:
+            writing = connection.execution_options(ra_node_writes=True)
+            with writing.begin():
+                yield writing
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give a transaction for reading, which never waits for a writer."""
+        with _translated(), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def open_ledger(
+    url: str, clock: Callable[[], float] = time.time, new_id: Callable[[], str] = random_id
+) -> Ledger:
+    """Open the ledger at `url` and bring its tables up to date.
+
+    `sqlite:////var/lib/ra-node/ledger.sqlite` or `postgresql+pg8000://user:secret@host/name`. A file
+    is made with mode 0600. Raises Fatal for another kind of database and for a ledger that a newer
+    node has written, LedgerUnavailable when the server does not answer.
+    """
+    target = _checked(url)
+    with _translated():
+        engine = _sqlite_engine(target) if target.get_backend_name() == "sqlite" else _server_engine(target)
+        ledger = Ledger(engine, clock, new_id)
+        if ledger_version(ledger) != HEAD:
+            _upgrade(ledger)
+    return ledger
+
+
+def ledger_version(ledger: Ledger) -> str | None:
+    """Name of the last migration that this ledger has seen, None for an empty database."""
+    with ledger.read() as connection:
+        return _version(connection)
+
+
+def insert_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
+    """Insert a row unless its key is taken; tell whether it was inserted."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    done = connection.execute(dialect.insert(table).values(**row).on_conflict_do_nothing())
+    return done.rowcount == 1
+
+
+def _checked(url: str) -> URL:
+    target = make_url(url)
+    if target.get_backend_name() == "postgresql":
+        return target.set(drivername="postgresql+pg8000")
+    if target.get_backend_name() == "sqlite" and target.database not in (None, "", ":memory:"):
+        return target
+    expected = "sqlite:////folder/file or postgresql+pg8000://user@host/name"
+    raise Fatal(f"ledger url: expected {expected}, found {target.render_as_string()}")
+
+
+def _server_engine(target: URL) -> Engine:
+    return create_engine(target, pool_pre_ping=True, pool_size=8, max_overflow=32, hide_parameters=True)
+
+
+def _sqlite_engine(target: URL) -> Engine:
+    _create_private(Path(str(target.database)))
+    engine = create_engine(target, pool_size=8, max_overflow=64, hide_parameters=True)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _create_private(path: Path) -> None:
+    """Make the file with mode 0600; SQLite gives its WAL the same mode."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def _prepare_sqlite(dbapi_connection: Any, _record: object) -> None:
+    dbapi_connection.isolation_level = None  # the driver begins nothing by itself; see _begin_sqlite
+    cursor = dbapi_connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {round(BUSY_TIMEOUT_S * 1000)}")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    _use_wal(cursor)
+    cursor.close()
+
+
+def _use_wal(cursor: Any) -> None:
+    """Switch the file to WAL; the first switch does not wait for other openers, so try again."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except Exception as error:  # noqa: BLE001 - the driver's own type; anything else is raised again below
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("ra_node_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _upgrade(ledger: Ledger) -> None:
+    """Run the missing migrations in one transaction that only one process can hold."""
+    from ra_node.ledger.migrations.upgrade import upgrade  # noqa: PLC0415 - Alembic is slow to import
+
+    with ledger.write() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(723001)"))
+        found = _version(connection)
+        if found != HEAD:
+            upgrade(connection, found)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Raise LedgerUnavailable for what may pass by itself; let programming errors through."""
+    try:
+        yield
+    except PoolTimeout as error:
+        raise LedgerUnavailable(f"expected a free connection, found none: {error}") from error
+    except DBAPIError as error:
+        if not _may_pass(error):
+            raise
+        raise LedgerUnavailable(f"expected a working ledger, found: {error.orig}") from error
+
+
+def _may_pass(error: DBAPIError) -> bool:
+    if error.connection_invalidated or type(error).__name__ in ("OperationalError", "InterfaceError"):
+        return True
+    found = error.orig.args[0] if error.orig is not None and error.orig.args else None
+    sqlstate = str(found.get("C", "")) if isinstance(found, dict) else ""
+    return sqlstate.startswith(_RETRYABLE_SQLSTATES)

@@ -1,0 +1,193 @@
+"""Hands every job to one worker at a time, until it is done or buried with its reason.
+
+A claim is a lease with a fence: a worker that lost its lease cannot finish what another now does. A
+job on its second attempt is claimed alone, so that one poisonous study cannot take a batch down
+twice. The answer to each function is one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, exists, or_, select, update
+
+from ra_node.domain.job import MAX_ATTEMPTS, Job, JobKind, JobState
+from ra_node.errors import Retryable
+from ra_node.ledger import schema
+from ra_node.ledger.engine import Ledger, insert_new
+from ra_node.ledger.schema import DeliveryState, StudyState
+from ra_node.ledger.timeline import note
+
+_UNFINISHED = (JobState.READY, JobState.LEASED)
+_table = schema.job
+
+
+class LeaseLost(Retryable):
+    """Somebody else holds or has ended this job; drop what was made for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """How many leases had run out, by what became of their jobs."""
+
+    returned: int
+    buried: int
+
+
+def enqueue(
+    connection: Connection,
+    ledger: Ledger,
+    kind: JobKind,
+    key: str,
+    study_uid: str,
+    *,
+    instance_id: str | None = None,
+    version: int | None = None,
+    peer: str | None = None,
+    max_attempts: int | None = None,
+) -> bool:
+    """Add a job within the transaction of the fact that causes it; a key that exists adds nothing."""
+    now = ledger.clock()
+    row = {
+        "id": ledger.new_id(),
+        "kind": kind,
+        "key": key,
+        "study_uid": study_uid,
+        "instance_id": instance_id,
+        "version": version,
+        "peer": peer,
+        "state": JobState.READY,
+        "run_at": now,
+        "attempt": 0,
+        "excused": 0,
+        "max_attempts": MAX_ATTEMPTS[kind] if max_attempts is None else max_attempts,
+        "fence": 0,
+        "created_at": now,
+    }
+    return insert_new(connection, _table, row)
+
+
+def claim(ledger: Ledger, kinds: Collection[JobKind], owner: str, limit: int, lease_s: float) -> list[Job]:
+    """Lease up to `limit` jobs of these kinds, the one that waits longest first.
+
+    Takes jobs whose time has come and jobs whose lease ran out. A job that was tried before comes
+    alone. One that has no attempt left is buried instead. A report is not given before every image
+    of its version is examined (or buried) and every earlier version is reported. Empty: nothing to do.
+    """
+    with ledger.write() as connection:
+        now = ledger.clock()
+        while True:
+            rows = _candidates(connection, kinds, limit, now)
+            spent = [row for row in rows if row.attempt - row.excused >= row.max_attempts]
+            for row in spent:
+                _bury_row(connection, now, row, _lost_reason(row))
+            if not spent:
+                break
+        return [_lease(connection, row, owner, now, lease_s) for row in _batch(rows)]
+
+
+def heartbeat(ledger: Ledger, job: Job, lease_s: float) -> bool:
+    """Hold the lease for `lease_s` more seconds from now; False: it is lost, stop working on it."""
+    with ledger.write() as connection:
+        change = update(_table).where(_held(job)).values(lease_until=ledger.clock() + lease_s)
+        return connection.execute(change).rowcount == 1
+
+
+def finish(ledger: Ledger, job: Job) -> None:
+    """Mark a job done that has nothing else to record. Raises LeaseLost."""
+    with ledger.write() as connection:
+        finish_held(connection, ledger.clock(), job)
+
+
+def finish_held(connection: Connection, now: float, job: Job) -> None:
+    """Mark a job done within the transaction of its result. Raises LeaseLost."""
+    _end_lease(connection, job, state=JobState.DONE, finished_at=now, last_error=None)
+
+
+def retry(
+    ledger: Ledger, job: Job, error: str, run_at: float, *, give_up_after_s: float | None = None
+) -> JobState:
+    """Put a job back for `run_at`, or bury it; tell which (READY or BURIED). Raises LeaseLost.
+
+    Without `give_up_after_s` the attempt counts and the last one buries. With it (a peer that does
+    not answer) attempts do not count and the job is buried once it is that old. `error` must hold no
+    patient attribute.
+    """
+    with ledger.write() as connection:
+        return retry_held(connection, ledger.clock(), job, error, run_at, give_up_after_s=give_up_after_s)
+
+
+def retry_held(
+    connection: Connection, now: float, job: Job, error: str, run_at: float, *, give_up_after_s: float | None
+) -> JobState:
+    """Like `retry`, within the caller's transaction."""
+    if give_up_after_s is None:
+        spent, excused = job.last_attempt, job.excused
+    else:
+        spent, excused = now - job.created_at >= give_up_after_s, job.attempt
+    if spent:
+        bury_held(connection, now, job, error)
+        return JobState.BURIED
+    _end_lease(connection, job, state=JobState.READY, run_at=run_at, excused=excused, last_error=error)
+    detail = {"kind": job.kind, "attempt": job.attempt, "peer": job.peer, "error": error}
+    note(connection, now, "job_postponed", job.study_uid, **detail)
+    return JobState.READY
+
+
+def bury(ledger: Ledger, job: Job, reason: str) -> None:
+    """End a claimed job without success; only an operator brings it back. Raises LeaseLost."""
+    with ledger.write() as connection:
+        bury_held(connection, ledger.clock(), job, reason)
+
+
+def bury_held(connection: Connection, now: float, job: Job, reason: str) -> None:
+    """Like `bury`, within the caller's transaction."""
+    _end_lease(connection, job, state=JobState.BURIED, finished_at=now, last_error=reason)
+    _tell_burial(connection, now, job, reason)
+
+
+def release(ledger: Ledger, job: Job) -> bool:
+    """Give a job back untouched at a clean shutdown; the attempt does not count. False: was lost."""
+    with ledger.write() as connection:
+        values = {"state": JobState.READY, "attempt": job.attempt - 1, "owner": None, "lease_until": None}
+        return connection.execute(update(_table).where(_held(job)).values(**values)).rowcount == 1
+
+
+def expire_leases(ledger: Ledger) -> Expired:
+    """Take back every lease that ran out: ready again, or buried after the last attempt."""
+    returned = buried = 0
+    with ledger.write() as connection:
+        now = ledger.clock()
+        for row in connection.execute(select(_table).where(_ran_out(now)).with_for_update(skip_locked=True)):
+            if row.attempt - row.excused >= row.max_attempts:
+                _bury_row(connection, now, row, _lost_reason(row))
+                buried += 1
+            else:
+                _return_row(connection, now, row)
+                returned += 1
+    return Expired(returned, buried)
+
+
+def requeue(ledger: Ledger, name: str) -> int:
+    """Bring back the buried jobs of a study, or one buried job by its id; tell how many.
+
+    They start with all their attempts. An image whose version is already answered calls for a new
+    version, so that what is found now reaches the PACS too.
+    """
+    buried = and_(or_(_table.c.id == name, _table.c.study_uid == name), _table.c.state == JobState.BURIED)
+    with ledger.write() as connection:
+        now = ledger.clock()
+        rows = connection.execute(select(_table).where(buried).with_for_update()).all()
+        for row in rows:
+            _requeue_row(connection, now, row)
+        for row in rows:
+            _reopen(connection, row)
+        return len(rows)
+
+
+def job_of(row: Row[Any]) -> Job:
+    """Read a whole row of the job table."""
+    fields = {column.name: getattr(row, column.name) for column in _table.columns}
+    return Job(**{**fields, "kind": JobKind(row.kind), "state": JobState(row.state)})

@@ -1,0 +1,173 @@
+"""The tables of the ledger. Times are UTC seconds since 1970; no column holds a patient attribute.
+
+Migrations make these tables; a test holds that both agree. `state` columns hold the values of
+`JobState`, `StudyState` and `DeliveryState`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    and_,
+    true,
+)
+
+metadata = MetaData()
+
+
+class StudyState(StrEnum):
+    """Where a study stands."""
+
+    OPEN = "open"
+    """Instances wait for the study to settle."""
+    SETTLED = "settled"
+    """A version is fixed and its report is being made."""
+    ANSWERED = "answered"
+    FAILED = "failed"
+    """The report job is buried; an operator can requeue it."""
+
+
+class DeliveryState(StrEnum):
+    """Where one object stands with one peer."""
+
+    WAITING = "waiting"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+
+
+association = Table(
+    "association",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("listener", Text, nullable=False),
+    Column("calling_ae", Text, nullable=False),
+    Column("peer_address", Text, nullable=False),
+    Column("opened_at", Double, nullable=False),
+    Column("closed_at", Double),
+)
+Index("ix_association_open", association.c.listener, sqlite_where=association.c.closed_at.is_(None),
+      postgresql_where=association.c.closed_at.is_(None))
+
+study = Table(
+    "study",
+    metadata,
+    Column("study_uid", Text, primary_key=True),
+    Column("first_received_at", Double, nullable=False),
+    Column("last_received_at", Double, nullable=False),
+    Column("version", Integer, nullable=False, server_default="0"),
+    Column("answered_version", Integer, nullable=False, server_default="0"),
+    Column("state", Text, nullable=False),
+    Column("purged_at", Double),
+)
+Index("ix_study_received", study.c.last_received_at)
+
+instance = Table(
+    "instance",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("sop_instance_uid", Text, nullable=False, unique=True),
+    Column("study_uid", Text, ForeignKey("study.study_uid"), nullable=False, index=True),
+    Column("series_uid", Text, nullable=False),
+    Column("sop_class_uid", Text, nullable=False),
+    Column("transfer_syntax_uid", Text, nullable=False),
+    Column("path", Text, index=True),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("calling_ae", Text, nullable=False),
+    Column("association_id", Text, ForeignKey("association.id")),
+    Column("received_at", Double, nullable=False),
+    Column("counts", Boolean, nullable=False),
+    Column("version", Integer),
+    Column("finding_json", Text),
+    Column("preview_path", Text, index=True),
+    Column("bundle_sha256", Text),
+    Column("examined_at", Double),
+)
+_pending = and_(instance.c.version.is_(None), instance.c.counts == true())
+Index("ix_instance_pending", instance.c.study_uid, sqlite_where=_pending, postgresql_where=_pending)
+
+job = Table(
+    "job",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("key", Text, nullable=False, unique=True),
+    Column("study_uid", Text, ForeignKey("study.study_uid"), nullable=False, index=True),
+    Column("instance_id", Text, ForeignKey("instance.id"), index=True),
+    Column("version", Integer),
+    Column("peer", Text),
+    Column("state", Text, nullable=False),
+    Column("run_at", Double, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("excused", Integer, nullable=False),
+    Column("max_attempts", Integer, nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("owner", Text),
+    Column("lease_until", Double),
+    Column("last_error", Text),
+    Column("created_at", Double, nullable=False),
+    Column("finished_at", Double),
+)
+Index("ix_job_state", job.c.state, job.c.kind, job.c.run_at)
+
+result = Table(
+    "result",
+    metadata,
+    Column("study_uid", Text, ForeignKey("study.study_uid"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("report_json", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("sr_uid", Text, nullable=False),
+    Column("predecessor", Text),
+    PrimaryKeyConstraint("study_uid", "version"),
+)
+
+result_object = Table(
+    "object",
+    metadata,
+    Column("sop_instance_uid", Text, primary_key=True),
+    Column("study_uid", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("sop_class_uid", Text, nullable=False),
+    Column("path", Text, index=True),
+    ForeignKeyConstraint(["study_uid", "version"], ["result.study_uid", "result.version"]),
+)
+Index("ix_object_result", result_object.c.study_uid, result_object.c.version)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("object_uid", Text, ForeignKey("object.sop_instance_uid"), nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("status", Integer),
+    Column("detail", Text),
+    Column("attempts", Integer, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    PrimaryKeyConstraint("object_uid", "peer"),
+)
+Index("ix_delivery_peer", delivery.c.peer, delivery.c.state)
+
+event = Table(
+    "event",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at", Double, nullable=False),
+    Column("study_uid", Text),
+    Column("what", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+)
+Index("ix_event_study", event.c.study_uid, event.c.id)

@@ -1,0 +1,48 @@
+"""What happened, in order: an append-only list of events without any patient attribute."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from ra_node.ledger import schema
+from ra_node.ledger.engine import Ledger
+
+Detail = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened; `what` is in the past tense, e.g. "instance_stored"."""
+
+    id: int
+    at: float
+    study_uid: str | None
+    what: str
+    detail: Mapping[str, Any]
+
+
+def note(connection: Connection, at: float, what: str, study_uid: str | None, **detail: Detail) -> None:
+    """Append an event within the transaction of the fact that it tells."""
+    row = {"at": at, "study_uid": study_uid, "what": what, "detail": json.dumps(detail, sort_keys=True)}
+    connection.execute(schema.event.insert(), [row])
+
+
+def record(ledger: Ledger, what: str, study_uid: str | None = None, **detail: Detail) -> None:
+    """Append an event that belongs to no other write, in a transaction of its own."""
+    with ledger.write() as connection:
+        note(connection, ledger.clock(), what, study_uid, **detail)
+
+
+def timeline(ledger: Ledger, study_uid: str) -> list[Event]:
+    """Events of one study, oldest first."""
+    query = select(schema.event).where(schema.event.c.study_uid == study_uid).order_by(schema.event.c.id)
+    with ledger.read() as connection:
+        return [
+            Event(row.id, row.at, row.study_uid, row.what, json.loads(row.detail))
+            for row in connection.execute(query)
+        ]
