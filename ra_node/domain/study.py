@@ -29,8 +29,12 @@ class ImageHeader:
     presentation_intent: str = ""
     manufacturer: str = ""
     series_description: str = ""
+    burned_in_annotation: str = ""
     contributing_purposes: tuple[str, ...] = ()
     """Purpose codes of ContributingEquipmentSequence, e.g. "109102 DCM"."""
+    contributing_manufacturers: tuple[str, ...] = ()
+    processing_device_uids: tuple[str, ...] = ()
+    """Device UIDs (0018,1002) of the contributing equipment whose purpose is 109102 DCM."""
     device_serial: str = ""
     rows: int = 0
     columns: int = 0

@@ -1,0 +1,153 @@
+"""Takes the selection attributes out of a data set, whatever its values look like.
+
+Values are decoded here from their stored bytes: pydicom's own conversion warns or fails on a value
+that breaks its VR, and its switches for that are global, which a listener with threads cannot use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from struct import calcsize, unpack
+
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
+
+from ra_node.domain.laterality import SideHeader
+from ra_node.domain.study import ImageHeader
+
+PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
+"""Float, double float and ordinary pixel data."""
+
+_TEXTS = {
+    "modality": 0x00080060,
+    "body_part": 0x00180015,
+    "presentation_intent": 0x00080068,
+    "manufacturer": 0x00080070,
+    "series_description": 0x0008103E,
+    "burned_in_annotation": 0x00280301,
+    "device_serial": 0x00181000,
+    "patient_age": 0x00101010,
+}
+_UIDS = {
+    "sop_class_uid": 0x00080016,
+    "sop_instance_uid": 0x00080018,
+    "study_instance_uid": 0x0020000D,
+    "series_instance_uid": 0x0020000E,
+}
+_IMAGE_TYPE = 0x00080008
+_FRAMES = 0x00280008
+_ROWS, _COLUMNS = 0x00280010, 0x00280011
+_DESCRIPTIONS = (0x0008103E, 0x00081030, 0x00181030, 0x00400254)
+_REGION = 0x00082218
+_PRIMARY_REGION = 0x00082228
+_CONTRIBUTING = 0x0018A001
+_PURPOSE = 0x0040A170
+_DEVICE_UID = 0x00181002
+_MANUFACTURER = 0x00080070
+_CODE_VALUE, _CODE_SCHEME = 0x00080100, 0x00080102
+_IMAGE_LATERALITY, _LATERALITY, _ORIENTATION = 0x00200062, 0x00200060, 0x00200020
+
+HEADER_TAGS: tuple[int, ...] = (
+    *_TEXTS.values(), *_UIDS.values(), _IMAGE_TYPE, _FRAMES, _ROWS, _COLUMNS, *_DESCRIPTIONS,
+    _REGION, _PRIMARY_REGION, _CONTRIBUTING, _IMAGE_LATERALITY, _LATERALITY, _ORIENTATION,
+)  # fmt: skip
+
+
+def header_of(dataset: Dataset, *, has_pixels: bool | None = None) -> ImageHeader:
+    """The header of a data set; `has_pixels` says what a reader that stopped before them saw."""
+    seen = any(tag in dataset for tag in PIXEL_TAGS) if has_pixels is None else has_pixels
+    equipment = _items(dataset, _CONTRIBUTING)
+    return ImageHeader(
+        **{name: _first(dataset, tag) for name, tag in {**_UIDS, **_TEXTS}.items()},
+        transfer_syntax_uid=_transfer_syntax(dataset),
+        image_type=_texts(dataset, _IMAGE_TYPE),
+        anatomic_region_codes=tuple(_codes(dataset, (_REGION, _PRIMARY_REGION))),
+        descriptions=tuple(text for tag in _DESCRIPTIONS if (text := _first(dataset, tag))),
+        contributing_purposes=tuple(code for item in equipment for code in _codes(item, (_PURPOSE,))),
+        contributing_manufacturers=tuple(_first(item, _MANUFACTURER) for item in equipment),
+        processing_device_uids=tuple(_processing_devices(equipment)),
+        rows=_number(dataset, _ROWS),
+        columns=_number(dataset, _COLUMNS),
+        frames=_number(dataset, _FRAMES) or 1,
+        has_pixels=seen,
+        side=SideHeader(
+            image_laterality=_first(dataset, _IMAGE_LATERALITY).upper(),
+            laterality=_first(dataset, _LATERALITY).upper(),
+            patient_orientation=tuple(value.upper() for value in _texts(dataset, _ORIENTATION)),
+        ),
+    )
+
+
+def _processing_devices(equipment: Iterable[Dataset]) -> Iterable[str]:
+    for item in equipment:
+        uid = _first(item, _DEVICE_UID)
+        if uid and "109102 DCM" in _codes(item, (_PURPOSE,)):
+            yield uid
+
+
+def _transfer_syntax(dataset: Dataset) -> str:
+    meta = getattr(dataset, "file_meta", None)
+    return "" if meta is None else _first(meta, 0x00020010)
+
+
+def _codes(dataset: Dataset, tags: Iterable[int]) -> list[str]:
+    """Each code of the sequences as "value scheme"."""
+    items = (item for tag in tags for item in _items(dataset, tag))
+    return [f"{_first(item, _CODE_VALUE)} {_first(item, _CODE_SCHEME)}".strip() for item in items]
+
+
+def _items(dataset: Dataset, tag: int) -> list[Dataset]:
+    """The items of a sequence, none where it is absent or no sequence."""
+    if tag not in dataset:
+        return []
+    value = dataset[tag].value
+    return [item for item in value if isinstance(item, Dataset)] if isinstance(value, Iterable) else []
+
+
+def _first(dataset: Dataset, tag: int) -> str:
+    return next(iter(_texts(dataset, tag)), "")
+
+
+def _texts(dataset: Dataset, tag: int) -> tuple[str, ...]:
+    """The values of a text element, stripped of padding; () where it is absent or empty."""
+    element = dataset.get_item(BaseTag(tag)) if tag in dataset else None
+    if element is None or element.value is None:
+        return ()
+    values = _stored(element.value) if isinstance(element.value, bytes) else _converted(element)
+    texts = tuple(str(value).strip(" \0\t\r\n") for value in values)
+    return texts if any(texts) else ()
+
+
+def _stored(value: bytes) -> list[str]:
+    """Selection compares ASCII words only, so that a wrong character set cannot hurt."""
+    return value.decode("utf-8", errors="replace").split("\\")
+
+
+def _converted(element: DataElement | RawDataElement) -> list[object]:
+    value = element.value
+    return [value] if isinstance(value, str) or not isinstance(value, Iterable) else list(value)
+
+
+def _number(dataset: Dataset, tag: int) -> int:
+    """A whole number stored as US, UL, SS, SL or IS; 0 where absent or no number."""
+    element = dataset.get_item(BaseTag(tag)) if tag in dataset else None
+    if isinstance(element, RawDataElement) and isinstance(element.value, bytes):
+        binary = _binary(element)
+        if binary is not None:
+            return binary
+    try:
+        return int(_first(dataset, tag) or 0)
+    except ValueError:
+        return 0
+
+
+def _binary(element: RawDataElement) -> int | None:
+    """The first number of a binary element, or None for a decimal string (IS)."""
+    vr = element.VR or ("IS" if element.tag == _FRAMES else "US")
+    form = {"US": "H", "SS": "h", "UL": "L", "SL": "l"}.get(vr)
+    if form is None or element.value is None:
+        return None
+    packed = ("<" if element.is_little_endian else ">") + form
+    size = calcsize(packed)
+    return int(unpack(packed, element.value[:size])[0]) if len(element.value) >= size else 0

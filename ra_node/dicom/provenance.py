@@ -1,0 +1,63 @@
+"""Who made an object: this node on what it sends, and an AI on what it receives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pydicom.dataset import Dataset
+
+from ra_node import __version__
+from ra_node.dicom.codes import PROCESSING_EQUIPMENT, code_item
+from ra_node.domain.report import BundleIdentity, Model
+from ra_node.domain.selection import OWN_MANUFACTURER, is_ai_made
+
+__all__ = ["Producer", "contributing_equipment", "is_ai_made", "stamp_equipment"]
+
+
+@dataclass(frozen=True, slots=True)
+class Producer:
+    """The installation that makes the results, as its objects name it (PS3.3 C.7.5.1, C.7.5.2).
+
+    `device_uid` names this installation as the observer of its reports; it stays the same when
+    models change. Lengths are those of LO (64) and SH (16, station name).
+    """
+
+    device_uid: str
+    manufacturer: str = OWN_MANUFACTURER
+    model_name: str = "ra-node hand radiograph analysis"
+    software_version: str = __version__
+    device_serial: str = "1"
+    station_name: str = "RA-NODE"
+    institution: str = ""
+
+
+def stamp_equipment(made: Dataset, producer: Producer, bundle: BundleIdentity) -> None:
+    """Write the equipment modules of a result: the node, and one contribution an algorithm."""
+    made.Manufacturer = producer.manufacturer
+    made.ManufacturerModelName = producer.model_name
+    made.DeviceSerialNumber = producer.device_serial
+    made.SoftwareVersions = [producer.software_version, f"{bundle.name} {bundle.version}"[:64]]
+    made.StationName = producer.station_name[:16]
+    if producer.institution:
+        made.InstitutionName = producer.institution
+    made.ContributingEquipmentSequence = contributing_equipment(bundle.models)
+
+
+def contributing_equipment(models: Iterable[Model]) -> list[Dataset]:
+    """One item an algorithm (PS3.3 C.12.1.1.5), purpose 109102 DCM, with the Device UID of its weights.
+
+    dciodvfy warns about the Device UID, which IHE AIR asks for.
+    """
+    return [_contribution(model) for model in models]
+
+
+def _contribution(model: Model) -> Dataset:
+    item = Dataset()
+    item.Manufacturer = model.manufacturer
+    item.ManufacturerModelName = model.name
+    item.SoftwareVersions = model.version
+    item.DeviceUID = model.device_uid
+    item.ContributionDescription = f"{model.task} by {model.architecture}"
+    item.PurposeOfReferenceCodeSequence = [code_item(PROCESSING_EQUIPMENT)]
+    return item
