@@ -7,15 +7,16 @@ every write takes its lock at the start (BEGIN IMMEDIATE), so that it waits inst
 from __future__ import annotations
 
 import os
+import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, inspect, make_url, text
+from sqlalchemy import URL, Connection, Engine, Row, Table, create_engine, event, inspect, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -24,6 +25,7 @@ from ra_node.errors import Fatal, Retryable
 from ra_node.ledger.migrations import HEAD
 
 BUSY_TIMEOUT_S = 30.0
+AnyRow: TypeAlias = "Row[*tuple[Any, ...]]"
 _RETRYABLE_SQLSTATES = ("08", "25006", "40", "53", "55", "57")
 
 
@@ -125,7 +127,7 @@ def _create_private(path: Path) -> None:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
-def _prepare_sqlite(dbapi_connection: Any, _record: object) -> None:
+def _prepare_sqlite(dbapi_connection: sqlite3.Connection, _record: object) -> None:
     dbapi_connection.isolation_level = None  # the driver begins nothing by itself; see _begin_sqlite
     cursor = dbapi_connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {round(BUSY_TIMEOUT_S * 1000)}")
@@ -135,13 +137,13 @@ def _prepare_sqlite(dbapi_connection: Any, _record: object) -> None:
     cursor.close()
 
 
-def _use_wal(cursor: Any) -> None:
+def _use_wal(cursor: sqlite3.Cursor) -> None:
     """Switch the file to WAL; the first switch does not wait for other openers, so try again."""
     deadline = time.monotonic() + BUSY_TIMEOUT_S
     while cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         try:
             cursor.execute("PRAGMA journal_mode = WAL")
-        except Exception as error:  # noqa: BLE001 - the driver's own type; anything else is raised again below
+        except Exception as error:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)

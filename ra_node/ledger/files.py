@@ -2,43 +2,120 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ra_node.ledger.engine import random_id
 
+INCOMING = "incoming"
+
+
 @dataclass(frozen=True, slots=True)
 class Files:
-    """The data folder of one node. Files have mode 0600, folders 0700. Paths given and returned
-    as `str` are relative to it, with forward slashes."""
+    """The data folder of one node; safe to share among threads and processes.
+
+    Files have mode 0600, folders 0700. Paths given and returned as `str` are relative to the data
+    folder, with forward slashes.
+    """
 
     data_dir: Path
     new_name: Callable[[], str] = random_id
+    _synced: set[Path] = field(default_factory=set, compare=False, repr=False)
 
     def incoming(self, suffix: str = ".part") -> Path:
         """Return a fresh absolute path in the incoming folder, for the caller to write to."""
-        raise LookupError
+        return self._folder(INCOMING) / f"{self.new_name()}{suffix}"
 
     def keep(self, temporary: Path, folder: str, suffix: str = ".dcm") -> str:
         """Sync a finished file of the incoming folder and move it to `folder` for good; return its path.
 
-        After this the file outlives a power cut. OSError (e.g. ENOSPC) leaves it where it was.
+        After this the file outlives a power cut. OSError (e.g. ENOSPC) leaves it where it was, or
+        moved but unknown to the ledger, where the sweep finds it.
         """
-        raise LookupError
+        target_folder = self._folder(folder)
+        _sync_file(temporary)
+        target = target_folder / f"{self.new_name()}{suffix}"
+        temporary.rename(target)
+        _sync_folder(target_folder)
+        return target.relative_to(self.data_dir).as_posix()
 
-    def write(self, content: bytes | Callable[[Path], None], folder: str, suffix: str) -> str:
-        """Write a new file durably (bytes, or a function that writes to a path); return its path."""
-        raise LookupError
+    def write(self, content: bytes | Callable[[Path], object], folder: str, suffix: str) -> str:
+        """Write a new file durably (bytes, or a function that writes to a path); return its path.
+
+        Whoever looks never finds half a file under the returned path.
+        """
+        temporary = self.incoming()
+        try:
+            if callable(content):
+                content(temporary)
+            else:
+                temporary.write_bytes(content)
+            return self.keep(temporary, folder, suffix)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
 
     def path(self, relative: str) -> Path:
         """Return the absolute path; ValueError if it leads out of the data folder."""
-        raise LookupError
+        absolute = self.data_dir / relative
+        if Path(relative).is_absolute() or ".." in Path(relative).parts:
+            raise ValueError(f"expected a path below the data folder, found {relative!r}")
+        return absolute
 
     def remove(self, relative: str) -> bool:
         """Remove a file if it is there; tell whether it was."""
-        raise LookupError
+        try:
+            self.path(relative).unlink()
+        except FileNotFoundError:
+            return False
+        return True
 
-    def unknown_files(self, known: Collection[str], older_than: float) -> Iterator[str]:
-        """Give files that are not in `known` and were last written before `older_than` (seconds since 1970)."""
-        raise LookupError
+    def unknown_files(
+        self, folders: Collection[str], known: Collection[str], older_than: float
+    ) -> Iterator[str]:
+        """Give the files below `folders` that are not in `known`, last changed before `older_than`.
+
+        `older_than` (seconds since 1970) must lie before the moment when `known` was read, so that a
+        file whose row is about to be committed is never taken.
+        """
+        for folder in folders:
+            for path in sorted(self.path(folder).rglob("*")):
+                relative = path.relative_to(self.data_dir).as_posix()
+                if relative not in known and _is_old_file(path, older_than):
+                    yield relative
+
+    def _folder(self, relative: str) -> Path:
+        """Make a folder and every folder above it durably, once a process."""
+        folder = self.path(relative)
+        if folder in self._synced and folder.is_dir():
+            return folder
+        for parent in (*reversed(folder.relative_to(self.data_dir).parents), Path(relative)):
+            step = self.data_dir / parent
+            step.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _sync_folder(step.parent)
+        self._synced.add(folder)
+        return folder
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fchmod(file.fileno(), 0o600)
+        os.fsync(file.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _is_old_file(path: Path, older_than: float) -> bool:
+    """A file that vanishes meanwhile is none."""
+    try:
+        return path.is_file() and path.stat().st_mtime < older_than
+    except FileNotFoundError:
+        return False

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
-from ra_node.ledger.engine import Ledger
+from sqlalchemy import ColumnElement, Connection, and_, case, func, select, true, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ra_node.domain.job import JobKind
+from ra_node.ledger import schema
+from ra_node.ledger.engine import AnyRow, Ledger, insert_new
+from ra_node.ledger.queue import enqueue
+from ra_node.ledger.schema import StudyState
+from ra_node.ledger.timeline import note
+
+
+class _AlreadyKeptError(Exception):
+    """Undoes the transaction of a repeated instance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +82,27 @@ class Repeated:
 
 def open_association(ledger: Ledger, listener: str, calling_ae: str, address: str) -> str:
     """Record an association that may bring instances; return its id."""
+    row = {
+        "id": ledger.new_id(),
+        "listener": listener,
+        "calling_ae": calling_ae,
+        "peer_address": address,
+        "opened_at": ledger.clock(),
+    }
+    with ledger.write() as connection:
+        connection.execute(schema.association.insert(), [row])
+    return str(row["id"])
+
 
 def close_association(ledger: Ledger, association_id: str) -> None:
-    """Record the end of an association, released or aborted."""
+    """Record the end of an association, released or aborted; a second end changes nothing."""
+    _close(ledger, schema.association.c.id == association_id)
+
 
 def close_all_associations(ledger: Ledger, listener: str) -> int:
     """Close what a listener left open when it died; call it at the start of that listener."""
+    return _close(ledger, schema.association.c.listener == listener)
+
 
 def keep_instance(ledger: Ledger, new: NewInstance) -> Kept | Repeated:
     """Commit one received instance with its study, its event and its examine job.
@@ -83,12 +110,28 @@ def keep_instance(ledger: Ledger, new: NewInstance) -> Kept | Repeated:
     Of concurrent stores of one SOP Instance UID exactly one is Kept. After this returns the peer may
     be told Success (PS3.4 table B.2-1). Raises LedgerUnavailable, and then nothing was recorded.
     """
+    try:
+        with ledger.write() as connection:
+            instance = _insert(connection, ledger, new)
+    except _AlreadyKeptError:
+        with ledger.read() as connection:
+            same = schema.instance.c.sop_instance_uid == new.sop_instance_uid
+            return Repeated(_read(connection, same)[0])
+    return Kept(instance)
 
-def find_instance(ledger: Ledger, instance_id: str) -> Instance:
+
+def find_instance(ledger: Ledger, instance_id: str) -> Instance | None:
     """Read one instance, e.g. `job.instance_id` of an examine job."""
+    with ledger.read() as connection:
+        found = _read(connection, schema.instance.c.id == instance_id)
+    return found[0] if found else None
+
 
 def instances_of(ledger: Ledger, study_uid: str) -> list[Instance]:
     """All instances of a study in the order of their arrival."""
+    with ledger.read() as connection:
+        return _read(connection, schema.instance.c.study_uid == study_uid)
+
 
 def settle_due(ledger: Ledger, quiet_s: float, max_wait_s: float) -> list[tuple[str, int]]:
     """Fix the next version of every study that is complete; return (study UID, version) pairs.
@@ -96,9 +139,139 @@ def settle_due(ledger: Ledger, quiet_s: float, max_wait_s: float) -> list[tuple[
     Complete: the associations that brought its new instances are closed and nothing came for
     `quiet_s`, or the first of them waits for `max_wait_s`. Each version gets its report job.
     """
+    now = ledger.clock()
+    with ledger.read() as connection:
+        waiting = _waiting(connection)
+    due = [row.study_uid for row in waiting if _due_at(row, quiet_s, max_wait_s) <= now]
+    settled = [(uid, _settle(ledger, uid, quiet_s, max_wait_s)) for uid in due]
+    return [(uid, version) for uid, version in settled if version is not None]
+
 
 def settle_now(ledger: Ledger, study_uid: str) -> int | None:
     """Fix the next version of a study that is known to be complete; None: nothing new to answer."""
+    return _settle(ledger, study_uid, quiet_s=0, max_wait_s=0)
+
 
 def next_due(ledger: Ledger, quiet_s: float, max_wait_s: float) -> float | None:
-    """When the next study settles if nothing more arrives; None: no study waits."""
+    """When the next study settles if nothing more happens; None: no study waits."""
+    with ledger.read() as connection:
+        return min((_due_at(row, quiet_s, max_wait_s) for row in _waiting(connection)), default=None)
+
+
+def _close(ledger: Ledger, which: ColumnElement[bool]) -> int:
+    still_open = and_(which, schema.association.c.closed_at.is_(None))
+    with ledger.write() as connection:
+        change = update(schema.association).where(still_open).values(closed_at=ledger.clock())
+        return connection.execute(change).rowcount
+
+
+def _insert(connection: Connection, ledger: Ledger, new: NewInstance) -> Instance:
+    now = ledger.clock()
+    instance = _instance_from(ledger.new_id(), new, now)
+    _touch_study(connection, new, now)
+    if not insert_new(connection, schema.instance, asdict(instance)):
+        raise _AlreadyKeptError
+    note(connection, now, "instance_stored", new.study_uid, **_told(new))
+    if new.counts and new.examine:
+        key = f"examine:{new.sop_instance_uid}"
+        enqueue(connection, ledger, JobKind.EXAMINE, key, new.study_uid, instance_id=instance.id)
+    return instance
+
+
+def _instance_from(instance_id: str, new: NewInstance, now: float) -> Instance:
+    fields = asdict(new)
+    fields.pop("examine")
+    return Instance(
+        id=instance_id,
+        received_at=now,
+        version=None,
+        preview_path=None,
+        bundle_sha256=None,
+        examined_at=None if new.finding_json is None else now,
+        **fields,
+    )
+
+
+def _told(new: NewInstance) -> dict[str, str | int]:
+    return {
+        "sop_instance_uid": new.sop_instance_uid,
+        "sop_class_uid": new.sop_class_uid,
+        "calling_ae": new.calling_ae,
+        "size_bytes": new.size_bytes,
+        "counts": new.counts,
+    }
+
+
+def _touch_study(connection: Connection, new: NewInstance, now: float) -> None:
+    """Make the study or move its last arrival; the row is locked until the transaction ends."""
+    state = StudyState.OPEN if new.counts else StudyState.IGNORED
+    times = {"first_received_at": now, "last_received_at": now}
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    insert = dialect.insert(schema.study).values(study_uid=new.study_uid, state=state, **times)
+    if not new.counts:
+        connection.execute(insert.on_conflict_do_nothing())
+        return
+    change = {"last_received_at": now, "state": state, "purged_at": None}
+    connection.execute(insert.on_conflict_do_update(index_elements=["study_uid"], set_=change))
+
+
+def _read(connection: Connection, which: ColumnElement[bool]) -> list[Instance]:
+    columns = [schema.instance.c[name] for name in Instance.__slots__]
+    query = select(*columns).where(which).order_by(schema.instance.c.received_at, schema.instance.c.id)
+    return [Instance(*row) for row in connection.execute(query)]
+
+
+def _waiting(connection: Connection, study_uid: str | None = None) -> Sequence[AnyRow]:
+    """Studies with instances that no version covers: study_uid, first, last, still_open."""
+    image, peer = schema.instance, schema.association
+    is_open = and_(peer.c.id.is_not(None), peer.c.closed_at.is_(None))
+    query = (
+        select(
+            image.c.study_uid,
+            func.min(image.c.received_at).label("first"),
+            func.max(image.c.received_at).label("last"),
+            func.sum(case((is_open, 1), else_=0)).label("still_open"),
+        )
+        .select_from(image.outerjoin(peer, peer.c.id == image.c.association_id))
+        .where(_unversioned())
+        .group_by(image.c.study_uid)
+        .order_by(image.c.study_uid)
+    )
+    if study_uid is not None:
+        query = query.where(image.c.study_uid == study_uid)
+    return connection.execute(query).all()
+
+
+def _unversioned() -> ColumnElement[bool]:
+    return and_(schema.instance.c.version.is_(None), schema.instance.c.counts == true())
+
+
+def _due_at(row: AnyRow, quiet_s: float, max_wait_s: float) -> float:
+    longest = float(row.first) + max_wait_s
+    return longest if row.still_open else min(longest, float(row.last) + quiet_s)
+
+
+def _settle(ledger: Ledger, study_uid: str, quiet_s: float, max_wait_s: float) -> int | None:
+    """Fix a version if the study is due once its row is locked: another scheduler may have come first."""
+    study = schema.study
+    with ledger.write() as connection:
+        now = ledger.clock()
+        locked = select(study.c.version).where(study.c.study_uid == study_uid).with_for_update()
+        current = connection.execute(locked).scalar()
+        waiting = _waiting(connection, study_uid)
+        if current is None or not waiting or _due_at(waiting[0], quiet_s, max_wait_s) > now:
+            return None
+        version = int(current) + 1
+        _fix_version(connection, study_uid, version)
+        key = f"report:{study_uid}:{version}"
+        enqueue(connection, ledger, JobKind.REPORT, key, study_uid, version=version)
+        note(connection, now, "study_settled", study_uid, version=version)
+        return version
+
+
+def _fix_version(connection: Connection, study_uid: str, version: int) -> None:
+    study, image = schema.study, schema.instance
+    these = and_(image.c.study_uid == study_uid, _unversioned())
+    connection.execute(update(image).where(these).values(version=version))
+    change = update(study).where(study.c.study_uid == study_uid)
+    connection.execute(change.values(version=version, state=StudyState.SETTLED))

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from sqlalchemy import ColumnElement, Connection, func, or_, select, true
+
 from ra_node.domain.job import Job, JobKind, JobState
-from ra_node.ledger.engine import Ledger
+from ra_node.ledger import schema
+from ra_node.ledger.engine import AnyRow, Ledger
+from ra_node.ledger.queue import job_of
 from ra_node.ledger.schema import DeliveryState, StudyState
+
+_WORST_FIRST = (DeliveryState.REFUSED, DeliveryState.WAITING, DeliveryState.ACCEPTED)
 
 
 @dataclass(frozen=True, slots=True)
 class PeerState:
-    """How a version stands with a peer: the worst state among its objects."""
+    """How a version stands with a peer: the worst state among its objects (refused, waiting, accepted)."""
 
     peer: str
     version: int
@@ -21,7 +29,10 @@ class PeerState:
 
 @dataclass(frozen=True, slots=True)
 class StudyLine:
-    """One study as a line of a list. Times are UTC seconds since 1970."""
+    """One study as a line of a list. Times are UTC seconds since 1970.
+
+    `last_error` is what the newest unfinished or buried job complained about.
+    """
 
     study_uid: str
     state: StudyState
@@ -37,24 +48,118 @@ class StudyLine:
 
 def job_counts(ledger: Ledger) -> dict[tuple[JobKind, JobState], int]:
     """Count the jobs by kind and state; absent pairs are zero."""
+    job = schema.job
+    query = select(job.c.kind, job.c.state, func.count()).group_by(job.c.kind, job.c.state)
+    with ledger.read() as connection:
+        return {(JobKind(kind), JobState(state)): n for kind, state, n in connection.execute(query)}
+
 
 def study_counts(ledger: Ledger) -> dict[StudyState, int]:
-    """Count the studies by state."""
+    """Count the studies by state; absent states are zero."""
+    query = select(schema.study.c.state, func.count()).group_by(schema.study.c.state)
+    with ledger.read() as connection:
+        return {StudyState(state): n for state, n in connection.execute(query)}
+
 
 def delivery_counts(ledger: Ledger) -> dict[tuple[str, DeliveryState], int]:
-    """Count the deliveries by peer and state."""
+    """Count the deliveries of objects by peer and state; absent pairs are zero."""
+    delivery = schema.delivery
+    query = select(delivery.c.peer, delivery.c.state, func.count()).group_by(
+        delivery.c.peer, delivery.c.state
+    )
+    with ledger.read() as connection:
+        return {(peer, DeliveryState(state)): n for peer, state, n in connection.execute(query)}
+
 
 def studies(ledger: Ledger, limit: int = 100, offset: int = 0) -> list[StudyLine]:
     """List studies, the last received first."""
+    with ledger.read() as connection:
+        return _lines(connection, true(), limit, offset)
+
 
 def find_study(ledger: Ledger, study_uid: str) -> StudyLine | None:
     """Read one study."""
+    with ledger.read() as connection:
+        lines = _lines(connection, schema.study.c.study_uid == study_uid, 1, 0)
+    return lines[0] if lines else None
+
 
 def buried_jobs(ledger: Ledger, limit: int = 100) -> list[Job]:
     """List buried jobs, the last buried first; `last_error` is the reason."""
+    job = schema.job
+    query = select(job).where(job.c.state == JobState.BURIED)
+    with ledger.read() as connection:
+        rows = connection.execute(query.order_by(job.c.finished_at.desc(), job.c.id).limit(limit))
+        return [job_of(row) for row in rows]
+
 
 def jobs_of(ledger: Ledger, study_uid: str) -> list[Job]:
     """List the jobs of a study, oldest first."""
+    query = select(schema.job).where(schema.job.c.study_uid == study_uid)
+    with ledger.read() as connection:
+        rows = connection.execute(query.order_by(schema.job.c.created_at, schema.job.c.id))
+        return [job_of(row) for row in rows]
+
 
 def oldest_unanswered(ledger: Ledger) -> float | None:
     """When the instance arrived that waits longest for its answer; None: nothing waits."""
+    image, study = schema.instance, schema.study
+    unanswered = or_(image.c.version.is_(None), image.c.version > study.c.answered_version)
+    query = (
+        select(func.min(image.c.received_at))
+        .join(study, study.c.study_uid == image.c.study_uid)
+        .where(image.c.counts == true(), unanswered)
+    )
+    with ledger.read() as connection:
+        return connection.execute(query).scalar()
+
+
+def _lines(connection: Connection, which: ColumnElement[bool], limit: int, offset: int) -> list[StudyLine]:
+    study = schema.study
+    page = select(study).where(which).order_by(study.c.last_received_at.desc(), study.c.study_uid)
+    rows = connection.execute(page.limit(limit).offset(offset)).all()
+    uids = [row.study_uid for row in rows]
+    counts, errors = _instance_counts(connection, uids), _last_errors(connection, uids)
+    peers = _peer_states(connection, uids)
+    return [
+        _line(row, counts.get(row.study_uid, 0), peers.get(row.study_uid, ()), errors.get(row.study_uid))
+        for row in rows
+    ]
+
+
+def _line(row: AnyRow, instances: int, deliveries: tuple[PeerState, ...], error: str | None) -> StudyLine:
+    fields = {**row._asdict(), "state": StudyState(row.state)}
+    return StudyLine(instances=instances, deliveries=deliveries, last_error=error, **fields)
+
+
+def _instance_counts(connection: Connection, uids: Collection[str]) -> Mapping[str, int]:
+    image = schema.instance
+    query = select(image.c.study_uid, func.count().label("instances")).where(image.c.study_uid.in_(uids))
+    return {row.study_uid: row.instances for row in connection.execute(query.group_by(image.c.study_uid))}
+
+
+def _last_errors(connection: Connection, uids: Collection[str]) -> Mapping[str, str]:
+    job = schema.job
+    complaining = (job.c.study_uid.in_(uids), job.c.last_error.is_not(None), job.c.state != JobState.DONE)
+    query = select(job.c.study_uid, job.c.last_error).where(*complaining)
+    rows = connection.execute(query.order_by(job.c.created_at, job.c.id))
+    return {row.study_uid: row.last_error for row in rows}
+
+
+def _peer_states(connection: Connection, uids: Collection[str]) -> Mapping[str, tuple[PeerState, ...]]:
+    item, delivery = schema.result_object, schema.delivery
+    query = (
+        select(item.c.study_uid, item.c.version, delivery.c.peer, delivery.c.state, delivery.c.detail)
+        .join(delivery, delivery.c.object_uid == item.c.sop_instance_uid)
+        .where(item.c.study_uid.in_(uids))
+        .order_by(item.c.version, delivery.c.peer)
+    )
+    worst: dict[tuple[str, int, str], PeerState] = {}
+    for row in connection.execute(query):
+        found = PeerState(row.peer, row.version, DeliveryState(row.state), row.detail)
+        key = (row.study_uid, row.version, row.peer)
+        worst[key] = min(worst.get(key, found), found, key=lambda state: _WORST_FIRST.index(state.state))
+    grouped = defaultdict(list)
+    for (uid, _, _), state in worst.items():
+        grouped[uid].append(state)
+    return {uid: tuple(states) for uid, states in grouped.items()}

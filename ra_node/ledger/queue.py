@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, exists, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select, update
 
 from ra_node.domain.job import MAX_ATTEMPTS, Job, JobKind, JobState
 from ra_node.errors import Retryable
 from ra_node.ledger import schema
-from ra_node.ledger.engine import Ledger, insert_new
+from ra_node.ledger.engine import AnyRow, Ledger, insert_new
 from ra_node.ledger.schema import DeliveryState, StudyState
 from ra_node.ledger.timeline import note
 
@@ -131,8 +130,7 @@ def retry_held(
         bury_held(connection, now, job, error)
         return JobState.BURIED
     _end_lease(connection, job, state=JobState.READY, run_at=run_at, excused=excused, last_error=error)
-    detail = {"kind": job.kind, "attempt": job.attempt, "peer": job.peer, "error": error}
-    note(connection, now, "job_postponed", job.study_uid, **detail)
+    _tell(connection, now, "job_postponed", job, error)
     return JobState.READY
 
 
@@ -173,13 +171,16 @@ def expire_leases(ledger: Ledger) -> Expired:
 def requeue(ledger: Ledger, name: str) -> int:
     """Bring back the buried jobs of a study, or one buried job by its id; tell how many.
 
-    They start with all their attempts. An image whose version is already answered calls for a new
-    version, so that what is found now reaches the PACS too.
+    They start anew, with all their attempts. An image whose version is already answered calls for a
+    new version, so that what is found now reaches the PACS too; one whose file is purged stays buried.
     """
-    buried = and_(or_(_table.c.id == name, _table.c.study_uid == name), _table.c.state == JobState.BURIED)
+    named = or_(_table.c.id == name, _table.c.study_uid == name)
+    image = schema.instance
+    purged = exists(select(image.c.id).where(image.c.id == _table.c.instance_id, image.c.path.is_(None)))
+    buried = select(_table).where(named, _table.c.state == JobState.BURIED, ~purged)
     with ledger.write() as connection:
         now = ledger.clock()
-        rows = connection.execute(select(_table).where(buried).with_for_update()).all()
+        rows = connection.execute(buried.with_for_update(of=_table)).all()
         for row in rows:
             _requeue_row(connection, now, row)
         for row in rows:
@@ -187,7 +188,159 @@ def requeue(ledger: Ledger, name: str) -> int:
         return len(rows)
 
 
-def job_of(row: Row[Any]) -> Job:
+def job_of(row: AnyRow) -> Job:
     """Read a whole row of the job table."""
     fields = {column.name: getattr(row, column.name) for column in _table.columns}
     return Job(**{**fields, "kind": JobKind(row.kind), "state": JobState(row.state)})
+
+
+def _candidates(connection: Connection, kinds: Collection[JobKind], limit: int, now: float) -> list[AnyRow]:
+    """Lock the jobs that may be claimed; a server skips those that another claimer looks at."""
+    waiting = and_(_table.c.state == JobState.READY, _table.c.run_at <= now)
+    query = (
+        select(_table)
+        .where(_table.c.kind.in_(list(kinds)), or_(waiting, _ran_out(now)), ~_must_wait())
+        .order_by(_table.c.run_at, _table.c.created_at, _table.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=_table)
+    )
+    return list(connection.execute(query))
+
+
+def _must_wait() -> ColumnElement[bool]:
+    """A report waits for the images of its version and for the reports of earlier versions."""
+    other = _table.alias()
+    image = schema.instance
+    blocks = or_(
+        and_(other.c.kind == JobKind.EXAMINE, image.c.version <= _table.c.version),
+        and_(other.c.kind == JobKind.REPORT, other.c.version < _table.c.version),
+    )
+    found = (
+        select(other.c.id)
+        .select_from(other.outerjoin(image, image.c.id == other.c.instance_id))
+        .where(other.c.study_uid == _table.c.study_uid, other.c.state.in_(_UNFINISHED), blocks)
+        .correlate(_table)
+    )
+    return and_(_table.c.kind == JobKind.REPORT, exists(found))
+
+
+def _batch(rows: list[AnyRow]) -> list[AnyRow]:
+    """A job that was tried before comes alone, when it is the first in the line."""
+    if rows and rows[0].attempt > 0:
+        return rows[:1]
+    return [row for row in rows if row.attempt == 0]
+
+
+def _lease(connection: Connection, row: AnyRow, owner: str, now: float, lease_s: float) -> Job:
+    change = (
+        update(_table)
+        .where(_table.c.id == row.id)
+        .values(
+            state=JobState.LEASED,
+            owner=owner,
+            lease_until=now + lease_s,
+            attempt=row.attempt + 1,
+            fence=row.fence + 1,
+        )
+        .returning(*_table.columns)
+    )
+    return job_of(connection.execute(change).one())
+
+
+def _held(job: Job) -> ColumnElement[bool]:
+    """The row is still leased by this very claim."""
+    return and_(
+        _table.c.id == job.id,
+        _table.c.state == JobState.LEASED,
+        _table.c.owner == job.owner,
+        _table.c.fence == job.fence,
+    )
+
+
+def _ran_out(now: float) -> ColumnElement[bool]:
+    return and_(_table.c.state == JobState.LEASED, _table.c.lease_until <= now)
+
+
+def _end_lease(connection: Connection, job: Job, **values: object) -> None:
+    change = update(_table).where(_held(job)).values(owner=None, lease_until=None, **values)
+    if connection.execute(change).rowcount != 1:
+        raise LeaseLost(f"job {job.id}: expected the lease of claim {job.fence}, found it lost or ended")
+
+
+def _lost_reason(row: AnyRow) -> str:
+    times = row.attempt - row.excused
+    if row.last_error is None or row.last_error.startswith("lease lost"):
+        return f"lease lost {times} times"
+    return f"lease lost on attempt {times}; before: {row.last_error}"
+
+
+def _return_row(connection: Connection, now: float, row: AnyRow) -> None:
+    error = row.last_error or f"lease lost on attempt {row.attempt}"
+    values = {"state": JobState.READY, "owner": None, "lease_until": None, "run_at": now, "last_error": error}
+    connection.execute(update(_table).where(_table.c.id == row.id).values(**values))
+    note(connection, now, "lease_expired", row.study_uid, kind=row.kind, attempt=row.attempt)
+
+
+def _bury_row(connection: Connection, now: float, row: AnyRow, reason: str) -> None:
+    values = {"state": JobState.BURIED, "owner": None, "lease_until": None, "finished_at": now}
+    connection.execute(update(_table).where(_table.c.id == row.id).values(last_error=reason, **values))
+    _tell_burial(connection, now, job_of(row), reason)
+
+
+def _tell_burial(connection: Connection, now: float, job: Job, reason: str) -> None:
+    _tell(connection, now, "job_buried", job, reason)
+    if job.kind is JobKind.REPORT:
+        failed = and_(schema.study.c.study_uid == job.study_uid, schema.study.c.version == job.version)
+        unanswered = and_(failed, schema.study.c.state == StudyState.SETTLED)
+        connection.execute(update(schema.study).where(unanswered).values(state=StudyState.FAILED))
+
+
+def _tell(connection: Connection, now: float, what: str, job: Job, reason: str) -> None:
+    told = {"kind": job.kind, "peer": job.peer, "reason": reason}
+    note(connection, now, what, job.study_uid, attempt=job.attempt, **told)
+
+
+def _requeue_row(connection: Connection, now: float, row: AnyRow) -> None:
+    """Make the job as if it were new; only the fence goes on."""
+    change = update(_table).where(_table.c.id == row.id)
+    fresh = {"state": JobState.READY, "attempt": 0, "excused": 0, "run_at": now, "created_at": now}
+    connection.execute(change.values(finished_at=None, **fresh))
+    note(connection, now, "job_requeued", row.study_uid, kind=row.kind, peer=row.peer)
+
+
+def _reopen(connection: Connection, row: AnyRow) -> None:
+    """Undo what the burial meant to the study."""
+    if row.kind == JobKind.EXAMINE:
+        _reopen_image(connection, row)
+    elif row.kind == JobKind.REPORT:
+        failed = and_(schema.study.c.study_uid == row.study_uid, schema.study.c.state == StudyState.FAILED)
+        connection.execute(update(schema.study).where(failed).values(state=StudyState.SETTLED))
+    else:
+        _reopen_deliveries(connection, row)
+
+
+def _reopen_image(connection: Connection, row: AnyRow) -> None:
+    """Let an image call for a new version, unless the report of its version still waits for it."""
+    image = schema.instance
+    report = select(_table.c.id).where(
+        _table.c.study_uid == row.study_uid,
+        _table.c.kind == JobKind.REPORT,
+        _table.c.version == image.c.version,
+        _table.c.state == JobState.READY,
+    )
+    settled = and_(image.c.id == row.instance_id, image.c.version.is_not(None), ~exists(report))
+    if connection.execute(update(image).where(settled).values(version=None)).rowcount == 1:
+        this_study = schema.study.c.study_uid == row.study_uid
+        connection.execute(update(schema.study).where(this_study).values(state=StudyState.OPEN))
+
+
+def _reopen_deliveries(connection: Connection, row: AnyRow) -> None:
+    objects = select(schema.result_object.c.sop_instance_uid).where(
+        schema.result_object.c.study_uid == row.study_uid, schema.result_object.c.version == row.version
+    )
+    refused = and_(
+        schema.delivery.c.peer == row.peer,
+        schema.delivery.c.object_uid.in_(objects),
+        schema.delivery.c.state == DeliveryState.REFUSED,
+    )
+    connection.execute(update(schema.delivery).where(refused).values(state=DeliveryState.WAITING))

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sqlalchemy import ColumnElement, Connection, Table, and_, exists, or_, select, union_all, update
+
+from ra_node.domain.job import JobKind, JobState
+from ra_node.ledger import schema
 from ra_node.ledger.engine import Ledger
+from ra_node.ledger.schema import DeliveryState, StudyState
+from ra_node.ledger.timeline import note
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,17 +22,78 @@ class Purgeable:
 
 
 def purgeable(ledger: Ledger, idle_since: float, limit: int = 100) -> list[Purgeable]:
-    """List studies, oldest first, that are answered, wait for nothing and were idle since then.
+    """List studies, oldest first, that wait for nothing and got nothing since `idle_since`.
 
-    Waits for nothing: every delivery is accepted, no job is ready, leased or buried, nothing arrived
-    after `idle_since`.
+    Waits for nothing: answered (or ignored), every object accepted by its peers, no job ready or
+    leased, no report or delivery buried.
     """
+    study = schema.study
+    old = and_(study.c.last_received_at <= idle_since, study.c.purged_at.is_(None), _waits_for_nothing())
+    query = select(study.c.study_uid).where(old).order_by(study.c.last_received_at).limit(limit)
+    with ledger.read() as connection:
+        uids = connection.execute(query).scalars().all()
+        return [Purgeable(uid, _paths(connection, uid)) for uid in uids]
 
-def mark_purged(ledger: Ledger, study_uid: str) -> bool:
-    """Forget the paths of a study, before its files are removed; its rows stay.
 
-    False: something arrived meanwhile and nothing may be removed.
+def mark_purged(ledger: Ledger, listed: Purgeable) -> bool:
+    """Forget the listed paths, before their files are removed; the rows stay.
+
+    False: the study waits for something again, and nothing of it may be removed.
     """
+    study = schema.study
+    this = and_(study.c.study_uid == listed.study_uid, _waits_for_nothing())
+    with ledger.write() as connection:
+        now = ledger.clock()
+        locked = select(study.c.study_uid).where(study.c.study_uid == listed.study_uid).with_for_update()
+        connection.execute(locked)
+        if connection.execute(update(study).where(this).values(purged_at=now)).rowcount != 1:
+            return False
+        for table, column in _PATH_COLUMNS:
+            _forget(connection, table, column, listed)
+        note(connection, now, "study_purged", listed.study_uid, files=len(listed.paths))
+    return True
+
 
 def known_paths(ledger: Ledger) -> set[str]:
     """Return every path that a row names."""
+    columns = [table.c[column] for table, column in _PATH_COLUMNS]
+    query = union_all(*(select(column).where(column.is_not(None)) for column in columns))
+    with ledger.read() as connection:
+        return set(connection.execute(query).scalars())
+
+
+_PATH_COLUMNS = (
+    (schema.instance, "path"),
+    (schema.instance, "preview_path"),
+    (schema.result_object, "path"),
+)
+
+
+def _waits_for_nothing() -> ColumnElement[bool]:
+    study, job = schema.study, schema.job
+    item, delivery = schema.result_object, schema.delivery
+    ended = study.c.state.in_((StudyState.ANSWERED, StudyState.IGNORED))
+    stuck = and_(job.c.state == JobState.BURIED, job.c.kind != JobKind.EXAMINE)
+    busy = select(job.c.id).where(
+        job.c.study_uid == study.c.study_uid,
+        or_(job.c.state.in_((JobState.READY, JobState.LEASED)), stuck),
+    )
+    unsent = (
+        select(delivery.c.peer)
+        .join(item, item.c.sop_instance_uid == delivery.c.object_uid)
+        .where(item.c.study_uid == study.c.study_uid, delivery.c.state != DeliveryState.ACCEPTED)
+    )
+    return and_(ended, ~exists(busy), ~exists(unsent))
+
+
+def _paths(connection: Connection, study_uid: str) -> tuple[str, ...]:
+    parts = [
+        select(table.c[column]).where(table.c.study_uid == study_uid, table.c[column].is_not(None))
+        for table, column in _PATH_COLUMNS
+    ]
+    return tuple(connection.execute(union_all(*parts)).scalars())
+
+
+def _forget(connection: Connection, table: Table, column: str, listed: Purgeable) -> None:
+    these = and_(table.c.study_uid == listed.study_uid, table.c[column].in_(listed.paths))
+    connection.execute(update(table).where(these).values({column: None}))

@@ -21,8 +21,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
-    and_,
-    true,
+    text,
 )
 
 metadata = MetaData()
@@ -38,6 +37,8 @@ class StudyState(StrEnum):
     ANSWERED = "answered"
     FAILED = "failed"
     """The report job is buried; an operator can requeue it."""
+    IGNORED = "ignored"
+    """Holds nothing that calls for an answer."""
 
 
 class DeliveryState(StrEnum):
@@ -58,8 +59,12 @@ association = Table(
     Column("opened_at", Double, nullable=False),
     Column("closed_at", Double),
 )
-Index("ix_association_open", association.c.listener, sqlite_where=association.c.closed_at.is_(None),
-      postgresql_where=association.c.closed_at.is_(None))
+Index(
+    "ix_association_open",
+    association.c.listener,
+    sqlite_where=text("closed_at IS NULL"),
+    postgresql_where=text("closed_at IS NULL"),
+)
 
 study = Table(
     "study",
@@ -83,7 +88,7 @@ instance = Table(
     Column("series_uid", Text, nullable=False),
     Column("sop_class_uid", Text, nullable=False),
     Column("transfer_syntax_uid", Text, nullable=False),
-    Column("path", Text, index=True),
+    Column("path", Text),
     Column("size_bytes", BigInteger, nullable=False),
     Column("calling_ae", Text, nullable=False),
     Column("association_id", Text, ForeignKey("association.id")),
@@ -91,12 +96,16 @@ instance = Table(
     Column("counts", Boolean, nullable=False),
     Column("version", Integer),
     Column("finding_json", Text),
-    Column("preview_path", Text, index=True),
+    Column("preview_path", Text),
     Column("bundle_sha256", Text),
     Column("examined_at", Double),
 )
-_pending = and_(instance.c.version.is_(None), instance.c.counts == true())
-Index("ix_instance_pending", instance.c.study_uid, sqlite_where=_pending, postgresql_where=_pending)
+Index(
+    "ix_instance_pending",
+    instance.c.study_uid,
+    sqlite_where=text("version IS NULL AND counts = 1"),
+    postgresql_where=text("version IS NULL AND counts = true"),
+)
 
 job = Table(
     "job",
@@ -142,7 +151,7 @@ result_object = Table(
     Column("version", Integer, nullable=False),
     Column("kind", Text, nullable=False),
     Column("sop_class_uid", Text, nullable=False),
-    Column("path", Text, index=True),
+    Column("path", Text),
     ForeignKeyConstraint(["study_uid", "version"], ["result.study_uid", "result.version"]),
 )
 Index("ix_object_result", result_object.c.study_uid, result_object.c.version)
