@@ -10,6 +10,11 @@ from pathlib import Path
 from ra_node.ledger.engine import random_id
 
 INCOMING = "incoming"
+INBOX = "inbox"
+PREVIEWS = "previews"
+RESULTS = "results"
+FOLDERS = (INCOMING, INBOX, PREVIEWS, RESULTS)
+"""The folders whose files all have a row, or are swept; the ledger itself lies in none of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +77,13 @@ class Files:
             return False
         return True
 
-    def unknown_files(
-        self, folders: Collection[str], known: Collection[str], older_than: float
-    ) -> Iterator[str]:
-        """Give the files below `folders` that are not in `known`, last changed before `older_than`.
+    def unknown_files(self, known: Collection[str], older_than: float) -> Iterator[str]:
+        """Give the files below FOLDERS that are not in `known`, last changed before `older_than`.
 
         `older_than` (seconds since 1970) must lie before the moment when `known` was read, so that a
         file whose row is about to be committed is never taken.
         """
-        for folder in folders:
+        for folder in FOLDERS:
             for path in sorted(self.path(folder).rglob("*")):
                 relative = path.relative_to(self.data_dir).as_posix()
                 if relative not in known and _is_old_file(path, older_than):

@@ -120,11 +120,13 @@ def keep_instance(ledger: Ledger, new: NewInstance) -> Kept | Repeated:
     return Kept(instance)
 
 
-def find_instance(ledger: Ledger, instance_id: str) -> Instance | None:
-    """Read one instance, e.g. `job.instance_id` of an examine job."""
+def find_instance(ledger: Ledger, instance_id: str) -> Instance:
+    """Read one instance, e.g. `job.instance_id` of an examine job; LookupError if there is none."""
     with ledger.read() as connection:
         found = _read(connection, schema.instance.c.id == instance_id)
-    return found[0] if found else None
+    if not found:
+        raise LookupError(f"expected an instance with id {instance_id}, found none")
+    return found[0]
 
 
 def instances_of(ledger: Ledger, study_uid: str) -> list[Instance]:

@@ -16,10 +16,11 @@ from ra_node.domain.job import MAX_ATTEMPTS, Job, JobKind, JobState
 from ra_node.errors import Retryable
 from ra_node.ledger import schema
 from ra_node.ledger.engine import AnyRow, Ledger, insert_new
-from ra_node.ledger.schema import DeliveryState, StudyState
+from ra_node.ledger.line import batch, candidates, ran_out
+from ra_node.ledger.reopen import reopen
+from ra_node.ledger.schema import StudyState
 from ra_node.ledger.timeline import note
 
-_UNFINISHED = (JobState.READY, JobState.LEASED)
 _table = schema.job
 
 
@@ -78,13 +79,13 @@ def claim(ledger: Ledger, kinds: Collection[JobKind], owner: str, limit: int, le
     with ledger.write() as connection:
         now = ledger.clock()
         while True:
-            rows = _candidates(connection, kinds, limit, now)
+            rows = candidates(connection, kinds, limit, now)
             spent = [row for row in rows if row.attempt - row.excused >= row.max_attempts]
             for row in spent:
                 _bury_row(connection, now, row, _lost_reason(row))
             if not spent:
                 break
-        return [_lease(connection, row, owner, now, lease_s) for row in _batch(rows)]
+        return [_lease(connection, row, owner, now, lease_s) for row in batch(rows)]
 
 
 def heartbeat(ledger: Ledger, job: Job, lease_s: float) -> bool:
@@ -155,17 +156,17 @@ def release(ledger: Ledger, job: Job) -> bool:
 
 def expire_leases(ledger: Ledger) -> Expired:
     """Take back every lease that ran out: ready again, or buried after the last attempt."""
-    returned = buried = 0
-    with ledger.write() as connection:
-        now = ledger.clock()
-        for row in connection.execute(select(_table).where(_ran_out(now)).with_for_update(skip_locked=True)):
-            if row.attempt - row.excused >= row.max_attempts:
-                _bury_row(connection, now, row, _lost_reason(row))
-                buried += 1
-            else:
-                _return_row(connection, now, row)
-                returned += 1
-    return Expired(returned, buried)
+    return _take_back(ledger, ran_out(ledger.clock()))
+
+
+def abandon(ledger: Ledger, owner: str) -> int:
+    """Take back at once what a worker held that is known to be dead; tell how many jobs.
+
+    The attempt counts: the job may be what killed the worker.
+    """
+    leased = and_(_table.c.state == JobState.LEASED, _table.c.owner == owner)
+    taken = _take_back(ledger, leased)
+    return taken.returned + taken.buried
 
 
 def requeue(ledger: Ledger, name: str) -> int:
@@ -184,7 +185,7 @@ def requeue(ledger: Ledger, name: str) -> int:
         for row in rows:
             _requeue_row(connection, now, row)
         for row in rows:
-            _reopen(connection, row)
+            reopen(connection, row)
         return len(rows)
 
 
@@ -192,43 +193,6 @@ def job_of(row: AnyRow) -> Job:
     """Read a whole row of the job table."""
     fields = {column.name: getattr(row, column.name) for column in _table.columns}
     return Job(**{**fields, "kind": JobKind(row.kind), "state": JobState(row.state)})
-
-
-def _candidates(connection: Connection, kinds: Collection[JobKind], limit: int, now: float) -> list[AnyRow]:
-    """Lock the jobs that may be claimed; a server skips those that another claimer looks at."""
-    waiting = and_(_table.c.state == JobState.READY, _table.c.run_at <= now)
-    query = (
-        select(_table)
-        .where(_table.c.kind.in_(list(kinds)), or_(waiting, _ran_out(now)), ~_must_wait())
-        .order_by(_table.c.run_at, _table.c.created_at, _table.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True, of=_table)
-    )
-    return list(connection.execute(query))
-
-
-def _must_wait() -> ColumnElement[bool]:
-    """A report waits for the images of its version and for the reports of earlier versions."""
-    other = _table.alias()
-    image = schema.instance
-    blocks = or_(
-        and_(other.c.kind == JobKind.EXAMINE, image.c.version <= _table.c.version),
-        and_(other.c.kind == JobKind.REPORT, other.c.version < _table.c.version),
-    )
-    found = (
-        select(other.c.id)
-        .select_from(other.outerjoin(image, image.c.id == other.c.instance_id))
-        .where(other.c.study_uid == _table.c.study_uid, other.c.state.in_(_UNFINISHED), blocks)
-        .correlate(_table)
-    )
-    return and_(_table.c.kind == JobKind.REPORT, exists(found))
-
-
-def _batch(rows: list[AnyRow]) -> list[AnyRow]:
-    """A job that was tried before comes alone, when it is the first in the line."""
-    if rows and rows[0].attempt > 0:
-        return rows[:1]
-    return [row for row in rows if row.attempt == 0]
 
 
 def _lease(connection: Connection, row: AnyRow, owner: str, now: float, lease_s: float) -> Job:
@@ -257,14 +221,24 @@ def _held(job: Job) -> ColumnElement[bool]:
     )
 
 
-def _ran_out(now: float) -> ColumnElement[bool]:
-    return and_(_table.c.state == JobState.LEASED, _table.c.lease_until <= now)
-
-
 def _end_lease(connection: Connection, job: Job, **values: object) -> None:
     change = update(_table).where(_held(job)).values(owner=None, lease_until=None, **values)
     if connection.execute(change).rowcount != 1:
         raise LeaseLost(f"job {job.id}: expected the lease of claim {job.fence}, found it lost or ended")
+
+
+def _take_back(ledger: Ledger, which: ColumnElement[bool]) -> Expired:
+    returned = buried = 0
+    with ledger.write() as connection:
+        now = ledger.clock()
+        for row in connection.execute(select(_table).where(which).with_for_update(skip_locked=True)).all():
+            if row.attempt - row.excused >= row.max_attempts:
+                _bury_row(connection, now, row, _lost_reason(row))
+                buried += 1
+            else:
+                _return_row(connection, now, row)
+                returned += 1
+    return Expired(returned, buried)
 
 
 def _lost_reason(row: AnyRow) -> str:
@@ -306,41 +280,3 @@ def _requeue_row(connection: Connection, now: float, row: AnyRow) -> None:
     fresh = {"state": JobState.READY, "attempt": 0, "excused": 0, "run_at": now, "created_at": now}
     connection.execute(change.values(finished_at=None, **fresh))
     note(connection, now, "job_requeued", row.study_uid, kind=row.kind, peer=row.peer)
-
-
-def _reopen(connection: Connection, row: AnyRow) -> None:
-    """Undo what the burial meant to the study."""
-    if row.kind == JobKind.EXAMINE:
-        _reopen_image(connection, row)
-    elif row.kind == JobKind.REPORT:
-        failed = and_(schema.study.c.study_uid == row.study_uid, schema.study.c.state == StudyState.FAILED)
-        connection.execute(update(schema.study).where(failed).values(state=StudyState.SETTLED))
-    else:
-        _reopen_deliveries(connection, row)
-
-
-def _reopen_image(connection: Connection, row: AnyRow) -> None:
-    """Let an image call for a new version, unless the report of its version still waits for it."""
-    image = schema.instance
-    report = select(_table.c.id).where(
-        _table.c.study_uid == row.study_uid,
-        _table.c.kind == JobKind.REPORT,
-        _table.c.version == image.c.version,
-        _table.c.state == JobState.READY,
-    )
-    settled = and_(image.c.id == row.instance_id, image.c.version.is_not(None), ~exists(report))
-    if connection.execute(update(image).where(settled).values(version=None)).rowcount == 1:
-        this_study = schema.study.c.study_uid == row.study_uid
-        connection.execute(update(schema.study).where(this_study).values(state=StudyState.OPEN))
-
-
-def _reopen_deliveries(connection: Connection, row: AnyRow) -> None:
-    objects = select(schema.result_object.c.sop_instance_uid).where(
-        schema.result_object.c.study_uid == row.study_uid, schema.result_object.c.version == row.version
-    )
-    refused = and_(
-        schema.delivery.c.peer == row.peer,
-        schema.delivery.c.object_uid.in_(objects),
-        schema.delivery.c.state == DeliveryState.REFUSED,
-    )
-    connection.execute(update(schema.delivery).where(refused).values(state=DeliveryState.WAITING))

@@ -1,0 +1,56 @@
+"""Says who is next: the job that waits longest, unless it must wait for others of its study."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select
+
+from ra_node.domain.job import JobKind, JobState
+from ra_node.ledger import schema
+from ra_node.ledger.engine import AnyRow
+
+_UNFINISHED = (JobState.READY, JobState.LEASED)
+_table = schema.job
+
+
+def candidates(connection: Connection, kinds: Collection[JobKind], limit: int, now: float) -> list[AnyRow]:
+    """Lock the jobs that may be claimed; a server skips those that another claimer looks at."""
+    waiting = and_(_table.c.state == JobState.READY, _table.c.run_at <= now)
+    query = (
+        select(_table)
+        .where(_table.c.kind.in_(list(kinds)), or_(waiting, ran_out(now)), ~_must_wait())
+        .order_by(_table.c.run_at, _table.c.created_at, _table.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=_table)
+    )
+    return list(connection.execute(query))
+
+
+def _must_wait() -> ColumnElement[bool]:
+    """A report waits for the images of its version and for the reports of earlier versions."""
+    other = _table.alias()
+    image = schema.instance
+    blocks = or_(
+        and_(other.c.kind == JobKind.EXAMINE, image.c.version <= _table.c.version),
+        and_(other.c.kind == JobKind.REPORT, other.c.version < _table.c.version),
+    )
+    found = (
+        select(other.c.id)
+        .select_from(other.outerjoin(image, image.c.id == other.c.instance_id))
+        .where(other.c.study_uid == _table.c.study_uid, other.c.state.in_(_UNFINISHED), blocks)
+        .correlate(_table)
+    )
+    return and_(_table.c.kind == JobKind.REPORT, exists(found))
+
+
+def batch(rows: list[AnyRow]) -> list[AnyRow]:
+    """Choose who goes together: a job that was tried before goes alone, when it is the first."""
+    if rows and rows[0].attempt > 0:
+        return rows[:1]
+    return [row for row in rows if row.attempt == 0]
+
+
+def ran_out(now: float) -> ColumnElement[bool]:
+    """Tell the rows whose worker has not been heard of in time."""
+    return and_(_table.c.state == JobState.LEASED, _table.c.lease_until <= now)
