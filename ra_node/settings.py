@@ -33,7 +33,7 @@ class NodeTable(_Table):
     host: str = "127.0.0.1"
     port: Port = 11112
     data_dir: Path = Path("../var")
-    station_name: str = Field("RA-NODE", max_length=16)
+    station_name: str = Field(default="RA-NODE", max_length=16)
 
 
 class LedgerTable(_Table):
@@ -72,27 +72,28 @@ class ResultsTable(_Table):
 
     sr: bool = True
     overlay: bool = True
-    research_label: str = Field("Research use only", max_length=64)
+    research_label: str = Field(default="Research use only", max_length=64)
 
 
 class ModelsTable(_Table):
     """[models]: which bundle judges, and on what device."""
 
     bundle: Path = Path("bundles/demo")
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
-    batch: int = Field(16, ge=1, le=1024)
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    batch: int = Field(default=16, ge=1, le=1024)
+    images: int = Field(default=4, ge=1, le=256)
 
 
 class LimitsTable(_Table):
     """[limits]: what the node takes on at most."""
 
-    associations: int = Field(20, ge=1, le=1000)
+    associations: int = Field(default=20, ge=1, le=1000)
     association_idle_s: Seconds = 60.0
     accept_unknown_peers: bool = False
-    megapixels: float = Field(120.0, gt=0)
-    attempts: int = Field(3, ge=1, le=100)
-    job_lease_s: float = Field(120.0, ge=1)
-    delivery_days: float = Field(7.0, gt=0)
+    megapixels: float = Field(default=120.0, gt=0)
+    min_free_gib: float = Field(default=2.0, ge=0)
+    job_lease_s: float = Field(default=60.0, ge=1)
+    delivery_days: float = Field(default=7.0, gt=0)
 
 
 class Settings(_Table):

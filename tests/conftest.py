@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,19 +27,32 @@ def absent(reason: str) -> None:
     pytest.skip(reason)
 
 
+def wait_until(holds: Callable[[], Any], what: str, timeout_s: float = 20.0) -> Any:
+    """Wait for a condition with a deadline, and say what never came."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        value = holds()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {timeout_s:g} s in vain for {what}")
+        time.sleep(0.02)
+
+
+def find_tool(name: str) -> str:
+    """The path of a program, or a skip with its reason (a failure where peers are required)."""
+    beside_python = Path(sys.executable).parent / name
+    path = shutil.which(name) or (str(beside_python) if beside_python.exists() else None)
+    if path is None:
+        absent(f"the program {name} is not installed")
+    assert path is not None
+    return path
+
+
 @pytest.fixture
 def require_tool() -> Callable[[str], str]:
-    """Return a function that gives the path of a program, or skips (fails in CI) without it."""
-
-    def find(name: str) -> str:
-        beside_python = Path(os.sys.executable).parent / name  # type: ignore[attr-defined]
-        path = shutil.which(name) or (str(beside_python) if beside_python.exists() else None)
-        if path is None:
-            absent(f"the program {name} is not installed")
-        assert path is not None
-        return path
-
-    return find
+    """`find_tool` as a fixture."""
+    return find_tool
 
 
 @pytest.fixture(scope="session")

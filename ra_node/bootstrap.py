@@ -1,0 +1,205 @@
+"""The only place that builds things: from the settings to the objects that do the work.
+
+Imports stand inside the functions, so that a role loads only what it needs: `listen` is ready in
+about a second because it never sees PyTorch.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ra_node.domain.result import ObjectKind
+from ra_node.ledger.engine import Ledger, open_ledger
+from ra_node.ledger.files import Files
+from ra_node.settings import PeerTable, Settings, settings_from
+
+if TYPE_CHECKING:
+    from ra_node.dicom.provenance import Producer
+    from ra_node.inference.bundle import Bundle
+    from ra_node.network.receive import Listener
+    from ra_node.network.send import PeerAddress
+    from ra_node.services.analyse import Judge, Rules
+    from ra_node.services.answer import Answerer, Destination
+    from ra_node.services.deliver import Deliverer
+    from ra_node.services.demo import Shown
+    from ra_node.services.examine import Examiner
+    from ra_node.services.offline import Analysed
+    from ra_node.services.preflight import Check
+    from ra_node.services.tidy import Tidier
+
+CONFIG_FOLDER = Path(__file__).resolve().parent.parent / "config"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What every role shares: the ledger and the files."""
+
+    ledger: Ledger
+    files: Files
+
+
+def default_settings() -> Settings:
+    """Embedded defaults, for commands that need no node; paths are those of the installation."""
+    return settings_from({}, base=CONFIG_FOLDER)
+
+
+def open_state(settings: Settings) -> State:
+    """Open the ledger and the data folder, making both where they do not exist."""
+    settings.node.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return State(open_ledger(settings.ledger_url), Files(settings.node.data_dir))
+
+
+def presence_folder(settings: Settings) -> Path:
+    """Where the workers of this machine show that they are alive."""
+    return settings.node.data_dir / "run" / socket.gethostname()
+
+
+def new_owner(role: str) -> str:
+    """A name for one process that no other ever had."""
+    return f"{role}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+def build_listener(settings: Settings, state: State) -> Listener:
+    """The listener with its inbox; not yet started."""
+    from ra_node.network.admission import AllowedPeer
+    from ra_node.network.receive import Listener, ListenSettings
+    from ra_node.services.ingest import Ingest
+
+    inbox = Ingest(state.ledger, state.files, listener=f"{socket.gethostname()}:{settings.node.port}")
+    inbox.start()
+    return Listener(
+        ListenSettings(
+            ae_title=settings.node.ae_title,
+            incoming=settings.node.data_dir / "incoming",
+            host=settings.node.host,
+            port=settings.node.port,
+            peers=tuple(AllowedPeer(peer.ae_title, peer.host) for peer in settings.sources),
+            accept_unknown=settings.limits.accept_unknown_peers,
+            max_associations=settings.limits.associations,
+            network_timeout_s=settings.limits.association_idle_s,
+            min_free_bytes=round(settings.limits.min_free_gib * 2**30),
+        ),
+        inbox,
+    )
+
+
+def reading_rules(settings: Settings) -> Rules:
+    """What the site decided about reading images."""
+    from ra_node.services.analyse import Rules
+
+    return Rules(settings.study.two_hand_convention, round(settings.limits.megapixels * 1e6))
+
+
+def build_judge(settings: Settings) -> tuple[Judge, Bundle]:
+    """The networks of the configured bundle on the configured device."""
+    from ra_node.inference.bundle import load_bundle
+    from ra_node.inference.predictor import Predictor
+
+    bundle = load_bundle(settings.models.bundle)
+    return Predictor(bundle, settings.models.device, settings.models.batch), bundle
+
+
+def build_producer(settings: Settings) -> Producer:
+    """How this installation names itself in what it makes."""
+    from ra_node.dicom.provenance import Producer
+    from ra_node.dicom.uids import derive_uid
+
+    return Producer(
+        device_uid=derive_uid("node", settings.node.station_name, settings.node.ae_title),
+        station_name=settings.node.station_name,
+    )
+
+
+def build_worker(settings: Settings, state: State, stopping: Callable[[], bool]) -> tuple[Examiner, Answerer]:
+    """Both halves of the worker; loads the networks, which takes some seconds."""
+    from ra_node.services.answer import Answerer
+    from ra_node.services.examine import Examiner
+
+    judge, bundle = build_judge(settings)
+    examiner = Examiner(
+        state.ledger, state.files, judge, bundle.identity.sha256, reading_rules(settings), stopping
+    )
+    answerer = Answerer(
+        state.ledger,
+        state.files,
+        bundle.identity,
+        build_producer(settings),
+        [_destination(settings, peer) for peer in settings.destinations],
+        settings.results.research_label,
+    )
+    return examiner, answerer
+
+
+def build_deliverer(settings: Settings, state: State) -> Deliverer:
+    """The sender with every destination."""
+    from ra_node.services.deliver import Deliverer
+
+    peers = {peer.name: _address(settings, peer) for peer in settings.destinations}
+    return Deliverer(state.ledger, state.files, peers, settings.limits.delivery_days * 86400)
+
+
+def build_tidier(settings: Settings, state: State) -> Tidier:
+    """What must happen by the clock."""
+    from ra_node.services.tidy import Tidier
+
+    study = settings.study
+    return Tidier(state.ledger, state.files, presence_folder(settings), study.quiet_s, study.max_wait_s)
+
+
+def build_offline(settings: Settings) -> Callable[[Sequence[Path], Path], Iterator[Analysed]]:
+    """The analysis of files into a folder, without a network."""
+    from ra_node.services.offline import analyse_files
+
+    judge, bundle = build_judge(settings)
+    return partial(
+        analyse_files,
+        judge=judge,
+        bundle=bundle.identity,
+        producer=build_producer(settings),
+        rules=reading_rules(settings),
+        research_label=settings.results.research_label,
+    )
+
+
+def preflight(settings: Settings) -> list[Check]:
+    """Check everything that the settings name."""
+    from ra_node.inference.bundle import load_bundle
+    from ra_node.services.preflight import run_checks
+
+    return run_checks(
+        settings,
+        open_state=lambda: open_state(settings),
+        load_bundle=lambda: load_bundle(settings.models.bundle).identity,
+        peers=[_address(settings, peer) for peer in settings.destinations],
+    )
+
+
+def show_demo(out: Path, timeout_s: float, say: Callable[[str], None]) -> Shown:
+    """The demo with the bundle of this installation and a phantom with changes of stage 3 and 0."""
+    from ra_node.services.demo import run_demo
+
+    return run_demo(out, demo_study(), default_settings().models.bundle, timeout_s, say)
+
+
+def _destination(settings: Settings, peer: PeerTable) -> Destination:
+    from ra_node.services.answer import Destination
+
+    kinds = []
+    if settings.results.sr:
+        kinds.append(ObjectKind.SR_FALLBACK if peer.sr_class == "comprehensive" else ObjectKind.SR)
+    if settings.results.overlay:
+        kinds.append(ObjectKind.OVERLAY)
+    return Destination(peer.name, tuple(kinds))
+
+
+def _address(settings: Settings, peer: PeerTable) -> PeerAddress:
+    from ra_node.network.send import PeerAddress
+
+    return PeerAddress(peer.name, peer.ae_title, peer.host, peer.port, calling_ae=settings.node.ae_title)

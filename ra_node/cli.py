@@ -1,0 +1,234 @@
+"""The command line: every command in the words of a PACS administrator.
+
+Exit codes: 0 done, 1 the check or the input failed, 2 the command or the configuration is wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ra_node import __version__
+from ra_node.errors import Fatal, NodeError
+from ra_node.settings import Settings, load_settings
+
+app = typer.Typer(
+    name="ra-node",
+    help="Reads hand radiographs for rheumatoid arthritis beside a PACS. Research use, not a medical device.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+SERVICE = "Run the node"
+WATCH = "Watch and mend"
+FILES = "Look at files"
+
+ConfigPath = Annotated[
+    Path,
+    typer.Option(
+        "--config", "-c", envvar="RA_NODE_CONFIG", help="Configuration file (TOML).", show_default=True
+    ),
+]
+DEFAULT_CONFIG = Path("config/node.toml")
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+
+
+def main() -> None:
+    """Run the command line; an error of the node becomes one clear line and an exit code."""
+    try:
+        app()
+    except NodeError as error:
+        typer.echo(f"ra-node: {error}", err=True)
+        sys.exit(2 if isinstance(error, Fatal) else 1)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,  # noqa: FBT002 - typer's idiom
+) -> None:
+    if version:
+        typer.echo(f"ra-node {__version__}")
+        raise typer.Exit
+
+
+@app.command(rich_help_panel=SERVICE)
+def demo(
+    out: Annotated[
+        Path, typer.Option(help="Folder for the node's state and the results; emptied first.")
+    ] = Path("var/demo"),
+    timeout_s: Annotated[float, typer.Option(help="Give up after this many seconds.")] = 180.0,
+) -> None:
+    """Show the whole way of a study on this machine: a phantom is sent, judged and answered."""
+    from ra_node.bootstrap import open_state, show_demo
+    from ra_node.services.overview import study_story
+    from ra_node.terminal import story_lines
+
+    shown = show_demo(out, timeout_s, typer.echo)
+    story = study_story(open_state(load_settings(shown.config)).ledger, shown.study_uid)
+    typer.echo("\nTimeline")
+    for line in story_lines(story):
+        typer.echo(line)
+    typer.echo(f"\n{story.text}")
+    typer.echo("Files")
+    for name, path in shown.files().items():
+        typer.echo(f"  {name:<18} {path}")
+
+
+@app.command(rich_help_panel=SERVICE)
+def run(config: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Run all roles on this machine and restart one that dies; stop with Ctrl-C or SIGTERM."""
+    from ra_node.roles import supervise
+
+    supervise(_settings(config), config)
+
+
+@app.command(rich_help_panel=SERVICE)
+def listen(config: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Role: receive images by C-STORE and keep them safely."""
+    from ra_node.roles import listen as role
+
+    role(_settings(config))
+
+
+@app.command(rich_help_panel=SERVICE)
+def work(config: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Role: find hands, judge them and make the results."""
+    from ra_node.roles import work as role
+
+    role(_settings(config))
+
+
+@app.command(rich_help_panel=SERVICE)
+def deliver(config: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Role: send the results to every destination, again and again until it has them."""
+    from ra_node.roles import deliver as role
+
+    role(_settings(config))
+
+
+@app.command(rich_help_panel=SERVICE)
+def schedule(config: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Role: settle studies, take back the work of dead workers, tidy up."""
+    from ra_node.roles import schedule as role
+
+    role(_settings(config))
+
+
+@app.command(rich_help_panel=WATCH)
+def check(config: ConfigPath = DEFAULT_CONFIG, as_json: Json = False) -> None:  # noqa: FBT002 - typer's idiom
+    """Check settings, folders, disk, model bundle and every peer; each failed row says what to do."""
+    from ra_node.bootstrap import preflight
+    from ra_node.terminal import print_checks
+
+    checks = preflight(_settings(config))
+    print_checks(checks, as_json=as_json)
+    if any(not row.ok for row in checks):
+        raise typer.Exit(1)
+
+
+@app.command(rich_help_panel=WATCH)
+def status(config: ConfigPath = DEFAULT_CONFIG, as_json: Json = False) -> None:  # noqa: FBT002 - typer's idiom
+    """Show what waits, what is done, what was delivered where, and what needs a person."""
+    from ra_node.bootstrap import open_state
+    from ra_node.services.overview import overview
+    from ra_node.terminal import print_overview
+
+    print_overview(overview(open_state(_settings(config)).ledger), as_json=as_json)
+
+
+@app.command(rich_help_panel=WATCH)
+def studies(
+    uid: Annotated[
+        str | None, typer.Argument(help="Study Instance UID: show the timeline of this one.")
+    ] = None,
+    config: ConfigPath = DEFAULT_CONFIG,
+    limit: Annotated[int, typer.Option(help="How many, the last received first.")] = 50,
+    as_json: Json = False,  # noqa: FBT002 - typer's idiom
+) -> None:
+    """List the studies with their state, or the timeline of one."""
+    from ra_node.bootstrap import open_state
+    from ra_node.services.overview import list_studies, study_story
+    from ra_node.terminal import print_story, print_studies
+
+    ledger = open_state(_settings(config)).ledger
+    if uid is None:
+        print_studies(list_studies(ledger, limit), as_json=as_json)
+    else:
+        print_story(study_story(ledger, uid), as_json=as_json)
+
+
+@app.command(rich_help_panel=WATCH)
+def requeue(
+    uid: Annotated[str, typer.Argument(help="Study Instance UID, or the id of one job, as status shows it.")],
+    config: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Try again what was buried for a study."""
+    from ra_node.bootstrap import open_state
+    from ra_node.ledger.queue import requeue as bring_back
+
+    count = bring_back(open_state(_settings(config)).ledger, uid)
+    typer.echo(f"{count} job{'' if count == 1 else 's'} requeued")
+    if count == 0:
+        typer.echo("Nothing is buried under this name; `ra-node status` lists what is.", err=True)
+        raise typer.Exit(1)
+
+
+@app.command(rich_help_panel=FILES)
+def hands(
+    files: Annotated[list[Path], typer.Argument(help="DICOM or PNG radiographs.")],
+    config: ConfigPath = DEFAULT_CONFIG,
+    as_json: Json = False,  # noqa: FBT002 - typer's idiom
+) -> None:
+    """Say which hands are in each file, where, and which side; or why there are none."""
+    from ra_node.bootstrap import reading_rules
+    from ra_node.services.offline import find_in_file
+    from ra_node.terminal import hands_line, print_hands
+
+    rules = reading_rules(_settings_or_defaults(config))
+    failed = False
+    for path in files:
+        try:
+            line = hands_line(path, find_in_file(path, rules))
+        except (NodeError, OSError) as error:
+            failed = True
+            line = {"file": str(path), "hands": [], "refusal": str(error)}
+        typer.echo(json.dumps(line)) if as_json else print_hands(line)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command(rich_help_panel=FILES)
+def analyse(
+    files: Annotated[list[Path], typer.Argument(help="DICOM radiographs; one report a study.", exists=True)],
+    out: Annotated[Path, typer.Option(help="Folder for SR, overlay, PNG and report.json.")],
+    config: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Do the whole analysis of files without a network and write the results to a folder."""
+    from ra_node.bootstrap import build_offline
+    from ra_node.terminal import progress
+
+    analyse_files = build_offline(_settings_or_defaults(config))
+    for done in progress(analyse_files(files, out), "Analysing studies"):
+        typer.echo((done.files[0].parent / "report.txt").read_text(encoding="utf-8"))
+        for path in done.files:
+            typer.echo(f"  {path}")
+
+
+def _settings(config: Path) -> Settings:
+    if not config.exists():
+        raise Fatal(f"no configuration at {config}; name one with --config or RA_NODE_CONFIG")
+    return load_settings(config)
+
+
+def _settings_or_defaults(config: Path) -> Settings:
+    """The commands on files need no node: without a configuration they use the defaults."""
+    from ra_node.bootstrap import default_settings
+
+    named = config != DEFAULT_CONFIG or "RA_NODE_CONFIG" in os.environ
+    return load_settings(config) if named or config.exists() else default_settings()

@@ -1,0 +1,146 @@
+"""The roles, one process each: build what the role needs, work until told to stop, stop in good order."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+import structlog
+
+from ra_node import bootstrap
+from ra_node.domain.job import Job, JobKind
+from ra_node.errors import Retryable
+from ra_node.ledger.engine import Ledger
+from ra_node.ledger.queue import claim
+from ra_node.log import configure_logging
+from ra_node.schedule import Task, run_tasks
+from ra_node.services.lease import held
+from ra_node.services.presence import present
+from ra_node.settings import Settings
+from ra_node.supervise import Supervisor
+
+ROLES = ("listen", "work", "deliver", "schedule")
+POLL_S = 0.1
+LEDGER_PAUSE_S = 1.0
+SUPERVISED = "RA_NODE_SUPERVISED"
+
+
+def supervise(settings: Settings, config: Path) -> None:
+    """Run every role as a child process until SIGTERM or SIGINT."""
+    configure_logging("run")
+    bootstrap.open_state(settings).ledger.close()  # so that the roles find the tables made
+    os.environ[SUPERVISED] = str(os.getpid())
+    commands = {role: [sys.executable, "-m", "ra_node", role, "--config", str(config)] for role in ROLES}
+    supervisor = Supervisor(commands)
+    supervisor.stop_on_signals()
+    supervisor.run()
+
+
+def listen(settings: Settings) -> None:
+    """Receive until told to stop; running associations get some seconds to finish."""
+    stop = _begin("listen")
+    listener = bootstrap.build_listener(settings, bootstrap.open_state(settings))
+    listener.start()
+    try:
+        stop.wait()
+    finally:
+        listener.stop(deadline_s=5.0)
+
+
+def work(settings: Settings) -> None:
+    """Examine images and answer studies until told to stop."""
+    stop = _begin("work")
+    state = bootstrap.open_state(settings)
+    examiner, answerer = bootstrap.build_worker(settings, state, stop.is_set)
+
+    def do(jobs: Sequence[Job]) -> None:
+        images = [job for job in jobs if job.kind is JobKind.EXAMINE]
+        if images:
+            examiner.examine(images)
+        for job in jobs:
+            if job.kind is JobKind.REPORT:
+                answerer.answer(job)
+
+    _serve(
+        settings, state.ledger, "work", (JobKind.EXAMINE, JobKind.REPORT), settings.models.images, do, stop
+    )
+
+
+def deliver(settings: Settings) -> None:
+    """Send results until told to stop; each destination has a thread of its own."""
+    stop = _begin("deliver")
+    state = bootstrap.open_state(settings)
+    deliverer = bootstrap.build_deliverer(settings, state)
+
+    def do(jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            deliverer.deliver(job)
+
+    _serve(settings, state.ledger, "deliver", (JobKind.DELIVER,), 1, do, stop)
+
+
+def schedule(settings: Settings) -> None:
+    """Do what must happen by the clock until told to stop."""
+    stop = _begin("schedule")
+    tidier = bootstrap.build_tidier(settings, bootstrap.open_state(settings))
+    run_tasks(
+        [
+            Task("settle", tidier.settle, POLL_S),
+            Task("take_back", tidier.take_back, 1.0),
+            Task("sweep", tidier.sweep, 3600.0),
+        ],
+        stop,
+    )
+
+
+def _serve(
+    settings: Settings,
+    ledger: Ledger,
+    role: str,
+    kinds: Collection[JobKind],
+    limit: int,
+    do: Callable[[Sequence[Job]], None],
+    stop: threading.Event,
+) -> None:
+    """Claim and do jobs until told to stop; while the ledger is away, wait."""
+    owner = bootstrap.new_owner(role)
+    log = structlog.get_logger()
+    log.info("role_ready", owner=owner)
+    with present(bootstrap.presence_folder(settings), owner):
+        while not stop.is_set():
+            try:
+                jobs = claim(ledger, kinds, owner, limit, settings.limits.job_lease_s)
+                if jobs:
+                    with held(ledger, jobs, settings.limits.job_lease_s):
+                        do(jobs)
+                else:
+                    stop.wait(POLL_S)
+            except Retryable as error:
+                log.warning("ledger_away", error=str(error))
+                stop.wait(LEDGER_PAUSE_S)
+    log.info("role_stopped", owner=owner)
+
+
+def _begin(role: str) -> threading.Event:
+    """Set up logging and signals of a role; under a supervisor, die with it."""
+    configure_logging(role)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    if SUPERVISED in os.environ:
+        _stop_with_parent(int(os.environ[SUPERVISED]), stop)
+    return stop
+
+
+def _stop_with_parent(parent: int, stop: threading.Event) -> None:
+    """Ask Linux for SIGTERM when the supervisor dies, also by SIGKILL; elsewhere do nothing."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+        if os.getppid() != parent:
+            stop.set()

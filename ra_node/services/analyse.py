@@ -1,0 +1,183 @@
+"""Looks at images, judges their hands in one forward pass, and makes the one report of a study.
+
+Nothing here knows a ledger or a network: the worker and `ra-node analyse` use the same functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset
+
+from ra_node.dicom.read import DatasetRefused, read_dataset, read_header
+from ra_node.domain.laterality import Convention, places_of, sides_of
+from ra_node.domain.report import (
+    BundleIdentity,
+    HandFinding,
+    HandRegion,
+    ImageFinding,
+    Reason,
+    Recognition,
+    Refusal,
+    Staging,
+    StudyReport,
+)
+from ra_node.domain.selection import header_refusal
+from ra_node.domain.study import ImageHeader
+from ra_node.imaging.hands import find_hands
+from ra_node.imaging.model_input import hand_crop
+from ra_node.imaging.pixels import PixelsRefused, Radiograph, read_radiograph
+from ra_node.imaging.preview import reduced
+from ra_node.imaging.quality import hand_quality
+
+
+class Judgement(Protocol):
+    """What the networks say about one hand."""
+
+    recognition: Recognition
+    staging: Staging
+
+
+class Judge(Protocol):
+    """The forward pass, as far as this use case needs it."""
+
+    def judge(self, crops: Sequence[NDArray[np.uint8]]) -> Sequence[Judgement]:
+        """Judge crops (side_px, side_px), each with one hand, in one batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the site decided about reading images."""
+
+    convention: Convention = "none"
+    max_pixels: int = 120_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One image after reading and hand finding, before the networks."""
+
+    finding: ImageFinding
+    crops: tuple[NDArray[np.uint8], ...] = ()
+    display: NDArray[np.uint8] | None = None
+
+
+def look_at_file(path: Path, rules: Rules) -> Look:
+    """Read one DICOM file and find its hands; raises DatasetRefused where it has not even a header."""
+    try:
+        dataset = read_dataset(path)
+    except DatasetRefused as error:
+        return Look(_refused(read_header(path), error.refusal))
+    return look_at(dataset, rules)
+
+
+def look_at(dataset: Dataset, rules: Rules) -> Look:
+    """Find the hands of one data set; whatever is wrong with it becomes a refusal in the finding."""
+    header = read_header(dataset)
+    refusal = header_refusal(header)
+    if refusal is not None:
+        return Look(_refused(header, refusal))
+    try:
+        radiograph = read_radiograph(dataset, max_pixels=rules.max_pixels)
+    except PixelsRefused as error:
+        return Look(_refused(header, error.refusal))
+    return look_at_pixels(radiograph, header, rules)
+
+
+def look_at_pixels(radiograph: Radiograph, header: ImageHeader, rules: Rules) -> Look:
+    """Find and cut out the hands of a radiograph."""
+    rows, columns = radiograph.values.shape
+    found = find_hands(radiograph.values)
+    hands = _with_sides(found.hands, radiograph, header, rules.convention)
+    finding = replace(
+        _refused(header, found.refusal), rows=rows, columns=columns, hands=hands, remarks=_remarks(hands)
+    )
+    crops = tuple(hand_crop(radiograph.values, h.region) for h in hands if h.refusal is None)
+    return Look(finding, crops, reduced(radiograph.display))
+
+
+def judge_looks(looks: Sequence[Look], judge: Judge) -> list[ImageFinding]:
+    """Judge every unrefused hand of all images in one forward pass, and put the results in place."""
+    judgements = iter(judge.judge([crop for look in looks for crop in look.crops]))
+    return [
+        replace(
+            look.finding,
+            hands=tuple(
+                hand if hand.refusal else _judged(hand, next(judgements)) for hand in look.finding.hands
+            ),
+        )
+        for look in looks
+    ]
+
+
+def make_report(
+    study_uid: str,
+    version: int,
+    images: Sequence[ImageFinding],
+    bundle: BundleIdentity,
+    *,
+    created_at: datetime,
+    predecessor: str | None = None,
+    research_label: str = "",
+) -> StudyReport:
+    """Put the findings of a study together; without any judged hand the report says why."""
+    report = StudyReport(
+        study_uid, version, created_at, tuple(images), bundle, None, predecessor, research_label
+    )
+    if any(hand.refusal is None for hand in report.hands):
+        return report
+    return replace(report, refusal=_reason_for_study(report))
+
+
+def failed_finding(header: ImageHeader, why: str) -> ImageFinding:
+    """The finding of an image whose analysis failed for good; `why` is for the report."""
+    text = f"The analysis of this image failed and was given up: {why}"
+    return _refused(header, Refusal(Reason.ANALYSIS_FAILED, text))
+
+
+def _refused(header: ImageHeader, refusal: Refusal | None) -> ImageFinding:
+    return ImageFinding(
+        header.sop_instance_uid,
+        header.sop_class_uid,
+        header.series_instance_uid,
+        header.rows,
+        header.columns,
+        refusal=refusal,
+    )
+
+
+def _with_sides(
+    regions: Sequence[HandRegion], radiograph: Radiograph, header: ImageHeader, convention: Convention
+) -> tuple[HandFinding, ...]:
+    boxes = [region.box for region in regions]
+    return tuple(
+        HandFinding(region, side, place, refusal=hand_quality(radiograph.values, region))
+        for region, side, place in zip(
+            regions, sides_of(boxes, header.side, convention), places_of(boxes), strict=True
+        )
+    )
+
+
+def _remarks(hands: Sequence[HandFinding]) -> tuple[str, ...]:
+    conflicts = {hand.side.evidence for hand in hands if hand.side.conflict}
+    return tuple(f"Side not determined: {evidence}" for evidence in sorted(conflicts))
+
+
+def _judged(hand: HandFinding, judgement: Judgement) -> HandFinding:
+    return replace(hand, recognition=judgement.recognition, staging=judgement.staging)
+
+
+def _reason_for_study(report: StudyReport) -> Refusal:
+    refusals = [image.refusal for image in report.images if image.refusal]
+    refusals += [hand.refusal for hand in report.hands if hand.refusal]
+    if len(refusals) == 1:
+        return refusals[0]
+    reasons = sorted({refusal.reason for refusal in refusals})
+    text = f"None of {len(report.images)} images has a hand that could be judged; each has its reason."
+    return Refusal(Reason(reasons[0]) if len(reasons) == 1 else Reason.NO_HAND, text)

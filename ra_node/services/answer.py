@@ -1,0 +1,152 @@
+"""Answers a settled study: one report from its findings, its objects on the disk, its deliveries queued."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+
+import structlog
+from pydicom import Dataset
+
+from ra_node.dicom.provenance import Producer
+from ra_node.dicom.read import read_attributes, read_header
+from ra_node.domain.job import Job
+from ra_node.domain.report import BundleIdentity, ImageFinding, StudyReport
+from ra_node.domain.result import ObjectKind
+from ra_node.imaging.preview import read_preview
+from ra_node.ledger.engine import Ledger
+from ra_node.ledger.files import Files
+from ra_node.ledger.queue import LeaseLost
+from ra_node.ledger.results import (
+    Finding,
+    Result,
+    ResultObject,
+    earlier_result,
+    findings_of,
+    finish_report,
+    objects_of,
+)
+from ra_node.services.analyse import failed_finding, make_report
+from ra_node.services.lease import postpone
+from ra_node.services.publish import Publication, Sources, publish
+from ra_node.services.record import finding_from_json, report_to_json
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A peer that receives results, and which kinds of object it gets."""
+
+    peer: str
+    kinds: tuple[ObjectKind, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answerer:
+    """Everything that answering needs, built once a process."""
+
+    ledger: Ledger
+    files: Files
+    bundle: BundleIdentity
+    producer: Producer
+    destinations: Sequence[Destination]
+    research_label: str
+    random: Random = field(default_factory=Random)
+
+    def answer(self, job: Job) -> None:
+        """Do one report job; it ends recorded, postponed or buried."""
+        try:
+            self._answer(job)
+        except LeaseLost:
+            structlog.get_logger().warning("lease_lost", job_id=job.id)
+        except Exception as error:  # noqa: BLE001 - one strange study must not end the worker
+            postpone(self.ledger, job, error, self.random)
+
+    def _answer(self, job: Job) -> None:
+        assert job.version is not None
+        findings = findings_of(self.ledger, job.study_uid, job.version)
+        earlier = earlier_result(self.ledger, job.study_uid, job.version)
+        report = make_report(
+            job.study_uid,
+            job.version,
+            [self._finding(finding) for finding in findings],
+            self.bundle,
+            created_at=datetime.fromtimestamp(self.ledger.clock(), UTC),
+            predecessor=earlier.sr_uid if earlier else None,
+            research_label=self.research_label,
+        )
+        publication = publish(report, self._sources(findings), self.producer, self._sr_of(earlier))
+        self._record(job, report, publication)
+
+    def _finding(self, finding: Finding) -> ImageFinding:
+        if finding.finding_json is not None:
+            return finding_from_json(finding.finding_json)
+        assert finding.path is not None
+        header = read_header(self.files.path(finding.path))
+        return failed_finding(header, finding.failure or "no reason was recorded")
+
+    def _sources(self, findings: Sequence[Finding]) -> Sources:
+        return Sources(
+            {f.sop_instance_uid: read_attributes(self.files.path(f.path)) for f in findings if f.path},
+            {
+                f.sop_instance_uid: read_preview(self.files.path(f.preview_path))
+                for f in findings
+                if f.preview_path
+            },
+        )
+
+    def _sr_of(self, result: Result | None) -> Dataset | None:
+        if result is None:
+            return None
+        for made in objects_of(self.ledger, result.study_uid, result.version):
+            if made.sop_instance_uid == result.sr_uid and made.path is not None:
+                return read_attributes(self.files.path(made.path))
+        return None
+
+    def _record(self, job: Job, report: StudyReport, publication: Publication) -> None:
+        objects = [
+            self._keep(report, kind, dataset)
+            for kind, dataset in (
+                (ObjectKind.SR, publication.sr),
+                (ObjectKind.SR_FALLBACK, publication.sr_fallback),
+                (ObjectKind.OVERLAY, publication.overlay),
+            )
+        ]
+        uids = {made.kind: made.sop_instance_uid for made in objects}
+        result = Result(
+            report.study_instance_uid,
+            report.version,
+            report_to_json(report),
+            report.created_at.timestamp(),
+            uids[ObjectKind.SR],
+            report.predecessor_sr_uid,
+        )
+        wanted = [(uids[kind], to.peer) for to in self.destinations for kind in to.kinds]
+        if finish_report(self.ledger, job, result, objects, wanted):
+            _log_answered(report)
+
+    def _keep(self, report: StudyReport, kind: ObjectKind, dataset: Dataset) -> ResultObject:
+        def write(path: Path) -> None:
+            dataset.save_as(path, enforce_file_format=True)
+
+        path = self.files.write(write, "results", ".dcm")
+        return ResultObject(
+            str(dataset.SOPInstanceUID),
+            report.study_instance_uid,
+            report.version,
+            kind,
+            str(dataset.SOPClassUID),
+            path,
+        )
+
+
+def _log_answered(report: StudyReport) -> None:
+    structlog.get_logger().info(
+        "study_answered",
+        study_uid=report.study_instance_uid,
+        version=report.version,
+        hands=len(report.hands),
+        refusal=report.refusal.reason if report.refusal else None,
+    )

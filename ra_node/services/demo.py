@@ -1,0 +1,174 @@
+"""Shows the whole way of a study on this machine: real processes, real associations, a phantom as patient."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom import Dataset, dcmread
+from pydicom.uid import SecondaryCaptureImageStorage
+
+from ra_node.dicom.overlay import write_png
+from ra_node.errors import Fatal, Refused
+from ra_node.network.archive import Archive
+from ra_node.network.outcome import Answer
+from ra_node.network.send import OutgoingObject, PeerAddress, echo, send
+
+NODE_AE, MODALITY_AE, ARCHIVE_AE = "RA_NODE", "DEMO_MODALITY", "DEMO_ARCHIVE"
+MARK = ".ra-node-demo"
+"""Stands in a folder that a demo made, and that the next demo may therefore empty."""
+QUIET_S = 2.0
+
+CONFIG = """\
+[node]
+ae_title = "{node}"
+port = {port}
+data_dir = "{data_dir}"
+
+[study]
+quiet_s = {quiet_s}
+
+[[peer]]
+name = "modality"
+ae_title = "{modality}"
+roles = ["source"]
+
+[[peer]]
+name = "archive"
+ae_title = "{archive}"
+port = {archive_port}
+roles = ["destination"]
+
+[models]
+bundle = "{bundle}"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a demo leaves behind: the configuration of its node, the study, and its files."""
+
+    config: Path
+    study_uid: str
+    source: Path
+    sr: Path
+    overlay: Path
+    picture: Path
+
+    def files(self) -> dict[str, Path]:
+        """Each file with its name for people."""
+        return {
+            "source image": self.source,
+            "structured report": self.sr,
+            "overlay (DICOM)": self.overlay,
+            "overlay (PNG)": self.picture,
+            "configuration": self.config,
+        }
+
+
+def run_demo(
+    out: Path, study: list[Dataset], bundle: Path, timeout_s: float, say: Callable[[str], None]
+) -> Shown:
+    """Start a node and an archive, send `study` to it, and wait for the answer.
+
+    Raises Refused with the place of the node's log when no answer comes in `timeout_s`.
+    """
+    _empty(out)
+    deadline = time.monotonic() + timeout_s
+    sources = [_saved(image, out / f"source{number or ''}.dcm") for number, image in enumerate(study)]
+    with Archive(out / "archive", ae_title=ARCHIVE_AE) as archive:
+        node = PeerAddress("node", NODE_AE, "127.0.0.1", _free_port(), calling_ae=MODALITY_AE)
+        config = _write_config(out, bundle, node.port, archive.port)
+        say("Starting the node: listen, work, deliver, schedule ...")
+        with _node(config, out / "node.log"):
+            _wait_for_echo(node, deadline, out / "node.log")
+            say(f"Sending {len(sources)} image by C-STORE to {NODE_AE} at port {node.port} ...")
+            _send(node, study, sources)
+            say(f"Waiting for the answer (quiet time {QUIET_S:g} s) ...")
+            if not archive.wait_for(lambda kept: len(kept) >= 2, deadline - time.monotonic()):
+                raise Refused(f"no answer within {timeout_s:g} s; see {out / 'node.log'}")
+        return _collected(out, config, str(study[0].StudyInstanceUID), sources[0], archive)
+
+
+def _empty(out: Path) -> None:
+    """Empty a folder that an earlier demo made; refuse any other that holds something."""
+    if out.exists() and any(out.iterdir()) and not (out / MARK).exists():
+        raise Fatal(f"{out} holds files that are not a demo's; name an empty folder with --out")
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    (out / MARK).touch()
+
+
+def _saved(image: Dataset, path: Path) -> Path:
+    image.save_as(path, enforce_file_format=True)
+    return path
+
+
+def _write_config(out: Path, bundle: Path, port: int, archive_port: int) -> Path:
+    config = out / "node.toml"
+    text = CONFIG.format(
+        node=NODE_AE,
+        port=port,
+        data_dir=(out / "state").resolve().as_posix(),
+        quiet_s=QUIET_S,
+        modality=MODALITY_AE,
+        archive=ARCHIVE_AE,
+        archive_port=archive_port,
+        bundle=bundle.resolve().as_posix(),
+    )
+    config.write_text(text, encoding="utf-8")
+    return config
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def _node(config: Path, log: Path) -> Iterator[None]:
+    with log.open("wb") as stream:
+        argv = [sys.executable, "-m", "ra_node", "run", "--config", str(config)]
+        process = subprocess.Popen(argv, stderr=stream, stdout=stream)  # noqa: S603 - our own command
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _wait_for_echo(node: PeerAddress, deadline: float, log: Path) -> None:
+    while not echo(node).alive:
+        if time.monotonic() > deadline:
+            raise Refused(f"the node does not answer C-ECHO at port {node.port}; see {log}")
+        time.sleep(0.2)
+
+
+def _send(node: PeerAddress, study: list[Dataset], sources: list[Path]) -> None:
+    objects = [
+        OutgoingObject(
+            path, str(image.SOPClassUID), str(image.SOPInstanceUID), str(image.file_meta.TransferSyntaxUID)
+        )
+        for image, path in zip(study, sources, strict=True)
+    ]
+    for outcome in send(node, objects).outcomes:
+        if outcome.answer is not Answer.ACCEPTED:
+            raise Refused(f"expected the node to accept the study, found {outcome.detail}")
+
+
+def _collected(out: Path, config: Path, study_uid: str, source: Path, archive: Archive) -> Shown:
+    paths = {}
+    for kept in archive.objects:
+        name = "overlay" if kept.sop_class_uid == SecondaryCaptureImageStorage else "sr"
+        paths[name] = Path(shutil.copyfile(kept.path, out / f"{name}.dcm"))
+    picture = out / "overlay.png"
+    write_png(dcmread(paths["overlay"]).pixel_array, picture)
+    return Shown(config, study_uid, source, paths["sr"], paths["overlay"], picture)

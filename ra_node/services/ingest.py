@@ -1,0 +1,118 @@
+"""Takes in what a peer sends: the file is safe and its row committed before the peer hears Success."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import structlog
+
+from ra_node.dicom.compare import same_pixels
+from ra_node.dicom.read import read_header
+from ra_node.domain.report import ImageFinding
+from ra_node.domain.selection import calls_for_answer, header_refusal
+from ra_node.domain.study import ImageHeader
+from ra_node.errors import Refused
+from ra_node.ledger.engine import Ledger
+from ra_node.ledger.files import Files
+from ra_node.ledger.inbox import (
+    Instance,
+    NewInstance,
+    Repeated,
+    close_all_associations,
+    close_association,
+    keep_instance,
+    open_association,
+)
+from ra_node.network.receive import ReceivedFile, StoreOutcome
+from ra_node.services.record import finding_to_json
+
+
+@dataclass
+class Ingest:
+    """The inbox of one listener; `listener` names it in the ledger."""
+
+    ledger: Ledger
+    files: Files
+    listener: str
+    _rows: dict[str, str] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def start(self) -> None:
+        """Close what this listener left open when it last died."""
+        close_all_associations(self.ledger, self.listener)
+
+    def opened(self, association_id: str, calling_ae: str, address: str) -> None:
+        """Record that a peer may now send; its studies do not settle before it is closed."""
+        row = open_association(self.ledger, self.listener, calling_ae, address)
+        with self._lock:
+            self._rows[association_id] = row
+
+    def closed(self, association_id: str) -> None:
+        """Record that an association ended."""
+        with self._lock:
+            row = self._rows.pop(association_id)
+        close_association(self.ledger, row)
+
+    def keep(self, file: ReceivedFile) -> StoreOutcome:
+        """Keep one received instance for good: file synced, then row committed.
+
+        Raises Refused for what is no DICOM object, contradicts its request, or brings other pixels
+        under a UID that is already here; LedgerUnavailable or OSError when the node cannot keep it now.
+        """
+        header = read_header(file.path)
+        _expect_the_same(header, file)
+        size = file.path.stat().st_size
+        folder = f"inbox/{datetime.fromtimestamp(self.ledger.clock(), UTC):%Y-%m-%d}"
+        path = self.files.keep(file.path, folder)
+        kept = keep_instance(self.ledger, self._new_instance(header, file, path, size))
+        if not isinstance(kept, Repeated):
+            return StoreOutcome.STORED
+        try:
+            self._compare(kept.instance, path)
+        finally:
+            self.files.remove(path)
+        return StoreOutcome.REPEATED
+
+    def _new_instance(self, header: ImageHeader, file: ReceivedFile, path: str, size: int) -> NewInstance:
+        counts = calls_for_answer(header)
+        refusal = header_refusal(header)
+        finding = None
+        if counts and refusal is not None:
+            finding = ImageFinding(
+                header.sop_instance_uid,
+                header.sop_class_uid,
+                header.series_instance_uid,
+                header.rows,
+                header.columns,
+                refusal=refusal,
+            )
+        return NewInstance(
+            header.sop_instance_uid,
+            header.study_instance_uid,
+            header.series_instance_uid,
+            header.sop_class_uid,
+            file.transfer_syntax_uid,
+            path,
+            size,
+            file.calling_ae,
+            self._rows.get(file.association_id),
+            counts=counts,
+            examine=counts and refusal is None,
+            finding_json=finding_to_json(finding) if finding else None,
+        )
+
+    def _compare(self, first: Instance, again: str) -> None:
+        if first.path is None or same_pixels(self.files.path(first.path), self.files.path(again)):
+            return
+        structlog.get_logger().warning("instance_contradicted", sop_instance_uid=first.sop_instance_uid)
+        raise Refused("expected the pixels already kept under this SOP Instance UID, found others")
+
+
+def _expect_the_same(header: ImageHeader, file: ReceivedFile) -> None:
+    """The request and the data set must name the same instance (PS3.4 B.2.2)."""
+    if header.sop_instance_uid != file.sop_instance_uid:
+        raise Refused("expected the SOP Instance UID of the request in the data set, found another")
+    if header.sop_class_uid != file.sop_class_uid:
+        raise Refused("expected the SOP Class UID of the request in the data set, found another")

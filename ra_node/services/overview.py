@@ -1,0 +1,73 @@
+"""What an operator asks: how the node stands, which studies there are, and the story of one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ra_node.dicom.text import report_text
+from ra_node.domain.job import Job
+from ra_node.errors import Refused
+from ra_node.ledger.engine import Ledger
+from ra_node.ledger.overview import (
+    StudyLine,
+    buried_jobs,
+    delivery_counts,
+    find_study,
+    job_counts,
+    oldest_unanswered,
+    studies,
+    study_counts,
+)
+from ra_node.ledger.results import Delivery, deliveries_of, latest_result
+from ra_node.ledger.timeline import Event, timeline
+from ra_node.services.record import report_from_json
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The state of the node at one moment; times are UTC seconds since 1970."""
+
+    at: float
+    studies: dict[str, int]
+    jobs: dict[str, int]
+    deliveries: dict[str, int]
+    oldest_unanswered: float | None
+    buried: list[Job]
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One study with everything that happened to it."""
+
+    study: StudyLine
+    events: list[Event]
+    deliveries: list[Delivery]
+    text: str
+    """The newest answer in words, "" while there is none."""
+
+
+def overview(ledger: Ledger) -> Overview:
+    """Count what there is, and name what needs a person."""
+    return Overview(
+        at=ledger.clock(),
+        studies={str(state): count for state, count in study_counts(ledger).items()},
+        jobs={f"{kind} {state}": count for (kind, state), count in job_counts(ledger).items()},
+        deliveries={f"{peer} {state}": count for (peer, state), count in delivery_counts(ledger).items()},
+        oldest_unanswered=oldest_unanswered(ledger),
+        buried=buried_jobs(ledger),
+    )
+
+
+def list_studies(ledger: Ledger, limit: int) -> list[StudyLine]:
+    """Studies, the last received first."""
+    return studies(ledger, limit)
+
+
+def study_story(ledger: Ledger, study_uid: str) -> Story:
+    """Everything about one study; Refused where the node has never seen it."""
+    study = find_study(ledger, study_uid)
+    if study is None:
+        raise Refused(f"no study {study_uid} in the ledger; `ra-node studies` lists those that there are")
+    result = latest_result(ledger, study_uid)
+    text = report_text(report_from_json(result.report_json)) if result else ""
+    return Story(study, timeline(ledger, study_uid), deliveries_of(ledger, study_uid), text)

@@ -1,0 +1,154 @@
+"""Checks before anything is relied on: each failed row says what was found and what to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ra_node.domain.report import BundleIdentity
+from ra_node.errors import NodeError
+from ra_node.network.contexts import RESULT_CLASSES
+from ra_node.network.send import EchoReport, PeerAddress, Reach, echo
+from ra_node.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One row: what was checked, what was found, and, where it failed, what to do."""
+
+    name: str
+    ok: bool
+    found: str
+    hint: str = ""
+
+
+def run_checks(
+    settings: Settings,
+    *,
+    open_state: Callable[[], object],
+    load_bundle: Callable[[], BundleIdentity],
+    peers: Sequence[PeerAddress],
+) -> list[Check]:
+    """Check folders, disk, ledger, port, bundle and every destination, each for itself."""
+    return [
+        check_folder(settings.node.data_dir),
+        check_disk(settings.node.data_dir, settings.limits.min_free_gib),
+        _check("ledger", lambda: _opened(open_state), "the URL in [ledger], and whether its server runs"),
+        check_port(settings.node.host, settings.node.port),
+        _check("model bundle", lambda: _bundle_line(load_bundle()), "install the bundle again; see [models]"),
+        check_sources(settings),
+        *([check_peer(peer) for peer in peers] or [NO_DESTINATION]),
+    ]
+
+
+NO_DESTINATION = Check(
+    "destinations",
+    ok=False,
+    found="none",
+    hint='results go nowhere: add a [[peer]] with roles = ["destination"]',
+)
+
+
+def check_folder(folder: Path) -> Check:
+    """The data folder exists, or can be made, and can be written."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        return Check(
+            "data folder", ok=False, found=f"{folder}: {error.strerror}", hint="make it, owned by this user"
+        )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return Check(
+            "data folder", ok=False, found=f"{folder} cannot be written", hint="chown it to this user"
+        )
+    return Check("data folder", ok=True, found=str(folder))
+
+
+def check_disk(folder: Path, wanted_gib: float) -> Check:
+    """There is room, or images will be turned away."""
+    try:
+        free = shutil.disk_usage(folder).free / 2**30
+    except OSError as error:
+        return Check("disk", ok=False, found=f"{folder}: {error.strerror}", hint="mend the data folder first")
+    hint = "" if free >= wanted_gib else f"free some space: below {wanted_gib:g} GiB senders are turned away"
+    return Check("disk", ok=not hint, found=f"{free:.1f} GiB free", hint=hint)
+
+
+def check_port(host: str, port: int) -> Check:
+    """The port is free, or this very node listens on it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            where = f"{host}:{port}: {error.strerror}"
+            return Check(
+                "DICOM port", ok=_listens(host, port), found=where, hint="in use: is the node running?"
+            )
+    return Check("DICOM port", ok=True, found=f"{host}:{port} is free; the node is not running")
+
+
+def check_sources(settings: Settings) -> Check:
+    """Somebody may send to us."""
+    names = ", ".join(f"{peer.name} ({peer.ae_title} at {peer.host})" for peer in settings.sources)
+    if settings.limits.accept_unknown_peers:
+        return Check("sources", ok=True, found="any AE title may send (accept_unknown_peers)")
+    if not names:
+        return Check("sources", ok=False, found="none", hint='add a [[peer]] with roles = ["source"]')
+    return Check("sources", ok=True, found=names)
+
+
+def check_peer(peer: PeerAddress, echo: Callable[[PeerAddress], EchoReport] = echo) -> Check:
+    """A destination answers C-ECHO and takes our kinds of result."""
+    report = echo(peer)
+    name = f"destination {peer.name}"
+    where = f"{peer.ae_title} at {peer.host}:{peer.port}"
+    if not report.alive:
+        return Check(name, ok=False, found=f"{where}: {report.detail}", hint=_HINTS[report.reach])
+    taken = [uid.name for uid in RESULT_CLASSES if report.takes(uid)]
+    found = f"{where}: echo, takes {', '.join(taken) or 'none of our results'}"
+    has_sr, has_overlay = (
+        report.takes(RESULT_CLASSES[0]) or report.takes(RESULT_CLASSES[1]),
+        report.takes(RESULT_CLASSES[2]),
+    )
+    missing = [word for word, there in (("SR", has_sr), ("Secondary Capture", has_overlay)) if not there]
+    hint = f"allow our AE title {peer.calling_ae} to store {' and '.join(missing)}" if missing else ""
+    return Check(name, ok=not missing, found=found, hint=hint)
+
+
+_HINTS = {
+    Reach.UNREACHABLE: "check host, port and firewall, and that the PACS runs",
+    Reach.REJECTED: "add our AE title and address on the PACS, and check its AE title here",
+    Reach.BROKEN: "the port speaks something else, or the PACS wants TLS",
+    Reach.NO_CONTEXT: "allow Verification and storage for our AE title on the PACS",
+    Reach.ACCEPTED: "the PACS accepted the association and did not answer C-ECHO; see its log",
+}
+
+
+def _check(name: str, find: Callable[[], str], hint: str) -> Check:
+    try:
+        return Check(name, ok=True, found=find())
+    except NodeError as error:
+        return Check(name, ok=False, found=str(error), hint=hint)
+
+
+def _opened(open_state: Callable[[], object]) -> str:
+    open_state()
+    return "opened, tables are up to date"
+
+
+def _bundle_line(bundle: BundleIdentity) -> str:
+    line = f"{bundle.name} {bundle.version}"
+    return f"{line}; {bundle.notice}" if bundle.notice else line
+
+
+def _listens(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), timeout=2):
+            return True
+    except OSError:
+        return False

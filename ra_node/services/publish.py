@@ -1,0 +1,65 @@
+"""Turns the one report of a study into everything that leaves the node: SR, overlay, picture, text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset
+
+from ra_node.dicom.overlay import build_overlay, render_overlay, write_png
+from ra_node.dicom.provenance import Producer
+from ra_node.dicom.sr import build_sr
+from ra_node.dicom.text import report_text
+from ra_node.domain.report import StudyReport
+from ra_node.services.record import report_to_json
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The images that a report is about, by SOP Instance UID.
+
+    `datasets` hold the headers, `displays` what a viewer shows, (rows, columns), maybe reduced.
+    """
+
+    datasets: Mapping[str, Dataset]
+    displays: Mapping[str, NDArray[np.uint8]]
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """The objects of one report. `sr_fallback` serves peers that refuse Comprehensive 3D SR."""
+
+    sr: Dataset
+    sr_fallback: Dataset
+    overlay: Dataset
+    picture: NDArray[np.uint8]
+
+
+def publish(
+    report: StudyReport, sources: Sources, producer: Producer, predecessor: Dataset | None
+) -> Publication:
+    """Make every object of a report from that report alone; `predecessor` is the SR that it revises."""
+    picture = render_overlay(report, sources.displays)
+    return Publication(
+        sr=build_sr(report, sources.datasets, producer, predecessor=predecessor),
+        sr_fallback=build_sr(
+            report, sources.datasets, producer, predecessor=predecessor, comprehensive3d=False
+        ),
+        overlay=build_overlay(picture, report, sources.datasets, producer),
+        picture=picture,
+    )
+
+
+def save(publication: Publication, report: StudyReport, folder: Path) -> list[Path]:
+    """Write a publication for people and scripts: sr.dcm, overlay.dcm, overlay.png, report.json and .txt."""
+    folder.mkdir(parents=True, exist_ok=True)
+    publication.sr.save_as(folder / "sr.dcm", enforce_file_format=True)
+    publication.overlay.save_as(folder / "overlay.dcm", enforce_file_format=True)
+    write_png(publication.picture, folder / "overlay.png")
+    (folder / "report.json").write_text(report_to_json(report, indent=2) + "\n", encoding="utf-8")
+    (folder / "report.txt").write_text(report_text(report), encoding="utf-8")
+    return [folder / name for name in ("sr.dcm", "overlay.dcm", "overlay.png", "report.json", "report.txt")]

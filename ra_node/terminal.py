@@ -1,0 +1,148 @@
+"""How answers look in a terminal, and as JSON where a script asks."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from ra_node.domain.report import ImageFinding
+from ra_node.ledger.overview import StudyLine
+from ra_node.services.overview import Overview, Story
+from ra_node.services.preflight import Check
+
+_T = TypeVar("_T")
+
+
+def print_checks(checks: Sequence[Check], *, as_json: bool) -> None:
+    """One row a check; a failed one says what to do."""
+    if as_json:
+        _print_json([dataclasses.asdict(row) for row in checks])
+        return
+    table = _table("", "check", "found", "what to do")
+    for row in checks:
+        table.add_row("[green]ok[/]" if row.ok else "[red bold]FAIL[/]", row.name, row.found, row.hint)
+    _console().print(table)
+
+
+def print_overview(view: Overview, *, as_json: bool) -> None:
+    """Counts first, then what needs a person."""
+    if as_json:
+        _print_json(dataclasses.asdict(view))
+        return
+    console = _console()
+    table = _table("what", "state", "count")
+    for name, counts in (("studies", view.studies), ("jobs", view.jobs), ("deliveries", view.deliveries)):
+        for state, count in sorted(counts.items()):
+            table.add_row(name, state, str(count))
+    console.print(table)
+    if view.oldest_unanswered is not None:
+        console.print(f"Oldest unanswered image: {view.at - view.oldest_unanswered:.0f} s ago")
+    for job in view.buried:
+        console.print(
+            f"[red]buried[/] {job.kind} {job.study_uid} job {job.id}: {job.last_error}", highlight=False
+        )
+    if view.buried:
+        console.print("Mend the cause, then `ra-node requeue STUDY_UID`.")
+
+
+def print_studies(lines: Sequence[StudyLine], *, as_json: bool) -> None:
+    """One row a study, the last received first."""
+    if as_json:
+        _print_json([dataclasses.asdict(line) for line in lines])
+        return
+    table = _table("last image (UTC)", "study", "state", "images", "version", "delivered", "error")
+    for line in lines:
+        delivered = ", ".join(f"{d.peer}: {d.state}" for d in line.deliveries)
+        table.add_row(
+            _when(line.last_received_at),
+            line.study_uid,
+            str(line.state),
+            str(line.instances),
+            str(line.answered_version),
+            delivered,
+            line.last_error or "",
+        )
+    _console().print(table)
+
+
+def print_story(story: Story, *, as_json: bool) -> None:
+    """The timeline of one study, then where each of its objects is."""
+    if as_json:
+        _print_json(dataclasses.asdict(story))
+        return
+    for line in story_lines(story):
+        _console().print(line, highlight=False, markup=False)
+
+
+def story_lines(story: Story) -> Iterator[str]:
+    """The timeline in seconds since the first image, then one line a delivered object."""
+    start = story.events[0].at if story.events else 0.0
+    for event in story.events:
+        detail = "  ".join(f"{key}={value}" for key, value in event.detail.items() if value is not None)
+        yield f"{event.at - start:8.2f} s  {event.what:<20} {detail}"
+    for delivery in story.deliveries:
+        yield f"  {delivery.peer}: {delivery.object.kind} {delivery.state} {delivery.detail or ''}"
+
+
+def hands_line(path: Path, finding: ImageFinding) -> dict[str, Any]:
+    """What `ra-node hands` says about one file."""
+    hands = [
+        {
+            "box": [hand.region.box.x0, hand.region.box.y0, hand.region.box.x1, hand.region.box.y1],
+            "side": hand.side.side,
+            "evidence": hand.side.evidence,
+            "rotation": hand.region.rotation,
+            "score": round(hand.region.score, 3),
+            "refusal": hand.refusal.text if hand.refusal else None,
+        }
+        for hand in finding.hands
+    ]
+    return {"file": str(path), "hands": hands, "refusal": finding.refusal.text if finding.refusal else None}
+
+
+def print_hands(line: dict[str, Any]) -> None:
+    """The same for people."""
+    console = _console()
+    console.print(line["file"], highlight=False, markup=False)
+    for hand in line["hands"]:
+        text = f"  side {hand['side'] or 'undetermined'} ({hand['evidence']}), box {hand['box']}"
+        refused = f", refused: {hand['refusal']}" if hand["refusal"] else ""
+        text += f", fingers at {hand['rotation']} degrees, score {hand['score']:.2f}{refused}"
+        console.print(text, highlight=False, markup=False)
+    if line["refusal"]:
+        console.print(f"  refused: {line['refusal']}", highlight=False, markup=False)
+
+
+def progress(items: Iterable[_T], what: str, total: int | None = None) -> Iterator[_T]:
+    """Show how far long work is, on standard error, while giving its items."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield from bar.track(items, description=what, total=total)
+
+
+def _console() -> Console:
+    return Console(soft_wrap=True)
+
+
+def _table(*names: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in names:
+        table.add_column(name, overflow="fold")
+    return table
+
+
+def _when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, default=str))

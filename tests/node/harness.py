@@ -1,0 +1,187 @@
+"""A whole node as processes of its own, and a real Orthanc as the PACS beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ra_node.network.send import PeerAddress, echo
+from tests.conftest import wait_until
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+ROLES = ("listen", "work", "deliver", "schedule")
+
+
+def free_port() -> int:
+    """A TCP port of this machine that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Orthanc:
+    """A real PACS in a folder of its own; it is asked by its REST interface."""
+
+    program: str
+    folder: Path
+    ae_title: str = "ORTHANC"
+    dicom_port: int = field(default_factory=free_port)
+    http_port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        config = self.folder / "orthanc.json"
+        config.write_text(json.dumps(self._configuration()), encoding="utf-8")
+        with (self.folder / "orthanc.log").open("ab") as log:
+            self.process = subprocess.Popen([self.program, str(config)], stdout=log, stderr=log)
+        wait_until(self._answers, "Orthanc's REST interface", 30)
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(20)
+            self.process = None
+
+    def get(self, path: str) -> Any:
+        return json.loads(self.get_bytes(path))
+
+    def get_bytes(self, path: str) -> bytes:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=20) as answer:
+            return bytes(answer.read())
+
+    def find(self, level: str, query: dict[str, str]) -> list[dict[str, Any]]:
+        body = json.dumps({"Level": level, "Query": query, "Expand": True}).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}/tools/find", body)
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            found = json.loads(answer.read())
+        return list(found)
+
+    def instances_of(self, study_uid: str) -> dict[str, list[dict[str, Any]]]:
+        """The instances that the PACS holds of a study, by modality."""
+        by_modality: dict[str, list[dict[str, Any]]] = {}
+        for series in self.find("Series", {"StudyInstanceUID": study_uid}):
+            modality = series["MainDicomTags"]["Modality"]
+            for instance in series["Instances"]:
+                by_modality.setdefault(modality, []).append(self.get(f"/instances/{instance}"))
+        return by_modality
+
+    def file(self, instance: dict[str, Any]) -> bytes:
+        return self.get_bytes(f"/instances/{instance['ID']}/file")
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.get("/system"))
+        except OSError:
+            return False
+
+    def _configuration(self) -> dict[str, Any]:
+        return {
+            "Name": "test PACS",
+            "StorageDirectory": str(self.folder / "storage"),
+            "IndexDirectory": str(self.folder / "index"),
+            "DicomAet": self.ae_title,
+            "DicomPort": self.dicom_port,
+            "HttpPort": self.http_port,
+            "RemoteAccessAllowed": False,
+            "AuthenticationEnabled": False,
+            "DicomAlwaysAllowStore": True,
+            "DicomCheckCalledAet": False,
+            "StableAge": 1,
+            "Plugins": [],
+            "OverwriteInstances": False,
+        }
+
+
+@dataclass
+class Node:
+    """The roles of one node, each of which can be killed and started by itself."""
+
+    folder: Path
+    destinations: Sequence[tuple[str, str, int]]
+    sources: Sequence[str] = ("STORESCU",)
+    quiet_s: float = 0.5
+    extra: str = ""
+    port: int = field(default_factory=free_port)
+    roles: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "node.toml"
+
+    @property
+    def address(self) -> PeerAddress:
+        return PeerAddress("node", "RA_NODE", "127.0.0.1", self.port, calling_ae=self.sources[0])
+
+    def start(self, roles: Sequence[str] = ROLES) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.config.exists():
+            self.config.write_text(self._configuration(), encoding="utf-8")
+        for role in roles:
+            argv = [sys.executable, "-m", "ra_node", role, "--config", str(self.config)]
+            with (self.folder / f"{role}.log").open("ab") as log:
+                self.roles[role] = subprocess.Popen(argv, stdout=log, stderr=log)
+        if "listen" in roles:
+            wait_until(lambda: echo(self.address).alive, "the node's C-ECHO", 30)
+
+    def kill(self, role: str) -> None:
+        """Like a power cut for this one process."""
+        self.roles[role].send_signal(signal.SIGKILL)
+        self.roles.pop(role).wait()
+
+    def stop(self) -> None:
+        for process in self.roles.values():
+            process.terminate()
+        for process in self.roles.values():
+            process.wait(20)
+        self.roles.clear()
+
+    def status(self) -> dict[str, Any]:
+        return dict(json.loads(self.cli("status", "--json")))
+
+    def cli(self, *words: str) -> str:
+        argv = [sys.executable, "-m", "ra_node", *words, "--config", str(self.config)]
+        done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60)
+        return done.stdout
+
+    def log(self, role: str) -> str:
+        path = self.folder / f"{role}.log"
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
+    def _configuration(self) -> str:
+        peers = [
+            f'[[peer]]\nname = "source{n}"\nae_title = "{title}"\nroles = ["source"]\n'
+            for n, title in enumerate(self.sources)
+        ]
+        peers += [
+            f'[[peer]]\nname = "{name}"\nae_title = "{title}"\nport = {port}\nroles = ["destination"]\n'
+            for name, title, port in self.destinations
+        ]
+        bundle = REPOSITORY / "config" / "bundles" / "demo"
+        return (
+            f'[node]\nport = {self.port}\ndata_dir = "state"\n'
+            f"[study]\nquiet_s = {self.quiet_s}\n"
+            f'[models]\nbundle = "{bundle}"\ndevice = "cpu"\n{self.extra}\n' + "\n".join(peers)
+        )
+
+
+def run_tool(argv: Sequence[str], *, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+    """Run a peer's program and return what it said."""
+    return subprocess.run(
+        argv,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout_s,
+        env={**os.environ, "LC_ALL": "C"},
+    )

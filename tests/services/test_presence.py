@@ -1,0 +1,37 @@
+"""A dead worker is noticed at once, a living one never."""
+
+import subprocess
+import sys
+
+from ra_node.services.presence import forget, gone, present
+
+CHILD = """
+import sys, time
+from pathlib import Path
+from ra_node.services.presence import present
+with present(Path(sys.argv[1]), "child"):
+    print("here", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_killed_process_is_gone_and_a_living_one_is_not(tmp_path):
+    """Not even SIGKILL leaves a worker looking alive."""
+    with (
+        present(tmp_path, "alive"),
+        subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path)], stdout=subprocess.PIPE) as child,
+    ):
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"here\n"
+        assert gone(tmp_path) == []
+        child.kill()
+        child.wait()
+        assert gone(tmp_path) == ["child"]
+        forget(tmp_path, "child")
+        assert gone(tmp_path) == []
+
+
+def test_one_who_leaves_in_order_leaves_no_trace(tmp_path):
+    with present(tmp_path, "worker"):
+        pass
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,87 @@
+"""The configuration is understood whole, or the node says what it did not understand."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ra_node.errors import Fatal
+from ra_node.settings import Settings, load_settings, settings_from
+
+SHIPPED = Path(__file__).resolve().parents[1] / "config" / "node.toml"
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "node.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_shipped_file_names_the_defaults():
+    """What node.toml shows is what the node does without it."""
+    assert load_settings(SHIPPED) == settings_from({}, base=SHIPPED.parent)
+
+
+def test_the_shipped_file_names_every_key():
+    text = SHIPPED.read_text(encoding="utf-8")
+    for name, field in Settings.model_fields.items():
+        assert f"[{name}]" in text or f"[[{name}]]" in text
+        for key in getattr(field.annotation, "model_fields", {}):
+            assert f"{key} = " in text, f"[{name}] {key} is not in the shipped configuration"
+
+
+def test_an_unknown_key_is_an_error_that_names_the_nearest(tmp_path):
+    with pytest.raises(Fatal, match=r"study\.quiet: no such key; did you mean quiet_s\?"):
+        load_settings(written(tmp_path, "[study]\nquiet = 3\n"))
+
+
+def test_an_unknown_key_of_a_peer_is_named_too(tmp_path):
+    text = '[[peer]]\nname = "pacs"\nae_title = "PACS"\nprot = 104\n'
+    with pytest.raises(Fatal, match="did you mean port"):
+        load_settings(written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('[node]\nae_title = "LONGER_THAN_SIXTEEN"\n', "node.ae_title"),
+        ("[node]\nport = 70000\n", "node.port"),
+        ('[models]\ndevice = "gpu"\n', "models.device"),
+        ('[study]\ntwo_hand_convention = "left"\n', "study.two_hand_convention"),
+        ("[study]\nquiet_s = -1\n", "study.quiet_s"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_was_found(tmp_path, text, expected):
+    with pytest.raises(Fatal, match=expected):
+        load_settings(written(tmp_path, text))
+
+
+def test_two_peers_of_one_name_are_refused(tmp_path):
+    peer = '[[peer]]\nname = "pacs"\nae_title = "PACS"\n'
+    with pytest.raises(Fatal, match="found pacs more than once"):
+        load_settings(written(tmp_path, peer + peer))
+
+
+def test_what_is_no_toml_and_what_is_not_there_are_told_apart(tmp_path):
+    with pytest.raises(Fatal, match="is no TOML"):
+        load_settings(written(tmp_path, "[node\n"))
+    with pytest.raises(Fatal, match="No such file"):
+        load_settings(tmp_path / "absent.toml")
+
+
+def test_relative_paths_start_at_the_file(tmp_path):
+    settings = load_settings(written(tmp_path, '[node]\ndata_dir = "state"\n'))
+    assert settings.node.data_dir == tmp_path / "state"
+
+
+@given(st.text(max_size=20))
+def test_no_ae_title_outside_the_standard_is_accepted(title):
+    """PS3.5 table 6.2-1: 1 to 16 characters of ISO 646 without backslash and control characters."""
+    valid = 1 <= len(title) <= 16 and all(" " <= c <= "~" and c != "\\" for c in title)
+    try:
+        settings_from({"node": {"ae_title": title}}, base=Path())
+    except Fatal:
+        assert not valid
+    else:
+        assert valid
