@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -72,7 +73,7 @@ def work(settings: Settings) -> None:
 
 
 def deliver(settings: Settings) -> None:
-    """Send results until told to stop; each destination has a thread of its own."""
+    """Send results until told to stop; a thread for each destination, so that none waits for another."""
     stop = _begin("deliver")
     state = bootstrap.open_state(settings)
     deliverer = bootstrap.build_deliverer(settings, state)
@@ -81,7 +82,13 @@ def deliver(settings: Settings) -> None:
         for job in jobs:
             deliverer.deliver(job)
 
-    _serve(settings, state.ledger, "deliver", (JobKind.DELIVER,), 1, do, stop)
+    serve = partial(_serve, settings, state.ledger, "deliver", (JobKind.DELIVER,), 1, do, stop)
+    threads = [threading.Thread(target=serve, args=(name,), name=name) for name in deliverer.peers]
+    for thread in threads:
+        thread.start()
+    stop.wait()
+    for thread in threads:
+        thread.join()
 
 
 def schedule(settings: Settings) -> None:
@@ -106,15 +113,16 @@ def _serve(
     limit: int,
     do: Callable[[Sequence[Job]], None],
     stop: threading.Event,
+    peer: str | None = None,
 ) -> None:
     """Claim and do jobs until told to stop; while the ledger is away, wait."""
     owner = bootstrap.new_owner(role)
-    log = structlog.get_logger()
-    log.info("role_ready", owner=owner)
+    log = structlog.get_logger().bind(owner=owner)
+    log.info("role_ready", peer=peer)
     with present(bootstrap.presence_folder(settings), owner):
         while not stop.is_set():
             try:
-                jobs = claim(ledger, kinds, owner, limit, settings.limits.job_lease_s)
+                jobs = claim(ledger, kinds, owner, limit, settings.limits.job_lease_s, peer=peer)
                 if jobs:
                     with held(ledger, jobs, settings.limits.job_lease_s):
                         do(jobs)
@@ -123,7 +131,7 @@ def _serve(
             except Retryable as error:
                 log.warning("ledger_away", error=str(error))
                 stop.wait(LEDGER_PAUSE_S)
-    log.info("role_stopped", owner=owner)
+    log.info("role_stopped")
 
 
 def _begin(role: str) -> threading.Event:

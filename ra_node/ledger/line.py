@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select, true
 
 from ra_node.domain.job import JobKind, JobState
 from ra_node.ledger import schema
@@ -14,12 +14,15 @@ _UNFINISHED = (JobState.READY, JobState.LEASED)
 _table = schema.job
 
 
-def candidates(connection: Connection, kinds: Collection[JobKind], limit: int, now: float) -> list[AnyRow]:
+def candidates(
+    connection: Connection, kinds: Collection[JobKind], limit: int, now: float, peer: str | None = None
+) -> list[AnyRow]:
     """Lock the jobs that may be claimed; a server skips those that another claimer looks at."""
     waiting = and_(_table.c.state == JobState.READY, _table.c.run_at <= now)
     query = (
         select(_table)
         .where(_table.c.kind.in_(list(kinds)), or_(waiting, ran_out(now)), ~_must_wait())
+        .where(true() if peer is None else _table.c.peer == peer)
         .order_by(_table.c.run_at, _table.c.created_at, _table.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True, of=_table)

@@ -69,8 +69,16 @@ def enqueue(
     return insert_new(connection, _table, row)
 
 
-def claim(ledger: Ledger, kinds: Collection[JobKind], owner: str, limit: int, lease_s: float) -> list[Job]:
-    """Lease up to `limit` jobs of these kinds, the one that waits longest first.
+def claim(
+    ledger: Ledger,
+    kinds: Collection[JobKind],
+    owner: str,
+    limit: int,
+    lease_s: float,
+    *,
+    peer: str | None = None,
+) -> list[Job]:
+    """Lease up to `limit` jobs of these kinds, the one that waits longest first; with `peer` only its own.
 
     Takes jobs whose time has come and jobs whose lease ran out. A job that was tried before comes
     alone. One that has no attempt left is buried instead. A report is not given before every image
@@ -79,7 +87,7 @@ def claim(ledger: Ledger, kinds: Collection[JobKind], owner: str, limit: int, le
     with ledger.write() as connection:
         now = ledger.clock()
         while True:
-            rows = candidates(connection, kinds, limit, now)
+            rows = candidates(connection, kinds, limit, now, peer)
             spent = [row for row in rows if row.attempt - row.excused >= row.max_attempts]
             for row in spent:
                 _bury_row(connection, now, row, _lost_reason(row))

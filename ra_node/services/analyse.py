@@ -32,7 +32,7 @@ from ra_node.domain.selection import header_refusal
 from ra_node.domain.study import ImageHeader
 from ra_node.imaging.hands import find_hands
 from ra_node.imaging.model_input import hand_crop
-from ra_node.imaging.pixels import PixelsRefused, Radiograph, read_radiograph
+from ra_node.imaging.pixels import PixelLimits, PixelsRefused, Radiograph, read_radiograph
 from ra_node.imaging.preview import reduced
 from ra_node.imaging.quality import hand_quality
 
@@ -84,7 +84,7 @@ def look_at(dataset: Dataset, rules: Rules) -> Look:
     if refusal is not None:
         return Look(_refused(header, refusal))
     try:
-        radiograph = read_radiograph(dataset, max_pixels=rules.max_pixels)
+        radiograph = read_radiograph(dataset, PixelLimits(area_px=rules.max_pixels))
     except PixelsRefused as error:
         return Look(_refused(header, error.refusal))
     return look_at_pixels(radiograph, header, rules)
