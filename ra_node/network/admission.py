@@ -1,0 +1,76 @@
+"""Who may associate with the listener, and how everybody else is turned away (PS3.8 9.3.4)."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedPeer:
+    """A calling AE title and where it may call from: "*", an address, a network or a host name."""
+
+    ae_title: str
+    address: str = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """The result, source and reason of an A-ASSOCIATE-RJ (PS3.8 table 9-21), with its words."""
+
+    result: int
+    source: int
+    reason: int
+    text: str
+
+
+CALLING_AE_UNKNOWN = Rejection(1, 1, 3, "calling AE title not recognised")
+CALLED_AE_UNKNOWN = Rejection(1, 1, 7, "called AE title not recognised")
+CONGESTED = Rejection(2, 3, 1, "temporary congestion")
+TOO_MANY = Rejection(2, 3, 2, "local limit exceeded")
+
+
+def is_allowed(calling_ae: str, address: str, peers: Iterable[AllowedPeer]) -> bool:
+    """Tell whether a peer of this title may call from this address."""
+    return any(
+        peer.ae_title.strip() == calling_ae.strip() and address_matches(peer.address, address)
+        for peer in peers
+    )
+
+
+def address_matches(allowed: str, address: str) -> bool:
+    """Compare a caller's IP address with "*", an address, a network ("10.1.0.0/16") or a host name.
+
+    A host name is resolved at each call, so that a peer may move; one that cannot be resolved
+    matches nothing.
+    """
+    if allowed == "*":
+        return True
+    callers = {ipaddress.ip_address(_without_zone(address)), _plain(address)}
+    try:
+        network = ipaddress.ip_network(allowed, strict=False)
+    except ValueError:
+        return not callers.isdisjoint(_resolved(allowed))
+    return any(caller in network for caller in callers)
+
+
+def _resolved(name: str) -> set[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    try:
+        return {_plain(str(entry[4][0])) for entry in socket.getaddrinfo(name, None)}
+    except OSError:
+        return set()
+
+
+def _plain(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Parse an address; an IPv4 caller on a socket of both families comes as ::ffff:a.b.c.d."""
+    parsed = ipaddress.ip_address(_without_zone(address))
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+        return parsed.ipv4_mapped
+    return parsed
+
+
+def _without_zone(address: str) -> str:
+    """Drop the interface from a link-local address, "fe80::1%eth0"."""
+    return address.split("%", maxsplit=1)[0]

@@ -1,0 +1,113 @@
+"""The presentation contexts that the node accepts and the ones that it proposes (PS3.8 7.1.1.13).
+
+The acceptor picks the first transfer syntax of its own list that the requestor offers in a context,
+so the order of the lists here is a preference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pydicom.uid import (
+    JPEG2000,
+    UID,
+    Comprehensive3DSRStorage,
+    ComprehensiveSRStorage,
+    DeflatedExplicitVRLittleEndian,
+    EnhancedUSVolumeStorage,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    ParametricMapStorage,
+    RLELossless,
+    SecondaryCaptureImageStorage,
+    SegmentationStorage,
+)
+from pynetdicom import AllStoragePresentationContexts, build_context
+from pynetdicom.presentation import PresentationContext
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at run time by the library
+
+UNCOMPRESSED: tuple[UID, ...] = (
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+)
+"""Transfer syntaxes without a pixel codec; big endian is retired, old modalities still speak it."""
+
+COMPRESSED: tuple[UID, ...] = (
+    JPEGLosslessSV1,
+    JPEGLossless,
+    JPEGLSLossless,
+    JPEG2000Lossless,
+    RLELossless,
+    JPEGLSNearLossless,
+    JPEG2000,
+    JPEGBaseline8Bit,
+)
+"""Every compression that the node can decode, lossless first. JPEG Extended (.51) is left out: only
+GPL code decodes its 12 bits, and a sender that knows so at negotiation can still send uncompressed."""
+
+RESULT_CLASSES: tuple[UID, ...] = (
+    Comprehensive3DSRStorage,
+    ComprehensiveSRStorage,
+    SecondaryCaptureImageStorage,
+)
+"""What the node sends back: the report, its fallback with the same content, and the overlay."""
+
+RESULT_SYNTAXES: tuple[UID, ...] = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+
+_PIXELS_WITHOUT_THE_WORD = {EnhancedUSVolumeStorage, ParametricMapStorage, SegmentationStorage}
+
+
+def carries_pixels(sop_class: UID) -> bool:
+    """Tell whether instances of a storage SOP class hold pixel data that may be compressed."""
+    return " Image " in sop_class.name or sop_class in _PIXELS_WITHOUT_THE_WORD
+
+
+def accepted_contexts(extra_syntaxes: Iterable[str] = ()) -> list[PresentationContext]:
+    """List what the listener accepts: Verification and every storage SOP class of the library.
+
+    A careless auto-route sends anything. What cannot be analysed is accepted here and answered
+    with its reason, because a refused context is silent for the people at the PACS.
+    `extra_syntaxes` are appended for image classes, least preferred.
+    """
+    images = (*UNCOMPRESSED, *COMPRESSED, *(UID(syntax) for syntax in extra_syntaxes))
+    contexts = [build_context(Verification, list(UNCOMPRESSED))]
+    for stored in AllStoragePresentationContexts:
+        sop_class = UID(stored.abstract_syntax or "")
+        syntaxes = images if carries_pixels(sop_class) else UNCOMPRESSED
+        contexts.append(build_context(sop_class, list(syntaxes)))
+    return contexts
+
+
+def proposed_contexts(wanted: Iterable[tuple[str, str]]) -> list[PresentationContext]:
+    """Propose (SOP class, transfer syntax) pairs, each pair in a context of its own.
+
+    One syntax a context makes the peer's answer complete: it says of each pair whether it is
+    accepted. Uncompressed pairs bring explicit and implicit little endian with them, since the
+    node can rewrite one as the other. Doubles are dropped, the order is kept.
+    """
+    pairs: dict[tuple[str, str], None] = {}
+    for sop_class, syntax in wanted:
+        pairs[sop_class, syntax] = None
+        for other in rewritable_as(syntax):
+            pairs[sop_class, other] = None
+    return [build_context(sop_class, syntax) for sop_class, syntax in pairs]
+
+
+def result_contexts() -> list[PresentationContext]:
+    """Propose everything that the node may have to send, to see what a peer accepts of it."""
+    return proposed_contexts((uid, syntax) for uid in RESULT_CLASSES for syntax in RESULT_SYNTAXES)
+
+
+def rewritable_as(syntax: str) -> tuple[UID, ...]:
+    """Name the syntaxes that a file in `syntax` can be rewritten in without touching its pixels."""
+    rewritable = {*RESULT_SYNTAXES, DeflatedExplicitVRLittleEndian}
+    return tuple(other for other in RESULT_SYNTAXES if other != syntax) if syntax in rewritable else ()

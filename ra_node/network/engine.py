@@ -1,0 +1,126 @@
+"""pynetdicom as this room uses it: silent about data sets, and nothing left behind or waited for forever.
+
+The only file that reaches behind the library's public face; pinned to pynetdicom 3.0.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import ssl
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from pynetdicom import AE, _config, evt
+from pynetdicom.association import Association
+from pynetdicom.events import EventHandlerType
+from pynetdicom.presentation import PresentationContext
+from pynetdicom.transport import ThreadedAssociationServer
+
+SPOOLED = "tmp*.dcm"
+"""The names that the library gives to data sets that it is receiving."""
+
+
+class _Spooled(Protocol):
+    """The library's file of one data set, a named temporary file."""
+
+    @property
+    def name(self) -> str: ...
+
+    def close(self) -> None: ...
+
+
+def prepare() -> None:
+    """Set the switches of the library for this process; safe to repeat.
+
+    Data sets go straight from the wire to a file and back, and the library logs neither messages
+    nor data sets. Its encoder logs whole exceptions, which can hold an attribute's value.
+    """
+    _config.LOG_HANDLER_LEVEL = "none"
+    _config.LOG_REQUEST_IDENTIFIERS = False
+    _config.LOG_RESPONSE_IDENTIFIERS = False
+    _config.STORE_RECV_CHUNKED_DATASET = True
+    _config.STORE_SEND_CHUNKED_DATASET = True
+    logging.getLogger("pynetdicom").setLevel(logging.WARNING)
+    logging.getLogger("pynetdicom.dsutils").setLevel(logging.CRITICAL)
+
+
+def tend(association: Association, timeout_s: float) -> None:
+    """Let no read or write wait longer than `timeout_s`, and close the socket when the connection ends.
+
+    The library reads a PDU in one blocking call, so that a peer which stops in the middle would hold
+    its threads for ever: neither the idle timer nor an abort reaches them. And it forgets to close
+    a socket whose peer has left first, or was never reached.
+    """
+    wrapped = association.dul.socket
+    raw = None if wrapped is None else wrapped.socket
+    if raw is None:
+        return
+    raw.settimeout(timeout_s)
+    association.bind(evt.EVT_CONN_CLOSE, lambda _event: raw.close())
+
+
+def serve(
+    entity: AE,
+    address: tuple[str, int],
+    contexts: list[PresentationContext],
+    handlers: list[EventHandlerType],
+    tls: ssl.SSLContext | None = None,
+) -> ThreadedAssociationServer:
+    """Accept connections in a thread; raise OSError where the port is taken.
+
+    As the library's `start_server`, which takes half a second to stop.
+    """
+    server = entity.make_server(
+        address,
+        contexts=contexts,
+        evt_handlers=handlers,
+        ssl_context=tls,
+        server_class=ThreadedAssociationServer,
+    )
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
+    return server
+
+
+def stop_serving(server: ThreadedAssociationServer) -> None:
+    """Accept no more connections; associations go on."""
+    with suppress(ValueError):  # its last act is to leave a list that only `start_server` enters it in
+        server.shutdown()
+
+
+def requested_by(association: Association) -> tuple[str, str, str]:
+    """Give calling AE title, called AE title and IP address of the peer that requests an association."""
+    request, address = association.requestor.primitive, association.requestor.address_info
+    calling, called = (request.calling_ae_title, request.called_ae_title) if request else ("", "")
+    return str(calling or "").strip(), str(called or "").strip(), str(address.address) if address else ""
+
+
+def cut(association: Association) -> None:
+    """Close the connection of an association that does not end by itself."""
+    wrapped = association.dul.socket
+    if wrapped is not None:
+        wrapped.close()
+
+
+def discard_unfinished(association: Association) -> None:
+    """Remove the files of an ended association that were received in part, or never served."""
+    message = association.dimse.message
+    if message is not None:
+        _discard(message._data_set_file)  # noqa: SLF001 - the library forgets the file when a transfer ends early
+    while True:
+        try:
+            _, primitive = association.dimse.msg_queue.get_nowait()
+        except queue.Empty:
+            return
+        _discard(getattr(primitive, "_dataset_file", None))
+
+
+def _discard(spooled: _Spooled | None) -> None:
+    if spooled is None:
+        return
+    with suppress(OSError):  # closing flushes, and the disk may be the very thing that is full
+        spooled.close()
+    with suppress(OSError):
+        Path(spooled.name).unlink()

@@ -1,0 +1,87 @@
+"""What a C-STORE status means for whoever sent the object (PS3.4 table B.2-1, PS3.7 annex C)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Answer(StrEnum):
+    """What the sender does next about one object."""
+
+    ACCEPTED = "accepted"
+    """The peer has it: done."""
+    RETRY = "retry"
+    """The peer was not able to take it now, or never answered: send it again later."""
+    REFUSED = "refused"
+    """The peer will not take this object: sending it again is of no use."""
+    NO_CONTEXT = "no_context"
+    """The peer accepted no presentation context for this SOP class and transfer syntax."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusMeaning:
+    """One row of the table: an answer and the words of the standard."""
+
+    answer: Answer
+    meaning: str
+
+
+SUCCESS: Final = 0x0000
+OUT_OF_RESOURCES: Final = 0xA700
+CANNOT_UNDERSTAND: Final = 0xC000
+PROCESSING_FAILURE: Final = 0x0110
+SOP_CLASS_NOT_SUPPORTED: Final = 0x0122
+
+EXACT: Final[dict[int, StatusMeaning]] = {
+    0x0000: StatusMeaning(Answer.ACCEPTED, "success"),
+    0x0001: StatusMeaning(Answer.ACCEPTED, "warning: requested optional attributes are not supported"),
+    0x0105: StatusMeaning(Answer.REFUSED, "no such attribute"),
+    0x0106: StatusMeaning(Answer.REFUSED, "invalid attribute value"),
+    0x0107: StatusMeaning(Answer.ACCEPTED, "warning: attribute list error"),
+    0x0110: StatusMeaning(Answer.RETRY, "processing failure"),
+    # our UIDs derive from the source, so what the peer already has under this UID is this object
+    0x0111: StatusMeaning(Answer.ACCEPTED, "duplicate SOP instance: the peer has it already"),
+    0x0112: StatusMeaning(Answer.REFUSED, "no such SOP instance"),
+    0x0115: StatusMeaning(Answer.REFUSED, "invalid argument value"),
+    0x0116: StatusMeaning(Answer.ACCEPTED, "warning: attribute value out of range"),
+    0x0117: StatusMeaning(Answer.REFUSED, "invalid SOP instance"),
+    0x0118: StatusMeaning(Answer.REFUSED, "no such SOP class"),
+    0x0119: StatusMeaning(Answer.REFUSED, "class-instance conflict"),
+    0x0120: StatusMeaning(Answer.REFUSED, "missing attribute"),
+    0x0121: StatusMeaning(Answer.REFUSED, "missing attribute value"),
+    0x0122: StatusMeaning(Answer.REFUSED, "SOP class not supported"),
+    0x0124: StatusMeaning(Answer.REFUSED, "not authorised"),
+    0x0210: StatusMeaning(Answer.RETRY, "duplicate invocation"),
+    0x0211: StatusMeaning(Answer.REFUSED, "unrecognised operation"),
+    0x0212: StatusMeaning(Answer.REFUSED, "mistyped argument"),
+    0x0213: StatusMeaning(Answer.RETRY, "resource limitation"),
+    0xB000: StatusMeaning(Answer.ACCEPTED, "warning: coercion of data elements"),
+    0xB006: StatusMeaning(Answer.ACCEPTED, "warning: elements discarded"),
+    0xB007: StatusMeaning(Answer.ACCEPTED, "warning: data set does not match SOP class"),
+    0xFE00: StatusMeaning(Answer.RETRY, "cancelled"),
+}
+"""Status codes with a meaning of their own."""
+
+RANGES: Final[tuple[tuple[int, int, StatusMeaning], ...]] = (
+    (0xA700, 0xA7FF, StatusMeaning(Answer.RETRY, "out of resources")),
+    (0xA900, 0xA9FF, StatusMeaning(Answer.REFUSED, "data set does not match SOP class")),
+    (0xB000, 0xBFFF, StatusMeaning(Answer.ACCEPTED, "warning")),
+    (0xC000, 0xCFFF, StatusMeaning(Answer.REFUSED, "cannot understand")),
+)
+"""First and last code of each range, both included; looked up after the exact codes."""
+
+UNKNOWN: Final = StatusMeaning(Answer.RETRY, "a status that the standard does not know")
+"""An odd peer must not make an object vanish: its attempts run out and an operator sees why."""
+
+
+def meaning_of(status: int) -> StatusMeaning:
+    """Look up a C-STORE response status, 0x0000 to 0xFFFF; every value has a meaning."""
+    exact = EXACT.get(status)
+    if exact is not None:
+        return exact
+    for first, last, meaning in RANGES:
+        if first <= status <= last:
+            return meaning
+    return UNKNOWN

@@ -1,0 +1,89 @@
+"""Listeners, archives and clients on free loopback ports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
+from pynetdicom import AE, build_context
+from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext
+
+from ra_node.network.archive import Archive, Behaviour
+from ra_node.network.receive import Listener, ListenSettings
+from ra_node.network.send import PeerAddress
+from tests.network.fakes import FakeInbox
+
+DX = [build_context(DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian)]
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> FakeInbox:
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    return FakeInbox(folder)
+
+
+@pytest.fixture
+def incoming(tmp_path: Path) -> Path:
+    return tmp_path / "incoming"
+
+
+@pytest.fixture
+def listen(inbox: FakeInbox, incoming: Path) -> Iterator[Callable[..., Listener]]:
+    """Start a listener for the fake inbox that accepts everybody, with settings changed by name."""
+    basic = ListenSettings("RANODE", incoming, host="127.0.0.1", port=0, accept_unknown=True)
+    with ExitStack() as stack:
+
+        def start(**changes: object) -> Listener:
+            listener = Listener(replace(basic, **changes), inbox)  # type: ignore[arg-type]
+            listener.start()
+            stack.callback(listener.stop, 0.0)
+            return listener
+
+        yield start
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Iterator[Callable[..., Archive]]:
+    """Start an archive with a behaviour given by name."""
+    with ExitStack() as stack:
+
+        def start(**behaviour: object) -> Archive:
+            made = Archive(tmp_path / "archive", behaviour=Behaviour(**behaviour))  # type: ignore[arg-type]
+            return stack.enter_context(made)
+
+        yield start
+
+
+@pytest.fixture
+def associate() -> Iterator[Callable[..., Association]]:
+    """Request an association as a plain pynetdicom client; ended by force after the test."""
+    with ExitStack() as stack:
+
+        def request(
+            port: int,
+            contexts: list[PresentationContext] = DX,
+            *,
+            calling: str = "MODALITY",
+            called: str = "RANODE",
+        ) -> Association:
+            entity = AE(calling)
+            entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 10
+            association = entity.associate("127.0.0.1", port, contexts=contexts, ae_title=called)
+            stack.callback(lambda: association.is_established and association.abort())
+            return association
+
+        yield request
+
+
+def peer_at(port: int, **changes: object) -> PeerAddress:
+    """Address a peer on this machine."""
+    address = PeerAddress(
+        "archive", "ARCHIVE", "127.0.0.1", port, "RANODE", acse_timeout_s=5.0, dimse_timeout_s=5.0
+    )
+    return replace(address, **changes)  # type: ignore[arg-type]

@@ -1,0 +1,270 @@
+"""Sending over real associations, to an archive that behaves and to one that does not."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import structlog
+from pydicom import dcmread
+from pydicom.uid import (
+    UID,
+    Comprehensive3DSRStorage,
+    ComprehensiveSRStorage,
+    DigitalXRayImageStorageForPresentation,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    SecondaryCaptureImageStorage,
+)
+from pynetdicom import AE, build_context, evt
+from pynetdicom.transport import ThreadedAssociationServer
+
+from ra_node.network.archive import Archive
+from ra_node.network.contexts import accepted_contexts
+from ra_node.network.outcome import Answer
+from ra_node.network.send import OutgoingObject, Reach, SendReport, echo, send
+from tests.network.conftest import peer_at
+from tests.network.fakes import PATIENT, data_set_bytes, write_instance
+
+Archived = Callable[..., Archive]
+
+
+def outgoing(
+    folder: Path,
+    uid: str = "1.2.3.4",
+    *,
+    sop_class: UID = SecondaryCaptureImageStorage,
+    syntax: UID = ExplicitVRLittleEndian,
+    alternative: OutgoingObject | None = None,
+) -> OutgoingObject:
+    path = write_instance(folder, uid, sop_class=sop_class, syntax=syntax, pixels_bytes=20_000)
+    return OutgoingObject(path, sop_class, uid, syntax, alternative)
+
+
+def answers(report: SendReport) -> list[Answer]:
+    return [outcome.answer for outcome in report.outcomes]
+
+
+def unused_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def scripted() -> Iterator[Callable[..., int]]:
+    """Start a bare peer with handlers and contexts of its own; give its port."""
+    servers: list[ThreadedAssociationServer] = []
+
+    def start(handlers: list[evt.EventHandlerType], contexts: object = None, **attributes: object) -> int:
+        entity = AE("ARCHIVE")
+        for name, value in attributes.items():
+            setattr(entity, name, value)
+        server = entity.start_server(
+            ("127.0.0.1", 0), block=False, contexts=contexts or accepted_contexts(), evt_handlers=handlers
+        )
+        assert server is not None
+        servers.append(server)
+        return int(server.server_address[1])
+
+    yield start
+    for server in servers:
+        for association in server.active_associations:
+            association.abort()
+        server.shutdown()
+
+
+def test_objects_arrive_in_order_and_unchanged(archive: Archived, tmp_path: Path):
+    """One association carries them all; nothing is decoded on the way."""
+    objects = [
+        outgoing(tmp_path, "1.2.1", sop_class=Comprehensive3DSRStorage),
+        outgoing(tmp_path, "1.2.2"),
+        outgoing(
+            tmp_path, "1.2.3", sop_class=DigitalXRayImageStorageForPresentation, syntax=JPEG2000Lossless
+        ),
+    ]
+    peer = archive()
+    report = send(peer_at(peer.port), objects)
+    assert report.reach is Reach.ACCEPTED
+    assert answers(report) == [Answer.ACCEPTED] * 3
+    assert [outcome.sent_sop_instance_uid for outcome in report.outcomes] == ["1.2.1", "1.2.2", "1.2.3"]
+    assert [kept.sop_instance_uid for kept in peer.objects] == ["1.2.1", "1.2.2", "1.2.3"]
+    for sent, kept in zip(objects, peer.objects, strict=True):
+        assert data_set_bytes(kept.path) == data_set_bytes(sent.path)
+        assert kept.transfer_syntax_uid == sent.transfer_syntax
+        assert kept.calling_ae == "RANODE"
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [(0x0000, Answer.ACCEPTED), (0xB000, Answer.ACCEPTED), (0xA700, Answer.RETRY), (0xC000, Answer.REFUSED)],
+)
+def test_a_status_becomes_an_answer(archive: Archived, tmp_path: Path, status: int, answer: Answer):
+    """And the next object is sent all the same."""
+    report = send(
+        peer_at(archive(statuses=(status,)).port), [outgoing(tmp_path, "1.2.1"), outgoing(tmp_path, "1.2.2")]
+    )
+    assert answers(report) == [answer, Answer.ACCEPTED]
+    assert report.outcomes[0].status == status
+    assert f"0x{status:04X}" in report.outcomes[0].detail
+
+
+def test_a_report_falls_back_where_its_class_is_refused(archive: Archived, tmp_path: Path):
+    """In the same association, and the outcome says what went out."""
+    plain = outgoing(tmp_path, "1.2.2", sop_class=ComprehensiveSRStorage)
+    report_3d = outgoing(tmp_path, "1.2.1", sop_class=Comprehensive3DSRStorage, alternative=plain)
+    peer = archive(refused_classes=frozenset({Comprehensive3DSRStorage}))
+    [outcome] = send(peer_at(peer.port), [report_3d]).outcomes
+    assert outcome.answer is Answer.ACCEPTED
+    assert (outcome.sop_instance_uid, outcome.sent_sop_instance_uid) == ("1.2.1", "1.2.2")
+    assert [kept.sop_class_uid for kept in peer.objects] == [ComprehensiveSRStorage]
+
+
+def test_a_report_falls_back_where_its_class_is_refused_late(archive: Archived, tmp_path: Path):
+    """Some peers accept every context and say 0x0122 to the object."""
+    plain = outgoing(tmp_path, "1.2.2", sop_class=ComprehensiveSRStorage)
+    report_3d = outgoing(tmp_path, "1.2.1", sop_class=Comprehensive3DSRStorage, alternative=plain)
+    [outcome] = send(peer_at(archive(statuses=(0x0122,)).port), [report_3d]).outcomes
+    assert (outcome.answer, outcome.sent_sop_instance_uid) == (Answer.ACCEPTED, "1.2.2")
+
+
+def test_the_first_choice_is_sent_where_both_are_taken(archive: Archived, tmp_path: Path):
+    plain = outgoing(tmp_path, "1.2.2", sop_class=ComprehensiveSRStorage)
+    report_3d = outgoing(tmp_path, "1.2.1", sop_class=Comprehensive3DSRStorage, alternative=plain)
+    peer = archive()
+    assert send(peer_at(peer.port), [report_3d]).outcomes[0].sent_sop_instance_uid == "1.2.1"
+    assert len(peer.objects) == 1
+
+
+def test_without_any_context_the_caller_is_told(archive: Archived, tmp_path: Path):
+    """Not a retry: the same proposal would be refused again."""
+    refusing = archive(refused_classes=frozenset({Comprehensive3DSRStorage}))
+    both = [outgoing(tmp_path, "1.2.1", sop_class=Comprehensive3DSRStorage), outgoing(tmp_path, "1.2.2")]
+    assert answers(send(peer_at(refusing.port), both)) == [Answer.NO_CONTEXT, Answer.ACCEPTED]
+    alone = send(peer_at(refusing.port), both[:1])
+    assert alone.reach is Reach.NO_CONTEXT
+    assert answers(alone) == [Answer.NO_CONTEXT]
+
+
+def test_a_peer_of_implicit_vr_gets_it_rewritten(scripted: Callable[..., int], tmp_path: Path):
+    """Explicit and implicit VR are rewritten; the values stay."""
+    received: list[object] = []
+
+    def keep(event: evt.Event) -> int:
+        dataset = dcmread(event.dataset_path)
+        received.append((dataset.file_meta.TransferSyntaxUID, dataset.PixelData, dataset.PatientID))
+        return 0
+
+    port = scripted(
+        [(evt.EVT_C_STORE, keep)], [build_context(SecondaryCaptureImageStorage, ImplicitVRLittleEndian)]
+    )
+    one = outgoing(tmp_path)
+    assert answers(send(peer_at(port), [one])) == [Answer.ACCEPTED]
+    assert received == [(ImplicitVRLittleEndian, dcmread(one.path).PixelData, PATIENT)]
+
+
+def test_a_peer_that_is_down_loses_nothing(tmp_path: Path):
+    report = send(peer_at(unused_port()), [outgoing(tmp_path, "1.2.1"), outgoing(tmp_path, "1.2.2")])
+    assert report.reach is Reach.UNREACHABLE
+    assert answers(report) == [Answer.RETRY] * 2
+
+
+def test_a_name_that_does_not_resolve_loses_nothing(tmp_path: Path):
+    report = send(peer_at(104, host="no-such-host.invalid"), [outgoing(tmp_path)])
+    assert (report.reach, answers(report)) == (Reach.UNREACHABLE, [Answer.RETRY])
+
+
+def test_a_rejection_is_told_with_the_reason_of_the_peer(scripted: Callable[..., int], tmp_path: Path):
+    """The operator reads what to mend."""
+    port = scripted([], require_calling_aet=["OTHER"])
+    report = send(peer_at(port), [outgoing(tmp_path)])
+    assert (report.reach, answers(report)) == (Reach.REJECTED, [Answer.RETRY])
+    assert "Calling AE title not recognised" in report.detail
+
+
+def test_a_peer_that_says_nothing_is_given_up(tmp_path: Path):
+    """A port that is open and silent costs no more than the time-out."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        report = send(peer_at(silent.getsockname()[1], acse_timeout_s=0.3), [outgoing(tmp_path)])
+    assert (report.reach, answers(report)) == (Reach.BROKEN, [Answer.RETRY])
+
+
+def test_an_abort_leaves_the_unanswered_to_be_retried(scripted: Callable[..., int], tmp_path: Path):
+    """What was answered before is not sent again."""
+    seen: list[str] = []
+
+    def keep(event: evt.Event) -> int:
+        seen.append("store")
+        if len(seen) == 2:
+            event.assoc.abort()
+        return 0
+
+    objects = [outgoing(tmp_path, f"1.2.{number}") for number in range(4)]
+    report = send(peer_at(scripted([(evt.EVT_C_STORE, keep)])), objects)
+    assert answers(report) == [Answer.ACCEPTED, Answer.RETRY, Answer.RETRY, Answer.RETRY]
+    assert len(seen) == 2
+
+
+def test_a_peer_that_never_answers_is_left_after_the_timeout(scripted: Callable[..., int], tmp_path: Path):
+    done = threading.Event()
+
+    def hang(event: evt.Event) -> int:
+        done.wait(10)
+        return 0
+
+    objects = [outgoing(tmp_path, "1.2.1"), outgoing(tmp_path, "1.2.2")]
+    report = send(peer_at(scripted([(evt.EVT_C_STORE, hang)]), dimse_timeout_s=0.3), objects)
+    done.set()
+    assert answers(report) == [Answer.RETRY] * 2
+    assert report.outcomes[0].detail == "no answer to C-STORE"
+
+
+def test_a_file_that_is_gone_does_not_stop_the_others(archive: Archived, tmp_path: Path):
+    gone, there = outgoing(tmp_path, "1.2.1"), outgoing(tmp_path, "1.2.2")
+    gone.path.unlink()
+    report = send(peer_at(archive().port), [gone, there])
+    assert answers(report) == [Answer.RETRY, Answer.ACCEPTED]
+    assert "FileNotFoundError" in report.outcomes[0].detail
+
+
+def test_nothing_to_send_asks_nobody():
+    assert send(peer_at(unused_port()), []).outcomes == ()
+
+
+def test_an_echo_tells_which_results_a_peer_takes(archive: Archived):
+    peer = archive(refused_classes=frozenset({Comprehensive3DSRStorage}))
+    report = echo(peer_at(peer.port))
+    assert report.alive
+    assert report.reach is Reach.ACCEPTED
+    assert not report.takes(Comprehensive3DSRStorage)
+    assert report.takes(ComprehensiveSRStorage)
+    assert (SecondaryCaptureImageStorage, ExplicitVRLittleEndian) in report.accepted
+
+
+def test_an_echo_says_how_far_it_came(scripted: Callable[..., int]):
+    """Unreachable, rejected and deaf to Verification are three different repairs."""
+    down = echo(peer_at(unused_port()))
+    assert (down.reach, down.alive) == (Reach.UNREACHABLE, False)
+    rejected = echo(peer_at(scripted([], require_called_aet=True), ae_title="WRONG"))
+    assert rejected.reach is Reach.REJECTED
+    assert "Called AE title not recognised" in rejected.detail
+    storing = [context for context in accepted_contexts() if context.abstract_syntax != "1.2.840.10008.1.1"]
+    deaf = echo(peer_at(scripted([], storing)))
+    assert (deaf.reach, deaf.status, deaf.alive) == (Reach.ACCEPTED, None, False)
+    assert deaf.takes(Comprehensive3DSRStorage)
+
+
+def test_sending_logs_no_patient(archive: Archived, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    logging.getLogger("pynetdicom").setLevel(logging.DEBUG)
+    broken = replace(outgoing(tmp_path, "1.2.1"), path=tmp_path / f"{PATIENT}.dcm")
+    with caplog.at_level(logging.DEBUG), structlog.testing.capture_logs() as logs:
+        send(peer_at(archive(statuses=(0xA700,)).port), [outgoing(tmp_path, "1.2.2"), broken])
+    assert [entry["event"] for entry in logs] == ["object_not_sent", "objects_sent"]
+    assert logs[-1]["retry"] == 2
+    assert PATIENT not in str(logs)
+    assert PATIENT not in caplog.text
