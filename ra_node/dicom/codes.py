@@ -1,6 +1,6 @@
 """The coded concepts that results are written in, each with its scheme (PS3.16).
 
-Only SCT, DCM, UCUM, LN and RFC 5646: private schemes draw warnings from every validator.
+Public schemes only: private schemes draw warnings from every validator.
 """
 
 from __future__ import annotations
@@ -13,8 +13,27 @@ from ra_node.domain.laterality import Side
 # Document and observer
 IMAGING_MEASUREMENT_REPORT = Code("126000", "DCM", "Imaging Measurement Report")
 ENGLISH = Code("en", "RFC5646", "English")
-RADIOGRAPHIC_IMAGING = Code("363680008", "SCT", "Radiographic imaging")
+IMAGING_PROCEDURE = Code("363679005", "SCT", "Imaging procedure")
 PROCESSING_EQUIPMENT = Code("109102", "DCM", "Processing Equipment")
+
+PROCEDURE_REPORTED = Code("121058", "DCM", "Procedure reported")
+DEVICE = Code("121007", "DCM", "Device")
+IMAGING_MEASUREMENTS = Code("126010", "DCM", "Imaging Measurements")
+MEASUREMENT_GROUP = Code("125007", "DCM", "Measurement Group")
+QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")
+
+# Image library (TID 1600)
+IMAGE_LIBRARY = Code("111028", "DCM", "Image Library")
+IMAGE_LIBRARY_GROUP = Code("126200", "DCM", "Image Library Group")
+SOURCE = Code("260753009", "SCT", "Source")
+MODALITY = Code("121139", "DCM", "Modality")
+IMAGE_LATERALITY = Code("111027", "DCM", "Image Laterality")
+PIXEL_DATA_ROWS = Code("110910", "DCM", "Pixel Data Rows")
+PIXEL_DATA_COLUMNS = Code("110911", "DCM", "Pixel Data Columns")
+PATIENT_ORIENTATION_ROW = Code("111044", "DCM", "Patient Orientation Row")
+PATIENT_ORIENTATION_COLUMN = Code("111043", "DCM", "Patient Orientation Column")
+HORIZONTAL_PIXEL_SPACING = Code("111026", "DCM", "Horizontal Pixel Spacing")
+VERTICAL_PIXEL_SPACING = Code("111066", "DCM", "Vertical Pixel Spacing")
 
 # Anatomy
 RIGHT_HAND = Code("78791008", "SCT", "Right hand")
@@ -23,6 +42,9 @@ HAND = Code("85562004", "SCT", "Hand")
 LATERALITY = Code("272741003", "SCT", "Laterality")
 RIGHT = Code("24028007", "SCT", "Right")
 LEFT = Code("7771000", "SCT", "Left")
+BILATERAL = Code("51440002", "SCT", "Bilateral")
+LATERALITY_CODES = {"R": RIGHT, "L": LEFT, "B": BILATERAL}
+"""CID 244 by the values of ImageLaterality (0020,0062)."""
 
 # Findings
 RHEUMATOID_ARTHRITIS = Code("69896004", "SCT", "Rheumatoid arthritis")
@@ -44,6 +66,15 @@ MILLIMETER = Code("mm", "UCUM", "mm")
 COMMENT = Code("121106", "DCM", "Comment")
 FINDING = Code("121071", "DCM", "Finding")
 
+_MODALITIES = {
+    "CR": "Computed Radiography",
+    "DX": "Digital Radiography",
+    "RG": "Radiographic imaging",
+    "CT": "Computed Tomography",
+    "MR": "Magnetic Resonance",
+    "US": "Ultrasound",
+}
+
 
 def hand_site(side: Side | None) -> Code:
     """The hand as a finding site; without a side it is just a hand, none is invented."""
@@ -53,6 +84,12 @@ def hand_site(side: Side | None) -> Code:
 def side_code(side: Side) -> Code:
     """The value of the Laterality modifier (CID 244)."""
     return RIGHT if side is Side.RIGHT else LEFT
+
+
+def modality_code(modality: str) -> Code:
+    """The modality as a code of CID 29; what is no radiograph is Other."""
+    meaning = _MODALITIES.get(modality)
+    return Code("OT", "DCM", "Other") if meaning is None else Code(modality, "DCM", meaning)
 
 
 def code_item(code: Code) -> Dataset:

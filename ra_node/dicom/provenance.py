@@ -12,7 +12,10 @@ from ra_node.dicom.codes import PROCESSING_EQUIPMENT, code_item
 from ra_node.domain.report import BundleIdentity, Model
 from ra_node.domain.selection import OWN_MANUFACTURER, is_ai_made
 
-__all__ = ["Producer", "contributing_equipment", "is_ai_made", "stamp_equipment"]
+__all__ = ["IMPLEMENTATION_CLASS_UID", "Producer", "contributing_equipment", "is_ai_made", "stamp_equipment"]
+
+IMPLEMENTATION_CLASS_UID = "2.25.252181271350603579290439970944130858840"
+"""(0002,0012) in the files that this node writes."""
 
 
 @dataclass(frozen=True, slots=True)

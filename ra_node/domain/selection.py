@@ -97,6 +97,11 @@ def calls_for_answer(header: ImageHeader) -> bool:
     return not _is_no_image(header) and not is_ai_made(header)
 
 
+def is_image_class(sop_class_uid: str) -> bool:
+    """False for the storage classes of reports, presentation states, plans and the like."""
+    return not sop_class_uid.startswith(_NOT_IMAGES) and sop_class_uid not in _NOT_IMAGES_EXACT
+
+
 def header_refusal(header: ImageHeader) -> Refusal | None:
     """Why this instance is not read, as far as its header alone can say; None lets the pixels decide."""
     checks = (_refuse_ai_made, _refuse_class, _refuse_secondary, _refuse_body_part, _refuse_no_pixels)
@@ -154,10 +159,9 @@ def _other_body_part(header: ImageHeader) -> str:
 
 
 def _is_no_image(header: ImageHeader) -> bool:
-    uid = header.sop_class_uid
-    if uid in RADIOGRAPH_CLASSES:
+    if header.sop_class_uid in RADIOGRAPH_CLASSES:
         return False
-    return uid.startswith(_NOT_IMAGES) or uid in _NOT_IMAGES_EXACT or not header.has_pixels
+    return not is_image_class(header.sop_class_uid) or not header.has_pixels
 
 
 def _is_acquired_radiograph(header: ImageHeader) -> bool:

@@ -1,0 +1,201 @@
+"""Makes the structured report of a study: TID 1500 in a Comprehensive 3D SR, or a Comprehensive SR.
+
+The same report makes the same bytes whenever and wherever it is built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, tzinfo
+
+import highdicom.sr as hd
+from highdicom.sr.value_types import ContentItem
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import UID, Comprehensive3DSRStorage, ComprehensiveSRStorage, ExplicitVRLittleEndian
+
+from ra_node import __version__
+from ra_node.dicom import codes
+from ra_node.dicom.provenance import IMPLEMENTATION_CLASS_UID, Producer, stamp_equipment
+from ra_node.dicom.sr_content import imaging_measurements, study_conclusions
+from ra_node.dicom.sr_context import image_library, language_and_observer, procedure_reported
+from ra_node.dicom.subject import copy_subject
+from ra_node.dicom.uids import derive_uid
+from ra_node.domain.report import StudyReport
+
+Triple = tuple[str, str, str]
+"""Series, SOP class and SOP instance UID of one instance."""
+
+SERIES_NUMBER = 9701
+"""High enough to stand behind the acquired series in every viewer."""
+
+
+def sr_uid(report: StudyReport, *, comprehensive3d: bool = True) -> str:
+    """The SOP Instance UID that `build_sr` gives this report."""
+    uid = derive_uid(report.study_instance_uid, report.bundle.sha256, str(report.version), "sr")
+    return uid if comprehensive3d else _comprehensive_uid(uid)
+
+
+def build_sr(
+    report: StudyReport,
+    sources: Mapping[str, Dataset],
+    producer: Producer,
+    *,
+    comprehensive3d: bool = True,
+    predecessor: Dataset | None = None,
+) -> Dataset:
+    """The report as a data set ready to save as explicit little endian.
+
+    `sources` are the received data sets by SOP Instance UID, pixels not needed; at least one, for
+    its patient and study. A revision names its `predecessor` (any data set with its SOP class,
+    instance and series UID); without one `report.predecessor_sr_uid` stands for a report of the
+    same SOP class by this node. Raises ValueError without sources.
+    """
+    sop_class = Comprehensive3DSRStorage if comprehensive3d else ComprehensiveSRStorage
+    made = Dataset()
+    tree = _tree(report, sources, producer)
+    copy_subject(made, _subject(report, sources), own_text=_own_text(tree, producer))
+    made.SOPClassUID = sop_class
+    made.SOPInstanceUID = sr_uid(report, comprehensive3d=comprehensive3d)
+    _write_document(made, report)
+    stamp_equipment(made, producer, report.bundle)
+    made.update(tree)
+    _reference(made, report, predecessor)
+    made.file_meta = _file_meta(made)
+    return made
+
+
+def _tree(report: StudyReport, sources: Mapping[str, Dataset], producer: Producer) -> Dataset:
+    """The root container (TID 1500 row 1) with its rows in the order of the template."""
+    rows: list[ContentItem | None] = [
+        *language_and_observer(producer),
+        procedure_reported(),
+        image_library(report, sources),
+        imaging_measurements(report),
+        study_conclusions(report),
+    ]
+    root = hd.ContainerContentItem(
+        codes.IMAGING_MEASUREMENT_REPORT, is_content_continuous=False, template_id="1500"
+    )
+    root.ContentSequence = hd.ContentSequence([row for row in rows if row is not None])
+    return root
+
+
+def _write_document(made: Dataset, report: StudyReport) -> None:
+    """SR Document Series (PS3.3 C.17.1) and General (C.17.2): complete, and verified by nobody."""
+    made.Modality = "SR"
+    made.SeriesInstanceUID = _series_uid(made.SOPInstanceUID)
+    made.SeriesNumber = SERIES_NUMBER
+    made.SeriesDescription = "AI hand report (rheumatoid arthritis), not verified"
+    made.ReferencedPerformedProcedureStepSequence = []
+    made.InstanceNumber = report.version
+    made.CompletionFlag = "COMPLETE"
+    made.VerificationFlag = "UNVERIFIED"
+    made.PreliminaryFlag = "PRELIMINARY"
+    made.PerformedProcedureCodeSequence = []
+    _write_times(made, report.created_at)
+
+
+def _write_times(made: Dataset, created_at: datetime) -> None:
+    """Content date and time in the zone of the source, so that one object knows one zone.
+
+    A source without zone gets that of `created_at`, which is the site's (PS3.3 C.12.1.1.8).
+    """
+    local = created_at.astimezone(_zone(made) or created_at.tzinfo) if created_at.tzinfo else created_at
+    made.ContentDate = made.InstanceCreationDate = local.strftime("%Y%m%d")
+    made.ContentTime = made.InstanceCreationTime = local.strftime("%H%M%S")
+    if local.tzinfo is not None:
+        made.TimezoneOffsetFromUTC = local.strftime("%z")[:5]
+
+
+def _zone(made: Dataset) -> tzinfo | None:
+    """The zone of TimezoneOffsetFromUTC ("+0800"), None where absent or no offset."""
+    try:
+        return datetime.strptime(str(made.get("TimezoneOffsetFromUTC", "")).strip(), "%z").tzinfo
+    except ValueError:
+        return None
+
+
+def _reference(made: Dataset, report: StudyReport, predecessor: Dataset | None) -> None:
+    """Evidence is exactly what the tree refers to (C.17.2.3); a revision names what it replaces."""
+    evidence = [
+        (image.series_instance_uid, image.sop_class_uid, image.sop_instance_uid) for image in report.images
+    ]
+    if evidence:
+        made.CurrentRequestedProcedureEvidenceSequence = [_references(report.study_instance_uid, evidence)]
+    replaced = _replaced(made, report, predecessor)
+    if replaced is not None:
+        made.PredecessorDocumentsSequence = [_references(report.study_instance_uid, [replaced])]
+
+
+def _replaced(made: Dataset, report: StudyReport, predecessor: Dataset | None) -> Triple | None:
+    """Series, SOP class and SOP instance of the report that this one replaces."""
+    if predecessor is not None:
+        return (predecessor.SeriesInstanceUID, predecessor.SOPClassUID, predecessor.SOPInstanceUID)
+    uid = report.predecessor_sr_uid
+    if uid is None:
+        return None
+    if made.SOPClassUID == ComprehensiveSRStorage:
+        uid = _comprehensive_uid(uid)
+    return (_series_uid(uid), made.SOPClassUID, uid)
+
+
+def _references(study_uid: str, instances: Iterable[Triple]) -> Dataset:
+    """A Hierarchical SOP Instance Reference (PS3.3 table C.17-3) to instances of one study."""
+    series: dict[str, list[Dataset]] = {}
+    for series_uid, sop_class, sop_instance in instances:
+        reference = Dataset()
+        reference.ReferencedSOPClassUID = sop_class
+        reference.ReferencedSOPInstanceUID = sop_instance
+        series.setdefault(series_uid, []).append(reference)
+    study = Dataset()
+    study.StudyInstanceUID = study_uid
+    study.ReferencedSeriesSequence = [_series(uid, items) for uid, items in series.items()]
+    return study
+
+
+def _series(uid: str, references: list[Dataset]) -> Dataset:
+    item = Dataset()
+    item.SeriesInstanceUID = uid
+    item.ReferencedSOPSequence = references
+    return item
+
+
+def _subject(report: StudyReport, sources: Mapping[str, Dataset]) -> Dataset:
+    """The source that gives patient and study: that of the first image, or any."""
+    known = [sources[image.sop_instance_uid] for image in report.images if image.sop_instance_uid in sources]
+    subject = next(iter([*known, *sources.values()]), None)
+    if subject is None:
+        raise ValueError("a structured report needs at least one source data set, found none")
+    return subject
+
+
+def _own_text(tree: Dataset, producer: Producer) -> str:
+    """All text that this node adds, to see whether the source's character set can write it."""
+    texts = [str(item.TextValue) for item in _walk(tree) if "TextValue" in item]
+    return "\n".join([*texts, producer.institution, producer.station_name, producer.manufacturer])
+
+
+def _walk(item: Dataset) -> Iterable[Dataset]:
+    yield item
+    for child in item.get("ContentSequence", []):
+        yield from _walk(child)
+
+
+def _series_uid(sop_instance_uid: str) -> str:
+    """A series of its own for each report, known to whoever knows the report."""
+    return derive_uid(sop_instance_uid, "series")
+
+
+def _comprehensive_uid(uid: str) -> str:
+    return derive_uid(uid, "comprehensive")
+
+
+def _file_meta(made: Dataset) -> FileMetaDataset:
+    meta = FileMetaDataset()
+    meta.FileMetaInformationVersion = b"\x00\x01"
+    meta.MediaStorageSOPClassUID = made.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
+    meta.ImplementationVersionName = f"RA_NODE_{__version__}"[:16]
+    return meta

@@ -1,0 +1,263 @@
+"""The part of the report tree that holds the results: a measurement group a hand (TID 1410).
+
+Every group has a region, since viewers open one without as a black image. A hand or an image that
+was not judged has its region and its reason, and nothing that reads as a result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import highdicom.sr as hd
+import numpy as np
+from highdicom.sr.value_types import ContentItem
+from pydicom.dataset import Dataset
+from pydicom.sr.coding import Code
+
+from ra_node.dicom import codes
+from ra_node.dicom.sr_context import is_image
+from ra_node.dicom.uids import derive_uid
+from ra_node.domain.geometry import Box, Point
+from ra_node.domain.laterality import Side
+from ra_node.domain.report import (
+    HandFinding,
+    ImageFinding,
+    Model,
+    Recognition,
+    StudyReport,
+    hand_name,
+    hand_sentence,
+    percents,
+    summary_sentence,
+)
+from ra_node.domain.selection import is_image_class
+from ra_node.domain.wording import (
+    caveat,
+    disagreement_sentence,
+    distribution_sentence,
+    model_sentence,
+    side_sentence,
+)
+
+_CONTAINS = hd.RelationshipTypeValues.CONTAINS
+
+RECOGNITION_TASK = "recognition"
+STAGING_TASK = "staging"
+
+EDGE_PX = 0.5
+"""Regions keep this far from the far edges: some viewers take a point on them as outside."""
+
+
+def imaging_measurements(report: StudyReport) -> ContentItem | None:
+    """All groups (row 6), or None where no instance of the study can hold one."""
+    groups = [
+        group
+        for number, image in enumerate(report.images, start=1)
+        for group in _image_groups(report, image, number)
+    ]
+    return _container(codes.IMAGING_MEASUREMENTS, groups) if groups else None
+
+
+def study_conclusions(report: StudyReport) -> ContentItem:
+    """The study in sentences (rows 12 and 14): summary, caveat, models, and what no region can show."""
+    judged = any(_is_judged(hand) for hand in report.hands)
+    sentences = [summary_sentence(report), caveat(report), *_version_sentence(report)]
+    sentences.extend(model_sentence(model) for model in report.bundle.models if judged)
+    items = [_comment(sentence) for sentence in sentences]
+    for number, image in enumerate(report.images, start=1):
+        items.extend(_comment(f"Image {number}: {remark}") for remark in image.remarks)
+        if not is_image(image):
+            items.append(_without_picture(image, number))
+    return _container(codes.QUALITATIVE_EVALUATIONS, items)
+
+
+def _version_sentence(report: StudyReport) -> list[str]:
+    if report.version == 1 and report.predecessor_sr_uid is None:
+        return []
+    return [f"Version {report.version} of this report; it replaces the earlier one."]
+
+
+def _without_picture(image: ImageFinding, number: int) -> ContentItem:
+    """The reason for an instance that has nothing to draw on, with a reference to it."""
+    reason = "no result" if image.refusal is None else image.refusal.text
+    item = _comment(f"Instance {number} not analysed: {reason}")
+    kind = hd.ImageContentItem if is_image_class(image.sop_class_uid) else hd.CompositeContentItem
+    reference = kind(
+        name=codes.SOURCE,
+        referenced_sop_class_uid=image.sop_class_uid,
+        referenced_sop_instance_uid=image.sop_instance_uid,
+        relationship_type=hd.RelationshipTypeValues.INFERRED_FROM,
+    )
+    item.ContentSequence = hd.ContentSequence([reference])
+    return item
+
+
+def _image_groups(report: StudyReport, image: ImageFinding, number: int) -> Iterator[ContentItem]:
+    if image.refusal is not None and is_image(image):
+        yield _refused_image(image, number)
+    for hand in image.hands:
+        yield _hand_group(report, image, hand, number)
+
+
+def _refused_image(image: ImageFinding, number: int) -> ContentItem:
+    """The whole image as region with its reason, so that a viewer shows which image is meant."""
+    assert image.refusal is not None
+    corners = Box(0, 0, image.columns, image.rows).corners()
+    return _group(
+        _tracking(f"Image {number}", image, "image"),
+        comments=[f"Image {number} not analysed: {image.refusal.text}"],
+        region=_region(image, corners),
+    )
+
+
+def _hand_group(report: StudyReport, image: ImageFinding, hand: HandFinding, number: int) -> ContentItem:
+    box = hand.region.box
+    tracking = _tracking(
+        f"{hand_name(hand)}, image {number}", image, f"hand {box.x0} {box.y0} {box.x1} {box.y1}"
+    )
+    judged = _is_judged(hand)
+    return _group(
+        tracking,
+        finding=codes.RHEUMATOID_ARTHRITIS if judged and _positive(hand) else None,
+        site=_site(hand.side.side),
+        results=_results(report, hand) if judged else [],
+        comments=_hand_comments(report, hand, judged=judged),
+        region=_region(image, hand.region.outline if len(hand.region.outline) >= 3 else box.corners()),
+    )
+
+
+def _is_judged(hand: HandFinding) -> bool:
+    return hand.recognition is not None and hand.refusal is None
+
+
+def _positive(hand: HandFinding) -> bool:
+    return hand.recognition is not None and hand.recognition.positive
+
+
+def _hand_comments(report: StudyReport, hand: HandFinding, *, judged: bool) -> list[str]:
+    sentences = [hand_sentence(hand)]
+    if judged:
+        sentences.append(disagreement_sentence(hand))
+        sentences.append("" if hand.staging is None else distribution_sentence(hand.staging))
+    sentences.append(side_sentence(hand))
+    if judged:
+        sentences.append(caveat(report))
+    return [sentence for sentence in sentences if sentence]
+
+
+def _group(
+    tracking: Sequence[ContentItem],
+    *,
+    comments: Iterable[str],
+    region: ContentItem,
+    finding: Code | None = None,
+    site: ContentItem | None = None,
+    results: Iterable[ContentItem] = (),
+) -> ContentItem:
+    items = list(tracking)
+    if finding is not None:
+        items.append(_evaluation(codes.FINDING, finding))
+    if site is not None:
+        items.append(site)
+    items.extend(results)
+    items.extend(_comment(text) for text in comments)
+    items.append(region)
+    return _container(codes.MEASUREMENT_GROUP, items, template="1410")
+
+
+def _tracking(name: str, image: ImageFinding, what: str) -> Sequence[ContentItem]:
+    """TID 4108; the UID stays the same in every version that finds the same region."""
+    uid = derive_uid("tracking", image.sop_instance_uid, what)
+    return _items(hd.TrackingIdentifier(uid=uid, identifier=name))
+
+
+def _site(side: Side | None) -> ContentItem:
+    laterality = None if side is None else codes.side_code(side)
+    return hd.FindingSite(codes.hand_site(side), laterality=laterality)
+
+
+def _results(report: StudyReport, hand: HandFinding) -> Iterator[ContentItem]:
+    """Present or absent, its probability, and the stage, each with the algorithm behind it."""
+    assert hand.recognition is not None
+    yield _evaluation(
+        codes.RHEUMATOID_ARTHRITIS, codes.PRESENT if hand.recognition.positive else codes.ABSENT
+    )
+    yield _probability(report, hand.recognition)
+    if hand.staging is not None:
+        stage = _evaluation(codes.STAGE, codes.STAGE_CODES[hand.staging.stage])
+        algorithm = _algorithm(report, STAGING_TASK, [])
+        if algorithm:
+            stage.ContentSequence = hd.ContentSequence(algorithm)
+        yield stage
+
+
+def _probability(report: StudyReport, recognition: Recognition) -> ContentItem:
+    probability, threshold = percents(recognition)
+    item = hd.NumContentItem(
+        name=codes.PROBABILITY, value=float(probability), unit=codes.PERCENT, relationship_type=_CONTAINS
+    )
+    algorithm = _algorithm(report, RECOGNITION_TASK, [f"operating point {threshold} %"])
+    if algorithm:
+        item.ContentSequence = hd.ContentSequence(algorithm)
+    return item
+
+
+def _algorithm(report: StudyReport, task: str, parameters: Sequence[str]) -> list[ContentItem]:
+    """TID 4019 of the model that judged the task, the same values as its contributing equipment."""
+    model = next((model for model in report.bundle.models if model.task == task), None)
+    if model is None:
+        return []
+    return _items(
+        hd.AlgorithmIdentification(
+            name=model.name,
+            version=model.version,
+            manufacturer=model.manufacturer,
+            parameters=[*parameters, *_identity(model)],
+        )
+    )
+
+
+def _items(template: Iterable[Dataset]) -> list[ContentItem]:
+    """The content items of a highdicom template, whose type says only that it holds data sets."""
+    return [item for item in template if isinstance(item, ContentItem)]
+
+
+def _identity(model: Model) -> list[str]:
+    return [f"device UID {model.device_uid}", f"architecture {model.architecture}"]
+
+
+def _region(image: ImageFinding, points: Sequence[Point]) -> ContentItem:
+    """A closed POLYLINE inside the image (PS3.3 C.18.6.1.2), its image selected beneath it."""
+    inside = [
+        (
+            min(max(point.x, 0.0), image.columns - EDGE_PX),
+            min(max(point.y, 0.0), image.rows - EDGE_PX),
+        )
+        for point in points
+    ]
+    if inside[0] != inside[-1]:
+        inside.append(inside[0])
+    return hd.ImageRegion(
+        graphic_type=hd.GraphicTypeValues.POLYLINE,
+        graphic_data=np.array(inside, dtype=np.float32),
+        source_image=hd.SourceImageForRegion(
+            referenced_sop_class_uid=image.sop_class_uid, referenced_sop_instance_uid=image.sop_instance_uid
+        ),
+    )
+
+
+def _evaluation(name: Code, value: Code) -> ContentItem:
+    return hd.CodeContentItem(name=name, value=value, relationship_type=_CONTAINS)
+
+
+def _comment(text: str) -> ContentItem:
+    return hd.TextContentItem(name=codes.COMMENT, value=text, relationship_type=_CONTAINS)
+
+
+def _container(name: Code, items: Iterable[ContentItem], template: str | None = None) -> ContentItem:
+    """Separate content: plain renderers drop the concept names of continuous content."""
+    container = hd.ContainerContentItem(
+        name, is_content_continuous=False, template_id=template, relationship_type=_CONTAINS
+    )
+    container.ContentSequence = hd.ContentSequence(list(items))
+    return container
