@@ -8,20 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ra_node.domain.geometry import Box, Rotation
+from ra_node.domain.geometry import Box, Point, Rotation
 from ra_node.domain.report import HandRegion
 from ra_node.imaging.model_input import PREPROCESSING_ID, hand_crop
 
-GOLDEN_ID = "upright-square-area-p1-p99.5-v1"
+GOLDEN_ID = "upright-square-outline-p1-p99.5-v1"
 GOLDEN_GRID = [
-    [0, 78, 143, 44, 99, 8, 65, 0],
-    [0, 125, 27, 82, 139, 41, 107, 0],
-    [0, 4, 66, 123, 18, 91, 148, 0],
-    [0, 38, 105, 7, 62, 123, 26, 0],
-    [0, 85, 143, 38, 107, 9, 67, 0],
-    [0, 122, 18, 87, 150, 42, 109, 0],
-    [0, 0, 61, 126, 28, 90, 150, 0],
-    [0, 45, 106, 2, 69, 127, 28, 0],
+    [0, 70, 129, 39, 90, 7, 59, 0],
+    [0, 114, 24, 74, 126, 37, 97, 0],
+    [0, 3, 60, 111, 16, 82, 134, 0],
+    [0, 34, 95, 6, 56, 111, 23, 0],
+    [0, 77, 130, 34, 97, 8, 61, 0],
+    [0, 111, 16, 78, 136, 38, 99, 0],
+    [0, 0, 55, 114, 25, 82, 136, 0],
+    [0, 41, 96, 1, 62, 115, 25, 0],
 ]
 """Every eighth pixel of the golden crop; one grey level either way is the rounding of a platform."""
 
@@ -40,7 +40,8 @@ def picture(rows: int = 300, columns: int = 200) -> NDArray[np.float32]:
 
 def test_the_recipe_gives_the_numbers_that_its_name_stands_for() -> None:
     """A change of any number here is a new recipe and needs a new PREPROCESSING_ID."""
-    crop = hand_crop(picture(), region(Box(20, 30, 180, 270)), 64)
+    outline = (Point(25, 35), Point(170, 60), Point(150, 260), Point(40, 250))
+    crop = hand_crop(picture(), HandRegion(Box(20, 30, 180, 270), outline, 0, 1.0), 64)
     found = crop[4::8, 4::8].astype(int)
     assert PREPROCESSING_ID == GOLDEN_ID
     assert np.abs(found - np.array(GOLDEN_GRID)).max() <= 1, found.tolist()
@@ -72,10 +73,26 @@ def test_what_lies_outside_the_margin_box_changes_nothing() -> None:
     assert np.array_equal(hand_crop(values, box), hand_crop(marked, box))
 
 
+def test_only_what_the_outline_holds_sets_the_scale() -> None:
+    """A lead marker inside the box, beside the hand, does not darken the bones."""
+    box = Box(20, 40, 160, 260)
+    outline = (Point(60, 60), Point(150, 60), Point(150, 240), Point(60, 240))
+    hand = HandRegion(box, outline, 0, 1.0)
+    values, marked = picture(), picture()
+    marked[50:70, 25:45] = 60000
+    changed = hand_crop(values, hand) != hand_crop(marked, hand)
+    assert changed.any()
+    assert changed.mean() < 0.02
+
+
+def test_an_outline_that_is_not_there_leaves_the_scale_to_the_whole_crop() -> None:
+    box = Box(20, 40, 160, 260)
+    tiny = HandRegion(box, (Point(50, 50), Point(52, 50), Point(52, 52)), 0, 1.0)
+    assert np.array_equal(hand_crop(picture(), tiny), hand_crop(picture(), HandRegion(box, (), 0, 1.0)))
+
+
 def test_the_shape_of_the_hand_is_kept_by_padding_the_shorter_side() -> None:
-    crop = hand_crop(
-        np.full((400, 400), 1.0, np.float32) + picture(400, 400), region(Box(100, 0, 300, 400)), 224
-    )
+    crop = hand_crop(picture(400, 400) + np.float32(1), region(Box(100, 0, 300, 400)))
     filled = np.flatnonzero(crop.any(axis=0))
     assert filled[-1] - filled[0] + 1 == pytest.approx(224 * (200 + 2 * 16) / 400, abs=2)
 
