@@ -1,0 +1,158 @@
+"""A bundle is believed only after its manifest, its hashes and its preprocessing have been checked.
+
+A folder with `manifest.json`, one `weights.safetensors` a task and `card.md`. Reading it needs no
+torch, so that checks and status pages stay cheap.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+
+from ra_node.domain.preprocessing import PREPROCESSING_ID
+from ra_node.domain.report import STAGES, BundleIdentity, Model
+from ra_node.errors import Fatal
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Interval = tuple[float, float, float]
+"""A figure and its 95 % interval: (value, low, high)."""
+
+
+class _Part(BaseModel):
+    """A part of the manifest: every key is known, none is missing, nothing changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Preprocessing(_Part):
+    """How a hand becomes numbers: the recipe by its id, then (grey / 255 - mean) / std."""
+
+    id: str
+    description: str
+    side_px: Annotated[int, Field(gt=0)]
+    mean: float
+    std: Annotated[float, Field(gt=0)]
+
+
+class Task(_Part):
+    """One network: what it is, what it answers and how its logits become probabilities."""
+
+    architecture: str
+    classes: tuple[str, ...]
+    weights: str
+    """Path of the weights inside the bundle."""
+    weights_sha256: str
+    temperature: Annotated[float, Field(gt=0)]
+    """Logits are divided by it before the softmax."""
+    operating_points: tuple[Share, ...]
+    """Recognition: the one threshold; staging: one a class, for one-vs-rest figures."""
+    metrics: dict[str, Interval]
+
+
+class Tasks(_Part):
+    """The two tasks of the paper."""
+
+    recognition: Task
+    staging: Task
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Tasks:
+        if len(self.recognition.classes) != 2 or len(self.recognition.operating_points) != 1:
+            raise ValueError("recognition needs 2 classes and 1 operating point")
+        if len(self.staging.classes) != len(STAGES):
+            raise ValueError(f"staging needs {len(STAGES)} classes, found {len(self.staging.classes)}")
+        return self
+
+
+class Manifest(_Part):
+    """`manifest.json`, as written by `python -m training export`."""
+
+    format: Literal[1]
+    name: str
+    version: str
+    manufacturer: str
+    notice: str
+    preprocessing: Preprocessing
+    tasks: Tasks
+    training: dict[str, JsonValue]
+    provenance: dict[str, JsonValue]
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A checked bundle: what reports say about it and what a predictor needs."""
+
+    folder: Path
+    identity: BundleIdentity
+    manifest: Manifest
+
+    def weights_path(self, task: Task) -> Path:
+        return self.folder / task.weights
+
+
+def load_bundle(folder: Path, preprocessing: str = PREPROCESSING_ID) -> Bundle:
+    """Read and check a bundle; raises Fatal with what was expected and what was found."""
+    content = _content(folder / "manifest.json")
+    manifest = _manifest(content, folder)
+    if manifest.preprocessing.id != preprocessing:
+        raise Fatal(
+            f"bundle {folder.name}: expected preprocessing {preprocessing!r}, "
+            f"found {manifest.preprocessing.id!r}; train or install a bundle made for this node"
+        )
+    for task in (manifest.tasks.recognition, manifest.tasks.staging):
+        _check_weights(folder, task)
+    return Bundle(folder, _identity(manifest, hashlib.sha256(content).hexdigest()), manifest)
+
+
+def device_uid(weights_sha256: str) -> str:
+    """Name the algorithm by its weights (PS3.5 B.2: a UUID-derived UID, at most 64 characters)."""
+    digest = hashlib.sha256(b"ra-node device " + weights_sha256.encode()).hexdigest()
+    return f"2.25.{int(digest[:32], 16)}"
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Fatal(f"expected a bundle file {path}, found none: {error.strerror}") from error
+
+
+def _manifest(content: bytes, folder: Path) -> Manifest:
+    try:
+        return Manifest.model_validate_json(content)
+    except ValidationError as error:
+        found = "; ".join(
+            f"{'.'.join(map(str, part['loc'])) or 'manifest'}: {part['msg']}" for part in error.errors()
+        )
+        raise Fatal(f"bundle {folder.name}: manifest.json is not as expected: {found}") from error
+
+
+def _check_weights(folder: Path, task: Task) -> None:
+    path = folder / task.weights
+    if not path.resolve().is_relative_to(folder.resolve()) or path.suffix != ".safetensors":
+        raise Fatal(f"expected .safetensors weights inside the bundle, found {task.weights!r}")
+    found = hashlib.sha256(_content(path)).hexdigest()
+    if found != task.weights_sha256:
+        raise Fatal(f"weights {path}: expected sha256 {task.weights_sha256}, found {found}")
+
+
+def _identity(manifest: Manifest, sha256: str) -> BundleIdentity:
+    tasks = (("recognition", manifest.tasks.recognition), ("staging", manifest.tasks.staging))
+    models = tuple(
+        Model(
+            task=name,
+            architecture=task.architecture,
+            name=f"{manifest.name} {name}",
+            version=manifest.version,
+            weights_sha256=task.weights_sha256,
+            device_uid=device_uid(task.weights_sha256),
+            manufacturer=manifest.manufacturer,
+            auc=task.metrics.get("auc"),
+        )
+        for name, task in tasks
+    )
+    return BundleIdentity(manifest.name, manifest.version, sha256, models, manifest.notice)
