@@ -177,17 +177,22 @@ def _candidates(one: OutgoingObject) -> Iterator[OutgoingObject]:
 
 
 def _send_all(call: _Call, objects: Sequence[OutgoingObject]) -> Iterator[SendOutcome]:
+    """Send one after the other; what is not answered ends it, since nothing better would follow."""
+    if call.association is None:
+        answer = Answer.NO_CONTEXT if call.reach is Reach.NO_CONTEXT else Answer.RETRY
+        yield from (SendOutcome(one.sop_instance_uid, "", answer, None, call.detail) for one in objects)
+        return
+    silent = False
     for number, one in enumerate(objects):
-        if call.reach is Reach.NO_CONTEXT:
-            yield SendOutcome(one.sop_instance_uid, "", Answer.NO_CONTEXT, None, call.detail)
-        elif call.association is None:
-            yield SendOutcome(one.sop_instance_uid, "", Answer.RETRY, None, call.detail)
-        elif not call.association.is_established:
-            yield SendOutcome(
-                one.sop_instance_uid, "", Answer.RETRY, None, "the association ended before it was sent"
-            )
-        else:
-            yield _send_one(call.association, call.accepted, one, number % 0xFFFF + 1)
+        if silent or not call.association.is_established:
+            detail = "the association ended before it was sent"
+            yield SendOutcome(one.sop_instance_uid, "", Answer.RETRY, None, detail)
+            continue
+        outcome = _send_one(call.association, call.accepted, one, number % 0xFFFF + 1)
+        yield outcome
+        if outcome.sent_sop_instance_uid and outcome.status is None:
+            silent = True
+            call.association.abort()
 
 
 def _send_one(
