@@ -81,8 +81,11 @@ def open_ledger(
     with _translated():
         engine = _sqlite_engine(target) if target.get_backend_name() == "sqlite" else _server_engine(target)
         ledger = Ledger(engine, clock, new_id)
-        if ledger_version(ledger) != HEAD:
-            _upgrade(ledger)
+        try:
+            _bring_up_to_date(ledger)
+        except BaseException:
+            ledger.close()
+            raise
     return ledger
 
 
@@ -160,8 +163,10 @@ def _version(connection: Connection) -> str | None:
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
-def _upgrade(ledger: Ledger) -> None:
-    """Run the missing migrations in one transaction that only one process can hold."""
+def _bring_up_to_date(ledger: Ledger) -> None:
+    """Run the missing migrations, if any, in one transaction that only one process can hold."""
+    if ledger_version(ledger) == HEAD:
+        return
     from ra_node.ledger.migrations.upgrade import upgrade  # noqa: PLC0415 - Alembic is slow to import
 
     with ledger.write() as connection:

@@ -1,0 +1,436 @@
+"""Every job has one holder at a time, until it is done or buried with its reason."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from ra_node.domain.job import MAX_ATTEMPTS, JobKind, JobState
+from ra_node.errors import Retryable
+from ra_node.ledger.inbox import find_instance, settle_now
+from ra_node.ledger.overview import buried_jobs, find_study, job_counts, jobs_of
+from ra_node.ledger.queue import (
+    Expired,
+    LeaseLost,
+    abandon,
+    bury,
+    claim,
+    expire_leases,
+    finish,
+    heartbeat,
+    release,
+    requeue,
+    retry,
+)
+from ra_node.ledger.results import Outcome, deliveries_of, finish_examination, record_delivery
+from ra_node.ledger.schema import DeliveryState, StudyState
+from ra_node.ledger.timeline import timeline
+from tests.ledger.builders import (
+    EVERY_KIND,
+    LEASE_S,
+    answer,
+    answered_study,
+    claim_one,
+    cut_at_every_statement,
+    examine_all,
+    keep,
+)
+from tests.ledger.processes import run_together
+
+CLAIM_ALL = """
+from ra_node.domain.job import JobKind
+from ra_node.ledger.engine import open_ledger
+from ra_node.ledger.queue import claim
+ledger = open_ledger(sys.argv[1])
+GO
+while jobs := claim(ledger, [JobKind.EXAMINE], sys.argv[2], 3, 60.0):
+    print(*(job.id for job in jobs))
+"""
+MOST = MAX_ATTEMPTS[JobKind.EXAMINE]
+
+
+def keep_many(ledger, clock, count):
+    for n in range(count):
+        keep(ledger, f"1.2.3.1.{n}")
+        clock.advance(0.001)
+
+
+def claim_until_empty(ledger, owner):
+    ids = []
+    while jobs := claim(ledger, [JobKind.EXAMINE], owner, 3, LEASE_S):
+        ids += [job.id for job in jobs]
+    return ids
+
+
+def bury_one(ledger, kind, owner="worker"):
+    job = claim_one(ledger, kind, owner)
+    bury(ledger, job, "it broke")
+    return job
+
+
+def test_a_claim_leases_the_oldest_jobs_up_to_its_limit(ledger, clock):
+    """First come, first served; each with its owner, its lease and its first attempt."""
+    keep_many(ledger, clock, 4)
+    jobs = claim(ledger, [JobKind.EXAMINE], "worker", 3, LEASE_S)
+    assert [job.key for job in jobs] == [f"examine:1.2.3.1.{n}" for n in range(3)]
+    assert {(job.owner, job.attempt, job.fence, job.state) for job in jobs} == {
+        ("worker", 1, 1, JobState.LEASED)
+    }
+    assert jobs[0].lease_until == clock.now + LEASE_S
+
+
+def test_a_claim_takes_only_the_kinds_it_asks_for(ledger):
+    """`deliver` never gets an image to examine."""
+    keep(ledger, "1.2.3.1.1")
+    assert claim(ledger, [JobKind.DELIVER, JobKind.REPORT], "worker", 5, LEASE_S) == []
+    assert len(claim(ledger, EVERY_KIND, "worker", 5, LEASE_S)) == 1
+
+
+def test_two_threads_never_get_the_same_job(ledger, clock):
+    """Every job goes out exactly once."""
+    keep_many(ledger, clock, 24)
+    barrier = threading.Barrier(4)
+    taken = []
+
+    def work(owner: str) -> None:
+        barrier.wait(20)
+        taken.extend(claim_until_empty(ledger, owner))
+
+    threads = [threading.Thread(target=work, args=(f"worker {n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(taken) == len(set(taken)) == 24
+
+
+def test_two_processes_never_get_the_same_job(ledger, clock, url):
+    """The same between processes, which share nothing but the database."""
+    clock.now = 1_700_000_000.0  # the processes read the real clock, and the jobs must be due there
+    keep_many(ledger, clock, 24)
+    printed = run_together(CLAIM_ALL, url)
+    taken = [job_id for text in printed for job_id in text.split()]
+    assert len(taken) == len(set(taken)) == 24
+
+
+def test_a_lost_lease_is_claimed_again_and_cannot_be_finished(ledger, clock):
+    """After a crash the study goes to another worker; the first one is fenced off."""
+    keep(ledger, "1.2.3.1.1")
+    first = claim_one(ledger, owner="first")
+    assert claim(ledger, [JobKind.EXAMINE], "second", 1, LEASE_S) == []
+    clock.advance(LEASE_S)
+    second = claim_one(ledger, owner="second")
+    assert (second.id, second.attempt) == (first.id, 2)
+    for end in (
+        lambda: finish(ledger, first),
+        lambda: bury(ledger, first, "late"),
+        lambda: retry(ledger, first, "late", clock.now),
+        lambda: finish_examination(ledger, first, "{}", None, None),
+    ):
+        with pytest.raises(LeaseLost, match="lost"):
+            end()
+    assert not heartbeat(ledger, first, LEASE_S)
+    assert not release(ledger, first)
+    finish(ledger, second)
+
+
+def test_one_worker_that_claims_its_own_lost_job_again_is_fenced_too(ledger, clock):
+    """A thread that hung and its successor have the same owner; the fence tells them apart."""
+    keep(ledger, "1.2.3.1.1")
+    hung = claim_one(ledger)
+    clock.advance(LEASE_S)
+    claim_one(ledger)
+    with pytest.raises(LeaseLost):
+        finish(ledger, hung)
+
+
+def test_requeueing_does_not_let_an_old_holder_in(ledger):
+    """Attempts start anew, the fence never does."""
+    keep(ledger, "1.2.3.1.1")
+    old = bury_one(ledger, JobKind.EXAMINE)
+    requeue(ledger, old.id)
+    new = claim_one(ledger)
+    assert (new.attempt, new.fence) == (1, 2)
+    with pytest.raises(LeaseLost):
+        finish(ledger, old)
+
+
+def test_a_lost_lease_may_be_tried_again(ledger):
+    """Callers that handle Retryable handle this."""
+    assert issubclass(LeaseLost, Retryable)
+
+
+def test_a_heartbeat_holds_the_lease(ledger, clock):
+    """Slow work is not lost work."""
+    keep(ledger, "1.2.3.1.1")
+    job = claim_one(ledger)
+    clock.advance(LEASE_S - 1)
+    assert heartbeat(ledger, job, LEASE_S)
+    clock.advance(LEASE_S - 1)
+    assert expire_leases(ledger) == Expired(0, 0)
+    finish(ledger, job)
+
+
+def test_a_late_worker_may_finish_what_nobody_else_took(ledger, clock):
+    """A lease that ran out is lost only once somebody takes the job back."""
+    keep(ledger, "1.2.3.1.1")
+    job = claim_one(ledger)
+    clock.advance(2 * LEASE_S)
+    finish(ledger, job)
+    assert job_counts(ledger) == {(JobKind.EXAMINE, JobState.DONE): 1}
+
+
+def test_a_job_on_its_second_attempt_is_claimed_alone(ledger, clock):
+    """One poisonous study cannot take its batch down twice."""
+    keep_many(ledger, clock, 3)
+    assert len(claim(ledger, [JobKind.EXAMINE], "dies", 2, LEASE_S)) == 2
+    clock.advance(LEASE_S)
+    batches = [claim(ledger, [JobKind.EXAMINE], "worker", 5, LEASE_S) for _ in range(4)]
+    assert [[job.attempt for job in batch] for batch in batches] == [[2], [2], [1], []]
+
+
+def test_a_fresh_batch_leaves_out_the_job_that_was_tried_before(ledger, clock):
+    """The suspect waits for its own turn, and does not hold the line up."""
+    keep_many(ledger, clock, 3)
+    suspect = claim_one(ledger)
+    retry(ledger, suspect, "it broke", clock.now)
+    batches = [claim(ledger, [JobKind.EXAMINE], "worker", 5, LEASE_S) for _ in range(2)]
+    assert [sorted(job.attempt for job in batch) for batch in batches] == [[1, 1], [2]]
+
+
+def test_a_job_that_loses_every_lease_is_buried(ledger, clock):
+    """What kills its worker each time must end, with a reason that tells so."""
+    keep(ledger, "1.2.3.1.1")
+    for attempt in range(1, MOST + 1):
+        assert claim_one(ledger).attempt == attempt
+        clock.advance(LEASE_S)
+    assert claim(ledger, [JobKind.EXAMINE], "worker", 1, LEASE_S) == []
+    assert [job.last_error for job in buried_jobs(ledger)] == [f"lease lost {MOST} times"]
+
+
+def test_burying_one_job_does_not_cost_the_claimer_its_turn(ledger, clock):
+    """The next job is given in the same claim."""
+    keep_many(ledger, clock, 1)
+    for _ in range(MOST):
+        claim_one(ledger)
+        clock.advance(LEASE_S)
+    fresh = keep(ledger, "1.2.3.1.9")
+    assert claim_one(ledger).instance_id == fresh.id
+
+
+def test_expired_leases_go_back_or_are_buried(ledger, clock):
+    """The schedule does the same without a claimer."""
+    keep(ledger, "1.2.3.1.1")
+    for _ in range(MOST - 1):
+        claim_one(ledger)
+        clock.advance(LEASE_S)
+        assert expire_leases(ledger) == Expired(returned=1, buried=0)
+    claim_one(ledger)
+    assert expire_leases(ledger) == Expired(0, 0)
+    clock.advance(LEASE_S)
+    assert expire_leases(ledger) == Expired(returned=0, buried=1)
+    assert [job.last_error for job in buried_jobs(ledger)] == [f"lease lost {MOST} times"]
+
+
+def test_a_burial_remembers_what_went_wrong_before(ledger, clock):
+    """A lost lease after an error must not hide the error."""
+    keep(ledger, "1.2.3.1.1")
+    for _ in range(MOST - 1):
+        retry(ledger, claim_one(ledger), "out of memory", clock.now)
+    claim_one(ledger)
+    clock.advance(LEASE_S)
+    expire_leases(ledger)
+    assert [job.last_error for job in buried_jobs(ledger)] == [
+        f"lease lost on attempt {MOST}; before: out of memory"
+    ]
+
+
+def test_the_jobs_of_a_dead_worker_go_back_at_once(ledger, clock):
+    """Nobody waits for a lease of one who is known to be dead; others keep theirs."""
+    keep_many(ledger, clock, 3)
+    claim(ledger, [JobKind.EXAMINE], "dead", 2, LEASE_S)
+    claim(ledger, [JobKind.EXAMINE], "alive", 1, LEASE_S)
+    assert abandon(ledger, "dead") == 2
+    assert abandon(ledger, "dead") == 0
+    assert claim_one(ledger).attempt == 2
+
+
+def test_a_failed_job_comes_back_at_its_time_until_its_last_attempt(ledger, clock):
+    """Then it is buried with the last error."""
+    keep(ledger, "1.2.3.1.1")
+    for attempt in range(1, MOST + 1):
+        job = claim_one(ledger)
+        state = retry(ledger, job, f"error {attempt}", clock.now + 10)
+        assert claim(ledger, [JobKind.EXAMINE], "worker", 1, LEASE_S) == []
+        clock.advance(10)
+    assert state is JobState.BURIED
+    assert [job.last_error for job in buried_jobs(ledger)] == [f"error {MOST}"]
+
+
+def test_a_peer_that_sleeps_does_not_use_up_attempts(ledger, clock):
+    """A PACS may be down for a weekend; only its age buries such a job."""
+    keep(ledger, "1.2.3.1.1")
+    for attempt in range(1, 4 * MOST):
+        job = claim_one(ledger)
+        assert job.attempt == attempt
+        assert retry(ledger, job, "no answer", clock.now, give_up_after_s=100) is JobState.READY
+    clock.advance(100)
+    assert retry(ledger, claim_one(ledger), "no answer", clock.now, give_up_after_s=100) is JobState.BURIED
+
+
+def test_a_sleeping_peer_does_not_hide_a_poisonous_job(ledger, clock):
+    """After any number of excused attempts, lost leases still bury."""
+    keep(ledger, "1.2.3.1.1")
+    for _ in range(2 * MOST):
+        retry(ledger, claim_one(ledger), "no answer", clock.now, give_up_after_s=100)
+    for _ in range(MOST):
+        claim_one(ledger)
+        clock.advance(LEASE_S)
+    assert expire_leases(ledger) == Expired(returned=0, buried=1)
+
+
+def test_a_released_job_has_not_been_tried(ledger):
+    """A clean shutdown makes nobody a suspect."""
+    keep(ledger, "1.2.3.1.1")
+    job = claim_one(ledger)
+    assert release(ledger, job)
+    assert not release(ledger, job)
+    assert claim_one(ledger).attempt == 1
+    with pytest.raises(LeaseLost):
+        finish(ledger, job)
+
+
+def test_a_requeued_job_starts_anew(ledger, clock):
+    """An operator mended the cause; the job has all its attempts and its full age again."""
+    keep(ledger, "1.2.3.1.1")
+    buried = bury_one(ledger, JobKind.EXAMINE)
+    clock.advance(1000)
+    assert requeue(ledger, buried.id) == 1
+    assert requeue(ledger, buried.id) == 0
+    job = claim_one(ledger)
+    assert (job.attempt, job.created_at, job.finished_at) == (1, clock.now, None)
+
+
+def test_a_whole_study_is_requeued_by_its_uid(ledger, clock):
+    """Only its own jobs, and only the buried ones."""
+    keep_many(ledger, clock, 3)
+    keep(ledger, "4.5.6.1.1", "4.5.6")
+    for _ in range(2):
+        bury_one(ledger, JobKind.EXAMINE)
+    assert requeue(ledger, "4.5.6") == 0
+    assert requeue(ledger, "1.2.3") == 2
+    assert job_counts(ledger) == {(JobKind.EXAMINE, JobState.READY): 4}
+
+
+def test_a_buried_image_does_not_hold_its_report_up(ledger):
+    """The study is answered with the reason."""
+    keep(ledger, "1.2.3.1.1")
+    settle_now(ledger, "1.2.3")
+    bury_one(ledger, JobKind.EXAMINE)
+    assert claim_one(ledger, JobKind.REPORT).version == 1
+
+
+def test_an_image_requeued_after_its_report_makes_a_new_version(ledger):
+    """What is found on the second look reaches the PACS too."""
+    image = keep(ledger, "1.2.3.1.1")
+    settle_now(ledger, "1.2.3")
+    bury_one(ledger, JobKind.EXAMINE)
+    answer(ledger)
+    assert requeue(ledger, "1.2.3") == 1
+    assert find_study(ledger, "1.2.3").state is StudyState.OPEN
+    examine_all(ledger)
+    assert settle_now(ledger, "1.2.3") == 2
+    assert find_instance(ledger, image.id).version == 2
+
+
+def test_an_image_requeued_before_its_report_stays_in_its_version(ledger):
+    """The report that waits anyway waits for it."""
+    image = keep(ledger, "1.2.3.1.1")
+    settle_now(ledger, "1.2.3")
+    bury_one(ledger, JobKind.EXAMINE)
+    requeue(ledger, "1.2.3")
+    assert find_instance(ledger, image.id).version == 1
+    assert claim(ledger, [JobKind.REPORT], "worker", 1, LEASE_S) == []
+
+
+def test_a_buried_report_fails_its_study_until_it_is_requeued(ledger):
+    """The operator sees it, mends the cause, and the study is answered after all."""
+    keep(ledger, "1.2.3.1.1")
+    examine_all(ledger)
+    settle_now(ledger, "1.2.3")
+    bury_one(ledger, JobKind.REPORT)
+    line = find_study(ledger, "1.2.3")
+    assert (line.state, line.last_error) == (StudyState.FAILED, "it broke")
+    requeue(ledger, "1.2.3")
+    assert find_study(ledger, "1.2.3").state is StudyState.SETTLED
+    answer(ledger)
+    assert find_study(ledger, "1.2.3").state is StudyState.ANSWERED
+
+
+def test_reports_of_one_study_are_made_in_order(ledger):
+    """A revision names its predecessor, which must be there."""
+    for version in (1, 2):
+        keep(ledger, f"1.2.3.1.{version}")
+        settle_now(ledger, "1.2.3")
+    examine_all(ledger)
+    first = claim(ledger, [JobKind.REPORT], "worker", 5, LEASE_S)
+    assert [job.version for job in first] == [1]
+    assert claim(ledger, [JobKind.REPORT], "worker", 5, LEASE_S) == []
+    bury(ledger, first[0], "it broke")
+    assert claim_one(ledger, JobKind.REPORT).version == 2
+
+
+def test_a_requeued_delivery_sends_what_was_refused_once_more(ledger, clock):
+    """What was accepted is not sent again."""
+    answered_study(ledger)
+    job = claim_one(ledger, JobKind.DELIVER)
+    sr, overlay = deliveries_of(ledger, "1.2.3")
+    outcomes = [
+        Outcome(sr.object.sop_instance_uid, DeliveryState.ACCEPTED, 0),
+        Outcome(overlay.object.sop_instance_uid, DeliveryState.REFUSED, 0xA900, "no such class"),
+    ]
+    record_delivery(ledger, job, outcomes, retry_at=clock.now, give_up_after_s=None)
+    assert requeue(ledger, "1.2.3") == 1
+    states = [delivery.state for delivery in deliveries_of(ledger, "1.2.3")]
+    assert states == [DeliveryState.ACCEPTED, DeliveryState.WAITING]
+
+
+@pytest.mark.parametrize("use", ["claim", "retry", "bury", "expire_leases", "requeue"])
+def test_each_use_of_the_queue_is_all_or_nothing(ledger, clock, use):
+    """A crash in the middle leaves the queue as it was."""
+    keep(ledger, "1.2.3.1.1")
+    settle_now(ledger, "1.2.3")
+    if use == "claim":
+        cut_at_every_statement(ledger, lambda: claim(ledger, EVERY_KIND, "worker", 5, LEASE_S))
+        return
+    job = claim_one(ledger)
+    if use == "requeue":
+        bury(ledger, job, "it broke")
+        answer(ledger)
+    clock.advance(LEASE_S)
+    places = cut_at_every_statement(
+        ledger,
+        {
+            "retry": lambda: retry(ledger, job, "it broke", clock.now),
+            "bury": lambda: bury(ledger, job, "it broke"),
+            "expire_leases": lambda: expire_leases(ledger),
+            "requeue": lambda: requeue(ledger, "1.2.3"),
+        }[use],
+    )
+    assert places >= 3
+
+
+def test_the_timeline_tells_what_became_of_a_job(ledger, clock):
+    """An operator can read why a study took so long."""
+    keep(ledger, "1.2.3.1.1")
+    retry(ledger, claim_one(ledger), "out of memory", clock.now)
+    claim_one(ledger)
+    clock.advance(LEASE_S)
+    expire_leases(ledger)
+    bury_one(ledger, JobKind.EXAMINE)
+    requeue(ledger, "1.2.3")
+    told = [event.what for event in timeline(ledger, "1.2.3")]
+    assert told == ["instance_stored", "job_postponed", "lease_expired", "job_buried", "job_requeued"]
+    assert timeline(ledger, "1.2.3")[1].detail["reason"] == "out of memory"
+    assert [job.state for job in jobs_of(ledger, "1.2.3")] == [JobState.READY]
