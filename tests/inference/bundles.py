@@ -1,0 +1,69 @@
+"""Makes small bundles with random weights, for tests that need something to load."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from ra_node.domain.preprocessing import PREPROCESSING_ID
+from ra_node.inference.architectures import build
+
+SIDE_PX = 64
+
+
+def write_bundle(folder: Path, architecture: str = "googlenet", seed: int = 0) -> Path:
+    """Write a whole bundle whose networks guess, but firmly: their last layer is made loud."""
+    torch.manual_seed(seed)
+    recognition = _task(folder, "recognition", architecture, ["normal", "rheumatoid arthritis"])
+    staging = _task(folder, "staging", architecture, ["normal", *(f"stage {k}" for k in range(1, 6))])
+    manifest = {
+        "format": 1,
+        "name": "guess",
+        "version": "1",
+        "manufacturer": "ra-node tests",
+        "notice": "Random weights.",
+        "preprocessing": {
+            "id": PREPROCESSING_ID,
+            "description": "as the node does",
+            "side_px": SIDE_PX,
+            "mean": 0.25,
+            "std": 0.25,
+        },
+        "tasks": {"recognition": recognition, "staging": staging},
+        "training": {},
+        "provenance": {},
+    }
+    write_manifest(folder, manifest)
+    return folder
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "manifest.json").read_text())  # type: ignore[no-any-return]
+
+
+def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def _task(folder: Path, name: str, architecture: str, classes: list[str]) -> dict[str, Any]:
+    path = folder / name / "weights.safetensors"
+    path.parent.mkdir(parents=True)
+    network = build(architecture, len(classes))
+    state = network.state_dict()
+    decided = [key for key in state if key.endswith("weight")][-1]
+    state[decided] = 50000 * state[decided]
+    save_file({k: t.half() if t.is_floating_point() else t for k, t in state.items()}, path)
+    return {
+        "architecture": architecture,
+        "classes": classes,
+        "weights": f"{name}/weights.safetensors",
+        "weights_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "temperature": 1.5,
+        "operating_points": [0.4] if name == "recognition" else [0.2] * 6,
+        "metrics": {"auc": [0.5, 0.4, 0.6]},
+    }

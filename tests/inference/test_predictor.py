@@ -1,0 +1,96 @@
+"""Judgements follow the crops, their order and the calibration, whatever the batch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+
+from ra_node.errors import Fatal
+from ra_node.inference.bundle import Bundle, load_bundle
+from ra_node.inference.network import chosen_device, load_network
+from ra_node.inference.predictor import Predictor
+from tests.inference.bundles import SIDE_PX, read_manifest, write_bundle, write_manifest
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return load_bundle(write_bundle(tmp_path_factory.mktemp("bundles") / "guess"))
+
+
+def crops(count: int) -> list[NDArray[np.uint8]]:
+    """Noise, each brighter than the last, so that even random weights tell them apart."""
+    rng = np.random.default_rng(1)
+    return [rng.integers(0, 50 * k + 20, (SIDE_PX, SIDE_PX)).astype(np.uint8) for k in range(count)]
+
+
+def test_probabilities_are_complete_and_the_threshold_is_the_bundle_s(bundle: Bundle) -> None:
+    for judgement in Predictor(bundle, "cpu").judge(crops(3)):
+        assert sum(judgement.staging.probabilities) == pytest.approx(1)
+        assert 0 <= judgement.recognition.probability <= 1
+        assert judgement.recognition.threshold == 0.4
+
+
+def test_the_batch_changes_neither_results_nor_their_order(bundle: Bundle) -> None:
+    hands = crops(5)
+    together, apart = Predictor(bundle, "cpu", 8).judge(hands), Predictor(bundle, "cpu", 2).judge(hands)
+    for a, b in zip(together, apart, strict=True):
+        assert a.recognition.probability == pytest.approx(b.recognition.probability, abs=1e-5)
+        assert a.staging.probabilities == pytest.approx(b.staging.probabilities, abs=1e-5)
+    backwards = Predictor(bundle, "cpu", 2).judge(hands[::-1])[::-1]
+    found = [judgement.recognition.probability for judgement in backwards]
+    assert found == pytest.approx([judgement.recognition.probability for judgement in together], abs=1e-5)
+    assert np.diff(sorted(found)).min() > 1e-4
+
+
+def test_each_network_runs_once_for_all_hands_of_a_batch(bundle: Bundle) -> None:
+    """A forward pass a task, not one a hand."""
+    predictor, passes = Predictor(bundle, "cpu", 8), []
+    for network in (predictor._recognition, predictor._staging):
+        network.register_forward_pre_hook(lambda _, inputs: passes.append(inputs[0].shape[0]))
+    predictor.judge(crops(5))
+    assert passes == [5, 5]
+
+
+def test_the_temperature_softens_the_probabilities(bundle: Bundle, tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path / "hot")
+    manifest = read_manifest(folder)
+    manifest["tasks"]["staging"]["temperature"] = 1e6
+    write_manifest(folder, manifest)
+    (judgement,) = Predictor(load_bundle(folder), "cpu").judge(crops(1))
+    assert judgement.staging.probabilities == pytest.approx([1 / 6] * 6, abs=1e-4)
+
+
+def test_no_hands_need_no_forward_pass(bundle: Bundle) -> None:
+    assert Predictor(bundle, "cpu").judge([]) == []
+
+
+def test_a_crop_of_another_size_is_an_error_with_both_sizes(bundle: Bundle) -> None:
+    with pytest.raises(ValueError, match=r"expected crops of \(64, 64\), found \[\(32, 32\)\]"):
+        Predictor(bundle, "cpu").judge([np.zeros((32, 32), np.uint8)])
+
+
+def test_a_device_that_is_not_there_is_named() -> None:
+    with pytest.raises(Fatal, match="expected the device 'abacus:0'"):
+        chosen_device("abacus:0")
+
+
+def test_auto_takes_what_the_machine_has() -> None:
+    assert chosen_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:
+    save_file({"fc.weight": torch.zeros(2, 2)}, tmp_path / "weights.safetensors")
+    with pytest.raises(Fatal, match="expected weights of alexnet"):
+        load_network("alexnet", 2, tmp_path / "weights.safetensors", torch.device("cpu"))
+
+
+def test_a_pickle_is_never_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    torch.save({"fc.weight": torch.zeros(2, 2)}, path)
+    with pytest.raises(Fatal, match="expected weights of alexnet"):
+        load_network("alexnet", 2, path, torch.device("cpu"))
