@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-LONG_SIDE_PX = 512
-_LEVELS = np.linspace(0.20, 0.97, 22)
+LONG_SIDE_PX = 400
+_LEVELS = (np.linspace(0.25, 0.95, 15), np.linspace(0.20, 0.95, 11))
+"""Quantiles of the grey values, per view."""
 _LEAST_SHAPE = 0.012
 """A smaller share of the image is no hand but a marker."""
 _LARGEST_HOLE = 0.004
@@ -33,8 +34,8 @@ class Palm:
     `shape` is the mask of the whole shape cut to its bounding box, whose corner is (left, top).
     """
 
-    x: int
-    y: int
+    x: float
+    y: float
     radius: float
     level: int
     view: int
@@ -43,30 +44,48 @@ class Palm:
     top: int
 
 
-def reduced(values: NDArray[np.float32]) -> tuple[Picture, float]:
-    """Shrink to LONG_SIDE_PX; give the picture (rows, columns) and its pixels per image pixel."""
+def reduced(values: NDArray[np.float32], long_side_px: int = LONG_SIDE_PX) -> tuple[Picture, float]:
+    """Shrink to the given size; give the picture (rows, columns) and its pixels per image pixel."""
     rows, columns = values.shape
-    scale = min(1.0, LONG_SIDE_PX / max(rows, columns))
+    scale = min(1.0, long_side_px / max(rows, columns))
     size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
     picture = cv2.resize(values, size, interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.medianBlur(picture.astype(np.float32), 3), np.float32), scale
 
 
-def views(picture: Picture) -> tuple[Picture, Picture]:
+def unframed(picture: Picture) -> Picture:
+    """Darken the white frame that collimators and scanners leave along the edges of an image."""
+    low, high = (float(value) for value in np.quantile(picture[::2, ::2], (0.05, 0.999)))
+    white = (picture >= high - 0.03 * (high - low)).astype(np.uint8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(white, connectivity=4)
+    edge = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+    long = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]) > 0.5 * max(picture.shape)
+    frame = np.zeros(len(stats), np.uint8)
+    frame[edge[edge > 0]] = 1
+    frame &= long
+    if not frame.any():
+        return picture
+    grown = cv2.dilate(frame[labels], np.ones((5, 5), np.uint8))
+    return np.where(grown > 0, np.float32(low), picture)
+
+
+def views(picture: Picture, around_px: float = 0.08 * LONG_SIDE_PX) -> tuple[Picture, Picture]:
     """Give the picture with its surroundings mostly taken away, and as it is.
 
     The first parts fingers from halos and frames; the second serves bright fields in dark surrounds,
-    whose rim outshines the hand in the first.
+    whose rim outshines the hand in the first. `around_px` is about half a palm's radius.
     """
     low, high = np.quantile(picture[::2, ::2], (0.01, 0.99))
     clipped = np.clip(picture, low, high)
-    around = cv2.GaussianBlur(clipped, (0, 0), 0.08 * LONG_SIDE_PX)
+    small = cv2.resize(clipped, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), 0.25 * around_px)
+    around = cv2.resize(small, clipped.shape[::-1], interpolation=cv2.INTER_LINEAR)
     return clipped - np.float32(0.7) * around, clipped
 
 
 def palms(picture: Picture, view: int) -> Iterator[Palm]:
     """Yield the palms of all shapes at all levels, darkest level first."""
-    levels = np.unique(np.quantile(picture[::2, ::2], _LEVELS))
+    levels = np.unique(np.quantile(picture[::2, ::2], _LEVELS[view]))
     for level, threshold in enumerate(levels):
         yield from _palms_at(_bright(picture, float(threshold)), level, view)
 
