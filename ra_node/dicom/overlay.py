@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, tzinfo
 from pathlib import Path
 
 import numpy as np
@@ -12,77 +11,31 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sr.coding import Code
-from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
+from pydicom.uid import UID, ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
+from ra_node import __version__
 from ra_node.dicom.codes import code_item
 from ra_node.dicom.overlay_layout import shown_images
 from ra_node.dicom.overlay_paint import render_overlay
-from ra_node.dicom.provenance import Producer, stamp_equipment
+from ra_node.dicom.provenance import IMPLEMENTATION_CLASS_UID, Producer, stamp_equipment
+from ra_node.dicom.subject import copy_subject
 from ra_node.dicom.uids import derive_uid
 from ra_node.domain.laterality import Side
 from ra_node.domain.report import ImageFinding, StudyReport, summary_sentence
 
-__all__ = ["build_overlay", "render_overlay", "write_png"]
+__all__ = ["build_overlay", "overlay_uid", "render_overlay", "write_png"]
 
 SERIES_DESCRIPTION = "AI result - not verified: RA hands (overlay)"
-SERIES_NUMBER = 9002
+SERIES_NUMBER = 9702
+"""Behind the acquired series and the structured report in every viewer."""
 
 SOURCE_IMAGE = Code("121322", "DCM", "Source image for image processing operation")
 SPATIAL_RESAMPLING = Code("113085", "DCM", "Spatial resampling")
 
-_PATIENT = (
-    "PatientName",
-    "PatientID",
-    "IssuerOfPatientID",
-    "IssuerOfPatientIDQualifiersSequence",
-    "PatientBirthDate",
-    "PatientBirthTime",
-    "PatientSex",
-    "OtherPatientIDsSequence",
-    "OtherPatientNames",
-    "QualityControlSubject",
-    "PatientIdentityRemoved",
-    "DeidentificationMethod",
-    "DeidentificationMethodCodeSequence",
-    "PatientSpeciesDescription",
-    "PatientSpeciesCodeSequence",
-    "PatientBreedDescription",
-    "PatientBreedCodeSequence",
-    "BreedRegistrationSequence",
-    "ResponsiblePerson",
-    "ResponsibleOrganization",
-    "ResponsiblePersonRole",
-)
-"""Patient module (PS3.3 C.7.1.1) as far as radiographs carry it."""
 
-_STUDY = (
-    "StudyDate",
-    "StudyTime",
-    "StudyID",
-    "AccessionNumber",
-    "IssuerOfAccessionNumberSequence",
-    "ReferringPhysicianName",
-    "StudyDescription",
-    "ProcedureCodeSequence",
-    "PatientAge",
-    "PatientSize",
-    "PatientWeight",
-    "PatientSexNeutered",
-)
-"""General Study and Patient Study modules (PS3.3 C.7.2.1, C.7.2.2)."""
-
-_MAY_BE_EMPTY = (
-    "PatientName",
-    "PatientID",
-    "PatientBirthDate",
-    "PatientSex",
-    "StudyDate",
-    "StudyTime",
-    "StudyID",
-    "AccessionNumber",
-    "ReferringPhysicianName",
-)
-"""Type 2: present without value where the source says nothing."""
+def overlay_uid(report: StudyReport) -> str:
+    """Return the SOP Instance UID that `build_overlay` gives the overlay of this report."""
+    return derive_uid(report.study_instance_uid, report.bundle.sha256, str(report.version), "overlay")
 
 
 def build_overlay(
@@ -91,7 +44,7 @@ def build_overlay(
     """Build the Secondary Capture (PS3.3 A.8.1) of a picture (rows, columns, 3), ready to be written.
 
     `sources` are the data sets of the study by SOP Instance UID, with or without pixels; patient and study
-    attributes are equal to those of the first image shown. What a source lacks stays empty. Its UIDs follow
+    attributes are equal to those of the first image. What a source lacks stays empty. Its UIDs follow
     from study, bundle and version, so the same report gives the same object.
     """
     if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
@@ -99,11 +52,11 @@ def build_overlay(
             f"expected a picture (rows, columns, 3) of uint8, found {picture.shape} {picture.dtype}"
         )
     shown = shown_images(report)
-    source = _reference(shown, report, sources)
     made = Dataset()
+    copy_subject(made, _subject(report, sources), own_text=_own_text(report, producer))
     _write_identity(made, report)
-    _copy_study(made, source)
-    _write_series(made, report, source)
+    _write_series(made, report)
+    _write_times(made, report.created_at)
     stamp_equipment(made, producer, report.bundle)
     _write_derivation(made, report, shown, sources)
     _write_laterality(made, shown)
@@ -116,59 +69,64 @@ def write_png(picture: NDArray[np.uint8], path: Path | str) -> None:
     Image.fromarray(picture).save(path, format="PNG", compress_level=4)
 
 
-def _reference(shown: Sequence[ImageFinding], report: StudyReport, sources: Mapping[str, Dataset]) -> Dataset:
-    named = (image.sop_instance_uid for image in (*shown, *report.images))
-    found = (sources[uid] for uid in named if uid in sources)
-    return next(found, next(iter(sources.values()), Dataset()))
+def _subject(report: StudyReport, sources: Mapping[str, Dataset]) -> Dataset:
+    """The source that gives patient and study: that of the first image, or any, or only the study's UID."""
+    known = [sources[image.sop_instance_uid] for image in report.images if image.sop_instance_uid in sources]
+    nobody = Dataset()
+    nobody.StudyInstanceUID = report.study_instance_uid
+    return next(iter([*known, *sources.values()]), nobody)
+
+
+def _own_text(report: StudyReport, producer: Producer) -> str:
+    """All text that this node adds, to see whether the source's character set can write it."""
+    models = [f"{model.manufacturer} {model.name} {model.version}" for model in report.bundle.models]
+    return "\n".join(
+        [_derivation(report), summary_sentence(report), producer.institution, producer.station_name, *models]
+    )
 
 
 def _write_identity(made: Dataset, report: StudyReport) -> None:
     """SOP Common and file meta information (PS3.3 C.12.1, PS3.10 7.1)."""
-    names = (report.study_instance_uid, report.bundle.sha256, str(report.version), "overlay")
     made.SOPClassUID = SecondaryCaptureImageStorage
-    made.SOPInstanceUID = derive_uid(*names)
+    made.SOPInstanceUID = overlay_uid(report)
     made.StudyInstanceUID = report.study_instance_uid
-    made.SeriesInstanceUID = derive_uid(*names, "series")
+    made.SeriesInstanceUID = derive_uid(made.SOPInstanceUID, "series")
     made.file_meta = FileMetaDataset()
     made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID
     made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
     made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    made.file_meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
+    made.file_meta.ImplementationVersionName = f"RA_NODE_{__version__}"[:16]
 
 
-def _copy_study(made: Dataset, source: Dataset) -> None:
-    for keyword in ("SpecificCharacterSet", "TimezoneOffsetFromUTC", *_PATIENT, *_STUDY):
-        if keyword in source:
-            made[keyword] = deepcopy(source[keyword])
-    for keyword in _MAY_BE_EMPTY:
-        if keyword not in made:
-            setattr(made, keyword, "")
-
-
-def _write_series(made: Dataset, report: StudyReport, source: Dataset) -> None:
-    """General Series, SC Equipment, General Image and the times of them all."""
-    moment = _local(report.created_at, str(source.get("TimezoneOffsetFromUTC", "") or ""))
-    day, time = moment.strftime("%Y%m%d"), moment.strftime("%H%M%S")
-    for prefix in ("InstanceCreation", "Series", "Content"):
-        setattr(made, f"{prefix}Date", day)
-        setattr(made, f"{prefix}Time", time)
-    made.DateOfSecondaryCapture, made.TimeOfSecondaryCapture = day, time
+def _write_series(made: Dataset, report: StudyReport) -> None:
+    """General Series, General Image and SC Equipment (PS3.3 C.7.3.1, C.7.6.1, C.8.6.1)."""
     made.Modality = "OT"
     made.ConversionType = "WSD"
     made.SeriesNumber = SERIES_NUMBER
-    made.InstanceNumber = report.version
     made.SeriesDescription = SERIES_DESCRIPTION
-    made.PatientOrientation = ""
+    made.InstanceNumber = report.version
+    made.PatientOrientation = None
     made.ImageComments = summary_sentence(report)[:10240]
 
 
-def _local(moment: datetime, offset: str) -> datetime:
-    """Return the moment in the zone that the source states (PS3.3 C.12.1.1.8), else as it was given."""
+def _write_times(made: Dataset, created_at: datetime) -> None:
+    """All times in the zone of the source, so that one object knows one zone (PS3.3 C.12.1.1.8)."""
+    local = created_at.astimezone(_zone(made) or created_at.tzinfo) if created_at.tzinfo else created_at
+    for prefix in ("InstanceCreation", "Series", "Content"):
+        setattr(made, f"{prefix}Date", local.strftime("%Y%m%d"))
+        setattr(made, f"{prefix}Time", local.strftime("%H%M%S"))
+    made.DateOfSecondaryCapture, made.TimeOfSecondaryCapture = made.ContentDate, made.ContentTime
+    if local.tzinfo is not None:
+        made.TimezoneOffsetFromUTC = local.strftime("%z")[:5]
+
+
+def _zone(made: Dataset) -> tzinfo | None:
+    """The zone of TimezoneOffsetFromUTC ("+0800"), None where absent or no offset."""
     try:
-        sign = {"+": 1, "-": -1}[offset[0]]
-        away = timedelta(hours=int(offset[1:3]), minutes=int(offset[3:5]))
-        return moment.astimezone(timezone(sign * away))
-    except (IndexError, KeyError, ValueError):
-        return moment
+        return datetime.strptime(str(made.get("TimezoneOffsetFromUTC", "")).strip(), "%z").tzinfo
+    except ValueError:
+        return None
 
 
 def _write_derivation(
@@ -178,16 +136,21 @@ def _write_derivation(
     made.ImageType = ["DERIVED", "SECONDARY"]
     made.BurnedInAnnotation = "YES"
     made.RecognizableVisualFeatures = "NO"
-    made.DerivationDescription = (
-        f"AI result, not verified: radiographs scaled, with outlines of hands and results of"
-        f" {report.bundle.name} {report.bundle.version}. {report.bundle.notice}"
-    ).strip()[:1024]
+    made.DerivationDescription = _derivation(report)[:1024]
     if not shown:
         return
     made.DerivationCodeSequence = [code_item(SPATIAL_RESAMPLING)]
     made.SourceImageSequence = [_source_item(image) for image in shown]
     if any(_is_lossy(sources.get(image.sop_instance_uid)) for image in shown):
         made.LossyImageCompression = "01"
+
+
+def _derivation(report: StudyReport) -> str:
+    bundle = report.bundle
+    return (
+        "AI result, not verified: radiographs scaled, with outlines of hands and the results of"
+        f" {bundle.name} {bundle.version}. {bundle.notice}"
+    ).strip()
 
 
 def _source_item(image: ImageFinding) -> Dataset:
@@ -204,11 +167,14 @@ def _is_lossy(source: Dataset | None) -> bool:
 
 
 def _write_laterality(made: Dataset, shown: Sequence[ImageFinding]) -> None:
-    """Claim a side only where every hand shown has one; else Laterality is unknown, which is empty."""
+    """Claim a side only where every hand shown has one; else Image Laterality is unknown, which is empty.
+
+    An empty value keeps Laterality (0020,0060) from being required (PS3.3 C.7.3.1).
+    """
     made.BodyPartExamined = "HAND"
     sides = {hand.side.side for image in shown for hand in image.hands}
     if not sides or None in sides:
-        made.Laterality = ""
+        made.ImageLaterality = None
     elif len(sides) == 2:
         made.ImageLaterality = "B"
     else:

@@ -7,6 +7,7 @@ on it. Only the outlines of hands, and a short tag at a hand that was refused, l
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from ra_node.dicom.overlay_tile import GAP_PX, Plan, fitted, tile
 from ra_node.domain.report import HandFinding, ImageFinding, Reason, StudyReport
 
 MARGIN_PX = 48
+TILE_GAP_PX = 64
 LEAST_WIDTH_PX = 1700
 MOST_IMAGES = 4
 
@@ -44,15 +46,21 @@ def lay_out(report: StudyReport, displays: Displays) -> Block:
     tiles = [_tiled(_tiles(shown, report, displays))] if shown else []
     width = max([LEAST_WIDTH_PX, *(block.width_px for block in tiles)])
     blocks = [header(report, width), *(_centred(block, width) for block in tiles)]
-    if report.refusal is not None and not shown:
-        blocks.append(refusal_panel(report.refusal, "THIS STUDY", width))
+    if not shown:
+        blocks.append(refusal_panel(_reason(report), width))
     others = [image for image in report.images if image not in shown]
-    if others:
+    if others and len(report.images) > 1:
         blocks.append(listed(others, report, width))
     blocks.append(footer(report, width))
     body = stacked(blocks, GAP_PX)
     parts = moved(body.parts, MARGIN_PX, MARGIN_PX)
     return Block(width + 2 * MARGIN_PX, body.height_px + 2 * MARGIN_PX, parts)
+
+
+def _reason(report: StudyReport) -> str:
+    """Why nothing of the study is shown."""
+    refusals = [report.refusal, *(image.refusal for image in report.images)]
+    return next((refusal.text for refusal in refusals if refusal is not None), "")
 
 
 def _can_show(image: ImageFinding) -> bool:
@@ -67,6 +75,7 @@ def _judged(image: ImageFinding) -> bool:
 
 def _tiles(shown: Sequence[ImageFinding], report: StudyReport, displays: Displays) -> list[Block]:
     plan = _plan(shown)
+    plan = _levelled(plan, shown)
     sizes = [fitted(image, plan) for image in shown]
     cell = max(width for width, _ in sizes), max(height for _, height in sizes)
     numbers = {image.sop_instance_uid: n for n, image in enumerate(report.images, 1)}
@@ -91,7 +100,13 @@ def _plan(shown: Sequence[ImageFinding]) -> Plan:
         return Plan(1800, 1400, under=True) if wide and not stacked_hands else Plan(1500, 1700, under=False)
     if len(shown) == 2:
         return Plan(1800 if wide else 1100, 1300, under=True)
-    return Plan(1300, 1000, under=True) if wide else Plan(900, 1000, under=False)
+    return Plan(1800, 1000, under=True) if wide else Plan(900, 1000, under=False)
+
+
+def _levelled(plan: Plan, shown: Sequence[ImageFinding]) -> Plan:
+    """Show all radiographs equally high, unless that would make a large one small."""
+    heights = [fitted(image, plan)[1] for image in shown]
+    return replace(plan, height_px=min(heights)) if min(heights) > 0.6 * max(heights) else plan
 
 
 def _side_by_side(hands: Sequence[HandFinding]) -> bool:
@@ -104,7 +119,7 @@ def _tiled(tiles: Sequence[Block]) -> Block:
     """Two tiles a row, each column as wide as its widest tile."""
     columns = [max(tile.width_px for tile in tiles[n::2]) for n in range(min(len(tiles), 2))]
     rows = [_row(tiles[n : n + 2], columns) for n in range(0, len(tiles), 2)]
-    return stacked(rows, GAP_PX)
+    return stacked(rows, TILE_GAP_PX)
 
 
 def _row(tiles: Sequence[Block], columns: Sequence[int]) -> Block:
@@ -112,8 +127,8 @@ def _row(tiles: Sequence[Block], columns: Sequence[int]) -> Block:
     x = 0
     for block, width in zip(tiles, columns, strict=False):
         parts += moved(block.parts, x + (width - block.width_px) // 2, 0)
-        x += width + GAP_PX
-    return Block(x - GAP_PX, max(block.height_px for block in tiles), tuple(parts))
+        x += width + TILE_GAP_PX
+    return Block(x - TILE_GAP_PX, max(block.height_px for block in tiles), tuple(parts))
 
 
 def _centred(block: Block, width_px: int) -> Block:

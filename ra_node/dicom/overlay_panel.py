@@ -30,7 +30,6 @@ from ra_node.domain.report import (
     HandFinding,
     ImageFinding,
     Recognition,
-    Refusal,
     Staging,
     hand_name,
     percents,
@@ -81,6 +80,8 @@ def hand_panel(hand: HandFinding, width_px: int, height_px: int = 0) -> Block:
 def _hand_panel(hand: HandFinding, width_px: int, chart_px: int) -> Block:
     inner = width_px - 2 * PAD_PX
     blocks = [_title(hand, inner)]
+    if hand.region.score < UNSURE_SCORE:
+        blocks.append(paragraph("The outline of this hand is uncertain.", TEXT_PX - 4, inner))
     if hand.refusal is not None:
         blocks.append(_refused(hand.refusal.text, inner))
     elif hand.recognition is None:
@@ -98,15 +99,13 @@ def image_panel(image: ImageFinding, width_px: int) -> Block:
     """Why an image has no hands to speak of."""
     inner = width_px - 2 * PAD_PX
     blocks = [line("THIS IMAGE", KEY_PX + 4, bold=True)]
-    if image.refusal is not None:
-        blocks.append(_refused(image.refusal.text, inner))
+    blocks.append(_refused(image.refusal.text if image.refusal is not None else "", inner))
     return _panel(blocks, width_px, WHITE, dashed=True)
 
 
-def refusal_panel(refusal: Refusal, title: str, width_px: int) -> Block:
+def refusal_panel(reason: str, width_px: int) -> Block:
     """Why a whole study has no result."""
-    inner = width_px - 2 * PAD_PX
-    blocks = [line(title, KEY_PX + 4, bold=True), _refused(refusal.text, inner)]
+    blocks = [line("THIS STUDY", KEY_PX + 4, bold=True), _refused(reason, width_px - 2 * PAD_PX)]
     return _panel(blocks, width_px, WHITE, dashed=True)
 
 
@@ -130,10 +129,10 @@ def _title(hand: HandFinding, width_px: int) -> Block:
 
 
 def _refused(reason: str, width_px: int) -> Block:
-    inner = width_px - 2 * PAD_PX
-    words = stacked(
-        [line("NOT ANALYSED", KEY_PX + 4, bold=True), paragraph(reason, TEXT_PX, inner, lines=7)], 6
-    )
+    blocks = [line("NOT ANALYSED", KEY_PX + 4, bold=True)]
+    if reason:
+        blocks.append(paragraph(reason, TEXT_PX, width_px - 2 * PAD_PX, lines=7))
+    words = stacked(blocks, 6)
     style = Frame(Box(0, 0, 1, 1), line=WHITE, line_px=4, dashed=True)
     return framed(words, width_px, words.height_px + 2 * PAD_PX, pad_px=PAD_PX, frame=style)
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ra_node.dicom.overlay_panel import ink_of, is_dashed
 from ra_node.dicom.overlay_parts import RULE, Frame, Outline, Part, Photo
-from ra_node.dicom.overlay_tag import Hand, refusal_tag
+from ra_node.dicom.overlay_tag import Hand, refusal_tags
 from ra_node.domain.geometry import Box, Point
 from ra_node.domain.report import HandFinding, ImageFinding
 
@@ -19,10 +19,9 @@ def photo_parts(image: ImageFinding, picture: Box, display: NDArray[np.uint8] | 
     """
     hands = [_on_photo(hand, image, picture) for hand in image.hands]
     parts: list[Part] = [Photo(image.sop_instance_uid, picture), Frame(picture, line=RULE, line_px=2)]
-    for n, hand in enumerate(image.hands):
-        parts.append(Outline(hands[n].outline, ink_of(hand), dashed=is_dashed(hand)))
-        if hand.refusal is not None:
-            parts += refusal_tag(hand.refusal, hands, n, picture, display)
+    for hand, place in zip(image.hands, hands, strict=True):
+        parts.append(Outline(place.outline, ink_of(hand), dashed=is_dashed(hand)))
+    parts += refusal_tags(hands, [hand.refusal for hand in image.hands], picture, display)
     return parts
 
 

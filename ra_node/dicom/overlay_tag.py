@@ -28,10 +28,11 @@ CELL_PX = 8
 """Side of a cell of the coarse map in which a free place is sought."""
 
 MARGIN_PX = 14
-DEAR = 8
+DEAR = 16
+"""What a cell of a hand costs, more than the brightest cell outside one."""
 
-BRIGHT = 150
-"""Grey value (0 to 255) from which a cell may hold a lead marker or bone."""
+GREY_STEP = 24
+"""Each such step of brightness costs one: a lead marker much, a dark ground nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +43,39 @@ class Hand:
     outline: tuple[Point, ...]
 
 
-def refusal_tag(
-    refusal: Refusal, hands: Sequence[Hand], which: int, picture: Box, display: NDArray[np.uint8] | None
+def refusal_tags(
+    hands: Sequence[Hand], refusals: Sequence[Refusal | None], picture: Box, display: NDArray[np.uint8] | None
 ) -> tuple[Part, ...]:
-    """Place "NOT ANALYSED" and the reason's own words beside the hand `hands[which]`.
+    """Place "NOT ANALYSED" and the reason's own words beside each refused hand, all in canvas pixels.
 
-    The place inside `picture` is nearer to this hand than to any other, hides as little as possible of hands
-    and of what is bright in `display` (a lead marker), and then lies nearest to the hand. A picture too small
-    for the tag gets none: its panel says the same.
+    A place inside `picture` is nearer to its hand than to any other, hides as little as possible of hands,
+    of other tags and of what is bright in `display` (a lead marker), and then lies nearest to the hand. A
+    picture too small for a tag gets none: its panel says the same.
     """
-    tag = _tag(refusal)
-    if tag.width_px + CELL_PX > picture.width_px or tag.height_px + CELL_PX > picture.height_px:
+    if not any(refusals):
         return ()
     cost = cost_of_cells(hands, picture, display)
     boxes = [hand.box for hand in hands]
-    x, y = free_place(Box(0, 0, tag.width_px, tag.height_px), boxes, which, cost, picture)
-    return moved(tag.parts, x, y)
+    parts: list[Part] = []
+    for which, refusal in enumerate(refusals):
+        tag = _tag(refusal) if refusal is not None else None
+        if tag is None or not _fits(tag, picture):
+            continue
+        x, y = free_place(Box(0, 0, tag.width_px, tag.height_px), boxes, which, cost, picture)
+        cost[_cells(Box(x, y, x + tag.width_px, y + tag.height_px), picture)] += DEAR * DEAR
+        parts += moved(tag.parts, x, y)
+    return tuple(parts)
+
+
+def _fits(tag: Block, picture: Box) -> bool:
+    return tag.width_px + CELL_PX <= picture.width_px and tag.height_px + CELL_PX <= picture.height_px
+
+
+def _cells(box: Box, picture: Box) -> tuple[slice, slice]:
+    """The cells that a box touches, rows and columns."""
+    x0, x1 = (max(x - picture.x0, 0) // CELL_PX for x in (box.x0, box.x1))
+    y0, y1 = (max(y - picture.y0, 0) // CELL_PX for y in (box.y0, box.y1))
+    return slice(y0, y1 + 1), slice(x0, x1 + 1)
 
 
 def _tag(refusal: Refusal) -> Block:
@@ -94,17 +112,17 @@ def cost_of_cells(
 ) -> NDArray[np.int64]:
     """Return what it costs to hide each cell of the picture: (rows, columns) of cells.
 
-    A hand and anything bright cost much, the rest of a hand's box a little: an outline may miss a fingertip.
+    A hand costs most, what is bright more than what is dark, and the rest of a hand's box a little, because
+    an outline may miss a fingertip.
     """
     shape = (picture.height_px // CELL_PX, picture.width_px // CELL_PX)
     dear = np.zeros(shape, np.uint8)
     cheap = np.zeros(shape, np.int64)
     if display is not None:
-        dear[cv2.resize(display, shape[::-1], interpolation=cv2.INTER_AREA) >= BRIGHT] = 1
+        small = cv2.resize(display, shape[::-1], interpolation=cv2.INTER_AREA)
+        cheap += np.asarray(small, np.int64) // GREY_STEP
     for hand in hands:
         points = [[(p.x - picture.x0) / CELL_PX, (p.y - picture.y0) / CELL_PX] for p in hand.outline]
         cv2.fillPoly(dear, [np.round(points).astype(np.int32)], (1,))
-        x0, x1 = (max(x - picture.x0, 0) // CELL_PX for x in (hand.box.x0, hand.box.x1))
-        y0, y1 = (max(y - picture.y0, 0) // CELL_PX for y in (hand.box.y0, hand.box.y1))
-        cheap[y0 : y1 + 1, x0 : x1 + 1] = 1
+        cheap[_cells(hand.box, picture)] += 1
     return np.asarray(cv2.dilate(dear, np.ones((3, 3), np.uint8)), np.int64) * DEAR + cheap

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ra_node.dicom.overlay_panel import PANEL_PX, hand_panel, image_panel, resized
-from ra_node.dicom.overlay_parts import TEXT_PX, Block, line, moved
+from ra_node.dicom.overlay_parts import TEXT_PX, Block, line, moved, paragraph, stacked
 from ra_node.dicom.overlay_photo import link, photo_parts
 from ra_node.domain.geometry import Box
 from ra_node.domain.report import HandFinding, ImageFinding
@@ -20,6 +20,8 @@ LINK_PX = 48
 
 TITLE_PX = 64
 """Space above a radiograph for its title, where it has one."""
+
+REMARK_PX = 16
 
 MOST_SCALE = 2.0
 """A small radiograph is shown at most this much larger than it is."""
@@ -61,7 +63,18 @@ def tile(
     if title:
         parts += moved(line(title, TEXT_PX, bold=True).parts, picture.x0, picture.y0 - TITLE_PX)
     corners = [picture, *(box for box, _ in panels)]
-    return Block(max(box.x1 for box in corners), max(box.y1 for box in corners), tuple(parts))
+    right, bottom = max(box.x1 for box in corners), max(box.y1 for box in corners)
+    notes = _remarks(image, right)
+    parts += moved(notes.parts, 0, bottom + REMARK_PX)
+    return Block(right, bottom + (notes.height_px + REMARK_PX if notes.parts else 0), tuple(parts))
+
+
+def _remarks(image: ImageFinding, width_px: int) -> Block:
+    """What else is to be known about an image, under it."""
+    texts = [*image.remarks]
+    if image.hands and image.refusal is not None:
+        texts.append(image.refusal.text)
+    return stacked([paragraph(text, TEXT_PX - 4, width_px, lines=3) for text in texts], 4)
 
 
 def fitted(image: ImageFinding, plan: Plan) -> tuple[int, int]:

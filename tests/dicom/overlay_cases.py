@@ -1,0 +1,84 @@
+"""One report for each way in which the overlay is laid out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ra_node.domain.geometry import Box
+from ra_node.domain.laterality import Side
+from ra_node.domain.report import HandRegion, Reason, Refusal, StudyReport
+from tests.dicom.builders import (
+    BUNDLE,
+    LEFT_REGION,
+    NO_HAND,
+    NO_PICTURE,
+    RIGHT_REGION,
+    both_hands,
+    hand,
+    image,
+    refused_hand,
+    report,
+)
+
+
+def square(x0: int, y0: int, side: int) -> HandRegion:
+    box = Box(x0, y0, x0 + side, y0 + side)
+    return HandRegion(box, box.corners(), 0, 0.9)
+
+
+UNKNOWN = (
+    hand(0.4996, 2, None, place="image left"),
+    hand(0.51, 1, None, place="image right", where=LEFT_REGION),
+)
+STACKED = (
+    hand(0.9, 4, Side.RIGHT, where=square(120, 5, 140)),
+    hand(0.1, 0, Side.LEFT, where=square(120, 155, 140)),
+)
+FOUR = tuple(
+    hand(0.3, 1, None, place=f"number {n}", where=square(5 + 98 * (n - 1), 60, 90)) for n in range(1, 5)
+)
+LONG = Refusal(Reason.POOR_EXPOSURE, "Expected a hand with contrast between bone and soft part. " * 8)
+WIDE_NOTICE = replace(BUNDLE, notice="Trained on simulated lesions. Research use only. " * 5, name="b" * 64)
+
+REPORTS: dict[str, StudyReport] = {
+    "one hand": report(image(hand(), rows=400, columns=300)),
+    "one hand, landscape": report(image(hand())),
+    "two hands": report(image(*both_hands())),
+    "two hands, one above the other": report(image(*STACKED)),
+    "sides undetermined": report(image(*UNKNOWN)),
+    "four hands": report(image(*FOUR)),
+    "one of two refused": report(image(hand(), refused_hand())),
+    "both refused": report(image(refused_hand(Side.RIGHT, RIGHT_REGION), refused_hand())),
+    "two refused at one place": report(image(refused_hand(), refused_hand(), rows=400)),
+    "refused at length": report(image(replace(refused_hand(), refusal=LONG))),
+    "unsure outline": report(image(replace(hand(), region=replace(RIGHT_REGION, score=0.2)))),
+    "findings disagree": report(image(hand(0.2, 4))),
+    "conflicting sides": report(image(hand(conflict=True))),
+    "only recognition": report(image(replace(hand(), staging=None))),
+    "neither judged nor refused": report(image(replace(hand(), recognition=None, staging=None))),
+    "two images": report(image(hand()), image(hand(0.1, 0, Side.LEFT), number=2)),
+    "two images of two hands": report(image(*both_hands()), image(*both_hands(), number=2)),
+    "three images": report(*(image(*both_hands(), number=n) for n in (1, 2, 3))),
+    "six images": report(*(image(hand(n / 10), number=n, rows=400, columns=300) for n in range(1, 7))),
+    "images of unlike size": report(
+        image(hand()), image(hand(where=square(1, 1, 8)), number=2, rows=10, columns=4000)
+    ),
+    "with remarks": report(image(hand(), remarks=("The image is marked as lossy compressed.",) * 2)),
+    "no hand": report(image(refusal=NO_HAND)),
+    "no picture": report(image(refusal=NO_PICTURE)),
+    "no picture of one": report(image(hand()), image(refusal=NO_PICTURE, number=2)),
+    "no image": report(),
+    "revision": report(image(*both_hands()), version=3, predecessor_sr_uid="2.25." + "7" * 39),
+    "much to say": report(image(*both_hands()), bundle=WIDE_NOTICE, research_label="Study 17 " * 12),
+}
+
+
+def displays(shown: StudyReport) -> dict[str, NDArray[np.uint8]]:
+    """A grey wedge for each image, dark on the left."""
+    return {
+        each.sop_instance_uid: np.tile(np.linspace(0, 255, each.columns).astype(np.uint8), (each.rows, 1))
+        for each in shown.images
+    }
