@@ -1,0 +1,92 @@
+"""What was acknowledged is on the disk and in the ledger; what is refused leaves nothing."""
+
+import pytest
+
+from ra_node.domain.job import JobKind
+from ra_node.errors import Refused
+from ra_node.ledger.inbox import instances_of
+from ra_node.network.receive import StoreOutcome
+from ra_node.services.record import finding_from_json
+from tests.dicom.builders import source
+
+STUDY = str(source().StudyInstanceUID)
+
+
+def test_a_radiograph_is_kept_and_waits_for_its_examination(bench):
+    assert bench.keep(source()) == [StoreOutcome.STORED]
+    (kept,) = instances_of(bench.ledger, STUDY)
+    assert bench.files.path(kept.path).stat().st_size == kept.size_bytes
+    assert kept.counts
+    assert [job.instance_id for job in bench.claim(JobKind.EXAMINE)] == [kept.id]
+
+
+def test_a_repeat_is_a_success_and_kept_once(bench):
+    assert bench.keep(source(), source()) == [StoreOutcome.STORED, StoreOutcome.REPEATED]
+    assert len(instances_of(bench.ledger, STUDY)) == 1
+    assert len(list((bench.folder / "inbox").rglob("*.dcm"))) == 1
+
+
+def test_a_repeat_with_a_corrected_header_is_a_repeat(bench):
+    corrected = source()
+    corrected.PatientName = "Corrected^Name"
+    assert bench.keep(source(), corrected)[1] is StoreOutcome.REPEATED
+
+
+def test_other_pixels_under_the_same_uid_are_refused_and_the_first_is_kept(bench):
+    bench.keep(source())
+    other = source()
+    other.PixelData = bytes(byte ^ 1 for byte in other.PixelData)
+    with pytest.raises(Refused, match="found others"):
+        bench.keep(other)
+    (kept,) = instances_of(bench.ledger, STUDY)
+    assert bench.files.path(kept.path).exists()
+    assert len(list((bench.folder / "inbox").rglob("*.dcm"))) == 1
+
+
+def test_a_request_that_contradicts_its_data_set_is_refused(bench):
+    """PS3.4 B.2.2: the Affected SOP Instance UID is that of the data set."""
+    with pytest.raises(Refused, match="SOP Instance UID"):
+        bench.ingest().keep(bench.received(source(), sop_instance_uid="1.2.3"))
+    with pytest.raises(Refused, match="SOP Class UID"):
+        bench.ingest().keep(bench.received(source(), sop_class_uid="1.2.3"))
+
+
+def test_what_is_no_dicom_is_refused_and_not_counted(bench):
+    file = bench.received(source())
+    file.path.write_bytes(b"no data set at all " * 20)
+    with pytest.raises(Refused):
+        bench.ingest().keep(file)
+    assert instances_of(bench.ledger, STUDY) == []
+
+
+def test_a_chest_gets_its_reason_without_an_examination(bench):
+    bench.keep(source(BodyPartExamined="CHEST"))
+    (kept,) = instances_of(bench.ledger, STUDY)
+    assert finding_from_json(kept.finding_json).refusal.reason == "other_body_part"
+    assert bench.claim(JobKind.EXAMINE) == []
+    assert bench.settle() == [(STUDY, 1)]
+
+
+def test_our_own_result_that_comes_back_calls_for_no_answer(bench):
+    """A PACS will route the overlay back; answering it would never end."""
+    own = source(Manufacturer="ra-node")
+    bench.keep(own)
+    assert bench.claim(JobKind.EXAMINE) == []
+    assert bench.settle() == []
+
+
+def test_an_open_association_holds_its_study_back_until_it_is_closed(bench):
+    ingest = bench.ingest()
+    ingest.opened("a", "MODALITY", "127.0.0.1")
+    ingest.keep(bench.received(source()))
+    assert bench.settle() == []
+    ingest.closed("a")
+    assert bench.settle() == [(STUDY, 1)]
+
+
+def test_a_listener_that_starts_again_closes_what_it_left_open(bench):
+    ingest = bench.ingest()
+    ingest.opened("a", "MODALITY", "127.0.0.1")
+    ingest.keep(bench.received(source()))
+    bench.ingest().start()
+    assert bench.settle() == [(STUDY, 1)]
