@@ -1,6 +1,6 @@
 """pynetdicom as this room uses it: silent about data sets, and nothing left behind or waited for forever.
 
-The only file that reaches behind the library's public face; pinned to pynetdicom 3.0.
+With `incoming` the only file that reaches behind the library's public face, as of pynetdicom 3.0.
 """
 
 from __future__ import annotations
@@ -15,12 +15,10 @@ from typing import Protocol
 
 from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import EventHandlerType
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import ThreadedAssociationServer
-
-SPOOLED = "tmp*.dcm"
-"""The names that the library gives to data sets that it is receiving."""
 
 
 class _Spooled(Protocol):
@@ -80,7 +78,7 @@ def serve(
         ssl_context=tls,
         server_class=ThreadedAssociationServer,
     )
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     return server
 
 
@@ -102,6 +100,11 @@ def cut(association: Association) -> None:
     wrapped = association.dul.socket
     if wrapped is not None:
         wrapped.close()
+
+
+def receive_failure(request: C_STORE) -> OSError | None:
+    """Give the error of the disk that kept a data set from being written in full."""
+    return getattr(request._dataset_file, "failure", None)  # noqa: SLF001 - the request alone knows its file
 
 
 def discard_unfinished(association: Association) -> None:

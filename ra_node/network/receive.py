@@ -31,7 +31,7 @@ from ra_node.network.admission import (
     is_allowed,
 )
 from ra_node.network.contexts import accepted_contexts
-from ra_node.network.engine import cut, discard_unfinished, prepare, requested_by, stop_serving, tend
+from ra_node.network.engine import cut, discard_unfinished, prepare, requested_by, serve, stop_serving, tend
 from ra_node.network.incoming import IncomingFolder
 from ra_node.network.store import Caller, Inbox, ReceivedFile, StoreOutcome, on_c_store, traced
 
@@ -42,7 +42,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ListenSettings:
-    """What the listener is told. Port 0 takes any free one; `max_pdu` 0 bytes is unlimited.
+    """What the listener is told. Port 0 takes any free one.
+
+    `max_pdu`, in bytes, is what peers are asked to stay under in one message part, and so bounds the
+    memory of an association; 0 leaves it to them.
 
     With `accept_unknown` any calling AE title may associate from anywhere. With `require_called` the
     peer must name this node's AE title. Below `min_free_bytes` on the disk of `incoming`, new
@@ -57,7 +60,7 @@ class ListenSettings:
     accept_unknown: bool = False
     require_called: bool = False
     max_associations: int = 20
-    max_pdu: int = 0
+    max_pdu: int = 262_144
     network_timeout_s: float = 60.0
     acse_timeout_s: float = 30.0
     dimse_timeout_s: float = 60.0
@@ -106,14 +109,8 @@ class Listener:
         self._stopping = False
         where = (self._settings.host, self._settings.port)
         try:
-            self._server = self._entity().start_server(
-                where,
-                block=False,
-                ssl_context=self._tls,
-                contexts=self._contexts,
-                evt_handlers=self._handlers(),
-            )
-        except OSError as error:
+            self._server = serve(self._entity(), where, self._contexts, self._handlers(), self._tls)
+        except (OSError, ValueError) as error:  # the library refuses a wrong AE title with ValueError
             self._folder.leave()
             raise Fatal(f"expected to listen on {where[0]}:{where[1]}, found: {error}") from error
         log.info("listening_started", ae_title=self._settings.ae_title, host=where[0], port=self.port)

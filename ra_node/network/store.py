@@ -16,6 +16,7 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
 
 from ra_node.errors import Refused, Retryable
+from ra_node.network.engine import receive_failure
 from ra_node.network.outcome import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, PROCESSING_FAILURE, SUCCESS
 
 log = structlog.get_logger(__name__)
@@ -117,6 +118,9 @@ def _received(event: Event, caller: Caller) -> ReceivedFile:
     request = event.request
     if not isinstance(request, C_STORE):
         raise Refused(f"expected a C-STORE request, found {type(request).__name__}")
+    failure = receive_failure(request)
+    if failure is not None:
+        raise Retryable(f"the data set was not written: {failure.strerror}")
     sop_class, sop_instance = str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID)
     if not (UID_CHARACTERS.fullmatch(sop_class) and UID_CHARACTERS.fullmatch(sop_instance)):
         raise Refused("expected UIDs of digits and dots, found other characters")

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
-from pynetdicom import AE, build_context
+from pynetdicom import AE, build_context, evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 
 from ra_node.network.archive import Archive, Behaviour
+from ra_node.network.engine import tend
 from ra_node.network.receive import Listener, ListenSettings
 from ra_node.network.send import PeerAddress
 from tests.network.fakes import FakeInbox
@@ -74,7 +75,13 @@ def associate() -> Iterator[Callable[..., Association]]:
         ) -> Association:
             entity = AE(calling)
             entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 10
-            association = entity.associate("127.0.0.1", port, contexts=contexts, ae_title=called)
+            association = entity.associate(
+                "127.0.0.1",
+                port,
+                contexts=contexts,
+                ae_title=called,
+                evt_handlers=[(evt.EVT_CONN_OPEN, lambda event: tend(event.assoc, 10.0))],
+            )
             stack.callback(lambda: association.is_established and association.abort())
             return association
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import pytest
+from pynetdicom import dimse_messages
 
 from ra_node.errors import Fatal
-from ra_node.network.incoming import IncomingFolder
+from ra_node.network.incoming import ArrivingFile, IncomingFolder
 
 
 def test_what_an_earlier_process_never_acknowledged_is_removed(tmp_path: Path):
     """After a crash in the middle of a transfer the peer still has the object and sends it again."""
-    (tmp_path / "tmpabc123.dcm").write_bytes(b"half")
+    (tmp_path / "arriving-abc.dcm").write_bytes(b"half")
     (tmp_path / "other.dcm").write_bytes(b"not the listener's")
     folder = IncomingFolder(tmp_path)
     folder.take()
@@ -21,25 +21,43 @@ def test_what_an_earlier_process_never_acknowledged_is_removed(tmp_path: Path):
     folder.leave()
 
 
-def test_temporary_files_go_to_the_folder_while_it_is_owned(tmp_path: Path):
-    """The library writes data sets where `tempfile` says; afterwards all is as before."""
-    before = tempfile.gettempdir()
+def test_the_library_receives_into_the_folder_while_it_is_owned(tmp_path: Path):
+    """Afterwards all is as before."""
+    before = dimse_messages.NamedTemporaryFile
     folder = IncomingFolder(tmp_path / "new")
     folder.take()
-    assert tempfile.gettempdir() == str(tmp_path / "new")
+    arriving = dimse_messages.NamedTemporaryFile(delete=False, mode="wb", suffix=".dcm")
+    assert Path(arriving.name).parent == tmp_path / "new"
+    arriving.close()
     folder.leave()
     folder.leave()
-    assert tempfile.gettempdir() == before
+    assert dimse_messages.NamedTemporaryFile is before
+
+
+def test_a_file_that_cannot_be_made_notes_why(tmp_path: Path):
+    """Writing goes on to nowhere, so that the rest of the transfer can be read and refused."""
+    arriving = ArrivingFile(tmp_path / "missing")
+    arriving.write(b"data")
+    arriving.file.flush()
+    arriving.close()
+    assert isinstance(arriving.failure, FileNotFoundError)
 
 
 def test_a_folder_has_one_owner(tmp_path: Path):
     """A second listener would delete the data sets that the first one is receiving."""
     first, second = IncomingFolder(tmp_path), IncomingFolder(tmp_path)
     first.take()
-    (tmp_path / "tmprunning.dcm").write_bytes(b"half")
+    (tmp_path / "arriving-now.dcm").write_bytes(b"half")
     with pytest.raises(Fatal, match="another listener"):
         second.take()
-    assert (tmp_path / "tmprunning.dcm").exists()
+    assert (tmp_path / "arriving-now.dcm").exists()
     first.leave()
     second.take()
     second.leave()
+
+
+def test_a_folder_that_cannot_be_made_is_fatal(tmp_path: Path):
+    """Nobody but an operator can mend it."""
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(Fatal, match="expected a folder"):
+        IncomingFolder(tmp_path / "file" / "incoming").take()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS
 
@@ -49,6 +49,7 @@ def test_a_status_tells_what_to_do_next(status: int, answer: Answer):
     assert meaning_of(status).answer is answer
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.integers(0, 0xFFFF))
 def test_every_status_has_a_meaning_in_words(status: int):
     """An operator never sees a bare number, and no status counts as a missing context."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import logging
+import resource
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -233,6 +235,25 @@ def test_a_transfer_that_ends_in_the_middle_leaves_nothing(
     assert inbox.kept == []
 
 
+def test_a_disk_that_fills_in_the_middle_is_no_success(
+    *, listen: Listen, inbox: FakeInbox, incoming: Path, associate: Associate, tmp_path: Path
+):
+    """The instance is answered out of resources and removed at once; the association goes on."""
+    path = write_instance(tmp_path)
+    association = associate(listen().port)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        answer = association.send_c_store(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert answer.Status == 0xA700
+    assert answer.ErrorComment == "the data set was not written: File too large"
+    assert inbox.kept == []
+    assert spooled(incoming) == []
+    assert association.send_c_store(path).Status == 0x0000
+
+
 def test_a_stuck_peer_neither_starves_the_others_nor_stays(
     listen: Listen, inbox: FakeInbox, incoming: Path, associate: Associate, tmp_path: Path
 ):
@@ -293,6 +314,22 @@ def test_stopping_aborts_what_does_not_end(listen: Listen, inbox: FakeInbox, ass
     listener.stop(deadline_s=0.1)
     assert inbox.closed_ids == inbox.opened_ids != []
     assert wait_until(lambda: association.is_aborted)
+
+
+def test_stopping_does_not_wait_for_a_stuck_peer(
+    *, listen: Listen, inbox: FakeInbox, incoming: Path, associate: Associate, tmp_path: Path
+):
+    """No abort reaches a thread that reads the rest of a PDU: its connection is cut."""
+    listener = listen(network_timeout_s=60.0)
+    stuck = associate(listener.port)
+    start = half_sent(stuck, write_instance(tmp_path))
+    raw_socket(stuck).sendall(b"".join(start[:3])[:-1000])
+    assert wait_until(lambda: bool(spooled(incoming)))
+    started_at = time.monotonic()
+    listener.stop(deadline_s=0.1)
+    assert time.monotonic() - started_at < 10
+    assert inbox.closed_ids == inbox.opened_ids != []
+    assert spooled(incoming) == []
 
 
 def test_a_taken_port_is_fatal_and_frees_the_folder(listen: Listen, inbox: FakeInbox, tmp_path: Path):

@@ -23,10 +23,12 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 from pynetdicom import AE, build_context, evt
+from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import ThreadedAssociationServer
 
 from ra_node.network.archive import Archive
 from ra_node.network.contexts import accepted_contexts
+from ra_node.network.engine import prepare, serve, stop_serving
 from ra_node.network.outcome import Answer
 from ra_node.network.send import OutgoingObject, Reach, SendReport, echo, send
 from tests.network.conftest import peer_at
@@ -62,14 +64,16 @@ def scripted() -> Iterator[Callable[..., int]]:
     """Start a bare peer with handlers and contexts of its own; give its port."""
     servers: list[ThreadedAssociationServer] = []
 
-    def start(handlers: list[evt.EventHandlerType], contexts: object = None, **attributes: object) -> int:
+    def start(
+        handlers: list[evt.EventHandlerType],
+        contexts: list[PresentationContext] | None = None,
+        **attributes: object,
+    ) -> int:
         entity = AE("ARCHIVE")
         for name, value in attributes.items():
             setattr(entity, name, value)
-        server = entity.start_server(
-            ("127.0.0.1", 0), block=False, contexts=contexts or accepted_contexts(), evt_handlers=handlers
-        )
-        assert server is not None
+        prepare()
+        server = serve(entity, ("127.0.0.1", 0), contexts or accepted_contexts(), handlers)
         servers.append(server)
         return int(server.server_address[1])
 
@@ -77,7 +81,7 @@ def scripted() -> Iterator[Callable[..., int]]:
     for server in servers:
         for association in server.active_associations:
             association.abort()
-        server.shutdown()
+        stop_serving(server)
 
 
 def test_objects_arrive_in_order_and_unchanged(archive: Archived, tmp_path: Path):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ra_node.network.store import UID_CHARACTERS, status_of, traced
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.text(max_size=300))
 def test_any_reason_fits_into_an_error_comment(reason: str):
     """ErrorComment is LO: 64 characters, no backslash, no control character, and here only ASCII."""
