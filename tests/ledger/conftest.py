@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,38 +29,26 @@ def server() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def server_ledger_url(server: str) -> str:
-    """A database whose tables are made once; `url` empties it before each test."""
+    """A database whose tables are made once."""
     url = create_database(server, "shared")
     open_ledger(url).close()
     return url
 
 
 @pytest.fixture(scope="session")
+def server_ledger(server_ledger_url: str) -> Iterator[Ledger]:
+    """The ledger there, opened once; `ledger` empties it before each test."""
+    opened = open_ledger(server_ledger_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
 def made_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file whose tables are made once; `url` copies it for each test."""
+    """A file whose tables are made once; `ledger` copies it for each test."""
     path = tmp_path_factory.mktemp("made") / "ledger.sqlite"
     open_ledger(f"sqlite:///{path}").close()
     return path
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path, made_file: Path) -> str:
-    """An empty ledger of the newest version."""
-    if request.param == "sqlite":
-        shutil.copy(made_file, tmp_path / "ledger.sqlite")
-        return f"sqlite:///{tmp_path}/ledger.sqlite"
-    shared: str = request.getfixturevalue("server_ledger_url")
-    tables = ", ".join(f'"{table.name}"' for table in schema.metadata.sorted_tables)
-    run(shared, f"TRUNCATE {tables} RESTART IDENTITY")
-    return shared
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database without any table."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/ledger.sqlite"
-    return create_database(request.getfixturevalue("server"), f"empty_{abs(hash(str(tmp_path)))}")
 
 
 @pytest.fixture
@@ -67,11 +56,45 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger(
+    request: pytest.FixtureRequest, tmp_path: Path, made_file: Path, clock: FakeClock
+) -> Iterator[Ledger]:
+    """An empty ledger of the newest version."""
+    if request.param == "sqlite":
+        shutil.copy(made_file, tmp_path / "ledger.sqlite")
+        opened = open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite", clock)
+        yield opened
+        opened.close()
+    else:
+        shared: Ledger = request.getfixturevalue("server_ledger")
+        with shared.write() as connection:
+            for table in reversed(schema.metadata.sorted_tables):
+                connection.execute(table.delete())
+        yield replace(shared, clock=clock)
+
+
 @pytest.fixture
-def ledger(url: str, clock: FakeClock) -> Iterator[Ledger]:
-    opened = open_ledger(url, clock)
-    yield opened
-    opened.close()
+def url(ledger: Ledger) -> str:
+    """Where another process opens the same ledger."""
+    return ledger.engine.url.render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+def bare_url(server: str) -> str:
+    """A database for tests that begin without tables."""
+    return create_database(server, "bare")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database without any table."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/ledger.sqlite"
+    bare: str = request.getfixturevalue("bare_url")
+    run(bare, "DROP SCHEMA public CASCADE")
+    run(bare, "CREATE SCHEMA public")
+    return bare
 
 
 def create_database(server: str, name: str) -> str:
