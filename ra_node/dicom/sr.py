@@ -47,8 +47,8 @@ def build_sr(
 
     `sources` are the received data sets by SOP Instance UID, pixels not needed; at least one, for
     its patient and study. A revision names its `predecessor` (any data set with its SOP class,
-    instance and series UID); without one `report.predecessor_sr_uid` stands for a report of the
-    same SOP class by this node. Raises ValueError without sources.
+    instance and series UID); without one `report.predecessor_sr_uid` stands for the Comprehensive
+    3D SR of this node or its twin. Raises ValueError without sources.
     """
     sop_class = Comprehensive3DSRStorage if comprehensive3d else ComprehensiveSRStorage
     made = Dataset()
@@ -128,15 +128,25 @@ def _reference(made: Dataset, report: StudyReport, predecessor: Dataset | None) 
 
 
 def _replaced(made: Dataset, report: StudyReport, predecessor: Dataset | None) -> Triple | None:
-    """Series, SOP class and SOP instance of the report that this one replaces."""
-    if predecessor is not None:
-        return (predecessor.SeriesInstanceUID, predecessor.SOPClassUID, predecessor.SOPInstanceUID)
-    uid = report.predecessor_sr_uid
+    """Series, SOP class and SOP instance of the report that this one replaces.
+
+    A Comprehensive SR replaces the Comprehensive twin of a Comprehensive 3D SR of this node: a peer
+    that takes only the one has never seen the other.
+    """
+    uid = report.predecessor_sr_uid if predecessor is None else predecessor.SOPInstanceUID
     if uid is None:
         return None
+    if predecessor is not None and not _has_twin(predecessor, made):
+        return (predecessor.SeriesInstanceUID, predecessor.SOPClassUID, uid)
     if made.SOPClassUID == ComprehensiveSRStorage:
         uid = _comprehensive_uid(uid)
     return (_series_uid(uid), made.SOPClassUID, uid)
+
+
+def _has_twin(predecessor: Dataset, made: Dataset) -> bool:
+    ours = str(predecessor.SeriesInstanceUID) == _series_uid(predecessor.SOPInstanceUID)
+    made_in_3d = str(predecessor.SOPClassUID) == str(Comprehensive3DSRStorage)
+    return ours and made_in_3d and str(made.SOPClassUID) != str(Comprehensive3DSRStorage)
 
 
 def _references(study_uid: str, instances: Iterable[Triple]) -> Dataset:

@@ -102,11 +102,11 @@ def _image_groups(report: StudyReport, image: ImageFinding, number: int) -> Iter
 def _refused_image(image: ImageFinding, number: int) -> ContentItem:
     """The whole image as region with its reason, so that a viewer shows which image is meant."""
     assert image.refusal is not None
-    corners = Box(0, 0, image.columns, image.rows).corners()
+    whole = Box(0, 0, image.columns, image.rows)
     return _group(
         _tracking(f"Image {number}", image, "image"),
         comments=[f"Image {number} not analysed: {image.refusal.text}"],
-        region=_region(image, corners),
+        region=_region(image, whole.corners(), whole),
     )
 
 
@@ -122,7 +122,7 @@ def _hand_group(report: StudyReport, image: ImageFinding, hand: HandFinding, num
         site=_site(hand.side.side),
         results=_results(report, hand) if judged else [],
         comments=_hand_comments(report, hand, judged=judged),
-        region=_region(image, hand.region.outline if len(hand.region.outline) >= 3 else box.corners()),
+        region=_region(image, hand.region.outline, box),
     )
 
 
@@ -226,15 +226,14 @@ def _identity(model: Model) -> list[str]:
     return [f"device UID {model.device_uid}", f"architecture {model.architecture}"]
 
 
-def _region(image: ImageFinding, points: Sequence[Point]) -> ContentItem:
-    """A closed POLYLINE inside the image (PS3.3 C.18.6.1.2), its image selected beneath it."""
-    inside = [
-        (
-            min(max(point.x, 0.0), image.columns - EDGE_PX),
-            min(max(point.y, 0.0), image.rows - EDGE_PX),
-        )
-        for point in points
-    ]
+def _region(image: ImageFinding, outline: Sequence[Point], box: Box) -> ContentItem:
+    """A closed POLYLINE inside the image (PS3.3 C.18.6.1.2), its image selected beneath it.
+
+    An outline that is no polygon inside the image gives way to the box.
+    """
+    inside = _inside(image, outline)
+    if len(set(inside)) < 3:
+        inside = _inside(image, box.corners())
     if inside[0] != inside[-1]:
         inside.append(inside[0])
     return hd.ImageRegion(
@@ -244,6 +243,11 @@ def _region(image: ImageFinding, points: Sequence[Point]) -> ContentItem:
             referenced_sop_class_uid=image.sop_class_uid, referenced_sop_instance_uid=image.sop_instance_uid
         ),
     )
+
+
+def _inside(image: ImageFinding, points: Iterable[Point]) -> list[tuple[float, float]]:
+    right, bottom = image.columns - EDGE_PX, image.rows - EDGE_PX
+    return [(min(max(point.x, 0.0), right), min(max(point.y, 0.0), bottom)) for point in points]
 
 
 def _evaluation(name: Code, value: Code) -> ContentItem:

@@ -1,0 +1,111 @@
+"""The studies that every report must be able to answer, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pydicom.dataset import Dataset
+
+from ra_node.domain.laterality import Side
+from ra_node.domain.report import Reason, Refusal, StudyReport
+from tests.dicom.builders import (
+    CR,
+    LEFT_REGION,
+    NO_HAND,
+    NO_PICTURE,
+    both_hands,
+    hand,
+    image,
+    image_uid,
+    refused_hand,
+    report,
+    source,
+)
+
+ENCAPSULATED_PDF = "1.2.840.10008.5.1.4.1.1.104.1"
+OTHER_PART = Refusal(
+    Reason.OTHER_BODY_PART, "Another part of the body: expected a hand, the image header says CHEST."
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A report with the images it speaks of."""
+
+    report: StudyReport
+    sources: dict[str, Dataset] = field(default_factory=dict)
+
+
+def _case(made: StudyReport, *sources: Dataset) -> Case:
+    return Case(made, {str(dataset.SOPInstanceUID): dataset for dataset in sources})
+
+
+def two_hands() -> Case:
+    return _case(report(image(*both_hands())), source())
+
+
+def one_hand_cr() -> Case:
+    return _case(report(image(hand(place=""), sop_class=CR)), source("CR", side="R", Laterality="R"))
+
+
+def two_images() -> Case:
+    left = hand(0.082, 0, Side.LEFT, place="", where=LEFT_REGION)
+    return _case(
+        report(image(hand(place="")), image(left, number=2)), source(side="R"), source(number=2, side="L")
+    )
+
+
+def one_refused() -> Case:
+    return _case(report(image(hand(), refused_hand())), source())
+
+
+def both_refused() -> Case:
+    return _case(report(image(refused_hand(Side.RIGHT, hand().region), refused_hand())), source())
+
+
+def no_hands() -> Case:
+    return _case(report(image(refusal=NO_HAND)), source())
+
+
+def other_part() -> Case:
+    return _case(report(image(refusal=OTHER_PART)), source(BodyPartExamined="CHEST"))
+
+
+def not_an_image() -> Case:
+    finding = image(sop_class=ENCAPSULATED_PDF, rows=0, columns=0, refusal=NO_PICTURE)
+    return _case(report(finding), source())
+
+
+def side_undetermined() -> Case:
+    right, left = hand(which=None), hand(0.1, 0, None, place="image right", where=LEFT_REGION)
+    return _case(report(image(right, left)), source(PatientOrientation=None, side="U"))
+
+
+def side_conflict() -> Case:
+    return _case(report(image(hand(conflict=True))), source(side="R"))
+
+
+def disagreement() -> Case:
+    return _case(report(image(hand(0.62, 0))), source(side="R"))
+
+
+def revision() -> Case:
+    return _case(report(image(*both_hands()), version=2, predecessor_sr_uid="2.25.9"), source())
+
+
+def remarked() -> Case:
+    return _case(report(image(*both_hands(), remarks=("The image is inverted.",))), source())
+
+
+CASES: dict[str, Callable[[], Case]] = {
+    case.__name__: case
+    for case in (
+        two_hands, one_hand_cr, two_images, one_refused, both_refused, no_hands, other_part, not_an_image,
+        side_undetermined, side_conflict, disagreement, revision, remarked,
+    )
+}  # fmt: skip
+
+
+def image_uids(count: int) -> list[str]:
+    return [image_uid(number) for number in range(1, count + 1)]
