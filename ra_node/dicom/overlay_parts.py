@@ -40,6 +40,9 @@ _PLAIN = str.maketrans(
         "\N{MULTIPLICATION SIGN}": "x",
         "\N{LEFT SINGLE QUOTATION MARK}": "'",
         "\N{RIGHT SINGLE QUOTATION MARK}": "'",
+        "\N{LEFT DOUBLE QUOTATION MARK}": '"',
+        "\N{RIGHT DOUBLE QUOTATION MARK}": '"',
+        "\N{LATIN SMALL LETTER SHARP S}": "ss",
     }
 )
 

@@ -11,6 +11,9 @@ from ra_node.dicom.overlay_tag import Hand, refusal_tags
 from ra_node.domain.geometry import Box, Point
 from ra_node.domain.report import HandFinding, ImageFinding
 
+CLEAR_PX = 6
+"""A line to a panel begins this far from the radiograph, so that its halo does not touch it."""
+
 
 def photo_parts(image: ImageFinding, picture: Box, display: NDArray[np.uint8] | None) -> list[Part]:
     """Place the radiograph in `picture` with the outlines of its hands and a tag at each refused one.
@@ -31,12 +34,12 @@ def link(hand: HandFinding, image: ImageFinding, picture: Box, panel: Box) -> Ou
     if panel.y0 >= picture.y1:
         end = min(max(start.x, panel.x0 + 40), panel.x1 - 40)
         middle = (picture.y1 + panel.y0) / 2
-        first, last = Point(start.x, picture.y1), Point(end, panel.y0)
+        first, last = Point(start.x, picture.y1 + CLEAR_PX), Point(end, panel.y0)
         path = (first, Point(start.x, middle), Point(end, middle), last)
     else:
         end = min(max(start.y, panel.y0 + 40), panel.y1 - 40)
         middle = (picture.x1 + panel.x0) / 2
-        first, last = Point(picture.x1, start.y), Point(panel.x0, end)
+        first, last = Point(picture.x1 + CLEAR_PX, start.y), Point(panel.x0, end)
         path = (first, Point(middle, start.y), Point(middle, end), last)
     return Outline(path, ink_of(hand), line_px=4, closed=False, dashed=is_dashed(hand))
 

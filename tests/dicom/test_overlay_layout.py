@@ -189,7 +189,7 @@ def test_a_line_leads_from_each_of_two_hands_to_its_panel():
     for link, finding, title in zip(links, both_hands(), titles, strict=True):
         level = photo.box.x0 + finding.region.box.centre.x * photo.box.width_px / 400
         assert link.points[0].x == pytest.approx(level, abs=1)
-        assert link.points[0].y == photo.box.y1
+        assert 0 < link.points[0].y - photo.box.y1 < 10
         assert abs(link.points[-1].x - title.centre.x) < 500
         assert photo.box.y1 < link.points[-1].y < title.y0
 
