@@ -117,7 +117,7 @@ def _describe_cr(made: Dataset, header: Header) -> None:
     """CR series and image (PS3.3 C.8.1.1, C.8.1.2)."""
     made.ImageType = ["ORIGINAL", "PRIMARY"]
     if header.laterality in ("R", "L"):
-        made.ImageLaterality = made.Laterality = header.laterality
+        made.Laterality = header.laterality
     elif header.laterality == "B":
         made.ImageLaterality = "B"
     if not header.patient_orientation:
