@@ -120,6 +120,8 @@ def _describe_cr(made: Dataset, header: Header) -> None:
         made.Laterality = header.laterality
     elif header.laterality == "B":
         made.ImageLaterality = "B"
+    else:
+        made.Laterality = None
     if not header.patient_orientation:
         made.PatientOrientation = None
     made.PlateType, made.ViewPosition = "", "PA"
