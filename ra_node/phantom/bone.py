@@ -1,0 +1,232 @@
+"""Turns the bones of a hand into the attenuation that they add to soft tissue.
+
+A bone is a shell of cortex around marrow with trabeculae: a ray near its edge runs along the shell, which
+gives the bright rim of a radiograph.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ra_node.domain.geometry import Box
+from ra_node.phantom.anatomy import Hand, Plate, Tube
+from ra_node.phantom.frame import Frame
+from ra_node.phantom.lesions import Lesion
+
+Array = NDArray[np.float32]
+
+CORTEX_PER_MM = 0.07
+MARROW_PER_MM = 0.018
+"""What cortex and marrow absorb beyond the soft tissue that they displace, at about 50 kV."""
+_TEXTURE_PX, _TEXTURE_PER_MM = 512, 5.0
+
+
+class Texture:
+    """Trabecular noise with mean 0, one field stretched along bones and one without direction."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        grain = rng.standard_normal((_TEXTURE_PX, _TEXTURE_PX), dtype=np.float32)
+        self._fibres = _unit(_wrapped_blur(grain, 0.9, 5.0) + 0.7 * _wrapped_blur(grain.T, 3.0, 0.9))
+        self._mesh = _unit(
+            _wrapped_blur(grain[::-1].copy(), 1.3, 1.3) - _wrapped_blur(grain[::-1].copy(), 4, 4)
+        )
+
+    def along(self, u: Array, s: Array) -> Array:
+        """Fibres at u mm across and s mm along a bone, each (rows, columns)."""
+        return _looked_up(self._fibres, u, s)
+
+    def mesh(self, x: Array, y: Array) -> Array:
+        """Mesh at (x, y) in mm, each (rows, columns)."""
+        return _looked_up(self._mesh, x, y)
+
+
+def _wrapped_blur(field: Array, across: float, along: float) -> Array:
+    pad = 16
+    wide = np.pad(field, pad, mode="wrap")
+    return cv2.GaussianBlur(wide, (0, 0), across, sigmaY=along)[pad:-pad, pad:-pad]
+
+
+def _unit(field: Array) -> Array:
+    result: Array = ((field - field.mean()) / field.std()).astype(np.float32)
+    return result
+
+
+def _looked_up(field: Array, x: Array, y: Array) -> Array:
+    columns = np.mod(x * np.float32(_TEXTURE_PER_MM), _TEXTURE_PX - 1)
+    rows = np.mod(y * np.float32(_TEXTURE_PER_MM), _TEXTURE_PX - 1)
+    return cv2.remap(field, columns, rows, cv2.INTER_LINEAR)
+
+
+def bone_shadow(hand: Hand, lesions: tuple[Lesion, ...], frame: Frame, rng: np.random.Generator) -> Array:
+    """The attenuation of all bones, (rows, columns), without unit (mu times thickness)."""
+    shadow = np.zeros((frame.rows, frame.columns), np.float32)
+    texture = Texture(rng)
+    for tube in hand.tubes:
+        _add_tube(shadow, tube, lesions, frame, texture)
+    for plate in hand.plates:
+        _add_plate(shadow, plate, lesions, frame, texture)
+    for lesion in lesions:
+        if lesion.fused:
+            _add_bridge(shadow, lesion, frame, texture)
+    return shadow
+
+
+def _add_tube(shadow: Array, tube: Tube, lesions: tuple[Lesion, ...], frame: Frame, texture: Texture) -> None:
+    base, head = np.array(tube.base, np.float32), np.array(tube.head, np.float32)
+    box = frame.window(np.stack([base, head]), max(tube.widths_mm) + 1.5)
+    if box is None:
+        return
+    x, y = frame.grid_mm(box)
+    length = float(np.linalg.norm(head - base))
+    axis = (head - base) / np.float32(length)
+    s = (x - base[0]) * axis[0] + (y - base[1]) * axis[1]
+    u = (x - base[0]) * axis[1] - (y - base[1]) * axis[0]
+    cortex, marrow = _tube_chords(tube, u, s, length)
+    ends = np.exp(-((np.minimum(s, length - s) / (0.16 * length)).clip(0) ** 2))
+    grain = texture.along(u, s) * (0.10 + 0.12 * ends) + texture.mesh(u, s) * 0.10 * ends
+    mass = CORTEX_PER_MM * cortex + MARROW_PER_MM * marrow * (1 + grain) * (0.75 + 0.65 * ends)
+    _add(shadow, box, mass * _wear(x, y, lesions, texture))
+
+
+def _tube_chords(tube: Tube, u: Array, s: Array, length: float) -> tuple[Array, Array]:
+    """The length of each ray in cortex and in marrow, mm."""
+    t = (s / np.float32(length)).clip(0, 1)
+    wide = _profile(tube, t)
+    v = (u / wide).clip(-1, 1)
+    from_base = s - tube.hollow_mm * (1 - v * v)
+    from_head = length - s - _head_curve(tube, v)
+    round_base, round_head = 0.3 * tube.widths_mm[0], _head_round(tube)
+    wide = wide - _corner(from_base, round_base) - _corner(from_head, round_head)
+    flare = np.exp(-((np.minimum(t, 1 - t) / 0.13) ** 2))
+    wall = (0.36 * tube.widths_mm[1] * (1 - flare) + 0.32).astype(np.float32)
+    end = np.minimum(from_base, from_head)
+    depth = 0.85 * wide
+    outer = _chord(u, wide, depth, end, 1.6)
+    inner = _chord(u, wide - wall, depth - wall, end - (0.35 + 0.15 * flare), 1.6)
+    return outer - np.minimum(inner, outer), inner
+
+
+def _profile(tube: Tube, t: Array) -> Array:
+    """Half width in mm at the share t of a bone's length: flared ends, a waist between them."""
+    base, middle, head = tube.widths_mm
+    flare = (1 - t / 0.52).clip(0, 1) ** 2.2 * (1 + 0.9 * (t / 0.52))
+    swell = (1 - (1 - t) / 0.40).clip(0, 1)
+    swell = swell * swell * (3 - 2 * swell)
+    result: Array = (middle + (base - middle) * flare + (head - middle) * swell).astype(np.float32)
+    return result
+
+
+def _head_curve(tube: Tube, v: Array) -> Array:
+    if tube.dip_mm > 0:
+        curve = tube.dip_mm * np.exp(-((v / 0.35) ** 2))
+    else:
+        curve = -1.4 * tube.dip_mm * v * v
+    result: Array = curve.astype(np.float32)
+    return result
+
+
+def _head_round(tube: Tube) -> float:
+    if tube.tuft:
+        return 0.95 * tube.widths_mm[2]
+    return (0.85 if tube.dip_mm < 0 else 0.4) * tube.widths_mm[2]
+
+
+def _corner(away: Array, radius: float) -> Array:
+    """How much a rounded corner takes from the half width at a distance from the bone's end."""
+    left = (1 - away / np.float32(radius)).clip(0, 1)
+    result: Array = np.float32(radius) * (1 - np.sqrt(1 - left * left))
+    return result
+
+
+def _chord(u: Array, wide: Array, depth: Array, end: Array, dome_mm: float) -> Array:
+    """A ray's way through a body with elliptical sections and a domed end, mm."""
+    v = np.abs(u) / np.maximum(wide, 0.05)
+    section = np.sqrt((1 - v * v).clip(0))
+    cap = (1 - end / np.float32(dome_mm)).clip(0, 1)
+    result: Array = 2 * depth.clip(0) * section * np.sqrt(1 - cap * cap) * (end > 0)
+    return result
+
+
+def _add_plate(
+    shadow: Array, plate: Plate, lesions: tuple[Lesion, ...], frame: Frame, texture: Texture
+) -> None:
+    box = frame.window(plate.outline, 1.0)
+    if box is None:
+        return
+    inside = _depth_inside(plate, frame, box)
+    x, y = frame.grid_mm(box)
+    if plate.shaft:
+        up = (-(y + 18) / 30).clip(0, 1)
+        wall, dome = plate.cortex_mm + 2.2 * up, 5.0
+    else:
+        wall, dome = np.float32(plate.cortex_mm), min(3.2, 0.5 * plate.depth_mm)
+    outer = _dome(inside, plate.depth_mm, dome)
+    inner = np.minimum(outer, _dome(inside - wall, plate.depth_mm - 0.6 * wall, dome))
+    grain = 0.16 * texture.mesh(x, y) + (0.14 * texture.along(x, y) if plate.shaft else 0)
+    cortex = 0.62 if not plate.shaft else 0.8
+    mass = cortex * CORTEX_PER_MM * (outer - inner) + 1.15 * MARROW_PER_MM * inner * (1 + grain)
+    _add(shadow, box, mass * _wear(x, y, lesions, texture))
+
+
+def _depth_inside(plate: Plate, frame: Frame, box: Box) -> Array:
+    """How far each pixel lies inside a smooth outline, mm; 0 outside."""
+    fine = 2
+    points = smooth(frame.to_px(plate.outline)) - np.array([box.x0, box.y0], np.float32)
+    mask = np.zeros((fine * box.height_px, fine * box.width_px), np.uint8)
+    cv2.fillPoly(mask, [np.round(points * fine * 16).astype(np.int32)], 255, shift=4)
+    away = cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_5)
+    away = cv2.GaussianBlur(away, (0, 0), 1.0)
+    small = cv2.resize(away, (box.width_px, box.height_px), interpolation=cv2.INTER_AREA)
+    result: Array = small / np.float32(fine * frame.px_per_mm)
+    return result
+
+
+def smooth(points: Array, times: int = 3) -> Array:
+    """Round a closed outline (n, 2) by cutting its corners."""
+    for _ in range(times):
+        following = np.roll(points, -1, axis=0)
+        cut = np.stack([0.75 * points + 0.25 * following, 0.25 * points + 0.75 * following], axis=1)
+        points = cut.reshape(-1, 2).astype(np.float32)
+    return points
+
+
+def _dome(inside: Array, depth_mm: Array | float, radius_mm: float) -> Array:
+    rise = 1 - (inside / np.float32(radius_mm)).clip(0, 1)
+    result: Array = np.asarray(depth_mm, np.float32).clip(0) * np.sqrt(1 - rise * rise) * (inside > 0)
+    return result
+
+
+def _wear(x: Array, y: Array, lesions: tuple[Lesion, ...], texture: Texture) -> Array:
+    """The share of bone that disease has left at each place."""
+    left = np.ones(x.shape, np.float32)
+    for lesion in lesions:
+        reach = 9.0 if not lesion.joint.startswith("wrist") else 14.0
+        away = (x - lesion.place[0]) ** 2 + (y - lesion.place[1]) ** 2
+        if float(away.min()) > (2.5 * reach) ** 2:
+            continue
+        left *= 1 - lesion.thinned * np.exp(-away / (reach * reach))
+        for bite in lesion.bites:
+            away = np.sqrt((x - bite.x_mm) ** 2 + (y - bite.y_mm) ** 2)
+            edge = away - bite.radius_mm * (1 + 0.13 * texture.mesh(x / 3, y / 3))
+            left *= 0.12 + 0.88 * (0.5 + edge / 0.5).clip(0, 1)
+    return left
+
+
+def _add_bridge(shadow: Array, lesion: Lesion, frame: Frame, texture: Texture) -> None:
+    """Marrow that grows through a fused joint."""
+    reach = 8.0 if lesion.joint.startswith("wrist") else 3.2
+    box = frame.window(np.array([lesion.place], np.float32), 2 * reach)
+    if box is None:
+        return
+    x, y = frame.grid_mm(box)
+    away = np.hypot(x - lesion.place[0], y - lesion.place[1]) / np.float32(reach)
+    filled = 1 / (1 + np.exp(8 * (away - 1)))
+    part = shadow[box.y0 : box.y1, box.x0 : box.x1]
+    level = MARROW_PER_MM * 11 * (1 + 0.15 * texture.mesh(x, y))
+    part += filled * np.maximum(level - part, 0)
+
+
+def _add(shadow: Array, box: Box, mass: Array) -> None:
+    shadow[box.y0 : box.y1, box.x0 : box.x1] += mass

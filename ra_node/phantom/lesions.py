@@ -1,0 +1,128 @@
+"""What rheumatoid arthritis does to a hand, joint by joint, at the stages 0 to 5.
+
+Stage 1 swells and thins the bone beside a joint, 2 narrows its space and bites the first margin, 3 erodes
+clearly, 4 destroys and displaces, 5 leaves no joint: fused in wrist and fingers, dislocated at the knuckles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ra_node.phantom.anatomy import JOINTS, Deformity, Hand, across
+
+Array = NDArray[np.float32]
+
+GAP_KEPT = (1.0, 0.9, 0.62, 0.36, 0.14, 0.0)
+"""The share of a joint's space that is left at each stage."""
+_BITES = (0, 0, 2, 4, 6, 7)
+_BITE_MM = (0.0, 0.0, 1.3, 1.8, 2.4, 2.9)
+_THINNED = (0.0, 0.12, 0.2, 0.28, 0.36, 0.42)
+_SWOLLEN_MM = (0.0, 1.8, 2.6, 3.0, 2.6, 1.8)
+_SLIP_MM = (0.0, 0.0, 0.0, 0.6, 2.8, 4.2)
+_BEND_DEG = (0.0, 0.0, 0.0, 4.0, 12.0, 18.0)
+_HIT = ((0, 0), (2, 4), (4, 6), (5, 8), (7, 10), (9, 12))
+"""How many joints of a hand are diseased at each stage: least and most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bite:
+    """An erosion: a round hole in bone at (x, y) in mm."""
+
+    x_mm: float
+    y_mm: float
+    radius_mm: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lesion:
+    """One diseased joint: its place in mm and everything that is drawn there."""
+
+    joint: str
+    stage: int
+    place: tuple[float, float]
+    bites: tuple[Bite, ...]
+    thinned: float
+    swollen_mm: float
+    fused: bool
+
+
+def spread_disease(stage: int, rng: np.random.Generator) -> dict[str, int]:
+    """Choose the joints of a hand of this stage; the worst of them has the stage itself."""
+    if stage == 0:
+        return dict.fromkeys(JOINTS, 0)
+    low, high = _HIT[stage]
+    order = [JOINTS[at] for at in rng.permutation(len(JOINTS))]
+    hit = order[: int(rng.integers(low, high + 1))]
+    stages = dict.fromkeys(JOINTS, 0)
+    for at, joint in enumerate(hit):
+        stages[joint] = stage if at < 1 + len(hit) // 3 else int(rng.integers(max(1, stage - 2), stage + 1))
+    return stages
+
+
+def deformities(stages: Mapping[str, int]) -> dict[str, Deformity]:
+    """How far each joint is narrowed, slipped and bent towards the little finger."""
+    return {
+        joint: Deformity(
+            GAP_KEPT[stage],
+            0.0 if joint.startswith("wrist") else -_SLIP_MM[stage] * _share(joint),
+            0.0 if joint.startswith("wrist") else -_BEND_DEG[stage] * _share(joint),
+        )
+        for joint, stage in stages.items()
+    }
+
+
+def _share(joint: str) -> float:
+    """Knuckles of the fingers dislocate; the other joints do so less."""
+    if joint == "mcp_1":
+        return -0.5
+    return 1.0 if joint.startswith("mcp") else 0.45
+
+
+def find_lesions(hand: Hand, stages: Mapping[str, int], rng: np.random.Generator) -> tuple[Lesion, ...]:
+    """Put the lesions of every diseased joint where the posed joint now lies."""
+    lesions = []
+    for joint, stage in stages.items():
+        if stage == 0:
+            continue
+        margins = _wrist_margins(hand, joint) if joint.startswith("wrist") else _margins(hand, joint)
+        fused = stage == 5 and not joint.startswith("mcp")
+        place = hand.joints[joint]
+        bites = _bites(margins, stage, rng)
+        lesions.append(Lesion(joint, stage, place, bites, _THINNED[stage], _SWOLLEN_MM[stage], fused))
+    return tuple(lesions)
+
+
+def _margins(hand: Hand, joint: str) -> Array:
+    """The four bare areas of a finger joint (4, 2) in mm: bone inside the capsule without cartilage."""
+    number, kind = int(joint[-1]), joint.split("_")[0]
+    at = 0 if kind == "mcp" else 1
+    near, far = (next(t for t in hand.tubes if t.name == f"bone {number}.{at + k}") for k in (0, 1))
+    corners = []
+    for end, other, wide, inset in (
+        (near.head, near.base, near.widths_mm[2], 3.0),
+        (far.base, far.head, far.widths_mm[0], 1.4),
+    ):
+        axis = np.subtract(other, end) / np.hypot(*np.subtract(other, end))
+        side = across(axis)
+        corners += [np.array(end) + inset * axis + sign * 0.95 * wide * side for sign in (-1, 1)]
+    return np.array(corners, np.float32)
+
+
+def _wrist_margins(hand: Hand, joint: str) -> Array:
+    """The corners of carpals and forearm bones near a wrist joint (n, 2) in mm."""
+    points = np.vstack([plate.outline for plate in hand.plates if plate.name != "sesamoid"])
+    away = np.hypot(*(points - np.array(hand.joints[joint], np.float32)).T)
+    return points[np.argsort(away)[:14]]
+
+
+def _bites(margins: Array, stage: int, rng: np.random.Generator) -> tuple[Bite, ...]:
+    picked = rng.choice(len(margins), size=_BITES[stage], replace=len(margins) < _BITES[stage])
+    bites = []
+    for at in picked:
+        x, y = margins[at] + rng.normal(0, 0.5, 2)
+        bites.append(Bite(float(x), float(y), float(_BITE_MM[stage] * rng.uniform(0.8, 1.25))))
+    return tuple(bites)
