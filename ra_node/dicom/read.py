@@ -30,9 +30,9 @@ _UNDEFINED_LENGTH = 0xFFFFFFFF
 
 _MALFORMED = (
     InvalidDicomError, EOFError, ValueError, TypeError, LookupError, AttributeError, OverflowError,
-    RecursionError, MemoryError, struct.error, zlib.error,
+    RuntimeError, MemoryError, struct.error, zlib.error,
 )  # fmt: skip
-"""What pydicom lets through for data sets that break off or are no data sets."""
+"""What pydicom lets through for data sets that break off or are no data sets, unknown VRs included."""
 
 StopWhen = Callable[[BaseTag, str | None, int], bool]
 

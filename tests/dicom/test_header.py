@@ -1,0 +1,84 @@
+"""The header tells selection what the data set says, converted or as stored."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.sr.coding import Code
+
+from ra_node.dicom.codes import PROCESSING_EQUIPMENT, code_item
+from ra_node.dicom.header import header_of
+from ra_node.domain.laterality import SideHeader
+from tests.dicom.builders import COLUMNS, DX, ROWS, SERIES, STUDY, image_uid, source
+
+ACQUISITION = Code("109101", "DCM", "Acquisition Equipment")
+
+
+def stored(dataset: Dataset) -> Dataset:
+    """The data set with its values still as bytes, as a reader has it."""
+    buffer = BytesIO()
+    dataset.save_as(buffer, enforce_file_format=True)
+    return dcmread(BytesIO(buffer.getvalue()))
+
+
+def equipment(purpose: Code, manufacturer: str, device_uid: str = "") -> Dataset:
+    item = Dataset()
+    item.PurposeOfReferenceCodeSequence = [code_item(purpose)]
+    item.Manufacturer = manufacturer
+    if device_uid:
+        item.DeviceUID = device_uid
+    return item
+
+
+def test_stored_and_converted_values_give_the_same_header():
+    dataset = source(
+        side="L", ContributingEquipmentSequence=[equipment(PROCESSING_EQUIPMENT, "Maker", "2.25.5")]
+    )
+    assert header_of(stored(dataset)) == header_of(dataset)
+
+
+def test_every_attribute_arrives():
+    found = header_of(
+        stored(
+            source(
+                side="R",
+                ContributingEquipmentSequence=[
+                    equipment(PROCESSING_EQUIPMENT, "Maker", "2.25.5"),
+                    equipment(ACQUISITION, "Detector works", "2.25.6"),
+                ],
+                SeriesDescription="Hand p.a.",
+                NumberOfFrames=2,
+            )
+        )
+    )
+    assert (found.sop_instance_uid, found.sop_class_uid) == (image_uid(1), DX)
+    assert (found.study_instance_uid, found.series_instance_uid) == (STUDY, SERIES)
+    assert (found.rows, found.columns, found.frames, found.has_pixels) == (ROWS, COLUMNS, 2, True)
+    assert found.image_type == ("ORIGINAL", "PRIMARY", "")
+    assert found.anatomic_region_codes == ("85562004 SCT",)
+    assert found.presentation_intent == "FOR PRESENTATION"
+    assert found.contributing_purposes == ("109102 DCM", "109101 DCM")
+    assert found.contributing_manufacturers == ("Maker", "Detector works")
+    assert found.processing_device_uids == ("2.25.5",)
+    assert found.descriptions == ("Hand p.a.", "Both hands")
+    assert found.side == SideHeader("R", "", ("L", "F"))
+    assert (found.modality, found.body_part, found.burned_in_annotation) == ("DX", "HAND", "NO")
+
+
+def test_an_empty_data_set_has_an_empty_header():
+    found = header_of(Dataset())
+    assert (found.sop_class_uid, found.rows, found.frames, found.has_pixels) == ("", 0, 1, False)
+    assert found.side == SideHeader()
+
+
+def test_the_header_names_no_patient():
+    """It is logged and compared; nothing in it may identify anybody."""
+    text = repr(header_of(source()))
+    assert "Phantom^Hand" not in text
+    assert "P-1" not in text
+
+
+def test_side_letters_are_read_in_any_case():
+    assert header_of(source(side="l")).side.image_laterality == "L"

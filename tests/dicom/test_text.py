@@ -1,0 +1,57 @@
+"""The plain text says the whole report in 80 columns, and names no patient."""
+
+from __future__ import annotations
+
+import pytest
+
+from ra_node.dicom.text import WIDTH, report_text
+from ra_node.domain.report import hand_name, percents, summary_sentence
+from tests.dicom.cases import CASES, disagreement, one_refused, two_hands
+from tests.dicom.test_sr import GOLDENS
+
+every_case = pytest.mark.parametrize("name", CASES)
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+@every_case
+def test_no_line_is_wider_than_a_terminal(name):
+    lines = report_text(CASES[name]().report).splitlines()
+    assert max(len(line) for line in lines) <= WIDTH
+    assert all(line == line.rstrip() for line in lines)
+
+
+@every_case
+def test_every_result_and_every_refusal_is_told(name):
+    report = CASES[name]().report
+    told = flat(report_text(report))
+    assert flat(summary_sentence(report)) in told
+    for image in report.images:
+        assert image.refusal is None or flat(image.refusal.text) in told
+    for hand in report.hands:
+        assert hand_name(hand) in told
+        assert hand.refusal is None or flat(hand.refusal.text) in told
+        if hand.recognition is not None:
+            probability, threshold = percents(hand.recognition)
+            assert f"probability {probability} %, operating point {threshold} %" in told
+            assert ("PRESENT" if hand.recognition.positive else "ABSENT") in told
+
+
+@every_case
+def test_the_notice_is_always_told(name):
+    assert "not a medical device" in flat(report_text(CASES[name]().report)).lower()
+
+
+def test_a_disagreement_asks_for_a_review():
+    assert "please review this hand" in flat(report_text(disagreement().report))
+
+
+def test_a_refused_hand_shows_no_stage():
+    text = report_text(one_refused().report)
+    assert text.count("operating point") == 1
+
+
+def test_the_text_of_two_hands_is_the_golden_one():
+    assert report_text(two_hands().report) == (GOLDENS / "two_hands_text.txt").read_text(encoding="utf-8")

@@ -1,0 +1,63 @@
+"""Every rendering shares these sentences, so they must be complete by themselves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ra_node.domain.laterality import Side
+from ra_node.domain.report import Model
+from ra_node.domain.wording import (
+    caveat,
+    disagreement_sentence,
+    distribution_sentence,
+    model_sentence,
+    side_sentence,
+)
+from tests.dicom.builders import BUNDLE, hand, image, report, staging
+
+MODEL = Model("staging", "vgg16", "demo", "1", "ab", "2.25.1", "ra-node")
+
+
+def test_the_caveat_says_unverified_label_and_notice():
+    assert caveat(report(image(hand()))) == (
+        "AI result, not verified by a physician. For research use only."
+        " Learnt from simulated lesions; not a medical device."
+    )
+
+
+def test_the_caveat_denies_a_medical_device_even_without_any_notice():
+    bare = report(image(hand()), bundle=replace(BUNDLE, notice=""), research_label="")
+    assert caveat(bare) == "AI result, not verified by a physician. Not a medical device."
+
+
+def test_the_side_is_said_with_its_evidence():
+    assert side_sentence(hand()) == "Side (image left): right; evidence: PatientOrientation L\\F."
+    assert side_sentence(hand(which=None, place="")) == (
+        "Side: undetermined; evidence: no header attribute names a side."
+    )
+
+
+def test_a_conflict_of_evidence_is_said_first():
+    said = side_sentence(hand(which=Side.LEFT, conflict=True))
+    assert said.startswith("Side (image left): left; evidence conflicts, please check; evidence: ")
+
+
+def test_the_distribution_names_every_stage():
+    assert distribution_sentence(staging(2)) == (
+        "Stage probabilities: stage 0 6.0 %, stage 1 6.0 %, stage 2 70.0 %,"
+        " stage 3 6.0 %, stage 4 6.0 %, stage 5 6.0 %."
+    )
+
+
+def test_a_disagreement_is_said_and_an_agreement_is_not():
+    assert "recognition says rheumatoid arthritis present, staging says stage 0" in disagreement_sentence(
+        hand(0.9, 0)
+    )
+    assert disagreement_sentence(hand()) == ""
+
+
+def test_a_model_is_said_with_its_accuracy_or_with_its_lack():
+    assert model_sentence(MODEL) == "Staging by demo 1 (vgg16); accuracy not stated."
+    assert model_sentence(replace(MODEL, auc=(0.9, 0.8512, 0.95))) == (
+        "Staging by demo 1 (vgg16); AUC on held-out hands 0.90 (95 % interval 0.85 to 0.95)."
+    )
