@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -50,6 +52,17 @@ def test_the_tag_stands_at_its_own_hand():
     assert overlap(tag, refused) == 0
     near, far = (abs(tag.centre.x - box.centre.x) for box in (refused, judged))
     assert near < far
+
+
+def test_a_tag_never_stands_at_another_hand():
+    """Without room of its own, the tag covers its refused hand before it could be read as another's."""
+    judged, refused = Box(150, 100, 500, 1200), Box(900, 50, 1700, 1250)
+    (tag,) = places(refusal_tags([at(judged), at(refused)], [None, REFUSAL], PICTURE, None))
+    far_judged, far_refused = (
+        math.dist((tag.centre.x, tag.centre.y), (box.centre.x, box.centre.y)) for box in (judged, refused)
+    )
+    assert far_refused <= far_judged
+    assert overlap(tag, judged) == 0
 
 
 def test_the_tag_hides_no_lead_marker():
