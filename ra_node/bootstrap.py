@@ -183,9 +183,14 @@ def preflight(settings: Settings) -> list[Check]:
 
 def show_demo(out: Path, timeout_s: float, say: Callable[[str], None]) -> Shown:
     """The demo with the bundle of this installation and a phantom with changes of stage 3 and 0."""
+    from ra_node.domain.laterality import Side
+    from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
+    from ra_node.phantom.study import Header, phantom_study
     from ra_node.services.demo import run_demo
 
-    return run_demo(out, demo_study(), default_settings().models.bundle, timeout_s, say)
+    hands = (HandRecipe(Side.RIGHT, stage=3), HandRecipe(Side.LEFT, stage=0))
+    study = phantom_study(PhantomRecipe(hands, seed=5), Header(study="demo"))
+    return run_demo(out, study, default_settings().models.bundle, timeout_s, say)
 
 
 def _destination(settings: Settings, peer: PeerTable) -> Destination:

@@ -6,7 +6,7 @@ Every object has a complete header (PS3.3 A.2, A.26) and says in it that it is a
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -16,8 +16,14 @@ from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from ra_node.phantom.draw import draw_hands
+from ra_node.phantom.recipe import PhantomRecipe
+
 COMPUTED_RADIOGRAPHY = "1.2.840.10008.5.1.4.1.1.1"
 DIGITAL_X_RAY = "1.2.840.10008.5.1.4.1.1.1.1"
+
+FULL_BITS, PHANTOM_BITS = 16, 12
+_OPPOSITE = {"R": "L", "L": "R", "F": "H", "H": "F"}
 
 Modality = Literal["DX", "CR"]
 Photometric = Literal["MONOCHROME2", "MONOCHROME1"]
@@ -45,6 +51,34 @@ class Header:
     patient_id: str = "PHANTOM"
     taken_at: datetime = datetime(2026, 1, 2, 8, 30)  # noqa: DTZ001 - DICOM times of a study are local
     description: str = "Phantom hands, simulated"
+
+
+def phantom_study(recipe: PhantomRecipe, header: Header) -> list[Dataset]:
+    """Draw a recipe and wrap it as a study of one image whose header tells its sides truly.
+
+    Laterality, orientation and spacing of `header` are replaced by those of the recipe.
+    """
+    phantom = draw_hands(recipe)
+    sides = {hand.side for hand in recipe.hands}
+    truth = replace(
+        header,
+        laterality="B" if len(sides) == 2 else sides.pop(),
+        patient_orientation=_orientation(recipe),
+        spacing_mm=phantom.spacing_mm,
+    )
+    return [wrap(phantom.pixels << np.uint16(FULL_BITS - PHANTOM_BITS), truth)]
+
+
+def _orientation(recipe: PhantomRecipe) -> tuple[str, str]:
+    """Directions of rows and columns (PS3.3 C.7.6.1.1.1) after the recipe's quarter turns.
+
+    Unturned, fingers are up, and the last hand (or the thumb's side of a single one) tells what lies right.
+    """
+    right = recipe.hands[-1].side if len(recipe.hands) == 2 else _OPPOSITE[recipe.hands[0].side]
+    to_right, down = str(right), "F"
+    for _ in range(recipe.rotation // 90):
+        to_right, down = _OPPOSITE[down], to_right
+    return to_right, down
 
 
 def wrap(pixels: NDArray[np.uint16], header: Header) -> Dataset:

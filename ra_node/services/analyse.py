@@ -40,8 +40,11 @@ from ra_node.imaging.quality import hand_quality
 class Judgement(Protocol):
     """What the networks say about one hand."""
 
-    recognition: Recognition
-    staging: Staging
+    @property
+    def recognition(self) -> Recognition: ...
+
+    @property
+    def staging(self) -> Staging: ...
 
 
 class Judge(Protocol):
