@@ -1,0 +1,198 @@
+"""`python -m training`: simulate, train, evaluate, export; each step leaves its files in the run's folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+from pydantic import TypeAdapter
+from torch import nn
+
+from ra_node.domain.report import STAGES
+from ra_node.errors import Fatal
+from ra_node.inference.architectures import build
+from ra_node.inference.bundle import load_bundle
+from ra_node.inference.network import chosen_device
+from training.dataset import Crops, joined, load_crops, read_source, save_crops, simulated_rows, stacked
+from training.evaluate import (
+    Calibration,
+    Result,
+    calibrated,
+    evaluated,
+    run_logits,
+    unedited_figures,
+    weights_path,
+)
+from training.export import export
+from training.loop import Progress, save_half, tune
+from training.phantoms import phantom_rows
+from training.recipe import Recipe, read_recipe
+
+REAL, DRAWN = "real.npz", "phantoms.npz"
+"""Crops of simulated lesions on real hands, and of phantoms, in the folder of a run."""
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Train and export bundles for ra-node.")
+
+Out = Annotated[Path, typer.Option("--out", help="Folder of the run.")]
+Config = Annotated[Path, typer.Option("--config", help="The recipe, TOML.")]
+Run = Annotated[Path, typer.Option("--run", help="Folder of the run.")]
+Radiographs = Annotated[
+    Path | None,
+    typer.Option("--radiographs", envvar="RA_NODE_RADIOGRAPHS", help="Folder with joints.csv and rsna/."),
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+Threads = Annotated[int, typer.Option("--threads", help="Threads of torch; 0 leaves its choice.")]
+
+
+@app.command()
+def simulate(config: Config, out: Out, radiographs: Radiographs = None) -> None:
+    """Simulate the lesions of a recipe and keep the crops in the run's folder."""
+    recipe = read_recipe(config)
+    _prepared(recipe, out, radiographs)
+
+
+@app.command()
+def train(
+    config: Config, out: Out, radiographs: Radiographs = None, device: Device = "auto", threads: Threads = 0
+) -> None:
+    """Train staging, then recognition from its trunk; crops are simulated where the run has none."""
+    if threads:
+        torch.set_num_threads(threads)
+    recipe = read_recipe(config)
+    crops = _prepared(recipe, out, radiographs).part("tune")
+    torch.manual_seed(recipe.seed)
+    where = chosen_device(device)
+    network = build(recipe.architecture, len(STAGES))
+    with (out / "log.jsonl").open("w") as log:
+
+        def report(progress: Progress) -> None:
+            log.write(json.dumps(asdict(progress)) + "\n")
+            log.flush()
+            left = f"{progress.seconds_left / 60:.1f} min left"
+            _say(f"{progress.task} {progress.step}/{progress.steps} loss {progress.loss:.3f}, {left}")
+
+        tune(
+            network,
+            crops.images,
+            crops.stages,
+            recipe,
+            recipe.staging,
+            name="staging",
+            report=report,
+            device=where,
+        )
+        save_half(network, weights_path(out, "staging"))
+        replace_head(network, 2)
+        diseased = (crops.stages > 0).astype(np.int64)
+        tune(
+            network,
+            crops.images,
+            diseased,
+            recipe,
+            recipe.recognition,
+            name="recognition",
+            report=report,
+            device=where,
+        )
+        save_half(network, weights_path(out, "recognition"))
+
+
+@app.command()
+def evaluate(run: Run, device: Device = "auto") -> None:
+    """Calibrate on validation hands, measure on held-out hands, keep both in the run's folder."""
+    recipe = _kept_recipe(run)
+    crops = _kept_crops(run)
+    where = chosen_device(device)
+    validation = crops.part("validation")
+    calibration = calibrated(run_logits(run, recipe, validation, where), validation.stages)
+    parts = {origin: crops.part("held-out", origin) for origin in ("simulated", "phantom", "unedited")}
+    logits = {origin: run_logits(run, recipe, part, where) for origin, part in parts.items() if len(part)}
+    phantom = parts["phantom"]
+    result = Result(
+        counts=_counts(crops),
+        simulated=evaluated(logits["simulated"], parts["simulated"], calibration, recipe.seed),
+        phantom=evaluated(logits["phantom"], phantom, calibration, recipe.seed) if len(phantom) else None,
+        unedited=unedited_figures(logits["unedited"], parts["unedited"], calibration, recipe.seed),
+    )
+    (run / "calibration.json").write_bytes(TypeAdapter(Calibration).dump_json(calibration, indent=2))
+    (run / "evaluation.json").write_bytes(TypeAdapter(Result).dump_json(result, indent=2))
+    for task in (result.simulated.recognition, result.simulated.staging):
+        for key, (value, low, high) in task.items():
+            _say(f"{key} {value:.3f} ({low:.3f} to {high:.3f})")
+
+
+@app.command(name="export")
+def export_bundle(run: Run, out: Out) -> None:
+    """Write the bundle of an evaluated run and load it once as the node would."""
+    calibration = TypeAdapter(Calibration).validate_json((run / "calibration.json").read_bytes())
+    result = TypeAdapter(Result).validate_json((run / "evaluation.json").read_bytes())
+    export(run, _kept_recipe(run), calibration, result, out)
+    identity = load_bundle(out).identity
+    _say(f"bundle {identity.name} {identity.version} sha256 {identity.sha256}")
+
+
+def replace_head(network: nn.Module, classes: int) -> None:
+    """Give a network a new, random last layer for another task."""
+    name, last = [(n, m) for n, m in network.named_modules() if isinstance(m, nn.Linear)][-1]
+    parent, _, attribute = name.rpartition(".")
+    setattr(network.get_submodule(parent), attribute, nn.Linear(last.in_features, classes))
+
+
+def _prepared(recipe: Recipe, out: Path, radiographs: Path | None) -> Crops:
+    """Load the crops of a run, or make them; a run with another recipe is an error."""
+    kept = out / "recipe.json"
+    if kept.exists() and _kept_recipe(out).data != recipe.data:
+        raise Fatal(f"expected the data recipe of {kept}, found another; use a new --out")
+    out.mkdir(parents=True, exist_ok=True)
+    kept.write_text(recipe.model_dump_json(indent=2))
+    if not (out / REAL).exists():
+        if radiographs is None:
+            raise Fatal("expected the folder of radiographs in --radiographs, found none")
+        save_crops(stacked(list(simulated_rows(read_source(radiographs), recipe, _say_pictures))), out / REAL)
+    if not (out / DRAWN).exists():
+        save_crops(stacked(list(phantom_rows(recipe, _say_pictures))), out / DRAWN)
+    return _kept_crops(out)
+
+
+def _kept_crops(run: Path) -> Crops:
+    return joined(load_crops(run / REAL), load_crops(run / DRAWN))
+
+
+def _kept_recipe(run: Path) -> Recipe:
+    return Recipe.model_validate_json((run / "recipe.json").read_bytes())
+
+
+def _counts(crops: Crops) -> dict[str, int]:
+    """Hands and patients by split and origin, and how many boxes came from the finder."""
+    groups = Counter(zip(map(str, crops.splits), map(str, crops.origins), strict=True))
+    counts = {f"{split} hands, {origin}": count for (split, origin), count in sorted(groups.items())}
+    real = crops.where(crops.origins != "phantom")
+    for split in sorted(set(map(str, real.splits))):
+        counts[f"{split} patients"] = len(np.unique(real.patients[real.splits == split]))
+    counts["patients whose hand the finder found"] = len(np.unique(real.patients[real.found]))
+    return counts
+
+
+def _say_pictures(done: int, total: int) -> None:
+    if done % 25 == 0 or done == total:
+        _say(f"made {done} of {total} pictures")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + os.linesep)
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except Fatal as error:
+        sys.exit(str(error))

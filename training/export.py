@@ -1,0 +1,114 @@
+"""Makes the bundle that the node runs out of a finished, evaluated run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from pydantic import JsonValue
+
+import ra_node
+from ra_node.domain.preprocessing import PREPROCESSING_ID
+from ra_node.inference.bundle import Manifest, Preprocessing, Task, Tasks
+from training.card import SOURCE, TERMS, card
+from training.evaluate import Calibration, Result, weights_path
+from training.recipe import Recipe
+
+NOTICE = "Trained on simulated lesions. Research use only, not a medical device."
+DESCRIPTION = (
+    "Box of the hand with a 4 % margin, turned fingers up, longer side to 224 px by area averaging, "
+    "1st to 99.5th percentile to 0..255, padded with 0 to a square; then (grey / 255 - mean) / std "
+    "in three equal channels."
+)
+CLASS_NAMES = {
+    "recognition": ("normal", "rheumatoid arthritis"),
+    "staging": ("normal", "stage 1", "stage 2", "stage 3", "stage 4", "stage 5"),
+}
+
+
+def export(run: Path, recipe: Recipe, calibration: Calibration, result: Result, folder: Path) -> Manifest:
+    """Write manifest, card and weights of a bundle into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for task in CLASS_NAMES:
+        (folder / task).mkdir(exist_ok=True)
+        shutil.copyfile(weights_path(run, task), weights_path(folder, task))
+    manifest = _manifest(folder, recipe, calibration, result)
+    (folder / "manifest.json").write_text(manifest.model_dump_json(indent=2) + "\n")
+    (folder / "card.md").write_text(card(manifest, result))
+    return manifest
+
+
+def _manifest(folder: Path, recipe: Recipe, calibration: Calibration, result: Result) -> Manifest:
+    return Manifest(
+        format=1,
+        name=recipe.name,
+        version=recipe.version,
+        manufacturer="ra-node",
+        notice=NOTICE,
+        preprocessing=Preprocessing(
+            id=PREPROCESSING_ID,
+            description=DESCRIPTION,
+            side_px=recipe.side_px,
+            mean=recipe.mean,
+            std=recipe.std,
+        ),
+        tasks=_tasks(folder, recipe, calibration, result),
+        training=_training(recipe, result),
+        provenance={
+            "source": SOURCE,
+            "terms": TERMS,
+            "software": f"ra-node {ra_node.__version__}",
+            "initialisation": "random; recognition starts from the trunk of staging",
+        },
+    )
+
+
+def _training(recipe: Recipe, result: Result) -> dict[str, JsonValue]:
+    """What the networks learnt from and every figure that was measured, for the manifest."""
+    return {
+        "data": "healthy hands of children and adolescents with simulated lesions, and drawn phantoms",
+        "split": "by patient, before simulation",
+        "counts": _plain(result.counts),
+        "recipe": recipe.model_dump(mode="json"),
+        "held_out": _plain(asdict(result.simulated)),
+        "held_out_phantoms": _plain(asdict(result.phantom)) if result.phantom else None,
+        "held_out_unedited_hands": _plain(result.unedited),
+    }
+
+
+def _tasks(folder: Path, recipe: Recipe, calibration: Calibration, result: Result) -> Tasks:
+    points = {"recognition": (calibration.threshold,), "staging": calibration.class_thresholds}
+    heat = {
+        "recognition": calibration.recognition_temperature,
+        "staging": calibration.staging_temperature,
+    }
+    metrics = {"recognition": result.simulated.recognition, "staging": result.simulated.staging}
+    made = {}
+    for name, classes in CLASS_NAMES.items():
+        path = weights_path(folder, name)
+        made[name] = Task(
+            architecture=recipe.architecture,
+            classes=classes,
+            weights=path.relative_to(folder).as_posix(),
+            weights_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+            temperature=heat[name],
+            operating_points=points[name],
+            metrics={key: found for key, found in metrics[name].items() if all(map(math.isfinite, found))},
+        )
+    return Tasks(**made)
+
+
+def _plain(value: object) -> JsonValue:
+    """Strict JSON: tuples become lists, and a figure that could not be counted becomes null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(held) for key, held in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(held) for held in value]
+    if isinstance(value, float):
+        return round(value, 6) if math.isfinite(value) else None
+    return json.loads(json.dumps(value))  # type: ignore[no-any-return]  # int, str or None

@@ -1,0 +1,147 @@
+"""Figures for both tasks, each with a 95 % interval from resampling patients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Labels = NDArray[np.int64]
+Scores = NDArray[np.float64]
+Interval = tuple[float, float, float]
+"""(value, low, high)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Outcomes of a two-class decision; shares of nothing are NaN."""
+
+    true_positive: int
+    false_negative: int
+    true_negative: int
+    false_positive: int
+
+    @property
+    def accuracy(self) -> float:
+        right = self.true_positive + self.true_negative
+        return _share(right, right + self.false_negative + self.false_positive)
+
+    @property
+    def sensitivity(self) -> float:
+        return _share(self.true_positive, self.true_positive + self.false_negative)
+
+    @property
+    def specificity(self) -> float:
+        return _share(self.true_negative, self.true_negative + self.false_positive)
+
+    @property
+    def f1(self) -> float:
+        wrong = self.false_negative + self.false_positive
+        return _share(2 * self.true_positive, 2 * self.true_positive + wrong)
+
+
+def counts(positive: NDArray[np.bool_], called: NDArray[np.bool_]) -> Counts:
+    """Count outcomes of calls (N,) against the truth (N,)."""
+    return Counts(
+        int((positive & called).sum()),
+        int((positive & ~called).sum()),
+        int((~positive & ~called).sum()),
+        int((~positive & called).sum()),
+    )
+
+
+def auc(positive: NDArray[np.bool_], scores: Scores) -> float:
+    """Area under the ROC curve, ties counted half; NaN where a class is missing."""
+    ones, zeros = int(positive.sum()), int((~positive).sum())
+    if not ones or not zeros:
+        return float("nan")
+    _, place, size = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(size) - (size - 1) / 2)[place]
+    return float((ranks[positive].sum() - ones * (ones + 1) / 2) / (ones * zeros))
+
+
+def youden_threshold(positive: NDArray[np.bool_], scores: Scores) -> float:
+    """The threshold with the largest sensitivity + specificity - 1, half-way to the next lower score."""
+    order = np.sort(np.unique(scores))
+    thresholds = np.concatenate([[order[0]], (order[1:] + order[:-1]) / 2])
+    sensitivity = (scores[positive][None] >= thresholds[:, None]).mean(axis=1)
+    specificity = (scores[~positive][None] < thresholds[:, None]).mean(axis=1)
+    return float(thresholds[int(np.argmax(sensitivity + specificity))])
+
+
+def confusion(labels: Labels, called: Labels, classes: int) -> NDArray[np.int64]:
+    """Counts (truth, call)."""
+    return np.bincount(labels * classes + called, minlength=classes**2).reshape(classes, classes)
+
+
+def quadratic_kappa(labels: Labels, called: Labels, classes: int) -> float:
+    """Cohen's kappa with quadratic weights; NaN where nothing could disagree."""
+    table = confusion(labels, called, classes).astype(np.float64)
+    stages = np.arange(classes)
+    weights = (stages[:, None] - stages[None]) ** 2
+    chance = np.outer(table.sum(axis=1), table.sum(axis=0)) / max(table.sum(), 1)
+    expected = float((weights * chance).sum())
+    return 1 - float((weights * table).sum()) / expected if expected else float("nan")
+
+
+def recognition_figures(stages: Labels, scores: Scores, threshold: float) -> dict[str, float]:
+    """The paper's five figures of recognition from the probability of disease (N,)."""
+    found = counts(stages > 0, scores >= threshold)
+    return {
+        "auc": auc(stages > 0, scores),
+        "accuracy": found.accuracy,
+        "sensitivity": found.sensitivity,
+        "specificity": found.specificity,
+        "f1": found.f1,
+    }
+
+
+def staging_figures(stages: Labels, probabilities: Scores, thresholds: Scores) -> dict[str, float]:
+    """What a clinician expects of six classes, and the paper's one-vs-rest averages.
+
+    `probabilities` (N, classes), `thresholds` (classes,): the operating point of each class.
+    """
+    classes = probabilities.shape[1]
+    called = probabilities.argmax(axis=1).astype(np.int64)
+    single = [
+        recognition_figures((stages == k).astype(np.int64), probabilities[:, k], float(thresholds[k]))
+        for k in range(classes)
+    ]
+    argmax_f1 = [counts(stages == k, called == k).f1 for k in range(classes)]
+    figures = {
+        "accuracy": float((stages == called).mean()),
+        "macro_f1": float(np.nanmean(argmax_f1)),
+        "quadratic_kappa": quadratic_kappa(stages, called, classes),
+        "mean_absolute_error": float(np.abs(stages - called).mean()),
+        "within_one_stage": float((np.abs(stages - called) <= 1).mean()),
+    }
+    averages = {f"one_vs_rest_{key}": float(np.nanmean([one[key] for one in single])) for key in single[0]}
+    return {"auc": averages["one_vs_rest_auc"], **figures, **averages}
+
+
+def with_intervals(
+    figures: Callable[[NDArray[np.intp]], Mapping[str, float]],
+    patients: NDArray[np.str_],
+    rng: np.random.Generator,
+    resamples: int = 1000,
+) -> dict[str, Interval]:
+    """Percentile bootstrap over patients; `figures` takes the indices of the hands to count."""
+    names, place = np.unique(patients, return_inverse=True)
+    hands = [np.flatnonzero(place == patient) for patient in range(len(names))]
+    drawn = [
+        figures(np.concatenate([hands[k] for k in rng.integers(len(names), size=len(names))]))
+        for _ in range(resamples)
+    ]
+    value = figures(np.arange(len(patients)))
+    return {key: (value[key], *_middle_95([one[key] for one in drawn])) for key in value}
+
+
+def _middle_95(values: list[float]) -> tuple[float, float]:
+    low, high = np.nanpercentile(values, (2.5, 97.5))
+    return float(low), float(high)
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else float("nan")

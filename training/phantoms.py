@@ -1,0 +1,69 @@
+"""Crops of drawn hands, so that the node's own phantoms get a sensible reading."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from ra_node.domain.geometry import intersection_over_union
+from ra_node.domain.laterality import Side
+from ra_node.domain.report import HandRegion
+from ra_node.imaging.hands import find_hands
+from ra_node.imaging.model_input import hand_crop
+from ra_node.phantom.draw import draw_hands
+from ra_node.phantom.recipe import HandRecipe, PhantomHand, PhantomRecipe
+from training.dataset import Row, Split, jittered
+from training.recipe import Recipe
+
+ROWS, COLUMNS = 800, 960
+"""Of a two-hand picture; a hand has about 3.5 times the pixels of its crop."""
+
+SEEDS: dict[Split, int] = {"tune": 0, "validation": 1, "held-out": 2}
+"""Pictures of the splits are drawn from seeds that never meet."""
+
+
+def phantom_rows(recipe: Recipe, report: Callable[[int, int], None]) -> Iterator[Row]:
+    """Draw two-hand pictures, both stages at random, and cut their hands as the node does."""
+    pictures = _pictures(recipe)
+    total, done = sum(pictures.values()), 0
+    for split, count in pictures.items():
+        for number in range(count):
+            yield from _picture_rows(recipe, split, number)
+            done += 1
+            report(done, total)
+
+
+def _pictures(recipe: Recipe) -> dict[Split, int]:
+    """Pictures by split: `phantoms` for tune, the others in proportion to their patients."""
+    tune = recipe.data.phantoms
+    left = 1 - recipe.data.held_out
+    share = tune / (left * (1 - recipe.data.validation))
+    return {
+        "tune": tune,
+        "validation": round(share * left * recipe.data.validation),
+        "held-out": round(share * recipe.data.held_out),
+    }
+
+
+def _picture_rows(recipe: Recipe, split: Split, number: int) -> Iterator[Row]:
+    rng = np.random.default_rng((recipe.seed, SEEDS[split], number))
+    stages = rng.choice(recipe.data.stages, size=2)
+    pair = (HandRecipe(Side.RIGHT, int(stages[0])), HandRecipe(Side.LEFT, int(stages[1])))
+    drawn = draw_hands(PhantomRecipe(pair, ROWS, COLUMNS, seed=int(rng.integers(2**31))))
+    values = drawn.pixels.astype(np.float32)
+    regions = find_hands(values).hands
+    for hand in drawn.hands:
+        region, found = _region(hand, regions)
+        for _ in range(recipe.data.phantom_cuts if split == "tune" else 1):
+            jitter = recipe.data.box_jitter if split == "tune" else 0.0
+            crop = hand_crop(values, jittered(region, jitter, values.shape, rng), recipe.side_px)
+            yield Row(crop, hand.stage, f"phantom {split} {number}", split, "phantom", found)
+
+
+def _region(hand: PhantomHand, found: tuple[HandRegion, ...]) -> tuple[HandRegion, bool]:
+    """The finder's region of a drawn hand, or the truth where the finder missed it."""
+    for region in found:
+        if intersection_over_union(region.box, hand.box) > 0.5:
+            return region, True
+    return HandRegion(hand.box, hand.outline, hand.rotation, 0.0), False
