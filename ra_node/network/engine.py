@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import socket
 import ssl
 import threading
 from contextlib import suppress
@@ -46,7 +47,7 @@ def prepare() -> None:
 
 
 def tend(association: Association, timeout_s: float) -> None:
-    """Let no read or write wait longer than `timeout_s`, and close the socket when the connection ends.
+    """Let a connection wait no longer than `timeout_s` for its peer, and leave no socket behind.
 
     The library reads a PDU in one blocking call, so that a peer which stops in the middle would hold
     its threads for ever: neither the idle timer nor an abort reaches them. And it forgets to close
@@ -58,6 +59,19 @@ def tend(association: Association, timeout_s: float) -> None:
         return
     raw.settimeout(timeout_s)
     association.bind(evt.EVT_CONN_CLOSE, lambda _event: raw.close())
+    association.bind(evt.EVT_ABORTED, lambda _event: _cut_later(raw))
+
+
+def _cut_later(raw: socket.socket) -> None:
+    """Give an A-ABORT a second to go out, then end whatever still reads."""
+    timer = threading.Timer(1.0, _cut, [raw])
+    timer.daemon = True
+    timer.start()
+
+
+def _cut(raw: socket.socket) -> None:
+    with suppress(OSError):  # closed in the meantime, as it should be
+        raw.shutdown(socket.SHUT_RDWR)
 
 
 def serve(
@@ -93,13 +107,6 @@ def requested_by(association: Association) -> tuple[str, str, str]:
     request, address = association.requestor.primitive, association.requestor.address_info
     calling, called = (request.calling_ae_title, request.called_ae_title) if request else ("", "")
     return str(calling or "").strip(), str(called or "").strip(), str(address.address) if address else ""
-
-
-def cut(association: Association) -> None:
-    """Close the connection of an association that does not end by itself."""
-    wrapped = association.dul.socket
-    if wrapped is not None:
-        wrapped.close()
 
 
 def receive_failure(request: C_STORE) -> OSError | None:

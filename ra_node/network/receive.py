@@ -31,7 +31,7 @@ from ra_node.network.admission import (
     is_allowed,
 )
 from ra_node.network.contexts import accepted_contexts
-from ra_node.network.engine import cut, discard_unfinished, prepare, requested_by, serve, stop_serving, tend
+from ra_node.network.engine import discard_unfinished, prepare, requested_by, serve, stop_serving, tend
 from ra_node.network.incoming import IncomingFolder
 from ra_node.network.store import Caller, Inbox, ReceivedFile, StoreOutcome, on_c_store, traced
 
@@ -226,9 +226,6 @@ class Listener:
 
 
 def _end(association: Association, watcher: threading.Thread) -> None:
-    """Abort an association, and cut its connection where the abort does not get through."""
+    """Abort an association and wait for its end, but not for an inbox that never returns."""
     threading.Thread(target=association.abort, daemon=True).start()
-    watcher.join(1.0)
-    if watcher.is_alive():
-        cut(association)
-        watcher.join(5.0)
+    watcher.join(5.0)

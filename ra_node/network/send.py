@@ -182,16 +182,14 @@ def _send_all(call: _Call, objects: Sequence[OutgoingObject]) -> Iterator[SendOu
         answer = Answer.NO_CONTEXT if call.reach is Reach.NO_CONTEXT else Answer.RETRY
         yield from (SendOutcome(one.sop_instance_uid, "", answer, None, call.detail) for one in objects)
         return
-    silent = False
     for number, one in enumerate(objects):
-        if silent or not call.association.is_established:
+        if not call.association.is_established:
             detail = "the association ended before it was sent"
             yield SendOutcome(one.sop_instance_uid, "", Answer.RETRY, None, detail)
             continue
         outcome = _send_one(call.association, call.accepted, one, number % 0xFFFF + 1)
         yield outcome
         if outcome.sent_sop_instance_uid and outcome.status is None:
-            silent = True
             call.association.abort()
 
 

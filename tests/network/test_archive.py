@@ -10,7 +10,7 @@ from pydicom import dcmread
 from pynetdicom.association import Association
 
 from ra_node.network.archive import Archive
-from tests.network.fakes import data_set_bytes, write_instance
+from tests.network.fakes import data_set_bytes, wait_until, write_instance
 
 Archived = Callable[..., Archive]
 Associate = Callable[..., Association]
@@ -58,6 +58,7 @@ def test_a_delay_ends_when_it_stops(archive: Archived, associate: Associate, tmp
     kept.stop()
     sender.join(10)
     assert not sender.is_alive()
+    assert wait_until(lambda: not any("Acceptor" in thread.name for thread in threading.enumerate()))
 
 
 def test_its_port_is_free_again_after_it_stopped(tmp_path: Path):

@@ -24,7 +24,7 @@ from pynetdicom import build_context
 from pynetdicom.association import Association
 from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
-from pynetdicom.pdu import P_DATA_TF
+from pynetdicom.pdu import A_ASSOCIATE_RQ, P_DATA_TF
 
 from ra_node.errors import Fatal, Refused, Retryable
 from ra_node.network.contexts import COMPRESSED, UNCOMPRESSED
@@ -269,6 +269,27 @@ def test_a_stuck_peer_neither_starves_the_others_nor_stays(
     assert spooled(incoming) == []
 
 
+def test_a_peer_that_trickles_is_dropped(
+    *, listen: Listen, inbox: FakeInbox, incoming: Path, associate: Associate, tmp_path: Path
+):
+    """A byte now and then keeps a read alive, but no whole PDU comes within the network timeout."""
+    trickling = associate(listen(network_timeout_s=0.4).port)
+    connection = raw_socket(trickling)
+    start = b"".join(half_sent(trickling, write_instance(tmp_path))[:3])
+    connection.sendall(start[:-1000])
+
+    def dropped() -> bool:
+        try:
+            connection.send(start[-1000:-999])
+        except OSError:
+            return True
+        return bool(inbox.closed_ids)
+
+    assert wait_until(dropped)
+    inbox.wait_until_closed()
+    assert spooled(incoming) == []
+
+
 def test_stopping_lets_a_running_store_finish(
     listen: Listen, inbox: FakeInbox, associate: Associate, tmp_path: Path
 ):
@@ -314,6 +335,31 @@ def test_stopping_aborts_what_does_not_end(listen: Listen, inbox: FakeInbox, ass
     listener.stop(deadline_s=0.1)
     assert inbox.closed_ids == inbox.opened_ids != []
     assert wait_until(lambda: association.is_aborted)
+
+
+def test_a_connection_from_before_the_stop_is_not_served_after_it(
+    listen: Listen, inbox: FakeInbox, associate: Associate
+):
+    """It would receive into a folder that is no longer owned; it is told to come back."""
+    listener = listen()
+    request = association_request(associate(listener.port))
+    inbox.wait_for(lambda: len(inbox.opened_ids) == 1)
+    with socket.create_connection(("127.0.0.1", listener.port), timeout=10) as early:
+        server = listener._server
+        assert server is not None
+        assert wait_until(lambda: len(server.active_associations) == 2)
+        listener.stop(0.0)
+        early.sendall(request)
+        answer = early.recv(10)
+    assert answer == bytes([3, 0, 0, 0, 0, 4, 0, 2, 3, 1])
+    assert len(inbox.opened_ids) == 1
+
+
+def association_request(association: Association) -> bytes:
+    """Encode the A-ASSOCIATE-RQ that an association was requested with."""
+    primitive = association.requestor.primitive
+    assert primitive is not None
+    return A_ASSOCIATE_RQ(primitive).encode()
 
 
 def test_stopping_does_not_wait_for_a_stuck_peer(

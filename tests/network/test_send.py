@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -208,7 +209,9 @@ def test_an_abort_leaves_the_unanswered_to_be_retried(scripted: Callable[..., in
         return 0
 
     objects = [outgoing(tmp_path, f"1.2.{number}") for number in range(4)]
-    report = send(peer_at(scripted([(evt.EVT_C_STORE, keep)])), objects)
+    started_at = time.monotonic()
+    report = send(peer_at(scripted([(evt.EVT_C_STORE, keep)]), dimse_timeout_s=30.0), objects)
+    assert time.monotonic() - started_at < 20
     assert answers(report) == [Answer.ACCEPTED, Answer.RETRY, Answer.RETRY, Answer.RETRY]
     assert len(seen) == 2
 
