@@ -98,7 +98,7 @@ def find_lesions(hand: Hand, stages: Mapping[str, int], rng: np.random.Generator
 
 def _margins(hand: Hand, joint: str) -> Array:
     """The four bare areas of a finger joint (4, 2) in mm: bone inside the capsule without cartilage."""
-    number, kind = int(joint[-1]), joint.split("_")[0]
+    number, kind = int(joint[-1]), joint.split("_", maxsplit=1)[0]
     at = 0 if kind == "mcp" else 1
     near, far = (next(t for t in hand.tubes if t.name == f"bone {number}.{at + k}") for k in (0, 1))
     corners = []

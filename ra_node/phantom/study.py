@@ -1,197 +1,152 @@
-"""Wraps pixels of hands as valid CR and DX studies of a patient who does not exist.
+"""Makes whole DICOM studies of phantoms, valid in every attribute and plainly nobody's.
 
-Every object has a complete header (PS3.3 A.2, A.26) and says in it that it is a phantom.
+`wrap` does the same for any given pixels, such as composed real radiographs.
 """
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
-from pydicom.dataset import FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
 
+from ra_node.domain.laterality import Side
 from ra_node.phantom.draw import draw_hands
+from ra_node.phantom.film import WHITE
+from ra_node.phantom.header import Laterality, Modality, described
 from ra_node.phantom.recipe import PhantomRecipe
 
-COMPUTED_RADIOGRAPHY = "1.2.840.10008.5.1.4.1.1.1"
-DIGITAL_X_RAY = "1.2.840.10008.5.1.4.1.1.1.1"
+Photometric = Literal["MONOCHROME1", "MONOCHROME2"]
+Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
-FULL_BITS, PHANTOM_BITS = 16, 12
-_OPPOSITE = {"R": "L", "L": "R", "F": "H", "H": "F"}
-
-Modality = Literal["DX", "CR"]
-Photometric = Literal["MONOCHROME2", "MONOCHROME1"]
+_OPPOSITE = {"L": "R", "R": "L", "F": "H", "H": "F", "A": "P", "P": "A"}
+_NO_SIDE = ("P", "F")
+"""A DX object must have a Patient Orientation (PS3.3 C.8.11.3); neither of these values names a side."""
+_TAKEN_AT = datetime(2026, 1, 5, 9, 30, 0)  # noqa: DTZ001 - DICOM dates of a phantom are local and of no zone
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
-    """What an image says about itself.
+class ImageRecipe:
+    """What the header of one image says; UIDs derive from `study_key` and the numbers, nothing else.
 
-    laterality is "B" for both hands, "R" or "L" for one, "" for nothing said. patient_orientation
-    holds the directions of rows and columns (PS3.3 C.7.6.1.1.1), () for nothing said, which only a CR
-    image may leave out; real DX images do all the same. `study` and
-    `number` make the UIDs: equal ones give equal UIDs.
+    `laterality` is R, L or B (both), "" where nothing shall tell the side; `orientation` is Patient
+    Orientation (0020,0020), () to leave it out. `spacing_mm` is that of the detector. The Patient ID,
+    the accession number and the study's UID follow from `study_key`.
     """
 
-    study: str = "phantom"
-    number: int = 1
+    study_key: str
     modality: Modality = "DX"
-    laterality: str = "B"
-    patient_orientation: tuple[str, ...] = ("L", "F")
+    laterality: Laterality = "B"
+    orientation: tuple[str, ...] = ("L", "F")
+    spacing_mm: float = 0.143
     photometric: Photometric = "MONOCHROME2"
     bits_stored: int = 12
-    spacing_mm: float = 0.143
-    patient_name: str = "PHANTOM^HAND"
-    patient_id: str = "PHANTOM"
-    taken_at: datetime = datetime(2026, 1, 2, 8, 30)  # noqa: DTZ001 - DICOM times of a study are local
-    description: str = "Phantom hands, simulated"
+    series_number: int = 1
+    instance_number: int = 1
+    taken_at: datetime = _TAKEN_AT
 
 
-def phantom_study(recipe: PhantomRecipe, header: Header) -> list[Dataset]:
-    """Draw a recipe and wrap it as a study of one image whose header tells its sides truly.
+def phantom_study(
+    recipe: PhantomRecipe | None = None,
+    *,
+    modality: Modality = "DX",
+    uid_key: str | None = None,
+    one_image_per_hand: bool = False,
+    side_evidence: bool = True,
+    photometric: Photometric = "MONOCHROME2",
+    bits_stored: int = 12,
+    taken_at: datetime = _TAKEN_AT,
+) -> list[Dataset]:
+    """Draw a study, ready to save or send as explicit VR little endian.
 
-    Laterality, orientation and spacing of `header` are replaced by those of the recipe.
+    Equal arguments give equal UIDs and pixels; `uid_key` makes the same picture another study. Without
+    `side_evidence` the header says of no hand whether it is right or left; a DX object must say so for a
+    single hand (PS3.3 C.8.11.2, Image Laterality type 1), so ValueError is raised for that.
     """
-    phantom = draw_hands(recipe)
-    sides = {hand.side for hand in recipe.hands}
-    truth = replace(
-        header,
-        laterality="B" if len(sides) == 2 else sides.pop(),
-        patient_orientation=_orientation(recipe),
-        spacing_mm=phantom.spacing_mm,
+    recipe = recipe or PhantomRecipe()
+    pictures = _single_hands(recipe) if one_image_per_hand else [recipe]
+    header = ImageRecipe(
+        uid_key if uid_key is not None else repr(recipe),
+        modality,
+        photometric=photometric,
+        bits_stored=bits_stored,
+        taken_at=taken_at,
     )
-    return [wrap(phantom.pixels << np.uint16(FULL_BITS - PHANTOM_BITS), truth)]
+    return [
+        _image(picture, replace(header, instance_number=number), side_evidence=side_evidence)
+        for number, picture in enumerate(pictures, start=1)
+    ]
 
 
-def _orientation(recipe: PhantomRecipe) -> tuple[str, str]:
-    """Directions of rows and columns (PS3.3 C.7.6.1.1.1) after the recipe's quarter turns.
+def _single_hands(recipe: PhantomRecipe) -> list[PhantomRecipe]:
+    columns = recipe.columns // len(recipe.hands)
+    return [
+        replace(recipe, hands=(hand,), columns=columns, seed=recipe.seed + at)
+        for at, hand in enumerate(recipe.hands)
+    ]
 
-    Unturned, fingers are up, and the last hand (or the thumb's side of a single one) tells what lies right.
+
+def _image(picture: PhantomRecipe, header: ImageRecipe, *, side_evidence: bool) -> Dataset:
+    phantom = draw_hands(picture)
+    first = picture.hands[0].side
+    laterality: Laterality = "B" if len(picture.hands) == 2 else first.value  # type: ignore[assignment]
+    orientation = turned_orientation(("L" if first is Side.RIGHT else "R", "F"), picture.rotation)
+    if not side_evidence:
+        laterality = "B" if len(picture.hands) == 2 else ""
+        orientation = _NO_SIDE
+    header = replace(
+        header,
+        laterality=laterality,
+        orientation=orientation,
+        spacing_mm=phantom.spacing_mm,
+        taken_at=header.taken_at + timedelta(minutes=header.instance_number - 1),
+    )
+    return wrap(phantom.pixels, header, white=WHITE)
+
+
+def turned_orientation(orientation: tuple[str, str], rotation: int) -> tuple[str, str]:
+    """Patient Orientation of a picture turned clockwise (PS3.3 C.7.6.1.1.1)."""
+    row, column = orientation
+    for _ in range(rotation // 90):
+        row, column = _OPPOSITE[column], row
+    return row, column
+
+
+def wrap(pixels: Pixels, header: ImageRecipe, *, white: int | None = None) -> Dataset:
+    """Make a DX or CR object of pixels (rows, columns), bone bright, with meta information set.
+
+    `white` is the value of the brightest possible pixel, by default that of the array's type.
     """
-    right = recipe.hands[-1].side if len(recipe.hands) == 2 else _OPPOSITE[recipe.hands[0].side]
-    to_right, down = str(right), "F"
-    for _ in range(recipe.rotation // 90):
-        to_right, down = _OPPOSITE[down], to_right
-    return to_right, down
+    image = described(header, _uid)
+    top = 2**header.bits_stored - 1
+    full = white if white is not None else int(np.iinfo(pixels.dtype).max)
+    shown = np.round(pixels.astype(np.float32) * (top / full)).clip(0, top)
+    stored = top - shown if header.photometric == "MONOCHROME1" else shown
+    wide = header.bits_stored > 8
+    image.Rows, image.Columns = pixels.shape
+    image.SamplesPerPixel, image.PixelRepresentation = 1, 0
+    image.PhotometricInterpretation = header.photometric
+    image.BitsAllocated = 16 if wide else 8
+    image.BitsStored, image.HighBit = header.bits_stored, header.bits_stored - 1
+    image.WindowCenter, image.WindowWidth = _window(stored)
+    data = stored.astype("<u2" if wide else "u1").tobytes()
+    image.PixelData = data + b"\0" * (len(data) % 2)
+    image["PixelData"].VR = "OW" if wide else "OB"
+    return image
 
 
-def wrap(pixels: NDArray[np.uint16], header: Header) -> Dataset:
-    """Wrap pixels (rows, columns), bone bright, 0 to 65535 over the whole range, as one image.
-
-    They are scaled to the header's bits, and turned round for MONOCHROME1.
-    """
-    made = Dataset()
-    _identify(made, header)
-    _describe(made, header)
-    if header.modality == "DX":
-        _describe_dx(made, header)
-    else:
-        _describe_cr(made, header)
-    _put_pixels(made, pixels, header)
-    _put_meta(made)
-    return made
+def _window(stored: NDArray[np.float32]) -> tuple[float, float]:
+    """Centre and width (PS3.3 C.11.2.1.2) that show all but the outermost values."""
+    low, high = np.percentile(stored[::4, ::4], (0.5, 99.8))
+    width = max(2.0, float(np.round(high - low)))
+    return float(np.round((low + high) / 2)), width
 
 
-def derived_uid(*parts: object) -> str:
-    """A UID that only these parts give (PS3.5 B.2)."""
-    digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
+def _uid(*parts: str) -> str:
+    """A UID of a UUID (PS3.5 B.2) that depends on its parts alone."""
+    digest = hashlib.sha256("\x1f".join(("ra-node phantom", *parts)).encode()).digest()
     return f"2.25.{int.from_bytes(digest[:16], 'big')}"
-
-
-def _identify(made: Dataset, header: Header) -> None:
-    """Patient and study modules (PS3.3 C.7.1.1, C.7.2.1), and the names of the instance."""
-    made.SpecificCharacterSet = "ISO_IR 192"
-    made.SOPClassUID = DIGITAL_X_RAY if header.modality == "DX" else COMPUTED_RADIOGRAPHY
-    made.SOPInstanceUID = derived_uid("phantom instance", header.study, header.number)
-    made.SeriesInstanceUID = derived_uid("phantom series", header.study)
-    made.StudyInstanceUID = derived_uid("phantom study", header.study)
-    made.PatientName, made.PatientID = header.patient_name, header.patient_id
-    made.PatientBirthDate, made.PatientSex, made.PatientAge = "19660101", "O", "060Y"
-    made.StudyDate = made.AcquisitionDate = made.ContentDate = header.taken_at.strftime("%Y%m%d")
-    made.StudyTime = made.AcquisitionTime = made.ContentTime = header.taken_at.strftime("%H%M%S")
-    made.StudyID, made.AccessionNumber, made.ReferringPhysicianName = "1", "PHANTOM", ""
-    made.StudyDescription = header.description
-    made.SeriesNumber, made.InstanceNumber = 1, header.number
-
-
-def _describe(made: Dataset, header: Header) -> None:
-    """What CR and DX images have in common."""
-    made.Modality = header.modality
-    made.Manufacturer, made.ManufacturerModelName = "phantom", "drawn hand radiograph"
-    made.SeriesDescription = header.description
-    made.BodyPartExamined = "HAND"
-    if header.patient_orientation:
-        made.PatientOrientation = list(header.patient_orientation)
-    made.BurnedInAnnotation = "NO"
-    made.ImagerPixelSpacing = [header.spacing_mm, header.spacing_mm]
-
-
-def _describe_dx(made: Dataset, header: Header) -> None:
-    """DX anatomy, image and detector (PS3.3 C.8.11.2, C.8.11.3, C.8.11.4)."""
-    made.PresentationIntentType = "FOR PRESENTATION"
-    made.ImageType = ["ORIGINAL", "PRIMARY", ""]
-    made.ImageLaterality = header.laterality or "U"
-    made.AnatomicRegionSequence = [_code("85562004", "SCT", "Hand")]
-    made.ViewCodeSequence = [_code("272479002", "SCT", "postero-anterior")]
-    made.ViewCodeSequence[0].ViewModifierCodeSequence = []
-    made.PositionerType, made.DetectorType = None, "SCINTILLATOR"
-    made.PixelIntensityRelationship, made.PixelIntensityRelationshipSign = "LOG", -1
-    made.RescaleIntercept, made.RescaleSlope, made.RescaleType = 0, 1, "US"
-    made.LossyImageCompression = "00"
-    made.AcquisitionContextSequence = []
-
-
-def _describe_cr(made: Dataset, header: Header) -> None:
-    """CR series and image (PS3.3 C.8.1.1, C.8.1.2)."""
-    made.ImageType = ["ORIGINAL", "PRIMARY"]
-    if header.laterality in ("R", "L"):
-        made.Laterality = header.laterality
-    elif header.laterality == "B":
-        made.ImageLaterality = "B"
-    else:
-        made.Laterality = None
-    if not header.patient_orientation:
-        made.PatientOrientation = None
-    made.PlateType, made.ViewPosition = "", "PA"
-
-
-def _put_pixels(made: Dataset, pixels: NDArray[np.uint16], header: Header) -> None:
-    """Image pixel and VOI modules (PS3.3 C.7.6.3, C.11.2); MONOCHROME1 shows small values white."""
-    top = (1 << header.bits_stored) - 1
-    stored = pixels >> np.uint16(16 - header.bits_stored)
-    inverted = header.photometric == "MONOCHROME1"
-    if inverted:
-        stored = np.uint16(top) - stored
-    made.SamplesPerPixel, made.PhotometricInterpretation = 1, header.photometric
-    made.Rows, made.Columns = pixels.shape
-    made.BitsAllocated = 8 if header.bits_stored == 8 else 16
-    made.BitsStored, made.HighBit = header.bits_stored, header.bits_stored - 1
-    made.PixelRepresentation = 0
-    made.WindowCenter, made.WindowWidth = (top + 1) / 2, top + 1
-    if header.modality == "DX":
-        made.PresentationLUTShape = "INVERSE" if inverted else "IDENTITY"
-    made.PixelData = _padded(stored.astype(np.uint8 if header.bits_stored == 8 else np.uint16).tobytes())
-    made["PixelData"].VR = "OB" if header.bits_stored == 8 else "OW"
-
-
-def _padded(data: bytes) -> bytes:
-    return data + b"\0" * (len(data) % 2)
-
-
-def _put_meta(made: Dataset) -> None:
-    made.file_meta = FileMetaDataset()
-    made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID
-    made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
-    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-
-
-def _code(value: str, scheme: str, meaning: str) -> Dataset:
-    item = Dataset()
-    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
-    return item
