@@ -10,7 +10,7 @@ import os
 import secrets
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,11 +90,12 @@ def build_listener(settings: Settings, state: State) -> Listener:
     )
 
 
-def reading_rules(settings: Settings) -> Rules:
-    """What the site decided about reading images."""
+def reading_rules(settings: Settings, bundle: Bundle | None = None) -> Rules:
+    """How images are read; without a bundle for finding hands only."""
     from ra_node.services.analyse import Rules
 
-    return Rules(settings.study.two_hand_convention, round(settings.limits.megapixels * 1e6))
+    rules = Rules(settings.study.two_hand_convention, round(settings.limits.megapixels * 1e6))
+    return replace(rules, side_px=bundle.manifest.preprocessing.side_px) if bundle else rules
 
 
 def build_judge(settings: Settings) -> tuple[Judge, Bundle]:
@@ -124,7 +125,7 @@ def build_worker(settings: Settings, state: State, stopping: Callable[[], bool])
 
     judge, bundle = build_judge(settings)
     examiner = Examiner(
-        state.ledger, state.files, judge, bundle.identity.sha256, reading_rules(settings), stopping
+        state.ledger, state.files, judge, bundle.identity.sha256, reading_rules(settings, bundle), stopping
     )
     answerer = Answerer(
         state.ledger,
@@ -163,7 +164,7 @@ def build_offline(settings: Settings) -> Callable[[Sequence[Path], Path], Iterat
         judge=judge,
         bundle=bundle.identity,
         producer=build_producer(settings),
-        rules=reading_rules(settings),
+        rules=reading_rules(settings, bundle),
         research_label=settings.results.research_label,
     )
 
@@ -185,11 +186,11 @@ def show_demo(out: Path, timeout_s: float, say: Callable[[str], None]) -> Shown:
     """The demo with the bundle of this installation and a phantom with changes of stage 3 and 0."""
     from ra_node.domain.laterality import Side
     from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
-    from ra_node.phantom.study import Header, phantom_study
+    from ra_node.phantom.study import phantom_study
     from ra_node.services.demo import run_demo
 
     hands = (HandRecipe(Side.RIGHT, stage=3), HandRecipe(Side.LEFT, stage=0))
-    study = phantom_study(PhantomRecipe(hands, seed=5), Header(study="demo"))
+    study = phantom_study(PhantomRecipe(hands, seed=5))
     return run_demo(out, study, default_settings().models.bundle, timeout_s, say)
 
 

@@ -99,8 +99,8 @@ def _add_series_and_equipment(image: Dataset, recipe: Described, uid: Callable[.
     image.Modality = recipe.modality
     image.SeriesDate, image.SeriesTime = image.StudyDate, image.StudyTime
     image.BodyPartExamined = "HAND"
-    image.Manufacturer = "ra-node"
-    image.ManufacturerModelName = "phantom"
+    image.Manufacturer = "Phantom"  # not this node's own name: what that made is never analysed
+    image.ManufacturerModelName = "Drawn hand radiograph"
     image.InstitutionName = "No hospital"
     image.SoftwareVersions = "1"
 

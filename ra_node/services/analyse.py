@@ -56,10 +56,12 @@ class Judge(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the site decided about reading images."""
+    """How images are read: what the site decided and what the bundle needs."""
 
     convention: Convention = "none"
     max_pixels: int = 120_000_000
+    side_px: int = 224
+    """Side of the square that the bundle's networks see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ def look_at_pixels(radiograph: Radiograph, header: ImageHeader, rules: Rules) ->
     finding = replace(
         _refused(header, found.refusal), rows=rows, columns=columns, hands=hands, remarks=_remarks(hands)
     )
-    crops = tuple(hand_crop(radiograph.values, h.region) for h in hands if h.refusal is None)
+    crops = tuple(hand_crop(radiograph.values, h.region, rules.side_px) for h in hands if h.refusal is None)
     return Look(finding, crops, reduced(radiograph.display))
 
 

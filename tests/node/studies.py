@@ -6,12 +6,12 @@ from pydicom import Dataset
 
 from ra_node.domain.laterality import Side
 from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
-from ra_node.phantom.study import Header, phantom_study
+from ra_node.phantom.study import phantom_study
 
 
-def two_hands(seed: int, **header: object) -> Dataset:
+def two_hands(seed: int) -> Dataset:
     """One image with the right hand at stage 4 and a healthy left hand; each seed is a study of its own."""
     hands = (HandRecipe(Side.RIGHT, stage=4), HandRecipe(Side.LEFT, stage=0))
     recipe = PhantomRecipe(hands, rows=800, columns=960, seed=seed)
-    (image,) = phantom_study(recipe, Header(**{"study": f"node test {seed}", **header}))
+    (image,) = phantom_study(recipe, uid_key=f"node test {seed}")
     return image

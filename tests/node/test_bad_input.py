@@ -13,7 +13,7 @@ from pydicom.uid import JPEGExtended12Bit
 from ra_node.network.outcome import Answer
 from ra_node.network.send import OutgoingObject, Reach, echo, send
 from ra_node.phantom.not_hands import chest
-from ra_node.phantom.study import Header, wrap
+from ra_node.phantom.study import ImageRecipe, wrap
 from tests.conftest import find_tool, wait_until
 from tests.node.harness import run_tool
 from tests.node.studies import two_hands
@@ -70,7 +70,7 @@ def test_an_image_without_pixels_is_answered_with_its_reason(orthanc, node, tmp_
 
 
 def test_one_pixel_is_answered_with_its_reason(orthanc, node, tmp_path):
-    image = wrap(np.full((1, 1), 30000, np.uint16), Header(study="one pixel"))
+    image = wrap(np.full((1, 1), 30000, np.uint16), ImageRecipe("one pixel"))
     assert sent(node, image, tmp_path).answer is Answer.ACCEPTED
     assert "1 x 1" in report_of(orthanc, node, image)
 
@@ -80,20 +80,20 @@ def test_sixty_megapixels_are_answered(orthanc, node, tmp_path):
     factor = round((60e6 / (small.Rows * small.Columns)) ** 0.5) + 1
     pixels = np.kron(small.pixel_array, np.ones((factor, factor), np.uint16)) << 4
     assert pixels.size > 60e6
-    image = wrap(pixels, Header(study="sixty megapixels"))
+    image = wrap(pixels, ImageRecipe("sixty megapixels"))
     assert sent(node, image, tmp_path).answer is Answer.ACCEPTED
     assert "Right hand" in report_of(orthanc, node, image)
 
 
 def test_a_chest_by_its_header_is_answered_with_its_reason(orthanc, node, tmp_path):
-    image = wrap(chest(600, 500, seed=1), Header(study="chest header"))
+    image = wrap(chest(600, 500, seed=1), ImageRecipe("chest header"))
     image.BodyPartExamined = "CHEST"
     assert sent(node, image, tmp_path).answer is Answer.ACCEPTED
     assert "CHEST" in report_of(orthanc, node, image)
 
 
 def test_a_chest_that_says_hand_is_refused_by_its_pixels(orthanc, node, tmp_path):
-    image = wrap(chest(600, 500, seed=2), Header(study="chest pixels"))
+    image = wrap(chest(600, 500, seed=2), ImageRecipe("chest pixels"))
     assert sent(node, image, tmp_path).answer is Answer.ACCEPTED
     words = report_of(orthanc, node, image)
     assert "No hand" in words
