@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 import typer
 from pydantic import TypeAdapter
+from safetensors.torch import load_file
 from torch import nn
 
 from ra_node.domain.report import STAGES
@@ -21,7 +23,16 @@ from ra_node.errors import Fatal
 from ra_node.inference.architectures import build
 from ra_node.inference.bundle import load_bundle
 from ra_node.inference.network import chosen_device
-from training.dataset import Crops, joined, load_crops, read_source, save_crops, simulated_rows, stacked
+from training.dataset import (
+    Crops,
+    joined,
+    load_crops,
+    read_source,
+    save_crops,
+    simulated_rows,
+    split_key,
+    stacked,
+)
 from training.evaluate import (
     Calibration,
     Result,
@@ -39,6 +50,9 @@ from training.recipe import Recipe, read_recipe
 REAL, DRAWN = "real.npz", "phantoms.npz"
 """Crops of simulated lesions on real hands, and of phantoms, in the folder of a run."""
 
+START = "start.sha256"
+"""Hash of the weights that a run started from, absent for random ones."""
+
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Train and export bundles for ra-node.")
 
 Out = Annotated[Path, typer.Option("--out", help="Folder of the run.")]
@@ -47,6 +61,10 @@ Run = Annotated[Path, typer.Option("--run", help="Folder of the run.")]
 Radiographs = Annotated[
     Path | None,
     typer.Option("--radiographs", envvar="RA_NODE_RADIOGRAPHS", help="Folder with joints.csv and rsna/."),
+]
+Start = Annotated[
+    Path | None,
+    typer.Option("--start", help="Run whose staging weights are the start; it must have the same split."),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Threads = Annotated[int, typer.Option("--threads", help="Threads of torch; 0 leaves its choice.")]
@@ -61,16 +79,19 @@ def simulate(config: Config, out: Out, radiographs: Radiographs = None) -> None:
 
 @app.command()
 def train(
-    config: Config, out: Out, radiographs: Radiographs = None, device: Device = "auto", threads: Threads = 0
+    config: Config,
+    out: Out,
+    radiographs: Radiographs = None,
+    start: Start = None,
+    device: Device = "auto",
+    threads: Threads = 0,
 ) -> None:
-    """Train staging, then recognition from its trunk; crops are simulated where the run has none."""
+    """Train staging, then recognition from its trunk; crops are made where the run has none."""
     if threads:
         torch.set_num_threads(threads)
     recipe = read_recipe(config)
     crops = _prepared(recipe, out, radiographs).part("tune")
     torch.manual_seed(recipe.seed)
-    where = chosen_device(device)
-    network = build(recipe.architecture, len(STAGES))
     with (out / "log.jsonl").open("w") as log:
 
         def report(progress: Progress) -> None:
@@ -79,29 +100,15 @@ def train(
             left = f"{progress.seconds_left / 60:.1f} min left"
             _say(f"{progress.task} {progress.step}/{progress.steps} loss {progress.loss:.3f}, {left}")
 
-        tune(
-            network,
-            crops.images,
-            crops.stages,
-            recipe,
-            recipe.staging,
-            name="staging",
-            report=report,
-            device=where,
-        )
+        where = chosen_device(device)
+        network = build(recipe.architecture, len(STAGES))
+        if start is not None:
+            _started(network, recipe, start, out)
+        tune(network, crops.images, crops.stages, recipe, "staging", report, where)
         save_half(network, weights_path(out, "staging"))
         replace_head(network, 2)
         diseased = (crops.stages > 0).astype(np.int64)
-        tune(
-            network,
-            crops.images,
-            diseased,
-            recipe,
-            recipe.recognition,
-            name="recognition",
-            report=report,
-            device=where,
-        )
+        tune(network, crops.images, diseased, recipe, "recognition", report, where)
         save_half(network, weights_path(out, "recognition"))
 
 
@@ -134,7 +141,8 @@ def export_bundle(run: Run, out: Out) -> None:
     """Write the bundle of an evaluated run and load it once as the node would."""
     calibration = TypeAdapter(Calibration).validate_json((run / "calibration.json").read_bytes())
     result = TypeAdapter(Result).validate_json((run / "evaluation.json").read_bytes())
-    export(run, _kept_recipe(run), calibration, result, out)
+    started = (run / START).read_text().strip() if (run / START).exists() else None
+    export(run, _kept_recipe(run), calibration, result, out, started=started)
     identity = load_bundle(out).identity
     _say(f"bundle {identity.name} {identity.version} sha256 {identity.sha256}")
 
@@ -144,6 +152,16 @@ def replace_head(network: nn.Module, classes: int) -> None:
     name, last = [(n, m) for n, m in network.named_modules() if isinstance(m, nn.Linear)][-1]
     parent, _, attribute = name.rpartition(".")
     setattr(network.get_submodule(parent), attribute, nn.Linear(last.in_features, classes))
+
+
+def _started(network: nn.Module, recipe: Recipe, earlier: Path, out: Path) -> None:
+    """Take the staging weights of an earlier run, and note it; another split would leak held-out hands."""
+    known = _kept_recipe(earlier)
+    if split_key(known) != split_key(recipe):
+        raise Fatal(f"expected a run with the split {split_key(recipe)}, found {split_key(known)}")
+    network.load_state_dict(load_file(weights_path(earlier, "staging")))
+    digest = hashlib.sha256(weights_path(earlier, "staging").read_bytes()).hexdigest()
+    (out / START).write_text(f"{digest}\n")
 
 
 def _prepared(recipe: Recipe, out: Path, radiographs: Path | None) -> Crops:

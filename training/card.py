@@ -34,8 +34,8 @@ hands were drawn whole by the project's own phantom. Patients were split before 
 
 {counts}
 
-The networks started from random weights (no ImageNet weights); recognition started from the trunk of
-staging. Temperatures and operating points were chosen on validation patients.
+{initialisation}
+Temperatures and operating points were chosen on validation patients.
 
 ## Figures on held-out patients (95 % interval, bootstrap over patients)
 
@@ -70,6 +70,7 @@ def card(manifest: Manifest, result: Result) -> str:
         architecture=recognition.architecture,
         source=SOURCE,
         counts="\n".join(f"- {name}: {count}" for name, count in result.counts.items()),
+        initialisation=manifest.provenance["initialisation"],
         figures=_figures(result),
         threshold=recognition.operating_points[0],
         recognition_temperature=recognition.temperature,

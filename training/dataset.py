@@ -123,6 +123,11 @@ def split_patients(patients: Sequence[str], recipe: DataRecipe, seed: int) -> di
     return {str(patient): split(place) for place, patient in enumerate(order)}
 
 
+def split_key(recipe: Recipe) -> tuple[int, float, float]:
+    """What decides the split of the same source: seed and shares."""
+    return (recipe.seed, recipe.data.held_out, recipe.data.validation)
+
+
 def simulated_rows(
     sources: Sequence[SourceHand], recipe: Recipe, report: Callable[[int, int], None]
 ) -> Iterator[Row]:

@@ -31,19 +31,32 @@ CLASS_NAMES = {
 }
 
 
-def export(run: Path, recipe: Recipe, calibration: Calibration, result: Result, folder: Path) -> Manifest:
-    """Write manifest, card and weights of a bundle into `folder`."""
+def export(
+    run: Path,
+    recipe: Recipe,
+    calibration: Calibration,
+    result: Result,
+    folder: Path,
+    *,
+    started: str | None,
+) -> Manifest:
+    """Write manifest, card and weights of a bundle into `folder`.
+
+    `started` is the hash of the weights that staging started from, None for random ones.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for task in CLASS_NAMES:
         (folder / task).mkdir(exist_ok=True)
         shutil.copyfile(weights_path(run, task), weights_path(folder, task))
-    manifest = _manifest(folder, recipe, calibration, result)
+    manifest = _manifest(folder, recipe, calibration, result, started)
     (folder / "manifest.json").write_text(manifest.model_dump_json(indent=2) + "\n")
     (folder / "card.md").write_text(card(manifest, result))
     return manifest
 
 
-def _manifest(folder: Path, recipe: Recipe, calibration: Calibration, result: Result) -> Manifest:
+def _manifest(
+    folder: Path, recipe: Recipe, calibration: Calibration, result: Result, started: str | None
+) -> Manifest:
     return Manifest(
         format=1,
         name=recipe.name,
@@ -63,9 +76,20 @@ def _manifest(folder: Path, recipe: Recipe, calibration: Calibration, result: Re
             "source": SOURCE,
             "terms": TERMS,
             "software": f"ra-node {ra_node.__version__}",
-            "initialisation": "random; recognition starts from the trunk of staging",
+            "initialisation": initialisation(started),
         },
     )
+
+
+def initialisation(started: str | None) -> str:
+    """Say where the weights began."""
+    begun = "Staging started from random weights (no ImageNet weights)"
+    if started:
+        begun = (
+            "Staging started from an earlier run on the same tune patients, itself from random weights "
+            f"(no ImageNet weights; sha256 {started})"
+        )
+    return f"{begun}; recognition started from the trunk of staging."
 
 
 def _training(recipe: Recipe, result: Result) -> dict[str, JsonValue]:

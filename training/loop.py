@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -32,6 +33,7 @@ class Progress:
 
 
 Report = Callable[[Progress], None]
+TaskName = Literal["staging", "recognition"]
 
 
 def tune(
@@ -39,9 +41,7 @@ def tune(
     crops: NDArray[np.uint8],
     labels: NDArray[np.int64],
     recipe: Recipe,
-    task: TaskRecipe,
-    *,
-    name: str,
+    name: TaskName,
     report: Report,
     device: torch.device,
 ) -> None:
@@ -50,6 +50,7 @@ def tune(
     Classes weigh the same whatever their number. On the CPU, the arithmetic is bfloat16 where the
     processor has it; weights stay float32.
     """
+    task: TaskRecipe = getattr(recipe, name)
     targets = soft_targets(torch.from_numpy(labels), _classes(labels), task.neighbour_smoothing)
     weights = _class_weights(labels)
     steps = max(1, round(task.epochs * (len(labels) // task.batch)))

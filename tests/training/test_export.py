@@ -63,7 +63,7 @@ def exported(run: Path, folder: Path) -> tuple[Calibration, Result]:
     figures = evaluated(logits, crops, calibration, seed=1, resamples=20)
     unedited = unedited_figures(logits, crops, calibration, seed=1)
     result = Result({"held-out hands, simulated": 24}, figures, None, unedited)
-    export(run, recipe, calibration, result, folder)
+    export(run, recipe, calibration, result, folder, started=None)
     return calibration, result
 
 

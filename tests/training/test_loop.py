@@ -25,16 +25,7 @@ def losses(seed: int = 0) -> list[Progress]:
     torch.manual_seed(seed)
     recipe = small_recipe()
     network, (crops, stages) = build("googlenet", 2), hands()
-    tune(
-        network,
-        crops,
-        stages,
-        recipe,
-        recipe.staging,
-        name="t",
-        report=log.append,
-        device=torch.device("cpu"),
-    )
+    tune(network, crops, stages, recipe, "staging", log.append, torch.device("cpu"))
     return log
 
 
