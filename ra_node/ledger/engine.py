@@ -172,9 +172,7 @@ def _bring_up_to_date(ledger: Ledger) -> None:
     with ledger.write() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(723001)"))
-        found = _version(connection)
-        if found != HEAD:
-            upgrade(connection, found)
+        upgrade(connection, _version(connection))
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, exists, or_, select, union_all, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, exists, select, union_all, update
 
 from ra_node.domain.job import JobKind, JobState
 from ra_node.ledger import schema
@@ -24,8 +24,7 @@ class Purgeable:
 def purgeable(ledger: Ledger, idle_since: float, limit: int = 100) -> list[Purgeable]:
     """List studies, oldest first, that wait for nothing and got nothing since `idle_since`.
 
-    Waits for nothing: answered (or ignored), every object accepted by its peers, no job ready or
-    leased, no report or delivery buried.
+    Waits for nothing: answered (or ignored), every report made and every object accepted by its peers.
     """
     study = schema.study
     old = and_(study.c.last_received_at <= idle_since, study.c.purged_at.is_(None), _waits_for_nothing())
@@ -73,17 +72,15 @@ def _waits_for_nothing() -> ColumnElement[bool]:
     study, job = schema.study, schema.job
     item, delivery = schema.result_object, schema.delivery
     ended = study.c.state.in_((StudyState.ANSWERED, StudyState.IGNORED))
-    stuck = and_(job.c.state == JobState.BURIED, job.c.kind != JobKind.EXAMINE)
-    busy = select(job.c.id).where(
-        job.c.study_uid == study.c.study_uid,
-        or_(job.c.state.in_((JobState.READY, JobState.LEASED)), stuck),
+    unreported = select(job.c.id).where(
+        job.c.study_uid == study.c.study_uid, job.c.kind == JobKind.REPORT, job.c.state != JobState.DONE
     )
     unsent = (
         select(delivery.c.peer)
         .join(item, item.c.sop_instance_uid == delivery.c.object_uid)
         .where(item.c.study_uid == study.c.study_uid, delivery.c.state != DeliveryState.ACCEPTED)
     )
-    return and_(ended, ~exists(busy), ~exists(unsent))
+    return and_(ended, ~exists(unreported), ~exists(unsent))
 
 
 def _paths(connection: Connection, study_uid: str) -> tuple[str, ...]:

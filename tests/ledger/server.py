@@ -25,7 +25,9 @@ def find_programs() -> Path | None:
 @contextmanager
 def postgresql(programs: Path) -> Iterator[str]:
     """Run a server; give the URL of its maintenance database."""
-    folder = Path(tempfile.mkdtemp(prefix="ra-node-pg-"))
+    memory = Path("/dev/shm")
+    place = memory if os.access(memory, os.W_OK) else None
+    folder = Path(tempfile.mkdtemp(prefix="ra-node-pg-", dir=place))
     try:
         yield from _run(programs, folder)
     finally:
@@ -41,14 +43,14 @@ def _run(programs: Path, folder: Path) -> Iterator[str]:
         with (folder / "tools.log").open("a") as log:
             subprocess.run(command, check=True, cwd=folder, stdout=log, stderr=log, timeout=60, **account)
 
-    call("initdb", "-U", "ledger", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C")
+    call("initdb", "-U", "ledger", "--auth=trust", "--no-sync", "--wal-segsize=1", "-E", "UTF8", "--locale=C")
     call(
         "pg_ctl",
         "-w",
         "-l",
         str(folder / "server.log"),
         "-o",
-        f"-F -k {folder} -c listen_addresses=''",
+        f"-F -c shared_buffers=16MB -k {folder} -c listen_addresses=''",
         "start",
     )
     try:

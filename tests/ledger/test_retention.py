@@ -52,6 +52,24 @@ def test_a_study_that_waits_for_something_stays(ledger, clock, lack):
     assert names(ledger, clock) == []
 
 
+def test_a_study_with_a_buried_report_stays(ledger, clock):
+    """A later version is delivered, but the operator may still requeue the report before it."""
+    keep(ledger, "1.2.3.1.1")
+    examine_all(ledger)
+    settle_now(ledger, "1.2.3")
+    bury(ledger, claim_one(ledger, JobKind.REPORT), "it broke")
+    keep(ledger, "1.2.3.1.2")
+    examine_all(ledger)
+    settle_now(ledger, "1.2.3")
+    answer(ledger, "archive")
+    deliver(ledger)
+    assert names(ledger, clock) == []
+    requeue(ledger, "1.2.3")
+    answer(ledger, "archive")
+    deliver(ledger)
+    assert names(ledger, clock) == ["1.2.3"]
+
+
 def test_a_purged_study_names_no_file_and_keeps_its_rows(ledger, clock):
     """What was answered stays known; the files go after the rows."""
     answered_study(ledger)

@@ -13,7 +13,7 @@ from ra_node.errors import Fatal
 
 
 def upgrade(connection: Connection, found: str | None) -> None:
-    """Run every migration after `found` (None: all of them).
+    """Run every migration after `found` (None: all of them, the newest: none).
 
     Raises Fatal if `found` is a version that this node does not know.
     """
