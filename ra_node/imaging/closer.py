@@ -23,6 +23,8 @@ _WRIST_RADII = 2.2
 _REACH_RADII = 4.0
 _SIGHT_RADII = 4.6
 _NEAR_RADIUS_PX = 38.0
+_SURE = 0.85
+"""A hand of this score stays although the closer look does not show it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,8 @@ def judged(picture: Picture, around_px: float | None = None) -> list[Hand]:
     return [hand for hand in found if hand is not None and hand.score > 0.2]
 
 
-def look_closer(values: NDArray[np.float32], hand: Hand, frame: Frame) -> tuple[Hand, Frame, Picture]:
-    """Judge a hand again at its own scale; without a better judgement it stays as it was."""
+def look_closer(values: NDArray[np.float32], hand: Hand, frame: Frame) -> tuple[Hand, Frame, Picture] | None:
+    """Judge a hand again at its own scale; None where it was doubtful and is not confirmed."""
     rows, columns = values.shape
     radius = hand.palm.radius / frame.scale
     x = frame.left + hand.palm.x / frame.scale + 0.8 * radius * math.cos(hand.towards)
@@ -55,15 +57,32 @@ def look_closer(values: NDArray[np.float32], hand: Hand, frame: Frame) -> tuple[
     before = moved(hand, frame, near)
     picture = unframed(picture)
     group = [
-        again
-        for again in judged(picture, 0.55 * before.palm.radius)
-        if math.hypot(again.palm.x - before.palm.x, again.palm.y - before.palm.y) < 1.3 * before.palm.radius
-        and math.cos(again.towards - before.towards) > 0.5
+        trimmed
+        for again in _same(judged(picture, 0.55 * before.palm.radius), before)
+        if (trimmed := _trimmed(again, picture)) is not None
     ]
     if not group or max(again.score for again in group) < hand.score - 0.15:
+        if hand.score < _SURE:
+            return None
         whole, _ = reduced(values)
         return hand, frame, whole
     return best_of(group), near, picture
+
+
+def _same(hands: Sequence[Hand], before: Hand) -> list[Hand]:
+    """Keep the judgements of the place that is looked at."""
+    return [
+        hand
+        for hand in hands
+        if math.hypot(hand.palm.x - before.palm.x, hand.palm.y - before.palm.y) < 1.3 * before.palm.radius
+        and math.cos(hand.towards - before.towards) > 0.5
+    ]
+
+
+def _trimmed(hand: Hand, picture: Picture) -> Hand | None:
+    """Judge a hand without the frame or halo that its shape hung on to by the forearm."""
+    mask = own_mask(hand, (), picture)
+    return hand_of(replace(hand.palm, shape=mask, left=0, top=0))
 
 
 def moved(hand: Hand, old: Frame, new: Frame) -> Hand:
@@ -86,7 +105,7 @@ def best_of(group: Sequence[Hand]) -> Hand:
     changes = _changes(full)
 
     def cost(hand: Hand) -> float:
-        wrong = 0.6 * (best - hand.score) + 0.5 * (1 - hand.reach / reach)
+        wrong = 0.6 * (best - hand.score) + 0.5 * (1 - hand.reach / reach) + 2.0 * hand.spill
         return wrong + 0.7 * changes[id(hand)] + 0.005 * hand.palm.level
 
     return min(full, key=cost)

@@ -22,6 +22,9 @@ _TURN = np.arange(_ANGLES) * (2 * np.pi / _ANGLES)
 _THIN = 0.75
 """A wider run, in palm radii, is no finger."""
 _SHORTEST = 0.45
+_MOST_CANDIDATES = 8
+_FAR = slice(8, None)
+"""The rings beyond the knuckles."""
 _COUNT_SCORES = {3: 0.35, 4: 0.75, 5: 1.0, 6: 0.6}
 
 
@@ -30,12 +33,14 @@ class Hand:
     """A palm with fingers: `towards` is the angle of the fingers (radians, x to y), score 0..1.
 
     `reach` sums how far the fingers extend from the palm's centre, in pixels of the reduced picture.
+    `spill` is the share of the fingers' half that the shape fills without being a finger, 0..1.
     """
 
     palm: Palm
     towards: float
     fingers: int
     reach: float
+    spill: float
     score: float
 
 
@@ -54,11 +59,12 @@ class _Finger:
 
 def hand_of(palm: Palm) -> Hand | None:
     """Read the fingers around a palm; None where there are fewer than three."""
-    thin, wide = _runs(_unrolled(palm))
+    rings = _unrolled(palm)
+    thin, wide = _runs(rings)
     fingers = _fingers(thin)
-    if not 3 <= len(fingers) <= 8:
-        return None
     candidates = [finger for finger in fingers if finger.start < 2.6 and finger.length >= _SHORTEST]
+    if len(candidates) > _MOST_CANDIDATES:
+        return None
     arm = _arm(wide)
     if arm is not None:
         candidates = [finger for finger in candidates if math.cos(finger.angle - arm) < 0.5]
@@ -70,7 +76,9 @@ def hand_of(palm: Palm) -> Hand | None:
         return None
     score = _score(kept, arm, towards) * max(0.0, 1 - _halo(wide, towards))
     ends = (min(f.end, 3.8) for f in fingers if math.cos(f.angle - towards) > -0.35)
-    return Hand(palm, towards, len(kept), sum(ends) * palm.radius, score)
+    ahead = np.cos(_TURN - towards) > -0.3
+    spill = float((rings - thin)[_FAR][:, ahead].mean())
+    return Hand(palm, towards, len(kept), sum(ends) * palm.radius, spill, score)
 
 
 def _unrolled(palm: Palm) -> Mask:

@@ -37,19 +37,17 @@ class FoundHands:
 def find_hands(values: NDArray[np.float32]) -> FoundHands:
     """Find the hands in values (rows, columns), bone bright; none or more than two are refused."""
     picture, scale = reduced(values)
-    hands = _hands(unframed(picture))
-    if not hands:
-        text = "Expected one or two hands in the image, found none."
-        return FoundHands((), Refusal(Reason.NO_HAND, text))
-    if len(hands) > _MOST_HANDS:
-        text = f"Expected one or two hands in the image, found {len(hands)}."
-        return FoundHands((), Refusal(Reason.TOO_MANY_HANDS, text))
     whole = Frame(0, 0, scale)
-    looks = [look_closer(values, hand, whole) for hand in hands]
+    seen = [look_closer(values, hand, whole) for hand in _hands(unframed(picture))]
+    looks = [look for look in seen if look is not None]
+    if not 1 <= len(looks) <= _MOST_HANDS:
+        found = len(looks) or "none"
+        reason = Reason.TOO_MANY_HANDS if looks else Reason.NO_HAND
+        return FoundHands((), Refusal(reason, f"Expected one or two hands in the image, found {found}."))
     regions = []
-    for own, look in enumerate(looks):
-        others = [moved(hand, frame, look[1]) for at, (hand, frame, _) in enumerate(looks) if at != own]
-        regions.append(_region(look[0], own_mask(look[0], others, look[2]), look[1], values))
+    for own, (hand, frame, near) in enumerate(looks):
+        others = [moved(other, place, frame) for at, (other, place, _) in enumerate(looks) if at != own]
+        regions.append(_region(hand, own_mask(hand, others, near), frame, values))
     return FoundHands(tuple(_in_order(regions)), None)
 
 

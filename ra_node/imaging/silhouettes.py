@@ -19,6 +19,8 @@ _LEVELS = (np.linspace(0.25, 0.95, 15), np.linspace(0.20, 0.95, 11))
 _LEAST_SHAPE = 0.012
 """A smaller share of the image is no hand but a marker."""
 _LARGEST_HOLE = 0.004
+_LEAST_FRAME = 0.4
+"""A frame covers more than this share of an edge; a forearm covers less."""
 _LEAST_RADIUS_PX = 0.028 * LONG_SIDE_PX
 _LARGEST_RADIUS = 0.30
 _MOST_PALMS = 4
@@ -57,12 +59,11 @@ def unframed(picture: Picture) -> Picture:
     """Darken the white frame that collimators and scanners leave along the edges of an image."""
     low, high = (float(value) for value in np.quantile(picture[::2, ::2], (0.05, 0.999)))
     white = (picture >= high - 0.03 * (high - low)).astype(np.uint8)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(white, connectivity=4)
-    edge = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
-    long = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]) > 0.5 * max(picture.shape)
-    frame = np.zeros(len(stats), np.uint8)
-    frame[edge[edge > 0]] = 1
-    frame &= long
+    count, labels = cv2.connectedComponents(white, connectivity=4)
+    frame = np.zeros(count, np.uint8)
+    for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+        frame |= np.bincount(edge, minlength=count) > _LEAST_FRAME * len(edge)
+    frame[0] = 0
     if not frame.any():
         return picture
     grown = cv2.dilate(frame[labels], np.ones((5, 5), np.uint8))

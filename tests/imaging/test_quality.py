@@ -1,0 +1,83 @@
+"""A hand is refused only where nobody could read it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ra_node.domain.report import HandRegion, Reason
+from ra_node.imaging.hands import find_hands
+from ra_node.imaging.quality import hand_quality
+from tests.imaging.conftest import RealHand
+from tests.imaging.silhouette_hand import drawn_hand
+
+
+def only_hand(values: NDArray[np.float32]) -> HandRegion:
+    (hand,) = find_hands(values).hands
+    return hand
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_a_whole_hand_is_judged_though_its_forearm_leaves_the_image(turns: int):
+    """The forearm always ends somewhere; only fingers must be whole."""
+    picture = np.ascontiguousarray(np.rot90(drawn_hand(), -turns))
+    assert hand_quality(picture, only_hand(picture)) is None
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_cut_off_fingers_are_refused(turns: int):
+    """Fingers that leave the image at their side are refused with the share that was found there."""
+    picture = np.ascontiguousarray(np.rot90(drawn_hand()[115:], -turns))
+    refusal = hand_quality(picture, only_hand(picture))
+    assert refusal is not None
+    assert refusal.reason is Reason.HAND_CUT_OFF
+    assert "at its edge" in refusal.text
+
+
+def test_a_saturated_hand_is_refused():
+    """A hand whose greater part is at the detector's limit shows no bone."""
+    picture = drawn_hand()
+    region = only_hand(picture)
+    refusal = hand_quality(np.minimum(picture, np.float32(60)), region)
+    assert refusal is not None
+    assert refusal.reason is Reason.POOR_EXPOSURE
+
+
+def test_a_hand_of_few_grey_levels_is_refused():
+    picture = drawn_hand()
+    refusal = hand_quality(np.round(picture / 80), only_hand(picture))
+    assert refusal is not None
+    assert refusal.reason is Reason.POOR_EXPOSURE
+    assert "grey levels" in refusal.text
+
+
+def test_a_hand_drowned_in_noise_is_refused():
+    picture = drawn_hand()
+    region = only_hand(picture)
+    grain = np.random.default_rng(4).normal(0, 150, picture.shape).astype(np.float32)
+    refusal = hand_quality(picture + grain, region)
+    assert refusal is not None
+    assert refusal.reason is Reason.POOR_EXPOSURE
+    assert "times the noise" in refusal.text
+
+
+def test_an_outline_of_nothing_is_not_refused():
+    """A region too small to measure is left to the models."""
+    picture = drawn_hand()
+    region = only_hand(picture)
+    tiny = replace(region, outline=region.outline[:1] * 3)
+    assert hand_quality(picture, tiny) is None
+
+
+def test_real_radiographs_are_judged(real_hands: list[RealHand]):
+    """Of a spread sample of real radiographs, faint ones included, none or one is refused."""
+    refused = [
+        real.identity
+        for real in real_hands
+        for hand in real.found.hands
+        if hand_quality(real.values, hand) is not None
+    ]
+    assert len(refused) <= 1, refused
