@@ -276,11 +276,11 @@ def test_a_peer_that_trickles_is_dropped(
     trickling = associate(listen(network_timeout_s=0.4).port)
     connection = raw_socket(trickling)
     start = b"".join(half_sent(trickling, write_instance(tmp_path))[:3])
-    connection.sendall(start[:-1000])
+    connection.sendall(start[:-8000])
 
     def dropped() -> bool:
         try:
-            connection.send(start[-1000:-999])
+            connection.send(start[-1:])
         except OSError:
             return True
         return bool(inbox.closed_ids)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import socket
 import threading
@@ -33,7 +34,7 @@ from ra_node.network.engine import prepare, serve, stop_serving
 from ra_node.network.outcome import Answer
 from ra_node.network.send import OutgoingObject, Reach, SendReport, echo, send
 from tests.network.conftest import peer_at
-from tests.network.fakes import PATIENT, data_set_bytes, write_instance
+from tests.network.fakes import PATIENT, data_set_bytes, wait_until, write_instance
 
 Archived = Callable[..., Archive]
 
@@ -176,6 +177,19 @@ def test_a_peer_that_is_down_loses_nothing(tmp_path: Path):
     report = send(peer_at(unused_port()), [outgoing(tmp_path, "1.2.1"), outgoing(tmp_path, "1.2.2")])
     assert report.reach is Reach.UNREACHABLE
     assert answers(report) == [Answer.RETRY] * 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc to count open files")
+def test_no_try_leaves_a_socket_behind():
+    """A peer that is down for a night is tried often; the library forgets to close such sockets."""
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    gc.disable()
+    try:
+        for _ in range(5):
+            assert echo(peer_at(unused_port())).reach is Reach.UNREACHABLE
+        assert wait_until(lambda: len(list(Path("/proc/self/fd").iterdir())) <= before)
+    finally:
+        gc.enable()
 
 
 def test_a_name_that_does_not_resolve_loses_nothing(tmp_path: Path):
