@@ -16,6 +16,7 @@ from ra_node.dicom.read import read_attributes, read_header
 from ra_node.domain.job import Job
 from ra_node.domain.report import BundleIdentity, ImageFinding, StudyReport
 from ra_node.domain.result import ObjectKind
+from ra_node.domain.study import ImageHeader
 from ra_node.imaging.preview import read_preview
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.files import Files
@@ -83,9 +84,19 @@ class Answerer:
     def _finding(self, finding: Finding) -> ImageFinding:
         if finding.finding_json is not None:
             return finding_from_json(finding.finding_json)
-        assert finding.path is not None
-        header = read_header(self.files.path(finding.path))
-        return failed_finding(header, finding.failure or "no reason was recorded")
+        return failed_finding(self._header(finding), finding.failure or "no reason was recorded")
+
+    def _header(self, finding: Finding) -> ImageHeader:
+        """The header of an image; of one whose file retention has removed, its names alone."""
+        if finding.path is not None:
+            return read_header(self.files.path(finding.path))
+        return ImageHeader(
+            sop_instance_uid=finding.sop_instance_uid,
+            sop_class_uid=finding.sop_class_uid,
+            series_instance_uid=finding.series_uid,
+            study_instance_uid="",
+            transfer_syntax_uid="",
+        )
 
     def _sources(self, findings: Sequence[Finding]) -> Sources:
         return Sources(
