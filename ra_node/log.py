@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import warnings
 
 import structlog
 
@@ -34,7 +35,8 @@ def configure_logging(role: str, *, level: int = logging.INFO, json: bool | None
 
 
 def _quieten_libraries() -> None:
-    """Libraries may print data sets at DEBUG and INFO, and a data set names its patient."""
+    """Libraries quote values of data sets in logs and warnings, and a data set names its patient."""
+    warnings.simplefilter("ignore")
     logging.basicConfig(level=logging.ERROR, format="%(name)s: %(message)s", stream=sys.stderr)
     for name in ("pynetdicom", "pydicom", "apscheduler", "highdicom"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

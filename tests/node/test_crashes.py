@@ -33,7 +33,7 @@ def broken_node(tmp_path, archive):
 
 @pytest.mark.parametrize("role", ["listen", "work", "deliver"])
 def test_a_killed_role_loses_and_doubles_nothing(broken_node, archive, tmp_path, role):
-    """The role is killed while studies stream in, started again, and the sender sends what was not acknowledged."""
+    """It dies while studies stream in, comes back, and the sender repeats what was not acknowledged."""
     objects = []
     for number in range(STUDIES):
         image = two_hands(seed=100 + number)

@@ -149,5 +149,5 @@ def test_a_late_image_makes_a_revision_that_names_its_predecessor(orthanc, node,
 
 def test_received_bytes_are_stored_as_they_came(node, study):
     _, source, _ = study
-    kept = [path for path in (node.folder / "state" / "inbox").rglob("*.dcm")]
+    kept = (node.folder / "state" / "inbox").rglob("*.dcm")
     assert any(same_pixels(source, path) and dcmread(path) == dcmread(source) for path in kept)
