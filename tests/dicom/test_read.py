@@ -97,6 +97,15 @@ def test_missing_pixels_are_counted(tmp_path, file):
     assert refused.value.refusal.reason is Reason.UNREADABLE_PIXELS
 
 
+def test_a_file_that_ends_inside_its_header_is_refused(tmp_path):
+    """What breaks off there has no pixels to count, and would pass for an image without any."""
+    content = written(source(side="R"), tmp_path / "whole.dcm").read_bytes()
+    cut = tmp_path / "cut.dcm"
+    cut.write_bytes(content[: content.index(b"\x20\x00\x20\x00CS") + 9])
+    with pytest.raises(DatasetRefused, match=r"element \(0020,0020\) expected 4 bytes, found 1"):
+        read_dataset(cut)
+
+
 def test_pixels_shorter_than_the_header_promises_are_refused(tmp_path):
     short = written(source(PixelData=bytes(1000)), tmp_path / "short.dcm")
     with pytest.raises(DatasetRefused, match="pixel data expected 240000 bytes, found 1000"):
