@@ -26,7 +26,8 @@ class Tube:
     """A tubular bone from `base` to `head`, (x, y) in mm, with half widths in mm.
 
     `hollow_mm` is the depth of the concave base, `dip_mm` that of the notch between two condyles of the
-    head (negative for a round head), `tuft` marks the last bone of a finger.
+    head (negative for a round head), `rim_mm` the second contour of a base seen a little from the side;
+    `tuft` marks the last bone of a finger.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Tube:
     widths_mm: tuple[float, float, float]
     hollow_mm: float
     dip_mm: float
+    rim_mm: float
     tuft: bool = False
 
 
@@ -144,9 +146,13 @@ _FOREARM_MM: dict[str, tuple[tuple[float, float], ...]] = {
     ),
 }
 
-_GAPS_MM = {1: (1.7, 1.5), 2: (2.3, 1.7, 1.4), 3: (2.3, 1.7, 1.4), 4: (2.1, 1.6, 1.3), 5: (2.0, 1.5, 1.2)}
+_GAPS_MM = {1: (1.4, 1.1), 2: (1.7, 1.2, 1.0), 3: (1.7, 1.2, 1.0), 4: (1.6, 1.1, 0.9), 5: (1.5, 1.0, 0.9)}
 _REST_DEG = {1: 4.0, 2: 3.0, 3: 0.0, 4: -3.0, 5: -6.0}
 """How far a digit of a closed hand still points away from the middle finger."""
+
+
+_OVERLAP_MM = 1.3
+"""How far a metacarpal reaches over the carpals in projection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +230,7 @@ def _tubes(digit: Digit, slack: float) -> list[Tube]:
     for at in range(last + 1):
         axis = (nodes[at + 1] - nodes[at]) / np.linalg.norm(nodes[at + 1] - nodes[at])
         side = across(axis)
-        base, head = nodes[at], nodes[at + 1]
+        base, head = nodes[at] - (_OVERLAP_MM if at == 0 else 0.0) * axis, nodes[at + 1]
         if at:
             base = base + digit.gaps_mm[at - 1] / 2 * axis + digit.slips_mm[at - 1] / 2 * side
         if at < last:
@@ -240,7 +246,8 @@ def _tube(name: str, ends: tuple[Array, Array], wide: tuple[float, ...], at: int
     hollow = (0.5, 1.3, 0.9, 0.8)[at]
     dip = 0.0 if tuft else (-0.8 if at == 0 else 0.5)
     base, head = (float(x0), float(y0)), (float(x1), float(y1))
-    return Tube(name, base, head, (wide[0], wide[1], wide[2]), hollow, dip, tuft)
+    rim = 0.0 if at == 0 else 1.3
+    return Tube(name, base, head, (wide[0], wide[1], wide[2]), hollow, dip, rim, tuft)
 
 
 def _carpals(deformities: dict[str, Deformity], rng: np.random.Generator) -> list[Plate]:
@@ -250,17 +257,19 @@ def _carpals(deformities: dict[str, Deformity], rng: np.random.Generator) -> lis
         outline = np.array(points, np.float32)
         centre = outline.mean(axis=0)
         near = min(_WRISTS_MM, key=lambda wrist: float(np.hypot(*(centre - _WRISTS_MM[wrist]))))
-        grown = 1.0 + 0.13 * (1 - deformities.get(near, Deformity()).gap)
+        grown = 1.09 + 0.10 * (1 - deformities.get(near, Deformity()).gap)
         outline = centre + (outline - centre) * grown * rng.normal(1, 0.015, (1, 2))
         outline += rng.normal(0, 0.25, outline.shape)
-        depth = 4.0 if name in ("pisiform", "hook of hamate") else 8.0
+        depth = 7.0 if name in ("pisiform", "hook of hamate") else 15.0
         plates.append(Plate(name, outline.astype(np.float32), depth, 0.7))
+        facet = centre + rng.normal(0, 0.9, 2) + 0.66 * (outline - centre)
+        plates.append(Plate(f"facet of {name}", facet.astype(np.float32), 2.2, 0.6))
     return plates
 
 
 def _forearm() -> list[Plate]:
     return [
-        Plate(name, np.array(points, np.float32), 8.0 if name == "radius" else 5.6, 0.45, shaft=True)
+        Plate(name, np.array(points, np.float32), 18.0 if name == "radius" else 12.5, 0.5, shaft=True)
         for name, points in _FOREARM_MM.items()
     ]
 
@@ -273,7 +282,7 @@ def _sesamoids(thumb: Digit) -> list[Plate]:
     circle = np.linspace(0, 2 * np.pi, 10, endpoint=False)
     round_ = np.stack([1.9 * np.cos(circle), 2.4 * np.sin(circle)], axis=1)
     places = (mcp - 5.8 * side - 3.0 * along, mcp + 3.0 * side - 5.0 * along)
-    return [Plate("sesamoid", (place + round_).astype(np.float32), 2.2, 0.5) for place in places]
+    return [Plate("sesamoid", (place + round_).astype(np.float32), 5.0, 0.6) for place in places]
 
 
 def _joints(digits: tuple[Digit, ...]) -> dict[str, tuple[float, float]]:

@@ -6,19 +6,19 @@ gives the bright rim of a radiograph.
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ra_node.domain.geometry import Box
 from ra_node.phantom.anatomy import Hand, Plate, Tube
 from ra_node.phantom.frame import Frame
-from ra_node.phantom.lesions import Lesion
+from ra_node.phantom.lesions import Bite, Lesion
+from ra_node.phantom.raster import blurred, depth_inside, filled, looked_up, resized, rounded
 
 Array = NDArray[np.float32]
 
-CORTEX_PER_MM = 0.07
-MARROW_PER_MM = 0.018
+CORTEX_PER_MM = 0.115
+MARROW_PER_MM = 0.026
 """What cortex and marrow absorb beyond the soft tissue that they displace, at about 50 kV."""
 _TEXTURE_PX, _TEXTURE_PER_MM = 512, 5.0
 
@@ -45,7 +45,7 @@ class Texture:
 def _wrapped_blur(field: Array, across: float, along: float) -> Array:
     pad = 16
     wide = np.pad(field, pad, mode="wrap")
-    return cv2.GaussianBlur(wide, (0, 0), across, sigmaY=along)[pad:-pad, pad:-pad]
+    return blurred(wide, across, along)[pad:-pad, pad:-pad]
 
 
 def _unit(field: Array) -> Array:
@@ -56,12 +56,13 @@ def _unit(field: Array) -> Array:
 def _looked_up(field: Array, x: Array, y: Array) -> Array:
     columns = np.mod(x * np.float32(_TEXTURE_PER_MM), _TEXTURE_PX - 1)
     rows = np.mod(y * np.float32(_TEXTURE_PER_MM), _TEXTURE_PX - 1)
-    return cv2.remap(field, columns, rows, cv2.INTER_LINEAR)
+    return looked_up(field, columns, rows)
 
 
-def bone_shadow(hand: Hand, lesions: tuple[Lesion, ...], frame: Frame, rng: np.random.Generator) -> Array:
-    """The attenuation of all bones, (rows, columns), without unit (mu times thickness)."""
-    shadow = np.zeros((frame.rows, frame.columns), np.float32)
+def add_bones(
+    shadow: Array, hand: Hand, lesions: tuple[Lesion, ...], frame: Frame, rng: np.random.Generator
+) -> None:
+    """Add the attenuation of all bones (mu times thickness) to a map (rows, columns)."""
     texture = Texture(rng)
     for tube in hand.tubes:
         _add_tube(shadow, tube, lesions, frame, texture)
@@ -70,12 +71,11 @@ def bone_shadow(hand: Hand, lesions: tuple[Lesion, ...], frame: Frame, rng: np.r
     for lesion in lesions:
         if lesion.fused:
             _add_bridge(shadow, lesion, frame, texture)
-    return shadow
 
 
 def _add_tube(shadow: Array, tube: Tube, lesions: tuple[Lesion, ...], frame: Frame, texture: Texture) -> None:
     base, head = np.array(tube.base, np.float32), np.array(tube.head, np.float32)
-    box = frame.window(np.stack([base, head]), max(tube.widths_mm) + 1.5)
+    box = frame.window(np.stack([base, head]), max(tube.widths_mm) + 2.5)
     if box is None:
         return
     x, y = frame.grid_mm(box)
@@ -86,7 +86,7 @@ def _add_tube(shadow: Array, tube: Tube, lesions: tuple[Lesion, ...], frame: Fra
     cortex, marrow = _tube_chords(tube, u, s, length)
     ends = np.exp(-((np.minimum(s, length - s) / (0.16 * length)).clip(0) ** 2))
     grain = texture.along(u, s) * (0.10 + 0.12 * ends) + texture.mesh(u, s) * 0.10 * ends
-    mass = CORTEX_PER_MM * cortex + MARROW_PER_MM * marrow * (1 + grain) * (0.75 + 0.65 * ends)
+    mass = CORTEX_PER_MM * cortex + MARROW_PER_MM * marrow * (1 + grain) * (0.45 + 0.75 * ends)
     _add(shadow, box, mass * _wear(x, y, lesions, texture))
 
 
@@ -95,7 +95,7 @@ def _tube_chords(tube: Tube, u: Array, s: Array, length: float) -> tuple[Array, 
     t = (s / np.float32(length)).clip(0, 1)
     wide = _profile(tube, t)
     v = (u / wide).clip(-1, 1)
-    from_base = s - tube.hollow_mm * (1 - v * v)
+    from_base = s + tube.hollow_mm * v * v
     from_head = length - s - _head_curve(tube, v)
     round_base, round_head = 0.3 * tube.widths_mm[0], _head_round(tube)
     wide = wide - _corner(from_base, round_base) - _corner(from_head, round_head)
@@ -103,9 +103,10 @@ def _tube_chords(tube: Tube, u: Array, s: Array, length: float) -> tuple[Array, 
     wall = (0.36 * tube.widths_mm[1] * (1 - flare) + 0.32).astype(np.float32)
     end = np.minimum(from_base, from_head)
     depth = 0.85 * wide
-    outer = _chord(u, wide, depth, end, 1.6)
-    inner = _chord(u, wide - wall, depth - wall, end - (0.35 + 0.15 * flare), 1.6)
-    return outer - np.minimum(inner, outer), inner
+    outer = _chord(u, wide, depth, end, 1.1)
+    rim = tube.rim_mm * np.exp(-(((from_base - 1.0 - tube.hollow_mm * (1 - v * v)) / 0.3) ** 2)) * (outer > 0)
+    inner = _chord(u, wide - wall, depth - wall, end - (0.35 + 0.15 * flare), 1.1)
+    return outer - np.minimum(inner, outer) + rim, inner
 
 
 def _profile(tube: Tube, t: Array) -> Array:
@@ -119,11 +120,8 @@ def _profile(tube: Tube, t: Array) -> Array:
 
 
 def _head_curve(tube: Tube, v: Array) -> Array:
-    if tube.dip_mm > 0:
-        curve = tube.dip_mm * np.exp(-((v / 0.35) ** 2))
-    else:
-        curve = -1.4 * tube.dip_mm * v * v
-    result: Array = curve.astype(np.float32)
+    notch, dome = tube.dip_mm * np.exp(-((v / 0.35) ** 2)), -1.4 * tube.dip_mm * v * v
+    result: Array = (notch if tube.dip_mm > 0 else dome).astype(np.float32)
     return result
 
 
@@ -157,39 +155,30 @@ def _add_plate(
         return
     inside = _depth_inside(plate, frame, box)
     x, y = frame.grid_mm(box)
-    if plate.shaft:
-        up = (-(y + 18) / 30).clip(0, 1)
-        wall, dome = plate.cortex_mm + 2.2 * up, 5.0
-    else:
-        wall, dome = np.float32(plate.cortex_mm), min(3.2, 0.5 * plate.depth_mm)
+    wall, dome = _wall(plate, y), 5.0 if plate.shaft else min(3.2, 0.5 * plate.depth_mm)
     outer = _dome(inside, plate.depth_mm, dome)
     inner = np.minimum(outer, _dome(inside - wall, plate.depth_mm - 0.6 * wall, dome))
-    grain = 0.16 * texture.mesh(x, y) + (0.14 * texture.along(x, y) if plate.shaft else 0)
-    cortex = 0.62 if not plate.shaft else 0.8
-    mass = cortex * CORTEX_PER_MM * (outer - inner) + 1.15 * MARROW_PER_MM * inner * (1 + grain)
+    grain = 0.05 * texture.mesh(x, y) + 0.07 * texture.along(x, y)
+    cortex = 0.8 if plate.shaft else 0.62
+    mass = cortex * CORTEX_PER_MM * (outer - inner) + MARROW_PER_MM * inner * (1 + grain)
     _add(shadow, box, mass * _wear(x, y, lesions, texture))
+
+
+def _wall(plate: Plate, y: Array) -> Array:
+    """The cortex in mm: thin at a carpal and at the wrist's end of the forearm, thick along its shaft."""
+    up = (-(y + 18) / 30).clip(0, 1) if plate.shaft else np.zeros_like(y)
+    result: Array = (plate.cortex_mm + 2.2 * up).astype(np.float32)
+    return result
 
 
 def _depth_inside(plate: Plate, frame: Frame, box: Box) -> Array:
     """How far each pixel lies inside a smooth outline, mm; 0 outside."""
     fine = 2
-    points = smooth(frame.to_px(plate.outline)) - np.array([box.x0, box.y0], np.float32)
-    mask = np.zeros((fine * box.height_px, fine * box.width_px), np.uint8)
-    cv2.fillPoly(mask, [np.round(points * fine * 16).astype(np.int32)], 255, shift=4)
-    away = cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_5)
-    away = cv2.GaussianBlur(away, (0, 0), 1.0)
-    small = cv2.resize(away, (box.width_px, box.height_px), interpolation=cv2.INTER_AREA)
+    points = rounded(frame.to_px(plate.outline)) - np.array([box.x0, box.y0], np.float32)
+    away = depth_inside(filled(points * fine, fine * box.height_px, fine * box.width_px))
+    small = resized(blurred(away, 1.0), box.height_px, box.width_px)
     result: Array = small / np.float32(fine * frame.px_per_mm)
     return result
-
-
-def smooth(points: Array, times: int = 3) -> Array:
-    """Round a closed outline (n, 2) by cutting its corners."""
-    for _ in range(times):
-        following = np.roll(points, -1, axis=0)
-        cut = np.stack([0.75 * points + 0.25 * following, 0.25 * points + 0.75 * following], axis=1)
-        points = cut.reshape(-1, 2).astype(np.float32)
-    return points
 
 
 def _dome(inside: Array, depth_mm: Array | float, radius_mm: float) -> Array:
@@ -208,10 +197,17 @@ def _wear(x: Array, y: Array, lesions: tuple[Lesion, ...], texture: Texture) -> 
             continue
         left *= 1 - lesion.thinned * np.exp(-away / (reach * reach))
         for bite in lesion.bites:
-            away = np.sqrt((x - bite.x_mm) ** 2 + (y - bite.y_mm) ** 2)
-            edge = away - bite.radius_mm * (1 + 0.13 * texture.mesh(x / 3, y / 3))
-            left *= 0.12 + 0.88 * (0.5 + edge / 0.5).clip(0, 1)
+            left *= _unbitten(x, y, bite, texture, 0.5 if lesion.joint.startswith("wrist") else 0.25)
     return left
+
+
+def _unbitten(x: Array, y: Array, bite: Bite, texture: Texture, floor: float) -> Array:
+    """The share of bone left by one erosion: `floor` in its middle, an irregular edge."""
+    away = np.sqrt((x - bite.x_mm) ** 2 + (y - bite.y_mm) ** 2)
+    ragged = texture.mesh(x / np.float32(4), y / np.float32(4))
+    edge = away - np.float32(bite.radius_mm) * (1 + 0.28 * ragged)
+    result: Array = floor + (1 - floor) * (0.5 + edge / 0.9).clip(0, 1)
+    return result
 
 
 def _add_bridge(shadow: Array, lesion: Lesion, frame: Frame, texture: Texture) -> None:
@@ -221,11 +217,12 @@ def _add_bridge(shadow: Array, lesion: Lesion, frame: Frame, texture: Texture) -
     if box is None:
         return
     x, y = frame.grid_mm(box)
-    away = np.hypot(x - lesion.place[0], y - lesion.place[1]) / np.float32(reach)
-    filled = 1 / (1 + np.exp(8 * (away - 1)))
+    place = np.array(lesion.place, np.float32)
+    away: Array = np.hypot(x - place[0], y - place[1]) / np.float32(reach)
+    healed = 1 / (1 + np.exp(8 * (away - 1)))
     part = shadow[box.y0 : box.y1, box.x0 : box.x1]
     level = MARROW_PER_MM * 11 * (1 + 0.15 * texture.mesh(x, y))
-    part += filled * np.maximum(level - part, 0)
+    part += healed * np.maximum(level - part, 0)
 
 
 def _add(shadow: Array, box: Box, mass: Array) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -11,11 +12,12 @@ from numpy.typing import NDArray
 from ra_node.domain.geometry import Box, Point, Rotation
 from ra_node.domain.laterality import Side
 from ra_node.phantom.anatomy import JOINTS, Hand, grow_hand, names_of
-from ra_node.phantom.bone import bone_shadow
+from ra_node.phantom.bone import add_bones
 from ra_node.phantom.film import add_marker, collimated, develop, expose, field_of
 from ra_node.phantom.flesh import FLESH_PER_MM, SKIN_MM, flesh_thickness, outline_points
 from ra_node.phantom.frame import Frame, place_frame
 from ra_node.phantom.lesions import Lesion, deformities, find_lesions, spread_disease
+from ra_node.phantom.raster import resized
 from ra_node.phantom.recipe import HandRecipe, PhantomHand, PhantomRecipe
 
 Array = NDArray[np.float32]
@@ -27,7 +29,10 @@ _MOST_POINTS = 200
 
 @dataclass(frozen=True, slots=True)
 class Phantom:
-    """A drawn radiograph: pixels (rows, columns), 0 to 4095, bone bright, and what it shows."""
+    """A drawn radiograph: pixels (rows, columns), 0 to 4095, bone bright, and what it shows.
+
+    `hands` go from left to right, or from top to bottom where the picture is turned by 90 or 270 degrees.
+    """
 
     pixels: NDArray[np.uint16]
     hands: tuple[PhantomHand, ...]
@@ -45,10 +50,10 @@ class _Posed:
 
 def draw_hands(recipe: PhantomRecipe) -> Phantom:
     """Draw the recipe; equal recipes give equal pixels."""
-    rng = np.random.default_rng(recipe.seed)
-    posed = [_posed(recipe, place, rng) for place in range(len(recipe.hands))]
+    posed = [_posed(recipe, place) for place in range(len(recipe.hands))]
     shadow = np.zeros((recipe.rows, recipe.columns), np.float32)
-    silhouettes = [_cast(shadow, hand, rng) for hand in posed]
+    silhouettes = [_cast(shadow, hand, _stream(recipe, place, "texture")) for place, hand in enumerate(posed)]
+    rng = _stream(recipe, 0, "film")
     if recipe.markers:
         _mark(shadow, recipe, rng)
     pixels = develop(
@@ -58,19 +63,27 @@ def draw_hands(recipe: PhantomRecipe) -> Phantom:
     pixels = collimated(pixels, field, recipe.collimation)
     found = tuple(_described(one, mask & field, recipe) for one, mask in zip(posed, silhouettes, strict=True))
     turned = np.ascontiguousarray(np.rot90(pixels, k=-(recipe.rotation // 90)))
-    ordered = sorted(found, key=lambda hand: (hand.box.centre.x // 64, hand.box.centre.y))
-    return Phantom(turned, tuple(ordered), recipe.spacing_mm)
+    last_first = recipe.rotation in (180, 270)
+    return Phantom(turned, found[::-1] if last_first else found, recipe.spacing_mm)
 
 
-def _posed(recipe: PhantomRecipe, place: int, rng: np.random.Generator) -> _Posed:
+def _stream(
+    recipe: PhantomRecipe, place: int, use: Literal["pose", "disease", "texture", "film"]
+) -> np.random.Generator:
+    """Randomness of its own for each use, so that a diseased hand stays the same hand otherwise."""
+    return np.random.default_rng((recipe.seed, place, *use.encode()))
+
+
+def _posed(recipe: PhantomRecipe, place: int) -> _Posed:
     wanted = recipe.hands[place]
-    stages = _stages(wanted, rng)
+    rng, disease = _stream(recipe, place, "pose"), _stream(recipe, place, "disease")
+    stages = _stages(wanted, disease)
     double = len(recipe.hands) == 2
     spread = recipe.spread
     if spread is None:
         spread = float(rng.uniform(0.15, 0.4) if double else rng.uniform(0.35, 0.85))
     hand = grow_hand(spread, deformities(stages), rng)
-    lesions = find_lesions(hand, stages, rng)
+    lesions = find_lesions(hand, stages, disease)
     # The thumb points inwards in a pair; alone, a left hand shows it on the right, as seen from the back.
     mirrored = place == 1 if double else wanted.side is Side.RIGHT
     frame = _placed(recipe, place, outline_points(hand, lesions, _FOREARM_MM), rng, mirrored=mirrored)
@@ -108,15 +121,25 @@ def _placed(
 def _cast(shadow: Array, posed: _Posed, rng: np.random.Generator) -> NDArray[np.bool_]:
     """Add one hand to the attenuation map and return its silhouette."""
     frame = posed.frame
-    factor = 2 if frame.px_per_mm > 4 else 1
-    thick = flesh_thickness(posed.hand, posed.lesions, frame.coarser(factor))
-    if factor > 1:
-        whole = (factor * thick.shape[1], factor * thick.shape[0])
-        thick = cv2.resize(thick, whole, interpolation=cv2.INTER_LINEAR)[: frame.rows, : frame.columns]
-    shadow += FLESH_PER_MM * thick
-    shadow += bone_shadow(posed.hand, posed.lesions, frame, rng) * (thick > 0)
-    mask: NDArray[np.bool_] = thick > SKIN_MM
+    mask = np.zeros(shadow.shape, np.bool_)
+    box = frame.window(outline_points(posed.hand, posed.lesions, 2 * _FOREARM_MM), 4.0)
+    if box is None:
+        return mask
+    own = frame.cropped(box)
+    thick = _flesh(posed, own)
+    shadow[box.y0 : box.y1, box.x0 : box.x1] += FLESH_PER_MM * thick
+    mask[box.y0 : box.y1, box.x0 : box.x1] = thick > SKIN_MM
+    add_bones(shadow, posed.hand, posed.lesions, frame, rng)
     return mask
+
+
+def _flesh(posed: _Posed, frame: Frame) -> Array:
+    """Soft tissue has no fine detail: half of the resolution is enough."""
+    if frame.px_per_mm < 4:
+        return flesh_thickness(posed.hand, posed.lesions, frame)
+    thick = flesh_thickness(posed.hand, posed.lesions, frame.coarser(2))
+    rows, columns = thick.shape
+    return resized(thick, 2 * rows, 2 * columns)[: frame.rows, : frame.columns]
 
 
 def _mark(shadow: Array, recipe: PhantomRecipe, rng: np.random.Generator) -> None:

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ra_node.phantom.raster import blurred, far_blurred
+
 Array = NDArray[np.float32]
 
 WHITE = 4095
@@ -26,8 +28,9 @@ class Exposure:
     noise: float = 1.0
 
 
-_PHOTONS_PER_MM2 = 60000.0
+_PHOTONS_PER_MM2 = 250000.0
 _SCATTER = 0.06
+_CONTRAST, _FOG, _SHOULDER = 0.61, 0.06, 1.6
 
 
 def expose(shadow: Array, spacing_mm: float, exposure: Exposure, rng: np.random.Generator) -> Array:
@@ -38,7 +41,7 @@ def expose(shadow: Array, spacing_mm: float, exposure: Exposure, rng: np.random.
     if exposure.noise > 0:
         photons = _PHOTONS_PER_MM2 * spacing_mm**2 * max(exposure.dose, 1e-4)
         grain = rng.standard_normal(seen.shape, dtype=np.float32)
-        grain = 1.6 * cv2.GaussianBlur(grain, (0, 0), 0.6)
+        grain = 1.6 * blurred(grain, 0.6)
         seen += exposure.noise * grain * np.sqrt(seen / np.float32(photons))
     result: Array = -np.log(seen.clip(1e-3))
     return result
@@ -46,32 +49,24 @@ def expose(shadow: Array, spacing_mm: float, exposure: Exposure, rng: np.random.
 
 def develop(signal: Array, spacing_mm: float, gain: float) -> NDArray[np.uint16]:
     """Sharpen edges as film-like processing does and store with bone bright, 0 to `WHITE`."""
-    wide = _far_blur(signal, 4.0 / spacing_mm)
-    near = _far_blur(signal, 0.7 / spacing_mm)
-    sharp = signal + 0.35 * (signal - wide) + 0.45 * (signal - near)
-    lifted = (0.07 + 0.47 * gain * sharp).clip(0)
-    curve = np.tanh(lifted * 1.05) / np.tanh(1.05)
-    return np.round(curve.clip(0, 1) * WHITE).astype(np.uint16)
+    light = 1.53 * signal
+    light -= 0.18 * far_blurred(signal, 4.0 / spacing_mm)
+    light -= 0.35 * far_blurred(signal, 0.7 / spacing_mm)
+    light *= _CONTRAST * gain
+    light += _FOG
+    np.clip(light, 0, _SHOULDER, out=light)
+    # A parabola that ends flat: cheaper than a film's curve and as soft in the bright parts.
+    light *= (2 * _SHOULDER - light) * np.float32(WHITE / _SHOULDER**2)
+    light += 0.5
+    return light.astype(np.uint16)
 
 
 def _unsharp_focus(shadow: Array, spacing_mm: float) -> Array:
-    return cv2.GaussianBlur(shadow, (0, 0), max(0.4, 0.11 / spacing_mm))
-
-
-def _far_blur(field: Array, sigma_px: float) -> Array:
-    """A wide Gaussian on a reduced copy: its result has no detail that the reduction could lose."""
-    shrink = max(1, int(sigma_px / 2))
-    rows, columns = field.shape
-    if shrink == 1:
-        return cv2.GaussianBlur(field, (0, 0), sigma_px)
-    small_size = (-(-columns // shrink), -(-rows // shrink))
-    small = cv2.resize(field, small_size, interpolation=cv2.INTER_AREA)
-    small = cv2.GaussianBlur(small, (0, 0), sigma_px / shrink)
-    return cv2.resize(small, (columns, rows), interpolation=cv2.INTER_CUBIC)
+    return blurred(shadow, max(0.4, 0.11 / spacing_mm))
 
 
 def _haze(seen: Array, spacing_mm: float) -> Array:
-    return _far_blur(seen, 15.0 / spacing_mm)
+    return far_blurred(seen, 15.0 / spacing_mm)
 
 
 def _heel(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
@@ -79,7 +74,8 @@ def _heel(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     slope_y, slope_x = rng.normal(0, 0.035, 2)
     y = np.linspace(-slope_y, slope_y, shape[0], dtype=np.float32)[:, None]
     x = np.linspace(-slope_x, slope_x, shape[1], dtype=np.float32)[None, :]
-    return 1 + y + x
+    result: Array = 1 + y + x
+    return result
 
 
 def collimated(pixels: NDArray[np.uint16], field: NDArray[np.bool_], kind: Collimation) -> NDArray[np.uint16]:
@@ -104,16 +100,16 @@ def add_marker(
 ) -> None:
     """Lay a lead letter on its plastic plate into an attenuation map, readable in the image as drawn."""
     side = round(2.4 * height_px)
-    tile = np.zeros((side, side), np.uint8)
+    blank = np.zeros((side, side), np.uint8)
     mid, half = side / 2, height_px / 2
     plate = ((round(mid - 0.6 * height_px), round(mid - 0.95 * height_px)),
              (round(mid + 0.6 * height_px), round(mid + 0.95 * height_px)))  # fmt: skip
-    cv2.rectangle(tile, *plate, 12, -1)
+    cv2.rectangle(blank, *plate, 12, -1)
     scale, thick = height_px / 21.5, max(1, round(height_px / 6))
     (width, _), _ = cv2.getTextSize(letter, cv2.FONT_HERSHEY_SIMPLEX, scale, thick)
     start = (round(mid - width / 2), round(mid + half))
-    cv2.putText(tile, letter, start, cv2.FONT_HERSHEY_SIMPLEX, scale, 255, thick, cv2.LINE_AA)
-    tile = cv2.warpAffine(tile, cv2.getRotationMatrix2D((mid, mid), turn_deg, 1.0), (side, side))
+    cv2.putText(blank, letter, start, cv2.FONT_HERSHEY_SIMPLEX, scale, 255, thick, cv2.LINE_AA)
+    tile = cv2.warpAffine(blank, cv2.getRotationMatrix2D((mid, mid), turn_deg, 1.0), (side, side))
     x0, y0 = round(middle_px[0] - mid), round(middle_px[1] - mid)
     rows, columns = shadow.shape
     ya, yb, xa, xb = max(y0, 0), min(y0 + side, rows), max(x0, 0), min(x0 + side, columns)

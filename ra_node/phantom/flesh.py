@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import cv2
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
+from ra_node.domain.geometry import Box
 from ra_node.phantom.anatomy import Digit, Hand, names_of
-from ra_node.phantom.bone import smooth
 from ra_node.phantom.frame import Frame
 from ra_node.phantom.lesions import Lesion
+from ra_node.phantom.raster import blurred, depth_inside, filled, rounded
 
 Array = NDArray[np.float32]
 
@@ -25,6 +27,14 @@ _RADII_MM: dict[int, tuple[float, ...]] = {
     4: (12.0, 11.2, 9.4, 8.0, 7.0),
     5: (11.0, 10.0, 8.2, 7.0, 6.1),
 }
+
+
+_FOREARM_MM = (
+    *((24.0, -20.0), (21.5, -43.0), (22.0, -80.0), (23.0, -130.0), (25.0, -260.0), (25.0, -400.0)),
+    *((-45.0, -400.0), (-45.0, -260.0), (-41.0, -130.0), (-38.5, -80.0)),
+    *((-36.5, -43.0), (-35.5, -12.0), (-38.0, 14.0)),
+)
+"""The skin from the thumb's ball down the forearm and up to the edge of the palm."""
 
 
 def finger_tubes(digit: Digit, lesions: tuple[Lesion, ...]) -> Array:
@@ -55,12 +65,13 @@ def palm_outline(hand: Hand) -> Array:
     edge = index[1] + np.array([9.5, 2.0])
     hollow = 0.55 * (web + edge) / 2 + 0.45 * (thumb[0] + index[1]) / 2 + np.array([3.0, 3.0])
     ulnar = [little[1] + np.array([-9.5, 1.0]), 0.5 * (little[0] + little[1]) + np.array([-13.0, 0.0])]
+    thenar = 0.5 * (thumb[0] + thumb[1]) + np.array([10.0, -7.0])
     points = [
-        *ulnar[::-1], little[1] + np.array([-6.0, 9.0]), *webs, index[1] + np.array([9.0, 13.0]), edge,
-        hollow, web, thumb[1] + np.array([6.0, -4.0]), 0.5 * (thumb[0] + thumb[1]) + np.array([10.0, -7.0]),
-        thumb[0] + np.array([8.5, -13.0]), (24.0, -20.0), (21.5, -43.0), (21.5, -90.0), (21.5, -400.0),
-        (-40.0, -400.0), (-39.0, -90.0), (-36.5, -43.0), (-35.5, -12.0), (-38.0, 14.0),
-    ]  # fmt: skip
+        *(*ulnar[::-1], little[1] + np.array([-6.0, 9.0]), *webs),
+        *(index[1] + np.array([9.0, 13.0]), edge, hollow, web),
+        *(thumb[1] + np.array([6.0, -4.0]), thenar, thumb[0] + np.array([8.5, -13.0])),
+        *_FOREARM_MM,
+    ]
     return np.array(points, np.float32)
 
 
@@ -77,18 +88,30 @@ def outline_points(hand: Hand, lesions: tuple[Lesion, ...], forearm_mm: float) -
 
 def flesh_thickness(hand: Hand, lesions: tuple[Lesion, ...], frame: Frame) -> Array:
     """The way of each ray through soft tissue in mm, (rows, columns)."""
-    palm = _palm(hand, frame)
-    total = palm**4
+    total = _palm(hand, frame)
+    total *= total
+    total *= total
     for digit in hand.digits:
-        finger = np.zeros_like(palm)
-        for start, end in zip(*(lambda c: (c[:-1], c[1:]))(finger_tubes(digit, lesions)), strict=True):
-            _deepen(finger, start, end, frame)
-        total += finger**4
+        _add_finger(total, finger_tubes(digit, lesions), frame)
     for lesion in lesions:
         if lesion.joint.startswith("wrist"):
             _swell(total, lesion, frame)
     blur = max(0.35, 0.8 * frame.px_per_mm)
-    return cv2.GaussianBlur(np.sqrt(np.sqrt(total)), (0, 0), blur)
+    return blurred(np.sqrt(np.sqrt(total)), blur)
+
+
+def _add_finger(total: Array, chain: Array, frame: Frame) -> None:
+    """Add the fourth power of a finger's thickness, so that fingers merge softly with the palm."""
+    box = frame.window(chain[:, :2], float(chain[:, 2].max()))
+    if box is None:
+        return
+    own = frame.cropped(box)
+    finger = np.zeros((own.rows, own.columns), np.float32)
+    for start, end in pairwise(chain):
+        _deepen(finger, start, end, own)
+    finger *= finger
+    finger *= finger
+    total[box.y0 : box.y1, box.x0 : box.x1] += finger
 
 
 def _deepen(finger: Array, start: Array, end: Array, frame: Frame) -> None:
@@ -109,14 +132,17 @@ def _deepen(finger: Array, start: Array, end: Array, frame: Frame) -> None:
 
 def _palm(hand: Hand, frame: Frame) -> Array:
     """A cushion on the palm's outline: round edges, a flat middle, thinner towards the webs."""
-    points = smooth(frame.to_px(palm_outline(hand)))
-    mask = np.zeros((frame.rows, frame.columns), np.uint8)
-    cv2.fillPoly(mask, [np.round(points * 16).astype(np.int32)], 255, shift=4)
-    padded = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
-    away = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_5)[1:-1, 1:-1]
-    away = cv2.GaussianBlur(away, (0, 0), 1.0 * frame.px_per_mm) / np.float32(frame.px_per_mm)
-    rise = (1 - away / 15.0).clip(0, 1)
-    result: Array = (27.0 * np.sqrt(1 - rise * rise) * (mask > 0)).astype(np.float32)
+    mask = filled(rounded(frame.to_px(palm_outline(hand))), frame.rows, frame.columns)
+    padded = np.pad(mask, 1, mode="edge")
+    away = blurred(depth_inside(padded)[1:-1, 1:-1], frame.px_per_mm) / np.float32(frame.px_per_mm)
+    rise = (1 - away / 20.0).clip(0, 1)
+    x, y = frame.grid_mm(Box(0, 0, frame.columns, frame.rows))
+    depth = (
+        25.0
+        + 11.0 / (1 + np.exp((y - 22) / 9))
+        + 5.0 * np.exp(-(((x - 32) / 14) ** 2) - ((y - 38) / 20) ** 2)
+    )
+    result: Array = (depth * np.sqrt(1 - rise * rise) * (mask > 0)).astype(np.float32)
     return result
 
 

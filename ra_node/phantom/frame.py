@@ -50,6 +50,11 @@ class Frame:
         m = inverse.astype(np.float32)
         return m[0, 0] * x + m[0, 1] * y, m[1, 0] * x + m[1, 1] * y
 
+    def cropped(self, box: Box) -> Frame:
+        """The same frame on a part of the image."""
+        start = np.array([box.x0, box.y0], np.float32)
+        return Frame(self.matrix, self.origin - start, box.height_px, box.width_px)
+
     def coarser(self, factor: int) -> Frame:
         """The same frame on pixels `factor` times as wide."""
         rows, columns = -(-self.rows // factor), -(-self.columns // factor)

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import (
+    UID,
     ComputedRadiographyImageStorage,
     DigitalXRayImageStorageForPresentation,
     ExplicitVRLittleEndian,
@@ -47,7 +48,7 @@ class Described(Protocol):
     def taken_at(self) -> datetime: ...
 
 
-def described(recipe: Described, uid: Callable[..., str]) -> Dataset:
+def described(recipe: Described, uid: Callable[..., UID]) -> Dataset:
     """Everything but the image pixel module, with meta information; `uid` derives UIDs from parts."""
     image = Dataset()
     image.SpecificCharacterSet = "ISO_IR 192"
@@ -62,21 +63,23 @@ def described(recipe: Described, uid: Callable[..., str]) -> Dataset:
     return image
 
 
-def _identify(image: Dataset, recipe: Described, uid: Callable[..., str]) -> None:
-    dx = recipe.modality == "DX"
-    image.SOPClassUID = DigitalXRayImageStorageForPresentation if dx else ComputedRadiographyImageStorage
+def _identify(image: Dataset, recipe: Described, uid: Callable[..., UID]) -> None:
+    sop_class: UID = ComputedRadiographyImageStorage
+    if recipe.modality == "DX":
+        sop_class = DigitalXRayImageStorageForPresentation
+    image.SOPClassUID = sop_class
     numbers = (str(recipe.series_number), str(recipe.instance_number))
     image.SOPInstanceUID = uid("instance", recipe.study_key, recipe.modality, *numbers)
     meta = FileMetaDataset()
     meta.FileMetaInformationVersion = b"\x00\x01"
-    meta.MediaStorageSOPClassUID = image.SOPClassUID
+    meta.MediaStorageSOPClassUID = sop_class
     meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.ImplementationClassUID = uid("implementation")
     image.file_meta = meta
 
 
-def _add_patient_and_study(image: Dataset, recipe: Described, uid: Callable[..., str]) -> None:
+def _add_patient_and_study(image: Dataset, recipe: Described, uid: Callable[..., UID]) -> None:
     number = hashlib.sha256(recipe.study_key.encode()).hexdigest()[:8].upper()
     image.PatientName = "PHANTOM^HAND"
     image.PatientID = f"PHANTOM-{number}"
@@ -92,12 +95,12 @@ def _add_patient_and_study(image: Dataset, recipe: Described, uid: Callable[...,
     image.ReferringPhysicianName = ""
 
 
-def _add_series_and_equipment(image: Dataset, recipe: Described, uid: Callable[..., str]) -> None:
+def _add_series_and_equipment(image: Dataset, recipe: Described, uid: Callable[..., UID]) -> None:
     image.SeriesInstanceUID = uid("series", recipe.study_key, recipe.modality, str(recipe.series_number))
     image.SeriesNumber = recipe.series_number
     image.SeriesDescription = "Hand PA"
     image.Modality = recipe.modality
-    image.SeriesDate, image.SeriesTime = image.StudyDate, image.StudyTime
+    image.SeriesDate, image.SeriesTime = _moment(recipe.taken_at.replace(minute=0, second=0))
     image.BodyPartExamined = "HAND"
     image.Manufacturer = "Phantom"  # not this node's own name: what that made is never analysed
     image.ManufacturerModelName = "Drawn hand radiograph"

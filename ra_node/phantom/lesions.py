@@ -114,7 +114,9 @@ def _margins(hand: Hand, joint: str) -> Array:
 
 def _wrist_margins(hand: Hand, joint: str) -> Array:
     """The corners of carpals and forearm bones near a wrist joint (n, 2) in mm."""
-    points = np.vstack([plate.outline for plate in hand.plates if plate.name != "sesamoid"])
+    points = np.vstack(
+        [plate.outline for plate in hand.plates if not plate.name.startswith(("sesamoid", "facet"))]
+    )
     away = np.hypot(*(points - np.array(hand.joints[joint], np.float32)).T)
     return points[np.argsort(away)[:14]]
 
@@ -124,5 +126,5 @@ def _bites(margins: Array, stage: int, rng: np.random.Generator) -> tuple[Bite, 
     bites = []
     for at in picked:
         x, y = margins[at] + rng.normal(0, 0.5, 2)
-        bites.append(Bite(float(x), float(y), float(_BITE_MM[stage] * rng.uniform(0.8, 1.25))))
+        bites.append(Bite(float(x), float(y), float(_BITE_MM[stage] * rng.uniform(0.7, 1.3))))
     return tuple(bites)

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
+from pydicom.uid import UID
 
 from ra_node.domain.laterality import Side
 from ra_node.phantom.draw import draw_hands
@@ -93,7 +94,7 @@ def _single_hands(recipe: PhantomRecipe) -> list[PhantomRecipe]:
 def _image(picture: PhantomRecipe, header: ImageRecipe, *, side_evidence: bool) -> Dataset:
     phantom = draw_hands(picture)
     first = picture.hands[0].side
-    laterality: Laterality = "B" if len(picture.hands) == 2 else first.value  # type: ignore[assignment]
+    laterality: Laterality = "B" if len(picture.hands) == 2 else first.value
     orientation = turned_orientation(("L" if first is Side.RIGHT else "R", "F"), picture.rotation)
     if not side_evidence:
         laterality = "B" if len(picture.hands) == 2 else ""
@@ -146,7 +147,7 @@ def _window(stored: NDArray[np.float32]) -> tuple[float, float]:
     return float(np.round((low + high) / 2)), width
 
 
-def _uid(*parts: str) -> str:
+def _uid(*parts: str) -> UID:
     """A UID of a UUID (PS3.5 B.2) that depends on its parts alone."""
     digest = hashlib.sha256("\x1f".join(("ra-node phantom", *parts)).encode()).digest()
-    return f"2.25.{int.from_bytes(digest[:16], 'big')}"
+    return UID(f"2.25.{int.from_bytes(digest[:16], 'big')}")
