@@ -7,12 +7,13 @@ from ra_node.supervise import FIRST_PAUSE_S, LONGEST_PAUSE_S, STEADY_S, Supervis
 from tests.conftest import wait_until
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(60)"]
-DEAF = [
-    sys.executable,
-    "-c",
-    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-    "print('deaf', flush=True); time.sleep(60)",
-]
+IGNORE_SIGTERM = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("deaf", flush=True)
+time.sleep(60)
+"""
+DEAF = [sys.executable, "-c", IGNORE_SIGTERM]
 
 
 class FakeProcess:
