@@ -17,7 +17,6 @@ from tests.dicom.builders import (
     both_hands,
     hand,
     image,
-    image_uid,
     refused_hand,
     report,
     source,
@@ -105,7 +104,3 @@ CASES: dict[str, Callable[[], Case]] = {
         side_undetermined, side_conflict, disagreement, revision, remarked,
     )
 }  # fmt: skip
-
-
-def image_uids(count: int) -> list[str]:
-    return [image_uid(number) for number in range(1, count + 1)]
