@@ -20,6 +20,7 @@ from ra_node.imaging.silhouettes import Mask, Picture, palms, reduced, unframed,
 
 _WRIST_RADII = 2.2
 """The region ends this many palm radii behind the palm's centre, behind the wrist."""
+_WRIST_HALF_WIDTH_RADII = 1.5
 _REACH_RADII = 4.0
 _SIGHT_RADII = 4.6
 _NEAR_RADIUS_PX = 38.0
@@ -105,7 +106,7 @@ def best_of(group: Sequence[Hand]) -> Hand:
     changes = _changes(full)
 
     def cost(hand: Hand) -> float:
-        wrong = 0.6 * (best - hand.score) + 0.5 * (1 - hand.reach / reach) + 2.0 * hand.spill
+        wrong = 0.4 * (best - hand.score) + 0.8 * (1 - hand.reach / reach) + 2.0 * hand.spill
         return wrong + 0.7 * changes[id(hand)] + 0.005 * hand.palm.level
 
     return min(full, key=cost)
@@ -140,7 +141,9 @@ def own_mask(hand: Hand, others: Sequence[Hand], picture: Picture) -> Mask:
     y, x = np.mgrid[0 : picture.shape[0], 0 : picture.shape[1]].astype(np.float32)
     dx, dy = (x - palm.x) / palm.radius, (y - palm.y) / palm.radius
     along = dx * math.cos(hand.towards) + dy * math.sin(hand.towards)
-    mask[(along < -_WRIST_RADII) | (dx * dx + dy * dy > _REACH_RADII**2)] = 0
+    distance = dx * dx + dy * dy
+    beside_wrist = (along < -1) & (distance - along * along > _WRIST_HALF_WIDTH_RADII**2)
+    mask[beside_wrist | (along < -_WRIST_RADII) | (distance > _REACH_RADII**2)] = 0
     size = max(3, int(0.2 * palm.radius) | 1)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
     mask = np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, kernel), np.uint8)

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 LONG_SIDE_PX = 400
-_LEVELS = (np.linspace(0.25, 0.95, 15), np.linspace(0.20, 0.95, 11))
-"""Quantiles of the grey values, per view."""
+_LEVELS = (np.linspace(0.25, 0.95, 15), np.linspace(0.02, 0.95, 13))
+"""Quantiles of the grey values, per view; a black surround is left out of those of the second."""
 _LEAST_SHAPE = 0.012
 """A smaller share of the image is no hand but a marker."""
 _LARGEST_HOLE = 0.004
@@ -86,7 +86,11 @@ def views(picture: Picture, around_px: float = 0.08 * LONG_SIDE_PX) -> tuple[Pic
 
 def palms(picture: Picture, view: int) -> Iterator[Palm]:
     """Yield the palms of all shapes at all levels, darkest level first."""
-    levels = np.unique(np.quantile(picture[::2, ::2], _LEVELS[view]))
+    grey = picture[::2, ::2]
+    if view == 1:
+        lit = grey > grey.min() + 0.03 * np.ptp(grey)
+        grey = grey[lit] if lit.any() else grey
+    levels = np.unique(np.quantile(grey, _LEVELS[view]))
     for level, threshold in enumerate(levels):
         yield from _palms_at(_bright(picture, float(threshold)), level, view)
 
