@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, tzinfo
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +14,11 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, SecondaryCaptureImageStorag
 
 from ra_node import __version__
 from ra_node.dicom.codes import code_item
+from ra_node.dicom.moment import write_times
 from ra_node.dicom.overlay_layout import shown_images
 from ra_node.dicom.overlay_paint import render_overlay
 from ra_node.dicom.provenance import IMPLEMENTATION_CLASS_UID, Producer, stamp_equipment
-from ra_node.dicom.subject import copy_subject
+from ra_node.dicom.subject import copy_subject, subject_of
 from ra_node.dicom.uids import derive_uid
 from ra_node.domain.laterality import Side
 from ra_node.domain.report import ImageFinding, StudyReport, summary_sentence
@@ -53,10 +53,11 @@ def build_overlay(
         )
     shown = shown_images(report)
     made = Dataset()
-    copy_subject(made, _subject(report, sources), own_text=_own_text(report, producer))
+    copy_subject(made, subject_of(report, sources), own_text=_own_text(report, producer))
     _write_identity(made, report)
     _write_series(made, report)
-    _write_times(made, report.created_at)
+    write_times(made, report.created_at, ("InstanceCreation", "Series", "Content"))
+    made.DateOfSecondaryCapture, made.TimeOfSecondaryCapture = made.ContentDate, made.ContentTime
     stamp_equipment(made, producer, report.bundle)
     _write_derivation(made, report, shown, sources)
     _write_laterality(made, shown)
@@ -67,14 +68,6 @@ def build_overlay(
 def write_png(picture: NDArray[np.uint8], path: Path | str) -> None:
     """Write a picture (rows, columns, 3) as PNG."""
     Image.fromarray(picture).save(path, format="PNG", compress_level=4)
-
-
-def _subject(report: StudyReport, sources: Mapping[str, Dataset]) -> Dataset:
-    """The source that gives patient and study: that of the first image, or any, or only the study's UID."""
-    known = [sources[image.sop_instance_uid] for image in report.images if image.sop_instance_uid in sources]
-    nobody = Dataset()
-    nobody.StudyInstanceUID = report.study_instance_uid
-    return next(iter([*known, *sources.values()]), nobody)
 
 
 def _own_text(report: StudyReport, producer: Producer) -> str:
@@ -108,25 +101,6 @@ def _write_series(made: Dataset, report: StudyReport) -> None:
     made.InstanceNumber = report.version
     made.PatientOrientation = None
     made.ImageComments = summary_sentence(report)[:10240]
-
-
-def _write_times(made: Dataset, created_at: datetime) -> None:
-    """All times in the zone of the source, so that one object knows one zone (PS3.3 C.12.1.1.8)."""
-    local = created_at.astimezone(_zone(made) or created_at.tzinfo) if created_at.tzinfo else created_at
-    for prefix in ("InstanceCreation", "Series", "Content"):
-        setattr(made, f"{prefix}Date", local.strftime("%Y%m%d"))
-        setattr(made, f"{prefix}Time", local.strftime("%H%M%S"))
-    made.DateOfSecondaryCapture, made.TimeOfSecondaryCapture = made.ContentDate, made.ContentTime
-    if local.tzinfo is not None:
-        made.TimezoneOffsetFromUTC = local.strftime("%z")[:5]
-
-
-def _zone(made: Dataset) -> tzinfo | None:
-    """The zone of TimezoneOffsetFromUTC ("+0800"), None where absent or no offset."""
-    try:
-        return datetime.strptime(str(made.get("TimezoneOffsetFromUTC", "")).strip(), "%z").tzinfo
-    except ValueError:
-        return None
 
 
 def _write_derivation(

@@ -21,7 +21,8 @@ from ra_node.dicom.overlay_parts import (
     stacked,
 )
 from ra_node.domain.geometry import Box
-from ra_node.domain.report import ImageFinding, Model, StudyReport, hand_sentence, summary_sentence
+from ra_node.domain.report import ImageFinding, StudyReport, hand_sentence, summary_sentence
+from ra_node.domain.wording import model_sentence
 
 BANNER = "AI result - not verified"
 LEGEND = (
@@ -92,7 +93,7 @@ def footer(report: StudyReport, width_px: int) -> Block:
     bundle = report.bundle
     texts = [
         LEGEND,
-        f"{_models(bundle.models)}.",
+        *(map(model_sentence, bundle.models) if bundle.models else ["No model was run."]),
         f"Bundle {bundle.name} {bundle.version}, SHA-256 {bundle.sha256[:12]}. ra-node {__version__}.",
         f"{made:%Y-%m-%d %H:%M:%S} UTC. {revision_words(report)}{_predecessor(report)}.",
         "Scaled pictures, not for measurement: diagnose on the source images.",
@@ -100,13 +101,6 @@ def footer(report: StudyReport, width_px: int) -> Block:
     rule: Part = Frame(Box(0, 0, width_px, 3), fill=RULE)
     body = stacked([paragraph(text, FINE_PX, width_px, lines=4, ink=MUTED) for text in texts], 2)
     return Block(width_px, body.height_px + 16, (rule, *moved(body.parts, 0, 16)))
-
-
-def _models(models: Sequence[Model]) -> str:
-    said = [
-        f"{model.task.capitalize()}: {model.name} {model.version} ({model.architecture})" for model in models
-    ]
-    return "; ".join(said) or "No model was run"
 
 
 def _predecessor(report: StudyReport) -> str:

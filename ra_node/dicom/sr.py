@@ -6,7 +6,6 @@ The same report makes the same bytes whenever and wherever it is built.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, tzinfo
 
 import highdicom.sr as hd
 from highdicom.sr.value_types import ContentItem
@@ -15,10 +14,11 @@ from pydicom.uid import UID, Comprehensive3DSRStorage, ComprehensiveSRStorage, E
 
 from ra_node import __version__
 from ra_node.dicom import codes
+from ra_node.dicom.moment import write_times
 from ra_node.dicom.provenance import IMPLEMENTATION_CLASS_UID, Producer, stamp_equipment
 from ra_node.dicom.sr_content import imaging_measurements, study_conclusions
 from ra_node.dicom.sr_context import image_library, language_and_observer, procedure_reported
-from ra_node.dicom.subject import copy_subject
+from ra_node.dicom.subject import copy_subject, subject_of
 from ra_node.dicom.uids import derive_uid
 from ra_node.domain.report import StudyReport
 
@@ -50,10 +50,12 @@ def build_sr(
     instance and series UID); without one `report.predecessor_sr_uid` stands for the Comprehensive
     3D SR of this node or its twin. Raises ValueError without sources.
     """
+    if not sources:
+        raise ValueError("a structured report needs at least one source data set, found none")
     sop_class = Comprehensive3DSRStorage if comprehensive3d else ComprehensiveSRStorage
     made = Dataset()
     tree = _tree(report, sources, producer)
-    copy_subject(made, _subject(report, sources), own_text=_own_text(tree, producer))
+    copy_subject(made, subject_of(report, sources), own_text=_own_text(tree, producer))
     made.SOPClassUID = sop_class
     made.SOPInstanceUID = sr_uid(report, comprehensive3d=comprehensive3d)
     _write_document(made, report)
@@ -92,27 +94,7 @@ def _write_document(made: Dataset, report: StudyReport) -> None:
     made.VerificationFlag = "UNVERIFIED"
     made.PreliminaryFlag = "PRELIMINARY"
     made.PerformedProcedureCodeSequence = []
-    _write_times(made, report.created_at)
-
-
-def _write_times(made: Dataset, created_at: datetime) -> None:
-    """Content date and time in the zone of the source, so that one object knows one zone.
-
-    A source without zone gets that of `created_at`, which is the site's (PS3.3 C.12.1.1.8).
-    """
-    local = created_at.astimezone(_zone(made) or created_at.tzinfo) if created_at.tzinfo else created_at
-    made.ContentDate = made.InstanceCreationDate = local.strftime("%Y%m%d")
-    made.ContentTime = made.InstanceCreationTime = local.strftime("%H%M%S")
-    if local.tzinfo is not None:
-        made.TimezoneOffsetFromUTC = local.strftime("%z")[:5]
-
-
-def _zone(made: Dataset) -> tzinfo | None:
-    """The zone of TimezoneOffsetFromUTC ("+0800"), None where absent or no offset."""
-    try:
-        return datetime.strptime(str(made.get("TimezoneOffsetFromUTC", "")).strip(), "%z").tzinfo
-    except ValueError:
-        return None
+    write_times(made, report.created_at, ("Content", "InstanceCreation"))
 
 
 def _reference(made: Dataset, report: StudyReport, predecessor: Dataset | None) -> None:
@@ -168,15 +150,6 @@ def _series(uid: str, references: list[Dataset]) -> Dataset:
     item.SeriesInstanceUID = uid
     item.ReferencedSOPSequence = references
     return item
-
-
-def _subject(report: StudyReport, sources: Mapping[str, Dataset]) -> Dataset:
-    """The source that gives patient and study: that of the first image, or any."""
-    known = [sources[image.sop_instance_uid] for image in report.images if image.sop_instance_uid in sources]
-    subject = next(iter([*known, *sources.values()]), None)
-    if subject is None:
-        raise ValueError("a structured report needs at least one source data set, found none")
-    return subject
 
 
 def _own_text(tree: Dataset, producer: Producer) -> str:

@@ -7,6 +7,7 @@ values are carried over without validation; what cannot be carried over at all i
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from copy import deepcopy
 
 from pydicom import config
@@ -14,6 +15,8 @@ from pydicom.charset import python_encoding
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+
+from ra_node.domain.report import StudyReport
 
 UNICODE = "ISO_IR 192"
 
@@ -38,6 +41,14 @@ OPTIONAL = (
     "ReferringPhysicianIdentificationSequence", "ServiceEpisodeDescription", "ServiceEpisodeID",
     "SmokingStatus", "StudyDescription", "TimezoneOffsetFromUTC",
 )  # fmt: skip
+
+
+def subject_of(report: StudyReport, sources: Mapping[str, Dataset]) -> Dataset:
+    """The source that gives patient and study: that of the first image, or any, or only the study's UID."""
+    known = [sources[image.sop_instance_uid] for image in report.images if image.sop_instance_uid in sources]
+    nobody = Dataset()
+    nobody.StudyInstanceUID = report.study_instance_uid
+    return next(iter([*known, *sources.values()]), nobody)
 
 
 def copy_subject(made: Dataset, source: Dataset, *, own_text: str = "") -> None:

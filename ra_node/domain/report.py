@@ -223,13 +223,17 @@ def _presence_part(judged: Sequence[HandFinding]) -> str:
     if len(judged) == 1:
         return f"{'present' if present else 'absent'} in the one hand analysed: {_listed(judged)}"
     if not present:
-        return f"absent in all {len(judged)} hands analysed: {_listed(absent)}"
+        return f"absent in {_all(judged)} hands analysed: {_listed(absent)}"
     if not absent:
-        return f"present in all {len(judged)} hands analysed: {_listed(present)}"
+        return f"present in {_all(judged)} hands analysed: {_listed(present)}"
     return (
         f"present in {len(present)} of {len(judged)} hands analysed: {_listed(present)};"
         f" absent in {_listed(absent)}"
     )
+
+
+def _all(hands: Sequence[HandFinding]) -> str:
+    return "both" if len(hands) == 2 else f"all {len(hands)}"
 
 
 def _is_positive(hand: HandFinding) -> bool:

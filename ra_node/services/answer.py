@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from random import Random
 
@@ -74,7 +74,7 @@ class Answerer:
             job.version,
             [self._finding(finding) for finding in findings],
             self.bundle,
-            created_at=datetime.fromtimestamp(self.ledger.clock(), UTC),
+            created_at=datetime.fromtimestamp(self.ledger.clock()).astimezone(),
             predecessor=earlier.sr_uid if earlier else None,
             research_label=self.research_label,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from ra_node.dicom.provenance import Producer
@@ -51,7 +51,7 @@ def analyse_files(
     producer: Producer,
     rules: Rules,
     research_label: str,
-    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
 ) -> Iterator[Analysed]:
     """Analyse DICOM files study by study; several studies get a folder each.
 

@@ -79,12 +79,12 @@ def test_close_percentages_get_the_decimals_that_they_need():
         ((image(hand()),), "Rheumatoid arthritis present in the one hand analysed: right hand (stage 3)."),
         (
             (image(hand(0.1, 0), hand(0.2, 0, Side.LEFT)),),
-            "Rheumatoid arthritis absent in all 2 hands analysed: right hand (stage 0), left hand (stage 0).",
+            "Rheumatoid arthritis absent in both hands analysed: right hand (stage 0), left hand (stage 0).",
         ),
         (
             (image(hand(), hand(1, 5, Side.LEFT)),),
             (
-                "Rheumatoid arthritis present in all 2 hands analysed: right hand (stage 3),"
+                "Rheumatoid arthritis present in both hands analysed: right hand (stage 3),"
                 " left hand (stage 5)."
             ),
         ),
