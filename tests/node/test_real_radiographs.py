@@ -1,0 +1,44 @@
+"""Real radiographs, one and two hands, in every transfer syntax and both polarities: all are answered."""
+
+from __future__ import annotations
+
+import json
+
+from ra_node.network.outcome import Answer
+from ra_node.network.send import send
+from tests.conftest import wait_until
+from tests.node.real import real_studies
+
+EACH = 20
+UNREFUSED_SHARE = 0.9
+"""How many may be refused is measured elsewhere; far fewer than these would be a broken node."""
+
+
+def test_twenty_singles_and_twenty_compositions_are_all_answered(orthanc, node, radiographs, tmp_path):
+    studies = list(real_studies(radiographs, tmp_path, EACH))
+    for study in studies:
+        (outcome,) = send(node.address, [study.outgoing]).outcomes
+        assert outcome.answer is Answer.ACCEPTED, outcome.detail
+
+    def answered():
+        return all(
+            len(orthanc.instances_of(study.study_uid).get(modality, [])) == 1
+            for study in studies
+            for modality in ("SR", "OT")
+        )
+
+    wait_until(answered, "the answers to all real radiographs", 400)
+    right_count = 0
+    for study in studies:
+        held = orthanc.instances_of(study.study_uid)
+        (tmp_path / f"{study.study_uid}-overlay.dcm").write_bytes(orthanc.file(held["OT"][0]))
+        text = json.loads(node.cli("studies", study.study_uid, "--json"))["text"]
+        hands = text.count("RA            ")
+        right_count += hands == study.hands
+        if study.hands == 2 and hands == 2:
+            assert "Right hand, image left" in text
+            assert "Left hand, image right" in text
+        if study.hands == 1 and hands == 1:
+            assert "Left hand" in text
+    print(f"hands judged as many as there are: {right_count} of {len(studies)} studies")
+    assert right_count >= UNREFUSED_SHARE * len(studies)
