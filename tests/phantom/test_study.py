@@ -48,8 +48,10 @@ def _complains(line: str) -> bool:
 
 
 @BOTH
-@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
-@pytest.mark.parametrize("bits_stored", [8, 10, 12, 16])
+@pytest.mark.parametrize(
+    ("photometric", "bits_stored"),
+    [("MONOCHROME1", 8), ("MONOCHROME2", 8), ("MONOCHROME2", 10), ("MONOCHROME1", 12), ("MONOCHROME2", 16)],
+)
 def test_two_hands_are_valid_in_every_pixel_format(complaints, modality, photometric, bits_stored):
     """dciodvfy -new has nothing to say."""
     study = phantom_study(PAIR, modality=modality, photometric=photometric, bits_stored=bits_stored)
