@@ -117,8 +117,8 @@ def _sync_folder(path: Path) -> None:
 
 
 def _is_old_file(path: Path, older_than: float) -> bool:
-    """A file that vanishes meanwhile is none."""
+    """A file that vanishes meanwhile is none; one with a dot is somebody's lock."""
     try:
-        return path.is_file() and path.stat().st_mtime < older_than
+        return not path.name.startswith(".") and path.is_file() and path.stat().st_mtime < older_than
     except FileNotFoundError:
         return False

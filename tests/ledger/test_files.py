@@ -170,3 +170,11 @@ def test_a_folder_that_was_removed_is_made_again(files):
     kept.unlink()
     kept.parent.rmdir()
     assert files.path(files.keep(incoming(files), "inbox/2026-11-23")).exists()
+
+
+def test_the_lock_of_a_listener_is_never_swept(files):
+    """Without its file a second listener could take the incoming folder of the first."""
+    lock = incoming(files).with_name(".listener")
+    lock.touch()
+    os.utime(lock, (1000, 1000))
+    assert ".listener" not in "".join(files.unknown_files(set(), 2000))
