@@ -106,7 +106,7 @@ def best_of(group: Sequence[Hand]) -> Hand:
     changes = _changes(full)
 
     def cost(hand: Hand) -> float:
-        wrong = 0.4 * (best - hand.score) + 0.8 * (1 - hand.reach / reach) + 2.0 * hand.spill
+        wrong = 0.4 * (best - hand.score) + 0.8 * (1 - hand.reach / reach) + 5.0 * hand.spill
         return wrong + 0.7 * changes[id(hand)] + 0.005 * hand.palm.level
 
     return min(full, key=cost)

@@ -13,8 +13,10 @@ from ra_node.domain.report import HandRegion, Reason, Refusal
 
 _EDGE_FRACTION = 0.006
 """A hand that comes this near to the edge, as a share of the box's longer side, touches it."""
-_LONGEST_CONTACT = 0.22
-"""A share of the box's width along the fingers' edge; one finger covers about 0.1."""
+_MOST_CONTACT = 0.12
+"""A share of the box's width along the fingers' edge; one finger that is cut covers about 0.1."""
+_WIDEST_FINGERS = 0.35
+"""A longer contact in one piece is an outline that ran into the background, not fingers."""
 _MOST_SATURATED = 0.5
 _FEWEST_LEVELS = 6
 _LEAST_CONTRAST_TO_NOISE = 1.5
@@ -32,8 +34,8 @@ def _cut_off(rows: int, columns: int, region: HandRegion) -> Refusal | None:
     width_px = (region.box.width_px, region.box.height_px)[turns % 2]
     near = _EDGE_FRACTION * max(region.box.width_px, region.box.height_px) + 1
     across, depth = _upright(region, rows, columns)
-    contact = _contact(across, depth, near)
-    if contact > _LONGEST_CONTACT * width_px:
+    contact = _contact(across, depth, near, _WIDEST_FINGERS * width_px)
+    if contact > _MOST_CONTACT * width_px:
         share = round(100 * contact / width_px)
         text = f"Expected all fingers inside the image, found {share} % of the hand's width at its edge."
         return Refusal(Reason.HAND_CUT_OFF, text)
@@ -51,11 +53,12 @@ def _upright(region: HandRegion, rows: int, columns: int) -> tuple[NDArray[np.fl
     return (x, rows - y) if region.rotation == 180 else (y, x)
 
 
-def _contact(across: NDArray[np.float64], depth: NDArray[np.float64], near: float) -> float:
-    """Sum the lengths of the outline's sides that run along the edge."""
+def _contact(across: NDArray[np.float64], depth: NDArray[np.float64], near: float, most: float) -> float:
+    """Sum the lengths of the outline's sides that run along the edge, up to `most` each."""
     touching = depth <= near
     both = touching & np.roll(touching, -1)
-    return float(np.abs(np.roll(across, -1) - across)[both].sum())
+    lengths = np.abs(np.roll(across, -1) - across)[both]
+    return float(lengths[lengths <= most].sum())
 
 
 def _exposure(values: NDArray[np.float32], region: HandRegion) -> Refusal | None:
