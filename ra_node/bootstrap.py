@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ra_node.services.deliver import Deliverer
     from ra_node.services.demo import Shown
     from ra_node.services.examine import Examiner
-    from ra_node.services.offline import Analysed
+    from ra_node.services.offline import Analysed, Studies
     from ra_node.services.preflight import Check
     from ra_node.services.tidy import Tidier
 
@@ -154,7 +154,7 @@ def build_tidier(settings: Settings, state: State) -> Tidier:
     return Tidier(state.ledger, state.files, presence_folder(settings), study.quiet_s, study.max_wait_s)
 
 
-def build_offline(settings: Settings) -> Callable[[Sequence[Path], Path], Iterator[Analysed]]:
+def build_offline(settings: Settings) -> Callable[[Studies, Path], Iterator[Analysed]]:
     """The analysis of files into a folder, without a network."""
     from ra_node.services.offline import analyse_files
 

@@ -211,10 +211,12 @@ def analyse(
 ) -> None:
     """Do the whole analysis of files without a network and write the results to a folder."""
     from ra_node.bootstrap import build_offline
+    from ra_node.services.offline import studies_of
     from ra_node.terminal import progress
 
+    found = studies_of(files)
     analyse_files = build_offline(_settings_or_defaults(config))
-    for done in progress(analyse_files(files, out), "Analysing studies"):
+    for done in progress(analyse_files(found, out), "Analysing studies", len(found)):
         typer.echo((done.files[0].parent / "report.txt").read_text(encoding="utf-8"))
         for path in done.files:
             typer.echo(f"  {path}")

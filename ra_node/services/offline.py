@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +25,9 @@ from ra_node.services.analyse import (
 )
 from ra_node.services.publish import Sources, publish, save
 
+Studies = Mapping[str, Sequence[Path]]
+"""Files by Study Instance UID."""
+
 PNG_MAGIC = b"\x89PNG"
 IMAGES_AT_ONCE = 16
 
@@ -42,8 +45,19 @@ def find_in_file(path: Path, rules: Rules) -> ImageFinding:
     return _look(path, rules).finding
 
 
+def studies_of(paths: Iterable[Path]) -> Studies:
+    """Group DICOM files by study; raises Refused with the name of a file that is no DICOM object."""
+    studies: dict[str, list[Path]] = {}
+    for path in paths:
+        try:
+            studies.setdefault(read_header(path).study_instance_uid, []).append(path)
+        except Refused as error:
+            raise Refused(f"{path}: {error}") from error
+    return studies
+
+
 def analyse_files(
-    paths: Sequence[Path],
+    studies: Studies,
     out: Path,
     *,
     judge: Judge,
@@ -53,15 +67,10 @@ def analyse_files(
     research_label: str,
     now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
 ) -> Iterator[Analysed]:
-    """Analyse DICOM files study by study; several studies get a folder each.
-
-    Raises Refused with the name of the file that is no DICOM object, before anything is written.
-    """
-    studies = _by_study(paths)
-    for number, files in enumerate(studies.values(), start=1):
+    """Analyse DICOM files study by study; several studies get a folder each."""
+    for number, (uid, files) in enumerate(studies.items(), start=1):
         looks = [look_at_file(path, rules) for path in files]
         images = [finding for part in _parts(looks) for finding in judge_looks(part, judge)]
-        uid = read_header(files[0]).study_instance_uid
         report = make_report(uid, 1, images, bundle, created_at=now(), research_label=research_label)
         sources = Sources(
             {
@@ -81,16 +90,6 @@ def _look(path: Path, rules: Rules) -> Look:
     if not is_png:
         return look_at_file(path, rules)
     return look_at_pixels(read_png(path), ImageHeader("", "", "", "", ""), rules)
-
-
-def _by_study(paths: Iterable[Path]) -> dict[str, list[Path]]:
-    studies: dict[str, list[Path]] = {}
-    for path in paths:
-        try:
-            studies.setdefault(read_header(path).study_instance_uid, []).append(path)
-        except Refused as error:
-            raise Refused(f"{path}: {error}") from error
-    return studies
 
 
 def _parts(looks: Sequence[Look]) -> Iterator[Sequence[Look]]:

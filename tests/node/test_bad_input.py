@@ -12,7 +12,8 @@ from pydicom.uid import JPEGExtended12Bit
 
 from ra_node.network.outcome import Answer
 from ra_node.network.send import OutgoingObject, Reach, echo, send
-from ra_node.phantom.not_hands import chest
+from ra_node.phantom.film import WHITE
+from ra_node.phantom.not_hands import draw_other
 from ra_node.phantom.study import ImageRecipe, wrap
 from tests.conftest import find_tool, wait_until
 from tests.node.harness import run_tool
@@ -86,14 +87,14 @@ def test_sixty_megapixels_are_answered(orthanc, node, tmp_path):
 
 
 def test_a_chest_by_its_header_is_answered_with_its_reason(orthanc, node, tmp_path):
-    image = wrap(chest(600, 500, seed=1), ImageRecipe("chest header"))
+    image = wrap(draw_other("chest", 600, 500, seed=1), ImageRecipe("chest header"), white=WHITE)
     image.BodyPartExamined = "CHEST"
     assert sent(node, image, tmp_path).answer is Answer.ACCEPTED
     assert "CHEST" in report_of(orthanc, node, image)
 
 
 def test_a_chest_that_says_hand_is_refused_by_its_pixels(orthanc, node, tmp_path):
-    image = wrap(chest(600, 500, seed=2), ImageRecipe("chest pixels"))
+    image = wrap(draw_other("chest", 600, 500, seed=2), ImageRecipe("chest pixels"), white=WHITE)
     assert sent(node, image, tmp_path).answer is Answer.ACCEPTED
     words = report_of(orthanc, node, image)
     assert "No hand" in words
