@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ra_node.domain.result import ObjectKind
+from ra_node.errors import Fatal
 from ra_node.ledger.engine import Ledger, open_ledger
 from ra_node.ledger.files import Files
 from ra_node.settings import PeerTable, Settings, settings_from
@@ -51,8 +52,12 @@ def default_settings() -> Settings:
 
 
 def open_state(settings: Settings) -> State:
-    """Open the ledger and the data folder, making both where they do not exist."""
-    settings.node.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Open the ledger and the data folder, made where they do not exist; Fatal where that fails."""
+    folder = settings.node.data_dir
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Fatal(f"expected a data_dir that can be made, found {folder}: {error.strerror}") from error
     return State(open_ledger(settings.ledger_url), Files(settings.node.data_dir))
 
 
@@ -120,9 +125,12 @@ def build_producer(settings: Settings) -> Producer:
 
 def build_worker(settings: Settings, state: State, stopping: Callable[[], bool]) -> tuple[Examiner, Answerer]:
     """Both halves of the worker; loads the networks, which takes some seconds."""
+    import cv2
+
     from ra_node.services.answer import Answerer
     from ra_node.services.examine import Examiner
 
+    cv2.setNumThreads(1)  # on pictures this small its threads only compete with those of PyTorch
     judge, bundle = build_judge(settings)
     examiner = Examiner(
         state.ledger, state.files, judge, bundle.identity.sha256, reading_rules(settings, bundle), stopping

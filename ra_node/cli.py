@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 the check or the input failed, 2 the command or the config
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ import typer
 
 from ra_node import __version__
 from ra_node.errors import Fatal, NodeError
+from ra_node.log import configure_logging
 from ra_node.settings import Settings, load_settings
 
 app = typer.Typer(
@@ -41,6 +43,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 
 def main() -> None:
     """Run the command line; an error of the node becomes one clear line and an exit code."""
+    configure_logging("command", level=logging.WARNING)
     try:
         app()
     except NodeError as error:
