@@ -9,6 +9,7 @@ time to answer runs from the last C-STORE response to both results in a real Ort
 from __future__ import annotations
 
 import argparse
+import logging
 import statistics
 import subprocess
 import tempfile
@@ -20,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from pydicom import Dataset
 
+from ra_node.log import configure_logging
 from ra_node.network.send import OutgoingObject, send
 from ra_node.phantom.study import ImageRecipe, phantom_study, wrap
 from tests.conftest import find_tool, wait_until
@@ -34,6 +36,7 @@ def main() -> None:
     arguments.add_argument("--answers", type=int, default=20)
     arguments.add_argument("--images", type=int, default=40)
     chosen = arguments.parse_args()
+    configure_logging("benchmark", level=logging.WARNING)
     with tempfile.TemporaryDirectory(prefix="ra-node-benchmark-") as name:
         folder = Path(name)
         measure_answers(folder, chosen.answers)
