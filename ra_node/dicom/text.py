@@ -34,7 +34,7 @@ def _lines(report: StudyReport) -> Iterator[str]:
     yield "Hand radiographs: rheumatoid arthritis"
     yield "=" * WIDTH
     yield from _field("Study", report.study_instance_uid)
-    yield from _field("Report", f"version {report.version}, {report.created_at.isoformat(sep=' ')}")
+    yield from _field("Report", f"version {report.version}, {report.created_at:%Y-%m-%d %H:%M:%S %z}")
     yield from _field("Bundle", f"{report.bundle.name} {report.bundle.version}, {report.bundle.sha256[:12]}")
     yield ""
     yield from wrap(summary_sentence(report), WIDTH)

@@ -11,7 +11,9 @@ NO_DEVICE = "Not a medical device."
 
 def caveat(report: StudyReport) -> str:
     """What is said wherever the model speaks: unverified, the research label, the bundle's notice."""
-    told = [_sentence(part) for part in (report.research_label, report.bundle.notice) if part.strip()]
+    notice, label = report.bundle.notice, report.research_label
+    repeated = label.strip().lower() in notice.lower()
+    told = [_sentence(part) for part in ("" if repeated else label, notice) if part.strip()]
     if not any("medical device" in part.lower() for part in told):
         told.append(NO_DEVICE)
     return " ".join([UNVERIFIED, *told])

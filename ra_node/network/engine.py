@@ -34,16 +34,15 @@ class _Spooled(Protocol):
 def prepare() -> None:
     """Set the switches of the library for this process; safe to repeat.
 
-    Data sets go straight from the wire to a file and back, and the library logs neither messages
-    nor data sets. Its encoder logs whole exceptions, which can hold an attribute's value.
+    Data sets go straight from the wire to a file and back. The library logs nothing: its encoder
+    quotes attributes, and what goes wrong is told by this room's own events and outcomes.
     """
     _config.LOG_HANDLER_LEVEL = "none"
     _config.LOG_REQUEST_IDENTIFIERS = False
     _config.LOG_RESPONSE_IDENTIFIERS = False
     _config.STORE_RECV_CHUNKED_DATASET = True
     _config.STORE_SEND_CHUNKED_DATASET = True
-    logging.getLogger("pynetdicom").setLevel(logging.WARNING)
-    logging.getLogger("pynetdicom.dsutils").setLevel(logging.CRITICAL)
+    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
 
 
 def tend(association: Association, timeout_s: float) -> None:
