@@ -198,7 +198,7 @@ def show_demo(out: Path, timeout_s: float, say: Callable[[str], None]) -> Shown:
     from ra_node.services.demo import run_demo
 
     hands = (HandRecipe(Side.RIGHT, stage=3), HandRecipe(Side.LEFT, stage=0))
-    study = phantom_study(PhantomRecipe(hands, seed=5))
+    study = phantom_study(PhantomRecipe(hands, seed=7))
     return run_demo(out, study, default_settings().models.bundle, timeout_s, say)
 
 
