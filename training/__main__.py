@@ -67,6 +67,7 @@ Start = Annotated[
     typer.Option("--start", help="Run whose staging weights are the start; it must have the same split."),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+Resamples = Annotated[int, typer.Option("--resamples", help="Of the patients, for the intervals.")]
 Threads = Annotated[int, typer.Option("--threads", help="Threads of torch; 0 leaves its choice.")]
 
 
@@ -113,7 +114,7 @@ def train(
 
 
 @app.command()
-def evaluate(run: Run, device: Device = "auto") -> None:
+def evaluate(run: Run, device: Device = "auto", resamples: Resamples = 1000) -> None:
     """Calibrate on validation hands, measure on held-out hands, keep both in the run's folder."""
     recipe = _kept_recipe(run)
     crops = _kept_crops(run)
@@ -125,8 +126,10 @@ def evaluate(run: Run, device: Device = "auto") -> None:
     phantom = parts["phantom"]
     result = Result(
         counts=_counts(crops),
-        simulated=evaluated(logits["simulated"], parts["simulated"], calibration, recipe.seed),
-        phantom=evaluated(logits["phantom"], phantom, calibration, recipe.seed) if len(phantom) else None,
+        simulated=evaluated(logits["simulated"], parts["simulated"], calibration, recipe.seed, resamples),
+        phantom=evaluated(logits["phantom"], phantom, calibration, recipe.seed, resamples)
+        if len(phantom)
+        else None,
         unedited=unedited_figures(logits["unedited"], parts["unedited"], calibration, recipe.seed),
     )
     (run / "calibration.json").write_bytes(TypeAdapter(Calibration).dump_json(calibration, indent=2))

@@ -26,11 +26,12 @@ shown, tested and measured from end to end. They must not be used on patients.
 
 ## What it learnt from
 
-{source}: healthy left hands of children and adolescents (102 to 228 months
-old). No reachable public set has whole hands with stages of rheumatoid arthritis, so narrowing of the
-joint space, marginal erosions, periarticular osteopenia, subluxation and ankylosis were **simulated** at
-the finger, thumb and wrist joints; healthy hands went through the same resampling without effect. Other
-hands were drawn whole by the project's own phantom. Patients were split before simulation.
+{source}:
+healthy left hands of children and adolescents (102 to 228 months old). No reachable public set has whole
+hands with stages of rheumatoid arthritis, so narrowing of the joint space, marginal erosions,
+periarticular osteopenia, subluxation and ankylosis were **simulated** at the finger, thumb and wrist
+joints; healthy hands went through the same resampling without effect. Other hands were drawn whole by the
+project's own phantom. Patients were split before simulation.
 
 {counts}
 
@@ -56,7 +57,9 @@ on held-out simulated lesions: {recognition_error:.3f} and {staging_error:.3f}.
 
 {terms}
 
-Preprocessing: `{preprocessing}`. {description}
+## Preprocessing
+
+`{preprocessing}`. {description}
 """
 
 

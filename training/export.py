@@ -22,8 +22,8 @@ from training.recipe import Recipe
 NOTICE = "Trained on simulated lesions. Research use only, not a medical device."
 DESCRIPTION = (
     "Box of the hand with a 4 % margin, turned fingers up, longer side to 224 px by area averaging, "
-    "1st to 99.5th percentile to 0..255, padded with 0 to a square; then (grey / 255 - mean) / std "
-    "in three equal channels."
+    "1st to 99.5th percentile inside the outline of the hand to 0..255, padded with 0 to a square; "
+    "then (grey / 255 - mean) / std in three equal channels."
 )
 CLASS_NAMES = {
     "recognition": ("normal", "rheumatoid arthritis"),
@@ -86,8 +86,9 @@ def initialisation(started: str | None) -> str:
     begun = "Staging started from random weights (no ImageNet weights)"
     if started:
         begun = (
-            "Staging started from an earlier run on the same tune patients, itself from random weights "
-            f"(no ImageNet weights; sha256 {started})"
+            "Staging started from earlier runs on the same tune patients, with lesions and phantoms as the "
+            "project drew them then; the first of them started from random weights (no ImageNet weights). "
+            f"The weights at the start have the sha256 {started}"
         )
     return f"{begun}; recognition started from the trunk of staging."
 

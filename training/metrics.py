@@ -112,12 +112,12 @@ def staging_figures(stages: Labels, probabilities: Scores, thresholds: Scores) -
     argmax_f1 = [counts(stages == k, called == k).f1 for k in range(classes)]
     figures = {
         "accuracy": float((stages == called).mean()),
-        "macro_f1": float(np.nanmean(argmax_f1)),
+        "macro_f1": _mean_of_known(argmax_f1),
         "quadratic_kappa": quadratic_kappa(stages, called, classes),
         "mean_absolute_error": float(np.abs(stages - called).mean()),
         "within_one_stage": float((np.abs(stages - called) <= 1).mean()),
     }
-    averages = {f"one_vs_rest_{key}": float(np.nanmean([one[key] for one in single])) for key in single[0]}
+    averages = {f"one_vs_rest_{key}": _mean_of_known([one[key] for one in single]) for key in single[0]}
     return {"auc": averages["one_vs_rest_auc"], **figures, **averages}
 
 
@@ -127,20 +127,35 @@ def with_intervals(
     rng: np.random.Generator,
     resamples: int = 1000,
 ) -> dict[str, Interval]:
-    """Percentile bootstrap over patients; `figures` takes the indices of the hands to count."""
+    """Percentile bootstrap over patients; `figures` takes the indices of the hands to count.
+
+    Resampling cannot doubt a figure of exactly 1, so that one gets the exact (Clopper-Pearson) lower
+    bound for as many patients as the figure can be counted in.
+    """
     names, place = np.unique(patients, return_inverse=True)
     hands = [np.flatnonzero(place == patient) for patient in range(len(names))]
     drawn = [
         figures(np.concatenate([hands[k] for k in rng.integers(len(names), size=len(names))]))
         for _ in range(resamples)
     ]
-    value = figures(np.arange(len(patients)))
-    return {key: (value[key], *_middle_95([one[key] for one in drawn])) for key in value}
+    found: dict[str, Interval] = {}
+    for key, value in figures(np.arange(len(patients))).items():
+        low, high = np.nanpercentile([one[key] for one in drawn], (2.5, 97.5))
+        if value == low == 1.0:
+            low = _exact_low(sum(bool(np.isfinite(figures(own)[key])) for own in hands))
+        found[key] = (value, float(low), float(high))
+    return found
 
 
-def _middle_95(values: list[float]) -> tuple[float, float]:
-    low, high = np.nanpercentile(values, (2.5, 97.5))
-    return float(low), float(high)
+def _exact_low(patients: int) -> float:
+    """Lower end of the exact 95 % interval of a share that held in every one of `patients`."""
+    return float(0.025 ** (1 / patients)) if patients else 0.0
+
+
+def _mean_of_known(values: list[float]) -> float:
+    """The mean without NaN, and NaN where nothing is left."""
+    known = [value for value in values if np.isfinite(value)]
+    return sum(known) / len(known) if known else float("nan")
 
 
 def _share(part: int, whole: int) -> float:

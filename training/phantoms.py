@@ -16,8 +16,8 @@ from ra_node.phantom.recipe import HandRecipe, PhantomHand, PhantomRecipe
 from training.dataset import Row, Split, jittered
 from training.recipe import Recipe
 
-ROWS, COLUMNS = 800, 960
-"""Of a two-hand picture; a hand has about 3.5 times the pixels of its crop."""
+SIZES = ((1000, 1200), (1000, 1200), (2000, 2400))
+"""Rows and columns of the two-hand pictures in turn: coarse ones draw fast, fine ones are a detector's."""
 
 SEEDS: dict[Split, int] = {"tune": 0, "validation": 1, "held-out": 2}
 """Pictures of the splits are drawn from seeds that never meet."""
@@ -50,7 +50,8 @@ def _picture_rows(recipe: Recipe, split: Split, number: int) -> Iterator[Row]:
     rng = np.random.default_rng((recipe.seed, SEEDS[split], number))
     stages = rng.choice(recipe.data.stages, size=2)
     pair = (HandRecipe(Side.RIGHT, int(stages[0])), HandRecipe(Side.LEFT, int(stages[1])))
-    drawn = draw_hands(PhantomRecipe(pair, ROWS, COLUMNS, seed=int(rng.integers(2**31))))
+    rows, columns = SIZES[number % len(SIZES)]
+    drawn = draw_hands(PhantomRecipe(pair, rows, columns, seed=int(rng.integers(2**31))))
     values = drawn.pixels.astype(np.float32)
     regions = find_hands(values).hands
     for hand in drawn.hands:

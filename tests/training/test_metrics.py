@@ -99,3 +99,16 @@ def test_intervals_resample_patients_and_not_hands() -> None:
         return high - low
 
     assert width(10) == pytest.approx(width(1))
+
+
+def test_a_figure_of_one_still_has_an_interval_for_the_patients_that_it_counts() -> None:
+    """Ten of ten is no certainty: 69.2 % is the exact lower bound; the other five patients say nothing."""
+    healthy = np.array([True] * 10 + [False] * 5)
+
+    def specificity(k: np.ndarray) -> dict[str, float]:
+        return {"specificity": counts(~healthy[k], np.zeros(len(k), bool)).specificity}
+
+    patients = np.arange(15).astype(str)
+    value, low, high = with_intervals(specificity, patients, np.random.default_rng(0), 50)["specificity"]
+    assert (value, high) == (1.0, 1.0)
+    assert low == pytest.approx(0.692, abs=0.001)

@@ -1,0 +1,101 @@
+"""The command trains, measures and exports a run, and refuses a start that would leak held-out hands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ra_node.errors import Fatal
+from ra_node.inference.architectures import build
+from ra_node.inference.bundle import load_bundle
+from tests.training.recipes import DEMO
+from training.__main__ import evaluate, export_bundle, replace_head, simulate, train
+from training.dataset import Origin, Row, Split, save_crops, stacked
+
+SMALL = {
+    "side_px = 224": "side_px = 64",
+    "batch = 32": "batch = 8",
+    "epochs = 1.5": "epochs = 1",
+    "epochs = 0.6": "epochs = 1",
+}
+
+
+def write_recipe(path: Path, **changed: str) -> Path:
+    text = DEMO.read_text()
+    for old, new in (SMALL | changed).items():
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text)
+    return path
+
+
+def write_crops(folder: Path) -> None:
+    """Hands that are brighter the higher their stage, in every split."""
+    rng = np.random.default_rng(0)
+
+    def rows(split: Split, origin: Origin, stages: tuple[int, ...]) -> list[Row]:
+        return [
+            Row(rng.integers(0, 40 + 40 * k, (64, 64)).astype(np.uint8), k, f"{split} {k} {n}", split, origin)
+            for k in stages
+            for n in range(3)
+        ]
+
+    every = (0, 1, 2, 3, 4, 5)
+    splits: tuple[Split, ...] = ("tune", "validation", "held-out")
+    real = [row for split in splits for row in rows(split, "simulated", every)]
+    save_crops(stacked([*real, *rows("held-out", "unedited", (0,))]), folder / "real.npz")
+    drawn = [row for split in splits for row in rows(split, "phantom", every)]
+    save_crops(stacked(drawn), folder / "phantoms.npz")
+
+
+def test_train_evaluate_and_export_make_a_bundle_that_the_node_loads(tmp_path: Path) -> None:
+    recipe, run, out = write_recipe(tmp_path / "small.toml"), tmp_path / "run", tmp_path / "bundle"
+    run.mkdir()
+    write_crops(run)
+    train(recipe, run, device="cpu")
+    evaluate(run, device="cpu", resamples=20)
+    export_bundle(run, out)
+    bundle = load_bundle(out)
+    assert bundle.identity.models[0].architecture == "googlenet"
+    assert bundle.manifest.training["counts"]["held-out hands, unedited"] == 3  # type: ignore[index,call-overload]
+    assert "random weights" in str(bundle.manifest.provenance["initialisation"])
+    assert len((run / "log.jsonl").read_text().splitlines()) == 8
+
+
+def test_a_start_with_another_split_is_refused_with_both(tmp_path: Path) -> None:
+    """Its tune patients may be held out here."""
+    recipe = write_recipe(tmp_path / "small.toml")
+    other = write_recipe(tmp_path / "other.toml", **{"seed = 2024": "seed = 7"})
+    for name in ("run", "earlier"):
+        (tmp_path / name).mkdir()
+        write_crops(tmp_path / name)
+    simulate(other, tmp_path / "earlier")
+    with pytest.raises(Fatal, match=r"expected a run with the split \(2024, .*found \(7, "):
+        train(recipe, tmp_path / "run", start=tmp_path / "earlier", device="cpu")
+
+
+def test_a_run_is_not_continued_with_another_data_recipe(tmp_path: Path) -> None:
+    write_crops(tmp_path)
+    simulate(write_recipe(tmp_path / "a.toml"), tmp_path)
+    changed = write_recipe(tmp_path / "b.toml", **{"rounds = 2": "rounds = 3"})
+    with pytest.raises(Fatal, match="found another; use a new --out"):
+        train(changed, tmp_path, device="cpu")
+
+
+def test_without_radiographs_nothing_is_simulated(tmp_path: Path) -> None:
+    with pytest.raises(Fatal, match="expected the folder of radiographs"):
+        train(write_recipe(tmp_path / "small.toml"), tmp_path / "run", device="cpu")
+
+
+@pytest.mark.parametrize("name", ["alexnet", "googlenet", "efficientnet_b2"])
+def test_a_new_head_leaves_the_trunk_as_it_was(name: str) -> None:
+    with torch.device("meta"):
+        network = build(name, 6)
+        trunk = list(network.parameters())[:-2]
+        replace_head(network, 2)
+        kept = list(network.parameters())[:-2]
+        assert all(one is other for one, other in zip(kept, trunk, strict=True))
+        assert network.eval()(torch.zeros(1, 3, 224, 224)).shape == (1, 2)
