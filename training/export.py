@@ -20,6 +20,7 @@ from training.evaluate import Calibration, Result, weights_path
 from training.recipe import Recipe
 
 NOTICE = "Trained on simulated lesions. Research use only, not a medical device."
+MEASURED_ON = "held-out hands with simulated lesions"
 DESCRIPTION = (
     "Box of the hand with a 4 % margin, turned fingers up, longer side to 224 px by area averaging, "
     "1st to 99.5th percentile inside the outline of the hand to 0..255, padded with 0 to a square; "
@@ -124,6 +125,7 @@ def _tasks(folder: Path, recipe: Recipe, calibration: Calibration, result: Resul
             temperature=heat[name],
             operating_points=points[name],
             metrics={key: found for key, found in metrics[name].items() if all(map(math.isfinite, found))},
+            metrics_on=MEASURED_ON,
         )
     return Tasks(**made)
 

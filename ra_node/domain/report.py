@@ -130,7 +130,8 @@ class Model:
     device_uid: str
     manufacturer: str
     auc: tuple[float, float, float] | None = None
-    """Area under the ROC curve on held-out hands and its 95 % interval (low, high)."""
+    """Area under the ROC curve and its 95 % interval (low, high)."""
+    measured_on: str = "held-out hands"
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ def model_sentence(model: Model) -> str:
     if model.auc is None:
         return f"{named}; accuracy not stated."
     area, low, high = model.auc
-    return f"{named}; AUC on held-out hands {area:.2f} (95 % interval {low:.2f} to {high:.2f})."
+    return f"{named}; AUC on {model.measured_on} {area:.2f} (95 % interval {low:.2f} to {high:.2f})."
 
 
 def _sentence(text: str) -> str:

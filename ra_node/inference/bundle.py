@@ -51,6 +51,8 @@ class Task(_Part):
     operating_points: tuple[Share, ...]
     """Recognition: the one threshold; staging: one a class, for one-vs-rest figures."""
     metrics: dict[str, Interval]
+    metrics_on: str
+    """The hands that the metrics were measured on, in words."""
 
 
 class Tasks(_Part):
@@ -152,6 +154,7 @@ def _identity(manifest: Manifest, sha256: str) -> BundleIdentity:
             device_uid=device_uid(task.weights_sha256),
             manufacturer=manifest.manufacturer,
             auc=task.metrics.get("auc"),
+            measured_on=task.metrics_on,
         )
         for name, task in tasks
     )

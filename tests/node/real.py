@@ -30,7 +30,7 @@ COMPRESSORS = {
     JPEGLosslessSV1: ("dcmcjpeg", "+e1"),
     JPEGLSLossless: ("dcmcjpls",),
     RLELossless: ("dcmcrle",),
-    JPEG2000Lossless: ("gdcmconv", "--j2k", "-X"),
+    JPEG2000Lossless: ("gdcmconv", "--j2k"),
 }
 SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, *COMPRESSORS)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
+from ra_node.bootstrap import open_state
 from ra_node.network.outcome import Answer
 from ra_node.network.send import send
+from ra_node.services.overview import study_story
+from ra_node.settings import load_settings
 from tests.conftest import wait_until
 from tests.node.real import real_studies
 
@@ -28,11 +29,12 @@ def test_twenty_singles_and_twenty_compositions_are_all_answered(orthanc, node, 
         )
 
     wait_until(answered, "the answers to all real radiographs", 400)
+    ledger = open_state(load_settings(node.config)).ledger
     right_count = 0
     for study in studies:
         held = orthanc.instances_of(study.study_uid)
         (tmp_path / f"{study.study_uid}-overlay.dcm").write_bytes(orthanc.file(held["OT"][0]))
-        text = json.loads(node.cli("studies", study.study_uid, "--json"))["text"]
+        text = study_story(ledger, study.study_uid).text
         hands = text.count("RA            ")
         right_count += hands == study.hands
         if study.hands == 2 and hands == 2:
