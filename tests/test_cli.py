@@ -38,7 +38,8 @@ def config(tmp_path):
 
 
 def run_main(monkeypatch, *words):
-    """Run like the installed command: what it exits with."""
+    """Run like the installed command, but for its logging: what it exits with."""
+    monkeypatch.setattr("ra_node.cli.configure_logging", lambda *_args, **_options: None)
     monkeypatch.setattr("sys.argv", ["ra-node", *words])
     with pytest.raises(SystemExit) as stopped:
         main()
