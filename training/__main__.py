@@ -25,6 +25,7 @@ from ra_node.inference.bundle import load_bundle
 from ra_node.inference.network import chosen_device
 from training.dataset import (
     Crops,
+    Origin,
     joined,
     load_crops,
     read_source,
@@ -35,17 +36,19 @@ from training.dataset import (
 )
 from training.evaluate import (
     Calibration,
+    Evaluation,
     Result,
     calibrated,
     evaluated,
-    run_logits,
     unedited_figures,
     weights_path,
 )
 from training.export import export
 from training.loop import Progress, save_half, tune
 from training.phantoms import phantom_rows
+from training.predictions import predictions
 from training.recipe import Recipe, read_recipe
+from training.subgroups import read_groups
 
 REAL, DRAWN = "real.npz", "phantoms.npz"
 """Crops of simulated lesions on real hands, and of phantoms, in the folder of a run."""
@@ -68,6 +71,19 @@ Start = Annotated[
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Resamples = Annotated[int, typer.Option("--resamples", help="Of the patients, for the intervals.")]
+Sensitivity = Annotated[
+    float | None,
+    typer.Option(
+        "--sensitivity",
+        min=0.01,
+        max=1.0,
+        help="Share of the diseased validation hands that recognition must find; Youden's J without it.",
+    ),
+]
+People = Annotated[
+    Path | None,
+    typer.Option("--people", exists=True, help="CSV: patient and any of side, sex, age_years, site."),
+]
 Threads = Annotated[int, typer.Option("--threads", help="Threads of torch; 0 leaves its choice.")]
 
 
@@ -114,23 +130,32 @@ def train(
 
 
 @app.command()
-def evaluate(run: Run, device: Device = "auto", resamples: Resamples = 1000) -> None:
+def evaluate(
+    run: Run,
+    device: Device = "auto",
+    resamples: Resamples = 1000,
+    sensitivity: Sensitivity = None,
+    people: People = None,
+) -> None:
     """Calibrate on validation hands, measure on held-out hands, keep both in the run's folder."""
     recipe = _kept_recipe(run)
     crops = _kept_crops(run)
-    where = chosen_device(device)
-    validation = crops.part("validation")
-    calibration = calibrated(run_logits(run, recipe, validation, where), validation.stages)
-    parts = {origin: crops.part("held-out", origin) for origin in ("simulated", "phantom", "unedited")}
-    logits = {origin: run_logits(run, recipe, part, where) for origin, part in parts.items() if len(part)}
-    phantom = parts["phantom"]
+    told = predictions(run, recipe, crops, chosen_device(device), _say_hands)
+    validation = told.rows("validation")
+    calibration = calibrated(told.logits(validation), told.stages[validation], sensitivity)
+
+    def figures(origin: Origin) -> Evaluation:
+        part = crops.part("held-out", origin)
+        groups = read_groups(people, part.patients) if people else None
+        logits = told.logits(told.rows("held-out", origin))
+        return evaluated(logits, part, calibration, recipe.seed, resamples, groups)
+
+    unedited = told.logits(told.rows("held-out", "unedited"))
     result = Result(
         counts=_counts(crops),
-        simulated=evaluated(logits["simulated"], parts["simulated"], calibration, recipe.seed, resamples),
-        phantom=evaluated(logits["phantom"], phantom, calibration, recipe.seed, resamples)
-        if len(phantom)
-        else None,
-        unedited=unedited_figures(logits["unedited"], parts["unedited"], calibration, recipe.seed),
+        simulated=figures("simulated"),
+        phantom=figures("phantom") if told.rows("held-out", "phantom").any() else None,
+        unedited=unedited_figures(unedited, crops.part("held-out", "unedited"), calibration),
     )
     (run / "calibration.json").write_bytes(TypeAdapter(Calibration).dump_json(calibration, indent=2))
     (run / "evaluation.json").write_bytes(TypeAdapter(Result).dump_json(result, indent=2))
@@ -205,6 +230,11 @@ def _counts(crops: Crops) -> dict[str, int]:
 def _say_pictures(done: int, total: int) -> None:
     if done % 25 == 0 or done == total:
         _say(f"made {done} of {total} pictures")
+
+
+def _say_hands(done: int, total: int) -> None:
+    if done % 640 == 0 or done == total:
+        _say(f"judged {done} of {total} hands")
 
 
 def _say(text: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,18 +16,45 @@ def temperature(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float
     return float(choices[int(np.argmin([_loss(logits / choice, labels) for choice in choices]))])
 
 
-def expected_calibration_error(
-    probabilities: NDArray[np.float64], labels: NDArray[np.int64], bins: int = 10
-) -> float:
-    """Mean gap between confidence and accuracy over equal bins of confidence, weighted by hands."""
-    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
-    place = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = [
-        abs(float(confidence[place == k].mean() - right[place == k].mean())) * float((place == k).mean())
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Hands of similar claimed probability."""
+
+    claimed: float
+    """Mean probability that was claimed."""
+    held: float
+    """Share of the hands where the claim held."""
+    hands: int
+
+
+def reliability(claimed: NDArray[np.float64], held: NDArray[np.bool_], bins: int = 10) -> list[Bin]:
+    """Group claims (N,) by equal bins of probability, without empty ones, beside how often they held."""
+    place = np.minimum((claimed * bins).astype(int), bins - 1)
+    return [
+        Bin(float(claimed[place == k].mean()), float(held[place == k].mean()), int((place == k).sum()))
         for k in range(bins)
         if (place == k).any()
     ]
-    return float(sum(gaps))
+
+
+def claims(
+    probabilities: NDArray[np.float64], labels: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """What probabilities (N, classes) claim and whether it held.
+
+    Of two classes the probability of the second; of more, the confidence in the likeliest class.
+    """
+    if probabilities.shape[1] == 2:
+        return probabilities[:, 1], labels == 1
+    return probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+
+
+def expected_calibration_error(
+    probabilities: NDArray[np.float64], labels: NDArray[np.int64], bins: int = 10
+) -> float:
+    """Mean gap between `claims` and how often they held, over equal bins, weighted by hands."""
+    shown = reliability(*claims(probabilities, labels), bins)
+    return sum(abs(one.claimed - one.held) * one.hands for one in shown) / len(labels)
 
 
 def _loss(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ra_node.domain.report import STAGES
-from ra_node.inference.network import load_network, logits_of, softmax
+from ra_node.inference.network import softmax
 from training.calibrate import expected_calibration_error, temperature
 from training.dataset import Crops
 from training.metrics import (
     Interval,
     confusion,
+    exact_share,
     recognition_figures,
     staging_figures,
+    threshold_for_sensitivity,
     with_intervals,
     youden_threshold,
 )
-from training.recipe import Recipe
+from training.subgroups import Groups, members
 
 Scores = NDArray[np.float64]
 CLASSES = {"recognition": 2, "staging": len(STAGES)}
@@ -38,6 +39,19 @@ class Calibration:
     """Recognition: probability of disease from which a hand is called diseased."""
     class_thresholds: tuple[float, ...]
     """Staging, one a class, for one-vs-rest figures."""
+    sensitivity_asked: float | None = None
+    """Share of the diseased validation hands that `threshold` was chosen to find; None for Youden's J."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFigures:
+    """Figures of the held-out hands of one side, sex, age band or site."""
+
+    hands: int
+    patients: int
+    sensitivity: Interval
+    specificity: Interval
+    within_one_stage: Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +65,13 @@ class Evaluation:
     confusion: list[list[int]]
     """Truth by row, call by column."""
     calibration_error: dict[str, float]
+    raw_calibration_error: dict[str, float] = field(default_factory=dict)
+    """Before the temperature."""
+    recognition_confusion: list[list[int]] = field(default_factory=list)
+    """At the operating point: truth by row, call by column."""
+    stage_sensitivity: list[Interval] = field(default_factory=list)
+    """By stage, the share whose likeliest class it is."""
+    groups: dict[str, GroupFigures] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,22 +90,14 @@ def weights_path(run: Path, task: str) -> Path:
     return run / task / "weights.safetensors"
 
 
-def run_logits(run: Path, recipe: Recipe, crops: Crops, device: torch.device) -> dict[str, Scores]:
-    """Logits of both tasks for `crops`, (N, 2) and (N, 6)."""
-    return {
-        task: logits_of(
-            load_network(recipe.architecture, classes, weights_path(run, task), device),
-            crops.images,
-            recipe.mean,
-            recipe.std,
-            recipe.staging.batch,
-        )
-        for task, classes in CLASSES.items()
-    }
+def calibrated(
+    logits: Mapping[str, Scores], stages: NDArray[np.int64], sensitivity: float | None = None
+) -> Calibration:
+    """Choose temperatures by likelihood and operating points on validation hands.
 
-
-def calibrated(logits: Mapping[str, Scores], stages: NDArray[np.int64]) -> Calibration:
-    """Choose temperatures and operating points on validation hands, by likelihood and Youden's J."""
+    The threshold of recognition finds the share `sensitivity` of the diseased; None leaves it, like those
+    of the classes of staging, to Youden's J.
+    """
     heat = {
         "recognition": temperature(logits["recognition"], (stages > 0).astype(np.int64)),
         "staging": temperature(logits["staging"], stages),
@@ -92,49 +105,114 @@ def calibrated(logits: Mapping[str, Scores], stages: NDArray[np.int64]) -> Calib
     diseased = softmax(logits["recognition"] / heat["recognition"])[:, 1]
     staged = softmax(logits["staging"] / heat["staging"])
     points = tuple(youden_threshold(stages == k, staged[:, k]) for k in STAGES)
-    return Calibration(heat["recognition"], heat["staging"], youden_threshold(stages > 0, diseased), points)
+    threshold = (
+        youden_threshold(stages > 0, diseased)
+        if sensitivity is None
+        else threshold_for_sensitivity(stages > 0, diseased, sensitivity)
+    )
+    return Calibration(heat["recognition"], heat["staging"], threshold, points, sensitivity)
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """Held-out hands as a calibrated run sees them, row by row."""
+
+    stages: NDArray[np.int64]
+    patients: NDArray[np.str_]
+    diseased: Scores
+    """Probability of disease (N,)."""
+    staged: Scores
+    """Probability of each stage (N, 6)."""
+    found: NDArray[np.bool_]
+    """Called diseased at the operating point."""
+
+    @property
+    def called(self) -> NDArray[np.int64]:
+        return np.asarray(self.staged.argmax(axis=1), np.int64)
+
+
+def seen(
+    logits: Mapping[str, Scores],
+    stages: NDArray[np.int64],
+    patients: NDArray[np.str_],
+    calibration: Calibration,
+) -> Hands:
+    """Turn logits of hands into calibrated probabilities and calls."""
+    diseased = softmax(logits["recognition"] / calibration.recognition_temperature)[:, 1]
+    staged = softmax(logits["staging"] / calibration.staging_temperature)
+    return Hands(stages, patients, diseased, staged, diseased >= calibration.threshold)
 
 
 def evaluated(
-    logits: Mapping[str, Scores], crops: Crops, calibration: Calibration, seed: int, resamples: int = 1000
+    logits: Mapping[str, Scores],
+    crops: Crops,
+    calibration: Calibration,
+    seed: int,
+    resamples: int = 1000,
+    groups: Groups | None = None,
 ) -> Evaluation:
-    """All figures of a group of hands with 95 % intervals over its patients."""
-    diseased = softmax(logits["recognition"] / calibration.recognition_temperature)
-    staged = softmax(logits["staging"] / calibration.staging_temperature)
+    """All figures of a group of hands, with exact intervals of shares found and bootstrapped other ones."""
+    hands = seen(logits, crops.stages, crops.patients, calibration)
     points = np.array(calibration.class_thresholds)
-    stages = crops.stages
+    stages, patients, ill = hands.stages, hands.patients, hands.stages > 0
 
     def recognition(k: NDArray[np.intp]) -> dict[str, float]:
-        return recognition_figures(stages[k], diseased[k, 1], calibration.threshold)
+        return recognition_figures(stages[k], hands.diseased[k], calibration.threshold)
 
     def staging(k: NDArray[np.intp]) -> dict[str, float]:
-        return staging_figures(stages[k], staged[k], points)
+        return staging_figures(stages[k], hands.staged[k], points)
 
     rng = np.random.default_rng(seed)
     return Evaluation(
-        hands=len(crops),
-        patients=len(np.unique(crops.patients)),
-        recognition=with_intervals(recognition, crops.patients, rng, resamples),
-        staging=with_intervals(staging, crops.patients, rng, resamples),
-        confusion=confusion(stages, staged.argmax(axis=1), len(STAGES)).tolist(),
-        calibration_error={
-            "recognition": expected_calibration_error(diseased, (stages > 0).astype(np.int64)),
-            "staging": expected_calibration_error(staged, stages),
-        },
+        hands=len(stages),
+        patients=len(np.unique(patients)),
+        recognition=with_intervals(recognition, patients, rng, resamples) | _exact(hands, stages >= 0),
+        staging=with_intervals(staging, patients, rng, resamples),
+        confusion=confusion(stages, hands.called, len(STAGES)).tolist(),
+        calibration_error=_calibration_error(hands.diseased, hands.staged, stages),
+        raw_calibration_error=_calibration_error(
+            softmax(logits["recognition"])[:, 1], softmax(logits["staging"]), stages
+        ),
+        recognition_confusion=confusion(ill.astype(np.int64), hands.found.astype(np.int64), 2).tolist(),
+        stage_sensitivity=[
+            exact_share(hands.called[stages == k] == k, patients[stages == k]) for k in STAGES
+        ],
+        groups={title: _group(hands, rows) for title, rows in members(groups or {}).items()},
     )
 
 
+def _exact(hands: Hands, rows: NDArray[np.bool_]) -> dict[str, Interval]:
+    ill, well = rows & (hands.stages > 0), rows & (hands.stages == 0)
+    return {
+        "sensitivity": exact_share(hands.found[ill], hands.patients[ill]),
+        "specificity": exact_share(~hands.found[well], hands.patients[well]),
+    }
+
+
+def _group(hands: Hands, rows: NDArray[np.bool_]) -> GroupFigures:
+    near = np.abs(hands.stages - hands.called) <= 1
+    return GroupFigures(
+        hands=int(rows.sum()),
+        patients=len(np.unique(hands.patients[rows])),
+        **_exact(hands, rows),
+        within_one_stage=exact_share(near[rows], hands.patients[rows]),
+    )
+
+
+def _calibration_error(diseased: Scores, staged: Scores, stages: NDArray[np.int64]) -> dict[str, float]:
+    both = np.stack([1 - diseased, diseased], axis=1)
+    return {
+        "recognition": expected_calibration_error(both, (stages > 0).astype(np.int64)),
+        "staging": expected_calibration_error(staged, stages),
+    }
+
+
 def unedited_figures(
-    logits: Mapping[str, Scores], crops: Crops, calibration: Calibration, seed: int
+    logits: Mapping[str, Scores], crops: Crops, calibration: Calibration
 ) -> dict[str, Interval]:
-    """How often real healthy hands, never touched by the simulation, are called healthy."""
-    diseased = softmax(logits["recognition"] / calibration.recognition_temperature)[:, 1]
-    staged = softmax(logits["staging"] / calibration.staging_temperature).argmax(axis=1)
-
-    def figures(k: NDArray[np.intp]) -> dict[str, float]:
-        return {
-            "specificity": float((diseased[k] < calibration.threshold).mean()),
-            "called_stage_0": float((staged[k] == 0).mean()),
-        }
-
-    return with_intervals(figures, crops.patients, np.random.default_rng(seed))
+    """How often real healthy hands, never touched by the simulation, are called healthy; exact intervals."""
+    hands = seen(logits, crops.stages, crops.patients, calibration)
+    return {
+        "specificity": exact_share(~hands.found, hands.patients),
+        "called_stage_0": exact_share(hands.called == 0, hands.patients),
+    }

@@ -1,12 +1,14 @@
-"""Figures for both tasks, each with a 95 % interval from resampling patients."""
+"""Figures for both tasks, each with a 95 % interval that counts patients, not hands."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import betaincinv, stdtrit
 
 Labels = NDArray[np.int64]
 Scores = NDArray[np.float64]
@@ -71,6 +73,21 @@ def youden_threshold(positive: NDArray[np.bool_], scores: Scores) -> float:
     return float(thresholds[int(np.argmax(sensitivity + specificity))])
 
 
+def threshold_for_sensitivity(positive: NDArray[np.bool_], scores: Scores, wanted: float) -> float:
+    """The highest threshold that finds the share `wanted` of the positives, half-way to the next score.
+
+    Raises ValueError where there is no positive or `wanted` is no share above 0.
+    """
+    if not positive.any() or not 0 < wanted <= 1:
+        raise ValueError(
+            f"expected positives and a sensitivity in (0, 1], found {positive.sum()} and {wanted}"
+        )
+    falling = np.sort(scores[positive])[::-1]
+    last = falling[max(0, math.ceil(wanted * len(falling) - 1e-9) - 1)]
+    lower = scores[scores < last]
+    return float((last + lower.max()) / 2) if len(lower) else float(last)
+
+
 def confusion(labels: Labels, called: Labels, classes: int) -> NDArray[np.int64]:
     """Counts (truth, call)."""
     return np.bincount(labels * classes + called, minlength=classes**2).reshape(classes, classes)
@@ -129,8 +146,8 @@ def with_intervals(
 ) -> dict[str, Interval]:
     """Percentile bootstrap over patients; `figures` takes the indices of the hands to count.
 
-    Resampling cannot doubt a figure of exactly 1, so that one gets the exact (Clopper-Pearson) lower
-    bound for as many patients as the figure can be counted in.
+    Resampling cannot doubt a figure of exactly 1, so that one gets the exact lower bound for as many
+    patients as the figure can be counted in.
     """
     names, place = np.unique(patients, return_inverse=True)
     hands = [np.flatnonzero(place == patient) for patient in range(len(names))]
@@ -140,16 +157,58 @@ def with_intervals(
     ]
     found: dict[str, Interval] = {}
     for key, value in figures(np.arange(len(patients))).items():
-        low, high = np.nanpercentile([one[key] for one in drawn], (2.5, 97.5))
+        low, high = percentile_interval(np.array([one[key] for one in drawn]))
         if value == low == 1.0:
-            low = _exact_low(sum(bool(np.isfinite(figures(own)[key])) for own in hands))
-        found[key] = (value, float(low), float(high))
+            known = sum(bool(np.isfinite(figures(own)[key])) for own in hands)
+            low = clopper_pearson(known, known)[1]
+        found[key] = (value, low, high)
     return found
 
 
-def _exact_low(patients: int) -> float:
-    """Lower end of the exact 95 % interval of a share that held in every one of `patients`."""
-    return float(0.025 ** (1 / patients)) if patients else 0.0
+def percentile_interval(drawn: Scores) -> tuple[float, float]:
+    """The middle 95 % of bootstrap figures (resamples,) without NaN; NaN where nothing is left."""
+    known = drawn[np.isfinite(drawn)]
+    if not len(known):
+        return float("nan"), float("nan")
+    low, high = np.percentile(known, (2.5, 97.5))
+    return float(low), float(high)
+
+
+def clopper_pearson(part: float, whole: float) -> Interval:
+    """A share with its exact 95 % interval; NaN and 0 to 1 where nothing was counted."""
+    if whole <= 0:
+        return float("nan"), 0.0, 1.0
+    low = float(betaincinv(part, whole - part + 1, 0.025)) if part > 0 else 0.0
+    high = float(betaincinv(part + 1, whole - part, 0.975)) if part < whole else 1.0
+    return part / whole, low, high
+
+
+def exact_share(right: NDArray[np.bool_], patients: NDArray[np.str_]) -> Interval:
+    """The share of `right` hands (N,) with the exact interval for as many hands as they are worth.
+
+    With one hand a patient this is Clopper and Pearson's interval. Hands of one patient resemble each
+    other, so more of them count for less: by Korn and Graubard (Survey Methodology 1998;24:193-201), the
+    number of hands is divided by the design effect of the patients. A share of 0 or 1 shows no effect, so
+    that it counts patients.
+    """
+    hands = len(right)
+    if not hands:
+        return clopper_pearson(0, 0)
+    names, place = np.unique(patients, return_inverse=True)
+    share, people = float(right.mean()), len(names)
+    worth = float(people if share in {0.0, 1.0} or people == 1 else _effective_hands(right, place, people))
+    _, low, high = clopper_pearson(share * worth, worth)
+    return share, low, high
+
+
+def _effective_hands(right: NDArray[np.bool_], place: NDArray[np.intp], people: int) -> float:
+    """Hands divided by the design effect of their patients, never more than there are hands."""
+    hands, share = len(right), float(right.mean())
+    sums = np.bincount(place, weights=right - share, minlength=people)
+    variance = people / (people - 1) * float((sums**2).sum()) / hands**2
+    alone = share * (1 - share) / (hands - 1)
+    degrees = float((stdtrit(hands - 1, 0.975) / stdtrit(people - 1, 0.975)) ** 2)
+    return min(float(hands), hands / max(variance / alone, 1.0) * degrees)
 
 
 def _mean_of_known(values: list[float]) -> float:

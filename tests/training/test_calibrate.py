@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ra_node.inference.network import softmax
-from training.calibrate import expected_calibration_error, temperature
+from training.calibrate import expected_calibration_error, reliability, temperature
 
 
 def drawn(factor: float, count: int = 4000) -> tuple[np.ndarray, np.ndarray]:
@@ -27,3 +27,16 @@ def test_calibration_error_falls_when_the_temperature_is_applied() -> None:
     before = expected_calibration_error(softmax(logits), labels)
     after = expected_calibration_error(softmax(logits / temperature(logits, labels)), labels)
     assert after < 0.04 < before
+
+
+def test_reliability_bins_hold_every_hand_once_beside_what_was_claimed() -> None:
+    claimed, held = np.array([0.05, 0.95, 1.0, 0.97, 0.55]), np.array([False, True, True, False, True])
+    bins = reliability(claimed, held)
+    assert [(one.hands, round(one.held, 3)) for one in bins] == [(1, 0.0), (1, 1.0), (3, 0.667)]
+    assert bins[-1].claimed == pytest.approx((0.95 + 1.0 + 0.97) / 3)
+
+
+def test_of_two_classes_the_error_is_that_of_the_probability_of_disease() -> None:
+    """A certain and wrong "healthy" counts like a certain and wrong "diseased"."""
+    probabilities = np.array([[0.9, 0.1]] * 10)
+    assert expected_calibration_error(probabilities, np.array([1] * 4 + [0] * 6)) == pytest.approx(0.3)

@@ -22,12 +22,12 @@ from training.evaluate import (
     Result,
     calibrated,
     evaluated,
-    run_logits,
     unedited_figures,
     weights_path,
 )
 from training.export import NOTICE, export
 from training.loop import save_half
+from training.predictions import run_outputs
 
 CPU = torch.device("cpu")
 
@@ -56,12 +56,17 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def run_logits(run: Path) -> dict[str, np.ndarray]:
+    outputs = run_outputs(run, small_recipe(), hands().images, CPU, lambda _done, _total: None)
+    return {task: logits for task, (logits, _features) in outputs.items()}
+
+
 def exported(run: Path, folder: Path) -> tuple[Calibration, Result]:
     crops, recipe = hands(), small_recipe()
-    logits = run_logits(run, recipe, crops, CPU)
+    logits = run_logits(run)
     calibration = calibrated(logits, crops.stages)
     figures = evaluated(logits, crops, calibration, seed=1, resamples=20)
-    unedited = unedited_figures(logits, crops, calibration, seed=1)
+    unedited = unedited_figures(logits, crops, calibration)
     result = Result({"held-out hands, simulated": 24}, figures, None, unedited)
     export(run, recipe, calibration, result, folder, started=None)
     return calibration, result
@@ -70,10 +75,9 @@ def exported(run: Path, folder: Path) -> tuple[Calibration, Result]:
 def test_the_bundle_gives_the_probabilities_of_the_run(run: Path, tmp_path: Path) -> None:
     """Half-precision weights, temperature and preprocessing are those that were evaluated."""
     calibration, _ = exported(run, tmp_path / "bundle")
-    crops = hands()
-    logits = run_logits(run, small_recipe(), crops, CPU)
+    logits = run_logits(run)
     expected = softmax(logits["staging"] / calibration.staging_temperature)
-    judged = Predictor(load_bundle(tmp_path / "bundle"), "cpu").judge(list(crops.images))
+    judged = Predictor(load_bundle(tmp_path / "bundle"), "cpu").judge(list(hands().images))
     found = np.array([judgement.staging.probabilities for judgement in judged])
     assert np.abs(found - expected).max() < 1e-5
     assert np.ptp(found, axis=0).max() > 1e-3

@@ -6,37 +6,21 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
 
 from training.metrics import (
-    Counts,
     auc,
+    clopper_pearson,
     confusion,
     counts,
+    exact_share,
     quadratic_kappa,
     staging_figures,
+    threshold_for_sensitivity,
     with_intervals,
     youden_threshold,
 )
-
-PAPER = {
-    # Peng et al. 2024, table 2: (true positives, true negatives) of 91 RA and 13 normal hands, and the
-    # printed accuracy, sensitivity, specificity and F1 in percent.
-    "AlexNet": ((90, 10), ("96.15", "98.90", "76.92", "97.83")),
-    "VGG16": ((91, 10), ("97.12", "100.00", "76.92", "98.38")),
-    "GoogLeNet": ((91, 9), ("96.15", "100.00", "69.23", "97.85")),
-    "ResNet50": ((90, 9), ("95.19", "98.90", "69.23", "97.30")),
-    "EfficientNetB2": ((90, 10), ("96.15", "98.90", "76.92", "97.83")),
-}
-
-
-@pytest.mark.parametrize("network", PAPER)
-def test_the_twenty_cells_of_table_2_follow_from_their_counts(network: str) -> None:
-    (right_ra, right_normal), printed = PAPER[network]
-    found = Counts(right_ra, 91 - right_ra, right_normal, 13 - right_normal)
-    cells = (found.accuracy, found.sensitivity, found.specificity, found.f1)
-    assert tuple(f"{100 * cell:.2f}" for cell in cells) == printed
-
 
 scores = st.lists(st.tuples(st.booleans(), st.integers(0, 9)), min_size=2, max_size=60)
 
@@ -112,3 +96,52 @@ def test_a_figure_of_one_still_has_an_interval_for_the_patients_that_it_counts()
     value, low, high = with_intervals(specificity, patients, np.random.default_rng(0), 50)["specificity"]
     assert (value, high) == (1.0, 1.0)
     assert low == pytest.approx(0.692, abs=0.001)
+
+
+def test_ten_of_thirteen_is_between_46_and_95_percent() -> None:
+    """The paper's specificity of 76.92 % says no more than that."""
+    _, low, high = clopper_pearson(10, 13)
+    assert (low, high) == pytest.approx((0.462, 0.950), abs=0.001)
+
+
+@given(st.integers(1, 60).flatmap(lambda whole: st.tuples(st.integers(0, whole), st.just(whole))))
+def test_exact_intervals_are_those_of_scipy(counted: tuple[int, int]) -> None:
+    part, whole = counted
+    expected = binomtest(part, whole).proportion_ci(method="exact")
+    assert clopper_pearson(part, whole)[1:] == pytest.approx((expected.low, expected.high))
+
+
+@given(st.integers(1, 60).flatmap(lambda whole: st.tuples(st.integers(0, whole), st.just(whole))))
+def test_with_one_hand_a_patient_a_share_has_clopper_and_pearsons_interval(counted: tuple[int, int]) -> None:
+    part, whole = counted
+    found = exact_share(np.arange(whole) < part, np.arange(whole).astype(str))
+    assert found == pytest.approx(clopper_pearson(part, whole))
+
+
+@pytest.mark.parametrize("right", [17, 20])
+def test_equal_hands_of_a_patient_count_once(right: int) -> None:
+    """Five copies of twenty patients have about the interval of twenty, not of a hundred."""
+    single, copies = np.arange(20) < right, np.repeat(np.arange(20), 5)
+    expected = clopper_pearson(right, 20)
+    found = exact_share(single[copies], copies.astype(str))
+    assert found == pytest.approx(expected, abs=0.03)
+    assert found[1] < clopper_pearson(5 * right, 100)[1] - 0.05
+
+
+@given(scores.filter(lambda rows: any(truth for truth, _ in rows)), st.floats(0.01, 1))
+def test_the_threshold_for_a_sensitivity_is_the_highest_that_reaches_it(
+    rows: list[tuple[bool, int]], wanted: float
+) -> None:
+    truth, score = np.array([t for t, _ in rows]), np.array([s for _, s in rows], float)
+    threshold = threshold_for_sensitivity(truth, score, wanted)
+    assert counts(truth, score >= threshold).sensitivity >= wanted
+    higher = score[truth & (score > threshold)]
+    next_up = higher.min() + 0.5 if len(higher) else threshold + 1
+    assert counts(truth, score >= next_up).sensitivity < wanted
+
+
+@pytest.mark.parametrize(("positives", "wanted"), [(0, 0.9), (3, 0.0), (3, 1.1)])
+def test_a_sensitivity_that_cannot_be_reached_is_refused(positives: int, wanted: float) -> None:
+    truth = np.arange(5) < positives
+    with pytest.raises(ValueError, match="expected positives and a sensitivity"):
+        threshold_for_sensitivity(truth, np.linspace(0, 1, 5), wanted)
