@@ -156,8 +156,12 @@ def settings_from(tables: dict[str, Any], *, base: Path, name: str = "configurat
 
 
 def _anchored(settings: Settings, base: Path) -> Settings:
-    node = settings.node.model_copy(update={"data_dir": base / settings.node.data_dir.expanduser()})
-    models = settings.models.model_copy(update={"bundle": base / settings.models.bundle.expanduser()})
+    node = settings.node.model_copy(
+        update={"data_dir": (base / settings.node.data_dir.expanduser()).resolve()}
+    )
+    models = settings.models.model_copy(
+        update={"bundle": (base / settings.models.bundle.expanduser()).resolve()}
+    )
     return settings.model_copy(update={"node": node, "models": models})
 
 

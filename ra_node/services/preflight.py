@@ -85,6 +85,10 @@ def check_port(host: str, port: int) -> Check:
         try:
             probe.bind((host, port))
         except OSError as error:
+            if _listens(host, port):
+                return Check(
+                    "DICOM port", ok=True, found=f"{host}:{port} is listened on, by this node or another"
+                )
             where = f"{host}:{port}: {error.strerror}"
             return Check(
                 "DICOM port", ok=_listens(host, port), found=where, hint="in use: is the node running?"
