@@ -156,12 +156,11 @@ def settings_from(tables: dict[str, Any], *, base: Path, name: str = "configurat
 
 
 def _anchored(settings: Settings, base: Path) -> Settings:
-    node = settings.node.model_copy(
-        update={"data_dir": (base / settings.node.data_dir.expanduser()).resolve()}
-    )
-    models = settings.models.model_copy(
-        update={"bundle": (base / settings.models.bundle.expanduser()).resolve()}
-    )
+    def anchored(path: Path) -> Path:
+        return (base / path.expanduser()).resolve()
+
+    node = settings.node.model_copy(update={"data_dir": anchored(settings.node.data_dir)})
+    models = settings.models.model_copy(update={"bundle": anchored(settings.models.bundle)})
     return settings.model_copy(update={"node": node, "models": models})
 
 

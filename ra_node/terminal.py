@@ -13,6 +13,7 @@ from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from ra_node.domain.report import ImageFinding
 from ra_node.ledger.overview import StudyLine
@@ -20,6 +21,9 @@ from ra_node.services.overview import Overview, Story
 from ra_node.services.preflight import Check
 
 _T = TypeVar("_T")
+
+PLAIN_COLUMNS = 132
+"""Width of tables that go to a file or a mail."""
 
 
 def print_checks(checks: Sequence[Check], *, as_json: bool) -> None:
@@ -29,7 +33,8 @@ def print_checks(checks: Sequence[Check], *, as_json: bool) -> None:
         return
     table = _table("", "check", "found", "what to do")
     for row in checks:
-        table.add_row("[green]ok[/]" if row.ok else "[red bold]FAIL[/]", row.name, row.found, row.hint)
+        verdict = Text("ok", "green") if row.ok else Text("FAIL", "bold red")
+        table.add_row(verdict, *map(Text, (row.name, row.found, row.hint)))
     _console().print(table)
 
 
@@ -39,6 +44,9 @@ def print_overview(view: Overview, *, as_json: bool) -> None:
         _print_json(dataclasses.asdict(view))
         return
     console = _console()
+    if not view.studies:
+        console.print("Nothing was received yet.")
+        return
     table = _table("what", "state", "count")
     for name, counts in (("studies", view.studies), ("jobs", view.jobs), ("deliveries", view.deliveries)):
         for state, count in sorted(counts.items()):
@@ -47,9 +55,8 @@ def print_overview(view: Overview, *, as_json: bool) -> None:
     if view.oldest_unanswered is not None:
         console.print(f"Oldest unanswered image: {view.at - view.oldest_unanswered:.0f} s ago")
     for job in view.buried:
-        console.print(
-            f"[red]buried[/] {job.kind} {job.study_uid} job {job.id}: {job.last_error}", highlight=False
-        )
+        words = f" {job.kind} {job.study_uid} job {job.id}: {job.last_error}"
+        console.print(Text.assemble(("buried", "red"), words))
     if view.buried:
         console.print("Mend the cause, then `ra-node requeue STUDY_UID`.")
 
@@ -69,7 +76,7 @@ def print_studies(lines: Sequence[StudyLine], *, as_json: bool) -> None:
             str(line.instances),
             str(line.answered_version),
             delivered,
-            line.last_error or "",
+            Text(line.last_error or ""),
         )
     _console().print(table)
 
@@ -130,7 +137,8 @@ def progress(items: Iterable[_T], what: str, total: int | None = None) -> Iterat
 
 
 def _console() -> Console:
-    return Console(soft_wrap=True)
+    console = Console(soft_wrap=True)
+    return console if console.is_terminal else Console(width=PLAIN_COLUMNS, soft_wrap=True)
 
 
 def _table(*names: str) -> Table:

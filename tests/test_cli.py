@@ -97,6 +97,11 @@ def test_check_says_what_to_do_about_each_failure(run, config):
     assert rows["ledger"]["ok"]
 
 
+def test_hints_are_printed_to_the_letter(run, config):
+    """A hint holds TOML, which looks like markup to the library that prints it."""
+    assert 'add a [[peer]] with roles = ["source"]' in run("check", "--config", config, code=1)
+
+
 def test_a_missing_configuration_is_one_line_and_exit_2(monkeypatch, capsys, tmp_path):
     assert run_main(monkeypatch, "status", "--config", str(tmp_path / "absent.toml")) == 2
     assert capsys.readouterr().err.strip().count("\n") == 0

@@ -86,13 +86,9 @@ def check_port(host: str, port: int) -> Check:
             probe.bind((host, port))
         except OSError as error:
             if _listens(host, port):
-                return Check(
-                    "DICOM port", ok=True, found=f"{host}:{port} is listened on, by this node or another"
-                )
-            where = f"{host}:{port}: {error.strerror}"
-            return Check(
-                "DICOM port", ok=_listens(host, port), found=where, hint="in use: is the node running?"
-            )
+                return Check("DICOM port", ok=True, found=f"{host}:{port} is in use, by the node it seems")
+            hint = "name an address of this machine and a free port in [node]"
+            return Check("DICOM port", ok=False, found=f"{host}:{port}: {error.strerror}", hint=hint)
     return Check("DICOM port", ok=True, found=f"{host}:{port} is free; the node is not running")
 
 
