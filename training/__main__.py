@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import sys
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -15,23 +12,20 @@ import numpy as np
 import torch
 import typer
 from pydantic import TypeAdapter
-from safetensors.torch import load_file
-from torch import nn
 
-from ra_node.domain.report import STAGES
-from ra_node.errors import Fatal
-from ra_node.inference.architectures import build
+from ra_node.errors import Fatal, Refused
 from ra_node.inference.bundle import load_bundle
 from ra_node.inference.network import chosen_device
+from training.data_commands import register
 from training.dataset import (
     Crops,
     Origin,
+    SourceHand,
     joined,
     load_crops,
     read_source,
     save_crops,
     simulated_rows,
-    split_key,
     stacked,
 )
 from training.evaluate import (
@@ -41,22 +35,22 @@ from training.evaluate import (
     calibrated,
     evaluated,
     unedited_figures,
-    weights_path,
 )
 from training.export import export
-from training.loop import Progress, save_half, tune
 from training.phantoms import phantom_rows
 from training.predictions import predictions
+from training.ranks import joined_ranks
 from training.recipe import Recipe, read_recipe
+from training.run import Place, train_run
+from training.start import find_start, note_start, noted_start
 from training.subgroups import read_groups
+from training.table_one import class_counts, paper_rows
 
 REAL, DRAWN = "real.npz", "phantoms.npz"
 """Crops of simulated lesions on real hands, and of phantoms, in the folder of a run."""
 
-START = "start.sha256"
-"""Hash of the weights that a run started from, absent for random ones."""
-
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Train and export bundles for ra-node.")
+register(app)
 
 Out = Annotated[Path, typer.Option("--out", help="Folder of the run.")]
 Config = Annotated[Path, typer.Option("--config", help="The recipe, TOML.")]
@@ -65,10 +59,18 @@ Radiographs = Annotated[
     Path | None,
     typer.Option("--radiographs", envvar="RA_NODE_RADIOGRAPHS", help="Folder with joints.csv and rsna/."),
 ]
-Start = Annotated[
+StartPath = Annotated[
     Path | None,
-    typer.Option("--start", help="Run whose staging weights are the start; it must have the same split."),
+    typer.Option(
+        "--start",
+        help="A run with the same split, a .safetensors or .pth state file, or a folder of such files; "
+        "instead of the recipe's own.",
+    ),
 ]
+Architecture = Annotated[
+    str | None, typer.Option("--architecture", help="One of the five networks, instead of the recipe's own.")
+]
+Hands = Annotated[int, typer.Option("--hands", min=10, help="Real hands to measure on.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Resamples = Annotated[int, typer.Option("--resamples", help="Of the patients, for the intervals.")]
 Sensitivity = Annotated[
@@ -91,7 +93,27 @@ Threads = Annotated[int, typer.Option("--threads", help="Threads of torch; 0 lea
 def simulate(config: Config, out: Out, radiographs: Radiographs = None) -> None:
     """Simulate the lesions of a recipe and keep the crops in the run's folder."""
     recipe = read_recipe(config)
-    _prepared(recipe, out, radiographs)
+    crops = _prepared(recipe, out, radiographs)
+    if recipe.data.preset == "paper":
+        for side, counts in class_counts(crops).items():
+            _say(f"{side}: {sum(counts)} simulated hands, by stage 0 to 5: {'/'.join(map(str, counts))}")
+
+
+@app.command()
+def sham(config: Config, radiographs: Radiographs, hands: Hands = 60, resamples: Resamples = 1000) -> None:
+    """Measure whether a sham edit can be told from an untouched hand, and a lesion as the contrast."""
+    from training.sham import pairs, told_apart  # noqa: PLC0415  # the only need for scikit-learn here
+
+    recipe = read_recipe(config)
+    sources = _sources(radiographs)[:hands]
+    for stage, name in ((0, "sham edits"), (2, "lesions of stage 2")):
+        found = told_apart(*pairs(sources, recipe, stage, _say_pictures), recipe.seed, resamples)
+        value, low, high = found.auc
+        verdict = "as by chance" if found.by_chance else "not as by chance"
+        _say(
+            f"{name} against untouched, {found.patients} simulated hands: "
+            f"AUC {value:.3f} ({low:.3f} to {high:.3f}), {verdict}"
+        )
 
 
 @app.command()
@@ -99,34 +121,26 @@ def train(
     config: Config,
     out: Out,
     radiographs: Radiographs = None,
-    start: Start = None,
+    start: StartPath = None,
+    architecture: Architecture = None,
     device: Device = "auto",
     threads: Threads = 0,
 ) -> None:
-    """Train staging, then recognition from its trunk; crops are made where the run has none."""
+    """Train both tasks; crops are made where the run has none, and a killed run goes on.
+
+    Under torchrun all processes train together; hosts need a common folder for --out.
+    """
     if threads:
         torch.set_num_threads(threads)
-    recipe = read_recipe(config)
-    crops = _prepared(recipe, out, radiographs).part("tune")
-    torch.manual_seed(recipe.seed)
-    with (out / "log.jsonl").open("w") as log:
-
-        def report(progress: Progress) -> None:
-            log.write(json.dumps(asdict(progress)) + "\n")
-            log.flush()
-            left = f"{progress.seconds_left / 60:.1f} min left"
-            _say(f"{progress.task} {progress.step}/{progress.steps} loss {progress.loss:.3f}, {left}")
-
-        where = chosen_device(device)
-        network = build(recipe.architecture, len(STAGES))
-        if start is not None:
-            _started(network, recipe, start, out)
-        tune(network, crops.images, crops.stages, recipe, "staging", report, where)
-        save_half(network, weights_path(out, "staging"))
-        replace_head(network, 2)
-        diseased = (crops.stages > 0).astype(np.int64)
-        tune(network, crops.images, diseased, recipe, "recognition", report, where)
-        save_half(network, weights_path(out, "recognition"))
+    recipe = read_recipe(config, architecture)
+    with joined_ranks(chosen_device(device)) as (ranks, where):
+        found = find_start(recipe, start)
+        if ranks.first:
+            _prepared(recipe, out, radiographs)
+            note_start(out, found)
+        ranks.gathered(None)
+        say = _say if ranks.first else _say_nothing
+        train_run(recipe, _kept_crops(out), found, Place(out, where, ranks), say)
 
 
 @app.command()
@@ -169,27 +183,10 @@ def export_bundle(run: Run, out: Out) -> None:
     """Write the bundle of an evaluated run and load it once as the node would."""
     calibration = TypeAdapter(Calibration).validate_json((run / "calibration.json").read_bytes())
     result = TypeAdapter(Result).validate_json((run / "evaluation.json").read_bytes())
-    started = (run / START).read_text().strip() if (run / START).exists() else None
+    started = noted_start(run)
     export(run, _kept_recipe(run), calibration, result, out, started=started)
     identity = load_bundle(out).identity
     _say(f"bundle {identity.name} {identity.version} sha256 {identity.sha256}")
-
-
-def replace_head(network: nn.Module, classes: int) -> None:
-    """Give a network a new, random last layer for another task."""
-    name, last = [(n, m) for n, m in network.named_modules() if isinstance(m, nn.Linear)][-1]
-    parent, _, attribute = name.rpartition(".")
-    setattr(network.get_submodule(parent), attribute, nn.Linear(last.in_features, classes))
-
-
-def _started(network: nn.Module, recipe: Recipe, earlier: Path, out: Path) -> None:
-    """Take the staging weights of an earlier run, and note it; another split would leak held-out hands."""
-    known = _kept_recipe(earlier)
-    if split_key(known) != split_key(recipe):
-        raise Fatal(f"expected a run with the split {split_key(recipe)}, found {split_key(known)}")
-    network.load_state_dict(load_file(weights_path(earlier, "staging")))
-    digest = hashlib.sha256(weights_path(earlier, "staging").read_bytes()).hexdigest()
-    (out / START).write_text(f"{digest}\n")
 
 
 def _prepared(recipe: Recipe, out: Path, radiographs: Path | None) -> Crops:
@@ -200,16 +197,23 @@ def _prepared(recipe: Recipe, out: Path, radiographs: Path | None) -> Crops:
     out.mkdir(parents=True, exist_ok=True)
     kept.write_text(recipe.model_dump_json(indent=2))
     if not (out / REAL).exists():
-        if radiographs is None:
-            raise Fatal("expected the folder of radiographs in --radiographs, found none")
-        save_crops(stacked(list(simulated_rows(read_source(radiographs), recipe, _say_pictures))), out / REAL)
-    if not (out / DRAWN).exists():
+        rows = paper_rows if recipe.data.preset == "paper" else simulated_rows
+        sources = _sources(radiographs)
+        save_crops(stacked(list(rows(sources, recipe, _say_pictures))), out / REAL)
+    if recipe.data.phantoms and not (out / DRAWN).exists():
         save_crops(stacked(list(phantom_rows(recipe, _say_pictures))), out / DRAWN)
     return _kept_crops(out)
 
 
+def _sources(radiographs: Path | None) -> list[SourceHand]:
+    if radiographs is None:
+        raise Fatal("expected the folder of radiographs in --radiographs, found none")
+    return read_source(radiographs)
+
+
 def _kept_crops(run: Path) -> Crops:
-    return joined(load_crops(run / REAL), load_crops(run / DRAWN))
+    real = load_crops(run / REAL)
+    return joined(real, load_crops(run / DRAWN)) if (run / DRAWN).exists() else real
 
 
 def _kept_recipe(run: Path) -> Recipe:
@@ -237,6 +241,10 @@ def _say_hands(done: int, total: int) -> None:
         _say(f"judged {done} of {total} hands")
 
 
+def _say_nothing(text: str) -> None:  # what a process beside the first one says
+    pass
+
+
 def _say(text: str) -> None:
     sys.stdout.write(text + os.linesep)
     sys.stdout.flush()
@@ -245,5 +253,5 @@ def _say(text: str) -> None:
 if __name__ == "__main__":
     try:
         app()
-    except Fatal as error:
+    except (Fatal, Refused) as error:
         sys.exit(str(error))

@@ -1,0 +1,78 @@
+"""Keeps one hand as 16-bit words from which the node's own crop comes out again, bit by bit.
+
+The words are the cut's own values, numbered: evenly where the values lie evenly, or else by a table.
+They are turned upright for those who look at them; the loader turns them back before it makes a crop,
+because resizing does not commute with turning to the last bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ra_node.domain.geometry import Box, Point
+from ra_node.domain.report import HandRegion
+from ra_node.imaging.model_input import MARGIN
+
+Values = NDArray[np.float32]
+Words = NDArray[np.uint16]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Coded:
+    """Values as words: first + step * word, or levels[word] where there are levels (K,)."""
+
+    words: Words
+    first: float
+    step: float
+    levels: Values | None = None
+
+    @property
+    def values(self) -> Values:
+        """The values again, float32, shape of the words."""
+        return decoded(self.words, self.first, self.step, self.levels)
+
+
+def cut_out(values: Values, region: HandRegion) -> tuple[Values, HandRegion]:
+    """Cut the box with the node's margin: the part (rows, columns) and the region in its pixels."""
+    box = region.box.grown(MARGIN).clipped(*values.shape)
+    part = np.ascontiguousarray(values[box.y0 : box.y1, box.x0 : box.x1])
+    own = region.box
+    moved = Box(own.x0 - box.x0, own.y0 - box.y0, own.x1 - box.x0, own.y1 - box.y0)
+    outline = tuple(Point(point.x - box.x0, point.y - box.y0) for point in region.outline)
+    return part, HandRegion(moved, outline, region.rotation, region.score)
+
+
+def upright(image: NDArray[np.uint16], rotation: int) -> Words:
+    """Turn an image so that the fingers point up."""
+    return np.ascontiguousarray(np.rot90(image, k=rotation // 90))
+
+
+def turned_back(image: NDArray[np.uint16], rotation: int) -> Words:
+    """Undo `upright`."""
+    return np.ascontiguousarray(np.rot90(image, k=-(rotation // 90)))
+
+
+def coded(values: Values) -> Coded:
+    """Number the values (rows, columns); 16 bits are enough, because radiographs have no more."""
+    levels = np.unique(values)
+    if len(levels) > 65536:
+        raise ValueError(f"expected at most 65536 different values, found {len(levels)}")
+    steps = np.diff(levels.astype(np.float64))
+    first, step = float(levels[0]), float(steps.min()) if len(steps) else 1.0
+    places = np.rint((levels.astype(np.float64) - first) / step)
+    if places[-1] <= 65535 and np.array_equal(decoded(places.astype(np.uint16), first, step), levels):
+        table = None
+    else:
+        places, first, step, table = np.arange(len(levels)).astype(np.float64), 0.0, 0.0, levels
+    words = places.astype(np.uint16)[np.searchsorted(levels, values)]
+    return Coded(np.ascontiguousarray(words), first, step, table)
+
+
+def decoded(words: Words, first: float, step: float, levels: Values | None = None) -> Values:
+    """The values of words, of the same shape."""
+    if levels is not None:
+        return levels[words]
+    return np.asarray(first + step * words.astype(np.float64), np.float32)

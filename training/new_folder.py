@@ -1,0 +1,54 @@
+"""Makes a folder that appears whole or not at all, whatever stops its making."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ra_node.errors import Fatal, Refused
+
+Write = Callable[[Path, bytes], None]
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """Give a hidden folder beside `out` that becomes `out` when the block ends, and is removed if it fails.
+
+    Raises Refused where `out` exists, Fatal where the disk is full or not writable; the message holds no
+    path, which may name a patient.
+    """
+    if out.exists():
+        raise Refused("expected a new folder for the output, found one that exists")
+    made: Path | None = None
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
+        yield made
+        made.rename(out)
+    except OSError as error:
+        raise _unwritable(error) from error
+    finally:
+        if made is not None:
+            shutil.rmtree(made, ignore_errors=True)
+
+
+def write_synced(path: Path, content: bytes) -> None:
+    """Write a file and wait for the disk, which may find only then that it is full."""
+    with path.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _unwritable(error: OSError) -> Fatal:
+    if error.errno in _FULL:
+        return Fatal("expected room for the output, found a full disk; nothing was kept")
+    found = errno.errorcode.get(error.errno or 0, type(error).__name__)
+    return Fatal(f"expected files that can be read and written, found {found}; nothing was kept")
