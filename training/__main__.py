@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from ra_node.errors import Fatal, Refused
 from ra_node.inference.bundle import load_bundle
 from ra_node.inference.network import chosen_device
+from training import show_commands
 from training.data_commands import register
 from training.dataset import (
     Crops,
@@ -51,6 +52,7 @@ REAL, DRAWN = "real.npz", "phantoms.npz"
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Train and export bundles for ra-node.")
 register(app)
+show_commands.register(app)
 
 Out = Annotated[Path, typer.Option("--out", help="Folder of the run.")]
 Config = Annotated[Path, typer.Option("--config", help="The recipe, TOML.")]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ra_node.inference.network import softmax
+from training.metrics import Interval, exact_share
 
 
 def temperature(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
@@ -22,18 +23,27 @@ class Bin:
 
     claimed: float
     """Mean probability that was claimed."""
-    held: float
-    """Share of the hands where the claim held."""
+    held: Interval
+    """Share of the hands where the claim held, with its exact interval."""
     hands: int
 
 
-def reliability(claimed: NDArray[np.float64], held: NDArray[np.bool_], bins: int = 10) -> list[Bin]:
-    """Group claims (N,) by equal bins of probability, without empty ones, beside how often they held."""
+def reliability(
+    claimed: NDArray[np.float64],
+    held: NDArray[np.bool_],
+    patients: NDArray[np.str_] | None = None,
+    bins: int = 10,
+) -> list[Bin]:
+    """Group claims (N,) by equal bins of probability, without empty ones, beside how often they held.
+
+    Without `patients` (N,) every hand is a patient of its own.
+    """
+    people = np.arange(len(claimed)).astype(np.str_) if patients is None else patients
     place = np.minimum((claimed * bins).astype(int), bins - 1)
+    parts = [place == k for k in range(bins) if (place == k).any()]
     return [
-        Bin(float(claimed[place == k].mean()), float(held[place == k].mean()), int((place == k).sum()))
-        for k in range(bins)
-        if (place == k).any()
+        Bin(float(claimed[part].mean()), exact_share(held[part], people[part]), int(part.sum()))
+        for part in parts
     ]
 
 
@@ -53,8 +63,8 @@ def expected_calibration_error(
     probabilities: NDArray[np.float64], labels: NDArray[np.int64], bins: int = 10
 ) -> float:
     """Mean gap between `claims` and how often they held, over equal bins, weighted by hands."""
-    shown = reliability(*claims(probabilities, labels), bins)
-    return sum(abs(one.claimed - one.held) * one.hands for one in shown) / len(labels)
+    shown = reliability(*claims(probabilities, labels), bins=bins)
+    return sum(abs(one.claimed - one.held[0]) * one.hands for one in shown) / len(labels)
 
 
 def _loss(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:

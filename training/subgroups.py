@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,30 @@ def age_band(years: float) -> str:
         if years < end:
             return f"{low}-{end - 1}"
     return f"{BANDS[-1]}+"
+
+
+class Described(Protocol):
+    """A hand whose row carries what is known of its patient; "" or None where nothing is."""
+
+    @property
+    def side(self) -> str: ...
+    @property
+    def sex(self) -> str: ...
+    @property
+    def age_years(self) -> int | None: ...
+    @property
+    def site(self) -> str: ...
+
+
+def groups_of(rows: Sequence[Described]) -> Groups:
+    """The groups of hands by their own rows; an attribute that no row carries is left out."""
+    values = {
+        "side": [row.side for row in rows],
+        "sex": [row.sex for row in rows],
+        "age_band": ["" if row.age_years is None else age_band(row.age_years) for row in rows],
+        "site": [row.site for row in rows],
+    }
+    return {name: np.array(held, np.str_) for name, held in values.items() if any(held)}
 
 
 def read_groups(table: Path, patients: NDArray[np.str_]) -> Groups:

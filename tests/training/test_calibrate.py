@@ -32,7 +32,7 @@ def test_calibration_error_falls_when_the_temperature_is_applied() -> None:
 def test_reliability_bins_hold_every_hand_once_beside_what_was_claimed() -> None:
     claimed, held = np.array([0.05, 0.95, 1.0, 0.97, 0.55]), np.array([False, True, True, False, True])
     bins = reliability(claimed, held)
-    assert [(one.hands, round(one.held, 3)) for one in bins] == [(1, 0.0), (1, 1.0), (3, 0.667)]
+    assert [(one.hands, round(one.held[0], 3)) for one in bins] == [(1, 0.0), (1, 1.0), (3, 0.667)]
     assert bins[-1].claimed == pytest.approx((0.95 + 1.0 + 0.97) / 3)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ra_node.errors import Fatal
-from training.subgroups import age_band, members, read_groups
+from training.subgroups import age_band, groups_of, members, read_groups
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,20 @@ def test_groups_follow_the_patients_and_leave_no_hand_out(tmp_path: Path) -> Non
         "age band 10-14": [False, True, False, True],
         "age band unknown": [True, False, True, False],
     }
+
+
+@dataclass(frozen=True)
+class Hand:
+    side: str
+    sex: str = ""
+    age_years: int | None = None
+    site: str = ""
+
+
+def test_rows_that_carry_side_and_age_are_cut_by_these_alone() -> None:
+    found = members(groups_of([Hand("R", age_years=70), Hand("L"), Hand("R", age_years=9)]))
+    assert list(found) == ["side L", "side R", "age band unknown", "age band 0-9", "age band 60+"]
+    assert found["side R"].tolist() == [True, False, True]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,311 @@
+"""The paper's figures 2 to 6 and a reliability diagram, from arrays; nothing is read or written here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+from sklearn.manifold import TSNE
+
+from ra_node.domain.report import STAGES
+from training.calibrate import Bin, claims, expected_calibration_error, reliability
+from training.evaluate import Hands
+from training.house_style import (
+    INK,
+    MARKERS,
+    OKABE_ITO,
+    QUIET,
+    RULE,
+    SHADES,
+    STAGE_COLOURS,
+    STYLE,
+    Drawn,
+    captioned,
+    key,
+    line_style,
+    sheet,
+    unit_square,
+)
+from training.metrics import confusion
+from training.roc import GRID, Curve, curve
+from training.shown import Shown
+
+STAGE_NAMES = ("Normal", *(f"Stage {k}" for k in STAGES[1:]))
+SIMULATED = "Simulated lesions on real healthy hands; not patients with rheumatoid arthritis."
+Tables = NDArray[np.int64]
+
+
+def all_figures(runs: Sequence[Shown], resamples: int = 300, seed: int = 0) -> list[Drawn]:
+    """Every figure of some runs: those of each run by itself carry its number in their names."""
+    with mpl.rc_context(STYLE):  # type: ignore[arg-type]  # its keys are literals
+        own = [
+            figure
+            for k, run in enumerate(runs, start=1)
+            for figure in _own(run, f"-{k}" if len(runs) > 1 else "", seed)
+        ]
+        shared = [
+            recognition_roc(runs, resamples, seed),
+            staging_roc(runs, resamples, seed),
+            *([losses(runs)] if any(run.losses for run in runs) else []),
+        ]
+    return sorted([*own, *shared], key=lambda drawn: drawn.name)
+
+
+def _own(run: Shown, suffix: str, seed: int) -> list[Drawn]:
+    return [
+        confusions(run.held_out, run.name, suffix),
+        representations(run, suffix, seed),
+        calibrations(run, suffix),
+    ]
+
+
+def confusions(hands: Hands, name: str, suffix: str = "") -> Drawn:
+    """Figure 2: counts and shares of each row, recognition at its operating point and six stages."""
+    ill = (hands.stages > 0).astype(np.int64)
+    two, six = (
+        confusion(ill, hands.found.astype(np.int64), 2),
+        confusion(hands.stages, hands.called, len(STAGES)),
+    )
+    figure = sheet(3.7)
+    left, right = figure.subplots(1, 2, width_ratios=(1, 1.45))
+    _confusion(left, two, ("Normal", "RA"), f"a  Recognition, {name}", 9)
+    _confusion(right, six, ("N", *map(str, STAGES[1:])), f"b  Staging, {name}", 7.5)
+    caption = (
+        f"Truth by row, call by column: hands, and their share of the row; the shade is that share. "
+        f"{len(hands.stages)} held-out hands of {_people(hands)} people. N, normal. {SIMULATED}"
+    )
+    return captioned(figure, f"figure2-confusion{suffix}", f"Confusion matrices, {name}", caption)
+
+
+def _confusion(axes: Axes, table: Tables, names: Sequence[str], title: str, size: float) -> None:
+    shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap=SHADES, vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(table):
+        colour = "white" if shares[row, column] > 0.55 else INK
+        quiet = colour if count else QUIET
+        axes.text(column, row - 0.12, str(count), ha="center", va="center", color=quiet, fontsize=size)
+        text = f"{100 * shares[row, column]:.0f} %"
+        axes.text(
+            column, row + 0.22, text, ha="center", va="center", color=quiet, fontsize=max(5.5, 0.72 * size)
+        )
+    axes.set(title=title, xlabel="Called", ylabel="Truth")
+    axes.set_xticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xticks(np.arange(len(names) - 1) + 0.5, minor=True)
+    axes.set_yticks(np.arange(len(names) - 1) + 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=1.5)
+    axes.tick_params(which="both", length=0)
+    for spine in axes.spines.values():
+        spine.set(visible=True, color=RULE)
+
+
+def recognition_roc(runs: Sequence[Shown], resamples: int, seed: int) -> Drawn:
+    """Figure 3: every run on its training and on held-out hands, with bands and operating points."""
+    figure = sheet(4.0)
+    panels = figure.subplots(1, 2)
+    sides = (("a  Training hands", False), ("b  Held-out hands", True))
+    for axes, (title, held_out) in zip(panels, sides, strict=True):
+        unit_square(axes, "1 - specificity", "Sensitivity")
+        axes.set_title(title)
+        for k, run in enumerate(runs):
+            hands = run.held_out if held_out else run.training
+            found = curve(hands.stages > 0, hands.diseased, hands.patients, _rng(seed), resamples)
+            _draw(axes, found, k, run.name)
+            if held_out:
+                _operating_point(axes, hands, k)
+        key(axes, size=7)
+    caption = (
+        "Recognition of disease. Area under the curve with 95 % interval; the band is the 95 % band of the "
+        "sensitivity; both resample people. The mark is the operating point, chosen on validation hands. "
+        f"{_counted(runs)} {SIMULATED}"
+    )
+    return captioned(figure, "figure3-roc-recognition", "ROC of recognition", caption)
+
+
+def staging_roc(runs: Sequence[Shown], resamples: int, seed: int) -> Drawn:
+    """Figure 4: each stage against all others, training above and held-out hands below."""
+    figure = sheet(3.5)
+    panels = figure.subplots(2, len(STAGES), sharex=True, sharey=True)
+    for row, held_out in enumerate((False, True)):
+        for stage, axes in zip(STAGES, panels[row], strict=True):
+            unit_square(axes, "", "")
+            axes.set_title(STAGE_NAMES[stage] if row == 0 else "")
+            for k, run in enumerate(runs):
+                hands = run.held_out if held_out else run.training
+                scores = hands.staged[:, stage]
+                found = curve(hands.stages == stage, scores, hands.patients, _rng(seed), resamples)
+                _draw(axes, found, k, run.name, short=True)
+            key(axes, size=5.5)
+        panels[row][0].set_ylabel(f"{('Training', 'Held-out')[row]} hands\nSensitivity")
+    for axes in panels[1]:
+        axes.set_xlabel("1 - specificity")
+    caption = (
+        f"Each stage against all others. {_named_lines(runs)}Area under the curve with 95 % interval "
+        f"and 95 % band, both over people. {_counted(runs)} {SIMULATED}"
+    )
+    return captioned(figure, "figure4-roc-staging", "ROC of staging", caption)
+
+
+def _draw(axes: Axes, found: Curve | None, k: int, name: str, *, short: bool = False) -> None:
+    if found is None:
+        return
+    style = line_style(k)
+    axes.fill_between(GRID, found.low, found.high, color=style["color"], alpha=0.18, linewidth=0)
+    value, low, high = found.auc
+    interval = f"{value:.3f}\n({low:.3f}-{high:.3f})" if short else f"{value:.3f} ({low:.3f}-{high:.3f})"
+    label = interval if short else f"{name}  {interval}"
+    axes.plot(found.false_positive, found.true_positive, label=label, **style)
+
+
+def _operating_point(axes: Axes, hands: Hands, k: int) -> None:
+    ill = hands.stages > 0
+    x, y = float(hands.found[~ill].mean()), float(hands.found[ill].mean())
+    axes.plot(x, y, MARKERS[k], color=line_style(k)["color"], markeredgecolor="white", markersize=6, zorder=5)
+
+
+def representations(run: Shown, suffix: str, seed: int) -> Drawn:
+    """Figure 5: t-SNE of what enters the last layer of both networks."""
+    figure = sheet(4.0)
+    left, right = figure.subplots(1, 2)
+    hands = run.held_out
+    ill = (hands.stages > 0).astype(np.int64)
+    two = ((OKABE_ITO[0], "Normal"), (OKABE_ITO[4], "RA"))
+    six = tuple(zip(STAGE_COLOURS, STAGE_NAMES, strict=True))
+    _scatter(left, _placed(run.features["recognition"], seed), ill, two, f"a  Recognition, {run.name}")
+    _scatter(right, _placed(run.features["staging"], seed), hands.stages, six, f"b  Staging, {run.name}")
+    caption = (
+        f"t-SNE of the penultimate layer on {len(hands.stages)} held-out hands of {_people(hands)} people, "
+        "every hand simulated at every stage. Distances between groups and their sizes mean nothing. "
+        f"{SIMULATED}"
+    )
+    return captioned(figure, f"figure5-tsne{suffix}", f"Representations, {run.name}", caption)
+
+
+def _placed(features: NDArray[np.float32], seed: int) -> NDArray[np.float64]:
+    perplexity = min(30.0, (len(features) - 1) / 3)
+    spread = features - features.mean(axis=0)
+    found = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(spread)
+    return np.asarray(found, np.float64)
+
+
+def _scatter(
+    axes: Axes,
+    places: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    classes: Sequence[tuple[str, str]],
+    title: str,
+) -> None:
+    for k, (colour, name) in enumerate(classes):
+        x, y = places[labels == k].T
+        axes.scatter(
+            x, y, s=13, marker=MARKERS[k], color=colour, edgecolor="white", linewidth=0.3, label=name
+        )
+    axes.set(title=title, xticks=[], yticks=[], aspect="equal", adjustable="datalim")
+    for spine in axes.spines.values():
+        spine.set(visible=True, color=RULE)
+    axes.legend(
+        loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=6, fontsize=6.5, frameon=False,
+        handletextpad=0.05, columnspacing=0.7,
+    )  # fmt: skip
+
+
+def losses(runs: Sequence[Shown]) -> Drawn:
+    """Figure 6: the training loss of both tasks."""
+    figure = sheet(3.0)
+    panels = figure.subplots(1, 2)
+    titles = {"recognition": "a  Recognition", "staging": "b  Staging"}
+    for axes, (task, title) in zip(panels, titles.items(), strict=True):
+        for k, run in enumerate(runs):
+            if run.losses.get(task):
+                x, y = np.array(run.losses[task]).T
+                axes.plot(x, y, label=run.name, **line_style(k))
+        unit = next((run.loss_unit for run in runs if run.losses), "epoch")
+        axes.set(title=title, xlabel=unit.capitalize(), ylabel="Training loss (cross-entropy)")
+        axes.set_ylim(bottom=0)
+        axes.margins(x=0.01)
+        key(axes, size=7, loc="upper right")
+    caption = (
+        "Loss on the training hands, augmented and with class weights. It starts from earlier weights where "
+        f"the recipe says so. {SIMULATED}"
+    )
+    return captioned(figure, "figure6-loss", "Training loss", caption)
+
+
+def calibrations(run: Shown, suffix: str) -> Drawn:
+    """A reliability diagram of both tasks, with the temperature and without it."""
+    figure = sheet(4.2)
+    panels = figure.subplots(2, 2, height_ratios=(4, 1), sharex="col")
+    ill = (run.held_out.stages > 0).astype(np.int64)
+    tasks = (
+        ("a  Recognition", _both(run.held_out), _both(run.held_out_raw), ill),
+        ("b  Staging", run.held_out.staged, run.held_out_raw.staged, run.held_out.stages),
+    )
+    labels = ("Probability of RA", "Confidence in the likeliest stage")
+    for k, (title, calm, raw, truth) in enumerate(tasks):
+        _reliability(panels[0][k], calm, raw, truth, run.held_out.patients)
+        panels[0][k].set(title=f"{title}, {run.name}", ylabel=("Share with RA", "Share called rightly")[k])
+        _hands_below(panels[1][k], reliability(*claims(calm, truth)), labels[k])
+    caption = (
+        "Claimed probability against what held, in ten equal bins with exact 95 % intervals; below, how many "
+        "hands each bin holds. Open grey marks are the networks before the temperature, which validation "
+        f"hands chose. ECE, expected calibration error. {SIMULATED}"
+    )
+    return captioned(figure, f"figure7-reliability{suffix}", f"Reliability, {run.name}", caption)
+
+
+def _reliability(
+    axes: Axes,
+    calm: NDArray[np.float64],
+    raw: NDArray[np.float64],
+    truth: NDArray[np.int64],
+    patients: NDArray[np.str_],
+) -> None:
+    unit_square(axes, "", "")
+    before, after = reliability(*claims(raw, truth)), reliability(*claims(calm, truth), patients)
+    x, y = [one.claimed for one in before], [one.held[0] for one in before]
+    told = f"before, ECE {expected_calibration_error(raw, truth):.3f}"
+    axes.plot(x, y, ":", marker="o", markerfacecolor="white", color=QUIET, markersize=4, label=told)
+    x, y = [one.claimed for one in after], [one.held[0] for one in after]
+    reach = np.array([(one.held[0] - one.held[1], one.held[2] - one.held[0]) for one in after]).T
+    told = f"with temperature, ECE {expected_calibration_error(calm, truth):.3f}"
+    style: dict[str, Any] = {"capsize": 1.5, "elinewidth": 0.9, "markersize": 4.5, "linewidth": 1.2}
+    axes.errorbar(x, y, np.maximum(reach, 0), fmt="o-", color=OKABE_ITO[0], label=told, **style)
+    key(axes, size=7)
+
+
+def _hands_below(axes: Axes, bins: Sequence[Bin], label: str) -> None:
+    places = [min(int(one.claimed * 10), 9) / 10 + 0.05 for one in bins]
+    axes.bar(places, [one.hands for one in bins], width=0.09, color=OKABE_ITO[0], alpha=0.55)
+    for place, one in zip(places, bins, strict=True):
+        axes.annotate(
+            str(one.hands), (place, one.hands), (0, 1), textcoords="offset points", ha="center", fontsize=5.5
+        )
+    axes.set(xlabel=label, ylabel="Hands", ylim=(0, 1.25 * max(one.hands for one in bins)), yticks=[])
+
+
+def _both(hands: Hands) -> NDArray[np.float64]:
+    return np.stack([1 - hands.diseased, hands.diseased], axis=1)
+
+
+def _people(hands: Hands) -> int:
+    return len(np.unique(hands.patients))
+
+
+def _counted(runs: Sequence[Shown]) -> str:
+    first = runs[0]
+    return (
+        f"Training: {len(first.training.stages)} hands of {_people(first.training)} people; "
+        f"held out: {len(first.held_out.stages)} of {_people(first.held_out)}."
+    )
+
+
+def _named_lines(runs: Sequence[Shown]) -> str:
+    return f"Top to bottom in each panel: {', '.join(run.name for run in runs)}. " if len(runs) > 1 else ""
+
+
+def _rng(seed: int) -> np.random.Generator:
+    return np.random.default_rng(seed)

@@ -1,0 +1,269 @@
+"""One page that sets evaluated runs beside tables 2 and 3 of the paper and says what differs."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+
+from jinja2 import Environment, StrictUndefined
+
+import ra_node
+from ra_node.domain.preprocessing import PREPROCESSING_ID
+from training import paper
+from training.house_style import Drawn, svg_of
+from training.metrics import Interval, clopper_pearson
+from training.shown import Shown
+
+HEADS = ("AUC", "Accuracy", "Sensitivity", "Specificity", "F1")
+
+MORE = {
+    "accuracy": "Six-class accuracy",
+    "macro_f1": "Macro F1",
+    "quadratic_kappa": "Quadratic weighted kappa",
+    "mean_absolute_error": "Mean absolute stage error (stages)",
+    "within_one_stage": "Within one stage",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A figure in print, with its interval where there is one."""
+
+    value: str
+    interval: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of a table."""
+
+    name: str
+    ours: bool
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table with its caption."""
+
+    title: str
+    heads: tuple[str, ...]
+    lines: tuple[Line, ...]
+    note: str = ""
+
+
+def report(runs: Sequence[Shown], figures: Sequence[Drawn]) -> str:
+    """Write the page: HTML with its style and figures inside, and nothing from elsewhere."""
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = resources.files("training").joinpath("report.html").read_text()
+    return environment.from_string(template).render(
+        runs=runs,
+        tables=[recognition_table(runs), staging_table(runs), clinical_table(runs), calibration_table(runs)],
+        groups=[group_table(run) for run in runs if run.result.simulated.groups],
+        stages=stage_table(runs),
+        figures=[(drawn, _picture(drawn)) for drawn in figures],
+        citation=paper.CITATION,
+        differences=differences(runs),
+        preprocessing=PREPROCESSING_ID,
+        software=ra_node.__version__,
+        recipes=[(run, run.recipe.model_dump_json(indent=2)) for run in runs],
+    )
+
+
+def recognition_table(runs: Sequence[Shown]) -> Table:
+    """The paper's table 2 with ours; its sensitivity and specificity get intervals from its counts."""
+    lines: list[Line] = []
+    for key, name in paper.NAMES.items():
+        printed = [Cell(f"{value:.2f}") for value in paper.RECOGNITION[key]]
+        right_ra, right_normal = paper.RECOGNITION_COUNTS[key]
+        exact = (clopper_pearson(right_ra, paper.TEST_RA), clopper_pearson(right_normal, paper.TEST_NORMAL))
+        printed[2:4] = [
+            Cell(cell.value, _span(found)) for cell, found in zip(printed[2:4], exact, strict=True)
+        ]
+        lines.append(Line(f"{name}, paper", ours=False, cells=tuple(printed)))
+        lines += [_ours(run, "recognition", "") for run in runs if run.recipe.architecture == key]
+    note = (
+        "Percent. Intervals are 95 %: exact for sensitivity and specificity, else by resampling people. The "
+        "paper prints none; those in its rows are exact ones of the whole counts that its figures follow "
+        f"from ({paper.TEST_RA} RA and {paper.TEST_NORMAL} normal hands)."
+    )
+    return Table("Recognition: normal or RA (the paper's table 2)", HEADS, tuple(lines), note)
+
+
+def staging_table(runs: Sequence[Shown]) -> Table:
+    """The paper's table 3 with our one-vs-rest averages."""
+    lines: list[Line] = []
+    for key, name in paper.NAMES.items():
+        cells = tuple(Cell(f"{value:.2f}") for value in paper.STAGING[key])
+        lines.append(Line(f"{name}, paper", ours=False, cells=cells))
+        lines += [_ours(run, "staging", "one_vs_rest_") for run in runs if run.recipe.architecture == key]
+    note = (
+        "Percent, averaged over six decisions of one class against the rest, each at the threshold of "
+        "Youden's J on validation hands. The paper does not say how its averages were made; that its "
+        "accuracy lies between sensitivity and specificity in every row tells of such averages."
+    )
+    return Table("Staging, one class against the rest (the paper's table 3)", HEADS, tuple(lines), note)
+
+
+def clinical_table(runs: Sequence[Shown]) -> Table:
+    """What a clinician expects of six stages; the paper has no such figures."""
+    lines = tuple(
+        Line(run.name, ours=True, cells=tuple(_plain(run.result.simulated.staging[key]) for key in MORE))
+        for run in runs
+    )
+    return Table("Staging, six classes (not in the paper)", tuple(MORE.values()), lines)
+
+
+def calibration_table(runs: Sequence[Shown]) -> Table:
+    """Temperatures, operating points and errors of calibration."""
+    heads = (
+        "Recognition: temperature",
+        "ECE before",
+        "ECE after",
+        "Operating point",
+        "Staging: temperature",
+        "ECE before",
+        "ECE after",
+    )
+    return Table(
+        "Calibration and operating point, chosen on validation hands",
+        heads,
+        tuple(Line(run.name, ours=True, cells=_calibration(run)) for run in runs),
+        "ECE, expected calibration error on held-out hands, ten equal bins.",
+    )
+
+
+def _calibration(run: Shown) -> tuple[Cell, ...]:
+    chosen, found = run.calibration, run.result.simulated
+    asked = chosen.sensitivity_asked
+    why = "Youden's J" if asked is None else f"for {100 * asked:.0f} % sensitivity"
+    raw, calm = found.raw_calibration_error, found.calibration_error
+    return (
+        Cell(f"{chosen.recognition_temperature:.2f}"),
+        Cell(_known(raw.get("recognition"))),
+        Cell(_known(calm["recognition"])),
+        Cell(f"{chosen.threshold:.3f}", why),
+        Cell(f"{chosen.staging_temperature:.2f}"),
+        Cell(_known(raw.get("staging"))),
+        Cell(_known(calm["staging"])),
+    )
+
+
+def stage_table(runs: Sequence[Shown]) -> Table:
+    """How often each stage is called as it is."""
+    heads = ("Normal", "Stage 1", "Stage 2", "Stage 3", "Stage 4", "Stage 5")
+    lines = tuple(
+        Line(run.name, ours=True, cells=tuple(map(_percent, run.result.simulated.stage_sensitivity)))
+        for run in runs
+    )
+    return Table("Share of each stage that is called rightly", heads, lines, "Percent, exact 95 % intervals.")
+
+
+def group_table(run: Shown) -> Table:
+    """Figures by side, sex, age band and site."""
+    lines = tuple(
+        Line(
+            f"{title}: {found.hands} hands, {found.patients} people",
+            ours=True,
+            cells=tuple(map(_percent, (found.sensitivity, found.specificity, found.within_one_stage))),
+        )
+        for title, found in run.result.simulated.groups.items()
+    )
+    heads = ("Sensitivity", "Specificity", "Within one stage")
+    return Table(f"By group, {run.name}", heads, lines, "Percent, exact 95 % intervals.")
+
+
+def differences(runs: Sequence[Shown]) -> list[tuple[str, str, str]]:
+    """What differs between the paper and these runs: subject, theirs, ours."""
+    first = runs[0]
+    weights = "lr 1e-5 on 240 images implies ImageNet weights; the paper does not say"
+    return [
+        (
+            "Hands",
+            "344 hands of a hospital's patients, private",
+            "healthy hands of children and adolescents with simulated lesions; phantoms; no patient",
+        ),
+        (
+            "Held-out hands",
+            f"{sum(paper.TEST_HANDS)}, of them {paper.TEST_NORMAL} normal",
+            "; ".join(_held_out(run) for run in runs),
+        ),
+        ("Weights at the start", weights, "; ".join(f"{run.name}: {_start(run)}" for run in runs)),
+        (
+            "Training",
+            "AdamW, lr 1e-5, weight decay 1e-2, batch 64, 100 epochs",
+            "; ".join(f"{run.name}: {_training(run)}" for run in runs),
+        ),
+        (
+            "Intervals",
+            "none printed",
+            "95 % beside each figure; several hands of one person count for less than as many people",
+        ),
+        (
+            "Thresholds",
+            "not stated",
+            "chosen on validation hands, "
+            + (
+                "by Youden's J"
+                if first.calibration.sensitivity_asked is None
+                else "for the sensitivity asked for"
+            ),
+        ),
+        (
+            "Hand finding",
+            "not stated",
+            "the node's own, with its refusals; crops are those that the node makes",
+        ),
+    ]
+
+
+def _held_out(run: Shown) -> str:
+    found = run.result.simulated
+    normal = sum(found.confusion[0])
+    return f"{run.name}: {found.hands} of {found.patients} people, {normal} of them normal"
+
+
+def _start(run: Shown) -> str:
+    return f"weights of an earlier run, sha256 {run.started[:12]}" if run.started else "random, no ImageNet"
+
+
+def _training(run: Shown) -> str:
+    parts = (("staging", run.recipe.staging), ("recognition", run.recipe.recognition))
+    return ", ".join(
+        f"{task} lr {part.learning_rate:g}, decay {part.weight_decay:g}, batch {part.batch}, "
+        f"{part.epochs:g} epochs"
+        for task, part in parts
+    )
+
+
+def _ours(run: Shown, task: str, prefix: str) -> Line:
+    figures: dict[str, Interval] = getattr(run.result.simulated, task)
+    cells = tuple(_percent(figures[f"{prefix}{key}"]) for key in paper.COLUMNS)
+    return Line(f"{run.name}, ours, simulated", ours=True, cells=cells)
+
+
+def _percent(found: Interval) -> Cell:
+    return Cell(f"{100 * found[0]:.2f}", _span(found)) if math.isfinite(found[0]) else Cell("none")
+
+
+def _plain(found: Interval) -> Cell:
+    value, low, high = found
+    return Cell(f"{value:.3f}", f"{low:.3f} to {high:.3f}") if math.isfinite(value) else Cell("none")
+
+
+def _span(found: Interval) -> str:
+    return f"{100 * found[1]:.1f} to {100 * found[2]:.1f}"
+
+
+def _known(value: float | None) -> str:
+    return "not kept" if value is None else f"{value:.3f}"
+
+
+def _picture(drawn: Drawn) -> str:
+    """The SVG as an address that holds it."""
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg_of(drawn).encode()).decode()}"

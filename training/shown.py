@@ -1,0 +1,90 @@
+"""Everything of one evaluated run that its figures and its report show."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
+
+from ra_node.errors import Fatal
+from training.evaluate import CLASSES, Calibration, Hands, Result, seen, weights_path
+from training.losses import Curve, read_losses
+from training.paper import NAMES
+from training.predictions import KEPT, load_predictions
+from training.recipe import Recipe
+
+START = "start.sha256"
+"""Where a run keeps the hash of the weights that it began with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One run; its hands are those with simulated lesions."""
+
+    name: str
+    """Of the architecture as the paper writes it, and of the run where that is not enough."""
+    run: str
+    recipe: Recipe
+    calibration: Calibration
+    result: Result
+    training: Hands
+    held_out: Hands
+    held_out_raw: Hands
+    """Before the temperatures."""
+    features: dict[str, NDArray[np.float32]]
+    """What enters the last layer of each task on the held-out hands, (N, width)."""
+    losses: dict[str, Curve]
+    loss_unit: str
+    sha256: dict[str, str]
+    """Of the weights, and of what they said (key of the predictions)."""
+    started: str
+    """Hash of the weights that training began with, "" for random ones."""
+
+
+def read_shown(runs: Sequence[Path]) -> list[Shown]:
+    """Read evaluated runs; raises Fatal for one that was not evaluated."""
+    found = [_read(run) for run in runs]
+    names = [one.name for one in found]
+    return [
+        replace(one, name=f"{one.name}, {one.run}") if names.count(one.name) > 1 else one for one in found
+    ]
+
+
+def _read(run: Path) -> Shown:
+    for needed in (KEPT, "calibration.json", "evaluation.json", "recipe.json"):
+        if not (run / needed).exists():
+            raise Fatal(f"expected {needed} in {run}, found none; run `python -m training evaluate` first")
+    recipe = Recipe.model_validate_json((run / "recipe.json").read_bytes())
+    calibration = TypeAdapter(Calibration).validate_json((run / "calibration.json").read_bytes())
+    told = load_predictions(run)
+    training, held_out = told.rows("tune", "simulated"), told.rows("held-out", "simulated")
+    raw = replace(calibration, recognition_temperature=1.0, staging_temperature=1.0)
+
+    def hands(rows: NDArray[np.bool_], by: Calibration) -> Hands:
+        return seen(told.logits(rows), told.stages[rows], told.patients[rows], by)
+
+    losses, unit = read_losses(run)
+    return Shown(
+        name=NAMES.get(recipe.architecture, recipe.architecture),
+        run=run.name,
+        recipe=recipe,
+        calibration=calibration,
+        result=TypeAdapter(Result).validate_json((run / "evaluation.json").read_bytes()),
+        training=hands(training, calibration),
+        held_out=hands(held_out, calibration),
+        held_out_raw=hands(held_out, raw),
+        features={task: told.features(task, held_out) for task in CLASSES},
+        losses=losses,
+        loss_unit=unit,
+        sha256=_hashes(run) | {"predictions": told.key},
+        started=(run / START).read_text().strip() if (run / START).exists() else "",
+    )
+
+
+def _hashes(run: Path) -> dict[str, str]:
+    return {task: hashlib.sha256(weights_path(run, task).read_bytes()).hexdigest() for task in CLASSES}
