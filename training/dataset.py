@@ -134,26 +134,63 @@ def simulated_rows(
     """Simulate every stage of the recipe on every hand; held-out hands also come as they are."""
     splits = split_patients([hand.patient for hand in sources], recipe.data, recipe.seed)
     for done, hand in enumerate(sources):
-        yield from _hand_rows(hand, splits[hand.patient], recipe)
+        split = splits[hand.patient]
+        yield from hand_rows(hand, split, recipe, _stages(split, recipe.data))
         report(done + 1, len(sources))
 
 
-def _hand_rows(hand: SourceHand, split: Split, recipe: Recipe) -> Iterator[Row]:
+@dataclass(frozen=True, slots=True)
+class _Sized:
+    """A hand as it came, and again at the size of the simulation."""
+
+    values: Image
+    place: HandRegion
+    found: bool
+    image: Image
+    region: HandRegion
+    joints: Mapping[str, Point]
+
+
+def _sized(hand: SourceHand, recipe: Recipe) -> _Sized:
     values = read_png(hand.path).values
-    region, found = hand_region(values, hand.joints)
+    place, found = hand_region(values, hand.joints)
     scale = recipe.data.phalanx_px / _phalanx_px(hand.joints)
     image = np.asarray(cv2.resize(values, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.float32)
     joints = {name: Point(point.x * scale, point.y * scale) for name, point in hand.joints.items()}
+    return _Sized(values, place, found, image, scaled(place, scale), joints)
+
+
+def hand_rows(hand: SourceHand, split: Split, recipe: Recipe, stages: Sequence[int]) -> Iterator[Row]:
+    """Simulate one hand once for each label of `stages`; a held-out hand also comes as it is."""
+    sized = _sized(hand, recipe)
     rng = np.random.default_rng((recipe.seed, int(hand.patient)))
-    for stage in _stages(split, recipe.data):
-        changed = simulate(image, joints, stage, rng)
+    for stage in stages:
+        changed = simulate(sized.image, sized.joints, as_drawn(stage, recipe.data.reader_noise, rng), rng)
         jitter = recipe.data.box_jitter if split == "tune" else 0.0
-        place = jittered(scaled(region, scale), jitter, image.shape, rng)
+        place = jittered(sized.region, jitter, sized.image.shape, rng)
         crop = hand_crop(changed, place, recipe.side_px)
-        yield Row(crop, stage, hand.patient, split, "simulated", found)
+        yield Row(crop, stage, hand.patient, split, "simulated", sized.found)
     if split == "held-out":
-        crop = hand_crop(values, region, recipe.side_px)
-        yield Row(crop, 0, hand.patient, split, "unedited", found)
+        crop = hand_crop(sized.values, sized.place, recipe.side_px)
+        yield Row(crop, 0, hand.patient, split, "unedited", sized.found)
+
+
+def hand_pair(hand: SourceHand, recipe: Recipe, stage: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Crops of one hand, both at the size of the simulation: as it is, and with the edits of a stage."""
+    sized = _sized(hand, recipe)
+    rng = np.random.default_rng((recipe.seed, int(hand.patient)))
+    changed = simulate(sized.image, sized.joints, stage, rng)
+    untouched, edited = (
+        hand_crop(picture, sized.region, recipe.side_px) for picture in (sized.image, changed)
+    )
+    return untouched, edited
+
+
+def as_drawn(label: int, noise: float, rng: np.random.Generator) -> int:
+    """The stage that is drawn for a label: with the chance `noise` one beside it, as readers overlap."""
+    if not noise or rng.random() >= noise:
+        return label
+    return int(np.clip(label + rng.choice((-1, 1)), STAGES[0], STAGES[-1]))
 
 
 def _stages(split: Split, recipe: DataRecipe) -> Sequence[int]:

@@ -77,21 +77,25 @@ def _manifest(
             "source": SOURCE,
             "terms": TERMS,
             "software": f"ra-node {ra_node.__version__}",
-            "initialisation": initialisation(started),
+            "initialisation": initialisation(started, recipe.recognition_from),
         },
     )
 
 
-def initialisation(started: str | None) -> str:
-    """Say where the weights began."""
+def initialisation(started: str | None, recognition_from: str) -> str:
+    """Say where the weights began: `started` is nothing, a run's hash, or hash and name of a state file."""
     begun = "Staging started from random weights (no ImageNet weights)"
-    if started:
+    digest, _, name = (started or "").partition("  ")
+    if name:
+        begun = f"Staging started from the state file {name}, its last layer replaced (sha256 {digest})"
+    elif started:
         begun = (
             "Staging started from earlier runs on the same tune patients, with lesions and phantoms as the "
             "project drew them then; the first of them started from random weights (no ImageNet weights). "
             f"The weights at the start have the sha256 {started}"
         )
-    return f"{begun}; recognition started from the trunk of staging."
+    trunk = "recognition started from the trunk of staging"
+    return f"{begun}; {trunk if recognition_from == 'staging' else 'recognition started from the same'}."
 
 
 def _training(recipe: Recipe, result: Result) -> dict[str, JsonValue]:

@@ -1,28 +1,35 @@
-"""The one training loop: seeded, with its loss and the time left in sight."""
+"""The one training loop: seeded, resumable, with its loss and the time left in sight."""
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from ra_node.errors import Fatal
 from ra_node.inference.network import network_input
 from training.augment import augmented
+from training.checkpoint import Checkpoint
+from training.learner import new_learner
+from training.log import EpochRow, Log
+from training.ranks import ALONE, Ranks
 from training.recipe import Recipe, TaskRecipe
+from training.whole import write_whole
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One line of the log."""
+    """One line for the terminal."""
 
     task: str
     step: int
@@ -34,6 +41,23 @@ class Progress:
 
 Report = Callable[[Progress], None]
 TaskName = Literal["staging", "recognition"]
+Validate = Callable[[nn.Module], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What may surround the loop: names for its hands, other processes, and what outlasts a kill."""
+
+    hands: Sequence[str] = ()
+    """A name for each crop, so that a batch can be named when its loss is no number."""
+    ranks: Ranks = ALONE
+    checkpoint: Checkpoint | None = None
+    log: Log | None = None
+    validate: Validate | None = None
+    """A figure of the network, once an epoch."""
+
+
+NOTHING = Around()
 
 
 def tune(
@@ -44,33 +68,49 @@ def tune(
     name: TaskName,
     report: Report,
     device: torch.device,
+    around: Around = NOTHING,
 ) -> None:
-    """Train `network` in place on crops (N, side, side) with labels (N,) by AdamW and one cycle.
+    """Train `network` in place on crops (N, side, side) with labels (N,); goes on from a checkpoint.
 
-    Classes weigh the same whatever their number. On the CPU, the arithmetic is bfloat16 where the
-    processor has it; weights stay float32.
+    The crops live on the device, and each process makes its share of every batch there.
+    Raises Fatal at a loss that is no number, with epoch, step and hands, and where the disk refuses.
     """
     task: TaskRecipe = getattr(recipe, name)
-    targets = soft_targets(torch.from_numpy(labels), _classes(labels), task.neighbour_smoothing)
-    weights = _class_weights(labels)
-    steps = max(1, round(task.epochs * (len(labels) // task.batch)))
-    optimiser = torch.optim.AdamW(network.parameters(), task.learning_rate, weight_decay=task.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, task.learning_rate, total_steps=steps + 1)
-    generator = torch.Generator().manual_seed(recipe.seed)
-    network.to(device).to(memory_format=torch.channels_last)
+    ranks, plan = around.ranks, _Plan(len(labels), task, around.ranks.world)
+    crops_NHW = torch.from_numpy(crops).to(device)
+    targets = soft_targets(torch.from_numpy(labels), _classes(labels), task.neighbour_smoothing).to(device)
+    weights = _class_weights(labels).to(device) if task.class_weighting else None
+    network.to(device)
+    if recipe.channels_last:
+        network.to(memory_format=torch.channels_last)
+    together = ranks.together(network, device)
+    learner = new_learner(network, recipe, task, plan.steps, device)
+    held = around.checkpoint.load() if around.checkpoint else None
+    if held:
+        learner.restore(held, ranks)
     network.train()
-    log = _Log(name, steps, report)
-    for step, chosen in zip(range(steps), _batches(len(labels), task.batch, generator), strict=False):
-        grey_NHW = augmented(torch.from_numpy(crops)[chosen], recipe.augment, generator)
-        x_NCHW = network_input(grey_NHW.to(device), recipe.mean, recipe.std)
-        with torch.autocast(device.type, dtype=torch.bfloat16):
-            logits = network(x_NCHW)
-        loss = cross_entropy(logits.float(), targets[chosen].to(device), weight=weights.to(device))
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch's own gap
-        optimiser.step()
-        schedule.step()
-        log.add(step, float(loss.detach()))
+    progress = _Progress(name, plan.steps, report, done=held["step"] if held else 0)
+    for epoch in range(held["epoch"] if held else 0, plan.epochs):
+        start_s, losses, rate = time.monotonic(), [], learner.learning_rate
+        for chosen in plan.batches(epoch, learner.generator):
+            rows, rate = ranks.share(len(chosen)), learner.learning_rate
+            grey_NHW = augmented(crops_NHW[chosen], recipe.augment, learner.generator, rows)
+            with learner.autocast():
+                logits = together(network_input(grey_NHW, recipe.mean, recipe.std))
+            total = cross_entropy(logits.float(), targets[chosen[rows]], weight=weights, reduction="sum")
+            losses.append(float(ranks.total(total.detach().clone())) / len(chosen))
+            if not math.isfinite(losses[-1]):
+                raise _not_a_number(name, epoch, len(losses), losses[-1], chosen, around.hands)
+            learner.step(total * ranks.world / len(chosen))
+            progress.add(losses[-1])
+        seconds = time.monotonic() - start_s
+        _keep_epoch(
+            EpochRow(name, epoch + 1, float(np.mean(losses)), rate, round(seconds, 3), None), network, around
+        )
+        if around.checkpoint:
+            state = learner.state(ranks) | {"epoch": epoch + 1, "step": progress.done}
+            if ranks.first:
+                around.checkpoint.save(state)
 
 
 def soft_targets(labels: Tensor, classes: int, smoothing: float) -> Tensor:
@@ -82,11 +122,44 @@ def soft_targets(labels: Tensor, classes: int, smoothing: float) -> Tensor:
 
 
 def save_half(network: nn.Module, path: Path) -> None:
-    """Write the weights as the bundle ships them: half precision, safetensors."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write the weights as the bundle ships them: half precision, safetensors, whole or not at all."""
     state = network.state_dict()
     half = {k: (t.half() if t.is_floating_point() else t).contiguous().cpu() for k, t in state.items()}
-    save_file(half, path)
+    content = save(half)
+    write_whole(path, lambda file: file.write(content))
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How many steps and epochs a task takes, and which hands each batch has."""
+
+    hands: int
+    task: TaskRecipe
+    world: int
+
+    @property
+    def batch(self) -> int:
+        return min(self.task.batch, self.hands)
+
+    @property
+    def starts(self) -> range:
+        """Where the batches of an epoch begin; a kept rest has two hands for each process at least."""
+        least = 2 * self.world if self.task.rest == "keep" else self.batch
+        return range(0, max(1, self.hands - least + 1), self.batch)
+
+    @property
+    def steps(self) -> int:
+        return max(1, round(self.task.epochs * len(self.starts)))
+
+    @property
+    def epochs(self) -> int:
+        return math.ceil(self.steps / len(self.starts))
+
+    def batches(self, epoch: int, generator: torch.Generator) -> Sequence[Tensor]:
+        """Shuffled indices, batch by batch; the last epoch may be a part of one."""
+        order = torch.randperm(self.hands, generator=generator, device=generator.device)
+        left = self.steps - epoch * len(self.starts)
+        return [order[start : start + self.batch] for start in self.starts[:left]]
 
 
 def _classes(labels: NDArray[np.int64]) -> int:
@@ -99,27 +172,47 @@ def _class_weights(labels: NDArray[np.int64]) -> Tensor:
     return torch.from_numpy(len(labels) / (len(counts) * np.maximum(counts, 1))).float()
 
 
-def _batches(count: int, batch: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Endless shuffled batches of indices; a short rest waits for no one."""
-    while True:
-        order = torch.randperm(count, generator=generator)
-        yield from (order[start : start + batch] for start in range(0, count - batch + 1, batch))
+def _keep_epoch(row: EpochRow, network: nn.Module, around: Around) -> None:
+    """Measure the validation hands and write the row, in the first process alone."""
+    if not around.ranks.first or around.log is None:
+        return
+    figure = around.validate(network) if around.validate else None
+    network.train()
+    around.log.add(replace(row, validation_auc=figure))
 
 
-class _Log:
+def _not_a_number(
+    name: str, epoch: int, step: int, loss: float, chosen: Tensor, hands: Sequence[str]
+) -> Fatal:
+    """Say where the loss was lost and on which hands; the last good checkpoint is left as it is."""
+    names = ", ".join(hands[k] for k in chosen.tolist()) if len(hands) else "unnamed"
+    return Fatal(
+        f"{name}: expected a finite loss, found {loss} in epoch {epoch + 1}, step {step}; "
+        f'the hands of its batch: {names}. Try a smaller learning rate, or amp = "off"'
+    )
+
+
+@dataclass(slots=True)
+class _Progress:
     """Says how far the loop is, about fifty times a run."""
 
-    def __init__(self, task: str, steps: int, report: Report) -> None:
-        self._task, self._steps, self._report = task, steps, report
-        self._every = max(1, steps // 50)
-        self._losses: list[float] = []
-        self._start_s = time.monotonic()
+    task: str
+    steps: int
+    report: Report
+    done: int
+    losses: list[float] = field(default_factory=list)
+    before: int = field(init=False)
+    start_s: float = field(init=False)
 
-    def add(self, step: int, loss: float) -> None:
-        self._losses.append(loss)
-        done = step + 1
-        if done % self._every and done != self._steps:
+    def __post_init__(self) -> None:
+        self.before, self.start_s = self.done, time.monotonic()
+
+    def add(self, loss: float) -> None:
+        self.losses.append(loss)
+        self.done += 1
+        if self.done % max(1, self.steps // 50) and self.done != self.steps:
             return
-        left_s = (time.monotonic() - self._start_s) / done * (self._steps - done)
-        self._report(Progress(self._task, done, self._steps, float(np.mean(self._losses)), left_s))
-        self._losses.clear()
+        pace_s = (time.monotonic() - self.start_s) / (self.done - self.before)
+        left_s = pace_s * (self.steps - self.done)
+        self.report(Progress(self.task, self.done, self.steps, float(np.mean(self.losses)), left_s))
+        self.losses.clear()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -29,7 +29,7 @@ def phantom_rows(recipe: Recipe, report: Callable[[int, int], None]) -> Iterator
     total, done = sum(pictures.values()), 0
     for split, count in pictures.items():
         for number in range(count):
-            yield from _picture_rows(recipe, split, number)
+            yield from picture_rows(recipe, split, number)
             done += 1
             report(done, total)
 
@@ -46,9 +46,12 @@ def _pictures(recipe: Recipe) -> dict[Split, int]:
     }
 
 
-def _picture_rows(recipe: Recipe, split: Split, number: int) -> Iterator[Row]:
+def picture_rows(
+    recipe: Recipe, split: Split, number: int, labels: Sequence[int] | None = None
+) -> Iterator[Row]:
+    """Draw one two-hand picture, with the given labels or random ones, and cut its hands."""
     rng = np.random.default_rng((recipe.seed, SEEDS[split], number))
-    stages = rng.choice(recipe.data.stages, size=2)
+    stages = rng.choice(recipe.data.stages, size=2) if labels is None else labels
     pair = (HandRecipe(Side.RIGHT, int(stages[0])), HandRecipe(Side.LEFT, int(stages[1])))
     rows, columns = SIZES[number % len(SIZES)]
     drawn = draw_hands(PhantomRecipe(pair, rows, columns, seed=int(rng.integers(2**31))))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from ra_node.errors import Fatal
 
@@ -14,9 +16,21 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+PAPER_DATA: Mapping[str, object] = {
+    "held_out": 104 / 344,
+    "stages": (0, 1, 2, 3, 4, 5),
+    "rounds": 1,
+    "phantoms": 0,
+    "phantom_cuts": 1,
+}
+"""What the preset `paper` decides by itself (training.table_one has its counts)."""
+
+
 class DataRecipe(_Part):
     """Which hands, how split, how changed."""
 
+    preset: Literal["none", "paper"] = "none"
+    """paper: the 344 hands of Table 1 of Peng et al. 2024, each simulated once; see PAPER_DATA."""
     held_out: float
     """Share of the patients that no training sees."""
     validation: float
@@ -33,6 +47,22 @@ class DataRecipe(_Part):
     """Drawn two-hand pictures in the tune split; validation and held-out get a proportional number."""
     phantom_cuts: int
     """Times that a drawn hand of the tune split is cut out, each with its own jitter."""
+    reader_noise: float = 0.0
+    """Share of the hands that are drawn one stage beside their label, as readers overlap."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset(cls, given: object) -> object:
+        """Fill in what the preset decides; a recipe that says otherwise is wrong."""
+        if not isinstance(given, dict) or given.get("preset") != "paper":
+            return given
+        for key, value in PAPER_DATA.items():
+            found = given.get(key, value)
+            if (tuple(found) if isinstance(found, list) else found) != value:
+                raise ValueError(
+                    f'the preset "paper" decides {key}: expected {value} or no key, found {found}'
+                )
+        return {**given, **PAPER_DATA}
 
 
 class AugmentRecipe(_Part):
@@ -57,6 +87,11 @@ class TaskRecipe(_Part):
     weight_decay: float
     neighbour_smoothing: float
     """Share of the label that goes to the neighbouring stages."""
+    schedule: Literal["one-cycle", "constant"] = "one-cycle"
+    class_weighting: bool = True
+    """Every class weighs the same whatever its number of hands; False: every hand does."""
+    rest: Literal["drop", "keep"] = "drop"
+    """The hands of an epoch that fill no batch: left out of that epoch, or a smaller batch."""
 
 
 class Recipe(_Part):
@@ -65,7 +100,16 @@ class Recipe(_Part):
     name: str
     version: str
     seed: int
-    architecture: str
+    architecture: Literal["alexnet", "vgg16", "googlenet", "resnet50", "efficientnet_b2"]
+    start: str = "none"
+    """none, a run with the same split, a state file (.safetensors, or .pth of torchvision), or a folder
+    with one state file for each network, named alexnet*, vgg16* and so on."""
+    recognition_from: Literal["staging", "start"] = "staging"
+    """Recognition begins with the trunk of the trained staging network, or trains on its own."""
+    amp: Literal["off", "auto", "bf16", "fp16"] = "bf16"
+    """Arithmetic of the forward pass; auto is bf16 on CUDA and off on a CPU. Weights stay float32."""
+    channels_last: bool = True
+    """Memory layout of weights and activations: the same numbers, faster on most devices."""
     side_px: int
     mean: float
     std: float
@@ -75,10 +119,11 @@ class Recipe(_Part):
     recognition: TaskRecipe
 
 
-def read_recipe(path: Path) -> Recipe:
-    """Read a recipe; raises Fatal that names each unknown, missing or wrong key."""
+def read_recipe(path: Path, architecture: str | None = None) -> Recipe:
+    """Read a recipe, with another network if wanted; raises Fatal that names each wrong key."""
     try:
-        return Recipe.model_validate(tomllib.loads(path.read_text()))
+        given = tomllib.loads(path.read_text())
+        return Recipe.model_validate(given | ({"architecture": architecture} if architecture else {}))
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise Fatal(f"expected a recipe in {path}, found: {error}") from error
     except ValidationError as error:

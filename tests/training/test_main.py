@@ -12,8 +12,10 @@ from ra_node.errors import Fatal
 from ra_node.inference.architectures import build
 from ra_node.inference.bundle import load_bundle
 from tests.training.recipes import DEMO
-from training.__main__ import evaluate, export_bundle, replace_head, simulate, train
+from training.__main__ import evaluate, export_bundle, simulate, train
 from training.dataset import Origin, Row, Split, save_crops, stacked
+from training.log import read_log
+from training.start import replace_head
 
 SMALL = {
     "side_px = 224": "side_px = 64",
@@ -62,7 +64,10 @@ def test_train_evaluate_and_export_make_a_bundle_that_the_node_loads(tmp_path: P
     assert bundle.identity.models[0].architecture == "googlenet"
     assert bundle.manifest.training["counts"]["held-out hands, unedited"] == 3  # type: ignore[index,call-overload]
     assert "random weights" in str(bundle.manifest.provenance["initialisation"])
-    assert len((run / "log.jsonl").read_text().splitlines()) == 8
+    assert [(row.task, row.epoch) for row in read_log(run / "log.csv")] == [
+        ("staging", 1),
+        ("recognition", 1),
+    ]
 
 
 def test_a_start_with_another_split_is_refused_with_both(tmp_path: Path) -> None:

@@ -1,0 +1,33 @@
+"""What one of several processes of test_ranks.py runs: a small network, its losses and weights to a folder."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+from tests.training.networks import exact_recipe, hands, small_network
+from training.checkpoint import Checkpoint
+from training.log import Log
+from training.loop import Around, save_half, tune
+from training.ranks import joined_ranks
+
+
+def main(folder: Path) -> None:
+    torch.set_num_threads(1)
+    with joined_ranks(torch.device("cpu")) as (ranks, device):
+        network = small_network(seed=ranks.rank)  # all begin as the first one
+        losses: list[float] = []
+        log = Log(folder / "log.csv") if ranks.first else None
+        around = Around(ranks=ranks, checkpoint=Checkpoint(folder / "checkpoint.pt", "ranks"), log=log)
+        recipe = exact_recipe(epochs=2, batch=24, rest="keep")
+        tune(network, *hands(), recipe, "staging", lambda line: losses.append(line.loss), device, around)
+        if ranks.first:
+            save_half(network, folder / "weights.safetensors")
+        (folder / f"losses-{ranks.rank}.json").write_text(json.dumps(losses))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

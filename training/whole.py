@@ -1,0 +1,30 @@
+"""Writes a file whole or not at all, whatever stops in between."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from ra_node.errors import Fatal
+
+
+def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Let `write` fill a new file, sync it and put it in the place of `path`.
+
+    Raises Fatal where the disk refuses (full, read-only); the file that was there stays as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(path.name + ".new")
+    try:
+        with new.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    # torch.save turns the OSError of a full disk into a RuntimeError of its own.
+    except (OSError, RuntimeError) as error:
+        raise Fatal(f"expected to write {path}, found: {error}; what was there before is kept") from error
+    finally:
+        new.unlink(missing_ok=True)
