@@ -206,7 +206,7 @@ def _by_hand(readings: Sequence[Reading], problems: list[str]) -> tuple[Labelled
             what = f"{reading.joint} of this hand" if reading.joint else "this hand"
             problems.append(
                 f"row {reading.row}, column side: expected one label for {what}, "
-                f" found another in row {earlier.row}"
+                f"found another in row {earlier.row}"
             )
         elif group and group[0].facts != reading.facts:
             problems.append(

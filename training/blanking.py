@@ -7,6 +7,8 @@ without text stays as the node would see it.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -23,21 +25,26 @@ GROWN = 0.012
 LEAST_PX = 6
 """Fewer pixels in one piece are noise."""
 
+Blank = Literal["text", "surroundings", "nothing"]
+"""What is taken away around a hand."""
+
 Values = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 
-def blanked(values: Values, outline: tuple[Point, ...], *, everything: bool = False) -> tuple[Values, int]:
+def blanked(values: Values, outline: tuple[Point, ...], what: Blank = "text") -> tuple[Values, int]:
     """Return a crop (rows, columns) without text beside the hand, and how many pixels that changed.
 
-    With `everything` all that is clear of the outline goes. Blanked pixels get the background's median,
-    a value that the crop already has.
+    With "surroundings" all that is clear of the outline goes, with "nothing" nothing. Blanked pixels get
+    the background's median, a value that the crop already has.
     """
     clear = _clear_of(outline, values.shape)
-    chosen = clear if everything else clear & _text(values, clear)
-    rest = values[clear & ~chosen] if not everything else values[clear]
+    if what == "nothing" or not clear.any():
+        return values, 0
+    chosen = clear if what == "surroundings" else clear & _text(values, clear)
     if not chosen.any():
         return values, 0
+    rest = values[clear & ~chosen]
     ground = rest if rest.size else values[clear]
     result = values.copy()
     result[chosen] = np.percentile(ground, 50, method="lower")
@@ -56,11 +63,16 @@ def _clear_of(outline: tuple[Point, ...], shape: tuple[int, ...]) -> Mask:
 def _text(values: Values, clear: Mask) -> Mask:
     """Mark thin strokes, bright or dark, with some room around them."""
     hand = values[~clear]
-    low, high = np.percentile(hand, (1, 99.5)) if hand.size else (0.0, 0.0)
+    low, tissue, high = np.percentile(hand, (1, 15, 99.5)) if hand.size else (0.0, 0.0, 0.0)
+    least = max(CONTRAST * (high - low), 1e-6)
+    ground = float(np.median(values[clear]))
     kernel = np.ones((2 * (_pixels(STROKE, values.shape) // 2) + 1,) * 2, np.uint8)
-    bright = cv2.morphologyEx(values, cv2.MORPH_TOPHAT, kernel)
-    dark = cv2.morphologyEx(values, cv2.MORPH_BLACKHAT, kernel)
-    strokes = (np.maximum(bright, dark) > max(CONTRAST * (high - low), 1e-6)) & clear
+    under = cv2.morphologyEx(values, cv2.MORPH_OPEN, kernel)
+    over = cv2.morphologyEx(values, cv2.MORPH_CLOSE, kernel)
+    # Strokes on tissue are bone that the outline missed: only background and white labels carry text.
+    bright = (values - under > least) & (under < max((ground + tissue) / 2, ground + least / 4))
+    dark = (over - values > least) & (over >= high)
+    strokes = (bright | dark) & clear
     count, labels, stats, _ = cv2.connectedComponentsWithStats(strokes.astype(np.uint8), connectivity=8)
     large = np.zeros(count, np.bool_)
     large[1:] = stats[1:, cv2.CC_STAT_AREA] >= LEAST_PX

@@ -17,6 +17,7 @@ from ra_node.domain.report import STAGES
 from ra_node.errors import Refused
 from training.agreement import agreements
 from training.annotations import read_labels
+from training.blanking import Blank
 from training.labels import LabelledHand, described, open_discrepancies
 from training.manifest import manifest_sha256, read_manifest
 from training.prepare import Options, Prepared, expect_no_discrepancies, prepare
@@ -56,8 +57,8 @@ TwoHands = Annotated[
 Site = Annotated[str, typer.Option("--site", help="Site of hands whose row names none.")]
 SkipOpen = Annotated[bool, typer.Option("--skip-open", help="Leave out hands whose readers still differ.")]
 EmptyClasses = Annotated[bool, typer.Option("--allow-empty-classes", help="Do without some of the stages.")]
-Blank = Annotated[
-    bool, typer.Option("--blank-surroundings", help="Empty all that is clear of the hand, not only text.")
+BlankWhat = Annotated[
+    Blank, typer.Option("--blank", help="What to take away beside a hand: text, all surroundings, nothing.")
 ]
 SplitKind = Annotated[
     Kind, typer.Option("--kind", help="Hold out patients, k folds, by site, or as labelled.")
@@ -90,12 +91,12 @@ def prepare_command(
     site: Site = "",
     skip_open: SkipOpen = False,  # noqa: FBT002 -- typer's idiom for a flag
     allow_empty_classes: EmptyClasses = False,  # noqa: FBT002
-    blank_surroundings: Blank = False,  # noqa: FBT002
+    blank: BlankWhat = "text",
 ) -> None:
     """Make a dataset of single hands from images and labels; no patient attribute is kept."""
     hands = read_labels(labels, images)
     _say_labels(hands)
-    options = Options(two_hand_convention, site, skip_open, allow_empty_classes, blank_surroundings)
+    options = Options(two_hand_convention, site, skip_open, allow_empty_classes, blank)
     if not skip_open:
         expect_no_discrepancies(hands)
     if out.exists():

@@ -22,7 +22,7 @@ from ra_node.domain.report import HandRegion
 from ra_node.errors import Refused
 from ra_node.imaging.hands import find_hands
 from ra_node.imaging.quality import hand_quality
-from training.blanking import blanked
+from training.blanking import Blank, blanked
 from training.cut import coded, cut_out, upright
 from training.labels import (
     LabelledHand,
@@ -42,15 +42,15 @@ Report = Callable[[int, int], None]
 class Options:
     """What the site decides about its images.
 
-    `blank_surroundings` empties everything clear of the hand, not only text: safer, but the crops are no
-    longer exactly the node's. Images whose header says that they have burned-in text get that anyway.
+    `blank` "surroundings" empties everything clear of the hand, not only text, and so do images whose
+    header says that they have burned-in text; "nothing" keeps every crop exactly the node's.
     """
 
     convention: Convention = "none"
     site: str = ""
     skip_open: bool = False
     allow_empty_classes: bool = False
-    blank_surroundings: bool = False
+    blank: Blank = "text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +191,8 @@ class _Maker:
         if hand.stage is None:
             return _rejected(hand, digest, "open", "Expected one label, found readers who still differ.")
         part, place = cut_out(source.values, region)
-        everything = self.options.blank_surroundings or source.burned_in
-        clean, blanked_px = blanked(part, place.outline, everything=everything)
+        blank: Blank = "surroundings" if source.burned_in else self.options.blank
+        clean, blanked_px = blanked(part, place.outline, blank)
         code = coded(clean)
         name = f"{HANDS}/{digest[:16]}-{hand.side}"
         words = upright(code.words, region.rotation)
