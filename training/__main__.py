@@ -34,6 +34,7 @@ from training.evaluate import (
     Evaluation,
     Result,
     calibrated,
+    deciding_split,
     evaluated,
     unedited_figures,
 )
@@ -81,7 +82,7 @@ Sensitivity = Annotated[
         "--sensitivity",
         min=0.01,
         max=1.0,
-        help="Share of the diseased validation hands that recognition must find; Youden's J without it.",
+        help="Share of the diseased training-side hands to find; Youden's J without it.",
     ),
 ]
 People = Annotated[
@@ -153,12 +154,13 @@ def evaluate(
     sensitivity: Sensitivity = None,
     people: People = None,
 ) -> None:
-    """Calibrate on validation hands, measure on held-out hands, keep both in the run's folder."""
+    """Calibrate on the training side, measure on held-out hands, keep both in the run's folder."""
     recipe = _kept_recipe(run)
     crops = _kept_crops(run)
     told = predictions(run, recipe, crops, chosen_device(device), _say_hands)
-    validation = told.rows("validation")
-    calibration = calibrated(told.logits(validation), told.stages[validation], sensitivity)
+    side = deciding_split(told.stages, told.splits)
+    decided = told.rows(side)
+    calibration = calibrated(told.logits(decided), told.stages[decided], sensitivity, side)
 
     def figures(origin: Origin) -> Evaluation:
         part = crops.part("held-out", origin)
@@ -166,12 +168,14 @@ def evaluate(
         logits = told.logits(told.rows("held-out", origin))
         return evaluated(logits, part, calibration, recipe.seed, resamples, groups)
 
-    unedited = told.logits(told.rows("held-out", "unedited"))
+    unedited = told.rows("held-out", "unedited")
     result = Result(
         counts=_counts(crops),
         simulated=figures("simulated"),
         phantom=figures("phantom") if told.rows("held-out", "phantom").any() else None,
-        unedited=unedited_figures(unedited, crops.part("held-out", "unedited"), calibration),
+        unedited=unedited_figures(told.logits(unedited), crops.where(unedited), calibration)
+        if unedited.any()
+        else {},
     )
     (run / "calibration.json").write_bytes(TypeAdapter(Calibration).dump_json(calibration, indent=2))
     (run / "evaluation.json").write_bytes(TypeAdapter(Result).dump_json(result, indent=2))

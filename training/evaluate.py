@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ra_node.domain.report import STAGES
 from ra_node.inference.network import softmax
 from training.calibrate import expected_calibration_error, temperature
-from training.dataset import Crops
+from training.dataset import Crops, Split
 from training.metrics import (
     Interval,
     confusion,
@@ -31,7 +31,7 @@ CLASSES = {"recognition": 2, "staging": len(STAGES)}
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What the validation hands decide: temperatures and operating points of both tasks."""
+    """What the training side decides: temperatures and operating points of both tasks."""
 
     recognition_temperature: float
     staging_temperature: float
@@ -40,7 +40,9 @@ class Calibration:
     class_thresholds: tuple[float, ...]
     """Staging, one a class, for one-vs-rest figures."""
     sensitivity_asked: float | None = None
-    """Share of the diseased validation hands that `threshold` was chosen to find; None for Youden's J."""
+    """Share of the diseased hands that `threshold` was chosen to find; None for Youden's J."""
+    chosen_on: Split = "validation"
+    """The split of the hands that decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +92,19 @@ def weights_path(run: Path, task: str) -> Path:
     return run / task / "weights.safetensors"
 
 
+def deciding_split(stages: NDArray[np.int64], splits: NDArray[np.str_]) -> Split:
+    """Validation where it has hands of every stage; else the tune hands, which a network knows too well."""
+    found = set(stages[splits == "validation"].tolist())
+    return "validation" if found == set(STAGES) else "tune"
+
+
 def calibrated(
-    logits: Mapping[str, Scores], stages: NDArray[np.int64], sensitivity: float | None = None
+    logits: Mapping[str, Scores],
+    stages: NDArray[np.int64],
+    sensitivity: float | None = None,
+    chosen_on: Split = "validation",
 ) -> Calibration:
-    """Choose temperatures by likelihood and operating points on validation hands.
+    """Choose temperatures by likelihood, and operating points, on hands of the training side.
 
     The threshold of recognition finds the share `sensitivity` of the diseased; None leaves it, like those
     of the classes of staging, to Youden's J.
@@ -110,7 +121,7 @@ def calibrated(
         if sensitivity is None
         else threshold_for_sensitivity(stages > 0, diseased, sensitivity)
     )
-    return Calibration(heat["recognition"], heat["staging"], threshold, points, sensitivity)
+    return Calibration(heat["recognition"], heat["staging"], threshold, points, sensitivity, chosen_on)
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,7 @@ def recognition_roc(runs: Sequence[Shown], resamples: int, seed: int) -> Drawn:
         key(axes, size=7)
     caption = (
         "Recognition of disease. Area under the curve with 95 % interval; the band is the 95 % band of the "
-        "sensitivity; both resample people. The mark is the operating point, chosen on validation hands. "
+        "sensitivity; both resample people. The mark is the operating point, chosen on the training side. "
         f"{_counted(runs)} {SIMULATED}"
     )
     return captioned(figure, "figure3-roc-recognition", "ROC of recognition", caption)
@@ -228,10 +228,8 @@ def losses(runs: Sequence[Shown]) -> Drawn:
         axes.set_ylim(bottom=0)
         axes.margins(x=0.01)
         key(axes, size=7, loc="upper right")
-    caption = (
-        "Loss on the training hands, augmented and with class weights. It starts from earlier weights where "
-        f"the recipe says so. {SIMULATED}"
-    )
+    begun = "A run that starts from earlier weights begins low. " if any(run.started for run in runs) else ""
+    caption = f"Loss on the training hands, augmented, by the weights of the recipe. {begun}{SIMULATED}"
     return captioned(figure, "figure6-loss", "Training loss", caption)
 
 
@@ -251,8 +249,8 @@ def calibrations(run: Shown, suffix: str) -> Drawn:
         _hands_below(panels[1][k], reliability(*claims(calm, truth)), labels[k])
     caption = (
         "Claimed probability against what held, in ten equal bins with exact 95 % intervals; below, how many "
-        "hands each bin holds. Open grey marks are the networks before the temperature, which validation "
-        f"hands chose. ECE, expected calibration error. {SIMULATED}"
+        "hands each bin holds. Open grey marks are the networks before the temperature, chosen on the "
+        f"training side. ECE, expected calibration error. {SIMULATED}"
     )
     return captioned(figure, f"figure7-reliability{suffix}", f"Reliability, {run.name}", caption)
 

@@ -28,6 +28,12 @@ MORE = {
 }
 
 
+CHOSEN_ON = {
+    "validation": "validation hands, which no step of training saw",
+    "tune": "the training hands themselves, for want of validation hands of every stage",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """A figure in print, with its interval where there is one."""
@@ -104,7 +110,7 @@ def staging_table(runs: Sequence[Shown]) -> Table:
         lines += [_ours(run, "staging", "one_vs_rest_") for run in runs if run.recipe.architecture == key]
     note = (
         "Percent, averaged over six decisions of one class against the rest, each at the threshold of "
-        "Youden's J on validation hands. The paper does not say how its averages were made; that its "
+        "Youden's J on the training side. The paper does not say how its averages were made; that its "
         "accuracy lies between sensitivity and specificity in every row tells of such averages."
     )
     return Table("Staging, one class against the rest (the paper's table 3)", HEADS, tuple(lines), note)
@@ -131,7 +137,7 @@ def calibration_table(runs: Sequence[Shown]) -> Table:
         "ECE after",
     )
     return Table(
-        "Calibration and operating point, chosen on validation hands",
+        "Calibration and operating point, chosen on the training side",
         heads,
         tuple(Line(run.name, ours=True, cells=_calibration(run)) for run in runs),
         "ECE, expected calibration error on held-out hands, ten equal bins.",
@@ -207,7 +213,7 @@ def differences(runs: Sequence[Shown]) -> list[tuple[str, str, str]]:
         (
             "Thresholds",
             "not stated",
-            "chosen on validation hands, "
+            f"chosen on {CHOSEN_ON[first.calibration.chosen_on]}, "
             + (
                 "by Youden's J"
                 if first.calibration.sensitivity_asked is None
@@ -229,7 +235,10 @@ def _held_out(run: Shown) -> str:
 
 
 def _start(run: Shown) -> str:
-    return f"weights of an earlier run, sha256 {run.started[:12]}" if run.started else "random, no ImageNet"
+    digest, _, name = run.started.partition("  ")
+    if name:
+        return f"state file {name}, sha256 {digest[:12]}"
+    return f"an earlier run of the same split, sha256 {digest[:12]}" if digest else "random, no ImageNet"
 
 
 def _training(run: Shown) -> str:

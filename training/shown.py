@@ -17,9 +17,7 @@ from training.losses import Curve, read_losses
 from training.paper import NAMES
 from training.predictions import KEPT, load_predictions
 from training.recipe import Recipe
-
-START = "start.sha256"
-"""Where a run keeps the hash of the weights that it began with."""
+from training.start import noted_start
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +41,7 @@ class Shown:
     sha256: dict[str, str]
     """Of the weights, and of what they said (key of the predictions)."""
     started: str
-    """Hash of the weights that training began with, "" for random ones."""
+    """Hash of the weights that training began with, and the name of a state file; "" for random ones."""
 
 
 def read_shown(runs: Sequence[Path]) -> list[Shown]:
@@ -82,7 +80,7 @@ def _read(run: Path) -> Shown:
         losses=losses,
         loss_unit=unit,
         sha256=_hashes(run) | {"predictions": told.key},
-        started=(run / START).read_text().strip() if (run / START).exists() else "",
+        started=noted_start(run) or "",
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from ra_node.inference.network import softmax
 from training.calibrate import expected_calibration_error, reliability, temperature
+from training.evaluate import deciding_split
 
 
 def drawn(factor: float, count: int = 4000) -> tuple[np.ndarray, np.ndarray]:
@@ -40,3 +41,11 @@ def test_of_two_classes_the_error_is_that_of_the_probability_of_disease() -> Non
     """A certain and wrong "healthy" counts like a certain and wrong "diseased"."""
     probabilities = np.array([[0.9, 0.1]] * 10)
     assert expected_calibration_error(probabilities, np.array([1] * 4 + [0] * 6)) == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(("kept", "split"), [(range(6), "validation"), (range(1, 6), "tune")])
+def test_validation_hands_decide_only_where_every_stage_is_among_them(kept: range, split: str) -> None:
+    """A class without hands has no threshold."""
+    stages = np.array([*range(6), *kept])
+    splits = np.array(["tune"] * 6 + ["validation"] * len(kept))
+    assert deciding_split(stages, splits) == split
