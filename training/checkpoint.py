@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,25 @@ from ra_node.errors import Fatal
 from training.whole import write_whole
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Checkpoint:
     """The one checkpoint of a task in a run; `fingerprint` names recipe, hands and start."""
 
     path: Path
     fingerprint: str
+    every_s: float = 0.0
+    """Epochs shorter than this share a checkpoint: VGG16's takes 1.6 GB, its epoch on a GPU a second."""
+    saved_s: float = field(default_factory=time.monotonic)
+
+    @property
+    def due(self) -> bool:
+        return time.monotonic() - self.saved_s >= self.every_s
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Replace the checkpoint; raises Fatal on a full disk, with the last one still there."""
         held = {"fingerprint": self.fingerprint, **state}
         write_whole(self.path, lambda file: torch.save(held, file))
+        self.saved_s = time.monotonic()
 
     def load(self) -> dict[str, Any] | None:
         """Read tensors and plain values only, never an arbitrary pickle; None where there is none.

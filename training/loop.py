@@ -107,7 +107,8 @@ def tune(
         _keep_epoch(
             EpochRow(name, epoch + 1, float(np.mean(losses)), rate, round(seconds, 3), None), network, around
         )
-        if around.checkpoint:
+        last = epoch + 1 == plan.epochs
+        if around.checkpoint and ranks.gathered(last or around.checkpoint.due)[0]:
             state = learner.state(ranks) | {"epoch": epoch + 1, "step": progress.done}
             if ranks.first:
                 around.checkpoint.save(state)

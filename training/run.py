@@ -36,9 +36,11 @@ class Place:
     folder: Path
     device: torch.device
     ranks: Ranks = ALONE
+    checkpoint_s: float = 30.0
+    """A kill costs this much time at most, and the epoch that was under way."""
 
     def checkpoint(self, task: TaskName, fingerprint: str) -> Checkpoint:
-        return Checkpoint(self.folder / task / "checkpoint.pt", fingerprint)
+        return Checkpoint(self.folder / task / "checkpoint.pt", fingerprint, self.checkpoint_s)
 
 
 def train_run(recipe: Recipe, crops: Crops, start: Start, place: Place, say: Callable[[str], None]) -> None:

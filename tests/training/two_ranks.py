@@ -1,4 +1,4 @@
-"""What one of several processes of test_ranks.py runs: a small network, its losses and weights to a folder."""
+"""What one of several processes of test_ranks.py runs: a small network; losses and weights to a folder."""
 
 from __future__ import annotations
 
