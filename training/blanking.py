@@ -1,8 +1,8 @@
 """Takes burned-in text away from around a hand, and nothing else that a network would look at.
 
-Text far from the hand goes with the crop. What lies in the crop is blanked where it stands well clear of
-the outline and is drawn in thin, sharp strokes; background and soft tissue have none, so that a crop
-without text stays as the node would see it.
+Text far from the hand goes with the crop. In the crop, thin strokes and small leaden pieces are blanked
+where they stand clear of the outline and on background; a crop without any stays as the node would see
+it. What touches the hand, or what the finder took for a part of it, stays.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ STROKE = 0.03
 """Wider is no stroke: a lead letter's are about 3 mm, a child's finger is 8 mm of 150."""
 CONTRAST = 0.25
 """Least contrast of a stroke to what is around it, as a share of the hand's own range."""
+LETTER = 0.15
+"""The longest lead letter or ball; longer is a collimator's edge."""
 GROWN = 0.012
+"""Room around text that goes with it."""
 LEAST_PX = 6
 """Fewer pixels in one piece are noise."""
 
@@ -61,26 +64,42 @@ def _clear_of(outline: tuple[Point, ...], shape: tuple[int, ...]) -> Mask:
 
 
 def _text(values: Values, clear: Mask) -> Mask:
-    """Mark thin strokes, bright or dark, with some room around them."""
+    """Mark thin strokes and whatever small is brighter than bone, with some room around them."""
     hand = values[~clear]
     low, tissue, high = np.percentile(hand, (1, 15, 99.5)) if hand.size else (0.0, 0.0, 0.0)
     least = max(CONTRAST * (high - low), 1e-6)
     ground = float(np.median(values[clear]))
-    kernel = np.ones((2 * (_pixels(STROKE, values.shape) // 2) + 1,) * 2, np.uint8)
-    under = cv2.morphologyEx(values, cv2.MORPH_OPEN, kernel)
-    over = cv2.morphologyEx(values, cv2.MORPH_CLOSE, kernel)
+    background = max((ground + tissue) / 2, ground + least / 4)
+    under, over = (_smoothed(values, shape, STROKE, ground) for shape in (cv2.MORPH_OPEN, cv2.MORPH_CLOSE))
     # Strokes on tissue are bone that the outline missed: only background and white labels carry text.
-    bright = (values - under > least) & (under < max((ground + tissue) / 2, ground + least / 4))
+    bright = (values - under > least) & (under < background)
     dark = (over - values > least) & (over >= high)
-    strokes = (bright | dark) & clear
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(strokes.astype(np.uint8), connectivity=8)
-    large = np.zeros(count, np.bool_)
-    large[1:] = stats[1:, cv2.CC_STAT_AREA] >= LEAST_PX
-    found = np.asarray(large[labels], np.uint8)
+    around = _smoothed(values, cv2.MORPH_OPEN, LETTER, ground)
+    lead = (values >= max(high, ground + least)) & (around < background) & clear
+    leaden = _pieces(lead, _pixels(LETTER, values.shape))
+    found = (_pieces((bright | dark) & clear) | leaden).astype(np.uint8)
     if not found.any():
         return np.zeros(values.shape, np.bool_)
     distance = cv2.distanceTransform(1 - found, cv2.DIST_L2, 5)
     return np.asarray(distance <= _pixels(GROWN, values.shape), np.bool_)
+
+
+def _smoothed(values: Values, shape: int, share: float, beyond: float) -> Values:
+    """Open or close with a square of this share of the longer side; `beyond` lies around the crop."""
+    kernel = np.ones((2 * (_pixels(share, values.shape) // 2) + 1,) * 2, np.uint8)
+    border = cv2.BORDER_CONSTANT
+    return np.asarray(
+        cv2.morphologyEx(values, shape, kernel, borderType=border, borderValue=beyond), np.float32
+    )
+
+
+def _pieces(mask: Mask, most_px: float = np.inf) -> Mask:
+    """Keep the pieces that are more than noise and no longer than `most_px` either way."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    sides = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
+    kept = (stats[:, cv2.CC_STAT_AREA] >= LEAST_PX) & (sides <= most_px)
+    kept[0] = False
+    return np.asarray(kept[labels], np.bool_)
 
 
 def _pixels(share: float, shape: tuple[int, ...]) -> int:
