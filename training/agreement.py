@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import cohen_kappa_score
 
 from ra_node.domain.report import STAGES
 from training.labels import LabelledHand, highest
@@ -47,11 +45,16 @@ def agreements(hands: Sequence[LabelledHand], seed: int = 0, resamples: int = 10
     return [one for one in found if one is not None]
 
 
-def kappa(first: Stages, second: Stages, weights: str | None = None) -> float:
-    """Cohen's kappa of two readers (N,), stages 0 to 5; NaN where nothing could disagree."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about the NaN that is promised
-        return float(cohen_kappa_score(first, second, labels=list(STAGES), weights=weights))
+def kappa(tables: NDArray[np.int64], *, quadratic: bool = False) -> NDArray[np.float64]:
+    """Cohen's kappa of tables (..., 6, 6), first reader by second; NaN where nothing could disagree."""
+    stages = np.arange(len(STAGES))
+    apart = stages[:, None] - stages[None]
+    weights = apart.astype(np.float64) ** 2 if quadratic else (apart != 0).astype(np.float64)
+    chance = tables.sum(axis=-1)[..., :, None] * tables.sum(axis=-2)[..., None, :]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        expected = (weights * chance).sum(axis=(-2, -1)) / tables.sum(axis=(-2, -1))
+        found = 1 - (weights * tables).sum(axis=(-2, -1)) / expected
+    return np.where(expected > 0, found, np.nan)
 
 
 def _agreement(
@@ -61,28 +64,35 @@ def _agreement(
     if not both:
         return None
     first, second = (np.array([row[at] for row in both], np.int64) for at in (0, 1))
-    clusters = np.array([row[2] for row in both], np.str_)
-    draws = _draws(clusters, seed, resamples)
-    estimates = [_estimate(first, second, weights, draws) for weights in (None, "quadratic")]
-    return Agreement(what, len(both), int((first == second).sum()), estimates[0], estimates[1])
+    tables = _by_cluster(first, second, np.array([row[2] for row in both], np.str_))
+    drawn = _drawn(tables, seed, resamples)
+    plain, weighted = (
+        _estimate(tables.sum(axis=0), drawn, quadratic=quadratic) for quadratic in (False, True)
+    )
+    return Agreement(what, len(both), int((first == second).sum()), plain, weighted)
 
 
-def _draws(clusters: NDArray[np.str_], seed: int, resamples: int) -> list[NDArray[np.intp]]:
+def _by_cluster(first: Stages, second: Stages, clusters: NDArray[np.str_]) -> NDArray[np.int64]:
+    """One table (clusters, 6, 6) for each patient or file."""
     names, place = np.unique(clusters, return_inverse=True)
-    members = [np.flatnonzero(place == at) for at in range(len(names))]
-    rng = np.random.default_rng(seed)
-    chosen = (rng.integers(len(names), size=len(names)) for _ in range(resamples))
-    return [np.concatenate([members[at] for at in one]) for one in chosen]
+    tables = np.zeros((len(names), len(STAGES), len(STAGES)), np.int64)
+    np.add.at(tables, (place, first, second), 1)
+    return tables
 
 
-def _estimate(
-    first: Stages, second: Stages, weights: str | None, draws: Sequence[NDArray[np.intp]]
-) -> Estimate:
+def _drawn(tables: NDArray[np.int64], seed: int, resamples: int) -> NDArray[np.int64]:
+    """Tables (resamples, 6, 6) of as many clusters, drawn with replacement."""
+    times = np.random.default_rng(seed).multinomial(
+        len(tables), [1 / len(tables)] * len(tables), size=resamples
+    )
+    return np.asarray(np.einsum("rc,cij->rij", times, tables), np.int64)
+
+
+def _estimate(table: NDArray[np.int64], drawn: NDArray[np.int64], *, quadratic: bool) -> Estimate:
     """Value and percentile interval; readers who never differ leave nothing to estimate one from."""
-    value = kappa(first, second, weights)
-    values = np.array([kappa(first[draw], second[draw], weights) for draw in draws])
+    value, values = float(kappa(table, quadratic=quadratic)), kappa(drawn, quadratic=quadratic)
     known = values[np.isfinite(values)]
-    if not len(known) or bool((first == second).all()):
+    if not len(known) or int(np.trace(table)) == int(table.sum()):
         return value, float("nan"), float("nan")
     low, high = np.percentile(known, (2.5, 97.5))
     return value, float(low), float(high)

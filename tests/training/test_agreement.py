@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import cohen_kappa_score
 
 from ra_node.domain.laterality import Side
 from training.agreement import agreements, kappa
@@ -22,13 +26,29 @@ def hand(number: int, *stages: tuple[int | None, int | None], joints: bool = Fal
     )
 
 
-def test_kappa_is_that_of_a_hand_computed_table() -> None:
-    """Cohen 1960: 0.7 observed, 0.5 by chance, hence 0.4."""
-    first = np.array([0] * 25 + [0] * 10 + [1] * 15 + [1] * 20 + [0] * 5 + [1] * 5)[:70]
-    second = np.array([0] * 25 + [1] * 10 + [0] * 15 + [1] * 20)
-    observed = 45 / 70
-    chance = (35 * 40 + 35 * 30) / 70**2
-    assert kappa(first, second) == pytest.approx((observed - chance) / (1 - chance))
+def table_of(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    table = np.zeros((6, 6), np.int64)
+    np.add.at(table, (first, second), 1)
+    return table
+
+
+def test_kappa_is_that_of_a_table_worked_by_hand() -> None:
+    """45 of 70 alike, 0.5 of them by chance: (0.643 - 0.5) / (1 - 0.5)."""
+    table = np.zeros((6, 6), np.int64)
+    table[:2, :2] = ((25, 10), (15, 20))
+    assert kappa(table) == pytest.approx((45 / 70 - 0.5) / 0.5)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=80))
+def test_kappa_is_scikit_learn_s(pairs: list[tuple[int, int]]) -> None:
+    """NaN included; scikit-learn is the judge, and too slow for a bootstrap."""
+    first, second = np.array(pairs).T
+    for weights in (None, "quadratic"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            expected = cohen_kappa_score(first, second, labels=list(range(6)), weights=weights)
+        found = kappa(table_of(first, second), quadratic=weights is not None)
+        assert found == pytest.approx(expected, abs=1e-9, nan_ok=True)
 
 
 def test_a_near_miss_costs_less_with_quadratic_weights() -> None:
