@@ -138,6 +138,10 @@ class Hands:
     """Called diseased at the operating point."""
 
     @property
+    def people(self) -> int:
+        return len(np.unique(self.patients))
+
+    @property
     def called(self) -> NDArray[np.int64]:
         return np.asarray(self.staged.argmax(axis=1), np.int64)
 

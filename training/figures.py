@@ -7,6 +7,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib import patheffects
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from sklearn.manifold import TSNE
@@ -21,7 +22,9 @@ from training.house_style import (
     QUIET,
     RULE,
     SHADES,
+    SIMULATED,
     STAGE_COLOURS,
+    STAGE_NAMES,
     STYLE,
     Drawn,
     captioned,
@@ -31,11 +34,9 @@ from training.house_style import (
     unit_square,
 )
 from training.metrics import confusion
-from training.roc import GRID, Curve, curve
+from training.roc_figures import recognition_roc, staging_roc
 from training.shown import Shown
 
-STAGE_NAMES = ("Normal", *(f"Stage {k}" for k in STAGES[1:]))
-SIMULATED = "Simulated lesions on real healthy hands; not patients with rheumatoid arthritis."
 Tables = NDArray[np.int64]
 
 
@@ -76,7 +77,7 @@ def confusions(hands: Hands, name: str, suffix: str = "") -> Drawn:
     _confusion(right, six, ("N", *map(str, STAGES[1:])), f"b  Staging, {name}", 7.5)
     caption = (
         f"Truth by row, call by column: hands, and their share of the row; the shade is that share. "
-        f"{len(hands.stages)} held-out hands of {_people(hands)} people. N, normal. {SIMULATED}"
+        f"{len(hands.stages)} held-out hands of {hands.people} people. N, normal. {SIMULATED}"
     )
     return captioned(figure, f"figure2-confusion{suffix}", f"Confusion matrices, {name}", caption)
 
@@ -85,13 +86,20 @@ def _confusion(axes: Axes, table: Tables, names: Sequence[str], title: str, size
     shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap=SHADES, vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(table):
-        colour = "white" if shares[row, column] > 0.55 else INK
-        quiet = colour if count else QUIET
-        axes.text(column, row - 0.12, str(count), ha="center", va="center", color=quiet, fontsize=size)
-        text = f"{100 * shares[row, column]:.0f} %"
-        axes.text(
-            column, row + 0.22, text, ha="center", va="center", color=quiet, fontsize=max(5.5, 0.72 * size)
-        )
+        share = shares[row, column]
+        colour = "white" if share > 0.66 else INK if count else QUIET
+        for text, points, points_up in (
+            (str(count), size, 0.45 * size),
+            (f"{100 * share:.0f} %", max(5.5, 0.72 * size), -0.75 * size),
+        ):
+            axes.annotate(
+                *(text, (column, row), (0, points_up)),
+                textcoords="offset points",
+                ha="center",
+                va="center",
+                color=colour,
+                fontsize=points,
+            )
     axes.set(title=title, xlabel="Called", ylabel="Truth")
     axes.set_xticks(range(len(names)), names)
     axes.set_yticks(range(len(names)), names)
@@ -101,70 +109,6 @@ def _confusion(axes: Axes, table: Tables, names: Sequence[str], title: str, size
     axes.tick_params(which="both", length=0)
     for spine in axes.spines.values():
         spine.set(visible=True, color=RULE)
-
-
-def recognition_roc(runs: Sequence[Shown], resamples: int, seed: int) -> Drawn:
-    """Figure 3: every run on its training and on held-out hands, with bands and operating points."""
-    figure = sheet(4.0)
-    panels = figure.subplots(1, 2)
-    sides = (("a  Training hands", False), ("b  Held-out hands", True))
-    for axes, (title, held_out) in zip(panels, sides, strict=True):
-        unit_square(axes, "1 - specificity", "Sensitivity")
-        axes.set_title(title)
-        for k, run in enumerate(runs):
-            hands = run.held_out if held_out else run.training
-            found = curve(hands.stages > 0, hands.diseased, hands.patients, _rng(seed), resamples)
-            _draw(axes, found, k, run.name)
-            if held_out:
-                _operating_point(axes, hands, k)
-        key(axes, size=7)
-    caption = (
-        "Recognition of disease. Area under the curve with 95 % interval; the band is the 95 % band of the "
-        "sensitivity; both resample people. The mark is the operating point, chosen on the training side. "
-        f"{_counted(runs)} {SIMULATED}"
-    )
-    return captioned(figure, "figure3-roc-recognition", "ROC of recognition", caption)
-
-
-def staging_roc(runs: Sequence[Shown], resamples: int, seed: int) -> Drawn:
-    """Figure 4: each stage against all others, training above and held-out hands below."""
-    figure = sheet(3.5)
-    panels = figure.subplots(2, len(STAGES), sharex=True, sharey=True)
-    for row, held_out in enumerate((False, True)):
-        for stage, axes in zip(STAGES, panels[row], strict=True):
-            unit_square(axes, "", "")
-            axes.set_title(STAGE_NAMES[stage] if row == 0 else "")
-            for k, run in enumerate(runs):
-                hands = run.held_out if held_out else run.training
-                scores = hands.staged[:, stage]
-                found = curve(hands.stages == stage, scores, hands.patients, _rng(seed), resamples)
-                _draw(axes, found, k, run.name, short=True)
-            key(axes, size=5.5)
-        panels[row][0].set_ylabel(f"{('Training', 'Held-out')[row]} hands\nSensitivity")
-    for axes in panels[1]:
-        axes.set_xlabel("1 - specificity")
-    caption = (
-        f"Each stage against all others. {_named_lines(runs)}Area under the curve with 95 % interval "
-        f"and 95 % band, both over people. {_counted(runs)} {SIMULATED}"
-    )
-    return captioned(figure, "figure4-roc-staging", "ROC of staging", caption)
-
-
-def _draw(axes: Axes, found: Curve | None, k: int, name: str, *, short: bool = False) -> None:
-    if found is None:
-        return
-    style = line_style(k)
-    axes.fill_between(GRID, found.low, found.high, color=style["color"], alpha=0.18, linewidth=0)
-    value, low, high = found.auc
-    interval = f"{value:.3f}\n({low:.3f}-{high:.3f})" if short else f"{value:.3f} ({low:.3f}-{high:.3f})"
-    label = interval if short else f"{name}  {interval}"
-    axes.plot(found.false_positive, found.true_positive, label=label, **style)
-
-
-def _operating_point(axes: Axes, hands: Hands, k: int) -> None:
-    ill = hands.stages > 0
-    x, y = float(hands.found[~ill].mean()), float(hands.found[ill].mean())
-    axes.plot(x, y, MARKERS[k], color=line_style(k)["color"], markeredgecolor="white", markersize=6, zorder=5)
 
 
 def representations(run: Shown, suffix: str, seed: int) -> Drawn:
@@ -178,8 +122,8 @@ def representations(run: Shown, suffix: str, seed: int) -> Drawn:
     _scatter(left, _placed(run.features["recognition"], seed), ill, two, f"a  Recognition, {run.name}")
     _scatter(right, _placed(run.features["staging"], seed), hands.stages, six, f"b  Staging, {run.name}")
     caption = (
-        f"t-SNE of the penultimate layer on {len(hands.stages)} held-out hands of {_people(hands)} people, "
-        "every hand simulated at every stage. Distances between groups and their sizes mean nothing. "
+        f"t-SNE of the penultimate layer on {len(hands.stages)} held-out hands of {hands.people} people; "
+        "numbers stand at the median of their stage. Distances between groups and their sizes mean nothing. "
         f"{SIMULATED}"
     )
     return captioned(figure, f"figure5-tsne{suffix}", f"Representations, {run.name}", caption)
@@ -204,6 +148,9 @@ def _scatter(
         axes.scatter(
             x, y, s=13, marker=MARKERS[k], color=colour, edgecolor="white", linewidth=0.3, label=name
         )
+    for k, (_, name) in enumerate(classes):
+        if (labels == k).any():
+            _name_in_place(axes, np.median(places[labels == k], axis=0), name.removeprefix("Stage "))
     axes.set(title=title, xticks=[], yticks=[], aspect="equal", adjustable="datalim")
     for spine in axes.spines.values():
         spine.set(visible=True, color=RULE)
@@ -211,6 +158,13 @@ def _scatter(
         loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=6, fontsize=6.5, frameon=False,
         handletextpad=0.05, columnspacing=0.7,
     )  # fmt: skip
+
+
+def _name_in_place(axes: Axes, place: NDArray[np.float64], name: str) -> None:
+    halo = patheffects.withStroke(linewidth=2.2, foreground="white")
+    x, y = map(float, place)
+    label = axes.text(x, y, name, fontsize=8.5, fontweight="bold", ha="center", va="center", zorder=5)
+    label.set_path_effects([halo])
 
 
 def losses(runs: Sequence[Shown]) -> Drawn:
@@ -229,7 +183,7 @@ def losses(runs: Sequence[Shown]) -> Drawn:
         axes.margins(x=0.01)
         key(axes, size=7, loc="upper right")
     begun = "A run that starts from earlier weights begins low. " if any(run.started for run in runs) else ""
-    caption = f"Loss on the training hands, augmented, by the weights of the recipe. {begun}{SIMULATED}"
+    caption = f"Loss on the training hands, augmented. {begun}{SIMULATED}"
     return captioned(figure, "figure6-loss", "Training loss", caption)
 
 
@@ -252,7 +206,11 @@ def calibrations(run: Shown, suffix: str) -> Drawn:
         "hands each bin holds. Open grey marks are the networks before the temperature, chosen on the "
         f"training side. ECE, expected calibration error. {SIMULATED}"
     )
-    return captioned(figure, f"figure7-reliability{suffix}", f"Reliability, {run.name}", caption)
+    drawn = captioned(figure, f"figure7-reliability{suffix}", f"Reliability, {run.name}", caption)
+    for above, below in panels.T:
+        square, strip = above.get_position(), below.get_position()
+        below.set_position((square.x0, strip.y0, square.width, strip.height))
+    return drawn
 
 
 def _reliability(
@@ -266,12 +224,14 @@ def _reliability(
     before, after = reliability(*claims(raw, truth)), reliability(*claims(calm, truth), patients)
     x, y = [one.claimed for one in before], [one.held[0] for one in before]
     told = f"before, ECE {expected_calibration_error(raw, truth):.3f}"
-    axes.plot(x, y, ":", marker="o", markerfacecolor="white", color=QUIET, markersize=4, label=told)
+    axes.plot(
+        x, y, ":", linewidth=1, marker="o", markerfacecolor="white", color=QUIET, markersize=4, label=told
+    )
     x, y = [one.claimed for one in after], [one.held[0] for one in after]
     reach = np.array([(one.held[0] - one.held[1], one.held[2] - one.held[0]) for one in after]).T
     told = f"with temperature, ECE {expected_calibration_error(calm, truth):.3f}"
-    style: dict[str, Any] = {"capsize": 1.5, "elinewidth": 0.9, "markersize": 4.5, "linewidth": 1.2}
-    axes.errorbar(x, y, np.maximum(reach, 0), fmt="o-", color=OKABE_ITO[0], label=told, **style)
+    style: dict[str, Any] = {"capsize": 1.5, "elinewidth": 0.9, "markersize": 5}
+    axes.errorbar(x, y, np.maximum(reach, 0), fmt="o", color=OKABE_ITO[0], label=told, **style)
     key(axes, size=7)
 
 
@@ -287,23 +247,3 @@ def _hands_below(axes: Axes, bins: Sequence[Bin], label: str) -> None:
 
 def _both(hands: Hands) -> NDArray[np.float64]:
     return np.stack([1 - hands.diseased, hands.diseased], axis=1)
-
-
-def _people(hands: Hands) -> int:
-    return len(np.unique(hands.patients))
-
-
-def _counted(runs: Sequence[Shown]) -> str:
-    first = runs[0]
-    return (
-        f"Training: {len(first.training.stages)} hands of {_people(first.training)} people; "
-        f"held out: {len(first.held_out.stages)} of {_people(first.held_out)}."
-    )
-
-
-def _named_lines(runs: Sequence[Shown]) -> str:
-    return f"Top to bottom in each panel: {', '.join(run.name for run in runs)}. " if len(runs) > 1 else ""
-
-
-def _rng(seed: int) -> np.random.Generator:
-    return np.random.default_rng(seed)

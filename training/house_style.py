@@ -31,6 +31,11 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 STAGE_COLOURS = tuple(to_hex(mpl.colormaps["cividis"](k / 5 * 0.94)) for k in range(6))
 """Dark blue (normal) to yellow (stage 5): the order stays in grey."""
 
+STAGE_NAMES = ("Normal", "Stage 1", "Stage 2", "Stage 3", "Stage 4", "Stage 5")
+
+SIMULATED = "Simulated lesions on real healthy hands; not patients with rheumatoid arthritis."
+"""In every caption."""
+
 SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#c6dbec", "#5a9bc8", "#0b4f7d"])
 
 STYLE: dict[str, object] = {
@@ -81,7 +86,8 @@ def sheet(height_in: float) -> Figure:
 def captioned(figure: Figure, name: str, title: str, caption: str) -> Drawn:
     """Write the caption below a figure, so that no copy of it loses what its hands are."""
     figure.supxlabel(_wrapped(caption), fontsize=6.5, color=QUIET, x=0.01, ha="left")
-    # Laid out once: each further pass would move the axes by a hair, and the saved files with them.
+    # Two passes settle the equal axes; each further one would move them by a hair, and the files with them.
+    figure.draw_without_rendering()
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     return Drawn(name, title, caption, figure)
@@ -96,12 +102,36 @@ def unit_square(axes: Axes, x: str, y: str) -> None:
     axes.plot([0, 1], [0, 1], color=RULE, linewidth=0.7, zorder=0)
 
 
-def key(axes: Axes, *, size: float, loc: Literal["lower right", "upper right"] = "lower right") -> None:
-    """Name the curves inside their axes."""
+def key(
+    axes: Axes, *, size: float, loc: Literal["lower right", "upper right"] = "lower right", lines: bool = True
+) -> None:
+    """Name the curves inside their axes, each after a piece of its line."""
     axes.legend(
-        loc=loc, fontsize=size, frameon=False, handlelength=1.8, handletextpad=0.5, borderpad=0.1,
-        labelspacing=0.25, borderaxespad=0.3,
-    )  # fmt: skip
+        loc=loc,
+        fontsize=size,
+        edgecolor="none",
+        facecolor="white",
+        framealpha=0.85,
+        handlelength=1.8 if lines else 0,
+        handletextpad=0.5 if lines else 0,
+        borderpad=0.1,
+        labelspacing=0.25,
+        borderaxespad=0.3,
+    )
+
+
+def key_below(axes: Axes, *, size: float) -> None:
+    """The same under the axes, where there is no room inside."""
+    axes.legend(
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.12),
+        fontsize=size,
+        frameon=False,
+        handlelength=3.0,
+        handletextpad=0.4,
+        borderpad=0,
+        labelspacing=0.2,
+    )
 
 
 def line_style(k: int) -> dict[str, Any]:

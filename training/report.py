@@ -175,7 +175,7 @@ def group_table(run: Shown) -> Table:
     lines = tuple(
         Line(
             f"{title}: {found.hands} hands, {found.patients} people",
-            ours=True,
+            ours=False,
             cells=tuple(map(_percent, (found.sensitivity, found.specificity, found.within_one_stage))),
         )
         for title, found in run.result.simulated.groups.items()
