@@ -47,6 +47,7 @@ from training.run import Place, train_run
 from training.start import find_start, note_start, noted_start
 from training.subgroups import read_groups
 from training.table_one import class_counts, paper_rows
+from training.whole import write_whole
 
 REAL, DRAWN = "real.npz", "phantoms.npz"
 """Crops of simulated lesions on real hands, and of phantoms, in the folder of a run."""
@@ -112,10 +113,9 @@ def sham(config: Config, radiographs: Radiographs, hands: Hands = 60, resamples:
     for stage, name in ((0, "sham edits"), (2, "lesions of stage 2")):
         found = told_apart(*pairs(sources, recipe, stage, _say_pictures), recipe.seed, resamples)
         value, low, high = found.auc
-        verdict = "as by chance" if found.by_chance else "not as by chance"
         _say(
             f"{name} against untouched, {found.patients} simulated hands: "
-            f"AUC {value:.3f} ({low:.3f} to {high:.3f}), {verdict}"
+            f"AUC {value:.3f} ({low:.3f} to {high:.3f}); chance is 0.5"
         )
 
 
@@ -177,8 +177,11 @@ def evaluate(
         if unedited.any()
         else {},
     )
-    (run / "calibration.json").write_bytes(TypeAdapter(Calibration).dump_json(calibration, indent=2))
-    (run / "evaluation.json").write_bytes(TypeAdapter(Result).dump_json(result, indent=2))
+    for name, text in (
+        ("calibration.json", TypeAdapter(Calibration).dump_json(calibration, indent=2)),
+        ("evaluation.json", TypeAdapter(Result).dump_json(result, indent=2)),
+    ):
+        write_whole(run / name, lambda file, text=text: file.write(text))
     for task in (result.simulated.recognition, result.simulated.staging):
         for key, (value, low, high) in task.items():
             _say(f"{key} {value:.3f} ({low:.3f} to {high:.3f})")
@@ -201,7 +204,8 @@ def _prepared(recipe: Recipe, out: Path, radiographs: Path | None) -> Crops:
     if kept.exists() and _kept_recipe(out).data != recipe.data:
         raise Fatal(f"expected the data recipe of {kept}, found another; use a new --out")
     out.mkdir(parents=True, exist_ok=True)
-    kept.write_text(recipe.model_dump_json(indent=2))
+    content = recipe.model_dump_json(indent=2).encode()
+    write_whole(kept, lambda file: file.write(content))
     if not (out / REAL).exists():
         rows = paper_rows if recipe.data.preset == "paper" else simulated_rows
         sources = _sources(radiographs)

@@ -19,6 +19,7 @@ from ra_node.imaging.model_input import hand_crop
 from ra_node.imaging.pixels import read_png
 from training.recipe import DataRecipe, Recipe
 from training.simulate import Image, simulate
+from training.whole import write_whole
 
 Split = Literal["tune", "validation", "held-out"]
 Origin = Literal["simulated", "unedited", "phantom"]
@@ -89,9 +90,9 @@ def joined(first: Crops, second: Crops) -> Crops:
 
 
 def save_crops(crops: Crops, path: Path) -> None:
-    """Write crops as .npz."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, **{field.name: getattr(crops, field.name) for field in fields(crops)})
+    """Write crops as .npz, whole or not at all; raises Fatal where the disk refuses."""
+    held = {field.name: getattr(crops, field.name) for field in fields(crops)}
+    write_whole(path, lambda file: np.savez(file, **held))
 
 
 def load_crops(path: Path) -> Crops:

@@ -23,15 +23,10 @@ GRID = 28
 
 @dataclass(frozen=True, slots=True)
 class ToldApart:
-    """How well a probe tells the second group of hands from the first; 0.5 is chance."""
+    """How well a probe tells the second group of hands from the first, hand by hand; 0.5 is chance."""
 
     patients: int
     auc: Interval
-
-    @property
-    def by_chance(self) -> bool:
-        """The interval holds chance."""
-        return self.auc[1] <= 0.5 <= self.auc[2]
 
 
 def pairs(
