@@ -177,11 +177,10 @@ def evaluate(
         if unedited.any()
         else {},
     )
-    for name, text in (
-        ("calibration.json", TypeAdapter(Calibration).dump_json(calibration, indent=2)),
-        ("evaluation.json", TypeAdapter(Result).dump_json(result, indent=2)),
-    ):
-        write_whole(run / name, lambda file, text=text: file.write(text))
+    chosen = TypeAdapter(Calibration).dump_json(calibration, indent=2)
+    found = TypeAdapter(Result).dump_json(result, indent=2)
+    write_whole(run / "calibration.json", lambda file: file.write(chosen))
+    write_whole(run / "evaluation.json", lambda file: file.write(found))
     for task in (result.simulated.recognition, result.simulated.staging):
         for key, (value, low, high) in task.items():
             _say(f"{key} {value:.3f} ({low:.3f} to {high:.3f})")

@@ -12,6 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 
+from training.whole import write_whole
+
 WIDTH_IN = 7.2
 """Two columns of a journal, 183 mm."""
 
@@ -146,10 +148,10 @@ def svg_of(drawn: Drawn) -> str:
 
 def save(drawn: Drawn, folder: Path) -> tuple[Path, Path]:
     """Write SVG and PNG (300 dpi) into `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
     vector, pixels = folder / f"{drawn.name}.svg", folder / f"{drawn.name}.png"
-    vector.write_bytes(_saved(drawn, "svg"))
-    pixels.write_bytes(_saved(drawn, "png"))
+    lines, dots = _saved(drawn, "svg"), _saved(drawn, "png")
+    write_whole(vector, lambda file: file.write(lines))
+    write_whole(pixels, lambda file: file.write(dots))
     return vector, pixels
 
 

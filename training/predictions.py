@@ -16,6 +16,7 @@ from ra_node.inference.network import load_network, network_input
 from training.dataset import Crops
 from training.evaluate import CLASSES, weights_path
 from training.recipe import Recipe
+from training.whole import write_whole
 
 KEPT = "predictions.npz"
 
@@ -75,9 +76,8 @@ def predictions(run: Path, recipe: Recipe, crops: Crops, device: torch.device, s
         staging_features=outputs["staging"][1][held_out],
         key=key,
     )
-    part = run / f"part-{KEPT}"
-    np.savez(part, **{field.name: getattr(made, field.name) for field in fields(Predictions)})
-    part.replace(run / KEPT)
+    arrays = {field.name: getattr(made, field.name) for field in fields(Predictions)}
+    write_whole(run / KEPT, lambda file: np.savez(file, **arrays))
     return made
 
 

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from training.whole import write_whole
+
 Runs = Annotated[list[Path], typer.Option("--run", exists=True, file_okay=False, help="Folders of runs.")]
 Folder = Annotated[Path, typer.Option("--out", help="Folder of the figures.")]
 Page = Annotated[Path, typer.Option("--out", help="The report, one HTML file.")]
@@ -33,10 +35,8 @@ def write_report(run: Runs, out: Page, resamples: Resamples = 300) -> None:
     from training.shown import read_shown  # noqa: PLC0415
 
     shown = read_shown(run)
-    page = report(shown, all_figures(shown, resamples))
-    part = out.with_name(f"{out.name}.part")
-    part.write_text(page)
-    part.replace(out)
+    page = report(shown, all_figures(shown, resamples)).encode()
+    write_whole(out, lambda file: file.write(page))
     sys.stdout.write(f"{out}{os.linesep}")
 
 
