@@ -23,8 +23,15 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
             file.flush()
             os.fsync(file.fileno())
         new.replace(path)
-    # torch.save turns the OSError of a full disk into a RuntimeError of its own.
     except (OSError, RuntimeError) as error:
-        raise Fatal(f"expected to write {path}, found: {error}; what was there before is kept") from error
+        raise Fatal(f"expected to write {path}, found: {_cause(error)}; what was there is kept") from error
     finally:
         new.unlink(missing_ok=True)
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The OSError of a full disk, which torch.save hides behind a RuntimeError of its own."""
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, OSError):
+        found = found.__context__
+    return found or error

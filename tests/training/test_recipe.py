@@ -8,7 +8,9 @@ import pytest
 
 from ra_node.errors import Fatal
 from tests.training.recipes import DEMO
-from training.recipe import read_recipe
+from training.recipe import Recipe, read_recipe
+
+PAPER = DEMO.with_name("paper.toml")
 
 
 def test_the_recipe_of_the_demonstration_is_valid() -> None:
@@ -25,3 +27,33 @@ def test_an_unknown_and_a_missing_key_are_both_named(tmp_path: Path) -> None:
 def test_an_absent_recipe_is_an_installation_error(tmp_path: Path) -> None:
     with pytest.raises(Fatal, match="expected a recipe"):
         read_recipe(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize("architecture", ["alexnet", "vgg16", "googlenet", "resnet50", "efficientnet_b2"])
+def test_the_recipe_of_the_paper_is_the_papers_for_each_network(architecture: str) -> None:
+    """AdamW at 1e-5 with decay 1e-2, batches of 64, 100 epochs, and its augmentations alone."""
+    recipe = read_recipe(PAPER, architecture)
+    assert recipe.architecture == architecture
+    for task in (recipe.staging, recipe.recognition):
+        assert (task.learning_rate, task.weight_decay, task.batch, task.epochs) == (1e-5, 1e-2, 64, 100)
+        assert (task.schedule, task.class_weighting, task.neighbour_smoothing) == ("constant", False, 0)
+    changes = recipe.augment.model_dump()
+    used = {"rotation_deg", "translation", "flip_horizontal", "flip_vertical"}
+    assert {key for key, value in changes.items() if value} == used
+    assert recipe.recognition_from == "start"
+
+
+def test_another_network_than_the_five_is_refused() -> None:
+    with pytest.raises(Fatal, match="architecture: Input should be 'alexnet', 'vgg16'"):
+        read_recipe(PAPER, "lenet")
+
+
+def test_what_the_preset_decides_cannot_be_said_otherwise(tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text(PAPER.read_text().replace("[data]", "[data]\nrounds = 3"))
+    with pytest.raises(Fatal, match='preset "paper" decides rounds: expected 1 or no key, found 3'):
+        read_recipe(tmp_path / "r.toml")
+
+
+def test_a_kept_recipe_is_read_back_as_it_was() -> None:
+    recipe = read_recipe(PAPER)
+    assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ra_node.errors import Fatal
 from tests.training.recipes import DEMO
-from training.dataset import Row, read_source, stacked
+from training.dataset import Row, as_drawn, read_source, stacked
 from training.recipe import read_recipe
 from training.table_one import TEST, TRAINING, PlannedPatient, class_counts, paper_rows, planned
 
@@ -79,3 +79,12 @@ def test_drawn_hands_stand_in_where_sources_are_few(monkeypatch: pytest.MonkeyPa
     rows = list(paper_rows([], recipe, lambda *_: None))
     assert sorted(row.stage for row in rows) == [0, 4]
     assert {(row.patient, row.origin) for row in rows} == {("phantom held-out 0", "simulated")}
+
+
+def test_readers_overlap_by_one_stage_as_often_as_the_recipe_says() -> None:
+    rng = np.random.default_rng(0)
+    drawn = [as_drawn(3, 0.2, rng) for _ in range(2000)]
+    assert set(drawn) == {2, 3, 4}
+    assert np.mean(np.array(drawn) != 3) == pytest.approx(0.2, abs=0.03)
+    assert {as_drawn(stage, 1.0, rng) for stage in (0, 5) for _ in range(20)} <= {0, 1, 4, 5}
+    assert [as_drawn(stage, 0.0, rng) for stage in range(6)] == list(range(6))
