@@ -64,7 +64,8 @@ def test_the_confusion_matrix_prints_the_counts_and_row_shares(shown: list[Shown
 def test_roc_legends_hold_the_areas_with_their_intervals(drawn: list[Drawn], shown: list[Shown]) -> None:
     axes = drawn[1].figure.axes[1]
     text = axes.get_legend().get_texts()[0].get_text()
-    assert text.startswith(f"GoogLeNet  {shown[0].result.simulated.recognition['auc'][0]:.3f} (")
+    value, low, high = shown[0].result.simulated.recognition["auc"]
+    assert text == f"GoogLeNet  {value:.3f} ({low:.3f}-{high:.3f})"
 
 
 def test_a_saved_figure_is_svg_and_png_and_the_same_each_time(drawn: list[Drawn], tmp_path: Path) -> None:
