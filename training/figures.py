@@ -189,7 +189,7 @@ def losses(runs: Sequence[Shown]) -> Drawn:
 
 def calibrations(run: Shown, suffix: str) -> Drawn:
     """A reliability diagram of both tasks, with the temperature and without it."""
-    figure = sheet(4.2)
+    figure = sheet(4.6)
     panels = figure.subplots(2, 2, height_ratios=(4, 1), sharex="col")
     ill = (run.held_out.stages > 0).astype(np.int64)
     tasks = (
@@ -201,6 +201,10 @@ def calibrations(run: Shown, suffix: str) -> Drawn:
         _reliability(panels[0][k], calm, raw, truth, run.held_out.patients)
         panels[0][k].set(title=f"{title}, {run.name}", ylabel=("Share with RA", "Share called rightly")[k])
         _hands_below(panels[1][k], reliability(*claims(calm, truth)), labels[k])
+        named = panels[0][k].get_legend_handles_labels()
+        panels[1][k].legend(
+            *named, loc="upper center", bbox_to_anchor=(0.5, -0.5), ncols=2, fontsize=6.5, frameon=False
+        )
     caption = (
         "Claimed probability against what held, in ten equal bins with exact 95 % intervals; below, how many "
         "hands each bin holds. Open grey marks are the networks before the temperature, chosen on the "
@@ -232,7 +236,6 @@ def _reliability(
     told = f"with temperature, ECE {expected_calibration_error(calm, truth):.3f}"
     style: dict[str, Any] = {"capsize": 1.5, "elinewidth": 0.9, "markersize": 5}
     axes.errorbar(x, y, np.maximum(reach, 0), fmt="o", color=OKABE_ITO[0], label=told, **style)
-    key(axes, size=7)
 
 
 def _hands_below(axes: Axes, bins: Sequence[Bin], label: str) -> None:

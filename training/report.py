@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
@@ -186,7 +186,6 @@ def group_table(run: Shown) -> Table:
 
 def differences(runs: Sequence[Shown]) -> list[tuple[str, str, str]]:
     """What differs between the paper and these runs: subject, theirs, ours."""
-    first = runs[0]
     weights = "lr 1e-5 on 240 images implies ImageNet weights; the paper does not say"
     return [
         (
@@ -197,13 +196,13 @@ def differences(runs: Sequence[Shown]) -> list[tuple[str, str, str]]:
         (
             "Held-out hands",
             f"{sum(paper.TEST_HANDS)}, of them {paper.TEST_NORMAL} normal",
-            "; ".join(_held_out(run) for run in runs),
+            _each(runs, _held_out),
         ),
-        ("Weights at the start", weights, "; ".join(f"{run.name}: {_start(run)}" for run in runs)),
+        ("Weights at the start", weights, _each(runs, _start)),
         (
             "Training",
             "AdamW, lr 1e-5, weight decay 1e-2, batch 64, 100 epochs",
-            "; ".join(f"{run.name}: {_training(run)}" for run in runs),
+            _each(runs, _training),
         ),
         (
             "Intervals",
@@ -213,12 +212,7 @@ def differences(runs: Sequence[Shown]) -> list[tuple[str, str, str]]:
         (
             "Thresholds",
             "not stated",
-            f"chosen on {CHOSEN_ON[first.calibration.chosen_on]}, "
-            + (
-                "by Youden's J"
-                if first.calibration.sensitivity_asked is None
-                else "for the sensitivity asked for"
-            ),
+            _each(runs, _thresholds),
         ),
         (
             "Hand finding",
@@ -228,10 +222,18 @@ def differences(runs: Sequence[Shown]) -> list[tuple[str, str, str]]:
     ]
 
 
+def _each(runs: Sequence[Shown], say: Callable[[Shown], str]) -> str:
+    """What is true of every run once, else run by run."""
+    said = [say(run) for run in runs]
+    if len(set(said)) == 1:
+        return said[0]
+    return "; ".join(f"{run.name}: {text}" for run, text in zip(runs, said, strict=True))
+
+
 def _held_out(run: Shown) -> str:
     found = run.result.simulated
     normal = sum(found.confusion[0])
-    return f"{run.name}: {found.hands} of {found.patients} people, {normal} of them normal"
+    return f"{found.hands} of {found.patients} people, {normal} of them normal"
 
 
 def _start(run: Shown) -> str:
@@ -239,6 +241,12 @@ def _start(run: Shown) -> str:
     if name:
         return f"state file {name}, sha256 {digest[:12]}"
     return f"an earlier run of the same split, sha256 {digest[:12]}" if digest else "random, no ImageNet"
+
+
+def _thresholds(run: Shown) -> str:
+    asked = run.calibration.sensitivity_asked
+    why = "by Youden's J" if asked is None else f"for a sensitivity of {100 * asked:.0f} % in recognition"
+    return f"chosen on {CHOSEN_ON[run.calibration.chosen_on]}, {why}"
 
 
 def _training(run: Shown) -> str:
