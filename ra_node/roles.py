@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from ra_node.ledger.engine import Ledger
 from ra_node.ledger.queue import claim
 from ra_node.log import configure_logging
 from ra_node.schedule import Task, run_tasks
-from ra_node.services.lease import held
+from ra_node.services.lease import describe, held
 from ra_node.services.presence import present
 from ra_node.settings import Settings
 from ra_node.supervise import Supervisor
@@ -83,12 +83,7 @@ def deliver(settings: Settings) -> None:
             deliverer.deliver(job)
 
     serve = partial(_serve, settings, state.ledger, "deliver", (JobKind.DELIVER,), 1, do, stop)
-    threads = [threading.Thread(target=serve, args=(name,), name=name) for name in deliverer.peers]
-    for thread in threads:
-        thread.start()
-    stop.wait()
-    for thread in threads:
-        thread.join()
+    serve_all({name: partial(serve, name) for name in deliverer.peers}, stop)
 
 
 def schedule(settings: Settings) -> None:
@@ -103,6 +98,32 @@ def schedule(settings: Settings) -> None:
         ],
         stop,
     )
+
+
+def serve_all(lines: Mapping[str, Callable[[], None]], stop: threading.Event) -> None:
+    """Run each line in a thread of its own until told to stop.
+
+    One that breaks ends them all with SystemExit(1): the supervisor starts the role again, while a role
+    that went on without one of its lines would look alive and never serve it.
+    """
+    broken: list[str] = []
+
+    def run(name: str, line: Callable[[], None]) -> None:
+        try:
+            line()
+        except Exception as error:  # noqa: BLE001 - whatever it was, the role must not go on without this line
+            structlog.get_logger().error("line_broken", line=name, error=describe(error))
+            broken.append(name)
+            stop.set()
+
+    threads = [threading.Thread(target=run, args=item, name=item[0]) for item in lines.items()]
+    for thread in threads:
+        thread.start()
+    stop.wait()
+    for thread in threads:
+        thread.join()
+    if broken:
+        raise SystemExit(1)
 
 
 def _serve(
