@@ -13,7 +13,7 @@ from ra_node.domain.job import Job, JobKind
 from ra_node.ledger import schema
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.inbox import Instance, Kept, NewInstance, keep_instance, settle_now
-from ra_node.ledger.queue import claim
+from ra_node.ledger.queue import bury, claim
 from ra_node.ledger.results import Result, ResultObject, finish_examination, finish_report
 
 LEASE_S = 60.0
@@ -57,6 +57,20 @@ def claim_one(ledger: Ledger, kind: JobKind = JobKind.EXAMINE, owner: str = "wor
     jobs = claim(ledger, [kind], owner, 1, LEASE_S)
     assert len(jobs) == 1, f"expected one {kind} job to be claimable, found {len(jobs)}"
     return jobs[0]
+
+
+def keep_many(ledger: Ledger, clock: FakeClock, count: int) -> None:
+    """Keep images that arrive one after the other."""
+    for n in range(count):
+        keep(ledger, f"1.2.3.1.{n}")
+        clock.advance(0.001)
+
+
+def bury_one(ledger: Ledger, kind: JobKind, owner: str = "worker") -> Job:
+    """Claim one job and bury it."""
+    job = claim_one(ledger, kind, owner)
+    bury(ledger, job, "it broke")
+    return job
 
 
 def examine_all(ledger: Ledger) -> None:
