@@ -83,6 +83,13 @@ class Manifest(_Part):
     training: dict[str, JsonValue]
     provenance: dict[str, JsonValue]
 
+    @property
+    def weights(self) -> tuple[tuple[str, str], ...]:
+        """Every file of weights: its path inside the bundle and its SHA-256."""
+        return tuple(
+            (task.weights, task.weights_sha256) for task in (self.tasks.recognition, self.tasks.staging)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
@@ -98,16 +105,33 @@ class Bundle:
 
 def load_bundle(folder: Path, preprocessing: str = PREPROCESSING_ID) -> Bundle:
     """Read and check a bundle; raises Fatal with what was expected and what was found."""
+    bundle = read_bundle(folder)
+    check_preprocessing(bundle, preprocessing)
+    check_weights(bundle)
+    return bundle
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Read what a bundle says of itself, its weights unread; raises Fatal for a manifest that is not one."""
     content = _content(folder / "manifest.json")
     manifest = _manifest(content, folder)
-    if manifest.preprocessing.id != preprocessing:
-        raise Fatal(
-            f"bundle {folder.name}: expected preprocessing {preprocessing!r}, "
-            f"found {manifest.preprocessing.id!r}; train or install a bundle made for this node"
-        )
-    for task in (manifest.tasks.recognition, manifest.tasks.staging):
-        _check_weights(folder, task)
     return Bundle(folder, _identity(manifest, hashlib.sha256(content).hexdigest()), manifest)
+
+
+def check_preprocessing(bundle: Bundle, expected: str = PREPROCESSING_ID) -> None:
+    """Raise Fatal unless the bundle's networks learnt from images as this node makes them."""
+    found = bundle.manifest.preprocessing.id
+    if found != expected:
+        raise Fatal(
+            f"bundle {bundle.folder.name}: expected preprocessing {expected!r}, "
+            f"found {found!r}; train or install a bundle made for this node"
+        )
+
+
+def check_weights(bundle: Bundle) -> None:
+    """Raise Fatal unless every file of weights is there and is the one of the manifest."""
+    for name, sha256 in bundle.manifest.weights:
+        _check_file(bundle.folder, name, sha256)
 
 
 def device_uid(weights_sha256: str) -> str:
@@ -133,13 +157,13 @@ def _manifest(content: bytes, folder: Path) -> Manifest:
         raise Fatal(f"bundle {folder.name}: manifest.json is not as expected: {found}") from error
 
 
-def _check_weights(folder: Path, task: Task) -> None:
-    path = folder / task.weights
+def _check_file(folder: Path, name: str, expected: str) -> None:
+    path = folder / name
     if not path.resolve().is_relative_to(folder.resolve()) or path.suffix != ".safetensors":
-        raise Fatal(f"expected .safetensors weights inside the bundle, found {task.weights!r}")
+        raise Fatal(f"expected .safetensors weights inside the bundle, found {name!r}")
     found = hashlib.sha256(_content(path)).hexdigest()
-    if found != task.weights_sha256:
-        raise Fatal(f"weights {path}: expected sha256 {task.weights_sha256}, found {found}")
+    if found != expected:
+        raise Fatal(f"weights {path}: expected sha256 {expected}, found {found}")
 
 
 def _identity(manifest: Manifest, sha256: str) -> BundleIdentity:
