@@ -78,8 +78,8 @@ def card(manifest: Manifest, result: Result) -> str:
         threshold=recognition.operating_points[0],
         recognition_temperature=recognition.temperature,
         staging_temperature=staging.temperature,
-        recognition_error=result.simulated.calibration_error["recognition"],
-        staging_error=result.simulated.calibration_error["staging"],
+        recognition_error=result.held_out.calibration_error["recognition"],
+        staging_error=result.held_out.calibration_error["staging"],
         terms=TERMS,
         preprocessing=manifest.preprocessing.id,
         description=manifest.preprocessing.description,
@@ -88,9 +88,9 @@ def card(manifest: Manifest, result: Result) -> str:
 
 def _figures(result: Result) -> str:
     parts = [
-        _table("Recognition, simulated lesions", result.simulated.recognition),
-        _table("Staging, simulated lesions", result.simulated.staging),
-        _confusion(result.simulated.confusion),
+        _table("Recognition, simulated lesions", result.held_out.recognition),
+        _table("Staging, simulated lesions", result.held_out.staging),
+        _confusion(result.held_out.confusion),
         _table("Real healthy hands, unedited", result.unedited),
     ]
     if result.phantom:

@@ -82,7 +82,8 @@ class Result:
 
     counts: dict[str, int]
     """Hands and patients by split and origin."""
-    simulated: Evaluation
+    held_out: Evaluation
+    """Of the hands that the run is about: simulated lesions, or a dataset's own labels."""
     phantom: Evaluation | None
     unedited: dict[str, Interval]
 

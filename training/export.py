@@ -105,7 +105,7 @@ def _training(recipe: Recipe, result: Result) -> dict[str, JsonValue]:
         "split": "by patient, before simulation",
         "counts": _plain(result.counts),
         "recipe": recipe.model_dump(mode="json"),
-        "held_out": _plain(asdict(result.simulated)),
+        "held_out": _plain(asdict(result.held_out)),
         "held_out_phantoms": _plain(asdict(result.phantom)) if result.phantom else None,
         "held_out_unedited_hands": _plain(result.unedited),
     }
@@ -117,7 +117,7 @@ def _tasks(folder: Path, recipe: Recipe, calibration: Calibration, result: Resul
         "recognition": calibration.recognition_temperature,
         "staging": calibration.staging_temperature,
     }
-    metrics = {"recognition": result.simulated.recognition, "staging": result.simulated.staging}
+    metrics = {"recognition": result.held_out.recognition, "staging": result.held_out.staging}
     made = {}
     for name, classes in CLASS_NAMES.items():
         path = weights_path(folder, name)

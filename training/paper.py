@@ -43,6 +43,8 @@ RECOGNITION_COUNTS = {
 }
 """True positives and true negatives that give table 2; the paper does not print them."""
 
+EPOCHS = 100
+
 TEST_RA, TEST_NORMAL = 91, 13
 
 TRAINING_HANDS = (26, 33, 54, 56, 38, 33)

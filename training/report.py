@@ -70,7 +70,7 @@ def report(runs: Sequence[Shown], figures: Sequence[Drawn]) -> str:
     return environment.from_string(template).render(
         runs=runs,
         tables=[recognition_table(runs), staging_table(runs), clinical_table(runs), calibration_table(runs)],
-        groups=[group_table(run) for run in runs if run.result.simulated.groups],
+        groups=[group_table(run) for run in runs if run.result.held_out.groups],
         stages=stage_table(runs),
         figures=[(drawn, _picture(drawn)) for drawn in figures],
         citation=paper.CITATION,
@@ -79,6 +79,21 @@ def report(runs: Sequence[Shown], figures: Sequence[Drawn]) -> str:
         software=ra_node.__version__,
         recipes=[(run, run.recipe.model_dump_json(indent=2)) for run in runs],
     )
+
+
+def text_of(table: Table) -> str:
+    """The table for a terminal: a line for each row, with the interval behind each figure."""
+    rows = [[line.name, *(_in_line(cell) for cell in line.cells)] for line in table.lines]
+    rows.insert(0, ["", *table.heads])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+    return "\n".join([f"\n{table.title}", *lines, *([table.note] if table.note else [])])
+
+
+def _in_line(cell: Cell) -> str:
+    return f"{cell.value} ({cell.interval})" if cell.interval else cell.value
 
 
 def recognition_table(runs: Sequence[Shown]) -> Table:
@@ -119,7 +134,7 @@ def staging_table(runs: Sequence[Shown]) -> Table:
 def clinical_table(runs: Sequence[Shown]) -> Table:
     """What a clinician expects of six stages; the paper has no such figures."""
     lines = tuple(
-        Line(run.name, ours=True, cells=tuple(_plain(run.result.simulated.staging[key]) for key in MORE))
+        Line(run.name, ours=True, cells=tuple(_plain(run.result.held_out.staging[key]) for key in MORE))
         for run in runs
     )
     return Table("Staging, six classes (not in the paper)", tuple(MORE.values()), lines)
@@ -145,7 +160,7 @@ def calibration_table(runs: Sequence[Shown]) -> Table:
 
 
 def _calibration(run: Shown) -> tuple[Cell, ...]:
-    chosen, found = run.calibration, run.result.simulated
+    chosen, found = run.calibration, run.result.held_out
     asked = chosen.sensitivity_asked
     why = "Youden's J" if asked is None else f"for {100 * asked:.0f} % sensitivity"
     raw, calm = found.raw_calibration_error, found.calibration_error
@@ -164,7 +179,7 @@ def stage_table(runs: Sequence[Shown]) -> Table:
     """How often each stage is called as it is."""
     heads = ("Normal", "Stage 1", "Stage 2", "Stage 3", "Stage 4", "Stage 5")
     lines = tuple(
-        Line(run.name, ours=True, cells=tuple(map(_percent, run.result.simulated.stage_sensitivity)))
+        Line(run.name, ours=True, cells=tuple(map(_percent, run.result.held_out.stage_sensitivity)))
         for run in runs
     )
     return Table("Share of each stage that is called rightly", heads, lines, "Percent, exact 95 % intervals.")
@@ -178,7 +193,7 @@ def group_table(run: Shown) -> Table:
             ours=False,
             cells=tuple(map(_percent, (found.sensitivity, found.specificity, found.within_one_stage))),
         )
-        for title, found in run.result.simulated.groups.items()
+        for title, found in run.result.held_out.groups.items()
     )
     heads = ("Sensitivity", "Specificity", "Within one stage")
     return Table(f"By group, {run.name}", heads, lines, "Percent, exact 95 % intervals.")
@@ -201,9 +216,10 @@ def differences(runs: Sequence[Shown]) -> list[tuple[str, str, str]]:
         ("Weights at the start", weights, _each(runs, _start)),
         (
             "Training",
-            "AdamW, lr 1e-5, weight decay 1e-2, batch 64, 100 epochs",
+            "AdamW, lr 1e-5, weight decay 1e-2, batch 64",
             _each(runs, _training),
         ),
+        ("Epochs", f"{paper.EPOCHS}", _each(runs, _epochs)),
         (
             "Intervals",
             "none printed",
@@ -231,7 +247,7 @@ def _each(runs: Sequence[Shown], say: Callable[[Shown], str]) -> str:
 
 
 def _held_out(run: Shown) -> str:
-    found = run.result.simulated
+    found = run.result.held_out
     normal = sum(found.confusion[0])
     return f"{found.hands} of {found.patients} people, {normal} of them normal"
 
@@ -252,14 +268,21 @@ def _thresholds(run: Shown) -> str:
 def _training(run: Shown) -> str:
     parts = (("staging", run.recipe.staging), ("recognition", run.recipe.recognition))
     return ", ".join(
-        f"{task} lr {part.learning_rate:g}, decay {part.weight_decay:g}, batch {part.batch}, "
-        f"{part.epochs:g} epochs"
+        f"{task} lr {part.learning_rate:g}, decay {part.weight_decay:g}, batch {part.batch}"
         for task, part in parts
     )
 
 
+def _epochs(run: Shown) -> str:
+    """How long a run learnt, and in words where that is less than the paper's."""
+    staging, recognition = run.recipe.staging.epochs, run.recipe.recognition.epochs
+    said = f"{staging:g}" if staging == recognition else f"staging {staging:g}, recognition {recognition:g}"
+    fewer = min(staging, recognition) < paper.EPOCHS
+    return f"{said}, fewer than in the paper: it may have learnt less than it could" if fewer else said
+
+
 def _ours(run: Shown, task: str, prefix: str) -> Line:
-    figures: dict[str, Interval] = getattr(run.result.simulated, task)
+    figures: dict[str, Interval] = getattr(run.result.held_out, task)
     cells = tuple(_percent(figures[f"{prefix}{key}"]) for key in paper.COLUMNS)
     return Line(f"{run.name}, ours, simulated", ours=True, cells=cells)
 

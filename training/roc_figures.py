@@ -43,7 +43,7 @@ def recognition_roc(runs: Sequence[Shown], resamples: int, seed: int) -> Drawn:
             )
             if found and held_out:
                 # The tables' own interval, so that figure and table agree to the last digit.
-                found = replace(found, auc=run.result.simulated.recognition["auc"])
+                found = replace(found, auc=run.result.held_out.recognition["auc"])
             _draw(axes, found, k, run.name, faint=len(runs) > 2)
             if held_out:
                 _operating_point(axes, hands, k)

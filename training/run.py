@@ -43,8 +43,17 @@ class Place:
         return Checkpoint(self.folder / task / "checkpoint.pt", fingerprint, self.checkpoint_s)
 
 
-def train_run(recipe: Recipe, crops: Crops, start: Start, place: Place, say: Callable[[str], None]) -> None:
+def train_run(
+    recipe: Recipe,
+    crops: Crops,
+    start: Start,
+    place: Place,
+    say: Callable[[str], None],
+    report: Callable[[Progress], None] | None = None,
+) -> None:
     """Train staging, then recognition; both on their own, or the second from the first one's trunk.
+
+    `report` gets the progress, which is otherwise said.
 
     A run that is already finished with this recipe, these hands and this start is left as it is.
     Raises Fatal for a class without hands before anything is trained.
@@ -73,7 +82,7 @@ def train_run(recipe: Recipe, crops: Crops, start: Start, place: Place, say: Cal
             validate=validation_figure(task, crops.part("validation"), recipe),
         )
         labels = task_labels(task, part.stages)
-        tune(network, part.images, labels, recipe, task, _progress(say), place.device, around)
+        tune(network, part.images, labels, recipe, task, report or _progress(say), place.device, around)
         if place.ranks.first:
             save_half(network, weights_path(place.folder, task))
     place.ranks.gathered(None)

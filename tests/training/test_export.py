@@ -95,7 +95,7 @@ def test_the_manifest_is_strict_json_with_counts_figures_and_terms(run: Path, tm
     assert "non-commercial" in manifest["provenance"]["terms"]
     assert manifest["training"]["counts"] == result.counts
     value, low, high = manifest["tasks"]["recognition"]["metrics"]["auc"]
-    assert (value, low, high) == pytest.approx(asdict(result)["simulated"]["recognition"]["auc"])
+    assert (value, low, high) == pytest.approx(asdict(result)["held_out"]["recognition"]["auc"])
     assert low <= value <= high
 
 
@@ -104,5 +104,5 @@ def test_the_card_says_what_the_model_is_not(run: Path, tmp_path: Path) -> None:
     text = (tmp_path / "bundle" / "card.md").read_text()
     for said in ("not a medical device", "simulated", "non-commercial", "RSNA", "random weights"):
         assert said in text
-    value, low, high = result.simulated.staging["quadratic_kappa"]
+    value, low, high = result.held_out.staging["quadratic_kappa"]
     assert f"| quadratic kappa | {value:.3f} | {low:.3f} to {high:.3f} |" in text

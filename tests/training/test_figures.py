@@ -64,7 +64,7 @@ def test_the_confusion_matrix_prints_the_counts_and_row_shares(shown: list[Shown
 def test_roc_legends_hold_the_areas_with_their_intervals(drawn: list[Drawn], shown: list[Shown]) -> None:
     axes = drawn[1].figure.axes[1]
     text = axes.get_legend().get_texts()[0].get_text()
-    value, low, high = shown[0].result.simulated.recognition["auc"]
+    value, low, high = shown[0].result.held_out.recognition["auc"]
     assert text == f"GoogLeNet  {value:.3f} ({low:.3f}-{high:.3f})"
 
 

@@ -70,7 +70,7 @@ def test_our_row_follows_the_papers_of_its_architecture_with_intervals(text: str
     rows = Page(text).rows
     at = next(k for k, row in enumerate(rows) if row and row[0].strip() == "GoogLeNet, paper")
     assert rows[at + 1][0].strip() == "GoogLeNet, ours, simulated"
-    value, low, high = runs[0].result.simulated.recognition["sensitivity"]
+    value, low, high = runs[0].result.held_out.recognition["sensitivity"]
     assert rows[at + 1][3].split() == [f"{100 * value:.2f}", f"{100 * low:.1f}", "to", f"{100 * high:.1f}"]
 
 

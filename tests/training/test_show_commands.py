@@ -42,7 +42,7 @@ def test_evaluate_keeps_what_figures_and_report_show(tmp_path: Path) -> None:
     assert "judged" not in called(*evaluate, "--sensitivity", 1.0)
     calibration = json.loads((run / "calibration.json").read_text())
     assert (calibration["sensitivity_asked"], calibration["chosen_on"]) == (1.0, "validation")
-    groups = json.loads((run / "evaluation.json").read_text())["simulated"]["groups"]
+    groups = json.loads((run / "evaluation.json").read_text())["held_out"]["groups"]
     assert {title: held["hands"] for title, held in groups.items()} == {"site north": 6, "site unknown": 12}
     called("report", "--run", run, "--out", tmp_path / "new" / "report.html", "--resamples", 3)
     assert "site north" in (tmp_path / "new" / "report.html").read_text()

@@ -1,0 +1,143 @@
+"""The command that repeats the study of the paper: five networks, two tasks, one report."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+import torch
+import typer
+
+from ra_node.errors import Fatal
+from ra_node.inference.network import chosen_device
+from training import paper
+from training.compare import compare, entries
+from training.measure import Question
+from training.ranks import joined_ranks
+from training.recipe import read_recipe
+from training.run import Place
+from training.whole import write_whole
+
+REPORT = "report.html"
+
+T = TypeVar("T")
+
+Config = Annotated[Path, typer.Option("--config", help="The recipe, TOML; its architecture does not count.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder of the comparison; a run for each network in it.")]
+Radiographs = Annotated[
+    Path | None,
+    typer.Option("--radiographs", envvar="RA_NODE_RADIOGRAPHS", help="Folder with joints.csv and rsna/."),
+]
+Starts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--start",
+        help="Folder of state files, or one file or run; vgg16=PATH for one network. May be given several "
+        "times; without it the recipe's own.",
+    ),
+]
+Architectures = Annotated[
+    list[str] | None, typer.Option("--architectures", help="Which networks, by commas; all five without it.")
+]
+Epochs = Annotated[
+    list[str] | None,
+    typer.Option("--epochs", help="vgg16=2 for one network, 6 for all others; the recipe's without it."),
+]
+Amp = Annotated[
+    Literal["off", "auto", "bf16", "fp16"] | None, typer.Option("--amp", help="Instead of the recipe's own.")
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+Threads = Annotated[int, typer.Option("--threads", help="Threads of torch; 0 leaves its choice.")]
+Resamples = Annotated[int, typer.Option("--resamples", help="Of the patients, for the tables' intervals.")]
+Bands = Annotated[int, typer.Option("--bands", help="Resamples for the bands of the figures.")]
+Sensitivity = Annotated[
+    float | None,
+    typer.Option("--sensitivity", min=0.01, max=1.0, help="As in evaluate; Youden's J without it."),
+]
+People = Annotated[
+    Path | None,
+    typer.Option("--people", exists=True, help="CSV: patient and any of side, sex, age_years, site."),
+]
+
+
+def compare_command(
+    config: Config,
+    out: Out,
+    radiographs: Radiographs = None,
+    start: Starts = None,
+    architectures: Architectures = None,
+    epochs: Epochs = None,
+    amp: Amp = None,
+    device: Device = "auto",
+    threads: Threads = 0,
+    resamples: Resamples = 1000,
+    bands: Bands = 300,
+    sensitivity: Sensitivity = None,
+    people: People = None,
+) -> None:
+    """Train and measure the paper's networks on the same hands, and set them beside its tables.
+
+    Killed at any point, the same command goes on. Under torchrun all processes train together.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    names = [name for part in architectures or paper.NAMES for name in part.split(",")]
+    chosen = entries(read_recipe(config), names, by_network(epochs, _epochs), by_network(start, Path), amp)
+    with joined_ranks(chosen_device(device)) as (ranks, where):
+        say = _say if ranks.first else _say_nothing
+        question = Question(resamples, sensitivity, people)
+        folders = compare(chosen, Place(out, where, ranks), radiographs, question, say)
+    if ranks.first:
+        _show(folders, out / REPORT, bands)
+
+
+def by_network(given: Sequence[str] | None, read: Callable[[str], T]) -> Mapping[str, T]:
+    """Read NAME=VALUE by name, and VALUE alone as "", the value of all others."""
+    found = {}
+    for word in given or ():
+        name, equals, value = word.partition("=")
+        if not equals or name not in paper.NAMES:
+            name, value = "", word
+        found[name] = read(value)
+    return found
+
+
+def _epochs(word: str) -> float:
+    try:
+        epochs = float(word)
+    except ValueError:
+        epochs = 0.0
+    if not 0 < epochs < float("inf"):
+        raise Fatal(f"expected epochs above 0, alone or as NETWORK=EPOCHS, found {word!r}")
+    return epochs
+
+
+def _show(folders: Sequence[Path], page: Path, bands: int) -> None:
+    """Print both tables and write the report."""
+    from training.figures import all_figures  # noqa: PLC0415  # matplotlib and scikit-learn load slowly
+    from training.report import recognition_table, report, staging_table, text_of  # noqa: PLC0415
+    from training.shown import read_shown  # noqa: PLC0415
+
+    shown = read_shown(folders)
+    for table in (recognition_table(shown), staging_table(shown)):
+        _say(text_of(table))
+    content = report(shown, all_figures(shown, bands)).encode()
+    write_whole(page, lambda file: file.write(content))
+    _say(f"{page}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to the training side's."""
+    app.command(name="compare")(compare_command)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + os.linesep)
+    sys.stdout.flush()
+
+
+def _say_nothing(text: str) -> None:  # what a process beside the first one says
+    pass

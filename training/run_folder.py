@@ -1,0 +1,118 @@
+"""What a run's folder holds before anything learns: its recipe and the crops of its hands."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ra_node.errors import Fatal
+from training.dataset import (
+    Crops,
+    SourceHand,
+    joined,
+    load_crops,
+    read_source,
+    save_crops,
+    simulated_rows,
+    stacked,
+)
+from training.phantoms import phantom_rows
+from training.recipe import Recipe
+from training.table_one import paper_rows
+from training.whole import write_whole
+
+REAL, DRAWN = "real.npz", "phantoms.npz"
+"""Crops of simulated lesions on real hands, and of phantoms."""
+RECIPE = "recipe.json"
+
+Say = Callable[[str], None]
+
+
+def prepared(recipe: Recipe, out: Path, radiographs: Path | None, say: Say) -> Crops:
+    """Load the crops of a run, or make them; a run with another data recipe is an error."""
+    keep_recipe(recipe, out)
+    if not (out / REAL).exists():
+        rows = paper_rows if recipe.data.preset == "paper" else simulated_rows
+        pictures = rows(sources_in(radiographs), recipe, picture_counter(say))
+        save_crops(stacked(list(pictures)), out / REAL)
+    if recipe.data.phantoms and not (out / DRAWN).exists():
+        save_crops(stacked(list(phantom_rows(recipe, picture_counter(say)))), out / DRAWN)
+    return kept_crops(out)
+
+
+def keep_recipe(recipe: Recipe, out: Path) -> None:
+    """Write the recipe of a run; raises Fatal where its crops were made by another one."""
+    kept = out / RECIPE
+    if kept.exists() and kept_recipe(out).data != recipe.data:
+        raise Fatal(f"expected the data recipe of {kept}, found another; use a new --out")
+    content = recipe.model_dump_json(indent=2).encode()
+    write_whole(kept, lambda file: file.write(content))
+
+
+def share_crops(source: Path, run: Path) -> None:
+    """Give a run the very crops of `source`: one file under two names, or a copy on disks without links."""
+    run.mkdir(parents=True, exist_ok=True)
+    for name in (REAL, DRAWN):
+        if (source / name).exists() and not _same(source / name, run / name):
+            _link(source / name, run / name)
+
+
+def kept_crops(run: Path) -> Crops:
+    """The crops of a run, simulated hands before drawn ones."""
+    real = load_crops(run / REAL)
+    return joined(real, load_crops(run / DRAWN)) if (run / DRAWN).exists() else real
+
+
+def kept_recipe(run: Path) -> Recipe:
+    """The recipe of a run."""
+    return Recipe.model_validate_json((run / RECIPE).read_bytes())
+
+
+def sources_in(radiographs: Path | None) -> list[SourceHand]:
+    """The hands to simulate on; raises Fatal where no folder was given."""
+    if radiographs is None:
+        raise Fatal("expected the folder of radiographs in --radiographs, found none")
+    return read_source(radiographs)
+
+
+def counted(crops: Crops) -> dict[str, int]:
+    """Hands and patients by split and origin, and how many boxes came from the finder."""
+    groups = Counter(zip(map(str, crops.splits), map(str, crops.origins), strict=True))
+    counts = {f"{split} hands, {origin}": count for (split, origin), count in sorted(groups.items())}
+    real = crops.where(crops.origins != "phantom")
+    for split in sorted(set(map(str, real.splits))):
+        counts[f"{split} patients"] = len(np.unique(real.patients[real.splits == split]))
+    counts["patients whose hand the finder found"] = len(np.unique(real.patients[real.found]))
+    return counts
+
+
+def picture_counter(say: Say) -> Callable[[int, int], None]:
+    """Say every 25th picture and the last one."""
+
+    def count(done: int, total: int) -> None:
+        if done % 25 == 0 or done == total:
+            say(f"made {done} of {total} pictures")
+
+    return count
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether both names hold the same crops already."""
+    if not other.exists():
+        return False
+    return one.samefile(other) or one.read_bytes() == other.read_bytes()
+
+
+def _link(source: Path, name: Path) -> None:
+    new = name.with_name(f"{name.name}.new")
+    new.unlink(missing_ok=True)
+    try:
+        os.link(source, new)
+    except OSError:
+        shutil.copyfile(source, new)
+    new.replace(name)
