@@ -19,6 +19,8 @@ class JobKind(StrEnum):
     """Make the result of one version of a study."""
     DELIVER = "deliver"
     """Send the objects of one version to one peer."""
+    COMMIT = "commit"
+    """Ask one peer to promise that it keeps the objects of one version."""
 
 
 class JobState(StrEnum):
@@ -30,8 +32,8 @@ class JobState(StrEnum):
     BURIED = "buried"
 
 
-MAX_ATTEMPTS = {JobKind.EXAMINE: 3, JobKind.REPORT: 5, JobKind.DELIVER: 5}
-"""Attempts that count before a job is buried; a delivery to a sleeping peer does not count."""
+MAX_ATTEMPTS = {JobKind.EXAMINE: 3, JobKind.REPORT: 5, JobKind.DELIVER: 5, JobKind.COMMIT: 5}
+"""Attempts that count before a job is buried; waiting for a sleeping peer does not count."""
 
 
 @dataclass(frozen=True, slots=True)

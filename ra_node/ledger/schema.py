@@ -1,7 +1,7 @@
 """The tables of the ledger. Times are UTC seconds since 1970; no column holds a patient attribute.
 
 Migrations make these tables; a test holds that both agree. `state` columns hold the values of
-`JobState`, `StudyState` and `DeliveryState`.
+`JobState`, `StudyState` and `DeliveryState`, the column `commitment` those of `CommitmentState`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,23 @@ class DeliveryState(StrEnum):
 
     WAITING = "waiting"
     ACCEPTED = "accepted"
+    """Delivered: the peer answered C-STORE with Success or a warning."""
     REFUSED = "refused"
+    DROPPED = "dropped"
+    """An operator gave it up; nobody waits for it any more."""
+
+
+class CommitmentState(StrEnum):
+    """Whether a peer has promised to keep an object that it accepted (PS3.4 annex J)."""
+
+    NOT_ASKED = "not_asked"
+    """Nobody wants a promise from this peer, or the object is not delivered yet."""
+    WAITING = "waiting"
+    COMMITTED = "committed"
+    LACKING = "lacking"
+    """The peer has no Storage Commitment; asked again when it shows that it has."""
+    WAIVED = "waived"
+    """Was wanted, and an operator or a change of the configuration gave it up."""
 
 
 association = Table(
@@ -166,9 +182,36 @@ delivery = Table(
     Column("detail", Text),
     Column("attempts", Integer, nullable=False),
     Column("updated_at", Double, nullable=False),
+    Column("sent_uid", Text),
+    Column("commitment", Text, nullable=False, server_default="not_asked"),
     PrimaryKeyConstraint("object_uid", "peer"),
 )
 Index("ix_delivery_peer", delivery.c.peer, delivery.c.state)
+
+transaction = Table(
+    "commitment",
+    metadata,
+    Column("transaction_uid", Text, primary_key=True),
+    Column("study_uid", Text, ForeignKey("study.study_uid"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("ae_title", Text, nullable=False),
+    Column("asked_at", Double, nullable=False),
+    Column("answered_at", Double),
+)
+Index("ix_commitment_study", transaction.c.study_uid, transaction.c.version, transaction.c.peer)
+
+outage = Table(
+    "outage",
+    metadata,
+    Column("peer", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("since", Double, nullable=False),
+    Column("retry_at", Double, nullable=False),
+    Column("error", Text, nullable=False),
+    PrimaryKeyConstraint("peer", "kind"),
+)
 
 event = Table(
     "event",
