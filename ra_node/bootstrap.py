@@ -27,13 +27,14 @@ if TYPE_CHECKING:
     from ra_node.network.receive import Listener
     from ra_node.network.send import PeerAddress
     from ra_node.services.analyse import Judge, Rules
-    from ra_node.services.answer import Answerer, Destination
+    from ra_node.services.answer import Destination
     from ra_node.services.deliver import Deliverer
     from ra_node.services.demo import Shown
-    from ra_node.services.examine import Examiner
     from ra_node.services.offline import Analysed, Studies
     from ra_node.services.preflight import Check
+    from ra_node.services.promote import Shelf
     from ra_node.services.tidy import Tidier
+    from ra_node.services.work import Bench, Worker
 
 CONFIG_FOLDER = Path(__file__).resolve().parent.parent / "config"
 
@@ -123,27 +124,55 @@ def build_producer(settings: Settings) -> Producer:
     )
 
 
-def build_worker(settings: Settings, state: State, stopping: Callable[[], bool]) -> tuple[Examiner, Answerer]:
-    """Both halves of the worker; loads the networks, which takes some seconds."""
+def build_shelf(settings: Settings, state: State) -> Shelf:
+    """The bundles of the node; the installed ones lie in the data folder, which all hosts share."""
+    from ra_node.inference.store import BundleStore
+    from ra_node.services.promote import Shelf
+
+    return Shelf(state.ledger, BundleStore(settings.node.data_dir / "bundles"), settings.models.bundle)
+
+
+def build_worker(settings: Settings, state: State, stopping: Callable[[], bool]) -> Worker:
+    """The worker with the networks of the promoted bundle, or of the configured one; takes some seconds."""
     import cv2
 
-    from ra_node.services.answer import Answerer
-    from ra_node.services.examine import Examiner
+    from ra_node.services.work import Worker
 
     cv2.setNumThreads(1)  # on pictures this small its threads only compete with those of PyTorch
+    shelf = build_shelf(settings, state)
+
+    def load(sha256: str | None) -> Bench:
+        return _bench(with_bundle(settings, shelf.folder_of(sha256)), state, shelf, stopping)
+
+    return Worker(shelf.wanted, load)
+
+
+def with_bundle(settings: Settings, folder: Path) -> Settings:
+    """The same settings with another model bundle."""
+    return settings.model_copy(update={"models": settings.models.model_copy(update={"bundle": folder})})
+
+
+def _bench(settings: Settings, state: State, shelf: Shelf, stopping: Callable[[], bool]) -> Bench:
+    """Both halves of the worker with the networks of the bundle that the settings name."""
+    from ra_node.services.answer import Answerer
+    from ra_node.services.examine import Examiner
+    from ra_node.services.unite import OneBundle
+    from ra_node.services.work import Bench
+
     judge, bundle = build_judge(settings)
-    examiner = Examiner(
-        state.ledger, state.files, judge, bundle.identity.sha256, reading_rules(settings, bundle), stopping
-    )
-    answerer = Answerer(
-        state.ledger,
-        state.files,
+    rules = reading_rules(settings, bundle)
+    return Bench(
         bundle.identity,
-        build_producer(settings),
-        [_destination(settings, peer) for peer in settings.destinations],
-        settings.results.research_label,
+        Examiner(state.ledger, state.files, judge, bundle.identity.sha256, rules, stopping),
+        Answerer(
+            state.ledger,
+            state.files,
+            OneBundle(state.ledger, state.files, judge, bundle.identity, rules, shelf.identity_of),
+            build_producer(settings),
+            [_destination(settings, peer) for peer in settings.destinations],
+            settings.results.research_label,
+        ),
     )
-    return examiner, answerer
 
 
 def build_deliverer(settings: Settings, state: State) -> Deliverer:

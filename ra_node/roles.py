@@ -22,6 +22,7 @@ from ra_node.log import configure_logging
 from ra_node.schedule import Task, run_tasks
 from ra_node.services.lease import describe, held
 from ra_node.services.presence import present
+from ra_node.services.running import tell_running
 from ra_node.settings import Settings
 from ra_node.supervise import Supervisor
 
@@ -57,19 +58,14 @@ def work(settings: Settings) -> None:
     """Examine images and answer studies until told to stop."""
     stop = _begin("work")
     state = bootstrap.open_state(settings)
-    examiner, answerer = bootstrap.build_worker(settings, state, stop.is_set)
+    worker = bootstrap.build_worker(settings, state, stop.is_set)
+    folder = bootstrap.presence_folder(settings)
 
-    def do(jobs: Sequence[Job]) -> None:
-        images = [job for job in jobs if job.kind is JobKind.EXAMINE]
-        if images:
-            examiner.examine(images)
-        for job in jobs:
-            if job.kind is JobKind.REPORT:
-                answerer.answer(job)
+    def refresh(owner: str) -> None:
+        worker.refresh(lambda bundle, refused: tell_running(folder, owner, bundle, refused))
 
-    _serve(
-        settings, state.ledger, "work", (JobKind.EXAMINE, JobKind.REPORT), settings.models.images, do, stop
-    )
+    kinds = (JobKind.EXAMINE, JobKind.REPORT)
+    _serve(settings, state.ledger, "work", kinds, settings.models.images, worker.do, stop, between=refresh)
 
 
 def deliver(settings: Settings) -> None:
@@ -135,14 +131,19 @@ def _serve(
     do: Callable[[Sequence[Job]], None],
     stop: threading.Event,
     peer: str | None = None,
+    between: Callable[[str], None] = lambda _owner: None,
 ) -> None:
-    """Claim and do jobs until told to stop; while the ledger is away, wait."""
+    """Claim and do jobs until told to stop; while the ledger is away, wait.
+
+    `between` is called with the owner's name before each claim, while nothing is held.
+    """
     owner = bootstrap.new_owner(role)
     log = structlog.get_logger().bind(owner=owner)
     log.info("role_ready", peer=peer)
     with present(bootstrap.presence_folder(settings), owner):
         while not stop.is_set():
             try:
+                between(owner)
                 jobs = claim(ledger, kinds, owner, limit, settings.limits.job_lease_s, peer=peer)
                 if jobs:
                     with held(ledger, jobs, settings.limits.job_lease_s):

@@ -90,7 +90,7 @@ def claim(
             rows = candidates(connection, kinds, limit, now, peer)
             spent = [row for row in rows if row.attempt - row.excused >= row.max_attempts]
             for row in spent:
-                _bury_row(connection, now, row, _lost_reason(row))
+                bury_row(connection, now, row, _lost_reason(row))
             if not spent:
                 break
         return [_lease(connection, row, owner, now, lease_s) for row in batch(rows)]
@@ -101,6 +101,12 @@ def heartbeat(ledger: Ledger, job: Job, lease_s: float) -> bool:
     with ledger.write() as connection:
         change = update(_table).where(_held(job)).values(lease_until=ledger.clock() + lease_s)
         return connection.execute(change).rowcount == 1
+
+
+def require_held(connection: Connection, job: Job) -> None:
+    """Lock a claimed job within the transaction of what only its holder may do. Raises LeaseLost."""
+    if connection.execute(select(_table.c.id).where(_held(job)).with_for_update()).first() is None:
+        raise _lost(job)
 
 
 def finish(ledger: Ledger, job: Job) -> None:
@@ -158,8 +164,14 @@ def bury_held(connection: Connection, now: float, job: Job, reason: str) -> None
 def release(ledger: Ledger, job: Job) -> bool:
     """Give a job back untouched at a clean shutdown; the attempt does not count. False: was lost."""
     with ledger.write() as connection:
-        values = {"state": JobState.READY, "attempt": job.attempt - 1, "owner": None, "lease_until": None}
-        return connection.execute(update(_table).where(_held(job)).values(**values)).rowcount == 1
+        return release_held(connection, job, job.last_error)
+
+
+def release_held(connection: Connection, job: Job, error: str | None) -> bool:
+    """Like `release`, within the caller's transaction; `error` says what it waits for."""
+    values = {"state": JobState.READY, "attempt": job.attempt - 1, "owner": None, "lease_until": None}
+    change = update(_table).where(_held(job)).values(last_error=error, **values)
+    return connection.execute(change).rowcount == 1
 
 
 def expire_leases(ledger: Ledger) -> Expired:
@@ -232,7 +244,11 @@ def _held(job: Job) -> ColumnElement[bool]:
 def _end_lease(connection: Connection, job: Job, **values: object) -> None:
     change = update(_table).where(_held(job)).values(owner=None, lease_until=None, **values)
     if connection.execute(change).rowcount != 1:
-        raise LeaseLost(f"job {job.id}: expected the lease of claim {job.fence}, found it lost or ended")
+        raise _lost(job)
+
+
+def _lost(job: Job) -> LeaseLost:
+    return LeaseLost(f"job {job.id}: expected the lease of claim {job.fence}, found it lost or ended")
 
 
 def _take_back(ledger: Ledger, which: ColumnElement[bool]) -> Expired:
@@ -241,7 +257,7 @@ def _take_back(ledger: Ledger, which: ColumnElement[bool]) -> Expired:
         now = ledger.clock()
         for row in connection.execute(select(_table).where(which).with_for_update(skip_locked=True)).all():
             if row.attempt - row.excused >= row.max_attempts:
-                _bury_row(connection, now, row, _lost_reason(row))
+                bury_row(connection, now, row, _lost_reason(row))
                 buried += 1
             else:
                 _return_row(connection, now, row)
@@ -263,7 +279,8 @@ def _return_row(connection: Connection, now: float, row: AnyRow) -> None:
     note(connection, now, "lease_expired", row.study_uid, kind=row.kind, attempt=row.attempt)
 
 
-def _bury_row(connection: Connection, now: float, row: AnyRow, reason: str) -> None:
+def bury_row(connection: Connection, now: float, row: AnyRow, reason: str) -> None:
+    """Bury a job that nobody holds, within the caller's transaction."""
     values = {"state": JobState.BURIED, "owner": None, "lease_until": None, "finished_at": now}
     connection.execute(update(_table).where(_table.c.id == row.id).values(last_error=reason, **values))
     _tell_burial(connection, now, job_of(row), reason)

@@ -14,7 +14,7 @@ from pydicom import Dataset
 from ra_node.dicom.provenance import Producer
 from ra_node.dicom.read import read_attributes, read_header
 from ra_node.domain.job import Job
-from ra_node.domain.report import BundleIdentity, ImageFinding, StudyReport
+from ra_node.domain.report import ImageFinding, StudyReport
 from ra_node.domain.result import ObjectKind
 from ra_node.domain.study import ImageHeader
 from ra_node.imaging.preview import read_preview
@@ -34,6 +34,7 @@ from ra_node.services.analyse import failed_finding, make_report
 from ra_node.services.lease import postpone
 from ra_node.services.publish import Publication, Sources, publish
 from ra_node.services.record import finding_from_json, report_to_json
+from ra_node.services.unite import OneBundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,11 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Answerer:
-    """Everything that answering needs, built once a process."""
+    """Everything that answering needs, built once for each bundle."""
 
     ledger: Ledger
     files: Files
-    bundle: BundleIdentity
+    one_bundle: OneBundle
     producer: Producer
     destinations: Sequence[Destination]
     research_label: str
@@ -67,13 +68,14 @@ class Answerer:
 
     def _answer(self, job: Job) -> None:
         assert job.version is not None
-        findings = findings_of(self.ledger, job.study_uid, job.version)
+        found = findings_of(self.ledger, job.study_uid, job.version)
+        bundle, findings = self.one_bundle.unite(job, found)
         earlier = earlier_result(self.ledger, job.study_uid, job.version)
         report = make_report(
             job.study_uid,
             job.version,
             [self._finding(finding) for finding in findings],
-            self.bundle,
+            bundle,
             created_at=datetime.fromtimestamp(self.ledger.clock()).astimezone(),
             predecessor=earlier.sr_uid if earlier else None,
             research_label=self.research_label,
@@ -158,6 +160,7 @@ def _log_answered(report: StudyReport) -> None:
         "study_answered",
         study_uid=report.study_instance_uid,
         version=report.version,
+        bundle=report.bundle.sha256[:12],
         hands=len(report.hands),
         refusal=report.refusal.reason if report.refusal else None,
     )

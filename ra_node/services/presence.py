@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 SUFFIX = ".lock"
+STATE_SUFFIX = ".json"
+"""Of the file in which a worker tells more of itself (`running`); it goes with the lock."""
 
 
 @contextmanager
@@ -26,7 +28,7 @@ def present(folder: Path, owner: str) -> Iterator[None]:
         try:
             yield
         finally:
-            path.unlink(missing_ok=True)
+            forget(folder, owner)
 
 
 def gone(folder: Path) -> list[str]:
@@ -36,7 +38,8 @@ def gone(folder: Path) -> list[str]:
 
 def forget(folder: Path, owner: str) -> None:
     """Remove the trace of an owner whose work was given back."""
-    (folder / f"{owner}{SUFFIX}").unlink(missing_ok=True)
+    for suffix in (STATE_SUFFIX, SUFFIX):
+        (folder / f"{owner}{suffix}").unlink(missing_ok=True)
 
 
 def _free(path: Path) -> bool:

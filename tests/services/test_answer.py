@@ -13,6 +13,7 @@ from ra_node.services.analyse import Rules
 from ra_node.services.answer import Answerer, Destination
 from ra_node.services.examine import Examiner
 from ra_node.services.record import report_from_json
+from ra_node.services.unite import OneBundle
 from tests.dicom.builders import PRODUCER, report, source
 from tests.services.builders import FakeJudge, looked
 
@@ -22,14 +23,14 @@ BOTH = (ObjectKind.SR, ObjectKind.OVERLAY)
 
 def examine(bench, look=lambda path, rules: looked()):
     while jobs := bench.claim(JobKind.EXAMINE):
-        Examiner(bench.ledger, bench.files, FakeJudge(), "b", Rules(), lambda: False, look).examine(jobs)
+        bundle = report().bundle.sha256
+        Examiner(bench.ledger, bench.files, FakeJudge(), bundle, Rules(), lambda: False, look).examine(jobs)
         bench.clock.advance(4000)
 
 
 def answer(bench, *destinations):
-    answerer = Answerer(
-        bench.ledger, bench.files, report().bundle, PRODUCER, destinations, "Research use only"
-    )
+    one_bundle = OneBundle(bench.ledger, bench.files, FakeJudge(), report().bundle, Rules())
+    answerer = Answerer(bench.ledger, bench.files, one_bundle, PRODUCER, destinations, "Research use only")
     (job,) = bench.claim(JobKind.REPORT)
     answerer.answer(job)
     return report_from_json(latest_result(bench.ledger, STUDY).report_json)

@@ -1,0 +1,30 @@
+"""Replaces findings that another bundle made, by the worker that is about to report them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import and_, update
+
+from ra_node.domain.job import Job
+from ra_node.ledger import schema
+from ra_node.ledger.engine import Ledger
+from ra_node.ledger.queue import require_held
+from ra_node.ledger.timeline import note
+
+
+def replace_findings(ledger: Ledger, job: Job, findings: Mapping[str, str], bundle_sha256: str) -> None:
+    """Record new findings (JSON by instance id) of the study of a report job. Raises LeaseLost.
+
+    All of them commit together, and the job stays claimed: its report is made of them next.
+    """
+    image = schema.instance
+    with ledger.write() as connection:
+        require_held(connection, job)
+        now = ledger.clock()
+        for instance_id, finding_json in findings.items():
+            this = and_(image.c.id == instance_id, image.c.study_uid == job.study_uid)
+            values = {"finding_json": finding_json, "bundle_sha256": bundle_sha256, "examined_at": now}
+            connection.execute(update(image).where(this).values(**values))
+            told = {"instance_id": instance_id, "bundle": bundle_sha256[:12]}
+            note(connection, now, "instance_examined_again", job.study_uid, **told)
