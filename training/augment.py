@@ -21,11 +21,24 @@ def augmented(
     The generator lies on the device of the crops. Chance is drawn for the whole batch and only `rows`
     of it are made, so that several processes together make the batch that one would make.
     """
+    return augmented_with_turns(grey_NHW, recipe, generator, rows)[0]
+
+
+def augmented_with_turns(
+    grey_NHW: Tensor, recipe: AugmentRecipe, generator: torch.Generator, rows: slice = WHOLE
+) -> tuple[Tensor, Tensor]:
+    """As `augmented`, and how each crop was moved: (N, 2, 3), for `moved_points`."""
     share_N1HW = grey_NHW[rows, None].float() / 255
     turns = _turns(len(grey_NHW), recipe, generator)[rows]
     grid = affine_grid(turns, list(share_N1HW.shape), align_corners=False)
     moved_NHW = grid_sample(share_N1HW, grid, align_corners=False)[:, 0]
-    return 255 * _exposed(moved_NHW, grey_NHW.shape, recipe, generator, rows)
+    return 255 * _exposed(moved_NHW, grey_NHW.shape, recipe, generator, rows), turns
+
+
+def moved_points(points_NP2: Tensor, turns: Tensor) -> Tensor:
+    """Where points of the crops lie after `turns`: (x, y) from -1 to 1 between the edges of the crop."""
+    back: Tensor = torch.linalg.inv(turns[:, :, :2])
+    return (points_NP2 - turns[:, None, :, 2]) @ back.transpose(1, 2)
 
 
 def _turns(count: int, recipe: AugmentRecipe, generator: torch.Generator) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +12,28 @@ from torch.optim.lr_scheduler import ConstantLR, LRScheduler, OneCycleLR
 
 from ra_node.errors import Fatal
 from training.ranks import Ranks
-from training.recipe import Recipe, TaskRecipe
 
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Arithmetic(Protocol):
+    """What a learner needs to know of a recipe."""
+
+    @property
+    def amp(self) -> str: ...
+    @property
+    def seed(self) -> int: ...
+
+
+class Pace(Protocol):
+    """What a learner needs to know of a task."""
+
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def weight_decay(self) -> float: ...
+    @property
+    def schedule(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +99,7 @@ class Learner:
 
 
 def new_learner(
-    network: nn.Module, recipe: Recipe, task: TaskRecipe, steps: int, device: torch.device
+    network: nn.Module, recipe: Arithmetic, task: Pace, steps: int, device: torch.device
 ) -> Learner:
     """AdamW on a network that lies on `device`, with the schedule of `steps` steps."""
     optimiser = torch.optim.AdamW(network.parameters(), task.learning_rate, weight_decay=task.weight_decay)

@@ -18,6 +18,7 @@ from training.checkpoint import Checkpoint
 from training.dataset import Crops
 from training.evaluate import CLASSES, weights_path
 from training.export import CLASS_NAMES
+from training.held_back import refuse_seen
 from training.log import Log
 from training.loop import Around, Progress, TaskName, save_half, tune
 from training.metrics import auc
@@ -56,11 +57,13 @@ def train_run(
     `report` gets the progress, which is otherwise said.
 
     A run that is already finished with this recipe, these hands and this start is left as it is.
-    Raises Fatal for a class without hands before anything is trained.
+    Raises Fatal for a class without hands, and for a start that has seen a patient who is held out, before
+    anything is trained.
     """
     part = crops.part("tune")
     for task in TASKS:
         refuse_empty_classes(task, task_labels(task, part.stages))
+    refuse_seen(start.path, crops)
     mark = fingerprint(recipe, part, start)
     done = place.folder / FINISHED
     if done.exists() and done.read_text().strip() == mark:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from tests.training.recipes import small_recipe
-from training.augment import augmented
+from training.augment import augmented, augmented_with_turns, moved_points
 from training.recipe import AugmentRecipe
 
 NOTHING = AugmentRecipe(**dict.fromkeys(AugmentRecipe.model_fields, 0.0))
@@ -42,3 +42,19 @@ def test_grey_levels_stay_in_range_and_the_hand_in_the_picture() -> None:
     grey = changed(small_recipe().augment)
     assert 0 <= float(grey.min()) <= float(grey.max()) <= 255
     assert (grey.sum(dim=(1, 2)) > 0.5 * crops().float().sum(dim=(1, 2))).all()
+
+
+def test_a_point_moves_with_what_it_marks() -> None:
+    grey = torch.zeros(16, 64, 64, dtype=torch.uint8)
+    grey[:, 20:23, 40:43] = 255
+    recipe = NOTHING.model_copy(
+        update={"rotation_deg": 30, "translation": 0.1, "zoom": 0.2, "flip_horizontal": 0.5}
+    )
+    moved, turns = augmented_with_turns(grey, recipe, torch.Generator().manual_seed(3))
+    marked = torch.tensor([2 * 41.5 / 64 - 1, 2 * 21.5 / 64 - 1]).expand(16, 1, 2)
+    told = (moved_points(marked, turns)[:, 0] + 1) * 32 - 0.5
+    marks = moved * (moved > 1)
+    weights = marks / marks.sum(dim=(1, 2), keepdim=True)
+    steps = torch.arange(64.0)
+    seen = torch.stack([(weights.sum(1) * steps).sum(1), (weights.sum(2) * steps).sum(1)], dim=1)
+    assert torch.allclose(told, seen, atol=0.3)
