@@ -22,12 +22,19 @@ def candidates(
     query = (
         select(_table)
         .where(_table.c.kind.in_(list(kinds)), or_(waiting, ran_out(now)), ~_must_wait())
-        .where(true() if peer is None else _table.c.peer == peer)
+        .where(true() if peer is None else and_(_table.c.peer == peer, ~_out_of_reach(peer, kinds, now)))
         .order_by(_table.c.run_at, _table.c.created_at, _table.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True, of=_table)
     )
     return list(connection.execute(query))
+
+
+def _out_of_reach(peer: str, kinds: Collection[JobKind], now: float) -> ColumnElement[bool]:
+    """A peer that could not be reached is not tried again before its time, whatever waits for it."""
+    outage = schema.outage
+    waiting = and_(outage.c.peer == peer, outage.c.kind.in_(list(kinds)), outage.c.retry_at > now)
+    return exists(select(outage.c.peer).where(waiting))
 
 
 def _must_wait() -> ColumnElement[bool]:
@@ -48,10 +55,13 @@ def _must_wait() -> ColumnElement[bool]:
 
 
 def batch(rows: list[AnyRow]) -> list[AnyRow]:
-    """Choose who goes together: a job that was tried before goes alone, when it is the first."""
-    if rows and rows[0].attempt > 0:
+    """Choose who goes together: a job that may have done harm goes alone, when it is the first.
+
+    An attempt that was excused did none: the peer was not able to take it.
+    """
+    if rows and rows[0].attempt > rows[0].excused:
         return rows[:1]
-    return [row for row in rows if row.attempt == 0]
+    return [row for row in rows if row.attempt == row.excused]
 
 
 def ran_out(now: float) -> ColumnElement[bool]:

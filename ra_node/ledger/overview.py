@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select, true
 
@@ -12,19 +12,36 @@ from ra_node.domain.job import Job, JobKind, JobState
 from ra_node.ledger import schema
 from ra_node.ledger.engine import AnyRow, Ledger
 from ra_node.ledger.queue import job_of
-from ra_node.ledger.schema import DeliveryState, StudyState
+from ra_node.ledger.schema import CommitmentState, DeliveryState, StudyState
 
-_WORST_FIRST = (DeliveryState.REFUSED, DeliveryState.WAITING, DeliveryState.ACCEPTED)
+_WORST_FIRST = (
+    DeliveryState.REFUSED,
+    DeliveryState.WAITING,
+    DeliveryState.DROPPED,
+    DeliveryState.ACCEPTED,
+)
+_LEAST_FIRST = (
+    CommitmentState.LACKING,
+    CommitmentState.WAITING,
+    CommitmentState.WAIVED,
+    CommitmentState.NOT_ASKED,
+    CommitmentState.COMMITTED,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class PeerState:
-    """How a version stands with a peer: the worst state among its objects (refused, waiting, accepted)."""
+    """How a version stands with a peer: the worst state among its objects, delivered and committed apart.
+
+    `state` is refused, waiting, dropped or accepted (delivered); `commitment` says whether the peer has
+    promised to keep all of them.
+    """
 
     peer: str
     version: int
     state: DeliveryState
     detail: str | None
+    commitment: CommitmentState = CommitmentState.NOT_ASKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +86,31 @@ def delivery_counts(ledger: Ledger) -> dict[tuple[str, DeliveryState], int]:
     )
     with ledger.read() as connection:
         return {(peer, DeliveryState(state)): n for peer, state, n in connection.execute(query)}
+
+
+def commitment_counts(ledger: Ledger) -> dict[tuple[str, CommitmentState], int]:
+    """Count the delivered objects by peer and what was promised about them; absent pairs are zero."""
+    delivery = schema.delivery
+    query = (
+        select(delivery.c.peer, delivery.c.commitment, func.count())
+        .where(delivery.c.commitment != CommitmentState.NOT_ASKED)
+        .group_by(delivery.c.peer, delivery.c.commitment)
+    )
+    with ledger.read() as connection:
+        return {(peer, CommitmentState(state)): n for peer, state, n in connection.execute(query)}
+
+
+def waiting_since(ledger: Ledger) -> dict[str, float]:
+    """When the oldest delivery was made that still waits, by peer; absent peers have none."""
+    job = schema.job
+    unfinished = job.c.state.in_((JobState.READY, JobState.LEASED))
+    query = (
+        select(job.c.peer, func.min(job.c.created_at).label("since"))
+        .where(job.c.kind == JobKind.DELIVER, unfinished)
+        .group_by(job.c.peer)
+    )
+    with ledger.read() as connection:
+        return {row.peer: row.since for row in connection.execute(query)}
 
 
 def studies(ledger: Ledger, limit: int = 100, offset: int = 0) -> list[StudyLine]:
@@ -146,20 +188,31 @@ def _last_errors(connection: Connection, uids: Collection[str]) -> Mapping[str, 
     return {row.study_uid: row.last_error for row in rows}
 
 
+_OF_DELIVERY = ("peer", "state", "detail", "commitment")
+
+
+def _worse(one: PeerState, other: PeerState) -> PeerState:
+    """Take the worse state with its words, and of the promises the one that says least."""
+    worst = min(one, other, key=lambda found: _WORST_FIRST.index(found.state))
+    least = min(one.commitment, other.commitment, key=_LEAST_FIRST.index)
+    return replace(worst, commitment=least)
+
+
 def _peer_states(connection: Connection, uids: Collection[str]) -> Mapping[str, tuple[PeerState, ...]]:
     item, delivery = schema.result_object, schema.delivery
     query = (
-        select(item.c.study_uid, item.c.version, delivery.c.peer, delivery.c.state, delivery.c.detail)
+        select(item.c.study_uid, item.c.version, *(delivery.c[name] for name in _OF_DELIVERY))
         .join(delivery, delivery.c.object_uid == item.c.sop_instance_uid)
         .where(item.c.study_uid.in_(uids))
         .order_by(item.c.version, delivery.c.peer)
     )
     worst: dict[tuple[str, int, str], PeerState] = {}
     for row in connection.execute(query):
-        found = PeerState(row.peer, row.version, DeliveryState(row.state), row.detail)
+        state, commitment = DeliveryState(row.state), CommitmentState(row.commitment)
+        found = PeerState(row.peer, row.version, state, row.detail, commitment)
         key = (row.study_uid, row.version, row.peer)
-        worst[key] = min(worst.get(key, found), found, key=lambda state: _WORST_FIRST.index(state.state))
+        worst[key] = _worse(worst.get(key, found), found)
     grouped = defaultdict(list)
-    for (uid, _, _), state in worst.items():
-        grouped[uid].append(state)
+    for (uid, _, _), found in worst.items():
+        grouped[uid].append(found)
     return {uid: tuple(states) for uid, states in grouped.items()}

@@ -69,6 +69,30 @@ def enqueue(
     return insert_new(connection, _table, row)
 
 
+def reopen_job(
+    connection: Connection,
+    ledger: Ledger,
+    kind: JobKind,
+    study_uid: str,
+    version: int | None,
+    peer: str | None,
+    run_at: float | None = None,
+) -> None:
+    """Have the job of one version and peer done once more, or for the first time; now or at `run_at`.
+
+    One that is claimed goes on: its holder looks at what is there when it ends.
+    """
+    now = ledger.clock()
+    key = f"{kind}:{study_uid}:{version}:{peer}"
+    if not enqueue(connection, ledger, kind, key, study_uid, version=version, peer=peer):
+        fresh = {"state": JobState.READY, "attempt": 0, "excused": 0, "created_at": now, "finished_at": None}
+        idle = and_(_table.c.key == key, _table.c.state != JobState.LEASED)
+        connection.execute(update(_table).where(idle).values(run_at=now, **fresh))
+    if run_at is not None:
+        later = and_(_table.c.key == key, _table.c.state == JobState.READY)
+        connection.execute(update(_table).where(later).values(run_at=run_at))
+
+
 def claim(
     ledger: Ledger,
     kinds: Collection[JobKind],

@@ -19,7 +19,7 @@ def reopen(connection: Connection, row: AnyRow) -> None:
     elif row.kind == JobKind.REPORT:
         failed = and_(schema.study.c.study_uid == row.study_uid, schema.study.c.state == StudyState.FAILED)
         connection.execute(update(schema.study).where(failed).values(state=StudyState.SETTLED))
-    else:
+    elif row.kind == JobKind.DELIVER:
         _reopen_deliveries(connection, row)
 
 

@@ -10,9 +10,10 @@ from sqlalchemy import ColumnElement, Connection, and_, select, true, update
 
 from ra_node.domain.job import Job, JobKind, JobState
 from ra_node.ledger import schema
+from ra_node.ledger.commitments import want_commitment
 from ra_node.ledger.engine import AnyRow, Ledger
 from ra_node.ledger.queue import bury_held, enqueue, finish_held, retry_held
-from ra_node.ledger.schema import DeliveryState, StudyState
+from ra_node.ledger.schema import CommitmentState, DeliveryState, StudyState
 from ra_node.ledger.timeline import note
 
 _EVENT_OF = {
@@ -78,16 +79,22 @@ class Delivery:
     detail: str | None
     attempts: int
     updated_at: float
+    commitment: CommitmentState
+    """Whether the peer has promised to keep it; delivered and committed are two things."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one attempt to send one object came to; WAITING means "try again"."""
+    """What one attempt to send one object came to; WAITING means "try again".
+
+    `sent_uid` names what went out in its place, None for the object itself.
+    """
 
     object_uid: str
     state: DeliveryState
     status: int | None = None
     detail: str | None = None
+    sent_uid: str | None = None
 
 
 def finish_examination(
@@ -143,8 +150,11 @@ def record_delivery(
     *,
     retry_at: float,
     give_up_after_s: float | None,
+    commit: bool = False,
 ) -> JobState:
     """Record one attempt to deliver and end or postpone its job; tell what became of it.
+
+    With `commit` the peer is then asked to promise that it keeps what it accepted.
 
     READY: something still waits, tried again at `retry_at` (see `queue.retry`). BURIED: given up, or
     nothing waits but the peer refused something for good. DONE: everything is accepted. Raises
@@ -153,13 +163,14 @@ def record_delivery(
     with ledger.write() as connection:
         now = ledger.clock()
         for outcome in outcomes:
-            _record_outcome(connection, now, job, outcome)
+            _record_outcome(connection, now, job, outcome, commit=commit)
         deliveries = _read_deliveries(connection, job.study_uid, job.version, job.peer)
         waiting = [item for item in deliveries if item.state is DeliveryState.WAITING]
         refused = [item for item in deliveries if item.state is DeliveryState.REFUSED]
         if waiting:
             error = waiting[0].detail or f"{len(waiting)} of {len(deliveries)} objects wait"
             return retry_held(connection, now, job, error, retry_at, give_up_after_s=give_up_after_s)
+        want_commitment(connection, ledger, job)
         if refused:
             bury_held(connection, now, job, _refusal_text(refused))
             return JobState.BURIED
@@ -251,7 +262,7 @@ def _mark_answered(connection: Connection, result: Result) -> None:
     connection.execute(update(study).where(current).values(state=StudyState.ANSWERED))
 
 
-def _record_outcome(connection: Connection, now: float, job: Job, outcome: Outcome) -> None:
+def _record_outcome(connection: Connection, now: float, job: Job, outcome: Outcome, *, commit: bool) -> None:
     delivery = schema.delivery
     this = and_(
         delivery.c.object_uid == outcome.object_uid,
@@ -259,6 +270,9 @@ def _record_outcome(connection: Connection, now: float, job: Job, outcome: Outco
         delivery.c.state != DeliveryState.ACCEPTED,
     )
     values = {"state": outcome.state, "status": outcome.status, "detail": outcome.detail, "updated_at": now}
+    if outcome.state is DeliveryState.ACCEPTED:
+        values["sent_uid"] = outcome.sent_uid
+        values["commitment"] = CommitmentState.WAITING if commit else CommitmentState.NOT_ASKED
     attempts = delivery.c.attempts + 1
     connection.execute(update(delivery).where(this).values(attempts=attempts, **values))
     note(
@@ -316,5 +330,5 @@ def _read_deliveries(
 
 def _delivery(row: AnyRow) -> Delivery:
     item = ResultObject(*(getattr(row, name) for name in ResultObject.__slots__))
-    state = DeliveryState(row.state)
-    return Delivery(item, row.peer, state, row.status, row.detail, row.attempts, row.updated_at)
+    state, commitment = DeliveryState(row.state), CommitmentState(row.commitment)
+    return Delivery(item, row.peer, state, row.status, row.detail, row.attempts, row.updated_at, commitment)

@@ -1,15 +1,15 @@
-"""Which files may go: those of studies that are answered and delivered, and those nobody knows."""
+"""Which files may go: those of studies that are answered, delivered and, where asked, committed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, exists, select, union_all, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, exists, or_, select, union_all, update
 
 from ra_node.domain.job import JobKind, JobState
 from ra_node.ledger import schema
 from ra_node.ledger.engine import Ledger
-from ra_node.ledger.schema import DeliveryState, StudyState
+from ra_node.ledger.schema import CommitmentState, DeliveryState, StudyState
 from ra_node.ledger.timeline import note
 
 
@@ -24,7 +24,9 @@ class Purgeable:
 def purgeable(ledger: Ledger, idle_since: float, limit: int = 100) -> list[Purgeable]:
     """List studies, oldest first, that wait for nothing and got nothing since `idle_since`.
 
-    Waits for nothing: answered (or ignored), every report made and every object accepted by its peers.
+    Waits for nothing: ignored, or answered with every report made, and every object accepted by each
+    of its peers, and promised to be kept where the peer was asked; or dropped by an operator. An answer
+    that was never meant for anybody exists here alone, and stays.
     """
     study = schema.study
     old = and_(study.c.last_received_at <= idle_since, study.c.purged_at.is_(None), _waits_for_nothing())
@@ -71,14 +73,23 @@ _PATH_COLUMNS = (
 def _waits_for_nothing() -> ColumnElement[bool]:
     study, job = schema.study, schema.job
     item, delivery = schema.result_object, schema.delivery
-    ended = study.c.state.in_((StudyState.ANSWERED, StudyState.IGNORED))
+    sent = exists(
+        select(delivery.c.peer)
+        .join(item, item.c.sop_instance_uid == delivery.c.object_uid)
+        .where(item.c.study_uid == study.c.study_uid, item.c.version == study.c.answered_version)
+    )
+    ended = or_(study.c.state == StudyState.IGNORED, and_(study.c.state == StudyState.ANSWERED, sent))
+    kept = delivery.c.commitment.not_in((CommitmentState.WAITING, CommitmentState.LACKING))
+    done = or_(
+        delivery.c.state == DeliveryState.DROPPED, and_(delivery.c.state == DeliveryState.ACCEPTED, kept)
+    )
     unreported = select(job.c.id).where(
         job.c.study_uid == study.c.study_uid, job.c.kind == JobKind.REPORT, job.c.state != JobState.DONE
     )
     unsent = (
         select(delivery.c.peer)
         .join(item, item.c.sop_instance_uid == delivery.c.object_uid)
-        .where(item.c.study_uid == study.c.study_uid, delivery.c.state != DeliveryState.ACCEPTED)
+        .where(item.c.study_uid == study.c.study_uid, ~done)
     )
     return and_(ended, ~exists(unreported), ~exists(unsent))
 
