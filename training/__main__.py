@@ -29,6 +29,7 @@ register(app)
 show_commands.register(app)
 pretrain_command.register(app)
 compare_commands.register(app)
+pretrain_command.register(app)
 
 Out = Annotated[Path, typer.Option("--out", help="Folder of the run.")]
 Config = Annotated[Path, typer.Option("--config", help="The recipe, TOML.")]

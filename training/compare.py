@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ra_node.errors import Fatal
 from training import paper
+from training.held_back import refuse_seen
 from training.loop import Progress
 from training.measure import Question, Say, measure
 from training.pace import Job, Pace, spoken
@@ -60,7 +61,9 @@ def compare(
     """
     folders = [place.folder / entry.recipe.architecture for entry in chosen]
     if place.ranks.first:
-        prepared(chosen[0].recipe, place.folder / HANDS, radiographs, say)
+        crops = prepared(chosen[0].recipe, place.folder / HANDS, radiographs, say)
+        for entry in chosen:
+            refuse_seen(entry.start.path, crops)
     jobs = [_job(entry, task) for entry in chosen for task in TASKS]
     pace = Pace(jobs)
     for entry, folder in zip(chosen, folders, strict=True):
