@@ -178,12 +178,17 @@ def evaluated(
     def staging(k: NDArray[np.intp]) -> dict[str, float]:
         return staging_figures(stages[k], hands.staged[k], points)
 
+    fewest = {
+        "recognition": min(len(np.unique(patients[ill == k])) for k in (True, False)),
+        "staging": min(len(np.unique(patients[stages == k])) for k in STAGES),
+    }
     rng = np.random.default_rng(seed)
     return Evaluation(
         hands=len(stages),
         patients=len(np.unique(patients)),
-        recognition=with_intervals(recognition, patients, rng, resamples) | _exact(hands, stages >= 0),
-        staging=with_intervals(staging, patients, rng, resamples),
+        recognition=with_intervals(recognition, patients, rng, resamples, fewest["recognition"])
+        | _exact(hands, stages >= 0),
+        staging=with_intervals(staging, patients, rng, resamples, fewest["staging"]),
         confusion=confusion(stages, hands.called, len(STAGES)).tolist(),
         calibration_error=_calibration_error(hands.diseased, hands.staged, stages),
         raw_calibration_error=_calibration_error(

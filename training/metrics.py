@@ -143,11 +143,13 @@ def with_intervals(
     patients: NDArray[np.str_],
     rng: np.random.Generator,
     resamples: int = 1000,
+    fewest: int = 0,
 ) -> dict[str, Interval]:
     """Percentile bootstrap over patients; `figures` takes the indices of the hands to count.
 
     Resampling cannot doubt a figure of exactly 1, so that one gets the exact lower bound for as many
-    patients as the figure can be counted in.
+    patients as the figure can be counted in; or for the `fewest` patients of a class, where no patient has
+    hands of both, as an AUC needs.
     """
     names, place = np.unique(patients, return_inverse=True)
     hands = [np.flatnonzero(place == patient) for patient in range(len(names))]
@@ -160,7 +162,7 @@ def with_intervals(
         low, high = percentile_interval(np.array([one[key] for one in drawn]))
         if value == low == 1.0:
             known = sum(bool(np.isfinite(figures(own)[key])) for own in hands)
-            low = clopper_pearson(known, known)[1]
+            low = clopper_pearson(known or fewest, known or fewest)[1]
         found[key] = (value, low, high)
     return found
 

@@ -98,6 +98,18 @@ def test_a_figure_of_one_still_has_an_interval_for_the_patients_that_it_counts()
     assert low == pytest.approx(0.692, abs=0.001)
 
 
+def test_an_auc_of_one_is_as_sure_as_its_rarest_class_is_large() -> None:
+    """With one hand a patient no patient has both classes: the 13 normal ones decide, not nothing."""
+    ill, patients = np.arange(104) >= 13, np.arange(104).astype(np.str_)
+
+    def area(k: np.ndarray) -> dict[str, float]:
+        return {"auc": auc(ill[k], ill[k].astype(float))}
+
+    value, low, high = with_intervals(area, patients, np.random.default_rng(0), 50, fewest=13)["auc"]
+    assert (value, high) == (1.0, 1.0)
+    assert low == pytest.approx(clopper_pearson(13, 13)[1])
+
+
 def test_ten_of_thirteen_is_between_46_and_95_percent() -> None:
     """The paper's specificity of 76.92 % says no more than that."""
     _, low, high = clopper_pearson(10, 13)
