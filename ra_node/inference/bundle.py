@@ -20,6 +20,8 @@ from ra_node.errors import Fatal
 Share = Annotated[float, Field(ge=0, le=1)]
 Interval = tuple[float, float, float]
 """A figure and its 95 % interval: (value, low, high)."""
+Head = Literal["softmax", "ordinal"]
+"""How a network answers: one number a class, or one score and cut points between ordered classes."""
 
 
 class _Part(BaseModel):
@@ -46,6 +48,7 @@ class Task(_Part):
     weights: str
     """Path of the weights inside the bundle."""
     weights_sha256: str
+    head: Head = "softmax"
     temperature: Annotated[float, Field(gt=0)]
     """Logits are divided by it before the softmax."""
     operating_points: tuple[Share, ...]
