@@ -13,6 +13,8 @@ from torch import nn
 
 from ra_node.errors import Fatal
 from ra_node.inference.architectures import build
+from ra_node.inference.bundle import Head
+from ra_node.inference.heads import last_layer, new_head, replace_last_layer, width_of
 
 
 def chosen_device(name: str) -> torch.device:
@@ -27,13 +29,16 @@ def chosen_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def load_network(architecture: str, classes: int, path: Path, device: torch.device) -> nn.Module:
+def load_network(
+    architecture: str, classes: int, path: Path, device: torch.device, head: Head = "softmax"
+) -> nn.Module:
     """Build a network for inference in float32 from half-precision safetensors; no pickle is read.
 
-    Raises Fatal where the file does not hold the weights of this architecture.
+    Raises Fatal where the file does not hold the weights of this architecture with this last layer.
     """
     with torch.device("meta"):
         network = build(architecture, classes)
+        replace_last_layer(network, new_head(head, width_of(last_layer(network)[1]), classes))
     try:
         tensors = load_file(path)
         wide = {key: t.float() if t.is_floating_point() else t for key, t in tensors.items()}

@@ -44,7 +44,9 @@ class Predictor:
         self._softmax = network.softmax
         tasks = bundle.manifest.tasks
         self._recognition, self._staging = (
-            network.load_network(task.architecture, len(task.classes), bundle.weights_path(task), self.device)
+            network.load_network(
+                task.architecture, len(task.classes), bundle.weights_path(task), self.device, task.head
+            )
             for task in (tasks.recognition, tasks.staging)
         )
 
