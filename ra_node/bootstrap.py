@@ -19,7 +19,7 @@ from ra_node.domain.result import ObjectKind
 from ra_node.errors import Fatal
 from ra_node.ledger.engine import Ledger, open_ledger
 from ra_node.ledger.files import Files
-from ra_node.settings import PeerTable, Settings, settings_from
+from ra_node.settings import LEDGER_FILE, PeerTable, Settings, settings_from
 
 if TYPE_CHECKING:
     from ra_node.dicom.provenance import Producer
@@ -30,10 +30,12 @@ if TYPE_CHECKING:
     from ra_node.services.answer import Destination
     from ra_node.services.deliver import Deliverer
     from ra_node.services.demo import Shown
+    from ra_node.services.models import Models
     from ra_node.services.offline import Analysed, Studies
     from ra_node.services.preflight import Check
-    from ra_node.services.promote import Shelf
+    from ra_node.services.shelf import Shelf
     from ra_node.services.tidy import Tidier
+    from ra_node.services.verify import Verdict
     from ra_node.services.work import Bench, Worker
 
 CONFIG_FOLDER = Path(__file__).resolve().parent.parent / "config"
@@ -127,7 +129,7 @@ def build_producer(settings: Settings) -> Producer:
 def build_shelf(settings: Settings, state: State) -> Shelf:
     """The bundles of the node; the installed ones lie in the data folder, which all hosts share."""
     from ra_node.inference.store import BundleStore
-    from ra_node.services.promote import Shelf
+    from ra_node.services.shelf import Shelf
 
     return Shelf(state.ledger, BundleStore(settings.node.data_dir / "bundles"), settings.models.bundle)
 
@@ -195,7 +197,7 @@ def build_offline(settings: Settings) -> Callable[[Studies, Path], Iterator[Anal
     """The analysis of files into a folder, without a network."""
     from ra_node.services.offline import analyse_files
 
-    judge, bundle = build_judge(settings)
+    judge, bundle = build_judge(with_bundle(settings, _folder_in_use(settings)))
     return partial(
         analyse_files,
         judge=judge,
@@ -206,17 +208,51 @@ def build_offline(settings: Settings) -> Callable[[Studies, Path], Iterator[Anal
     )
 
 
+def _folder_in_use(settings: Settings) -> Path:
+    """The bundle of the node where it has a ledger that this user may open, else the configured one."""
+    file = settings.node.data_dir / LEDGER_FILE
+    if not settings.ledger.url and not os.access(file, os.R_OK | os.W_OK):
+        return settings.models.bundle
+    state = open_state(settings)
+    try:
+        shelf = build_shelf(settings, state)
+        return shelf.folder_of(shelf.wanted())
+    finally:
+        state.ledger.close()
+
+
 def preflight(settings: Settings) -> list[Check]:
     """Check everything that the settings name."""
-    from ra_node.inference.bundle import load_bundle
+    from ra_node.services.models import checked_words, worker_checks
     from ra_node.services.preflight import run_checks
 
     return run_checks(
         settings,
         open_state=lambda: open_state(settings),
-        load_bundle=lambda: load_bundle(settings.models.bundle).identity,
+        bundle=lambda: checked_words(build_shelf(settings, open_state(settings))),
+        workers=lambda: worker_checks(models_now(settings)),
         peers=[_address(settings, peer) for peer in settings.destinations],
     )
+
+
+def models_now(settings: Settings) -> Models:
+    """Which bundle is in use, and what the workers of every host run."""
+    from ra_node.services.models import models
+
+    return models(
+        settings.node.data_dir / "run", lambda: build_shelf(settings, open_state(settings)).in_use()
+    )
+
+
+def verify_bundle(settings: Settings, folder: Path) -> Verdict:
+    """Verify a bundle as a whole, on the device of the settings."""
+    from ra_node.services.verify import verify
+
+    def open_judge(bundle: Bundle) -> tuple[Judge, Rules]:
+        judge, loaded = build_judge(with_bundle(settings, bundle.folder))
+        return judge, reading_rules(settings, loaded)
+
+    return verify(folder, open_judge)
 
 
 def show_demo(out: Path, timeout_s: float, say: Callable[[str], None]) -> Shown:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -15,9 +14,11 @@ from typing import Annotated
 import typer
 
 from ra_node import __version__
+from ra_node.bundle_commands import bundle
 from ra_node.errors import Fatal, NodeError
 from ra_node.log import configure_logging
-from ra_node.settings import Settings, load_settings
+from ra_node.options import DEFAULT_CONFIG, ConfigPath, Json, named_settings, settings_or_defaults
+from ra_node.settings import load_settings
 
 app = typer.Typer(
     name="ra-node",
@@ -31,14 +32,7 @@ SERVICE = "Run the node"
 WATCH = "Watch and mend"
 FILES = "Look at files"
 
-ConfigPath = Annotated[
-    Path,
-    typer.Option(
-        "--config", "-c", envvar="RA_NODE_CONFIG", help="Configuration file (TOML).", show_default=True
-    ),
-]
-DEFAULT_CONFIG = Path("config/node.toml")
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+app.add_typer(bundle, name="bundle", rich_help_panel=WATCH)
 
 
 def main() -> None:
@@ -88,7 +82,7 @@ def run(config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Run all roles on this machine and restart one that dies; stop with Ctrl-C or SIGTERM."""
     from ra_node.roles import supervise
 
-    supervise(_settings(config), config)
+    supervise(named_settings(config), config)
 
 
 @app.command(rich_help_panel=SERVICE)
@@ -96,7 +90,7 @@ def listen(config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Role: receive images by C-STORE and keep them safely."""
     from ra_node.roles import listen as role
 
-    role(_settings(config))
+    role(named_settings(config))
 
 
 @app.command(rich_help_panel=SERVICE)
@@ -104,7 +98,7 @@ def work(config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Role: find hands, judge them and make the results."""
     from ra_node.roles import work as role
 
-    role(_settings(config))
+    role(named_settings(config))
 
 
 @app.command(rich_help_panel=SERVICE)
@@ -112,7 +106,7 @@ def deliver(config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Role: send the results to every destination, again and again until it has them."""
     from ra_node.roles import deliver as role
 
-    role(_settings(config))
+    role(named_settings(config))
 
 
 @app.command(rich_help_panel=SERVICE)
@@ -120,7 +114,7 @@ def schedule(config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Role: settle studies, take back the work of dead workers, tidy up."""
     from ra_node.roles import schedule as role
 
-    role(_settings(config))
+    role(named_settings(config))
 
 
 @app.command(rich_help_panel=WATCH)
@@ -129,7 +123,7 @@ def check(config: ConfigPath = DEFAULT_CONFIG, as_json: Json = False) -> None:  
     from ra_node.bootstrap import preflight
     from ra_node.terminal import print_checks
 
-    checks = preflight(_settings(config))
+    checks = preflight(named_settings(config))
     print_checks(checks, as_json=as_json)
     if any(not row.ok for row in checks):
         raise typer.Exit(1)
@@ -138,11 +132,12 @@ def check(config: ConfigPath = DEFAULT_CONFIG, as_json: Json = False) -> None:  
 @app.command(rich_help_panel=WATCH)
 def status(config: ConfigPath = DEFAULT_CONFIG, as_json: Json = False) -> None:  # noqa: FBT002 - typer's idiom
     """Show what waits, what is done, what was delivered where, and what needs a person."""
-    from ra_node.bootstrap import open_state
+    from ra_node.bootstrap import models_now, open_state
     from ra_node.services.overview import overview
     from ra_node.terminal import print_overview
 
-    print_overview(overview(open_state(_settings(config)).ledger), as_json=as_json)
+    settings = named_settings(config)
+    print_overview(overview(open_state(settings).ledger, models_now(settings)), as_json=as_json)
 
 
 @app.command(rich_help_panel=WATCH)
@@ -159,7 +154,7 @@ def studies(
     from ra_node.services.overview import list_studies, study_story
     from ra_node.terminal import print_story, print_studies
 
-    ledger = open_state(_settings(config)).ledger
+    ledger = open_state(named_settings(config)).ledger
     if uid is None:
         print_studies(list_studies(ledger, limit), as_json=as_json)
     else:
@@ -175,7 +170,7 @@ def requeue(
     from ra_node.bootstrap import open_state
     from ra_node.ledger.queue import requeue as bring_back
 
-    count = bring_back(open_state(_settings(config)).ledger, uid)
+    count = bring_back(open_state(named_settings(config)).ledger, uid)
     typer.echo(f"{count} job{'' if count == 1 else 's'} requeued")
     if count == 0:
         typer.echo("Nothing is buried under this name; `ra-node status` lists what is.", err=True)
@@ -193,7 +188,7 @@ def hands(
     from ra_node.services.offline import find_in_file
     from ra_node.terminal import hands_line, print_hands
 
-    rules = reading_rules(_settings_or_defaults(config))
+    rules = reading_rules(settings_or_defaults(config))
     failed = False
     for path in files:
         try:
@@ -218,22 +213,8 @@ def analyse(
     from ra_node.terminal import progress
 
     found = studies_of(files)
-    analyse_files = build_offline(_settings_or_defaults(config))
+    analyse_files = build_offline(settings_or_defaults(config))
     for done in progress(analyse_files(found, out), "Analysing studies", len(found)):
         typer.echo((done.files[0].parent / "report.txt").read_text(encoding="utf-8"))
         for path in done.files:
             typer.echo(f"  {path}")
-
-
-def _settings(config: Path) -> Settings:
-    if not config.exists():
-        raise Fatal(f"no configuration at {config}; name one with --config or RA_NODE_CONFIG")
-    return load_settings(config)
-
-
-def _settings_or_defaults(config: Path) -> Settings:
-    """The commands on files need no node: without a configuration they use the defaults."""
-    from ra_node.bootstrap import default_settings
-
-    named = config != DEFAULT_CONFIG or "RA_NODE_CONFIG" in os.environ
-    return load_settings(config) if named or config.exists() else default_settings()

@@ -19,6 +19,7 @@ from ra_node.errors import Fatal
 AeTitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[\x20-\x5b\x5d-\x7e]+$")]
 """PS3.5 table 6.2-1: at most 16 characters of the default repertoire without backslash."""
 Port = Annotated[int, Field(ge=0, le=65535)]
+LEDGER_FILE = "ledger.sqlite3"
 Seconds = Annotated[float, Field(ge=0)]
 
 
@@ -118,7 +119,7 @@ class Settings(_Table):
 
     @property
     def ledger_url(self) -> str:
-        return self.ledger.url or f"sqlite:///{self.node.data_dir / 'ledger.sqlite3'}"
+        return self.ledger.url or f"sqlite:///{self.node.data_dir / LEDGER_FILE}"
 
     @property
     def destinations(self) -> tuple[PeerTable, ...]:

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from ra_node.domain.report import ImageFinding
 from ra_node.ledger.overview import StudyLine
+from ra_node.services.models import Models, bundle_words, refusals
 from ra_node.services.overview import Overview, Story
 from ra_node.services.preflight import Check
 
@@ -44,6 +45,7 @@ def print_overview(view: Overview, *, as_json: bool) -> None:
         _print_json(dataclasses.asdict(view))
         return
     console = _console()
+    _print_models(console, view.models)
     if not view.studies:
         console.print("Nothing was received yet.")
         return
@@ -59,6 +61,16 @@ def print_overview(view: Overview, *, as_json: bool) -> None:
         console.print(Text.assemble(("buried", "red"), words))
     if view.buried:
         console.print("Mend the cause, then `ra-node requeue STUDY_UID`.")
+
+
+def _print_models(console: Console, models: Models) -> None:
+    """The bundle in use first: every answer depends on it."""
+    if models.in_use is None:
+        console.print(Text.assemble(("no model bundle", "bold red"), f" {models.error}"))
+    else:
+        console.print(Text(f"Model bundle: {bundle_words(models.in_use)}"))
+    for refusal in refusals(models.workers):
+        console.print(Text.assemble(("worker", "bold red"), f" {refusal}"))
 
 
 def print_studies(lines: Sequence[StudyLine], *, as_json: bool) -> None:

@@ -20,6 +20,7 @@ from ra_node.ledger.overview import (
 )
 from ra_node.ledger.results import Delivery, deliveries_of, latest_result
 from ra_node.ledger.timeline import Event, timeline
+from ra_node.services.models import Models
 from ra_node.services.record import report_from_json
 
 
@@ -33,6 +34,7 @@ class Overview:
     deliveries: dict[str, int]
     oldest_unanswered: float | None
     buried: list[Job]
+    models: Models
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,8 @@ class Story:
     """The newest answer in words, "" while there is none."""
 
 
-def overview(ledger: Ledger) -> Overview:
-    """Count what there is, and name what needs a person."""
+def overview(ledger: Ledger, models: Models) -> Overview:
+    """Count what there is, and name what needs a person; `models` were looked at before."""
     return Overview(
         at=ledger.clock(),
         studies={str(state): count for state, count in study_counts(ledger).items()},
@@ -55,6 +57,7 @@ def overview(ledger: Ledger) -> Overview:
         deliveries={f"{peer} {state}": count for (peer, state), count in delivery_counts(ledger).items()},
         oldest_unanswered=oldest_unanswered(ledger),
         buried=buried_jobs(ledger),
+        models=models,
     )
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ra_node.domain.report import BundleIdentity
 from ra_node.errors import NodeError
 from ra_node.network.contexts import RESULT_CLASSES
 from ra_node.network.send import EchoReport, PeerAddress, Reach, echo
@@ -30,8 +29,9 @@ def run_checks(
     settings: Settings,
     *,
     open_state: Callable[[], object],
-    load_bundle: Callable[[], BundleIdentity],
+    bundle: Callable[[], str],
     peers: Sequence[PeerAddress],
+    workers: Callable[[], Sequence[Check]] = tuple,
 ) -> list[Check]:
     """Check folders, disk, ledger, port, bundle and every destination, each for itself."""
     return [
@@ -39,7 +39,8 @@ def run_checks(
         check_disk(settings.node.data_dir, settings.limits.min_free_gib),
         _check("ledger", lambda: _opened(open_state), "the URL in [ledger], and whether its server runs"),
         check_port(settings.node.host, settings.node.port),
-        _check("model bundle", lambda: _bundle_line(load_bundle()), "install the bundle again; see [models]"),
+        _check("model bundle", bundle, "see `ra-node bundle list`; install it again or roll back"),
+        *workers(),
         check_sources(settings),
         *([check_peer(peer) for peer in peers] or [NO_DESTINATION]),
     ]
@@ -139,11 +140,6 @@ def _check(name: str, find: Callable[[], str], hint: str) -> Check:
 def _opened(open_state: Callable[[], object]) -> str:
     open_state()
     return "opened, tables are up to date"
-
-
-def _bundle_line(bundle: BundleIdentity) -> str:
-    line = f"{bundle.name} {bundle.version}"
-    return f"{line}; {bundle.notice}" if bundle.notice else line
 
 
 def _listens(host: str, port: int) -> bool:

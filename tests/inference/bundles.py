@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from ra_node.domain.preprocessing import PREPROCESSING_ID
 from ra_node.inference.architectures import build
 
 SIDE_PX = 64
+DEMO = Path(__file__).resolve().parents[2] / "config" / "bundles" / "demo"
 
 
 def write_bundle(folder: Path, architecture: str = "googlenet", seed: int = 0) -> Path:
@@ -39,6 +40,37 @@ def write_bundle(folder: Path, architecture: str = "googlenet", seed: int = 0) -
         "provenance": {},
     }
     write_manifest(folder, manifest)
+    return folder
+
+
+def write_papers(folder: Path, name: str = "paper", version: str = "1", weights: bytes = b"w") -> Path:
+    """Write a bundle that is whole on paper: its weights are a few bytes that no network takes."""
+    manifest = read_manifest(DEMO)
+    manifest.update(name=name, version=version)
+    for task, told in manifest["tasks"].items():
+        path = folder / task / "weights.safetensors"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(weights + task.encode())
+        told["weights_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    write_manifest(folder, manifest)
+    (folder / "card.md").write_text(f"# {name} {version}\n")
+    return folder
+
+
+def write_sibling(folder: Path, version: str, scale: float = 1.02) -> Path:
+    """Write the demonstration bundle with slightly other weights, and a manifest that tells their hashes."""
+    manifest = read_manifest(DEMO)
+    manifest["version"] = version
+    for task, told in manifest["tasks"].items():
+        path = folder / task / "weights.safetensors"
+        path.parent.mkdir(parents=True)
+        state = load_file(DEMO / task / "weights.safetensors")
+        decided = [key for key in state if key.endswith("weight")][-1]
+        state[decided] = (scale * state[decided].float()).half()
+        save_file(state, path)
+        told["weights_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    write_manifest(folder, manifest)
+    (folder / "card.md").write_text("# A sibling of the demonstration bundle\n")
     return folder
 
 
