@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo run test lint types arrows pytest peers install lock clean
+.PHONY: demo run test torture lint types arrows pytest peers install lock clean
 
 demo: install
 	@$(BIN)/ra-node demo
@@ -12,6 +12,12 @@ run: install
 	@$(BIN)/ra-node run --config config/node.toml
 
 test: install peers lint types arrows pytest
+
+# The whole proof that nothing is lost; `make torture SEED=7 KILLS=400` for another one. Minutes.
+SEED ?= 1
+KILLS ?= 200
+torture: install peers
+	@$(BIN)/python -m tests.torture --seed $(SEED) --kills $(KILLS)
 
 install: $(INSTALLED)
 
@@ -28,9 +34,11 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@touch $@
 
 # The real peers of the tests; without root or apt the tests say what they skip and why.
-PEERS := dcmtk orthanc orthanc-dicomweb libpixelmed-java default-jre-headless postgresql
+PEERS := dcmtk orthanc orthanc-dicomweb libpixelmed-java default-jre-headless postgresql strace
 peers:
-	@if command -v storescu Orthanc java initdb >/dev/null 2>&1 && test -e /usr/share/java/pixelmed.jar; then :; \
+	@if command -v storescu >/dev/null && command -v Orthanc >/dev/null && command -v java >/dev/null \
+	  && command -v strace >/dev/null && test -e /usr/share/java/pixelmed.jar \
+	  && { command -v initdb || ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  echo "Installing the tests' peers: $(PEERS)"; \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(PEERS) >/dev/null; \

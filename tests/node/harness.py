@@ -124,15 +124,19 @@ class Node:
         return PeerAddress("node", "RA_NODE", "127.0.0.1", self.port, calling_ae=self.sources[0])
 
     def start(self, roles: Sequence[str] = ROLES) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if not self.config.exists():
-            self.config.write_text(self._configuration(), encoding="utf-8")
+        self.write_config()
         for role in roles:
             argv = [sys.executable, "-m", "ra_node", role, "--config", str(self.config)]
             with (self.folder / f"{role}.log").open("ab") as log:
                 self.roles[role] = subprocess.Popen(argv, stdout=log, stderr=log)
         if "listen" in roles:
             wait_until(lambda: echo(self.address).alive, "the node's C-ECHO", 30)
+
+    def write_config(self) -> None:
+        """Write the configuration, once."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.config.exists():
+            self.config.write_text(self._configuration(), encoding="utf-8")
 
     def kill(self, role: str) -> None:
         """Like a power cut for this one process."""

@@ -1,0 +1,1 @@
+"""The proof of "nothing is lost": `make torture` runs all of it, the tests here a smaller cut."""

@@ -1,0 +1,121 @@
+"""One role of the node in a process of its own, which dies where the test wants it to.
+
+`python -m tests.torture.role ROLE --config FILE [--break NAME]` starts it as a program;
+`spawn` forks it from a server that has everything imported, so that hundreds of deaths take minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from dataclasses import dataclass, field
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Any
+
+from ra_node import bootstrap, roles
+from ra_node.settings import load_settings
+from tests.torture.broken import BROKEN
+from tests.torture.points import POINTS, Point, wrapped
+
+SPARED_FROM_ATTEMPT = 2
+"""What was killed before is spared: a job that dies again and again is poison, which is another test."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a process is to end: at a point, on its nth passing; or stopped there, or not at all."""
+
+    point: Point | None = None
+    nth: int = 1
+    signal: int = signal.SIGKILL
+    broken: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def spawn(role: str, config: Path, log: Path, plan: Plan | None = None) -> ForkServerProcess:
+    """Start a role; its output is appended to `log`."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.torture.preloaded"])
+    process = context.Process(target=_run, args=(role, config, log, plan or Plan()), daemon=True, name=role)
+    process.start()
+    return process
+
+
+def _run(role: str, config: Path, log: Path, plan: Plan) -> None:
+    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(handle, 1)
+    os.dup2(handle, 2)
+    os.environ.update(plan.environment)
+    sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
+    _follow(plan)
+    if role == "work":
+        _reuse_the_networks()
+    run(role, config)
+
+
+def run(role: str, config: Path) -> None:
+    """Be that role until told to stop."""
+    getattr(roles, role)(load_settings(config))
+
+
+def _reuse_the_networks() -> None:
+    """Take the networks that were loaded before the fork: reading them again is not what dies here."""
+    from tests.torture.preloaded import networks
+
+    build = bootstrap.build_judge
+
+    def loaded(settings: Any) -> Any:
+        ready = networks(settings.models.bundle, settings.models.device)
+        return ready if ready is not None else build(settings)
+
+    bootstrap.build_judge = loaded
+
+
+def _follow(plan: Plan) -> None:
+    if plan.broken:
+        BROKEN[plan.broken]()
+    if plan.point is None:
+        return
+    tired = _watch_attempts()
+
+    def act() -> None:
+        if not any(tired.values()):
+            os.kill(os.getpid(), plan.signal)
+
+    wrapped(plan.point, act, plan.nth)
+
+
+def _watch_attempts() -> dict[int, bool]:
+    """Keep, by the thread that claimed, whether one of its jobs must be spared."""
+    tired: dict[int, bool] = {}
+    claim = roles.claim
+
+    def claimed(*arguments: Any, **named: Any) -> Any:
+        jobs = claim(*arguments, **named)
+        tired[threading.get_ident()] = any(job.attempt - job.excused >= SPARED_FROM_ATTEMPT for job in jobs)
+        return jobs
+
+    roles.claim = claimed
+    return tired
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("role")
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--break", dest="broken", default="", choices=["", *BROKEN])
+    parser.add_argument("--point", default="", help="words of a point of this role, to be killed at")
+    parser.add_argument("--nth", type=int, default=1)
+    asked = parser.parse_args()
+    point = next((p for p in POINTS if (p.role, p.words) == (asked.role, asked.point)), None)
+    _follow(Plan(point, asked.nth, broken=asked.broken))
+    run(asked.role, asked.config)
+
+
+if __name__ == "__main__":
+    main()

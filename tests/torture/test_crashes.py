@@ -1,0 +1,53 @@
+"""kill -9 at named points, at random and of all roles at once: a small cut of `make torture`."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import find_tool
+from tests.torture.campaign import Campaign
+from tests.torture.points import LISTEN
+from tests.torture.stalled import stall
+from tests.torture.verdict import Answer, doubled
+
+
+@pytest.fixture(autouse=True)
+def senders_are_there():
+    find_tool("storescu")
+    find_tool("dcmsend")
+
+
+def test_nothing_acknowledged_is_lost_unanswered_or_answered_twice(pacs, tmp_path):
+    campaign = Campaign(tmp_path, pacs, kills=8, seed=20, every_point=False)
+    verdict = campaign.run()
+    assert campaign.score.total >= 8
+    assert verdict.acknowledged > 0
+    assert verdict.kept, verdict
+
+
+def test_an_acknowledgement_before_the_commit_is_seen_as_a_lost_image(pacs, tmp_path):
+    """The guarantee broken on purpose, through the same door: the harness must see it."""
+    sent = [point for point in LISTEN if point.words == "answer handed to the socket"]
+    campaign = Campaign(
+        tmp_path, pacs, 3, 21, broken="acknowledge before the commit", points=sent, roles=["listen"]
+    )
+    verdict = campaign.run()
+    assert verdict.lost
+
+
+def test_a_worker_that_lost_its_lease_cannot_record_what_another_has_done(tmp_path):
+    woken = stall(tmp_path)
+    assert woken.told_twice == ()
+    assert woken.gave_way
+
+
+def test_without_the_fence_the_timeline_tells_the_work_twice(tmp_path):
+    """The guarantee broken on purpose: a late worker overwrites what was recorded."""
+    assert stall(tmp_path, broken="drop the fence").told_twice
+
+
+def test_two_reports_over_the_same_images_count_as_doubled():
+    first = Answer("1", "", frozenset({"a"}))
+    assert not doubled([first, Answer("2", "1", frozenset({"a", "b"}))])
+    assert doubled([first, Answer("2", "1", frozenset({"a"}))])
+    assert doubled([first, Answer("2", "", frozenset({"a", "b"}))])

@@ -1,0 +1,132 @@
+"""Compares what the senders were told with what the PACS holds, and with what the ledger remembers."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydicom import dcmread
+from sqlalchemy import select
+
+from ra_node.dicom.compare import same_pixels
+from ra_node.ledger import schema
+from ra_node.ledger.engine import Ledger
+from ra_node.ledger.files import Files
+from tests.node.harness import Orthanc
+from tests.torture.load import Image
+
+ONCE = {"instance_examined", "study_settled", "study_answered", "version_delivered"}
+"""What the timeline of a study may tell once for each image, version and peer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An SR as the PACS holds it."""
+
+    uid: str
+    predecessor: str
+    images: frozenset[str]
+
+
+@dataclass
+class Verdict:
+    """What went wrong, by the images and studies that it happened to; all empty is the promise kept."""
+
+    acknowledged: int = 0
+    studies: int = 0
+    answers: int = 0
+    lost: list[str] = field(default_factory=list)
+    unanswered: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+
+    @property
+    def kept(self) -> bool:
+        return not (self.lost or self.unanswered or self.doubled)
+
+
+def answers_of(pacs: Orthanc, study_uid: str) -> tuple[list[Answer], int]:
+    """The reports of a study in the PACS, and how many overlays lie beside them."""
+    held = pacs.instances_of(study_uid)
+    reports = [dcmread(io.BytesIO(pacs.file(one))) for one in held.get("SR", [])]
+    return [_answer(report) for report in reports], len(held.get("OT", []))
+
+
+def _answer(report: Any) -> Answer:
+    named = {
+        str(instance.ReferencedSOPInstanceUID)
+        for study in report.CurrentRequestedProcedureEvidenceSequence
+        for series in study.ReferencedSeriesSequence
+        for instance in series.ReferencedSOPSequence
+    }
+    before = [
+        str(instance.ReferencedSOPInstanceUID)
+        for study in report.get("PredecessorDocumentsSequence", [])
+        for series in study.ReferencedSeriesSequence
+        for instance in series.ReferencedSOPSequence
+    ]
+    return Answer(str(report.SOPInstanceUID), before[0] if before else "", frozenset(named))
+
+
+def judge(pacs: Orthanc, ledger: Ledger, files: Files, acknowledged: Iterable[Image]) -> Verdict:
+    """Judge a node that has come to rest.
+
+    Lost: an acknowledged image that the node no longer holds with its pixels, or that no report names.
+    Unanswered: its study has no report with its overlay. Doubled: two reports over the same images or
+    with the same predecessor, an overlay too many, or a fact that the timeline tells twice.
+    """
+    by_study: dict[str, list[Image]] = {}
+    for image in acknowledged:
+        by_study.setdefault(image.study_uid, []).append(image)
+    verdict = Verdict(sum(map(len, by_study.values())), len(by_study))
+    kept = _kept_paths(ledger)
+    for study_uid, images in by_study.items():
+        answers, overlays = answers_of(pacs, study_uid)
+        verdict.answers += len(answers)
+        if not answers or overlays < len(answers):
+            verdict.unanswered.append(study_uid)
+        if doubled(answers) or overlays > len(answers):
+            verdict.doubled.append(study_uid)
+        named = frozenset().union(*(one.images for one in answers))
+        verdict.lost += [one.sop_instance_uid for one in images if not _is_safe(one, named, kept, files)]
+    verdict.doubled += told_twice(ledger)
+    return verdict
+
+
+def doubled(answers: Iterable[Answer]) -> bool:
+    """Tell whether reports of one study say the same thing twice instead of forming one chain."""
+    listed = list(answers)
+    return len({one.images for one in listed}) < len(listed) or len(
+        {one.predecessor for one in listed}
+    ) < len(listed)
+
+
+def told_twice(ledger: Ledger) -> list[str]:
+    """Facts that the timeline tells more than once although nobody asked for them again."""
+    event = schema.event
+    query = select(event.c.study_uid, event.c.what, event.c.detail).where(event.c.what.in_(ONCE))
+    with ledger.read() as connection:
+        told = Counter((row.study_uid, row.what, _subject(row.detail)) for row in connection.execute(query))
+    return [f"{what} {subject} of {study_uid}" for (study_uid, what, subject), n in told.items() if n > 1]
+
+
+def _subject(detail: str) -> str:
+    """The image, version or peer that an event is about."""
+    found = re.findall(r'"(instance_id|version|peer)": *("[^"]*"|\d+)', detail)
+    return " ".join(f"{name}={value}" for name, value in sorted(found))
+
+
+def _kept_paths(ledger: Ledger) -> dict[str, str | None]:
+    query = select(schema.instance.c.sop_instance_uid, schema.instance.c.path)
+    with ledger.read() as connection:
+        return {row.sop_instance_uid: row.path for row in connection.execute(query)}
+
+
+def _is_safe(image: Image, named: frozenset[str], kept: dict[str, str | None], files: Files) -> bool:
+    path = kept.get(image.sop_instance_uid)
+    if image.sop_instance_uid not in named or path is None:
+        return False
+    return files.path(path).exists() and same_pixels(image.path, files.path(path))
