@@ -9,10 +9,18 @@ from pydicom.dataset import Dataset
 
 from ra_node import __version__
 from ra_node.dicom.codes import PROCESSING_EQUIPMENT, code_item
+from ra_node.dicom.uids import derive_uid
 from ra_node.domain.report import BundleIdentity, Model
 from ra_node.domain.selection import OWN_MANUFACTURER, is_ai_made
 
-__all__ = ["IMPLEMENTATION_CLASS_UID", "Producer", "contributing_equipment", "is_ai_made", "stamp_equipment"]
+__all__ = [
+    "IMPLEMENTATION_CLASS_UID",
+    "Producer",
+    "contributing_equipment",
+    "is_ai_made",
+    "observer_uid",
+    "stamp_equipment",
+]
 
 IMPLEMENTATION_CLASS_UID = "2.25.252181271350603579290439970944130858840"
 """(0002,0012) in the files that this node writes."""
@@ -22,8 +30,8 @@ IMPLEMENTATION_CLASS_UID = "2.25.252181271350603579290439970944130858840"
 class Producer:
     """The installation that makes the results, as its objects name it (PS3.3 C.7.5.1, C.7.5.2).
 
-    `device_uid` names this installation as the observer of its reports; it stays the same when
-    models change. Lengths are those of LO (64) and SH (16, station name).
+    `device_uid` names this installation and stays the same when models change; `observer_uid` does
+    not. Lengths are those of LO (64) and SH (16, station name).
     """
 
     device_uid: str
@@ -45,6 +53,14 @@ def stamp_equipment(made: Dataset, producer: Producer, bundle: BundleIdentity) -
     if producer.institution:
         made.InstitutionName = producer.institution
     made.ContributingEquipmentSequence = contributing_equipment(bundle.models)
+
+
+def observer_uid(producer: Producer, bundle: BundleIdentity) -> str:
+    """Name the observer of a report (TID 1004): this installation with these weights.
+
+    It changes with any of the weights, as IHE AIR wants of a Device UID, and with nothing else of a bundle.
+    """
+    return derive_uid("observer", producer.device_uid, *sorted(model.device_uid for model in bundle.models))
 
 
 def contributing_equipment(models: Iterable[Model]) -> list[Dataset]:

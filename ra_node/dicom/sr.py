@@ -69,7 +69,7 @@ def build_sr(
 def _tree(report: StudyReport, sources: Mapping[str, Dataset], producer: Producer) -> Dataset:
     """The root container (TID 1500 row 1) with its rows in the order of the template."""
     rows: list[ContentItem | None] = [
-        *language_and_observer(producer),
+        *language_and_observer(producer, report.bundle),
         procedure_reported(),
         image_library(report, sources),
         imaging_measurements(report),

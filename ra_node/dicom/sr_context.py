@@ -11,17 +11,17 @@ from pydicom.sr.coding import Code
 
 from ra_node.dicom import codes
 from ra_node.dicom.header import header_of
-from ra_node.dicom.provenance import Producer
-from ra_node.domain.report import ImageFinding, StudyReport
+from ra_node.dicom.provenance import Producer, observer_uid
+from ra_node.domain.report import BundleIdentity, ImageFinding, StudyReport
 
 _ACQUISITION = hd.RelationshipTypeValues.HAS_ACQ_CONTEXT
 _CONTAINS = hd.RelationshipTypeValues.CONTAINS
 
 
-def language_and_observer(producer: Producer) -> list[ContentItem]:
-    """English (TID 1204), seen by this installation as a device (TID 1001, 1002, 1004)."""
+def language_and_observer(producer: Producer, bundle: BundleIdentity) -> list[ContentItem]:
+    """English (TID 1204), seen by this installation with its models as a device (TID 1001, 1002, 1004)."""
     device = hd.DeviceObserverIdentifyingAttributes(
-        uid=producer.device_uid,
+        uid=observer_uid(producer, bundle),
         name=producer.station_name,
         manufacturer_name=producer.manufacturer,
         model_name=producer.model_name,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pydicom.dataset import Dataset
 
 from ra_node.dicom.header import header_of
-from ra_node.dicom.provenance import is_ai_made, stamp_equipment
+from ra_node.dicom.provenance import is_ai_made, observer_uid, stamp_equipment
 from ra_node.dicom.sr import build_sr
 from tests.dicom.builders import BUNDLE, PRODUCER, source
 from tests.dicom.cases import CASES
@@ -35,6 +35,16 @@ def test_the_device_uid_is_that_of_the_weights_whatever_else_changes():
     first, second = (stamped(bundle=bundle).ContributingEquipmentSequence for bundle in (BUNDLE, renamed))
     assert [item.DeviceUID for item in first] == [item.DeviceUID for item in second]
     assert [item.SoftwareVersions for item in second] == ["2.0", "2.0"]
+
+
+def test_the_observer_changes_with_any_of_the_weights_and_only_then():
+    first = observer_uid(PRODUCER, BUNDLE)
+    renamed = replace(BUNDLE, name="other", version="2.0", sha256="ef" * 32, notice="")
+    assert observer_uid(PRODUCER, renamed) == first
+    recognition, staging = BUNDLE.models
+    retrained = replace(BUNDLE, models=(recognition, replace(staging, device_uid="2.25.503")))
+    assert observer_uid(PRODUCER, retrained) != first
+    assert observer_uid(replace(PRODUCER, device_uid="2.25.78"), BUNDLE) != first
 
 
 def test_an_institution_is_named_only_where_there_is_one():
