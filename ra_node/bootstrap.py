@@ -24,12 +24,17 @@ from ra_node.settings import LEDGER_FILE, PeerTable, Settings, settings_from
 if TYPE_CHECKING:
     from ra_node.dicom.provenance import Producer
     from ra_node.inference.bundle import Bundle
+    from ra_node.ledger.disk import DiskGuard
+    from ra_node.network.admission import AllowedPeer
     from ra_node.network.receive import Listener
     from ra_node.network.send import PeerAddress
     from ra_node.services.analyse import Judge, Rules
     from ra_node.services.answer import Destination
+    from ra_node.services.commit import Committer
+    from ra_node.services.complete import CompletenessAsker
     from ra_node.services.deliver import Deliverer
     from ra_node.services.demo import Shown
+    from ra_node.services.ingest import Ingest
     from ra_node.services.models import Models
     from ra_node.services.offline import Analysed, Studies
     from ra_node.services.preflight import Check
@@ -38,6 +43,7 @@ if TYPE_CHECKING:
     from ra_node.services.verify import Verdict
     from ra_node.services.work import Bench, Worker
 
+DAY_S = 86400.0
 CONFIG_FOLDER = Path(__file__).resolve().parent.parent / "config"
 
 
@@ -74,27 +80,54 @@ def new_owner(role: str) -> str:
     return f"{role}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
-def build_listener(settings: Settings, state: State) -> Listener:
-    """The listener with its inbox; not yet started."""
-    from ra_node.network.admission import AllowedPeer
-    from ra_node.network.receive import Listener, ListenSettings
-    from ra_node.services.ingest import Ingest
+def build_guard(settings: Settings) -> DiskGuard:
+    """Whether the disk of the data folder has room for more."""
+    from ra_node.ledger.disk import DiskGuard
 
-    inbox = Ingest(state.ledger, state.files, listener=f"{socket.gethostname()}:{settings.node.port}")
-    inbox.start()
-    return Listener(
+    limits = settings.limits
+    return DiskGuard(settings.node.data_dir, limits.low_bytes, limits.enough_bytes)
+
+
+def build_listener(settings: Settings, state: State, owner: str) -> tuple[Listener, Ingest]:
+    """The listener, not yet started, and its inbox, where `owner` names it."""
+    from ra_node.ledger.inbox import close_all_associations
+    from ra_node.network.commitment import commitment_context, commitment_handlers
+    from ra_node.network.contexts import accepted_contexts
+    from ra_node.network.receive import Listener, ListenSettings
+    from ra_node.services.commit import Ear
+    from ra_node.services.ingest import Ingest
+    from ra_node.services.presence import gone
+
+    for dead in gone(presence_folder(settings)):
+        close_all_associations(state.ledger, dead)
+    inbox = Ingest(state.ledger, state.files, listener=owner)
+    listener = Listener(
         ListenSettings(
             ae_title=settings.node.ae_title,
             incoming=settings.node.data_dir / "incoming",
             host=settings.node.host,
             port=settings.node.port,
-            peers=tuple(AllowedPeer(peer.ae_title, peer.host) for peer in settings.sources),
+            peers=_callers(settings),
             accept_unknown=settings.limits.accept_unknown_peers,
             max_associations=settings.limits.associations,
             network_timeout_s=settings.limits.association_idle_s,
-            min_free_bytes=round(settings.limits.min_free_gib * 2**30),
         ),
         inbox,
+        contexts=[*accepted_contexts(), commitment_context()],
+        extra_handlers=commitment_handlers(Ear(state.ledger).hear),
+        has_room=build_guard(settings).has_room,
+    )
+    return listener, inbox
+
+
+def _callers(settings: Settings) -> tuple[AllowedPeer, ...]:
+    """Sources may store; a destination that is asked for commitment may bring its report."""
+    from ra_node.network.admission import AllowedPeer
+
+    reporting = [peer for peer in settings.destinations if peer.commitment]
+    return (
+        *(AllowedPeer(peer.ae_title, peer.host) for peer in settings.sources),
+        *(AllowedPeer(peer.ae_title, peer.host, may_store=False) for peer in reporting),
     )
 
 
@@ -177,20 +210,54 @@ def _bench(settings: Settings, state: State, shelf: Shelf, stopping: Callable[[]
     )
 
 
-def build_deliverer(settings: Settings, state: State) -> Deliverer:
+def build_deliverer(settings: Settings, state: State, stopping: Callable[[], bool]) -> Deliverer:
     """The sender with every destination."""
     from ra_node.services.deliver import Deliverer
 
-    peers = {peer.name: _address(settings, peer) for peer in settings.destinations}
-    return Deliverer(state.ledger, state.files, peers, settings.limits.delivery_days * 86400)
+    return Deliverer(
+        state.ledger,
+        state.files,
+        {peer.name: _address(settings, peer) for peer in settings.destinations},
+        settings.limits.delivery_days * DAY_S,
+        committing=[peer.name for peer in settings.destinations if peer.commitment],
+        stopping=stopping,
+    )
+
+
+def build_committer(settings: Settings, state: State) -> Committer:
+    """Who asks the destinations to keep what they have, those that are to be asked."""
+    from ra_node.services.commit import Committer
+
+    return Committer(
+        state.ledger,
+        {peer.name: _address(settings, peer) for peer in settings.destinations if peer.commitment},
+        settings.limits.commitment_silence_s,
+        settings.limits.delivery_days * DAY_S,
+    )
 
 
 def build_tidier(settings: Settings, state: State) -> Tidier:
     """What must happen by the clock."""
     from ra_node.services.tidy import Tidier
 
-    study = settings.study
-    return Tidier(state.ledger, state.files, presence_folder(settings), study.quiet_s, study.max_wait_s)
+    study, retention = settings.study, settings.retention
+    return Tidier(
+        state.ledger,
+        state.files,
+        presence_folder(settings),
+        study.quiet_s,
+        study.max_wait_s,
+        keep_s=retention.keep_days * DAY_S if retention.purge else None,
+        not_committing=[peer.name for peer in settings.destinations if not peer.commitment],
+    )
+
+
+def build_askers(settings: Settings, state: State) -> list[CompletenessAsker]:
+    """One for each source that can say whether a study is whole."""
+    from ra_node.services.complete import CompletenessAsker
+
+    asked = [peer for peer in settings.sources if peer.complete_by == "query"]
+    return [CompletenessAsker(state.ledger, _address(settings, peer)) for peer in asked]
 
 
 def build_offline(settings: Settings) -> Callable[[Studies, Path], Iterator[Analysed]]:

@@ -20,6 +20,7 @@ from ra_node.ledger.engine import Ledger
 from ra_node.ledger.queue import claim
 from ra_node.log import configure_logging
 from ra_node.schedule import Task, run_tasks
+from ra_node.services.ingest import Ingest
 from ra_node.services.lease import describe, held
 from ra_node.services.presence import present
 from ra_node.services.running import tell_running
@@ -28,6 +29,8 @@ from ra_node.supervise import Supervisor
 
 ROLES = ("listen", "work", "deliver", "schedule")
 POLL_S = 0.1
+AT_ONCE = 16
+"""Studies that are sent to a destination in one association at most."""
 LEDGER_PAUSE_S = 1.0
 SUPERVISED = "RA_NODE_SUPERVISED"
 
@@ -46,12 +49,16 @@ def supervise(settings: Settings, config: Path) -> None:
 def listen(settings: Settings) -> None:
     """Receive until told to stop; running associations get some seconds to finish."""
     stop = _begin("listen")
-    listener = bootstrap.build_listener(settings, bootstrap.open_state(settings))
-    listener.start()
-    try:
-        stop.wait()
-    finally:
-        listener.stop(deadline_s=5.0)
+    owner = bootstrap.new_owner("listen")
+    listener, inbox = bootstrap.build_listener(settings, bootstrap.open_state(settings), owner)
+    with present(bootstrap.presence_folder(settings), owner):
+        listener.start()
+        try:
+            while not stop.wait(LEDGER_PAUSE_S):
+                _mend(inbox)
+        finally:
+            listener.stop(deadline_s=5.0)
+            _mend(inbox)
 
 
 def work(settings: Settings) -> None:
@@ -65,32 +72,38 @@ def work(settings: Settings) -> None:
         worker.refresh(lambda bundle, refused: tell_running(folder, owner, bundle, refused))
 
     kinds = (JobKind.EXAMINE, JobKind.REPORT)
-    _serve(settings, state.ledger, "work", kinds, settings.models.images, worker.do, stop, between=refresh)
+    has_room = bootstrap.build_guard(settings).has_room
+    serve = partial(_serve, settings, state.ledger, "work", kinds, settings.models.images, worker.do, stop)
+    serve(between=refresh, ready=has_room)
 
 
 def deliver(settings: Settings) -> None:
     """Send results until told to stop; a thread for each destination, so that none waits for another."""
     stop = _begin("deliver")
     state = bootstrap.open_state(settings)
-    deliverer = bootstrap.build_deliverer(settings, state)
-
-    def do(jobs: Sequence[Job]) -> None:
-        for job in jobs:
-            deliverer.deliver(job)
-
-    serve = partial(_serve, settings, state.ledger, "deliver", (JobKind.DELIVER,), 1, do, stop)
-    serve_all({name: partial(serve, name) for name in deliverer.peers}, stop)
+    deliverer = bootstrap.build_deliverer(settings, state, stop.is_set)
+    committer = bootstrap.build_committer(settings, state)
+    serve = partial(_serve, settings, state.ledger, "deliver")
+    deliver = partial(serve, (JobKind.DELIVER,), AT_ONCE, deliverer.deliver, stop)
+    commit = partial(serve, (JobKind.COMMIT,), AT_ONCE, committer.commit, stop)
+    lines = {f"deliver to {name}": partial(deliver, name) for name in deliverer.peers}
+    lines |= {f"commitment of {name}": partial(commit, name) for name in committer.peers}
+    serve_all(lines, stop)
 
 
 def schedule(settings: Settings) -> None:
     """Do what must happen by the clock until told to stop."""
     stop = _begin("schedule")
-    tidier = bootstrap.build_tidier(settings, bootstrap.open_state(settings))
+    state = bootstrap.open_state(settings)
+    tidier = bootstrap.build_tidier(settings, state)
+    askers = bootstrap.build_askers(settings, state)
     run_tasks(
         [
             Task("settle", tidier.settle, POLL_S),
             Task("take_back", tidier.take_back, 1.0),
             Task("sweep", tidier.sweep, 3600.0),
+            Task("purge", tidier.purge, 3600.0, at_once=True),
+            *(Task(f"ask {asker.source.name}", asker.look, POLL_S) for asker in askers),
         ],
         stop,
     )
@@ -132,8 +145,9 @@ def _serve(
     stop: threading.Event,
     peer: str | None = None,
     between: Callable[[str], None] = lambda _owner: None,
+    ready: Callable[[], bool] = lambda: True,
 ) -> None:
-    """Claim and do jobs until told to stop; while the ledger is away, wait.
+    """Claim and do jobs until told to stop; while the ledger is away or `ready` says no, wait.
 
     `between` is called with the owner's name before each claim, while nothing is held.
     """
@@ -144,7 +158,9 @@ def _serve(
         while not stop.is_set():
             try:
                 between(owner)
-                jobs = claim(ledger, kinds, owner, limit, settings.limits.job_lease_s, peer=peer)
+                may_claim = ready()
+                lease_s = settings.limits.job_lease_s
+                jobs = claim(ledger, kinds, owner, limit, lease_s, peer=peer) if may_claim else []
                 if jobs:
                     with held(ledger, jobs, settings.limits.job_lease_s):
                         do(jobs)
@@ -154,6 +170,14 @@ def _serve(
                 log.warning("ledger_away", error=str(error))
                 stop.wait(LEDGER_PAUSE_S)
     log.info("role_stopped")
+
+
+def _mend(inbox: Ingest) -> None:
+    """Record what the inbox could not; the next second is as good."""
+    try:
+        inbox.mend()
+    except Retryable as error:
+        structlog.get_logger().warning("ledger_away", error=str(error))
 
 
 def _begin(role: str) -> threading.Event:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import structlog
+from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from ra_node.errors import Retryable
@@ -14,16 +16,18 @@ from ra_node.errors import Retryable
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Something to do every `interval_s` seconds."""
+    """Something to do every `interval_s` seconds, for the first time after one of them or at once."""
 
     name: str
     run: Callable[[], None]
     interval_s: float
+    at_once: bool = False
 
 
 def run_tasks(tasks: Sequence[Task], stop: threading.Event) -> None:
     """Run all tasks until `stop` is set; one that fails is logged and runs again at its next time."""
-    scheduler = BackgroundScheduler(timezone="UTC")
+    threads = ThreadPoolExecutor(len(tasks))  # one each, so that a slow peer never holds up another task
+    scheduler = BackgroundScheduler(timezone="UTC", executors={"default": threads})
     for task in tasks:
         scheduler.add_job(
             _guarded,
@@ -34,6 +38,7 @@ def run_tasks(tasks: Sequence[Task], stop: threading.Event) -> None:
             coalesce=True,
             max_instances=1,
             misfire_grace_time=None,
+            **({"next_run_time": datetime.now(UTC)} if task.at_once else {}),
         )
     scheduler.start()
     try:

@@ -60,11 +60,23 @@ class PeerTable(_Table):
     port: Port = 104
     roles: tuple[Literal["source", "destination"], ...] = ("source", "destination")
     sr_class: Literal["auto", "comprehensive-3d", "comprehensive"] = "auto"
+    commitment: bool = False
+    complete_by: Literal["quiet", "query"] = "quiet"
 
     @model_validator(mode="after")
-    def _destination_has_a_port(self) -> PeerTable:
+    def _who_is_called_has_a_port(self) -> PeerTable:
         if "destination" in self.roles and self.port == 0:
             raise ValueError("a destination needs a port from 1 to 65535, found 0")
+        if self.complete_by == "query" and self.port == 0:
+            raise ValueError('complete_by = "query" needs a port from 1 to 65535, found 0')
+        return self
+
+    @model_validator(mode="after")
+    def _keys_fit_the_roles(self) -> PeerTable:
+        if self.commitment and "destination" not in self.roles:
+            raise ValueError("commitment = true needs the role destination: a source is sent nothing")
+        if self.complete_by == "query" and "source" not in self.roles:
+            raise ValueError('complete_by = "query" needs the role source: nothing comes from a destination')
         return self
 
 
@@ -93,8 +105,35 @@ class LimitsTable(_Table):
     accept_unknown_peers: bool = False
     megapixels: float = Field(default=120.0, gt=0)
     min_free_gib: float = Field(default=2.0, ge=0)
+    enough_free_gib: float | None = Field(default=None, ge=0)
     job_lease_s: float = Field(default=60.0, ge=1)
     delivery_days: float = Field(default=7.0, gt=0)
+    commitment_silence_s: float = Field(default=3600.0, ge=1)
+
+    @model_validator(mode="after")
+    def _enough_is_not_less(self) -> LimitsTable:
+        if self.enough_free_gib is not None and self.enough_free_gib < self.min_free_gib:
+            found = f"{self.enough_free_gib:g} and {self.min_free_gib:g}"
+            raise ValueError(f"enough_free_gib must not be below min_free_gib, found {found}")
+        return self
+
+    @property
+    def low_bytes(self) -> int:
+        """Free space below which nothing new is taken in."""
+        return round(self.min_free_gib * 2**30)
+
+    @property
+    def enough_bytes(self) -> int:
+        """Free space from which it is again."""
+        wanted = 1.25 * self.min_free_gib if self.enough_free_gib is None else self.enough_free_gib
+        return round(wanted * 2**30)
+
+
+class RetentionTable(_Table):
+    """[retention]: how long files stay of studies that nobody waits for any more."""
+
+    purge: bool = True
+    keep_days: float = Field(default=30.0, ge=0)
 
 
 class Settings(_Table):
@@ -107,6 +146,7 @@ class Settings(_Table):
     results: ResultsTable = ResultsTable()
     models: ModelsTable = ModelsTable()
     limits: LimitsTable = LimitsTable()
+    retention: RetentionTable = RetentionTable()
 
     @field_validator("peer")
     @classmethod

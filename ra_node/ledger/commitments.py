@@ -143,9 +143,15 @@ def waive(ledger: Ledger, peer: str) -> int:
         if connection.execute(select(_delivery.c.peer).where(these).limit(1)).first() is None:
             return 0
     with ledger.write() as connection:
+        now = ledger.clock()
         change = update(_delivery).where(these).values(commitment=CommitmentState.WAIVED)
         count = connection.execute(change).rowcount
-        note(connection, ledger.clock(), "commitment_waived", None, peer=peer, objects=count)
+        job = schema.job
+        idle = job.c.state.in_((JobState.READY, JobState.BURIED))
+        of_peer = and_(job.c.kind == JobKind.COMMIT, job.c.peer == peer, idle)
+        ended = {"state": JobState.DONE, "finished_at": now, "last_error": None}
+        connection.execute(update(job).where(of_peer).values(**ended))
+        note(connection, now, "commitment_waived", None, peer=peer, objects=count)
     return count
 
 

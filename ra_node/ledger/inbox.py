@@ -149,9 +149,9 @@ def settle_due(ledger: Ledger, quiet_s: float, max_wait_s: float) -> list[tuple[
     return [(uid, version) for uid, version in settled if version is not None]
 
 
-def settle_now(ledger: Ledger, study_uid: str) -> int | None:
+def settle_now(ledger: Ledger, study_uid: str, why: str = "known to be complete") -> int | None:
     """Fix the next version of a study that is known to be complete; None: nothing new to answer."""
-    return _settle(ledger, study_uid, quiet_s=0, max_wait_s=0)
+    return _settle(ledger, study_uid, quiet_s=0, max_wait_s=0, why=why)
 
 
 def next_due(ledger: Ledger, quiet_s: float, max_wait_s: float) -> float | None:
@@ -253,7 +253,9 @@ def _due_at(row: AnyRow, quiet_s: float, max_wait_s: float) -> float:
     return longest if row.still_open else min(longest, float(row.last) + quiet_s)
 
 
-def _settle(ledger: Ledger, study_uid: str, quiet_s: float, max_wait_s: float) -> int | None:
+def _settle(
+    ledger: Ledger, study_uid: str, quiet_s: float, max_wait_s: float, why: str = "waited for"
+) -> int | None:
     """Fix a version if the study is due once its row is locked: another scheduler may have come first."""
     study = schema.study
     with ledger.write() as connection:
@@ -267,7 +269,7 @@ def _settle(ledger: Ledger, study_uid: str, quiet_s: float, max_wait_s: float) -
         _fix_version(connection, study_uid, version)
         key = f"report:{study_uid}:{version}"
         enqueue(connection, ledger, JobKind.REPORT, key, study_uid, version=version)
-        note(connection, now, "study_settled", study_uid, version=version)
+        note(connection, now, "study_settled", study_uid, version=version, why=why)
         return version
 
 

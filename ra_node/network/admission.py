@@ -10,10 +10,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class AllowedPeer:
-    """A calling AE title and where it may call from: "*", an address, a network or a host name."""
+    """A calling AE title and where it may call from: "*", an address, a network or a host name.
+
+    One that may not store may still ask whether we are there and report what it has committed to.
+    """
 
     ae_title: str
     address: str = "*"
+    may_store: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +36,13 @@ CONGESTED = Rejection(2, 3, 1, "temporary congestion")
 TOO_MANY = Rejection(2, 3, 2, "local limit exceeded")
 
 
-def is_allowed(calling_ae: str, address: str, peers: Iterable[AllowedPeer]) -> bool:
-    """Tell whether a peer of this title may call from this address."""
-    return any(
-        peer.ae_title.strip() == calling_ae.strip() and address_matches(peer.address, address)
+def matching(calling_ae: str, address: str, peers: Iterable[AllowedPeer]) -> list[AllowedPeer]:
+    """List the peers of this title that may call from this address; none: it is a stranger."""
+    return [
+        peer
         for peer in peers
-    )
+        if peer.ae_title.strip() == calling_ae.strip() and address_matches(peer.address, address)
+    ]
 
 
 def address_matches(allowed: str, address: str) -> bool:

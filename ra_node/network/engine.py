@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from pynetdicom import AE, _config, evt
+from pynetdicom import AE, AllStoragePresentationContexts, _config, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import EventHandlerType
@@ -106,6 +106,13 @@ def requested_by(association: Association) -> tuple[str, str, str]:
     request, address = association.requestor.primitive, association.requestor.address_info
     calling, called = (request.calling_ae_title, request.called_ae_title) if request else ("", "")
     return str(calling or "").strip(), str(called or "").strip(), str(address.address) if address else ""
+
+
+def forbid_storage(association: Association) -> None:
+    """Let an association that is being requested negotiate everything but storage contexts."""
+    storage = {context.abstract_syntax for context in AllStoragePresentationContexts}
+    kept = [cx for cx in association.acceptor.supported_contexts if cx.abstract_syntax not in storage]
+    association.acceptor.supported_contexts = kept
 
 
 def receive_failure(request: C_STORE) -> OSError | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,14 +23,14 @@ class ArrivingFile:
 
     An error of the disk in the middle of a transfer is kept in `failure` and not raised: there it
     would end the threads of the association, here it becomes the status of the request. What was
-    written is removed at once, since space is what is missing.
+    written is removed at once, since space is what is missing. Without room nothing is written at all.
     """
 
-    def __init__(self, folder: Path, **_asked: object) -> None:
+    def __init__(self, folder: Path, has_room: Callable[[], bool], **_asked: object) -> None:
         self.name = ""
         self.failure: OSError | None = None
         self._writer: IO[bytes] | None = None
-        self._noting(lambda: self._open(folder))
+        self._noting(lambda: self._open(folder, has_room))
 
     @property
     def file(self) -> Self:
@@ -52,7 +53,9 @@ class ArrivingFile:
             with suppress(OSError):  # closing flushes what a full disk has not taken
                 writer.close()
 
-    def _open(self, folder: Path) -> None:
+    def _open(self, folder: Path, has_room: Callable[[], bool]) -> None:
+        if not has_room():
+            raise OSError(errno.ENOSPC, "the disk is nearly full")
         self._writer = NamedTemporaryFile("wb", dir=folder, prefix=PREFIX, suffix=SUFFIX, delete=False)  # noqa: SIM115
         self.name = self._writer.name
 
@@ -69,8 +72,9 @@ class ArrivingFile:
 class IncomingFolder:
     """Owned from `take` to `leave`, by this process alone."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, has_room: Callable[[], bool] = lambda: True) -> None:
         self.path = path
+        self._has_room = has_room
         self._lock: IO[bytes] | None = None
         self._previous: Any = None
 
@@ -97,7 +101,7 @@ class IncomingFolder:
             left_over.unlink(missing_ok=True)
         # the library offers no other way to say where its files lie, nor to survive a full disk
         self._previous = dimse_messages.NamedTemporaryFile  # type: ignore[attr-defined]
-        dimse_messages.NamedTemporaryFile = partial(ArrivingFile, self.path)  # type: ignore[attr-defined, assignment]
+        dimse_messages.NamedTemporaryFile = partial(ArrivingFile, self.path, self._has_room)  # type: ignore[attr-defined, assignment]
 
     def leave(self) -> None:
         """Give the folder up; safe to repeat."""

@@ -18,6 +18,8 @@ class Answer(StrEnum):
     """The peer will not take this object: sending it again is of no use."""
     NO_CONTEXT = "no_context"
     """The peer accepted no presentation context for this SOP class and transfer syntax."""
+    UNTRIED = "untried"
+    """It was never its turn: there was no association, or it ended before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ EXACT: Final[dict[int, StatusMeaning]] = {
     # our UIDs derive from the source, so what the peer already has under this UID is this object
     0x0111: StatusMeaning(Answer.ACCEPTED, "duplicate SOP instance: the peer has it already"),
     0x0112: StatusMeaning(Answer.REFUSED, "no such SOP instance"),
+    0x0113: StatusMeaning(Answer.REFUSED, "no such event type"),
+    0x0114: StatusMeaning(Answer.REFUSED, "no such argument"),
     0x0115: StatusMeaning(Answer.REFUSED, "invalid argument value"),
     0x0116: StatusMeaning(Answer.ACCEPTED, "warning: attribute value out of range"),
     0x0117: StatusMeaning(Answer.REFUSED, "invalid SOP instance"),
@@ -52,7 +56,9 @@ EXACT: Final[dict[int, StatusMeaning]] = {
     0x0120: StatusMeaning(Answer.REFUSED, "missing attribute"),
     0x0121: StatusMeaning(Answer.REFUSED, "missing attribute value"),
     0x0122: StatusMeaning(Answer.REFUSED, "SOP class not supported"),
+    0x0123: StatusMeaning(Answer.REFUSED, "no such action"),
     0x0124: StatusMeaning(Answer.REFUSED, "not authorised"),
+    0x0131: StatusMeaning(Answer.RETRY, "duplicate transaction UID"),
     0x0210: StatusMeaning(Answer.RETRY, "duplicate invocation"),
     0x0211: StatusMeaning(Answer.REFUSED, "unrecognised operation"),
     0x0212: StatusMeaning(Answer.REFUSED, "mistyped argument"),

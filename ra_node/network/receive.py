@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import ssl
 import threading
 import time
@@ -28,10 +27,18 @@ from ra_node.network.admission import (
     TOO_MANY,
     AllowedPeer,
     Rejection,
-    is_allowed,
+    matching,
 )
 from ra_node.network.contexts import accepted_contexts
-from ra_node.network.engine import discard_unfinished, prepare, requested_by, serve, stop_serving, tend
+from ra_node.network.engine import (
+    discard_unfinished,
+    forbid_storage,
+    prepare,
+    requested_by,
+    serve,
+    stop_serving,
+    tend,
+)
 from ra_node.network.incoming import IncomingFolder
 from ra_node.network.store import Caller, Inbox, ReceivedFile, StoreOutcome, on_c_store, traced
 
@@ -48,8 +55,7 @@ class ListenSettings:
     memory of an association; 0 leaves it to them.
 
     With `accept_unknown` any calling AE title may associate from anywhere. With `require_called` the
-    peer must name this node's AE title. Below `min_free_bytes` on the disk of `incoming`, new
-    associations are rejected as congested, so that the senders keep their copies and try again.
+    peer must name this node's AE title.
     """
 
     ae_title: str
@@ -64,13 +70,14 @@ class ListenSettings:
     network_timeout_s: float = 60.0
     acse_timeout_s: float = 30.0
     dimse_timeout_s: float = 60.0
-    min_free_bytes: int = 0
 
 
 class Listener:
     """Receives C-STORE and C-ECHO for an inbox, from `start` to `stop`.
 
     `contexts` and `extra_handlers` let another service, such as storage commitment, share the port.
+    While `has_room` says no, each C-STORE is answered with out of resources (0xA700) and nothing of it
+    is written, so that the senders keep their copies and try again; everything else goes on.
     """
 
     def __init__(
@@ -82,6 +89,7 @@ class Listener:
         contexts: Sequence[PresentationContext] | None = None,
         extra_handlers: Sequence[EventHandlerType] = (),
         tls: ssl.SSLContext | None = None,
+        has_room: Callable[[], bool] = lambda: True,
     ) -> None:
         self._settings = settings
         self._inbox = inbox
@@ -89,7 +97,7 @@ class Listener:
         self._contexts = list(accepted_contexts() if contexts is None else contexts)
         self._extra_handlers = list(extra_handlers)
         self._tls = tls
-        self._folder = IncomingFolder(settings.incoming)
+        self._folder = IncomingFolder(settings.incoming, has_room)
         self._lock = threading.Lock()
         self._open: dict[str, tuple[Association, threading.Thread]] = {}
         self._stopping = False
@@ -168,7 +176,9 @@ class Listener:
         calling, called, address = requested_by(event.assoc)
         caller = Caller(self._new_id(), calling, address)
         try:
-            rejection = self._verdict(caller, called) or self._open_association(event.assoc, caller)
+            rejection = self._verdict(event.assoc, caller, called) or self._open_association(
+                event.assoc, caller
+            )
         except Exception as error:  # noqa: BLE001 - the library would go on to accept whom nobody has judged
             log.error("admission_failed", peer=calling, **traced(error))  # noqa: TRY400 - without the message
             rejection = CONGESTED
@@ -179,16 +189,18 @@ class Listener:
             event.assoc.acse.send_reject(rejection.result, rejection.source, rejection.reason)
             event.assoc.kill()
 
-    def _verdict(self, caller: Caller, called: str) -> Rejection | None:
-        """Decide from settings and disk whether a peer may associate now."""
+    def _verdict(self, association: Association, caller: Caller, called: str) -> Rejection | None:
+        """Decide from the settings whether a peer may associate now, and for what."""
         settings = self._settings
         if settings.require_called and called != settings.ae_title.strip():
             return CALLED_AE_UNKNOWN
-        if not settings.accept_unknown and not is_allowed(caller.ae_title, caller.address, settings.peers):
-            return CALLING_AE_UNKNOWN
-        if self._stopping or shutil.disk_usage(settings.incoming).free < settings.min_free_bytes:
-            return CONGESTED
-        return None
+        if not settings.accept_unknown:
+            known = matching(caller.ae_title, caller.address, settings.peers)
+            if not known:
+                return CALLING_AE_UNKNOWN
+            if not any(peer.may_store for peer in known):
+                forbid_storage(association)
+        return CONGESTED if self._stopping else None
 
     def _open_association(self, association: Association, caller: Caller) -> Rejection | None:
         """Take one of the places and tell the inbox; a thread waits for the end of the association."""

@@ -6,45 +6,42 @@ an object whose SOP class the peer refuses is replaced by its alternative where 
 
 from __future__ import annotations
 
-import ssl
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 import structlog
 from pydicom import Dataset, dcmread
-from pynetdicom import AE, build_context, evt
+from pynetdicom import build_context
 from pynetdicom.association import Association
-from pynetdicom.events import Event
-from pynetdicom.pdu_primitives import A_ASSOCIATE
-from pynetdicom.presentation import PresentationContext
-from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at run time by the library
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at run time by the library
+    StorageCommitmentPushModel,
+    Verification,
+)
 
-from ra_node.network.contexts import RESULT_SYNTAXES, proposed_contexts, result_contexts, rewritable_as
-from ra_node.network.engine import prepare, tend
+from ra_node.network.call import OUT_OF_REACH, Call, PeerAddress, Reach, call
+from ra_node.network.contexts import (
+    RESULT_CLASSES,
+    RESULT_SYNTAXES,
+    proposed_contexts,
+    result_contexts,
+    rewritable_as,
+)
 from ra_node.network.outcome import SOP_CLASS_NOT_SUPPORTED, SUCCESS, Answer, meaning_of
 from ra_node.network.store import traced
 
+__all__ = [
+    "EchoReport",
+    "OutgoingObject",
+    "PeerAddress",
+    "Reach",
+    "SendOutcome",
+    "SendReport",
+    "echo",
+    "send",
+]
+
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class PeerAddress:
-    """Where a peer listens, as whom we call it, and how long we wait for it."""
-
-    name: str
-    ae_title: str
-    host: str
-    port: int
-    calling_ae: str
-    connect_timeout_s: float = 10.0
-    acse_timeout_s: float = 30.0
-    dimse_timeout_s: float = 60.0
-    network_timeout_s: float = 60.0
-    tls: ssl.SSLContext | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +53,6 @@ class OutgoingObject:
     sop_instance_uid: str
     transfer_syntax: str
     alternative: OutgoingObject | None = None
-
-
-class Reach(StrEnum):
-    """How far an association request came."""
-
-    UNREACHABLE = "unreachable"
-    REJECTED = "rejected"
-    BROKEN = "broken"
-    """Connected, but aborted or without an answer before it was established."""
-    NO_CONTEXT = "no_context"
-    """The association was accepted and none of the presentation contexts was."""
-    ACCEPTED = "accepted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +92,8 @@ class EchoReport:
     detail: str
     status: int | None = None
     accepted: frozenset[tuple[str, str]] = frozenset()
+    commits: bool = False
+    """Whether it accepts Storage Commitment."""
 
     @property
     def alive(self) -> bool:
@@ -117,49 +104,54 @@ class EchoReport:
         return any(uid == sop_class_uid for uid, _ in self.accepted)
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """An association request that was answered, or not; `association` is set when established."""
-
-    reach: Reach
-    detail: str
-    association: Association | None = None
-
-    @property
-    def accepted(self) -> frozenset[tuple[str, str]]:
-        contexts = self.association.accepted_contexts if self.association else []
-        return frozenset((str(cx.abstract_syntax), str(cx.transfer_syntax[0])) for cx in contexts)
-
-
-def send(peer: PeerAddress, objects: Sequence[OutgoingObject]) -> SendReport:
+def send(
+    peer: PeerAddress,
+    objects: Sequence[OutgoingObject],
+    tell: Callable[[SendOutcome], object] = lambda _outcome: None,
+    *,
+    stopping: Callable[[], bool] = lambda: False,
+) -> SendReport:
     """Send all objects in one association and report on each; never raises for what a peer does.
 
-    An established association that breaks leaves the objects that were not answered at RETRY.
+    An association that breaks leaves the object that was on its way at RETRY and those behind it
+    UNTRIED, as `stopping` does. `tell` hears each outcome as it comes, none of a peer out of reach; what
+    it raises ends the sending.
     """
     if not objects:
         return SendReport(peer.name, Reach.ACCEPTED, "nothing to send", ())
-    with _association(peer, proposed_contexts(_pairs(objects))) as call:
-        outcomes = tuple(_send_all(call, objects))
-    report = SendReport(peer.name, call.reach, call.detail, outcomes)
+    outcomes = []
+    with call(peer, proposed_contexts(_pairs(objects))) as made:
+        for outcome in _send_all(made, objects, stopping):
+            outcomes.append(outcome)
+            if made.reach not in OUT_OF_REACH:
+                tell(outcome)
+    report = SendReport(peer.name, made.reach, made.detail, tuple(outcomes))
     answers = {answer.value: sum(one.answer is answer for one in outcomes) for answer in Answer}
-    log.info("objects_sent", peer=peer.name, reach=call.reach.value, detail=call.detail, **answers)
+    log.info("objects_sent", peer=peer.name, reach=made.reach.value, detail=made.detail, **answers)
     return report
 
 
 def echo(peer: PeerAddress) -> EchoReport:
-    """Ask a peer whether it is there and which results it would take (PS3.4 annex A)."""
-    contexts = [build_context(Verification, list(RESULT_SYNTAXES)), *result_contexts()]
-    with _association(peer, contexts) as call:
-        if call.association is None:
-            return EchoReport(peer.name, call.reach, call.detail)
-        accepted = frozenset(pair for pair in call.accepted if pair[0] != Verification)
+    """Ask a peer whether it is there and what it would take of ours (PS3.4 annex A, annex J)."""
+    contexts = [
+        build_context(Verification, list(RESULT_SYNTAXES)),
+        *result_contexts(),
+        build_context(StorageCommitmentPushModel, list(RESULT_SYNTAXES)),
+    ]
+    with call(peer, contexts) as made:
+        if made.association is None:
+            return EchoReport(peer.name, made.reach, made.detail)
+        taken = {uid for uid, _ in made.accepted}
+        accepted = frozenset(pair for pair in made.accepted if pair[0] in RESULT_CLASSES)
+        commits = StorageCommitmentPushModel in taken
         try:
-            answer = call.association.send_c_echo()
+            answer = made.association.send_c_echo()
         except (ValueError, RuntimeError):
-            return EchoReport(peer.name, call.reach, "Verification was not accepted", None, accepted)
+            detail = "Verification was not accepted"
+            return EchoReport(peer.name, made.reach, detail, None, accepted, commits)
         status = answer.get("Status")
-        detail = call.detail if status is not None else "no answer to C-ECHO"
-        return EchoReport(peer.name, call.reach, detail, status, accepted)
+        detail = made.detail if status is not None else "no answer to C-ECHO"
+        return EchoReport(peer.name, made.reach, detail, status, accepted, commits)
 
 
 def _pairs(objects: Sequence[OutgoingObject]) -> Iterator[tuple[str, str]]:
@@ -176,21 +168,23 @@ def _candidates(one: OutgoingObject) -> Iterator[OutgoingObject]:
         candidate = candidate.alternative
 
 
-def _send_all(call: _Call, objects: Sequence[OutgoingObject]) -> Iterator[SendOutcome]:
+def _send_all(
+    made: Call, objects: Sequence[OutgoingObject], stopping: Callable[[], bool]
+) -> Iterator[SendOutcome]:
     """Send one after the other; what is not answered ends it, since nothing better would follow."""
-    if call.association is None:
-        answer = Answer.NO_CONTEXT if call.reach is Reach.NO_CONTEXT else Answer.RETRY
-        yield from (SendOutcome(one.sop_instance_uid, "", answer, None, call.detail) for one in objects)
+    if made.association is None:
+        answer = Answer.NO_CONTEXT if made.reach is Reach.NO_CONTEXT else Answer.UNTRIED
+        yield from (SendOutcome(one.sop_instance_uid, "", answer, None, made.detail) for one in objects)
         return
     for number, one in enumerate(objects):
-        if not call.association.is_established:
+        if stopping() or not made.association.is_established:
             detail = "the association ended before it was sent"
-            yield SendOutcome(one.sop_instance_uid, "", Answer.RETRY, None, detail)
+            yield SendOutcome(one.sop_instance_uid, "", Answer.UNTRIED, None, detail)
             continue
-        outcome = _send_one(call.association, call.accepted, one, number % 0xFFFF + 1)
-        yield outcome
+        outcome = _send_one(made.association, made.accepted, one, number % 0xFFFF + 1)
         if outcome.sent_sop_instance_uid and outcome.status is None:
-            call.association.abort()
+            made.association.abort()
+        yield outcome
 
 
 def _send_one(
@@ -236,63 +230,3 @@ def _outcome(asked_uid: str, sent_uid: str, status: Dataset) -> SendOutcome:
     comment = str(status.get("ErrorComment", "") or "")
     detail = f"0x{code:04X} {meaning.meaning}" + (f": {comment}" if comment else "")
     return SendOutcome(asked_uid, sent_uid, meaning.answer, code, detail)
-
-
-@contextmanager
-def _association(peer: PeerAddress, contexts: list[PresentationContext]) -> Iterator[_Call]:
-    """Request an association and release it at the end."""
-    call = _request(peer, contexts)
-    try:
-        yield call
-    finally:
-        if call.association is not None and call.association.is_established:
-            call.association.release()
-
-
-def _request(peer: PeerAddress, contexts: list[PresentationContext]) -> _Call:
-    prepare()
-    connected = threading.Event()
-
-    def on_request(event: Event) -> None:
-        if isinstance(event.primitive, A_ASSOCIATE):  # type: ignore[attr-defined]  # set by this event
-            tend(event.assoc, peer.network_timeout_s)
-
-    def on_connected(event: Event) -> None:
-        tend(event.assoc, peer.network_timeout_s)
-        connected.set()
-
-    try:
-        association = _entity(peer).associate(
-            peer.host,
-            peer.port,
-            contexts=contexts,
-            ae_title=peer.ae_title,
-            tls_args=(peer.tls, peer.host) if peer.tls else None,
-            evt_handlers=[(evt.EVT_ACSE_SENT, on_request), (evt.EVT_CONN_OPEN, on_connected)],
-        )
-    except OSError as error:
-        return _Call(Reach.UNREACHABLE, f"{peer.host}:{peer.port} cannot be reached: {error}")
-    return _judged(association, connected=connected.is_set(), where=f"{peer.host}:{peer.port}")
-
-
-def _entity(peer: PeerAddress) -> AE:
-    entity = AE(peer.calling_ae)
-    entity.connection_timeout = peer.connect_timeout_s
-    entity.acse_timeout = peer.acse_timeout_s
-    entity.dimse_timeout = peer.dimse_timeout_s
-    entity.network_timeout = peer.network_timeout_s
-    return entity
-
-
-def _judged(association: Association, *, connected: bool, where: str) -> _Call:
-    """Name what an association request led to."""
-    if association.is_established:
-        return _Call(Reach.ACCEPTED, "association accepted", association)
-    if not connected:
-        return _Call(Reach.UNREACHABLE, f"{where} cannot be reached")
-    answer = association.acceptor.primitive
-    if association.is_rejected and answer is not None:
-        return _Call(Reach.REJECTED, f"{answer.result_str}, {answer.source_str}: {answer.reason_str}")
-    if answer is not None and answer.result == 0:
-        return _Call(Reach.NO_CONTEXT, "association accepted without any of the presentation contexts")
-    return _Call(Reach.BROKEN, f"{where} aborted or did not answer the association request")

@@ -1,10 +1,13 @@
-"""Delivers one answer to one peer: every object in one association, each with its own status."""
+"""Delivers answers to one peer: all that wait in one association, each object with its own status."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
+from typing import Protocol
 
 import structlog
 
@@ -13,9 +16,9 @@ from ra_node.domain.result import ObjectKind
 from ra_node.errors import Fatal
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.files import Files
-from ra_node.ledger.queue import LeaseLost, bury
+from ra_node.ledger.outage import begin_outage, end_outage
+from ra_node.ledger.queue import release
 from ra_node.ledger.results import (
-    Delivery,
     Outcome,
     ResultObject,
     objects_of,
@@ -23,9 +26,10 @@ from ra_node.ledger.results import (
     record_delivery,
 )
 from ra_node.ledger.schema import DeliveryState
+from ra_node.network.call import OUT_OF_REACH
 from ra_node.network.outcome import Answer
 from ra_node.network.send import OutgoingObject, PeerAddress, SendOutcome, SendReport, send
-from ra_node.services.lease import postpone
+from ra_node.services.lease import postpone, unless_lost
 
 EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 
@@ -34,52 +38,61 @@ _STATES = {
     Answer.RETRY: DeliveryState.WAITING,
     Answer.REFUSED: DeliveryState.REFUSED,
     Answer.NO_CONTEXT: DeliveryState.REFUSED,
+    Answer.UNTRIED: DeliveryState.WAITING,
 }
+
+
+class Send(Protocol):
+    """Sends objects to a peer and tells each outcome as it comes; see `network.send.send`."""
+
+    def __call__(
+        self,
+        peer: PeerAddress,
+        objects: Sequence[OutgoingObject],
+        tell: Callable[[SendOutcome], object],
+        *,
+        stopping: Callable[[], bool],
+    ) -> SendReport: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Deliverer:
-    """Everything that delivering needs, built once a process."""
+    """Everything that delivering needs, built once a process.
+
+    The peers in `committing` are asked to promise that they keep what they accepted.
+    """
 
     ledger: Ledger
     files: Files
     peers: Mapping[str, PeerAddress]
     give_up_after_s: float
-    send: Callable[[PeerAddress, Sequence[OutgoingObject]], SendReport] = send
+    committing: Collection[str] = ()
+    stopping: Callable[[], bool] = lambda: False
+    send: Send = send
     random: Random = field(default_factory=Random)
 
-    def deliver(self, job: Job) -> None:
-        """Do one deliver job; it ends delivered, postponed or buried."""
-        try:
-            self._deliver(job)
-        except LeaseLost:
-            structlog.get_logger().warning("lease_lost", job_id=job.id)
-        except Exception as error:  # noqa: BLE001 - one strange object must not end the role
-            postpone(self.ledger, job, error, self.random)
+    def deliver(self, jobs: Sequence[Job]) -> None:
+        """Do deliver jobs of one peer; each ends delivered, postponed or buried, or is given back."""
+        outgoing = {job.id: found for job in jobs if (found := self._outgoing(job)) is not None}
+        ready = [job for job in jobs if job.id in outgoing]
+        if ready:
+            batch = _Batch(self, ready, outgoing)
+            try:
+                batch.send()
+            except Exception as error:  # noqa: BLE001 - one strange object must not end the role
+                for job in batch.unrecorded():
+                    postpone(self.ledger, job, error, self.random)
 
-    def _deliver(self, job: Job) -> None:
-        peer = self.peers.get(job.peer or "")
-        if peer is None:
-            bury(self.ledger, job, f"no destination named {job.peer} is configured")
-            return
-        pending = pending_deliveries(self.ledger, job)
-        report = self.send(peer, self._outgoing(job, pending))
-        delay_s = retry_delay_s(job.attempt, self.random)
-        state = record_delivery(
-            self.ledger,
-            job,
-            [_outcome(one) for one in report.outcomes],
-            retry_at=self.ledger.clock() + delay_s,
-            give_up_after_s=self.give_up_after_s,
-        )
-        structlog.get_logger().info(
-            "delivery_tried", study_uid=job.study_uid, version=job.version, peer=job.peer, state=state
-        )
-
-    def _outgoing(self, job: Job, pending: Sequence[Delivery]) -> list[OutgoingObject]:
+    def _outgoing(self, job: Job) -> list[OutgoingObject] | None:
+        """What a job still has to send; None: the job failed and is put back."""
         assert job.version is not None
-        made = {one.kind: one for one in objects_of(self.ledger, job.study_uid, job.version)}
-        return [self._object(delivery.object, made.get(ObjectKind.SR_FALLBACK)) for delivery in pending]
+        try:
+            pending = pending_deliveries(self.ledger, job)
+            made = {one.kind: one for one in objects_of(self.ledger, job.study_uid, job.version)}
+            return [self._object(delivery.object, made.get(ObjectKind.SR_FALLBACK)) for delivery in pending]
+        except Exception as error:  # noqa: BLE001 - a lost file must not hold up the other studies
+            postpone(self.ledger, job, error, self.random)
+        return None
 
     def _object(self, made: ResultObject, fallback: ResultObject | None) -> OutgoingObject:
         """The SR brings its fallback for a peer that refuses the class of Comprehensive 3D SR."""
@@ -95,8 +108,86 @@ class Deliverer:
         )
 
 
+class _Batch:
+    """Jobs of one peer in one association; each is recorded as soon as its last object is answered."""
+
+    def __init__(
+        self, deliverer: Deliverer, jobs: Sequence[Job], outgoing: Mapping[str, Sequence[OutgoingObject]]
+    ) -> None:
+        self._do = deliverer
+        self._jobs = list(jobs)
+        self._peer = deliverer.peers[str(jobs[0].peer)]
+        self._outgoing = outgoing
+        self._owner = {one.sop_instance_uid: job for job in jobs for one in outgoing[job.id]}
+        self._outcomes: dict[str, list[SendOutcome]] = defaultdict(list)
+        self._recorded: set[str] = set()
+
+    def unrecorded(self) -> list[Job]:
+        """Jobs that nobody has ended yet."""
+        return [job for job in self._jobs if job.id not in self._recorded]
+
+    def send(self) -> None:
+        for job in self._jobs:
+            if not self._outgoing[job.id]:  # everything was accepted before the last holder died
+                self._record(job)
+        objects = [one for job in self._jobs for one in self._outgoing[job.id]]
+        if not objects:
+            return
+        report = self._do.send(self._peer, objects, self._heard, stopping=self._do.stopping)
+        if report.reach in OUT_OF_REACH:
+            self._wait_together(f"{report.reach}: {report.detail}")
+        else:
+            end_outage(self._do.ledger, self._peer.name, self._jobs[0].kind)
+
+    def _heard(self, outcome: SendOutcome) -> None:
+        job = self._owner[outcome.sop_instance_uid]
+        outcomes = self._outcomes[job.id]
+        outcomes.append(outcome)
+        if len(outcomes) < len(self._outgoing[job.id]):
+            return
+        if all(one.answer is Answer.UNTRIED for one in outcomes):
+            self._recorded.add(job.id)
+            unless_lost(partial(release, self._do.ledger, job), job)
+        else:
+            self._record(job)
+
+    def _record(self, job: Job) -> None:
+        """Record what became of a job's objects; one that was never sent is no failed attempt."""
+        self._recorded.add(job.id)
+        ledger = self._do.ledger
+        tried = [one for one in self._outcomes[job.id] if one.answer is not Answer.UNTRIED]
+
+        def record() -> None:
+            state = record_delivery(
+                ledger,
+                job,
+                [_outcome(one) for one in tried],
+                retry_at=ledger.clock() + retry_delay_s(job.attempt, self._do.random),
+                give_up_after_s=self._do.give_up_after_s,
+                commit=self._peer.name in self._do.committing,
+            )
+            told = {"study_uid": job.study_uid, "version": job.version, "peer": job.peer}
+            structlog.get_logger().info("delivery_tried", state=state, **told)
+
+        unless_lost(record, job)
+
+    def _wait_together(self, error: str) -> None:
+        waiting = self.unrecorded()
+        self._recorded.update(job.id for job in waiting)
+        outage = begin_outage(
+            self._do.ledger,
+            waiting,
+            error,
+            lambda failures: retry_delay_s(failures, self._do.random),
+            give_up_after_s=self._do.give_up_after_s,
+        )
+        structlog.get_logger().warning(
+            "peer_out_of_reach", peer=self._peer.name, error=error, failures=outage.failures
+        )
+
+
 def _outcome(sent: SendOutcome) -> Outcome:
-    detail = sent.detail
-    if sent.sent_sop_instance_uid not in ("", sent.sop_instance_uid):
-        detail = f"{detail} (sent as Comprehensive SR {sent.sent_sop_instance_uid})"
-    return Outcome(sent.sop_instance_uid, _STATES[sent.answer], sent.status, detail)
+    detail, sent_uid = sent.detail, sent.sent_sop_instance_uid or None
+    if sent_uid not in (None, sent.sop_instance_uid):
+        detail = f"{detail} (sent as Comprehensive SR {sent_uid})"
+    return Outcome(sent.sop_instance_uid, _STATES[sent.answer], sent.status, detail, sent_uid)

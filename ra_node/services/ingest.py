@@ -31,12 +31,17 @@ from ra_node.services.record import finding_to_json
 
 @dataclass
 class Ingest:
-    """The inbox of one listener; `listener` names it in the ledger."""
+    """The inbox of one listener; `listener` names it in the ledger.
+
+    The end of an association that could not be recorded, because the ledger was away, is recorded by
+    `mend`: until then its studies wait.
+    """
 
     ledger: Ledger
     files: Files
     listener: str
     _rows: dict[str, str] = field(default_factory=dict)
+    _unclosed: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self) -> None:
@@ -50,10 +55,23 @@ class Ingest:
             self._rows[association_id] = row
 
     def closed(self, association_id: str) -> None:
-        """Record that an association ended."""
+        """Record that an association ended; raises LedgerUnavailable where `mend` must do it later."""
         with self._lock:
             row = self._rows.pop(association_id)
+            self._unclosed.add(row)
+        self._close(row)
+
+    def mend(self) -> None:
+        """Record the ends that are still missing; raises LedgerUnavailable while it cannot."""
+        with self._lock:
+            rows = sorted(self._unclosed)
+        for row in rows:
+            self._close(row)
+
+    def _close(self, row: str) -> None:
         close_association(self.ledger, row)
+        with self._lock:
+            self._unclosed.discard(row)
 
     def keep(self, file: ReceivedFile) -> StoreOutcome:
         """Keep one received instance for good: file synced, then row committed.
@@ -104,7 +122,9 @@ class Ingest:
         )
 
     def _compare(self, first: Instance, again: str) -> None:
-        if first.path is None or same_pixels(self.files.path(first.path), self.files.path(again)):
+        """Refuse other pixels; where retention has removed the first file, the first is all that counts."""
+        kept = None if first.path is None else self.files.path(first.path)
+        if kept is None or not kept.exists() or same_pixels(kept, self.files.path(again)):
             return
         structlog.get_logger().warning("instance_contradicted", sop_instance_uid=first.sop_instance_uid)
         raise Refused("expected the pixels already kept under this SOP Instance UID, found others")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ import structlog
 
 from ra_node.domain.job import Job, retry_delay_s
 from ra_node.errors import NodeError, Retryable
-from ra_node.ledger.engine import Ledger
+from ra_node.ledger.engine import Ledger, LedgerUnavailable
 from ra_node.ledger.queue import LeaseLost, heartbeat, retry
 
 BEATS_PER_LEASE = 3
@@ -41,13 +42,23 @@ def _beat(ledger: Ledger, jobs: Sequence[Job], lease_s: float, done: threading.E
 
 
 def postpone(ledger: Ledger, job: Job, error: Exception, random: Random) -> None:
-    """Put a failed job back for later, or bury it after its last attempt."""
+    """Put a failed job back for later, or bury it after its last attempt.
+
+    A full disk or an absent ledger is no fault of the job: it waits as long as that lasts.
+    """
     reason = describe(error)
+    give_up_after_s = float("inf") if is_shortage(error) else None
     structlog.get_logger().warning(
         "job_failed", job_id=job.id, kind=job.kind, attempt=job.attempt, error=reason
     )
     run_at = ledger.clock() + retry_delay_s(job.attempt, random)
-    unless_lost(lambda: retry(ledger, job, reason, run_at), job)
+    unless_lost(lambda: retry(ledger, job, reason, run_at, give_up_after_s=give_up_after_s), job)
+
+
+def is_shortage(error: Exception) -> bool:
+    """Tell whether the machine, not the job, is to blame: no space, or no ledger for now."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+    return full or isinstance(error, LedgerUnavailable)
 
 
 def describe(error: Exception) -> str:

@@ -41,7 +41,8 @@ def listen(inbox: FakeInbox, incoming: Path) -> Iterator[Callable[..., Listener]
     with ExitStack() as stack:
 
         def start(**changes: object) -> Listener:
-            listener = Listener(replace(basic, **changes), inbox)  # type: ignore[arg-type]
+            has_room = changes.pop("has_room", lambda: True)
+            listener = Listener(replace(basic, **changes), inbox, has_room=has_room)  # type: ignore[arg-type]
             listener.start()
             stack.callback(listener.stop, 0.0)
             return listener

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ra_node.network.admission import AllowedPeer, address_matches, is_allowed
+from ra_node.network.admission import AllowedPeer, address_matches, matching
 
 
 @pytest.mark.parametrize(
@@ -41,8 +41,8 @@ def test_every_address_matches_itself_and_everything(address: object):
 def test_title_and_address_must_fit_the_same_peer():
     """One peer's title from another peer's address is nobody's."""
     peers = [AllowedPeer("PACS", "10.0.0.1"), AllowedPeer("CR ", "10.0.0.2")]
-    assert is_allowed("PACS", "10.0.0.1", peers)
-    assert is_allowed("CR", "10.0.0.2", peers)
-    assert not is_allowed("PACS", "10.0.0.2", peers)
-    assert not is_allowed("pacs", "10.0.0.1", peers)
-    assert not is_allowed("PACS", "10.0.0.1", [])
+    assert matching("PACS", "10.0.0.1", peers)
+    assert matching("CR", "10.0.0.2", peers)
+    assert not matching("PACS", "10.0.0.2", peers)
+    assert not matching("pacs", "10.0.0.1", peers)
+    assert not matching("PACS", "10.0.0.1", [])

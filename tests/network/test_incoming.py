@@ -36,7 +36,7 @@ def test_the_library_receives_into_the_folder_while_it_is_owned(tmp_path: Path):
 
 def test_a_file_that_cannot_be_made_notes_why(tmp_path: Path):
     """Writing goes on to nowhere, so that the rest of the transfer can be read and refused."""
-    arriving = ArrivingFile(tmp_path / "missing")
+    arriving = ArrivingFile(tmp_path / "missing", lambda: True)
     arriving.write(b"data")
     arriving.file.flush()
     arriving.close()

@@ -24,6 +24,7 @@ from pynetdicom.association import Association
 from ra_node.errors import Fatal, Refused, Retryable
 from ra_node.network.contexts import COMPRESSED, UNCOMPRESSED
 from ra_node.network.receive import AllowedPeer, Listener
+from tests.network.conftest import DX
 from tests.network.fakes import PATIENT, FakeInbox, data_set_bytes, wait_until, write_instance
 from tests.network.wire import half_sent, raw_socket, spooled
 
@@ -167,11 +168,41 @@ def test_a_bare_connection_takes_no_place(listen: Listen, associate: Associate):
         assert associate(port).is_established
 
 
-def test_a_full_disk_is_said_before_the_data_come(listen: Listen, inbox: FakeInbox, associate: Associate):
-    """Transient, temporary congestion: the sender keeps its queue instead of failing each image."""
-    port = listen(min_free_bytes=2**62).port
-    assert rejection(associate(port)) == (2, 3, 1)
-    assert inbox.opened_ids == []
+def test_a_disk_that_is_nearly_full_is_said_and_nothing_is_written(
+    *, listen: Listen, inbox: FakeInbox, incoming: Path, associate: Associate, tmp_path: Path
+):
+    """0xA700 for each image while there is no room, Success again in the same association when there is."""
+    room = [True, False, False, True]
+    association = associate(listen(has_room=lambda: room.pop(0)).port)
+    answers = []
+    for number in range(4):
+        path = write_instance(tmp_path, f"1.2.{number}")
+        answers.append(association.send_c_store(path))
+        assert spooled(incoming) == []
+    assert [answer.Status for answer in answers] == [0x0000, 0xA700, 0xA700, 0x0000]
+    assert answers[1].ErrorComment == "the data set was not written: the disk is nearly full"
+    assert sorted(inbox.raw) == ["1.2.0", "1.2.3"]
+
+
+def test_a_node_without_room_still_answers_echo(listen: Listen, associate: Associate):
+    """A PACS that sees us alive keeps its queue, and commitment reports still come in."""
+    association = associate(listen(has_room=lambda: False).port, VERIFICATION)
+    assert association.send_c_echo().Status == 0x0000
+
+
+def test_a_peer_that_may_only_report_is_offered_no_storage(listen: Listen, associate: Associate):
+    """A destination may bring its commitment report, and nothing else that it was not asked for."""
+    port = listen(accept_unknown=False, peers=(AllowedPeer("PACS", may_store=False),)).port
+    association = associate(port, [*DX, *VERIFICATION], calling="PACS")
+    assert [cx.abstract_syntax for cx in association.accepted_contexts] == ["1.2.840.10008.1.1"]
+
+
+def test_a_peer_that_is_source_and_destination_may_store(listen: Listen, associate: Associate):
+    peers = (AllowedPeer("PACS", may_store=False), AllowedPeer("PACS"))
+    association = associate(
+        listen(accept_unknown=False, peers=peers).port, [*DX, *VERIFICATION], calling="PACS"
+    )
+    assert len(association.accepted_contexts) == 2
 
 
 def test_nobody_may_send_while_the_inbox_cannot_note_it(

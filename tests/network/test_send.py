@@ -32,7 +32,7 @@ from ra_node.network.archive import Archive
 from ra_node.network.contexts import accepted_contexts
 from ra_node.network.engine import prepare, serve, stop_serving
 from ra_node.network.outcome import Answer
-from ra_node.network.send import OutgoingObject, Reach, SendReport, echo, send
+from ra_node.network.send import OutgoingObject, Reach, SendOutcome, SendReport, echo, send
 from tests.network.conftest import peer_at
 from tests.network.fakes import PATIENT, data_set_bytes, wait_until, write_instance
 
@@ -176,7 +176,7 @@ def test_a_peer_of_implicit_vr_gets_it_rewritten(scripted: Callable[..., int], t
 def test_a_peer_that_is_down_loses_nothing(tmp_path: Path):
     report = send(peer_at(unused_port()), [outgoing(tmp_path, "1.2.1"), outgoing(tmp_path, "1.2.2")])
     assert report.reach is Reach.UNREACHABLE
-    assert answers(report) == [Answer.RETRY] * 2
+    assert answers(report) == [Answer.UNTRIED] * 2
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc to count open files")
@@ -194,22 +194,46 @@ def test_no_try_leaves_a_socket_behind():
 
 def test_a_name_that_does_not_resolve_loses_nothing(tmp_path: Path):
     report = send(peer_at(104, host="no-such-host.invalid"), [outgoing(tmp_path)])
-    assert (report.reach, answers(report)) == (Reach.UNREACHABLE, [Answer.RETRY])
+    assert (report.reach, answers(report)) == (Reach.UNREACHABLE, [Answer.UNTRIED])
 
 
 def test_a_rejection_is_told_with_the_reason_of_the_peer(scripted: Callable[..., int], tmp_path: Path):
     """The operator reads what to mend."""
     port = scripted([], require_calling_aet=["OTHER"])
     report = send(peer_at(port), [outgoing(tmp_path)])
-    assert (report.reach, answers(report)) == (Reach.REJECTED, [Answer.RETRY])
+    assert (report.reach, answers(report)) == (Reach.REJECTED, [Answer.UNTRIED])
+    assert "Rejected Permanent" in report.detail
     assert "Calling AE title not recognised" in report.detail
+
+
+def test_a_congested_peer_is_told_from_one_that_does_not_know_us(
+    scripted: Callable[..., int], tmp_path: Path
+):
+    """PS3.8 table 9-21: transient, by the presentation service; nothing need be mended."""
+
+    def reject(event: evt.Event) -> None:
+        event.assoc.acse.send_reject(2, 3, 1)
+        event.assoc.kill()
+
+    report = send(peer_at(scripted([(evt.EVT_REQUESTED, reject)])), [outgoing(tmp_path)])
+    assert (report.reach, answers(report)) == (Reach.REJECTED, [Answer.UNTRIED])
+    assert "Rejected Transient" in report.detail
+    assert "Temporary congestion" in report.detail
+
+
+def test_an_abort_in_the_place_of_an_answer_to_the_request_loses_nothing(
+    scripted: Callable[..., int], tmp_path: Path
+):
+    port = scripted([(evt.EVT_REQUESTED, lambda event: event.assoc.abort())])
+    report = send(peer_at(port), [outgoing(tmp_path)])
+    assert (report.reach, answers(report)) == (Reach.BROKEN, [Answer.UNTRIED])
 
 
 def test_a_peer_that_says_nothing_is_given_up(tmp_path: Path):
     """A port that is open and silent costs no more than the time-out."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         report = send(peer_at(silent.getsockname()[1], acse_timeout_s=0.3), [outgoing(tmp_path)])
-    assert (report.reach, answers(report)) == (Reach.BROKEN, [Answer.RETRY])
+    assert (report.reach, answers(report)) == (Reach.BROKEN, [Answer.UNTRIED])
 
 
 def test_an_abort_leaves_the_unanswered_to_be_retried(scripted: Callable[..., int], tmp_path: Path):
@@ -226,7 +250,7 @@ def test_an_abort_leaves_the_unanswered_to_be_retried(scripted: Callable[..., in
     started_at = time.monotonic()
     report = send(peer_at(scripted([(evt.EVT_C_STORE, keep)]), dimse_timeout_s=30.0), objects)
     assert time.monotonic() - started_at < 20
-    assert answers(report) == [Answer.ACCEPTED, Answer.RETRY, Answer.RETRY, Answer.RETRY]
+    assert answers(report) == [Answer.ACCEPTED, Answer.RETRY, Answer.UNTRIED, Answer.UNTRIED]
     assert len(seen) == 2
 
 
@@ -240,8 +264,31 @@ def test_a_peer_that_never_answers_is_left_after_the_timeout(scripted: Callable[
     objects = [outgoing(tmp_path, "1.2.1"), outgoing(tmp_path, "1.2.2")]
     report = send(peer_at(scripted([(evt.EVT_C_STORE, hang)]), dimse_timeout_s=0.3), objects)
     done.set()
-    assert answers(report) == [Answer.RETRY] * 2
+    assert answers(report) == [Answer.RETRY, Answer.UNTRIED]
     assert report.outcomes[0].detail == "no answer to C-STORE"
+
+
+def test_each_outcome_is_told_as_it_comes_and_none_of_a_peer_out_of_reach(archive: Archived, tmp_path: Path):
+    """What was accepted can be recorded before the next object goes out."""
+    running = archive()
+    heard: list[tuple[str, int]] = []
+    objects = [outgoing(tmp_path, f"1.2.{number}") for number in range(3)]
+
+    def tell(outcome: SendOutcome) -> None:
+        heard.append((outcome.sop_instance_uid, len(running.objects)))
+
+    send(peer_at(running.port), objects, tell)
+    assert heard == [("1.2.0", 1), ("1.2.1", 2), ("1.2.2", 3)]
+    send(peer_at(unused_port()), objects, tell)
+    assert len(heard) == 3
+
+
+def test_a_stop_leaves_the_rest_untried(archive: Archived, tmp_path: Path):
+    """A role that is told to stop finishes the object on its way and no more."""
+    running = archive()
+    objects = [outgoing(tmp_path, f"1.2.{number}") for number in range(3)]
+    report = send(peer_at(running.port), objects, stopping=lambda: len(running.objects) >= 1)
+    assert answers(report) == [Answer.ACCEPTED, Answer.UNTRIED, Answer.UNTRIED]
 
 
 def test_a_file_that_is_gone_does_not_stop_the_others(archive: Archived, tmp_path: Path):

@@ -1,0 +1,133 @@
+"""Calls a peer: requests an association, says how far the request came, and releases it at the end."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pynetdicom import AE, evt
+from pynetdicom.association import Association
+from pynetdicom.events import Event, EventHandlerType
+from pynetdicom.pdu_primitives import A_ASSOCIATE
+from pynetdicom.presentation import PresentationContext
+
+from ra_node.network.engine import prepare, tend
+
+
+@dataclass(frozen=True, slots=True)
+class PeerAddress:
+    """Where a peer listens, as whom we call it, and how long we wait for it."""
+
+    name: str
+    ae_title: str
+    host: str
+    port: int
+    calling_ae: str
+    connect_timeout_s: float = 10.0
+    acse_timeout_s: float = 30.0
+    dimse_timeout_s: float = 60.0
+    network_timeout_s: float = 60.0
+    tls: ssl.SSLContext | None = None
+
+
+class Reach(StrEnum):
+    """How far an association request came."""
+
+    UNREACHABLE = "unreachable"
+    REJECTED = "rejected"
+    BROKEN = "broken"
+    """Connected, but aborted or without an answer before it was established."""
+    NO_CONTEXT = "no_context"
+    """The association was accepted and none of the presentation contexts was."""
+    ACCEPTED = "accepted"
+
+
+OUT_OF_REACH = frozenset({Reach.UNREACHABLE, Reach.REJECTED, Reach.BROKEN})
+"""Nothing was asked of the peer: it is down, congested, or does not know us (yet)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An association request that was answered, or not; `association` is set when established."""
+
+    reach: Reach
+    detail: str
+    association: Association | None = None
+
+    @property
+    def accepted(self) -> frozenset[tuple[str, str]]:
+        """The (SOP class UID, transfer syntax UID) pairs that the peer takes."""
+        contexts = self.association.accepted_contexts if self.association else []
+        return frozenset((str(cx.abstract_syntax), str(cx.transfer_syntax[0])) for cx in contexts)
+
+
+@contextmanager
+def call(
+    peer: PeerAddress, contexts: list[PresentationContext], handlers: Sequence[EventHandlerType] = ()
+) -> Iterator[Call]:
+    """Request an association and release it at the end; what the peer does never raises."""
+    made = _request(peer, contexts, handlers)
+    try:
+        yield made
+    finally:
+        if made.association is not None and made.association.is_established:
+            made.association.release()
+
+
+def _request(
+    peer: PeerAddress, contexts: list[PresentationContext], handlers: Sequence[EventHandlerType]
+) -> Call:
+    prepare()
+    connected = threading.Event()
+
+    def on_request(event: Event) -> None:
+        if isinstance(event.primitive, A_ASSOCIATE):  # type: ignore[attr-defined]  # set by this event
+            tend(event.assoc, peer.network_timeout_s)
+
+    def on_connected(event: Event) -> None:
+        tend(event.assoc, peer.network_timeout_s)
+        connected.set()
+
+    try:
+        association = _entity(peer).associate(
+            peer.host,
+            peer.port,
+            contexts=contexts,
+            ae_title=peer.ae_title,
+            tls_args=(peer.tls, peer.host) if peer.tls else None,
+            evt_handlers=[
+                (evt.EVT_ACSE_SENT, on_request),
+                (evt.EVT_CONN_OPEN, on_connected),
+                *handlers,
+            ],
+        )
+    except OSError as error:
+        return Call(Reach.UNREACHABLE, f"{peer.host}:{peer.port} cannot be reached: {error}")
+    return _judged(association, connected=connected.is_set(), where=f"{peer.host}:{peer.port}")
+
+
+def _entity(peer: PeerAddress) -> AE:
+    entity = AE(peer.calling_ae)
+    entity.connection_timeout = peer.connect_timeout_s
+    entity.acse_timeout = peer.acse_timeout_s
+    entity.dimse_timeout = peer.dimse_timeout_s
+    entity.network_timeout = peer.network_timeout_s
+    return entity
+
+
+def _judged(association: Association, *, connected: bool, where: str) -> Call:
+    """Name what an association request led to."""
+    if association.is_established:
+        return Call(Reach.ACCEPTED, "association accepted", association)
+    if not connected:
+        return Call(Reach.UNREACHABLE, f"{where} cannot be reached")
+    answer = association.acceptor.primitive
+    if association.is_rejected and answer is not None:
+        return Call(Reach.REJECTED, f"{answer.result_str}, {answer.source_str}: {answer.reason_str}")
+    if answer is not None and answer.result == 0:
+        return Call(Reach.NO_CONTEXT, "association accepted without any of the presentation contexts")
+    return Call(Reach.BROKEN, f"{where} aborted or did not answer the association request")
