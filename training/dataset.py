@@ -22,7 +22,7 @@ from training.simulate import Image, simulate
 from training.whole import write_whole
 
 Split = Literal["tune", "validation", "held-out"]
-Origin = Literal["simulated", "unedited", "phantom"]
+Origin = Literal["simulated", "unedited", "phantom", "labelled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +171,10 @@ def hand_rows(hand: SourceHand, split: Split, recipe: Recipe, stages: Sequence[i
         place = jittered(sized.region, jitter, sized.image.shape, rng)
         crop = hand_crop(changed, place, recipe.side_px)
         yield Row(crop, stage, hand.patient, split, "simulated", sized.found)
-    if split == "held-out":
-        crop = hand_crop(sized.values, sized.place, recipe.side_px)
+    for _ in range(_untouched(split, recipe.data)):
+        jitter = recipe.data.box_jitter if split == "tune" else 0.0
+        place = jittered(sized.place, jitter, sized.values.shape, rng)
+        crop = hand_crop(sized.values, place, recipe.side_px)
         yield Row(crop, 0, hand.patient, split, "unedited", sized.found)
 
 
@@ -198,6 +200,13 @@ def _stages(split: Split, recipe: DataRecipe) -> Sequence[int]:
     if split == "held-out":
         return STAGES
     return recipe.stages * (recipe.rounds if split == "tune" else 1)
+
+
+def _untouched(split: Split, recipe: DataRecipe) -> int:
+    """How often a hand of a split also comes as it is."""
+    if split == "held-out":
+        return 1
+    return recipe.untouched if split == "tune" else min(1, recipe.untouched)
 
 
 def hand_region(values: Image, joints: Mapping[str, Point]) -> tuple[HandRegion, bool]:

@@ -102,7 +102,9 @@ def new_learner(
     network: nn.Module, recipe: Arithmetic, task: Pace, steps: int, device: torch.device
 ) -> Learner:
     """AdamW on a network that lies on `device`, with the schedule of `steps` steps."""
-    optimiser = torch.optim.AdamW(network.parameters(), task.learning_rate, weight_decay=task.weight_decay)
+    optimiser = torch.optim.AdamW(
+        network.parameters(), task.learning_rate, weight_decay=task.weight_decay, fused=True
+    )
     schedule: LRScheduler
     if task.schedule == "one-cycle":
         schedule = OneCycleLR(optimiser, task.learning_rate, total_steps=steps + 1)

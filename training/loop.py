@@ -14,12 +14,12 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from ra_node.errors import Fatal
 from ra_node.inference.network import network_input
 from training.augment import augmented
 from training.checkpoint import Checkpoint
+from training.goals import goals, loss_sum
 from training.learner import new_learner
 from training.log import EpochRow, Log
 from training.ranks import ALONE, Ranks
@@ -63,7 +63,7 @@ NOTHING = Around()
 def tune(
     network: nn.Module,
     crops: NDArray[np.uint8],
-    labels: NDArray[np.int64],
+    labels: NDArray[np.int64] | Sequence[NDArray[np.int64]],
     recipe: Recipe,
     name: TaskName,
     report: Report,
@@ -72,14 +72,14 @@ def tune(
 ) -> None:
     """Train `network` in place on crops (N, side, side) with labels (N,); goes on from a checkpoint.
 
+    Several sets of labels are several tasks, whose outputs stand side by side.
     The crops live on the device, and each process makes its share of every batch there.
     Raises Fatal at a loss that is no number, with epoch, step and hands, and where the disk refuses.
     """
     task: TaskRecipe = getattr(recipe, name)
-    ranks, plan = around.ranks, _Plan(len(labels), task, around.ranks.world)
+    ranks, plan = around.ranks, _Plan(len(crops), task, around.ranks.world)
     crops_NHW = torch.from_numpy(crops).to(device)
-    targets = soft_targets(torch.from_numpy(labels), _classes(labels), task.neighbour_smoothing).to(device)
-    weights = _class_weights(labels).to(device) if task.class_weighting else None
+    asked = goals([labels] if isinstance(labels, np.ndarray) else labels, task, device)
     network.to(device)
     if recipe.channels_last:
         network.to(memory_format=torch.channels_last)
@@ -97,7 +97,7 @@ def tune(
             grey_NHW = augmented(crops_NHW[chosen], recipe.augment, learner.generator, rows)
             with learner.autocast():
                 logits = together(network_input(grey_NHW, recipe.mean, recipe.std))
-            total = cross_entropy(logits.float(), targets[chosen[rows]], weight=weights, reduction="sum")
+            total = loss_sum(logits, asked, chosen[rows])
             losses.append(float(ranks.total(total.detach().clone())) / len(chosen))
             if not math.isfinite(losses[-1]):
                 raise _not_a_number(name, epoch, len(losses), losses[-1], chosen, around.hands)
@@ -112,14 +112,6 @@ def tune(
             state = learner.state(ranks) | {"epoch": epoch + 1, "step": progress.done}
             if ranks.first:
                 around.checkpoint.save(state)
-
-
-def soft_targets(labels: Tensor, classes: int, smoothing: float) -> Tensor:
-    """One-hot (N, classes) with `smoothing` of each label given to its neighbouring stages."""
-    distance = (torch.arange(classes)[None] - labels[:, None]).abs()
-    near = (distance == 1).float()
-    near = smoothing * near / near.sum(dim=1, keepdim=True).clamp(min=1)
-    return near + (distance == 0).float() * (1 - smoothing)
 
 
 def save_half(network: nn.Module, path: Path) -> None:
@@ -161,16 +153,6 @@ class _Plan:
         order = torch.randperm(self.hands, generator=generator, device=generator.device)
         left = self.steps - epoch * len(self.starts)
         return [order[start : start + self.batch] for start in self.starts[:left]]
-
-
-def _classes(labels: NDArray[np.int64]) -> int:
-    return int(labels.max()) + 1
-
-
-def _class_weights(labels: NDArray[np.int64]) -> Tensor:
-    """Inverse frequency with a mean of 1 over the hands."""
-    counts = np.bincount(labels, minlength=_classes(labels))
-    return torch.from_numpy(len(labels) / (len(counts) * np.maximum(counts, 1))).float()
 
 
 def _keep_epoch(row: EpochRow, network: nn.Module, around: Around) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from ra_node.errors import Fatal
+from ra_node.inference.bundle import Head
 
 
 class _Part(BaseModel):
@@ -49,6 +50,8 @@ class DataRecipe(_Part):
     """Times that a drawn hand of the tune split is cut out, each with its own jitter."""
     reader_noise: float = 0.0
     """Share of the hands that are drawn one stage beside their label, as readers overlap."""
+    untouched: int = 0
+    """Times that each hand is also learnt from as it came, unedited, as stage 0; once for validation."""
 
     @model_validator(mode="before")
     @classmethod
@@ -92,6 +95,8 @@ class TaskRecipe(_Part):
     """Every class weighs the same whatever its number of hands; False: every hand does."""
     rest: Literal["drop", "keep"] = "drop"
     """The hands of an epoch that fill no batch: left out of that epoch, or a smaller batch."""
+    head: Head = "softmax"
+    """One number a class, or for ordered classes one score with cut points between them."""
 
 
 class Recipe(_Part):
@@ -106,6 +111,9 @@ class Recipe(_Part):
     with one state file for each network, named alexnet*, vgg16* and so on."""
     recognition_from: Literal["staging", "start"] = "staging"
     """Recognition begins with the trunk of the trained staging network, or trains on its own."""
+    trunk: Literal["own", "shared"] = "own"
+    """A network for each task, or both tasks at once as two last layers of one; then staging's epochs and
+    rates count, and the bundle has the trunk twice."""
     amp: Literal["off", "auto", "bf16", "fp16"] = "bf16"
     """Arithmetic of the forward pass; auto is bf16 on CUDA and off on a CPU. Weights stay float32."""
     channels_last: bool = True
@@ -120,12 +128,61 @@ class Recipe(_Part):
 
 
 def read_recipe(path: Path, architecture: str | None = None) -> Recipe:
-    """Read a recipe, with another network if wanted; raises Fatal that names each wrong key."""
+    """Read a recipe, with another network if wanted; raises Fatal that names each wrong key.
+
+    A recipe may name another one beside it as its `base` and say only what differs.
+    """
     try:
-        given = tomllib.loads(path.read_text())
+        given = _with_base(path)
         return Recipe.model_validate(given | ({"architecture": architecture} if architecture else {}))
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise Fatal(f"expected a recipe in {path}, found: {error}") from error
     except ValidationError as error:
         found = "; ".join(f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors())
         raise Fatal(f"recipe {path}: {found}") from error
+
+
+LATER_KEYS: Mapping[str, object] = {
+    "trunk": "own",
+    "data": {"untouched": 0},
+    "staging": {"head": "softmax"},
+    "recognition": {"head": "softmax"},
+}
+"""Keys that were added to recipes, with what they do where they are absent."""
+
+
+def deciding_json(recipe: Recipe) -> str:
+    """All of a recipe that decides the weights, but its start.
+
+    The text stays the same for as long as the training does: a run begun before a key was added goes on.
+    """
+    unsaid = _where_equal(recipe.model_dump(), LATER_KEYS)
+    return recipe.model_dump_json(exclude={"name": True, "version": True, "start": True, **unsaid})
+
+
+def _where_equal(held: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys, as pydantic excludes them, whose values are those of `known`."""
+    found: dict[str, Any] = {}
+    for key, value in known.items():
+        if isinstance(value, Mapping):
+            found[key] = _where_equal(held[key], value)
+        elif held[key] == value:
+            found[key] = True
+    return found
+
+
+def _with_base(path: Path) -> dict[str, Any]:
+    """The keys of a recipe over those of its base."""
+    given = tomllib.loads(path.read_text())
+    base = given.pop("base", None)
+    return _over(_with_base(path.parent / base), given) if base else given
+
+
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Both, key by key; the tables of both meet."""
+    met = dict(below)
+    for key, value in above.items():
+        met[key] = (
+            _over(met[key], value) if isinstance(met.get(key), dict) and isinstance(value, dict) else value
+        )
+    return met

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ra_node.errors import Fatal
+from ra_node.inference.heads import TwoHeads, last_layer, new_head, replace_last_layer, width_of
 from ra_node.inference.network import logits_of, softmax
 from training.checkpoint import Checkpoint
 from training.dataset import Crops
@@ -23,8 +24,8 @@ from training.log import Log
 from training.loop import Around, Progress, TaskName, save_half, tune
 from training.metrics import auc
 from training.ranks import ALONE, Ranks
-from training.recipe import Recipe
-from training.start import Start, begun, replace_head
+from training.recipe import Recipe, deciding_json
+from training.start import Start, begun
 
 LOG, FINISHED = "log.csv", "finished.sha256"
 TASKS: tuple[TaskName, TaskName] = ("staging", "recognition")
@@ -52,7 +53,7 @@ def train_run(
     say: Callable[[str], None],
     report: Callable[[Progress], None] | None = None,
 ) -> None:
-    """Train staging, then recognition; both on their own, or the second from the first one's trunk.
+    """Train staging, then recognition, or both at once on one trunk, as the recipe says.
 
     `report` gets the progress, which is otherwise said.
 
@@ -73,26 +74,70 @@ def train_run(
     kept = {task: place.checkpoint(task, mark) for task in TASKS}
     log = Log(place.folder / LOG)
     log.resume({task: (held.load() or {"epoch": 0})["epoch"] for task, held in kept.items()})
-    network = begun(recipe, CLASSES["staging"], start)
-    for task in TASKS:
-        if task == "recognition":
-            network = _recognition(network, recipe, start, place.ranks)
-        around = Around(
-            hands=[str(patient) for patient in part.patients],
-            ranks=place.ranks,
-            checkpoint=kept[task],
-            log=log,
-            validate=validation_figure(task, crops.part("validation"), recipe),
-        )
-        labels = task_labels(task, part.stages)
-        tune(network, part.images, labels, recipe, task, report or _progress(say), place.device, around)
-        if place.ranks.first:
-            save_half(network, weights_path(place.folder, task))
+    lesson = Lesson(recipe, part, crops.part("validation"), start, place, kept, log, report or _progress(say))
+    teach = _teach_together if recipe.trunk == "shared" else _teach_apart
+    teach(lesson)
     place.ranks.gathered(None)
     if place.ranks.first:
         done.write_text(f"{mark}\n")
         for checkpoint in kept.values():
             checkpoint.discard()
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """All that the tasks of a run are learnt from and with."""
+
+    recipe: Recipe
+    hands: Crops
+    validation: Crops
+    start: Start
+    place: Place
+    kept: Mapping[TaskName, Checkpoint]
+    log: Log
+    report: Callable[[Progress], None]
+
+    def learn(self, network: nn.Module, task: TaskName, beside: TaskName | None = None) -> None:
+        """Train a network in place for one task, or for two whose outputs stand side by side."""
+        around = Around(
+            hands=[str(patient) for patient in self.hands.patients],
+            ranks=self.place.ranks,
+            checkpoint=self.kept[task],
+            log=self.log,
+            validate=validation_figure(task, self.validation, self.recipe),
+        )
+        labels = [task_labels(one, self.hands.stages) for one in (task, beside) if one]
+        images, device = self.hands.images, self.place.device
+        tune(network, images, labels, self.recipe, task, self.report, device, around)
+
+    def keep(self, network: nn.Module, task: TaskName) -> None:
+        """Write the weights of a task, in the first process alone."""
+        if self.place.ranks.first:
+            save_half(network, weights_path(self.place.folder, task))
+
+
+def _teach_apart(lesson: Lesson) -> None:
+    """Train a network for each task."""
+    recipe = lesson.recipe
+    network = begun(recipe, CLASSES["staging"], lesson.start, recipe.staging.head)
+    for task in TASKS:
+        if task == "recognition":
+            network = _recognition(network, recipe, lesson.start, lesson.place.ranks)
+        lesson.learn(network, task)
+        lesson.keep(network, task)
+
+
+def _teach_together(lesson: Lesson) -> None:
+    """Train both tasks as two last layers of one network, and keep it once with each of them."""
+    recipe = lesson.recipe
+    network = begun(recipe, CLASSES["staging"], lesson.start, recipe.staging.head)
+    staging = last_layer(network)[1]
+    recognition = new_head(recipe.recognition.head, width_of(staging), CLASSES["recognition"])
+    replace_last_layer(network, TwoHeads(staging, recognition))
+    lesson.learn(network, "staging", beside="recognition")
+    for task, layer in zip(TASKS, (staging, recognition), strict=True):
+        replace_last_layer(network, layer)
+        lesson.keep(network, task)
 
 
 def task_labels(task: TaskName, stages: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -110,7 +155,7 @@ def refuse_empty_classes(task: TaskName, labels: NDArray[np.int64]) -> None:
 
 def fingerprint(recipe: Recipe, crops: Crops, start: Start) -> str:
     """A hash of all that decides the weights: recipe, training hands and start."""
-    digest = hashlib.sha256(recipe.model_dump_json(exclude={"name", "version", "start"}).encode())
+    digest = hashlib.sha256(deciding_json(recipe).encode())
     for part in (crops.images, crops.stages):
         digest.update(np.ascontiguousarray(part).data)
     digest.update(f"{start.sha256}".encode())
@@ -128,15 +173,17 @@ def seed_everything(seed: int, ranks: Ranks) -> None:
 
 
 def validation_figure(task: TaskName, crops: Crops, recipe: Recipe) -> Callable[[nn.Module], float] | None:
-    """One-vs-rest AUC, mean over the classes, of the validation hands; None where there are none."""
+    """One-vs-rest AUC, mean over the classes, of the validation hands; None where there are none.
+
+    The outputs of the task stand first among those of the network.
+    """
     if not len(crops):
         return None
     labels = task_labels(task, crops.stages)
 
     def figure(network: nn.Module) -> float:
-        scores = softmax(
-            logits_of(network.eval(), crops.images, recipe.mean, recipe.std, recipe.staging.batch)
-        )
+        logits = logits_of(network.eval(), crops.images, recipe.mean, recipe.std, recipe.staging.batch)
+        scores = softmax(logits[:, : CLASSES[task]])
         classes = [k for k in range(scores.shape[1]) if (labels == k).any()]
         return float(np.mean([auc(labels == k, scores[:, k]) for k in classes]))
 
@@ -146,10 +193,13 @@ def validation_figure(task: TaskName, crops: Crops, recipe: Recipe) -> Callable[
 def _recognition(network: nn.Module, recipe: Recipe, start: Start, ranks: Ranks) -> nn.Module:
     """The network that recognition begins with."""
     if recipe.recognition_from == "staging":
-        replace_head(network, CLASSES["recognition"])
+        layer = last_layer(network)[1]
+        replace_last_layer(
+            network, new_head(recipe.recognition.head, width_of(layer), CLASSES["recognition"])
+        )
         return network
     seed_everything(recipe.seed, ranks)
-    return begun(recipe, CLASSES["recognition"], start)
+    return begun(recipe, CLASSES["recognition"], start, recipe.recognition.head)
 
 
 def _progress(say: Callable[[str], None]) -> Callable[[Progress], None]:

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from ra_node.errors import Fatal
 from ra_node.inference.architectures import build
+from ra_node.inference.bundle import Head
+from ra_node.inference.heads import last_layer, new_head, replace_last_layer, width_of
 from training.dataset import split_key
 from training.evaluate import weights_path
 from training.recipe import Recipe
@@ -57,21 +59,23 @@ def find_start(recipe: Recipe, given: Path | None) -> Start:
     return Start(place)
 
 
-def begun(recipe: Recipe, classes: int, start: Start) -> nn.Module:
+def begun(recipe: Recipe, classes: int, start: Start, head: Head = "softmax") -> nn.Module:
     """Build the recipe's network with the weights of `start`; a state file's last layer is left behind."""
     network = build(recipe.architecture, classes)
+    path, last = last_layer(network)
+    if head != "softmax":
+        replace_last_layer(network, new_head(head, width_of(last), classes))
     if start.path is None:
         return network
     state = {key: t for key, t in _tensors(start.path).items() if not key.startswith(SIDE_HEADS)}
-    head = _head(network)
     state = {key: t.float() if t.is_floating_point() else t for key, t in state.items()}
-    if not start.from_run or state[f"{head}.weight"].shape[0] != classes:
-        state = {key: t for key, t in state.items() if not key.startswith(f"{head}.")}
+    if not start.from_run or _shapes(state, path) != _shapes(network.state_dict(), path):
+        state = {key: t for key, t in state.items() if not key.startswith(f"{path}.")}
     try:
         missing, unexpected = network.load_state_dict(state, strict=False)
     except RuntimeError as error:
         raise Fatal(f"expected weights of {recipe.architecture} in {start.path}, found: {error}") from error
-    missing = [key for key in missing if not key.startswith(f"{head}.") and "num_batches" not in key]
+    missing = [key for key in missing if not key.startswith(f"{path}.") and "num_batches" not in key]
     if missing or unexpected:
         raise Fatal(
             f"expected weights of {recipe.architecture} in {start.path}, found "
@@ -96,16 +100,12 @@ def noted_start(run: Path) -> str | None:
 
 def replace_head(network: nn.Module, classes: int) -> None:
     """Give a network a new, random last layer for another task."""
-    parent, _, attribute = _head(network).rpartition(".")
-    last = network.get_submodule(_head(network))
-    assert isinstance(last, nn.Linear)
-    setattr(network.get_submodule(parent), attribute, nn.Linear(last.in_features, classes))
+    replace_last_layer(network, nn.Linear(width_of(last_layer(network)[1]), classes))
 
 
-def _head(network: nn.Module) -> str:
-    """The path of the last linear layer."""
-    paths: list[str] = [path for path, part in network.named_modules() if isinstance(part, nn.Linear)]
-    return paths[-1]
+def _shapes(state: Mapping[str, Tensor], path: str) -> dict[str, torch.Size]:
+    """Of the tensors of one layer."""
+    return {key: t.shape for key, t in state.items() if key.startswith(f"{path}.")}
 
 
 def _of_run(run: Path, recipe: Recipe) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from ra_node.domain.report import HandRegion
 from tests.training.recipes import small_recipe
 from training.dataset import (
     Row,
+    Split,
+    hand_rows,
     jittered,
     joined,
     load_crops,
@@ -54,6 +57,16 @@ def test_the_same_seed_simulates_the_same_crops(radiographs: Path) -> None:
     sources = read_source(radiographs)[:2]
     one, two = (stacked(list(simulated_rows(sources, small_recipe(), lambda *_: None))) for _ in range(2))
     assert np.array_equal(one.images, two.images)
+
+
+def test_untouched_hands_are_learnt_from_beside_the_very_same_edited_ones(radiographs: Path) -> None:
+    hand, plain = read_source(radiographs)[0], small_recipe()
+    asked = plain.model_copy(update={"data": plain.data.model_copy(update={"untouched": 2})})
+    before, after = (list(hand_rows(hand, "tune", recipe, (0, 4))) for recipe in (plain, asked))
+    assert [(row.origin, row.stage) for row in after[2:]] == [("unedited", 0)] * 2
+    assert all(np.array_equal(a.image, b.image) for a, b in zip(before, after[:2], strict=True))
+    counts = {side: len(list(hand_rows(hand, side, asked, ()))) for side in get_args(Split)}
+    assert counts == {"tune": 2, "validation": 1, "held-out": 1}
 
 
 def row(stage: int, patient: str) -> Row:

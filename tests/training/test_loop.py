@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from ra_node.inference.architectures import build
 from tests.training.recipes import small_recipe
-from training.loop import Progress, soft_targets, tune
+from training.goals import soft_targets
+from training.loop import Progress, tune
 
 
 def hands() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

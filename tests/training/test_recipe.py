@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from ra_node.errors import Fatal
 from tests.training.recipes import DEMO
-from training.recipe import Recipe, read_recipe
+from training.recipe import Recipe, deciding_json, read_recipe
 
 PAPER = DEMO.with_name("paper.toml")
 
@@ -57,3 +58,27 @@ def test_what_the_preset_decides_cannot_be_said_otherwise(tmp_path: Path) -> Non
 def test_a_kept_recipe_is_read_back_as_it_was() -> None:
     recipe = read_recipe(PAPER)
     assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
+
+
+def test_a_recipe_says_only_what_differs_from_its_base(tmp_path: Path) -> None:
+    (tmp_path / "base.toml").write_text(DEMO.read_text())
+    path = tmp_path / "mine.toml"
+    path.write_text('base = "base.toml"\nname = "mine"\n[staging]\nepochs = 7\n')
+    found, base = read_recipe(path), read_recipe(DEMO)
+    assert found == base.model_copy(
+        update={"name": "mine", "staging": base.staging.model_copy(update={"epochs": 7.0})}
+    )
+    path.write_text('base = "none.toml"\n')
+    with pytest.raises(Fatal, match=r"none\.toml"):
+        read_recipe(path)
+
+
+def test_a_key_that_was_added_later_says_nothing_until_it_is_used() -> None:
+    """Runs that were begun before these keys were there must go on."""
+    recipe = read_recipe(DEMO)
+    old = deciding_json(recipe)
+    assert not {"head", "trunk", "untouched"} & set(re.findall(r'"(\w+)":', old))
+    staging = recipe.staging.model_copy(update={"head": "ordinal"})
+    data = recipe.data.model_copy(update={"untouched": 1})
+    changed: list[dict[str, object]] = [{"trunk": "shared"}, {"staging": staging}, {"data": data}]
+    assert len({old, *(deciding_json(recipe.model_copy(update=one)) for one in changed)}) == 4

@@ -7,9 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
+from torch import nn
 
 from ra_node.errors import Fatal
 from ra_node.inference.architectures import ARCHITECTURES, build
+from ra_node.inference.bundle import Head
+from ra_node.inference.heads import new_head, replace_last_layer
 from ra_node.inference.network import load_network
 from tests.training.networks import exact_recipe, hands, small_network
 from training.dataset import Crops, Row, stacked
@@ -24,9 +28,14 @@ from training.start import Start
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A small network in the place of the five."""
-    monkeypatch.setattr(
-        "training.run.begun", lambda recipe, classes, _: small_network(recipe.seed, classes, 0.2)
-    )
+
+    def begun(recipe: Recipe, classes: int, start: Start, head: Head) -> nn.Module:
+        network = small_network(recipe.seed, classes, 0.2)
+        if head == "ordinal":
+            replace_last_layer(network, new_head(head, 8, classes))
+        return network
+
+    monkeypatch.setattr("training.run.begun", begun)
 
 
 SIDES = {"alexnet": 64, "vgg16": 32, "googlenet": 32, "resnet50": 32, "efficientnet_b2": 32}
@@ -149,3 +158,35 @@ def test_the_weights_of_a_run_load_as_the_node_loads_them(tmp_path: Path) -> Non
     train_run(chosen, crops(), Start(None), Place(tmp_path, torch.device("cpu")), lambda _: None)
     for task, classes in CLASSES.items():
         load_network("googlenet", classes, weights_path(tmp_path, task), torch.device("cpu"))
+
+
+@pytest.mark.usefixtures("small")
+def test_both_tasks_at_once_leave_two_networks_with_one_trunk(tmp_path: Path) -> None:
+    trained(tmp_path, recipe(trunk="shared"))
+    staging, recognition = (load_file(weights_path(tmp_path, task)) for task in ("staging", "recognition"))
+    assert staging.keys() == recognition.keys()
+    apart = [key for key in staging if not torch.equal(staging[key], recognition[key])]
+    assert sorted(apart) == ["7.bias", "7.weight"]
+    assert (len(staging["7.bias"]), len(recognition["7.bias"])) == (6, 2)
+
+
+@pytest.mark.usefixtures("small")
+def test_a_shared_trunk_learns_both_tasks(tmp_path: Path) -> None:
+    """With recognition's labels left out, its last layer would not move."""
+    trained(tmp_path / "once", recipe(epochs=1, trunk="shared"))
+    trained(tmp_path / "twice", recipe(epochs=4, trunk="shared"))
+    for task in ("staging", "recognition"):
+        one, other = (load_file(weights_path(tmp_path / name, task)) for name in ("once", "twice"))
+        assert not torch.equal(one["7.weight"], other["7.weight"])
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("trunk", ["own", "shared"])
+def test_an_ordinal_run_keeps_cut_points_for_staging_alone(tmp_path: Path, trunk: str) -> None:
+    chosen = recipe(epochs=1, trunk=trunk)
+    trained(
+        tmp_path, chosen.model_copy(update={"staging": chosen.staging.model_copy(update={"head": "ordinal"})})
+    )
+    staging, recognition = (load_file(weights_path(tmp_path, task)) for task in ("staging", "recognition"))
+    assert {key for key in staging if key.startswith("7.")} == {"7.score.weight", "7.first_cut", "7.gaps"}
+    assert {key for key in recognition if key.startswith("7.")} == {"7.weight", "7.bias"}
