@@ -40,7 +40,8 @@ class KnownHands:
     def __len__(self) -> int:
         return len(self.patients)
 
-    def where(self, chosen: NDArray[np.bool_]) -> KnownHands:
+    def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> KnownHands:
+        """The hands of a mask, or of indices."""
         return KnownHands(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
     def shrunk(self, side_px: int) -> KnownHands:

@@ -49,7 +49,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_age_of_hands_that_brighten_with_age_is_learnt(tmp_path: Path) -> None:
-    chosen = recipe(epochs=20)
+    chosen = recipe(epochs=12)
     network, ages = pretrained(chosen, "googlenet", hands(), tmp_path / "kept", CPU, lambda _: None)
     found = figures(network, chosen, "googlenet", hands(), hands(), ages, resamples=20)
     assert found["age error (months)"][0] < 0.6 * found["age error of the median age"][0]
