@@ -13,22 +13,27 @@ import typer
 from ra_node.errors import Fatal, Refused
 from ra_node.inference.bundle import load_bundle
 from ra_node.inference.network import chosen_device
-from training import compare_commands, pretrain_command, show_commands
+from training import compare_commands, ensemble_command, pretrain_command, show_commands
+from training.compare_commands import Dataset, FoldName, SplitFile
 from training.data_commands import register
+from training.ensemble import read_members
 from training.export import export
+from training.labelled import refuse_other_split
 from training.measure import Question, measure, read_calibration, read_result
 from training.ranks import joined_ranks
 from training.recipe import read_recipe
 from training.run import Place, train_run
-from training.run_folder import kept_crops, kept_recipe, picture_counter, prepared, sources_in
+from training.run_folder import HandsFrom, kept_crops, kept_recipe, picture_counter, prepared, sources_in
 from training.start import find_start, note_start, noted_start
 from training.table_one import class_counts
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Train and export bundles for ra-node.")
 register(app)
 show_commands.register(app)
+ensemble_command.register(app)
 pretrain_command.register(app)
 compare_commands.register(app)
+ensemble_command.register(app)
 pretrain_command.register(app)
 
 Out = Annotated[Path, typer.Option("--out", help="Folder of the run.")]
@@ -72,7 +77,7 @@ Threads = Annotated[int, typer.Option("--threads", help="Threads of torch; 0 lea
 def simulate(config: Config, out: Out, radiographs: Radiographs = None) -> None:
     """Simulate the lesions of a recipe and keep the crops in the run's folder."""
     recipe = read_recipe(config)
-    crops = prepared(recipe, out, radiographs, _say)
+    crops = prepared(recipe, out, HandsFrom(radiographs), _say)
     if recipe.data.preset == "paper":
         for side, counts in class_counts(crops).items():
             _say(f"{side}: {sum(counts)} simulated hands, by stage 0 to 5: {'/'.join(map(str, counts))}")
@@ -99,12 +104,15 @@ def train(
     config: Config,
     out: Out,
     radiographs: Radiographs = None,
+    dataset: Dataset = None,
+    split: SplitFile = None,
+    fold: FoldName = "",
     start: StartPath = None,
     architecture: Architecture = None,
     device: Device = "auto",
     threads: Threads = 0,
 ) -> None:
-    """Train both tasks; crops are made where the run has none, and a killed run goes on.
+    """Train both tasks, on simulated lesions or on a dataset of your own; a killed run goes on.
 
     Under torchrun all processes train together; hosts need a common folder for --out.
     """
@@ -114,7 +122,8 @@ def train(
     with joined_ranks(chosen_device(device)) as (ranks, where):
         found = find_start(recipe, start)
         if ranks.first:
-            prepared(recipe, out, radiographs, _say)
+            prepared(recipe, out, HandsFrom(radiographs, dataset, split, fold), _say)
+            refuse_other_split(found, out)
             note_start(out, found)
         ranks.gathered(None)
         say = _say if ranks.first else _say_nothing
@@ -139,6 +148,8 @@ def evaluate(
 @app.command(name="export")
 def export_bundle(run: Run, out: Out) -> None:
     """Write the bundle of an evaluated run and load it once as the node would."""
+    if read_members(run):
+        raise Fatal(f"expected a run of one network for each task, found the ensemble {run}")
     started = noted_start(run)
     export(run, kept_recipe(run), read_calibration(run), read_result(run), out, started=started)
     identity = load_bundle(out).identity

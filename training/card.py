@@ -5,13 +5,47 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ra_node.inference.bundle import Interval, Manifest
-from training.evaluate import Result
+from training.data_kind import DataKind
+from training.evaluate import Calibration, GroupFigures, Result
 
-SOURCE = "RSNA Pediatric Bone Age Challenge 2017 (Halabi et al., Radiology 2019;290:498-503)"
-TERMS = (
-    "Academic research, education and other non-commercial use only; no re-identification. "
-    "The weights inherit these terms of the radiographs."
-)
+CHOSEN_ON = {
+    "validation": "validation patients, whom no step of training saw",
+    "tune": "the training patients themselves, for want of validation hands of every stage",
+}
+
+HANDS: dict[DataKind, str] = {"simulated": "simulated lesions", "labelled": "labelled radiographs"}
+
+PURPOSE: dict[DataKind, str] = {
+    "simulated": """They exist so that the node can be
+shown, tested and measured from end to end. They must not be used on patients.""",
+    "labelled": """They learnt from one
+site's labels. Before they are used on patients they need validation at the place of use, and whatever the
+law asks of such software.""",
+}
+
+LEARNT: dict[DataKind, str] = {
+    "simulated": """{source}:
+healthy left hands of children and adolescents (102 to 228 months old). No reachable public set has whole
+hands with stages of rheumatoid arthritis, so narrowing of the joint space, marginal erosions,
+periarticular osteopenia, subluxation and ankylosis were **simulated** at the finger, thumb and wrist
+joints; healthy hands went through the same resampling without effect. Other hands were drawn whole by the
+project's own phantom. Patients were split before simulation.""",
+    "labelled": """{source}.
+Hands were found and cut by the node's own functions, with their sides; labels are those of the site's
+readers and their consensus. No patient is on two sides of the split.""",
+}
+
+LIMITS: dict[DataKind, str] = {
+    "simulated": """- The figures say how well the networks read this simulation. They say nothing about real
+  disease. Those of Peng et al. 2024 may be set beside them, but are not comparable as if both came from the
+  same data.
+- The hands are young; growth plates are open in most. Degenerative change, fractures, implants, splints
+  and other arthritis were never shown.""",
+    "labelled": """- The figures hold for hands like those of the dataset and for labels like those of its
+  readers. Those of Peng et al. 2024 may be set beside them, but are not comparable as if both came from the
+  same data.
+- What the dataset does not have (other detectors, ages, implants, other arthritis) was never shown.""",
+}
 
 TEMPLATE = """\
 # Model card: {name} {version}
@@ -21,36 +55,29 @@ TEMPLATE = """\
 ## What it is
 
 Two {architecture} networks for one hand radiograph at a time, after Peng et al. 2024: recognition
-(normal or rheumatoid arthritis) and staging (normal, stages 1 to 5). They exist so that the node can be
-shown, tested and measured from end to end. They must not be used on patients.
+(normal or rheumatoid arthritis) and staging (normal, stages 1 to 5). {purpose}
 
 ## What it learnt from
 
-{source}:
-healthy left hands of children and adolescents (102 to 228 months old). No reachable public set has whole
-hands with stages of rheumatoid arthritis, so narrowing of the joint space, marginal erosions,
-periarticular osteopenia, subluxation and ankylosis were **simulated** at the finger, thumb and wrist
-joints; healthy hands went through the same resampling without effect. Other hands were drawn whole by the
-project's own phantom. Patients were split before simulation.
+{learnt}
 
 {counts}
 
 {initialisation}
-Temperatures and operating points were chosen on validation patients.
+Temperatures and operating points were chosen on {chosen_on}.
 
-## Figures on held-out patients (95 % interval, bootstrap over patients)
+## Figures on held-out patients
+
+95 % intervals: exact for sensitivity and specificity, else by bootstrap over patients.
 
 {figures}
-Operating point of recognition: {threshold:.3f} (Youden's J on validation patients). Temperatures:
+Operating point of recognition: {threshold:.3f} ({point}). Temperatures:
 {recognition_temperature:.2f} (recognition), {staging_temperature:.2f} (staging). Expected calibration error
-on held-out simulated lesions: {recognition_error:.3f} and {staging_error:.3f}.
+on held-out hands: {recognition_error} and {staging_error}.
 
 ## Limits
 
-- The figures say how well the networks read this simulation. They say nothing about real disease, and
-  cannot be set beside those of Peng et al. 2024.
-- The hands are young; growth plates are open in most. Degenerative change, fractures, implants, splints
-  and other arthritis were never shown.
+{limits}
 - A hand's stage is its highest joint stage, as in the paper; no joint is named.
 
 ## Terms
@@ -63,7 +90,7 @@ on held-out simulated lesions: {recognition_error:.3f} and {staging_error:.3f}.
 """
 
 
-def card(manifest: Manifest, result: Result) -> str:
+def card(manifest: Manifest, result: Result, calibration: Calibration) -> str:
     """Write the model card of a manifest and its evaluation, in Markdown."""
     recognition, staging = manifest.tasks.recognition, manifest.tasks.staging
     return TEMPLATE.format(
@@ -71,34 +98,61 @@ def card(manifest: Manifest, result: Result) -> str:
         version=manifest.version,
         notice=manifest.notice,
         architecture=recognition.architecture,
-        source=SOURCE,
+        purpose=PURPOSE[result.data],
+        learnt=LEARNT[result.data].format(source=manifest.provenance["source"]),
+        limits=LIMITS[result.data],
+        chosen_on=CHOSEN_ON[calibration.chosen_on],
+        point=_point(calibration),
         counts="\n".join(f"- {name}: {count}" for name, count in result.counts.items()),
         initialisation=manifest.provenance["initialisation"],
         figures=_figures(result),
         threshold=recognition.operating_points[0],
         recognition_temperature=recognition.temperature,
         staging_temperature=staging.temperature,
-        recognition_error=result.held_out.calibration_error["recognition"],
-        staging_error=result.held_out.calibration_error["staging"],
-        terms=TERMS,
+        recognition_error=_error(result, "recognition"),
+        staging_error=_error(result, "staging"),
+        terms=manifest.provenance["terms"],
         preprocessing=manifest.preprocessing.id,
         description=manifest.preprocessing.description,
     )
 
 
 def _figures(result: Result) -> str:
+    hands = HANDS[result.data]
     parts = [
-        _table("Recognition, simulated lesions", result.held_out.recognition),
-        _table("Staging, simulated lesions", result.held_out.staging),
+        _table(f"Recognition, {hands}", result.held_out.recognition),
+        _table(f"Staging, {hands}", result.held_out.staging),
         _confusion(result.held_out.confusion),
-        _table("Real healthy hands, unedited", result.unedited),
     ]
+    if result.unedited:
+        parts.append(_table("Real healthy hands, unedited", result.unedited))
+    parts += [_group(title, found) for title, found in result.held_out.groups.items()]
     if result.phantom:
         parts += [
             _table("Recognition, drawn phantoms", result.phantom.recognition),
             _table("Staging, drawn phantoms", result.phantom.staging),
         ]
     return "\n".join(parts)
+
+
+def _group(title: str, found: GroupFigures) -> str:
+    """Figures of the hands of one side, sex, age band or site."""
+    shares = {
+        "sensitivity": found.sensitivity,
+        "specificity": found.specificity,
+        "within one stage": found.within_one_stage,
+    }
+    return _table(f"By group, {title}: {found.hands} hands of {found.patients} patients", shares)
+
+
+def _point(calibration: Calibration) -> str:
+    asked = calibration.sensitivity_asked
+    return "Youden's J" if asked is None else f"for a sensitivity of {100 * asked:.0f} %"
+
+
+def _error(result: Result, task: str) -> str:
+    value, (low, high) = result.held_out.calibration_error[task], result.held_out.calibration_interval[task]
+    return f"{value:.3f} ({low:.3f} to {high:.3f})"
 
 
 def _table(title: str, figures: Mapping[str, Interval]) -> str:

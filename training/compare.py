@@ -9,12 +9,13 @@ from pathlib import Path
 from ra_node.errors import Fatal
 from training import paper
 from training.held_back import refuse_seen
+from training.labelled import refuse_other_split
 from training.loop import Progress
 from training.measure import Question, Say, measure
 from training.pace import Job, Pace, spoken
 from training.recipe import Recipe
 from training.run import TASKS, Place, train_run
-from training.run_folder import keep_recipe, kept_crops, prepared, share_crops
+from training.run_folder import HandsFrom, keep_recipe, kept_crops, prepared, share_crops
 from training.start import Start, find_start, note_start
 
 HANDS = "hands"
@@ -53,7 +54,7 @@ def entries(
 
 
 def compare(
-    chosen: Sequence[Entry], place: Place, radiographs: Path | None, question: Question, say: Say
+    chosen: Sequence[Entry], place: Place, source: HandsFrom, question: Question, say: Say
 ) -> list[Path]:
     """Train every entry in a folder of its own, measure it there, and return the folders.
 
@@ -61,9 +62,10 @@ def compare(
     """
     folders = [place.folder / entry.recipe.architecture for entry in chosen]
     if place.ranks.first:
-        crops = prepared(chosen[0].recipe, place.folder / HANDS, radiographs, say)
+        crops = prepared(chosen[0].recipe, place.folder / HANDS, source, say)
         for entry in chosen:
             refuse_seen(entry.start.path, crops)
+            refuse_other_split(entry.start, place.folder / HANDS)
     jobs = [_job(entry, task) for entry in chosen for task in TASKS]
     pace = Pace(jobs)
     for entry, folder in zip(chosen, folders, strict=True):

@@ -19,7 +19,8 @@ from training.measure import Question
 from training.ranks import joined_ranks
 from training.recipe import read_recipe
 from training.run import Place
-from training.whole import write_whole
+from training.run_folder import HandsFrom
+from training.show_commands import Experiments, write_page
 
 REPORT = "report.html"
 
@@ -31,6 +32,14 @@ Radiographs = Annotated[
     Path | None,
     typer.Option("--radiographs", envvar="RA_NODE_RADIOGRAPHS", help="Folder with joints.csv and rsna/."),
 ]
+Dataset = Annotated[
+    Path | None,
+    typer.Option("--dataset", exists=True, file_okay=False, help="What prepare made, instead of simulation."),
+]
+SplitFile = Annotated[
+    Path | None, typer.Option("--split", exists=True, dir_okay=False, help="The split of the dataset.")
+]
+FoldName = Annotated[str, typer.Option("--fold", help="Which fold of the split, where it has several.")]
 Starts = Annotated[
     list[str] | None,
     typer.Option(
@@ -48,6 +57,10 @@ Epochs = Annotated[
 ]
 Amp = Annotated[
     Literal["off", "auto", "bf16", "fp16"] | None, typer.Option("--amp", help="Instead of the recipe's own.")
+]
+OwnBase = Annotated[
+    str | None,
+    typer.Option("--base", help="Network of this comparison, or a run, that experiments are set against."),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Threads = Annotated[int, typer.Option("--threads", help="Threads of torch; 0 leaves its choice.")]
@@ -67,6 +80,9 @@ def compare_command(
     config: Config,
     out: Out,
     radiographs: Radiographs = None,
+    dataset: Dataset = None,
+    split: SplitFile = None,
+    fold: FoldName = "",
     start: Starts = None,
     architectures: Architectures = None,
     epochs: Epochs = None,
@@ -77,6 +93,8 @@ def compare_command(
     bands: Bands = 300,
     sensitivity: Sensitivity = None,
     people: People = None,
+    base: OwnBase = None,
+    experiment: Experiments = None,
 ) -> None:
     """Train and measure the paper's networks on the same hands, and set them beside its tables.
 
@@ -89,9 +107,10 @@ def compare_command(
     with joined_ranks(chosen_device(device)) as (ranks, where):
         say = _say if ranks.first else _say_nothing
         question = Question(resamples, sensitivity, people)
-        folders = compare(chosen, Place(out, where, ranks), radiographs, question, say)
+        source = HandsFrom(radiographs, dataset, split, fold)
+        folders = compare(chosen, Place(out, where, ranks), source, question, say)
     if ranks.first:
-        _show(folders, out / REPORT, bands)
+        _show(folders, out / REPORT, bands, _base(base, out), experiment or ())
 
 
 def by_network(given: Sequence[str] | None, read: Callable[[str], T]) -> Mapping[str, T]:
@@ -115,17 +134,19 @@ def _epochs(word: str) -> float:
     return epochs
 
 
-def _show(folders: Sequence[Path], page: Path, bands: int) -> None:
-    """Print both tables and write the report."""
-    from training.figures import all_figures  # noqa: PLC0415  # matplotlib and scikit-learn load slowly
-    from training.report import recognition_table, report, staging_table, text_of  # noqa: PLC0415
-    from training.shown import read_shown  # noqa: PLC0415
+def _base(given: str | None, out: Path) -> Path | None:
+    return None if given is None else out / given if given in paper.NAMES else Path(given)
 
-    shown = read_shown(folders)
+
+def _show(
+    folders: Sequence[Path], page: Path, bands: int, base: Path | None, experiments: Sequence[Path]
+) -> None:
+    """Print both tables and write the report."""
+    from training.report import recognition_table, staging_table, text_of  # noqa: PLC0415
+
+    shown = write_page(folders, page, bands, base, experiments)
     for table in (recognition_table(shown), staging_table(shown)):
         _say(text_of(table))
-    content = report(shown, all_figures(shown, bands)).encode()
-    write_whole(page, lambda file: file.write(content))
     _say(f"{page}")
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict
 
 from ra_node.domain.report import STAGES
 from ra_node.inference.network import softmax
 from training.calibrate import expected_calibration_error, temperature
+from training.data_kind import WORDS, DataKind, Words
 from training.dataset import Crops, Split
 from training.metrics import (
     Interval,
@@ -69,6 +72,8 @@ class Evaluation:
     calibration_error: dict[str, float]
     raw_calibration_error: dict[str, float] = field(default_factory=dict)
     """Before the temperature."""
+    calibration_interval: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """95 % interval of `calibration_error`, over patients."""
     recognition_confusion: list[list[int]] = field(default_factory=list)
     """At the operating point: truth by row, call by column."""
     stage_sensitivity: list[Interval] = field(default_factory=list)
@@ -80,12 +85,23 @@ class Evaluation:
 class Result:
     """What an evaluation leaves in `evaluation.json` of its run."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(ser_json_inf_nan="strings")
+    """A share of nothing is "NaN" there, which is strict JSON and comes back as it was."""
+
     counts: dict[str, int]
     """Hands and patients by split and origin."""
     held_out: Evaluation
     """Of the hands that the run is about: simulated lesions, or a dataset's own labels."""
     phantom: Evaluation | None
     unedited: dict[str, Interval]
+    data: DataKind = "simulated"
+    dataset: dict[str, str] = field(default_factory=dict)
+    """Which dataset, split and fold, by their hashes and name; empty for simulated lesions."""
+
+    @property
+    def words(self) -> Words:
+        """How to say what the hands are."""
+        return WORDS[self.data]
 
 
 def weights_path(run: Path, task: str) -> Path:
@@ -194,6 +210,7 @@ def evaluated(
         raw_calibration_error=_calibration_error(
             softmax(logits["recognition"])[:, 1], softmax(logits["staging"]), stages
         ),
+        calibration_interval=_calibration_interval(hands, rng, resamples),
         recognition_confusion=confusion(ill.astype(np.int64), hands.found.astype(np.int64), 2).tolist(),
         stage_sensitivity=[
             exact_share(hands.called[stages == k] == k, patients[stages == k]) for k in STAGES
@@ -226,6 +243,18 @@ def _calibration_error(diseased: Scores, staged: Scores, stages: NDArray[np.int6
         "recognition": expected_calibration_error(both, (stages > 0).astype(np.int64)),
         "staging": expected_calibration_error(staged, stages),
     }
+
+
+def _calibration_interval(
+    hands: Hands, rng: np.random.Generator, resamples: int
+) -> dict[str, tuple[float, float]]:
+    """By bootstrap over patients. Resampling adds noise to every bin, so that the band lies rather high."""
+
+    def errors(k: NDArray[np.intp]) -> dict[str, float]:
+        return _calibration_error(hands.diseased[k], hands.staged[k], hands.stages[k])
+
+    found = with_intervals(errors, hands.patients, rng, resamples)
+    return {task: (low, high) for task, (_, low, high) in found.items()}
 
 
 def unedited_figures(

@@ -15,12 +15,11 @@ from pydantic import JsonValue
 import ra_node
 from ra_node.domain.preprocessing import PREPROCESSING_ID
 from ra_node.inference.bundle import Manifest, Preprocessing, Task, Tasks
-from training.card import SOURCE, TERMS, card
+from training.card import card
+from training.data_kind import DataKind
 from training.evaluate import Calibration, Result, weights_path
 from training.recipe import Recipe
 
-NOTICE = "Trained on simulated lesions. Research use only, not a medical device."
-MEASURED_ON = "held-out hands with simulated lesions"
 DESCRIPTION = (
     "Box of the hand with a 4 % margin, turned fingers up, longer side to 224 px by area averaging, "
     "1st to 99.5th percentile inside the outline of the hand to 0..255, padded with 0 to a square; "
@@ -51,7 +50,7 @@ def export(
         shutil.copyfile(weights_path(run, task), weights_path(folder, task))
     manifest = _manifest(folder, recipe, calibration, result, started)
     (folder / "manifest.json").write_text(manifest.model_dump_json(indent=2) + "\n")
-    (folder / "card.md").write_text(card(manifest, result))
+    (folder / "card.md").write_text(card(manifest, result, calibration))
     return manifest
 
 
@@ -63,7 +62,7 @@ def _manifest(
         name=recipe.name,
         version=recipe.version,
         manufacturer="ra-node",
-        notice=NOTICE,
+        notice=result.words.notice,
         preprocessing=Preprocessing(
             id=PREPROCESSING_ID,
             description=DESCRIPTION,
@@ -74,20 +73,22 @@ def _manifest(
         tasks=_tasks(folder, recipe, calibration, result),
         training=_training(recipe, result),
         provenance={
-            "source": SOURCE,
-            "terms": TERMS,
+            "source": _source(result),
+            "terms": result.words.terms,
             "software": f"ra-node {ra_node.__version__}",
-            "initialisation": initialisation(started, recipe.recognition_from),
+            "initialisation": initialisation(started, recipe.recognition_from, result.data),
         },
     )
 
 
-def initialisation(started: str | None, recognition_from: str) -> str:
+def initialisation(started: str | None, recognition_from: str, data: DataKind = "simulated") -> str:
     """Say where the weights began: `started` is nothing, a run's hash, or hash and name of a state file."""
     begun = "Staging started from random weights (no ImageNet weights)"
     digest, _, name = (started or "").partition("  ")
     if name:
         begun = f"Staging started from the state file {name}, its last layer replaced (sha256 {digest})"
+    elif started and data == "labelled":
+        begun = f"Staging started from an earlier run whose weights have the sha256 {started}"
     elif started:
         begun = (
             "Staging started from earlier runs on the same tune patients, with lesions and phantoms as the "
@@ -98,11 +99,18 @@ def initialisation(started: str | None, recognition_from: str) -> str:
     return f"{begun}; {trunk if recognition_from == 'staging' else 'recognition started from the same'}."
 
 
+def _source(result: Result) -> str:
+    """Where the radiographs come from; a dataset by the hash of its manifest."""
+    digest = result.dataset.get("manifest_sha256")
+    return f"{result.words.source} (dataset {digest})" if digest else result.words.source
+
+
 def _training(recipe: Recipe, result: Result) -> dict[str, JsonValue]:
     """What the networks learnt from and every figure that was measured, for the manifest."""
     return {
-        "data": "healthy hands of children and adolescents with simulated lesions, and drawn phantoms",
-        "split": "by patient, before simulation",
+        "data": result.words.learnt_from,
+        "dataset": _plain(result.dataset),
+        "split": result.words.split,
         "counts": _plain(result.counts),
         "recipe": recipe.model_dump(mode="json"),
         "held_out": _plain(asdict(result.held_out)),
@@ -129,7 +137,7 @@ def _tasks(folder: Path, recipe: Recipe, calibration: Calibration, result: Resul
             temperature=heat[name],
             operating_points=points[name],
             metrics={key: found for key, found in metrics[name].items() if all(map(math.isfinite, found))},
-            metrics_on=MEASURED_ON,
+            metrics_on=result.words.measured_on,
         )
     return Tasks(**made)
 

@@ -22,7 +22,6 @@ from training.house_style import (
     QUIET,
     RULE,
     SHADES,
-    SIMULATED,
     STAGE_COLOURS,
     STAGE_NAMES,
     STYLE,
@@ -58,14 +57,15 @@ def all_figures(runs: Sequence[Shown], resamples: int = 300, seed: int = 0) -> l
 
 def _own(run: Shown, suffix: str, seed: int) -> list[Drawn]:
     return [
-        confusions(run.held_out, run.name, suffix),
+        confusions(run, suffix),
         representations(run, suffix, seed),
         calibrations(run, suffix),
     ]
 
 
-def confusions(hands: Hands, name: str, suffix: str = "") -> Drawn:
+def confusions(run: Shown, suffix: str = "") -> Drawn:
     """Figure 2: counts and shares of each row, recognition at its operating point and six stages."""
+    hands, name = run.held_out, run.name
     ill = (hands.stages > 0).astype(np.int64)
     two, six = (
         confusion(ill, hands.found.astype(np.int64), 2),
@@ -77,7 +77,7 @@ def confusions(hands: Hands, name: str, suffix: str = "") -> Drawn:
     _confusion(right, six, ("N", *map(str, STAGES[1:])), f"b  Staging, {name}", 7.5)
     caption = (
         f"Truth by row, call by column: hands, and their share of the row; the shade is that share. "
-        f"{len(hands.stages)} held-out hands of {hands.people} people. N, normal. {SIMULATED}"
+        f"{len(hands.stages)} held-out hands of {hands.people} people. N, normal. {run.result.words.caption}"
     )
     return captioned(figure, f"figure2-confusion{suffix}", f"Confusion matrices, {name}", caption)
 
@@ -124,7 +124,7 @@ def representations(run: Shown, suffix: str, seed: int) -> Drawn:
     caption = (
         f"t-SNE of the penultimate layer on {len(hands.stages)} held-out hands of {hands.people} people; "
         "numbers stand at the median of their stage. Distances between groups and their sizes mean nothing. "
-        f"{SIMULATED}"
+        f"{run.result.words.caption}"
     )
     return captioned(figure, f"figure5-tsne{suffix}", f"Representations, {run.name}", caption)
 
@@ -183,7 +183,7 @@ def losses(runs: Sequence[Shown]) -> Drawn:
         axes.margins(x=0.01)
         key(axes, size=7, loc="upper right")
     begun = "A run that starts from earlier weights begins low. " if any(run.started for run in runs) else ""
-    caption = f"Loss on the training hands, augmented. {begun}{SIMULATED}"
+    caption = f"Loss on the training hands, augmented. {begun}{runs[0].result.words.caption}"
     return captioned(figure, "figure6-loss", "Training loss", caption)
 
 
@@ -208,7 +208,7 @@ def calibrations(run: Shown, suffix: str) -> Drawn:
     caption = (
         "Claimed probability against what held, in ten equal bins with exact 95 % intervals; below, how many "
         "hands each bin holds. Open grey marks are the networks before the temperature, chosen on the "
-        f"training side. ECE, expected calibration error. {SIMULATED}"
+        f"training side. ECE, expected calibration error. {run.result.words.caption}"
     )
     drawn = captioned(figure, f"figure7-reliability{suffix}", f"Reliability, {run.name}", caption)
     for above, below in panels.T:

@@ -35,9 +35,6 @@ STAGE_COLOURS = tuple(to_hex(mpl.colormaps["cividis"](k / 5 * 0.94)) for k in ra
 
 STAGE_NAMES = ("Normal", "Stage 1", "Stage 2", "Stage 3", "Stage 4", "Stage 5")
 
-SIMULATED = "Simulated lesions on real healthy hands; not patients with rheumatoid arthritis."
-"""In every caption."""
-
 SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#c6dbec", "#5a9bc8", "#0b4f7d"])
 
 STYLE: dict[str, object] = {

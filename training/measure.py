@@ -11,6 +11,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from training.dataset import Crops, Origin
+from training.ensemble import read_members
 from training.evaluate import (
     Calibration,
     Evaluation,
@@ -20,9 +21,10 @@ from training.evaluate import (
     evaluated,
     unedited_figures,
 )
-from training.predictions import Predictions, predictions
+from training.labelled import kept_about, kept_rows
+from training.predictions import Predictions, load_predictions, predictions
 from training.run_folder import counted, kept_crops, kept_recipe
-from training.subgroups import read_groups
+from training.subgroups import Groups, groups_of, read_groups
 from training.whole import write_whole
 
 CALIBRATION, EVALUATION, MEASURED = "calibration.json", "evaluation.json", "measured.sha256"
@@ -53,7 +55,11 @@ ASKED = Question()
 def measure(run: Path, device: torch.device, say: Say, question: Question = ASKED) -> Result:
     """Calibrate on the training side, measure on held-out hands, keep both in the run's folder."""
     recipe, crops = kept_recipe(run), kept_crops(run)
-    told = predictions(run, recipe, crops, device, _hand_counter(say))
+    told = (
+        load_predictions(run)
+        if read_members(run)
+        else predictions(run, recipe, crops, device, _hand_counter(say))
+    )
     mark = question.mark(told, recipe.seed)
     known = _known(run, mark)
     if known is not None:
@@ -62,7 +68,7 @@ def measure(run: Path, device: torch.device, say: Say, question: Question = ASKE
     side = deciding_split(told.stages, told.splits)
     decided = told.rows(side)
     calibration = calibrated(told.logits(decided), told.stages[decided], question.sensitivity, side)
-    result = _result(told, crops, calibration, question, recipe.seed)
+    result = _result(run, told, crops, calibration, question, recipe.seed)
     (run / MEASURED).unlink(missing_ok=True)
     _keep(run, CALIBRATION, TypeAdapter(Calibration).dump_json(calibration, indent=2))
     _keep(run, EVALUATION, TypeAdapter(Result).dump_json(result, indent=2))
@@ -81,23 +87,35 @@ def read_result(run: Path) -> Result:
 
 
 def _result(
-    told: Predictions, crops: Crops, calibration: Calibration, question: Question, seed: int
+    run: Path, told: Predictions, crops: Crops, calibration: Calibration, question: Question, seed: int
 ) -> Result:
     def figures(origin: Origin) -> Evaluation:
         part = crops.part("held-out", origin)
-        groups = read_groups(question.people, part.patients) if question.people else None
+        groups = _groups(run, part, told, question.people)
         logits = told.logits(told.rows("held-out", origin))
         return evaluated(logits, part, calibration, seed, question.resamples, groups)
 
     unedited = told.rows("held-out", "unedited")
     return Result(
         counts=counted(crops),
-        held_out=figures("simulated"),
+        held_out=figures(told.kind),
         phantom=figures("phantom") if told.rows("held-out", "phantom").any() else None,
         unedited=unedited_figures(told.logits(unedited), crops.where(unedited), calibration)
         if unedited.any()
         else {},
+        data=told.kind,
+        dataset=kept_about(run),
     )
+
+
+def _groups(run: Path, part: Crops, told: Predictions, people: Path | None) -> Groups | None:
+    """The groups of held-out hands: by the table of people, or by the rows of their dataset."""
+    if people:
+        return read_groups(people, part.patients)
+    if told.kind != "labelled":
+        return None
+    held_out = told.rows("held-out", "labelled")
+    return groups_of([row for row, chosen in zip(kept_rows(run), held_out, strict=True) if chosen])
 
 
 def _known(run: Path, mark: str) -> Result | None:

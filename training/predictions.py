@@ -6,13 +6,16 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from ra_node.errors import Fatal
 from ra_node.inference.network import load_network, network_input
+from training.data_kind import DataKind
 from training.dataset import Crops
 from training.evaluate import CLASSES, weights_path
 from training.recipe import Recipe
@@ -40,6 +43,13 @@ class Predictions:
     staging_features: NDArray[np.float32]
     key: str
     """Hash of the weights, the recipe's numbers and the crops."""
+    held_out_key: str
+    """Hash of the held-out crops alone: whether two runs were measured on the same pictures."""
+
+    @property
+    def kind(self) -> DataKind:
+        """What the hands are that the run is about."""
+        return "labelled" if (self.origins == "labelled").any() else "simulated"
 
     def __len__(self) -> int:
         return len(self.stages)
@@ -62,10 +72,9 @@ class Predictions:
 def predictions(run: Path, recipe: Recipe, crops: Crops, device: torch.device, say: Say) -> Predictions:
     """Load the predictions of a run, or make and keep them where weights or crops are other ones."""
     key = _key(run, recipe, crops)
-    if (run / KEPT).exists():
-        kept = load_predictions(run)
-        if kept.key == key:
-            return kept
+    kept = _kept(run)
+    if kept is not None and kept.key == key:
+        return kept
     outputs = run_outputs(run, recipe, crops.images, device, say)
     held_out = crops.splits == "held-out"
     made = Predictions(
@@ -75,17 +84,38 @@ def predictions(run: Path, recipe: Recipe, crops: Crops, device: torch.device, s
         recognition_features=outputs["recognition"][1][held_out],
         staging_features=outputs["staging"][1][held_out],
         key=key,
+        held_out_key=_hash_of(crops.where(held_out)),
     )
-    arrays = {field.name: getattr(made, field.name) for field in fields(Predictions)}
-    write_whole(run / KEPT, lambda file: np.savez(file, **arrays))
+    save_predictions(made, run)
     return made
 
 
+def save_predictions(made: Predictions, run: Path) -> None:
+    """Keep predictions in the folder of their run, whole or not at all."""
+    arrays = {field.name: getattr(made, field.name) for field in fields(Predictions)}
+    write_whole(run / KEPT, lambda file: np.savez(file, **arrays))
+
+
 def load_predictions(run: Path) -> Predictions:
-    """Read what `predictions` kept; no pickle is read."""
+    """Read what `predictions` kept, no pickle; raises Fatal where there is nothing that can be read."""
+    found = _kept(run)
+    if found is None:
+        raise Fatal(
+            f"expected {KEPT} of this version in {run}, found none; run `python -m training evaluate`"
+        )
+    return found
+
+
+def _kept(run: Path) -> Predictions | None:
+    """The predictions of a run; None where there are none, or those of an earlier version."""
+    if not (run / KEPT).exists():
+        return None
     with np.load(run / KEPT, allow_pickle=False) as held:
-        arrays = {field.name: held[field.name] for field in fields(Predictions)}
-    return Predictions(**arrays | {"key": str(arrays["key"])})
+        arrays = {field.name: held[field.name] for field in fields(Predictions) if field.name in held}
+    if len(arrays) < len(fields(Predictions)):
+        return None
+    keys: dict[str, Any] = {name: str(arrays[name]) for name in ("key", "held_out_key")}
+    return Predictions(**(arrays | keys))
 
 
 def run_outputs(
@@ -94,7 +124,8 @@ def run_outputs(
     """Logits (N, classes) and last-layer inputs (N, width) of both tasks for crops (N, side, side)."""
     made = {}
     for task, classes in CLASSES.items():
-        network = load_network(recipe.architecture, classes, weights_path(run, task), device)
+        head = (recipe.staging if task == "staging" else recipe.recognition).head
+        network = load_network(recipe.architecture, classes, weights_path(run, task), device, head)
         made[task] = _outputs(network, recipe, images, say)
     return made
 
@@ -121,6 +152,12 @@ def _key(run: Path, recipe: Recipe, crops: Crops) -> str:
     digest = hashlib.sha256(f"{recipe.architecture} {recipe.mean} {recipe.std} {recipe.side_px}".encode())
     for task in CLASSES:
         digest.update(weights_path(run, task).read_bytes())
+    digest.update(_hash_of(crops).encode())
+    return digest.hexdigest()
+
+
+def _hash_of(crops: Crops) -> str:
+    digest = hashlib.sha256()
     for field in fields(crops):
         digest.update(np.ascontiguousarray(getattr(crops, field.name)).tobytes())
     return digest.hexdigest()

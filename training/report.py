@@ -15,7 +15,9 @@ from ra_node.domain.preprocessing import PREPROCESSING_ID
 from training import paper
 from training.house_style import Drawn, svg_of
 from training.metrics import Interval, clopper_pearson
+from training.paired import FIGURES
 from training.shown import Shown
+from training.versus import Experiment, Versus, begun_with
 
 HEADS = ("AUC", "Accuracy", "Sensitivity", "Specificity", "F1")
 
@@ -61,8 +63,11 @@ class Table:
     note: str = ""
 
 
-def report(runs: Sequence[Shown], figures: Sequence[Drawn]) -> str:
-    """Write the page: HTML with its style and figures inside, and nothing from elsewhere."""
+def report(runs: Sequence[Shown], figures: Sequence[Drawn], better: Versus | None = None) -> str:
+    """Write the page: HTML with its style and figures inside, and nothing from elsewhere.
+
+    `better` adds the experiments that were measured against a base on the same hands.
+    """
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -70,6 +75,9 @@ def report(runs: Sequence[Shown], figures: Sequence[Drawn]) -> str:
     return environment.from_string(template).render(
         runs=runs,
         tables=[recognition_table(runs), staging_table(runs), clinical_table(runs), calibration_table(runs)],
+        warning=runs[0].result.words.warning,
+        better=better,
+        experiments=[] if better is None else [experiment_table(one) for one in better.experiments],
         groups=[group_table(run) for run in runs if run.result.held_out.groups],
         stages=stage_table(runs),
         figures=[(drawn, _picture(drawn)) for drawn in figures],
@@ -107,7 +115,8 @@ def recognition_table(runs: Sequence[Shown]) -> Table:
             Cell(cell.value, _span(found)) for cell, found in zip(printed[2:4], exact, strict=True)
         ]
         lines.append(Line(f"{name}, paper", ours=False, cells=tuple(printed)))
-        lines += [_ours(run, "recognition", "") for run in runs if run.recipe.architecture == key]
+        lines += [_ours(run, "recognition", "") for run in runs if run.row == key]
+    lines += [_ours(run, "recognition", "") for run in runs if not run.row]
     note = (
         "Percent. Intervals are 95 %: exact for sensitivity and specificity, else by resampling people. The "
         "paper prints none; those in its rows are exact ones of the whole counts that its figures follow "
@@ -122,7 +131,8 @@ def staging_table(runs: Sequence[Shown]) -> Table:
     for key, name in paper.NAMES.items():
         cells = tuple(Cell(f"{value:.2f}") for value in paper.STAGING[key])
         lines.append(Line(f"{name}, paper", ours=False, cells=cells))
-        lines += [_ours(run, "staging", "one_vs_rest_") for run in runs if run.recipe.architecture == key]
+        lines += [_ours(run, "staging", "one_vs_rest_") for run in runs if run.row == key]
+    lines += [_ours(run, "staging", "one_vs_rest_") for run in runs if not run.row]
     note = (
         "Percent, averaged over six decisions of one class against the rest, each at the threshold of "
         "Youden's J on the training side. The paper does not say how its averages were made; that its "
@@ -155,7 +165,8 @@ def calibration_table(runs: Sequence[Shown]) -> Table:
         "Calibration and operating point, chosen on the training side",
         heads,
         tuple(Line(run.name, ours=True, cells=_calibration(run)) for run in runs),
-        "ECE, expected calibration error on held-out hands, ten equal bins.",
+        "ECE, expected calibration error on held-out hands, ten equal bins; after the temperature with its "
+        "95 % interval over people, which resampling makes lie rather high.",
     )
 
 
@@ -167,11 +178,11 @@ def _calibration(run: Shown) -> tuple[Cell, ...]:
     return (
         Cell(f"{chosen.recognition_temperature:.2f}"),
         Cell(_known(raw.get("recognition"))),
-        Cell(_known(calm["recognition"])),
+        Cell(_known(calm["recognition"]), _between(found.calibration_interval.get("recognition"))),
         Cell(f"{chosen.threshold:.3f}", why),
         Cell(f"{chosen.staging_temperature:.2f}"),
         Cell(_known(raw.get("staging"))),
-        Cell(_known(calm["staging"])),
+        Cell(_known(calm["staging"]), _between(found.calibration_interval.get("staging"))),
     )
 
 
@@ -199,6 +210,25 @@ def group_table(run: Shown) -> Table:
     return Table(f"By group, {run.name}", heads, lines, "Percent, exact 95 % intervals.")
 
 
+def experiment_table(found: Experiment) -> Table:
+    """One experiment beside the base, figure by figure."""
+    lines = tuple(
+        Line(
+            FIGURES[one.figure],
+            ours=one.excludes_zero,
+            cells=(
+                Cell(f"{one.base:.3f}"),
+                Cell(f"{one.other:.3f}"),
+                Cell(f"{one.difference[0]:+.3f}", f"{one.difference[1]:+.3f} to {one.difference[2]:+.3f}"),
+                Cell(one.verdict),
+            ),
+        )
+        for one in found.differences
+    )
+    heads = ("Base", "Experiment", "Difference", "In words")
+    return Table(found.name, heads, lines, f"Changed: {found.changed}.")
+
+
 def differences(runs: Sequence[Shown]) -> list[tuple[str, str, str]]:
     """What differs between the paper and these runs: subject, theirs, ours."""
     weights = "lr 1e-5 on 240 images implies ImageNet weights; the paper does not say"
@@ -206,14 +236,14 @@ def differences(runs: Sequence[Shown]) -> list[tuple[str, str, str]]:
         (
             "Hands",
             "344 hands of a hospital's patients, private",
-            "healthy hands of children and adolescents with simulated lesions; phantoms; no patient",
+            _each(runs, _hands),
         ),
         (
             "Held-out hands",
             f"{sum(paper.TEST_HANDS)}, of them {paper.TEST_NORMAL} normal",
             _each(runs, _held_out),
         ),
-        ("Weights at the start", weights, _each(runs, _start)),
+        ("Weights at the start", weights, _each(runs, begun_with)),
         (
             "Training",
             "AdamW, lr 1e-5, weight decay 1e-2, batch 64",
@@ -246,17 +276,15 @@ def _each(runs: Sequence[Shown], say: Callable[[Shown], str]) -> str:
     return "; ".join(f"{run.name}: {text}" for run, text in zip(runs, said, strict=True))
 
 
+def _hands(run: Shown) -> str:
+    dataset = ", ".join(f"{key} {value[:12]}" for key, value in run.result.dataset.items())
+    return f"{run.result.words.hands}{f' ({dataset})' if dataset else ''}"
+
+
 def _held_out(run: Shown) -> str:
     found = run.result.held_out
     normal = sum(found.confusion[0])
     return f"{found.hands} of {found.patients} people, {normal} of them normal"
-
-
-def _start(run: Shown) -> str:
-    digest, _, name = run.started.partition("  ")
-    if name:
-        return f"state file {name}, sha256 {digest[:12]}"
-    return f"an earlier run of the same split, sha256 {digest[:12]}" if digest else "random, no ImageNet"
 
 
 def _thresholds(run: Shown) -> str:
@@ -284,7 +312,7 @@ def _epochs(run: Shown) -> str:
 def _ours(run: Shown, task: str, prefix: str) -> Line:
     figures: dict[str, Interval] = getattr(run.result.held_out, task)
     cells = tuple(_percent(figures[f"{prefix}{key}"]) for key in paper.COLUMNS)
-    return Line(f"{run.name}, ours, simulated", ours=True, cells=cells)
+    return Line(f"{run.name}, ours, {run.result.words.short}", ours=True, cells=cells)
 
 
 def _percent(found: Interval) -> Cell:
@@ -302,6 +330,10 @@ def _span(found: Interval) -> str:
 
 def _known(value: float | None) -> str:
     return "not kept" if value is None else f"{value:.3f}"
+
+
+def _between(found: tuple[float, float] | None) -> str:
+    return "" if found is None else f"{found[0]:.3f} to {found[1]:.3f}"
 
 
 def _picture(drawn: Drawn) -> str:

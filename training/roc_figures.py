@@ -14,7 +14,6 @@ from ra_node.domain.report import STAGES
 from training.evaluate import Hands
 from training.house_style import (
     MARKERS,
-    SIMULATED,
     STAGE_NAMES,
     Drawn,
     captioned,
@@ -51,7 +50,7 @@ def recognition_roc(runs: Sequence[Shown], resamples: int, seed: int) -> Drawn:
     caption = (
         "Recognition of disease. Area under the curve with 95 % interval; the band is the 95 % band of the "
         "sensitivity; both resample people. The mark is the operating point, chosen on the training side. "
-        f"{_counted(runs)} {SIMULATED}"
+        f"{_counted(runs)} {runs[0].result.words.caption}"
     )
     return captioned(figure, "figure3-roc-recognition", "ROC of recognition", caption)
 
@@ -82,7 +81,8 @@ def staging_roc(runs: Sequence[Shown], resamples: int, seed: int) -> Drawn:
         _name_lines(figure, runs)
     caption = (
         f"Each stage against all others; sensitivity over 1 - specificity, both from 0 to 1. Area under the "
-        f"curve with 95 % interval and 95 % band, both over people. {_counted(runs)} {SIMULATED}"
+        f"curve with 95 % interval and 95 % band, both over people. {_counted(runs)} "
+        f"{runs[0].result.words.caption}"
     )
     return captioned(figure, "figure4-roc-staging", "ROC of staging", caption)
 

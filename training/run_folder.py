@@ -6,6 +6,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from training.dataset import (
     simulated_rows,
     stacked,
 )
+from training.labelled import ABOUT, LABELLED, ROWS, labelled
 from training.phantoms import phantom_rows
 from training.recipe import Recipe
 from training.table_one import paper_rows
@@ -33,12 +35,28 @@ RECIPE = "recipe.json"
 Say = Callable[[str], None]
 
 
-def prepared(recipe: Recipe, out: Path, radiographs: Path | None, say: Say) -> Crops:
+@dataclass(frozen=True, slots=True)
+class HandsFrom:
+    """Where hands come from: radiographs to simulate lesions on, or a labelled dataset with its split."""
+
+    radiographs: Path | None = None
+    dataset: Path | None = None
+    split: Path | None = None
+    fold: str = ""
+
+
+def prepared(recipe: Recipe, out: Path, source: HandsFrom, say: Say) -> Crops:
     """Load the crops of a run, or make them; a run with another data recipe is an error."""
+    _refuse_two_kinds(out, source)
     keep_recipe(recipe, out)
+    if source.dataset is not None:
+        if source.split is None:
+            raise Fatal("expected the split of the dataset in --split, found none")
+        report = picture_counter(say)
+        return labelled(recipe, out, source.dataset, source.split, source.fold, report)
     if not (out / REAL).exists():
         rows = paper_rows if recipe.data.preset == "paper" else simulated_rows
-        pictures = rows(sources_in(radiographs), recipe, picture_counter(say))
+        pictures = rows(sources_in(source.radiographs), recipe, picture_counter(say))
         save_crops(stacked(list(pictures)), out / REAL)
     if recipe.data.phantoms and not (out / DRAWN).exists():
         save_crops(stacked(list(phantom_rows(recipe, picture_counter(say)))), out / DRAWN)
@@ -48,22 +66,26 @@ def prepared(recipe: Recipe, out: Path, radiographs: Path | None, say: Say) -> C
 def keep_recipe(recipe: Recipe, out: Path) -> None:
     """Write the recipe of a run; raises Fatal where its crops were made by another one."""
     kept = out / RECIPE
-    if kept.exists() and kept_recipe(out).data != recipe.data:
-        raise Fatal(f"expected the data recipe of {kept}, found another; use a new --out")
+    if kept.exists():
+        known = kept_recipe(out)
+        if (known.data, known.side_px) != (recipe.data, recipe.side_px):
+            raise Fatal(f"expected the data recipe and side_px of {kept}, found another; use a new --out")
     content = recipe.model_dump_json(indent=2).encode()
     write_whole(kept, lambda file: file.write(content))
 
 
 def share_crops(source: Path, run: Path) -> None:
-    """Give a run the very crops of `source`: one file under two names, or a copy on disks without links."""
+    """Give a run the very hands of `source`: one file under two names, or a copy on disks without links."""
     run.mkdir(parents=True, exist_ok=True)
-    for name in (REAL, DRAWN):
+    for name in (REAL, DRAWN, LABELLED, ROWS, ABOUT):
         if (source / name).exists() and not _same(source / name, run / name):
             _link(source / name, run / name)
 
 
 def kept_crops(run: Path) -> Crops:
-    """The crops of a run, simulated hands before drawn ones."""
+    """The crops of a run: labelled ones, or simulated hands before drawn ones."""
+    if (run / LABELLED).exists():
+        return load_crops(run / LABELLED)
     real = load_crops(run / REAL)
     return joined(real, load_crops(run / DRAWN)) if (run / DRAWN).exists() else real
 
@@ -99,6 +121,14 @@ def picture_counter(say: Say) -> Callable[[int, int], None]:
             say(f"made {done} of {total} pictures")
 
     return count
+
+
+def _refuse_two_kinds(out: Path, source: HandsFrom) -> None:
+    """Raise Fatal where a run would mix a site's hands with simulated ones."""
+    if source.dataset is not None and (out / REAL).exists():
+        raise Fatal(f"expected no simulated hands in {out}, found {REAL}; use a new --out")
+    if source.dataset is None and (out / ABOUT).exists():
+        raise Fatal(f"expected --dataset and --split, because {out} has labelled hands, found neither")
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from ra_node.errors import Fatal
+from training.ensemble import read_members
 from training.evaluate import CLASSES, Calibration, Hands, Result, seen, weights_path
 from training.losses import Curve, read_losses
 from training.paper import NAMES
@@ -22,7 +23,7 @@ from training.start import noted_start
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One run; its hands are those with simulated lesions."""
+    """One run; its hands are those that it is about, without phantoms and unedited ones."""
 
     name: str
     """Of the architecture as the paper writes it, and of the run where that is not enough."""
@@ -42,11 +43,23 @@ class Shown:
     """Of the weights, and of what they said (key of the predictions)."""
     started: str
     """Hash of the weights that training began with, and the name of a state file; "" for random ones."""
+    held_out_key: str
+    """Hash of the held-out pictures."""
+    members: tuple[str, ...] = ()
+    """The runs of an ensemble; empty for a single run."""
+
+    @property
+    def row(self) -> str:
+        """The network beside whose row of the paper's tables this run stands; "" for an ensemble."""
+        return "" if self.members else self.recipe.architecture
 
 
 def read_shown(runs: Sequence[Path]) -> list[Shown]:
     """Read evaluated runs; raises Fatal for one that was not evaluated."""
     found = [_read(run) for run in runs]
+    kinds = {one.result.data for one in found}
+    if len(kinds) > 1:
+        raise Fatal(f"expected runs on one kind of hands, found {' and '.join(sorted(kinds))}")
     names = [one.name for one in found]
     return [
         replace(one, name=f"{one.name}, {one.run}") if names.count(one.name) > 1 else one for one in found
@@ -60,7 +73,8 @@ def _read(run: Path) -> Shown:
     recipe = Recipe.model_validate_json((run / "recipe.json").read_bytes())
     calibration = TypeAdapter(Calibration).validate_json((run / "calibration.json").read_bytes())
     told = load_predictions(run)
-    training, held_out = told.rows("tune", "simulated"), told.rows("held-out", "simulated")
+    training, held_out = told.rows("tune", told.kind), told.rows("held-out", told.kind)
+    members = read_members(run)
     raw = replace(calibration, recognition_temperature=1.0, staging_temperature=1.0)
 
     def hands(rows: NDArray[np.bool_], by: Calibration) -> Hands:
@@ -68,7 +82,7 @@ def _read(run: Path) -> Shown:
 
     losses, unit = read_losses(run)
     return Shown(
-        name=NAMES.get(recipe.architecture, recipe.architecture),
+        name=f"Ensemble of {len(members)}" if members else NAMES[recipe.architecture],
         run=run.name,
         recipe=recipe,
         calibration=calibration,
@@ -79,8 +93,10 @@ def _read(run: Path) -> Shown:
         features={task: told.features(task, held_out) for task in CLASSES},
         losses=losses,
         loss_unit=unit,
-        sha256=_hashes(run) | {"predictions": told.key},
+        sha256=dict(members or _hashes(run)) | {"predictions": told.key},
         started=noted_start(run) or "",
+        held_out_key=told.held_out_key,
+        members=tuple(members),
     )
 
 

@@ -44,6 +44,7 @@ def told(crops: Crops, seed: int = 0) -> Predictions:
         recognition_features=kept,
         staging_features=kept,
         key="k" * 64,
+        held_out_key="h" * 64,
     )
 
 

@@ -18,7 +18,7 @@ from training.evaluate import CLASSES, weights_path
 from training.measure import CALIBRATION, EVALUATION, Question
 from training.recipe import read_recipe
 from training.run import Place
-from training.run_folder import REAL
+from training.run_folder import REAL, HandsFrom
 
 TWO = ("googlenet", "efficientnet_b2")
 QUICK = Question(resamples=10)
@@ -39,7 +39,7 @@ def chosen(folder: Path, epochs: float = 1) -> list[Entry]:
 def compared(out: Path, entered: list[Entry], question: Question = QUICK) -> list[str]:
     """What a comparison said until it was finished."""
     said: list[str] = []
-    compare(entered, Place(out, torch.device("cpu")), None, question, said.append)
+    compare(entered, Place(out, torch.device("cpu")), HandsFrom(), question, said.append)
     return said
 
 

@@ -15,6 +15,7 @@ from ra_node.inference.bundle import load_bundle
 from ra_node.inference.network import softmax
 from ra_node.inference.predictor import Predictor
 from tests.training.recipes import small_recipe
+from training.data_kind import WORDS
 from training.dataset import Crops, Row, stacked
 from training.evaluate import (
     CLASSES,
@@ -25,7 +26,7 @@ from training.evaluate import (
     unedited_figures,
     weights_path,
 )
-from training.export import NOTICE, export
+from training.export import export
 from training.loop import save_half
 from training.predictions import run_outputs
 
@@ -91,7 +92,7 @@ def test_the_manifest_is_strict_json_with_counts_figures_and_terms(run: Path, tm
         raise AssertionError(f"{name} is no JSON")
 
     manifest = json.loads((tmp_path / "bundle" / "manifest.json").read_text(), parse_constant=refuse)
-    assert manifest["notice"] == NOTICE
+    assert manifest["notice"] == WORDS["simulated"].notice
     assert "non-commercial" in manifest["provenance"]["terms"]
     assert manifest["training"]["counts"] == result.counts
     value, low, high = manifest["tasks"]["recognition"]["metrics"]["auc"]

@@ -54,7 +54,7 @@ def test_every_figure_says_in_its_own_picture_that_lesions_are_simulated(drawn: 
 def test_the_confusion_matrix_prints_the_counts_and_row_shares(shown: list[Shown]) -> None:
     hands = shown[0].held_out
     with mpl.rc_context(STYLE):  # type: ignore[arg-type]
-        found = words(confusions(hands, "any"))
+        found = words(confusions(shown[0]))
     table = confusion(hands.stages, hands.called, 6)
     shares = np.round(100 * table / table.sum(axis=1, keepdims=True)).astype(int)
     printed = [text for count, share in zip(table.flat, shares.flat, strict=True) for text in (count, share)]

@@ -1,0 +1,73 @@
+"""What a run's hands are, and how log, report, card and manifest say so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+DataKind = Literal["simulated", "labelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The same fact in every place that tells of it."""
+
+    short: str
+    """Behind the name of a run."""
+    notice: str
+    """In every report of the node that runs the bundle."""
+    caption: str
+    """Below every figure."""
+    warning: str
+    """At the top of the report."""
+    hands: str
+    """What the paper's table of hands has to be compared with."""
+    measured_on: str
+    learnt_from: str
+    split: str
+    source: str
+    terms: str
+
+
+WORDS: dict[DataKind, Words] = {
+    "simulated": Words(
+        short="simulated",
+        notice="Trained on simulated lesions. Research use only, not a medical device.",
+        caption="Simulated lesions on real healthy hands; not patients with rheumatoid arthritis.",
+        warning=(
+            "Our figures come from simulated lesions on healthy hands. They say how well a network reads "
+            "this simulation, nothing about patients. The paper's data are private: its figures are set "
+            "beside ours, but they are not comparable as if both came from the same data, and ours do not "
+            "reproduce them. Research use only, not a medical device."
+        ),
+        hands="healthy hands of children and adolescents with simulated lesions; phantoms; no patient",
+        measured_on="held-out hands with simulated lesions",
+        learnt_from="healthy hands of children and adolescents with simulated lesions, and drawn phantoms",
+        split="by patient, before simulation",
+        source="RSNA Pediatric Bone Age Challenge 2017 (Halabi et al., Radiology 2019;290:498-503)",
+        terms=(
+            "Academic research, education and other non-commercial use only; no re-identification. "
+            "The weights inherit these terms of the radiographs."
+        ),
+    ),
+    "labelled": Words(
+        short="own radiographs",
+        notice="Trained on one site's labelled radiographs. Research use only, not a medical device.",
+        caption="Labelled radiographs of one dataset; labels as its readers gave them.",
+        warning=(
+            "Our figures come from one dataset of labelled radiographs. They hold for hands like those and "
+            "for labels like those of its readers. The paper's data are private: its figures are set beside "
+            "ours, but they are not comparable as if both came from the same data, and ours do not reproduce "
+            "them. Research use only, not a medical device."
+        ),
+        hands="labelled radiographs of one dataset, cut by the node's own functions",
+        measured_on="held-out hands of a dataset of labelled radiographs",
+        learnt_from="labelled radiographs of one dataset, as `python -m training prepare` made it",
+        split="by patient",
+        source="A site's own radiographs and labels",
+        terms=(
+            "Those of the site that owns the radiographs; nothing is granted here. Weights may remember "
+            "images that they learnt from: treat them as you treat the images."
+        ),
+    ),
+}
