@@ -31,16 +31,17 @@ class Predictor:
     """Holds the networks of one bundle on one device.
 
     `device` is "auto" (CUDA where there is any), or a name that torch knows; `batch` is the most
-    crops that go through a network at once. Raises Fatal for weights or a device that do not fit.
+    crops that go through a network at once, fewer where the device lacks memory. Raises Fatal for
+    weights or a device that do not fit.
     """
 
     def __init__(self, bundle: Bundle, device: str = "auto", batch: int = 16) -> None:
-        from ra_node.inference import network  # noqa: PLC0415  # see the module's docstring
+        from ra_node.inference import memory, network  # noqa: PLC0415  # see the module's docstring
 
         self.bundle = bundle
         self.device = network.chosen_device(device)
         self.batch = batch
-        self._run = network.logits_of
+        self._run = memory.Room(self.device, batch).logits
         self._softmax = network.softmax
         tasks = bundle.manifest.tasks
         self._recognition, self._staging = (
@@ -70,7 +71,7 @@ class Predictor:
         expected = (recipe.side_px, recipe.side_px)
         if any(crop.shape != expected for crop in crops):
             raise ValueError(f"expected crops of {expected}, found {[crop.shape for crop in crops]}")
-        logits = self._run(network, np.stack(crops), recipe.mean, recipe.std, self.batch)
+        logits = self._run(network, np.stack(crops), recipe.mean, recipe.std)
         return self._softmax(logits / task.temperature)
 
 
