@@ -37,8 +37,11 @@ if TYPE_CHECKING:
     from ra_node.services.ingest import Ingest
     from ra_node.services.models import Models
     from ra_node.services.offline import Analysed, Studies
+    from ra_node.services.overview import Overview
     from ra_node.services.preflight import Check
+    from ra_node.services.purge import Purged
     from ra_node.services.shelf import Shelf
+    from ra_node.services.standing import Complaint
     from ra_node.services.tidy import Tidier
     from ra_node.services.verify import Verdict
     from ra_node.services.work import Bench, Worker
@@ -298,8 +301,38 @@ def preflight(settings: Settings) -> list[Check]:
         open_state=lambda: open_state(settings),
         bundle=lambda: checked_words(build_shelf(settings, open_state(settings))),
         workers=lambda: worker_checks(models_now(settings)),
-        peers=[_address(settings, peer) for peer in settings.destinations],
+        destinations=[(_address(settings, peer), peer.commitment) for peer in settings.destinations],
+        queried=[_address(settings, peer) for peer in settings.sources if peer.complete_by == "query"],
+        standing=lambda: _complaints(settings),
     )
+
+
+def look_over(settings: Settings) -> Overview:
+    """How the node stands now."""
+    from ra_node.ledger.disk import free_bytes
+    from ra_node.services.overview import overview
+    from ra_node.services.standing import Disk
+
+    state, limits = open_state(settings), settings.limits
+    disk = Disk(free_bytes(settings.node.data_dir), limits.low_bytes, limits.enough_bytes)
+    names = [peer.name for peer in settings.destinations]
+    return overview(state.ledger, models_now(settings), names, disk)
+
+
+def purge_now(settings: Settings, *, dry_run: bool) -> Purged:
+    """Remove, or only count, the files that nobody needs any more."""
+    from ra_node.services.purge import purge
+
+    state = open_state(settings)
+    return purge(state.ledger, state.files, settings.retention.keep_days * DAY_S, dry_run=dry_run)
+
+
+def _complaints(settings: Settings) -> list[tuple[str, Complaint]]:
+    from ra_node.services.standing import complaints, standings
+
+    ledger = open_state(settings).ledger
+    names, now = [peer.name for peer in settings.destinations], ledger.clock()
+    return [(one.peer, said) for one in standings(ledger, names) for said in complaints(one, now)]
 
 
 def models_now(settings: Settings) -> Models:

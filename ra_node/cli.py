@@ -132,12 +132,10 @@ def check(config: ConfigPath = DEFAULT_CONFIG, as_json: Json = False) -> None:  
 @app.command(rich_help_panel=WATCH)
 def status(config: ConfigPath = DEFAULT_CONFIG, as_json: Json = False) -> None:  # noqa: FBT002 - typer's idiom
     """Show what waits, what is done, what was delivered where, and what needs a person."""
-    from ra_node.bootstrap import models_now, open_state
-    from ra_node.services.overview import overview
+    from ra_node.bootstrap import look_over
     from ra_node.terminal import print_overview
 
-    settings = named_settings(config)
-    print_overview(overview(open_state(settings).ledger, models_now(settings)), as_json=as_json)
+    print_overview(look_over(named_settings(config)), as_json=as_json)
 
 
 @app.command(rich_help_panel=WATCH)
@@ -163,18 +161,57 @@ def studies(
 
 @app.command(rich_help_panel=WATCH)
 def requeue(
-    uid: Annotated[str, typer.Argument(help="Study Instance UID, or the id of one job, as status shows it.")],
+    uid: Annotated[
+        str, typer.Argument(help="Study Instance UID, the id of one job, or the name of a destination.")
+    ],
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
-    """Try again what was buried for a study."""
+    """Try again what was buried; a destination that was out of reach is tried again at once."""
     from ra_node.bootstrap import open_state
+    from ra_node.ledger.outage import end_outage
     from ra_node.ledger.queue import requeue as bring_back
 
-    count = bring_back(open_state(named_settings(config)).ledger, uid)
+    ledger = open_state(named_settings(config)).ledger
+    count, was_away = bring_back(ledger, uid), end_outage(ledger, uid)
     typer.echo(f"{count} job{'' if count == 1 else 's'} requeued")
-    if count == 0:
+    if was_away:
+        typer.echo(f"{uid} is tried again now")
+    elif count == 0:
         typer.echo("Nothing is buried under this name; `ra-node status` lists what is.", err=True)
         raise typer.Exit(1)
+
+
+@app.command(rich_help_panel=WATCH)
+def drop(
+    uid: Annotated[str | None, typer.Argument(help="Study Instance UID; without it, all studies.")] = None,
+    peer: Annotated[str | None, typer.Option(help="Only what waits for this destination.")] = None,
+    config: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Give up results that will never be delivered or committed, so that nothing waits for them."""
+    from ra_node.bootstrap import open_state
+    from ra_node.ledger.drop import drop as give_up
+
+    if uid is None and peer is None:
+        raise Fatal("name a study, or a destination with --peer, or both")
+    count = give_up(open_state(named_settings(config)).ledger, study_uid=uid, peer=peer)
+    typer.echo(f"{count} object{'' if count == 1 else 's'} dropped")
+    if count == 0:
+        typer.echo("Nothing waits under this name; `ra-node status` lists what does.", err=True)
+        raise typer.Exit(1)
+
+
+@app.command(rich_help_panel=WATCH)
+def purge(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,  # noqa: FBT002 - typer's idiom
+    config: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Remove the files of finished studies older than [retention] keep_days, as the node does each hour."""
+    from ra_node.bootstrap import purge_now
+
+    removed = purge_now(named_settings(config), dry_run=dry_run)
+    verb = "would be removed" if dry_run else "removed"
+    size = f"{removed.bytes / 2**20:.1f} MiB"
+    typer.echo(f"{removed.studies} studies, {removed.files} files, {size} {verb}")
 
 
 @app.command(rich_help_panel=FILES)

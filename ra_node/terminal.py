@@ -17,9 +17,11 @@ from rich.text import Text
 
 from ra_node.domain.report import ImageFinding
 from ra_node.ledger.overview import StudyLine
+from ra_node.ledger.schema import CommitmentState, DeliveryState
 from ra_node.services.models import Models, bundle_words, refusals
 from ra_node.services.overview import Overview, Story
 from ra_node.services.preflight import Check
+from ra_node.services.standing import Disk, Room, complaints
 
 _T = TypeVar("_T")
 
@@ -46,16 +48,27 @@ def print_overview(view: Overview, *, as_json: bool) -> None:
         return
     console = _console()
     _print_models(console, view.models)
+    _print_disk(console, view.disk)
     if not view.studies:
         console.print("Nothing was received yet.")
         return
     table = _table("what", "state", "count")
-    for name, counts in (("studies", view.studies), ("jobs", view.jobs), ("deliveries", view.deliveries)):
+    tables = {
+        "studies": view.studies,
+        "jobs": view.jobs,
+        "deliveries": view.deliveries,
+        "commitments": view.commitments,
+    }
+    for name, counts in tables.items():
         for state, count in sorted(counts.items()):
             table.add_row(name, state, str(count))
     console.print(table)
     if view.oldest_unanswered is not None:
         console.print(f"Oldest unanswered image: {view.at - view.oldest_unanswered:.0f} s ago")
+    for standing in view.peers:
+        for complaint in complaints(standing, view.at):
+            words = f" {complaint.found}; {complaint.hint}"
+            console.print(Text.assemble((f"destination {standing.peer}", "bold red"), words))
     for job in view.buried:
         words = f" {job.kind} {job.study_uid} job {job.id}: {job.last_error}"
         console.print(Text.assemble(("buried", "red"), words))
@@ -73,6 +86,18 @@ def _print_models(console: Console, models: Models) -> None:
         console.print(Text.assemble(("worker", "bold red"), f" {refusal}"))
 
 
+def _print_disk(console: Console, disk: Disk | None) -> None:
+    """Nothing while there is room."""
+    if disk is None or disk.room is Room.ENOUGH:
+        return
+    free, low, enough = (f"{size / 2**30:.1f} GiB" for size in (disk.free, disk.low, disk.enough))
+    if disk.room is Room.LOW:
+        words = f" {free} free, below {low}: images are turned away and analysis waits"
+    else:
+        words = f" {free} free: if it was below {low}, the node waits for {enough}"
+    console.print(Text.assemble(("disk", "bold red"), words))
+
+
 def print_studies(lines: Sequence[StudyLine], *, as_json: bool) -> None:
     """One row a study, the last received first."""
     if as_json:
@@ -80,7 +105,7 @@ def print_studies(lines: Sequence[StudyLine], *, as_json: bool) -> None:
         return
     table = _table("last image (UTC)", "study", "state", "images", "version", "delivered", "error")
     for line in lines:
-        delivered = ", ".join(f"{d.peer}: {d.state}" for d in line.deliveries)
+        delivered = ", ".join(f"{d.peer}: {_delivered(d.state, d.commitment)}" for d in line.deliveries)
         table.add_row(
             _when(line.last_received_at),
             line.study_uid,
@@ -109,7 +134,13 @@ def story_lines(story: Story) -> Iterator[str]:
         detail = "  ".join(f"{key}={value}" for key, value in event.detail.items() if value is not None)
         yield f"{event.at - start:8.2f} s  {event.what:<20} {detail}"
     for delivery in story.deliveries:
-        yield f"  {delivery.peer}: {delivery.object.kind} {delivery.state} {delivery.detail or ''}"
+        state = _delivered(delivery.state, delivery.commitment)
+        yield f"  {delivery.peer}: {delivery.object.kind} {state} {delivery.detail or ''}"
+
+
+def _delivered(state: DeliveryState, commitment: CommitmentState) -> str:
+    """Delivered and committed are two things; one that was never asked for is not mentioned."""
+    return str(state) if commitment is CommitmentState.NOT_ASKED else f"{state}, commitment {commitment}"
 
 
 def hands_line(path: Path, finding: ImageFinding) -> dict[str, Any]:

@@ -214,12 +214,12 @@ def abandon(ledger: Ledger, owner: str) -> int:
 
 
 def requeue(ledger: Ledger, name: str) -> int:
-    """Bring back the buried jobs of a study, or one buried job by its id; tell how many.
+    """Bring back the buried jobs of a study or of a destination, or one job by its id; tell how many.
 
     They start anew, with all their attempts. An image whose version is already answered calls for a
     new version, so that what is found now reaches the PACS too; one whose file is purged stays buried.
     """
-    named = or_(_table.c.id == name, _table.c.study_uid == name)
+    named = or_(_table.c.id == name, _table.c.study_uid == name, _table.c.peer == name)
     image = schema.instance
     purged = exists(select(image.c.id).where(image.c.id == _table.c.instance_id, image.c.path.is_(None)))
     buried = select(_table).where(named, _table.c.state == JobState.BURIED, ~purged)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from ra_node.dicom.text import report_text
@@ -11,6 +12,7 @@ from ra_node.ledger.engine import Ledger
 from ra_node.ledger.overview import (
     StudyLine,
     buried_jobs,
+    commitment_counts,
     delivery_counts,
     find_study,
     job_counts,
@@ -22,6 +24,7 @@ from ra_node.ledger.results import Delivery, deliveries_of, latest_result
 from ra_node.ledger.timeline import Event, timeline
 from ra_node.services.models import Models
 from ra_node.services.record import report_from_json
+from ra_node.services.standing import Disk, Standing, standings
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,9 @@ class Overview:
     oldest_unanswered: float | None
     buried: list[Job]
     models: Models
+    commitments: dict[str, int]
+    peers: list[Standing]
+    disk: Disk | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +54,10 @@ class Story:
     """The newest answer in words, "" while there is none."""
 
 
-def overview(ledger: Ledger, models: Models) -> Overview:
-    """Count what there is, and name what needs a person; `models` were looked at before."""
+def overview(
+    ledger: Ledger, models: Models, destinations: Collection[str] = (), disk: Disk | None = None
+) -> Overview:
+    """Count what there is, and name what needs a person; `models` and `disk` were looked at before."""
     return Overview(
         at=ledger.clock(),
         studies={str(state): count for state, count in study_counts(ledger).items()},
@@ -58,6 +66,9 @@ def overview(ledger: Ledger, models: Models) -> Overview:
         oldest_unanswered=oldest_unanswered(ledger),
         buried=buried_jobs(ledger),
         models=models,
+        commitments={f"{peer} {state}": count for (peer, state), count in commitment_counts(ledger).items()},
+        peers=standings(ledger, destinations),
+        disk=disk,
     )
 
 

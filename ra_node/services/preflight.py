@@ -11,7 +11,9 @@ from pathlib import Path
 
 from ra_node.errors import NodeError
 from ra_node.network.contexts import RESULT_CLASSES
+from ra_node.network.query import InstanceCount, count_instances
 from ra_node.network.send import EchoReport, PeerAddress, Reach, echo
+from ra_node.services.standing import Complaint
 from ra_node.settings import Settings
 
 
@@ -30,10 +32,15 @@ def run_checks(
     *,
     open_state: Callable[[], object],
     bundle: Callable[[], str],
-    peers: Sequence[PeerAddress],
+    destinations: Sequence[tuple[PeerAddress, bool]],
+    queried: Sequence[PeerAddress] = (),
+    standing: Callable[[], Sequence[tuple[str, Complaint]]] = tuple,
     workers: Callable[[], Sequence[Check]] = tuple,
 ) -> list[Check]:
-    """Check folders, disk, ledger, port, bundle and every destination, each for itself."""
+    """Check folders, disk, ledger, port, bundle and every peer, each for itself.
+
+    `destinations` are asked for commitment or not, `queried` are the sources that say what is whole.
+    """
     return [
         check_folder(settings.node.data_dir),
         check_disk(settings.node.data_dir, settings.limits.min_free_gib),
@@ -42,10 +49,13 @@ def run_checks(
         _check("model bundle", bundle, "see `ra-node bundle list`; install it again or roll back"),
         *workers(),
         check_sources(settings),
-        *([check_peer(peer) for peer in peers] or [NO_DESTINATION]),
+        *(check_query(peer) for peer in queried),
+        *([check_peer(peer, commitment=asked) for peer, asked in destinations] or [NO_DESTINATION]),
+        *check_waiting(standing),
     ]
 
 
+NO_STUDY = "2.25.0"
 NO_DESTINATION = Check(
     "destinations",
     ok=False,
@@ -103,8 +113,34 @@ def check_sources(settings: Settings) -> Check:
     return Check("sources", ok=True, found=names)
 
 
-def check_peer(peer: PeerAddress, echo: Callable[[PeerAddress], EchoReport] = echo) -> Check:
-    """A destination answers C-ECHO and takes our kinds of result."""
+def check_query(
+    peer: PeerAddress, count: Callable[[PeerAddress, str], InstanceCount] = count_instances
+) -> Check:
+    """A source that says when a study is whole answers C-FIND; asked for a study that nobody has."""
+    found = count(peer, NO_STUDY)
+    name, where = f"source {peer.name}", f"{peer.ae_title} at {peer.host}:{peer.port}"
+    if found.instances is not None:
+        return Check(name, ok=True, found=f"{where}: answers C-FIND")
+    hint = f"allow our AE title {peer.calling_ae} to query (Study Root), or leave complete_by at quiet"
+    return Check(name, ok=False, found=f"{where}: {found.detail}", hint=hint)
+
+
+def check_waiting(standing: Callable[[], Sequence[tuple[str, Complaint]]]) -> list[Check]:
+    """Nothing waits in vain for a destination; a row for each thing that does."""
+    try:
+        found = standing()
+    except NodeError as error:
+        return [Check("waiting results", ok=False, found=str(error), hint="mend the ledger first")]
+    return [Check(f"results for {peer}", ok=False, found=one.found, hint=one.hint) for peer, one in found]
+
+
+def check_peer(
+    peer: PeerAddress,
+    echo: Callable[[PeerAddress], EchoReport] = echo,
+    *,
+    commitment: bool = False,
+) -> Check:
+    """A destination answers C-ECHO and takes our kinds of result, and our question if it is asked."""
     report = echo(peer)
     name = f"destination {peer.name}"
     where = f"{peer.ae_title} at {peer.host}:{peer.port}"
@@ -117,8 +153,12 @@ def check_peer(peer: PeerAddress, echo: Callable[[PeerAddress], EchoReport] = ec
         report.takes(RESULT_CLASSES[2]),
     )
     missing = [word for word, there in (("SR", has_sr), ("Secondary Capture", has_overlay)) if not there]
-    hint = f"allow our AE title {peer.calling_ae} to store {' and '.join(missing)}" if missing else ""
-    return Check(name, ok=not missing, found=found, hint=hint)
+    hints = [f"allow our AE title {peer.calling_ae} to store {' and '.join(missing)}"] if missing else []
+    if commitment:
+        found += ", storage commitment" if report.commits else ", no storage commitment"
+        if not report.commits:
+            hints.append(f"allow {peer.calling_ae} Storage Commitment there, or set commitment = false")
+    return Check(name, ok=not hints, found=found, hint="; ".join(hints))
 
 
 _HINTS = {
