@@ -22,7 +22,7 @@ class Arithmetic(Protocol):
     @property
     def amp(self) -> str: ...
     @property
-    def seed(self) -> int: ...
+    def learning_seed(self) -> int: ...
 
 
 class Pace(Protocol):
@@ -116,6 +116,6 @@ def new_learner(
         optimiser=optimiser,
         schedule=schedule,
         scaler=torch.amp.GradScaler(device.type, enabled=amp == "fp16"),
-        generator=torch.Generator(device).manual_seed(recipe.seed),
+        generator=torch.Generator(device).manual_seed(recipe.learning_seed),
         precision=PRECISIONS.get(amp),
     )

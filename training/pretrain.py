@@ -27,7 +27,7 @@ from training.checkpoint import Checkpoint
 from training.learner import Learner, new_learner
 from training.metrics import Interval, auc, with_intervals
 from training.pretrain_hands import JOINTS, KnownHands
-from training.pretrain_recipe import NetworkRecipe, PretrainRecipe
+from training.pretrain_recipe import PretrainRecipe
 from training.ranks import ALONE
 
 PLACES = slice(0, 2 * JOINTS)
@@ -74,7 +74,7 @@ def pretrained(
     say: Say,
 ) -> tuple[nn.Module, Ages]:
     """Train a network of `OUTPUTS` outputs on hands; goes on from the checkpoint in `kept`."""
-    task = _task(recipe, architecture)
+    task = recipe.networks[architecture]
     ages = Ages(float(hands.months.mean()), float(hands.months.std()))
     known = _on_device(hands.shrunk(task.side_px), ages, device)
     torch.manual_seed(recipe.seed)
@@ -113,7 +113,7 @@ def figures(
     Joint errors are mean distances in percent of the side of the crop; intervals over patients. Crops lie so
     much alike that every hand is also shown turned and shifted, `SHOWN` times, as in the training.
     """
-    others = _moved(others.shrunk(_task(recipe, architecture).side_px), recipe)
+    others = _moved(others.shrunk(recipe.networks[architecture].side_px), recipe)
     told = logits_of(network.eval(), others.images, recipe.mean, recipe.std, LOGIT_BATCH)
     places = told[:, PLACES].reshape(-1, JOINTS, 2)
     error = _distance_percent(places, others)
@@ -146,13 +146,7 @@ def _moved(hands: KnownHands, recipe: PretrainRecipe) -> KnownHands:
 @dataclass(frozen=True, slots=True)
 class _Arithmetic:
     amp: str
-    seed: int
-
-
-def _task(recipe: PretrainRecipe, architecture: str) -> NetworkRecipe:
-    if architecture not in recipe.networks:
-        raise Fatal(f"expected [networks.{architecture}] in the recipe, found {', '.join(recipe.networks)}")
-    return recipe.networks[architecture]
+    learning_seed: int
 
 
 def _on_device(hands: KnownHands, ages: Ages, device: torch.device) -> Known:
@@ -202,7 +196,7 @@ def _mean(values: NDArray[np.float64]) -> float:
 
 
 def _mark(recipe: PretrainRecipe, architecture: str, hands: KnownHands) -> str:
-    digest = hashlib.sha256(f"{architecture} {_task(recipe, architecture).model_dump_json()}".encode())
+    digest = hashlib.sha256(f"{architecture} {recipe.networks[architecture].model_dump_json()}".encode())
     digest.update(recipe.model_dump_json(exclude={"networks", "respects"}).encode())
     digest.update(np.ascontiguousarray(hands.images).data)
     return digest.hexdigest()

@@ -30,6 +30,7 @@ Radiographs = Annotated[
         "--radiographs", envvar="RA_NODE_RADIOGRAPHS", help="Folder with hands.csv, joints.csv and rsna/."
     ),
 ]
+Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Instead of the recipe's own.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Threads = Annotated[int, typer.Option("--threads", help="Threads of torch; 0 leaves its choice.")]
 
@@ -39,6 +40,7 @@ def pretrain(
     architecture: Architecture,
     out: Out,
     radiographs: Radiographs,
+    epochs: Epochs = None,
     device: Device = "auto",
     threads: Threads = 0,
 ) -> None:
@@ -49,6 +51,7 @@ def pretrain(
     if threads:
         torch.set_num_threads(threads)
     recipe, respected = read_pretrain_recipe(config)
+    recipe = recipe.with_epochs(architecture, epochs)
     without = {name: held_back(other, _patients(radiographs)) for name, other in respected.items()}
     apart = set().union(*without.values())
     hands = known_hands(radiographs, apart, recipe.side_px, out / "hands.npz", _say_hands)

@@ -43,6 +43,15 @@ class PretrainRecipe(_Part):
     augment: AugmentRecipe
     networks: dict[str, NetworkRecipe]
 
+    def with_epochs(self, architecture: str, epochs: int | None) -> PretrainRecipe:
+        """The recipe with other epochs of one network, or as it is; raises Fatal for an unknown network."""
+        if architecture not in self.networks:
+            found = ", ".join(self.networks)
+            raise Fatal(f"expected a network of the recipe ({found}), found {architecture!r}")
+        changed = {"epochs": epochs} if epochs else {}
+        network = self.networks[architecture].model_copy(update=changed)
+        return self.model_copy(update={"networks": {**self.networks, architecture: network}})
+
 
 def read_pretrain_recipe(path: Path) -> tuple[PretrainRecipe, dict[str, Recipe]]:
     """Read a recipe and those that it respects, by name; raises Fatal that names each wrong key."""

@@ -105,6 +105,8 @@ class Recipe(_Part):
     name: str
     version: str
     seed: int
+    chance: int = 0
+    """Another draw of all that learning leaves to chance, on the very same hands: for ensembles."""
     architecture: Literal["alexnet", "vgg16", "googlenet", "resnet50", "efficientnet_b2"]
     start: str = "none"
     """none, a run with the same split, a state file (.safetensors, or .pth of torchvision), or a folder
@@ -126,6 +128,11 @@ class Recipe(_Part):
     staging: TaskRecipe
     recognition: TaskRecipe
 
+    @property
+    def learning_seed(self) -> int:
+        """Of first weights, order, augmentation and dropout; `seed` alone decides the hands."""
+        return self.seed + self.chance
+
 
 def read_recipe(path: Path, architecture: str | None = None) -> Recipe:
     """Read a recipe, with another network if wanted; raises Fatal that names each wrong key.
@@ -143,6 +150,7 @@ def read_recipe(path: Path, architecture: str | None = None) -> Recipe:
 
 
 LATER_KEYS: Mapping[str, object] = {
+    "chance": 0,
     "trunk": "own",
     "data": {"untouched": 0},
     "staging": {"head": "softmax"},

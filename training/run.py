@@ -70,7 +70,7 @@ def train_run(
     if done.exists() and done.read_text().strip() == mark:
         say(f"{place.folder} is already trained with this recipe, these hands and this start")
         return
-    seed_everything(recipe.seed, place.ranks)
+    seed_everything(recipe.learning_seed, place.ranks)
     kept = {task: place.checkpoint(task, mark) for task in TASKS}
     log = Log(place.folder / LOG)
     log.resume({task: (held.load() or {"epoch": 0})["epoch"] for task, held in kept.items()})
@@ -198,7 +198,7 @@ def _recognition(network: nn.Module, recipe: Recipe, start: Start, ranks: Ranks)
             network, new_head(recipe.recognition.head, width_of(layer), CLASSES["recognition"])
         )
         return network
-    seed_everything(recipe.seed, ranks)
+    seed_everything(recipe.learning_seed, ranks)
     return begun(recipe, CLASSES["recognition"], start, recipe.recognition.head)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from ra_node.errors import Fatal
 from tests.training.networks import small_network
 from tests.training.recipes import DEMO, small_recipe
 from training import pretrain
@@ -92,3 +93,13 @@ def test_the_shipped_recipe_knows_all_five_networks_and_respects_both_splits() -
     shipped, respected = read_pretrain_recipe(DEMO.with_name("pretrain.toml"))
     assert set(shipped.networks) == {"alexnet", "vgg16", "googlenet", "resnet50", "efficientnet_b2"}
     assert set(respected) == {"demo", "paper"}
+
+
+def test_other_epochs_are_of_the_named_network_alone_and_an_unknown_one_is_refused() -> None:
+    shipped, _ = read_pretrain_recipe(DEMO.with_name("pretrain.toml"))
+    short = shipped.with_epochs("vgg16", 3)
+    assert short.networks["vgg16"].epochs == 3
+    assert short.networks["alexnet"] == shipped.networks["alexnet"]
+    assert shipped.with_epochs("vgg16", None) == shipped
+    with pytest.raises(Fatal, match=r"alexnet.*found 'lenet'"):
+        shipped.with_epochs("lenet", None)
