@@ -20,6 +20,7 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import ThreadedAssociationServer
 
 from ra_node.errors import Fatal
+from ra_node.network import bounds
 from ra_node.network.admission import (
     CALLED_AE_UNKNOWN,
     CALLING_AE_UNKNOWN,
@@ -170,6 +171,10 @@ class Listener:
 
     def _on_connected(self, event: Event) -> None:
         tend(event.assoc, self._settings.network_timeout_s)
+        bounds.bound(event.assoc, self._settings.network_timeout_s)
+        most = self._settings.max_associations + bounds.SPARE_CONNECTIONS
+        if self._server is not None and bounds.open_connections(self._server.active_associations) > most:
+            bounds.turn_away(event.assoc)
 
     def _on_requested(self, event: Event) -> None:
         """Admit an association, or reject it with a reason (PS3.8 table 9-21)."""
