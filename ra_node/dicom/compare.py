@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
+
+from ra_node.dicom.read import read_loosely
 
 _SHAPE = ("Rows", "Columns", "SamplesPerPixel", "BitsStored", "PixelRepresentation")
 
@@ -16,7 +18,7 @@ def same_pixels(first: Path, second: Path) -> bool:
     compression must mean equal bytes; with another compression only the shape is compared, because
     decoding has no place in a handler that a peer waits for.
     """
-    a, b = dcmread(first, force=True), dcmread(second, force=True)
+    a, b = read_loosely(first), read_loosely(second)
     if a.file_meta.get("TransferSyntaxUID") != b.file_meta.get("TransferSyntaxUID"):
         return all(a.get(keyword) == b.get(keyword) for keyword in _SHAPE)
     return _pixels(a) == _pixels(b)

@@ -10,14 +10,16 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from pydicom import config, filereader
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.tag import BaseTag
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from ra_node.dicom.bounded import HEADER_BYTES, WHOLE_BYTES, CountedReads, TooMuchError, inflated
 from ra_node.dicom.header import HEADER_TAGS, PIXEL_TAGS, header_of
 from ra_node.domain.report import Reason, Refusal
 from ra_node.domain.study import ImageHeader
@@ -57,7 +59,7 @@ def read_dataset(path: Path | str) -> Dataset:
         seen.add(tag)
         return False
 
-    dataset = _parse(Path(path), watch)
+    dataset = _parse(Path(path), watch, whole=True)
     if (seen & PIXEL_TAGS) - set(dataset.keys()):
         raise DatasetRefused("truncated: expected the end of the pixel data, found the end of the file")
     _expect_identity(_header(dataset))
@@ -98,13 +100,23 @@ def _at_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
     return tag in PIXEL_TAGS
 
 
-def _parse(path: Path, stop: StopWhen, tags: tuple[int, ...] = ()) -> Dataset:
+def read_loosely(path: Path | str) -> Dataset:
+    """Read a whole file for a comparison, whatever it lacks; DatasetRefused where it is no data set."""
+    return _parse(Path(path), lambda _tag, _vr, _length: False, whole=True)
+
+
+def _parse(path: Path, stop: StopWhen, tags: tuple[int, ...] = (), *, whole: bool = False) -> Dataset:
     """The data set up to where `stop` holds, with these tags only where some are named."""
     _tolerate_odd_values()
     with path.open("rb") as stream:
         _expect_dicom(stream)
         with _malformed_is_refused():
-            return filereader.read_partial(stream, stop, force=True, specific_tags=list(tags) or None)
+            plain, was_deflated = inflated(stream, WHOLE_BYTES if whole else HEADER_BYTES, whole=whole)
+            counted = cast("BinaryIO", CountedReads(plain))
+            dataset = filereader.read_partial(counted, stop, force=True, specific_tags=list(tags) or None)
+            if was_deflated:
+                dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+            return dataset
 
 
 def _header(dataset: Dataset, *, has_pixels: bool | None = None) -> ImageHeader:
@@ -116,6 +128,8 @@ def _header(dataset: Dataset, *, has_pixels: bool | None = None) -> ImageHeader:
 def _malformed_is_refused() -> Iterator[None]:
     try:
         yield
+    except TooMuchError as error:
+        raise DatasetRefused(f"not readable: {error}") from error
     except _MALFORMED as error:
         found = type(error).__name__
         raise DatasetRefused(
