@@ -67,17 +67,28 @@ class Staging:
 
 
 @dataclass(frozen=True, slots=True)
+class Joint:
+    """A joint that was seen: its name out of `ra_node.domain.joints.JOINTS`, and a score in 0..1."""
+
+    name: str
+    point: Point
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class HandRegion:
     """Where a hand lies in its image.
 
     `outline` is the closed polygon of the hand without its repeated first point, inside the image,
-    at most 200 points. `score` in 0..1 says how sure the finder is.
+    at most 200 points. `score` in 0..1 says how sure the finder is. `joints` are those that were seen; none
+    where the bundle has no finder that names them.
     """
 
     box: Box
     outline: tuple[Point, ...]
     rotation: Rotation
     score: float
+    joints: tuple[Joint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

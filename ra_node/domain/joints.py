@@ -1,0 +1,10 @@
+"""The thirteen joints of a hand that are named everywhere: thumb IP and MCP, PIP and MCP 2 to 5, the wrist."""
+
+from __future__ import annotations
+
+JOINTS = (
+    "ip_1", "pip_2", "pip_3", "pip_4", "pip_5",
+    "mcp_1", "mcp_2", "mcp_3", "mcp_4", "mcp_5",
+    "wrist_1", "wrist_2", "wrist_3",
+)  # fmt: skip
+"""`wrist_1` lies on the thumb's side, `wrist_3` on the little finger's, `wrist_2` between them."""
