@@ -71,7 +71,7 @@ class Joint:
     """A joint that was seen: its name out of `ra_node.domain.joints.JOINTS`, and a score in 0..1."""
 
     name: str
-    point: Point
+    at: Point
     score: float
 
 
