@@ -130,7 +130,7 @@ class Node:
             with (self.folder / f"{role}.log").open("ab") as log:
                 self.roles[role] = subprocess.Popen(argv, stdout=log, stderr=log)
         if "listen" in roles:
-            wait_until(lambda: echo(self.address).alive, "the node's C-ECHO", 30)
+            wait_until(lambda: echo(self.address).alive, "the node's C-ECHO", 120)
 
     def write_config(self) -> None:
         """Write the configuration, once."""

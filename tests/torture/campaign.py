@@ -34,7 +34,7 @@ from tests.torture.points import POINTS, Point
 from tests.torture.role import Plan, spawn
 from tests.torture.verdict import Verdict, judge
 
-PATIENCE_S = 10.0
+PATIENCE_S = 12.0
 """A point that is not passed in this time gives way to a kill at that moment, and comes again later."""
 BACKLOG = 25
 """Studies without an answer beyond which the senders pause, so that the end does not take an hour."""

@@ -166,12 +166,20 @@ class Sender(threading.Thread):
     def run(self) -> None:
         try:
             while not self.enough.is_set() or self.held:
-                if not self.may_go_on.wait(0.1) and not self.enough.is_set():
-                    continue
-                self._send_some()
+                if self.may_go_on.is_set() or self.enough.is_set():
+                    self._send_some()
+                else:
+                    self._repeat_some()
         except BaseException as error:
             self.failure = error
             raise
+
+    def _repeat_some(self) -> None:
+        """While the node is behind: what it has already, so that it makes no new work."""
+        batch = self.told.some(self.draw, 2)
+        if batch:
+            self.told.add(batch, store(self.program, self.port, batch))
+        self.enough.wait(0.2)
 
     def _send_some(self) -> None:
         if not self.enough.is_set() and len(self.held) < 6:
@@ -180,9 +188,6 @@ class Sender(threading.Thread):
         batch = self.held[: self.draw.randint(1, 5)]
         if self.draw.random() < 0.15:
             batch = batch + [one for one in self.told.some(self.draw, 1) if one not in batch]
-        if not batch:
-            self.enough.wait(0.1)
-            return
         acknowledged = store(self.program, self.port, batch)
         self.told.add(batch, acknowledged)
         self.held = [one for one in self.held if one.sop_instance_uid not in acknowledged]
