@@ -13,7 +13,7 @@ import typer
 from ra_node.errors import Fatal, Refused
 from ra_node.inference.bundle import load_bundle
 from ra_node.inference.network import chosen_device
-from training import compare_commands, ensemble_command, pretrain_command, show_commands
+from training import compare_commands, ensemble_command, finder_command, pretrain_command, show_commands
 from training.compare_commands import Dataset, FoldName, SplitFile
 from training.data_commands import register
 from training.ensemble import read_members
@@ -30,6 +30,7 @@ from training.table_one import class_counts
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Train and export bundles for ra-node.")
 register(app)
 show_commands.register(app)
+finder_command.register(app)
 ensemble_command.register(app)
 pretrain_command.register(app)
 compare_commands.register(app)
@@ -53,6 +54,10 @@ StartPath = Annotated[
 ]
 Architecture = Annotated[
     str | None, typer.Option("--architecture", help="One of the five networks, instead of the recipe's own.")
+]
+HandsOf = Annotated[
+    Path | None,
+    typer.Option("--hands", exists=True, file_okay=False, help="A run whose very crops are shared."),
 ]
 Hands = Annotated[int, typer.Option("--hands", min=10, help="Real hands to measure on.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
@@ -107,6 +112,7 @@ def train(
     dataset: Dataset = None,
     split: SplitFile = None,
     fold: FoldName = "",
+    hands: HandsOf = None,
     start: StartPath = None,
     architecture: Architecture = None,
     device: Device = "auto",
@@ -122,7 +128,7 @@ def train(
     with joined_ranks(chosen_device(device)) as (ranks, where):
         found = find_start(recipe, start)
         if ranks.first:
-            prepared(recipe, out, HandsFrom(radiographs, dataset, split, fold), _say)
+            prepared(recipe, out, HandsFrom(radiographs, dataset, split, fold, hands), _say)
             refuse_other_split(found, out)
             note_start(out, found)
         ranks.gathered(None)

@@ -76,6 +76,7 @@ def report(runs: Sequence[Shown], figures: Sequence[Drawn], better: Versus | Non
         runs=runs,
         tables=[recognition_table(runs), staging_table(runs), clinical_table(runs), calibration_table(runs)],
         warning=runs[0].result.words.warning,
+        short=in_short(runs),
         better=better,
         experiments=[] if better is None else [experiment_table(one) for one in better.experiments],
         groups=[group_table(run) for run in runs if run.result.held_out.groups],
@@ -208,6 +209,33 @@ def group_table(run: Shown) -> Table:
     )
     heads = ("Sensitivity", "Specificity", "Within one stage")
     return Table(f"By group, {run.name}", heads, lines, "Percent, exact 95 % intervals.")
+
+
+def in_short(runs: Sequence[Shown]) -> list[str]:
+    """What the tables come to, for readers who read no further."""
+    seeing = max(runs, key=lambda run: run.result.held_out.recognition["auc"][0])
+    grading = max(runs, key=lambda run: run.result.held_out.staging["quadratic_kappa"][0])
+    held = runs[0].result.held_out
+    area, kappa = (
+        seeing.result.held_out.recognition["auc"],
+        grading.result.held_out.staging["quadratic_kappa"],
+    )
+    near = grading.result.held_out.staging["within_one_stage"]
+    best = "the highest of these" if len(runs) > 1 else "the only one"
+    hands = (
+        f"Measured on {_held_out(runs[0])}; with {held.hands} hands most intervals are wide, and whether two "
+        "networks differ is a question of their paired difference, not of two intervals."
+    )
+    recognition = (
+        f"Recognition, normal or RA: AUC {area[0]:.3f} ({area[1]:.3f} to {area[2]:.3f}) with "
+        f"{seeing.name}, {best}."
+    )
+    staging = (
+        f"Staging: quadratic weighted kappa {kappa[0]:.3f} ({kappa[1]:.3f} to {kappa[2]:.3f}) with "
+        f"{grading.name}, {best}; {_percent(near).value} % of hands within one stage "
+        f"({_percent(near).interval})."
+    )
+    return [hands, recognition, staging]
 
 
 def experiment_table(found: Experiment) -> Table:

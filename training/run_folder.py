@@ -37,16 +37,23 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class HandsFrom:
-    """Where hands come from: radiographs to simulate lesions on, or a labelled dataset with its split."""
+    """Where hands come from: radiographs to simulate lesions on, a labelled dataset, or another run."""
 
     radiographs: Path | None = None
     dataset: Path | None = None
     split: Path | None = None
     fold: str = ""
+    run: Path | None = None
+    """A run, or the hands of a comparison, whose very crops are shared."""
 
 
 def prepared(recipe: Recipe, out: Path, source: HandsFrom, say: Say) -> Crops:
     """Load the crops of a run, or make them; a run with another data recipe is an error."""
+    if source.run is not None:
+        _refuse_other_data(recipe, source.run)
+        keep_recipe(recipe, out)
+        share_crops(source.run, out)
+        return kept_crops(out)
     _refuse_two_kinds(out, source)
     keep_recipe(recipe, out)
     if source.dataset is not None:
@@ -65,13 +72,10 @@ def prepared(recipe: Recipe, out: Path, source: HandsFrom, say: Say) -> Crops:
 
 def keep_recipe(recipe: Recipe, out: Path) -> None:
     """Write the recipe of a run; raises Fatal where its crops were made by another one."""
-    kept = out / RECIPE
-    if kept.exists():
-        known = kept_recipe(out)
-        if (known.data, known.side_px) != (recipe.data, recipe.side_px):
-            raise Fatal(f"expected the data recipe and side_px of {kept}, found another; use a new --out")
+    if (out / RECIPE).exists():
+        _refuse_other_data(recipe, out)
     content = recipe.model_dump_json(indent=2).encode()
-    write_whole(kept, lambda file: file.write(content))
+    write_whole(out / RECIPE, lambda file: file.write(content))
 
 
 def share_crops(source: Path, run: Path) -> None:
@@ -121,6 +125,15 @@ def picture_counter(say: Say) -> Callable[[int, int], None]:
             say(f"made {done} of {total} pictures")
 
     return count
+
+
+def _refuse_other_data(recipe: Recipe, run: Path) -> None:
+    """Raise Fatal where a recipe would not make the crops that a run has."""
+    known = kept_recipe(run)
+    if (known.data, known.side_px, known.seed) != (recipe.data, recipe.side_px, recipe.seed):
+        raise Fatal(
+            f"expected the data recipe, side_px and seed of {run / RECIPE}, found another; use a new --out"
+        )
 
 
 def _refuse_two_kinds(out: Path, source: HandsFrom) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,18 +16,18 @@ from tests.training.recipes import DEMO
 from training.__main__ import evaluate, export_bundle, simulate, train
 from training.dataset import Origin, Row, Split, save_crops, stacked
 from training.log import read_log
+from training.recipe import read_recipe
+from training.run_folder import HandsFrom, prepared
 from training.start import replace_head
 
 SMALL = {
     "side_px = 224": "side_px = 64",
     "batch = 32": "batch = 8",
-    "epochs = 1.5": "epochs = 1",
-    "epochs = 0.6": "epochs = 1",
 }
 
 
 def write_recipe(path: Path, **changed: str) -> Path:
-    text = DEMO.read_text()
+    text = re.sub(r"epochs = [0-9.]+", "epochs = 1", DEMO.read_text())
     for old, new in (SMALL | changed).items():
         assert old in text
         text = text.replace(old, new)
@@ -85,9 +86,22 @@ def test_a_start_with_another_split_is_refused_with_both(tmp_path: Path) -> None
 def test_a_run_is_not_continued_with_another_data_recipe(tmp_path: Path) -> None:
     write_crops(tmp_path)
     simulate(write_recipe(tmp_path / "a.toml"), tmp_path)
-    changed = write_recipe(tmp_path / "b.toml", **{"rounds = 2": "rounds = 3"})
+    changed = write_recipe(tmp_path / "b.toml", **{"phantom_cuts = 4": "phantom_cuts = 3"})
     with pytest.raises(Fatal, match="found another; use a new --out"):
         train(changed, tmp_path, device="cpu")
+
+
+def test_an_experiment_shares_the_crops_of_a_run_and_no_other_recipe_may(tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path / "a.toml")
+    (tmp_path / "base").mkdir()
+    write_crops(tmp_path / "base")
+    simulate(recipe, tmp_path / "base")
+    prepared(read_recipe(recipe), tmp_path / "new", HandsFrom(run=tmp_path / "base"), lambda _: None)
+    assert (tmp_path / "new" / "real.npz").samefile(tmp_path / "base" / "real.npz")
+    other = read_recipe(write_recipe(tmp_path / "b.toml", **{"seed = 2024": "seed = 7"}))
+    with pytest.raises(Fatal, match=r"side_px and seed of .*base"):
+        prepared(other, tmp_path / "third", HandsFrom(run=tmp_path / "base"), lambda _: None)
+    assert not (tmp_path / "third").exists()
 
 
 def test_without_radiographs_nothing_is_simulated(tmp_path: Path) -> None:
