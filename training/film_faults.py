@@ -124,7 +124,7 @@ def _framed(film: Composition, value: float, rng: np.random.Generator, soft_px: 
     margin, turn = rng.uniform(0.01, 0.05) * min(shape), float(rng.uniform(-2, 2))
     field = field_of((shape[0], shape[1]), float(margin), turn).astype(np.float32)
     field = np.maximum(field, _covered(film).astype(np.float32))
-    field = cv2.GaussianBlur(field, (0, 0), soft_px)
+    field = np.asarray(cv2.GaussianBlur(field, (0, 0), soft_px), np.float32)
     base = film.image + np.float32(rng.uniform(4, 40))
     return _grained(base * field + np.float32(value) * (1 - field), 1.0, rng)
 

@@ -7,6 +7,7 @@ file, and an image that is added later moves no other one.
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import Literal
 
 Part = Literal["tuning", "held-out"]
@@ -18,3 +19,8 @@ def part_of(hand_id: str) -> Part:
     """Say whether a radiograph is for training and tuning, or kept out of both."""
     place = int.from_bytes(hashlib.sha256(f"hand finder {hand_id}".encode()).digest()[:8], "big")
     return "held-out" if place < HELD_OUT_SHARE * 2**64 else "tuning"
+
+
+def vetted() -> frozenset[str]:
+    """Marked hands whose outline by `training.hand_outline` was looked at and is right."""
+    return frozenset((Path(__file__).parent / "vetted_hands.txt").read_text(encoding="ascii").split())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
 import cv2
 import numpy as np
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from ra_node.phantom.film import WHITE, Exposure, develop, expose
 from ra_node.phantom.raster import Array, blurred, depth_inside, filled, rounded
 
-Kind = Literal["chest", "foot", "noise", "uniform", "text"]
+Kind = Literal["chest", "foot", "hip", "knee", "spine", "noise", "uniform", "text", "tools"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 Pixels = NDArray[np.uint16]
 
 _TOES = ((0.36, 0.10, 15.0), (0.485, 0.085, 9.5), (0.57, 0.105, 8.5), (0.645, 0.135, 8.5), (0.72, 0.18, 9.0))
@@ -27,9 +28,13 @@ def draw_other(kind: Kind, rows: int = 400, columns: int = 340, seed: int = 0) -
     drawers: dict[Kind, Callable[[int, int, np.random.Generator], Pixels]] = {
         "chest": _chest,
         "foot": _foot,
+        "hip": _hip,
+        "knee": _knee,
+        "spine": _spine,
         "noise": _noise,
         "uniform": _uniform,
         "text": _text,
+        "tools": _tools,
     }
     return drawers[kind](rows, columns, rng)
 
@@ -112,6 +117,59 @@ def _stick(start: Array, end: Array, half_px: float, rows: int, columns: int) ->
     cv2.line(mask, first, last, 255, max(1, round(2 * half_px)))
     rise = 1 - (depth_inside(mask) / half_px).clip(0, 1)
     return blurred((2 * half_px * 300 / columns * np.sqrt(1 - rise * rise)).astype(np.float32), 0.8)
+
+
+def _hip(rows: int, columns: int, rng: np.random.Generator) -> Pixels:
+    """A pelvis: two wings, dark foramina, thigh bones that leave at the bottom."""
+    x, y = _unit_grid(rows, columns)
+    shadow = 1.3 * _blob(x, y, (0.5, 0.45), (0.62, 0.62))
+    for side in (-1, 1):
+        shadow += 0.8 * _blob(x, y, (0.5 + 0.25 * side, 0.3), (0.17, 0.2))
+        shadow -= 0.5 * _blob(x, y, (0.5 + 0.13 * side, 0.68), (0.06, 0.06))
+        shadow += 0.9 * _blob(x, y, (0.5 + 0.27 * side, 0.58), (0.07, 0.07))
+        shaft = np.abs(x - 0.5 - side * (0.33 + 0.08 * (y - 0.6)))
+        shadow += 0.9 * (1 / (1 + np.exp((120 * (shaft - 0.05)).clip(-60, 60)))) * (y > 0.6)
+    shadow += 0.8 * _blob(x, y, (0.5, 0.2), (0.09, 0.3)) + rng.uniform(-0.05, 0.05)
+    return _developed(shadow.clip(0).astype(np.float32), 380 / rows, rng)
+
+
+def _knee(rows: int, columns: int, rng: np.random.Generator) -> Pixels:
+    """Two thick bones that meet in the middle of a wide limb."""
+    x, y = _unit_grid(rows, columns)
+    shadow = 1.0 / (1 + np.exp(30 * (np.abs(x - 0.5) - rng.uniform(0.26, 0.34))))
+    for top in (True, False):
+        reach = (y - 0.5) if top else (0.5 - y)
+        half = 0.09 + 0.10 * np.exp(-((reach / 0.12) ** 2))
+        bone = 1 / (1 + np.exp(80 * (np.abs(x - 0.5) - half)))
+        shadow = shadow + 1.1 * bone / (1 + np.exp(90 * (reach + 0.015)))
+    shadow += 0.5 * _blob(x, y, (0.5, 0.42), (0.08, 0.07))
+    return _developed(shadow.astype(np.float32), 300 / rows, rng)
+
+
+def _spine(rows: int, columns: int, rng: np.random.Generator) -> Pixels:
+    """A column of blocks with processes to both sides, in front of a soft trunk."""
+    x, y = _unit_grid(rows, columns)
+    shadow = 1.2 * _blob(x, y, (0.5, 0.5), (0.5, 0.8))
+    count = int(rng.integers(7, 11))
+    for at in range(count):
+        middle = (at + 0.5) / count
+        block = (np.abs(x - 0.5) < 0.09) & (np.abs(y - middle) < 0.36 / count)
+        wings = (np.abs(x - 0.5) < 0.19) & (np.abs(y - middle + 0.3 * np.abs(x - 0.5)) < 0.09 / count)
+        shadow = shadow + 0.8 * block + 0.4 * wings
+    return _developed(blurred(shadow.astype(np.float32), 0.004 * rows), 400 / rows, rng)
+
+
+def _tools(rows: int, columns: int, rng: np.random.Generator) -> Pixels:
+    """Instruments on a plate: bars from a handle, as many as a hand has fingers, all of one width."""
+    shadow = np.full((rows, columns), 0.02, np.float32)
+    size = min(rows, columns)
+    middle = np.array([columns / 2, 0.62 * rows], np.float32)
+    for angle in np.linspace(-0.6, 0.6, int(rng.integers(3, 8))):
+        end = middle + 0.5 * size * np.array([np.sin(angle), -np.cos(angle)], np.float32)
+        shadow += 1.2 * _stick(middle, end, 0.018 * size, rows, columns) * 300 / size / 10
+    handle = middle + np.array([0, 0.3 * size], np.float32)
+    shadow += 1.2 * _stick(middle, handle, 0.05 * size, rows, columns) * 300 / size / 10
+    return _developed(shadow, 300 / rows, rng)
 
 
 def _noise(rows: int, columns: int, rng: np.random.Generator) -> Pixels:

@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 
 from ra_node.phantom.film import WHITE
-from ra_node.phantom.not_hands import draw_other
-
-KINDS = ("chest", "foot", "noise", "uniform", "text")
+from ra_node.phantom.not_hands import KINDS, draw_other
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -48,3 +46,10 @@ def test_text_is_dark_on_bright_paper():
     page = draw_other("text")
     assert np.median(page) > 0.8 * WHITE
     assert page.min() < 0.3 * WHITE
+
+
+def test_tools_fan_out_from_a_handle():
+    """Bars like fingers, all of one width, so that a finder must look at more than the outline."""
+    picture = draw_other("tools", 500, 420, seed=1)
+    row = picture[120] > picture.max() / 4
+    assert np.count_nonzero(np.diff(row.astype(int)) == 1) >= 3
