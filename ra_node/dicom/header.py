@@ -6,7 +6,9 @@ that breaks its VR, and its switches for that are global, which a listener with 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime
 from struct import calcsize, unpack
 
 from pydicom.dataelem import DataElement, RawDataElement
@@ -28,6 +30,7 @@ _TEXTS = {
     "burned_in_annotation": 0x00280301,
     "device_serial": 0x00181000,
     "patient_age": 0x00101010,
+    "view_position": 0x00185101,
 }
 _UIDS = {
     "sop_class_uid": 0x00080016,
@@ -39,8 +42,16 @@ _IMAGE_TYPE = 0x00080008
 _FRAMES = 0x00280008
 _ROWS, _COLUMNS = 0x00280010, 0x00280011
 _DESCRIPTIONS = (0x0008103E, 0x00081030, 0x00181030, 0x00400254)
+_IMAGE_TEXTS = (0x0008103E, 0x00181030, 0x00181400)
+"""Series, protocol and processing descriptions."""
 _REGION = 0x00082218
 _PRIMARY_REGION = 0x00082228
+_VIEW_CODES, _VIEW_MODIFIERS = 0x00540220, 0x00540222
+_BIRTH_DATE, _STUDY_DATE = 0x00100030, 0x00080020
+_ACQUIRED = ((0x0008002A, None), (0x00080022, 0x00080032), (0x00080023, 0x00080033))
+"""Acquisition date and time in one, then apart, then those of the content."""
+_INSTANCE_NUMBER = 0x00200013
+_CODE_MEANING = 0x00080104
 _CONTRIBUTING = 0x0018A001
 _PURPOSE = 0x0040A170
 _DEVICE_UID = 0x00181002
@@ -50,7 +61,9 @@ _IMAGE_LATERALITY, _LATERALITY, _ORIENTATION = 0x00200062, 0x00200060, 0x0020002
 
 HEADER_TAGS: tuple[int, ...] = (
     *_TEXTS.values(), *_UIDS.values(), _IMAGE_TYPE, _FRAMES, _ROWS, _COLUMNS, *_DESCRIPTIONS,
-    _REGION, _PRIMARY_REGION, _CONTRIBUTING, _IMAGE_LATERALITY, _LATERALITY, _ORIENTATION,
+    _REGION, _PRIMARY_REGION, _CONTRIBUTING, _IMAGE_LATERALITY, _LATERALITY, _ORIENTATION, *_IMAGE_TEXTS,
+    _VIEW_CODES, _BIRTH_DATE, _STUDY_DATE, _INSTANCE_NUMBER,
+    *(tag for pair in _ACQUIRED for tag in pair if tag is not None),
 )  # fmt: skip
 
 
@@ -64,6 +77,11 @@ def header_of(dataset: Dataset, *, has_pixels: bool | None = None) -> ImageHeade
         image_type=_texts(dataset, _IMAGE_TYPE),
         anatomic_region_codes=tuple(_codes(dataset, (_REGION, _PRIMARY_REGION))),
         descriptions=tuple(text for tag in _DESCRIPTIONS if (text := _first(dataset, tag))),
+        image_texts=tuple(_image_texts(dataset)),
+        view_codes=tuple(_view_codes(dataset)),
+        age_years=_age_years(dataset),
+        acquired_at=_acquired_at(dataset),
+        instance_number=_number(dataset, _INSTANCE_NUMBER),
         contributing_purposes=tuple(code for item in equipment for code in _codes(item, (_PURPOSE,))),
         contributing_manufacturers=tuple(_first(item, _MANUFACTURER) for item in equipment),
         processing_device_uids=tuple(_processing_devices(equipment)),
@@ -77,6 +95,48 @@ def header_of(dataset: Dataset, *, has_pixels: bool | None = None) -> ImageHeade
             patient_orientation=tuple(value.upper() for value in _texts(dataset, _ORIENTATION)),
         ),
     )
+
+
+def _image_texts(dataset: Dataset) -> Iterator[str]:
+    """What is written about this image alone, the meanings of its region codes included."""
+    yield from (text for tag in _IMAGE_TEXTS if (text := _first(dataset, tag)))
+    for tag in (_REGION, _PRIMARY_REGION):
+        yield from (text for item in _items(dataset, tag) if (text := _first(item, _CODE_MEANING)))
+
+
+def _view_codes(dataset: Dataset) -> Iterator[str]:
+    yield from _codes(dataset, (_VIEW_CODES,))
+    for item in _items(dataset, _VIEW_CODES):
+        yield from _codes(item, (_VIEW_MODIFIERS,))
+
+
+def _age_years(dataset: Dataset) -> float | None:
+    """Patient's Age (PS3.5, VR AS), else the time from birth to study; None where neither is sensible."""
+    stated = re.fullmatch(r"(\d{1,3})([DWMY])", _first(dataset, _TEXTS["patient_age"]).upper())
+    if stated:
+        return int(stated[1]) / {"D": 365.25, "W": 52.18, "M": 12.0, "Y": 1.0}[stated[2]]
+    dates = [_day(_first(dataset, tag)) for tag in (_BIRTH_DATE, _STUDY_DATE)]
+    if dates[0] is None or dates[1] is None:
+        return None
+    years = (dates[1] - dates[0]).days / 365.25
+    return years if 0 <= years < 120 else None
+
+
+def _day(text: str) -> date | None:
+    try:
+        return datetime.strptime(text, "%Y%m%d").date()  # noqa: DTZ007 - a DICOM date has no zone
+    except ValueError:
+        return None
+
+
+def _acquired_at(dataset: Dataset) -> str:
+    """Year to fraction of the exposure, without zone: only images of one study are compared."""
+    for day, hour in _ACQUIRED:
+        text = _first(dataset, day) + (_first(dataset, hour) if hour is not None else "")
+        digits = re.match(r"[\d.]*", text)
+        if digits and len(digits[0]) >= 8:
+            return digits[0]
+    return ""
 
 
 def _processing_devices(equipment: Iterable[Dataset]) -> Iterable[str]:

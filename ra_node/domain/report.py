@@ -31,6 +31,12 @@ class Reason(StrEnum):
     NOT_A_RADIOGRAPH = "not_a_radiograph"
     NOT_FOR_PRESENTATION = "not_for_presentation"
     OTHER_BODY_PART = "other_body_part"
+    OTHER_VIEW = "other_view"
+    SAME_PICTURE = "same_picture"
+    OTHER_IMAGE_COUNTS = "other_image_counts"
+    INVERTED = "inverted"
+    METAL_OR_CAST = "metal_or_cast"
+    OUTSIDE_AGES = "outside_ages"
     AI_MADE = "ai_made"
     ANALYSIS_FAILED = "analysis_failed"
 
@@ -113,6 +119,22 @@ class HandFinding:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What decides between several images of the same hand.
+
+    `pixels` is a hash of the values, `acquired_at` digits that sort; "" and None stand for unknown.
+    """
+
+    pixels: str = ""
+    for_processing: bool = False
+    frontal: bool = False
+    """The header says that the hand was seen from back or front."""
+    acquired_at: str = ""
+    instance_number: int = 0
+    age_years: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ImageFinding:
     """One image: its hands, or why there are none."""
 
@@ -124,6 +146,7 @@ class ImageFinding:
     hands: tuple[HandFinding, ...] = ()
     refusal: Refusal | None = None
     remarks: tuple[str, ...] = ()
+    facts: ImageFacts = ImageFacts()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 
+from ra_node.domain.anatomy import names_hand, other_part
 from ra_node.domain.report import Reason, Refusal
 from ra_node.domain.study import ImageHeader
+from ra_node.domain.views import View, view_of
 
 OWN_MANUFACTURER = "ra-node"
 """Manufacturer (0008,0070) of every object that this node makes."""
@@ -71,6 +73,8 @@ _OTHER_REGION_CODES = {
     "T-D8300 SRT": "elbow", "T-D1100 SRT": "head",
 }  # fmt: skip
 
+_SCOUTS = frozenset({"LOCALIZER", "SCOUT", "TOPOGRAM", "PREVIEW", "STITCHED", "COMPOSED"})
+
 _SAYS_AI = re.compile(r"\b(AI|CAD|artificial intelligence|deep learning)\b", re.IGNORECASE)
 
 
@@ -97,6 +101,12 @@ def calls_for_answer(header: ImageHeader) -> bool:
     return not _is_no_image(header) and not is_ai_made(header)
 
 
+def is_for_processing(header: ImageHeader) -> bool:
+    """True for what the detector saw, before anything was done for the eye (PS3.3 C.8.11.3)."""
+    raw = header.presentation_intent.upper() == "FOR PROCESSING"
+    return raw or header.sop_class_uid == DIGITAL_X_RAY_FOR_PROCESSING
+
+
 def is_image_class(sop_class_uid: str) -> bool:
     """False for the storage classes of reports, presentation states, plans and the like."""
     return not sop_class_uid.startswith(_NOT_IMAGES) and sop_class_uid not in _NOT_IMAGES_EXACT
@@ -104,7 +114,10 @@ def is_image_class(sop_class_uid: str) -> bool:
 
 def header_refusal(header: ImageHeader) -> Refusal | None:
     """Why this instance is not read, as far as its header alone can say; None lets the pixels decide."""
-    checks = (_refuse_ai_made, _refuse_class, _refuse_secondary, _refuse_body_part, _refuse_no_pixels)
+    checks = (
+        _refuse_ai_made, _refuse_class, _refuse_secondary, _refuse_scout, _refuse_body_part, _refuse_view,
+        _refuse_no_pixels,
+    )  # fmt: skip
     return next((refusal for check in checks if (refusal := check(header)) is not None), None)
 
 
@@ -119,10 +132,6 @@ def _refuse_class(header: ImageHeader) -> Refusal | None:
         found = "no image" if _is_no_image(header) else _CLASS_NAMES.get(header.sop_class_uid, "another kind")
         text = f"Not a radiograph: expected a CR or DX image, found {found}."
         return Refusal(Reason.NOT_A_RADIOGRAPH, text)
-    intent = header.presentation_intent.upper()
-    if header.sop_class_uid == DIGITAL_X_RAY_FOR_PROCESSING or intent == "FOR PROCESSING":
-        text = "Raw detector image: expected a radiograph FOR PRESENTATION, found one FOR PROCESSING."
-        return Refusal(Reason.NOT_FOR_PRESENTATION, text)
     return None
 
 
@@ -130,6 +139,23 @@ def _refuse_secondary(header: ImageHeader) -> Refusal | None:
     if _is_secondary(header):
         text = "A later copy made from another image (DERIVED, SECONDARY): expected the radiograph itself."
         return Refusal(Reason.NOT_A_RADIOGRAPH, text)
+    return None
+
+
+def _refuse_scout(header: ImageHeader) -> Refusal | None:
+    """Refuse what only helped to plan or was put together of others, by Image Type (0008,0008)."""
+    kind = _SCOUTS.intersection(value.upper() for value in header.image_type[2:])
+    if kind:
+        text = f"Expected a radiograph of a hand, found a scout or composed image ({min(kind)})."
+        return Refusal(Reason.NOT_A_RADIOGRAPH, text)
+    return None
+
+
+def _refuse_view(header: ImageHeader) -> Refusal | None:
+    view, said_by = view_of(header)
+    if view in {View.OBLIQUE, View.LATERAL, View.BALL_CATCHER}:
+        text = f"Expected a hand from back or front (PA or AP), found the {view} view, as {said_by} says."
+        return Refusal(Reason.OTHER_VIEW, text)
     return None
 
 
@@ -155,7 +181,14 @@ def _other_body_part(header: ImageHeader) -> str:
     codes = header.anatomic_region_codes
     if not part and codes and all(code in _OTHER_REGION_CODES for code in codes):
         return _OTHER_REGION_CODES[codes[0]]
-    return ""
+    return "" if names_hand(header.body_part) else _described_part(header)
+
+
+def _described_part(header: ImageHeader) -> str:
+    """The other part that the texts of this image name; "" where one of them names a hand."""
+    if any(names_hand(text) for text in header.image_texts):
+        return ""
+    return next((part for text in header.image_texts if (part := other_part(text))), "")
 
 
 def _is_no_image(header: ImageHeader) -> bool:

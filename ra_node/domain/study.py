@@ -26,6 +26,11 @@ class ImageHeader:
     """(value, scheme) joined by a blank, e.g. "85562004 SCT"."""
     descriptions: tuple[str, ...] = ()
     """Series, protocol and procedure descriptions, for selection only, never for logs."""
+    image_texts: tuple[str, ...] = ()
+    """What was written about this image or its series alone, for selection only, never for logs."""
+    view_position: str = ""
+    view_codes: tuple[str, ...] = ()
+    """Codes of ViewCodeSequence and its modifiers, e.g. "399182000 SCT"."""
     presentation_intent: str = ""
     manufacturer: str = ""
     series_description: str = ""
@@ -41,4 +46,9 @@ class ImageHeader:
     frames: int = 1
     has_pixels: bool = False
     patient_age: str = ""
+    age_years: float | None = None
+    """The age at the study: Patient's Age (0010,1010), else from the dates of birth and study."""
+    acquired_at: str = ""
+    """Date and time of the exposure as digits that sort, "" where absent."""
+    instance_number: int = 0
     side: SideHeader = field(default_factory=SideHeader)

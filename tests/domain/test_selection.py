@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ra_node.domain.report import Reason
-from ra_node.domain.selection import calls_for_answer, header_refusal, is_ai_made, is_image_class
+from ra_node.domain.selection import (
+    calls_for_answer,
+    header_refusal,
+    is_ai_made,
+    is_for_processing,
+    is_image_class,
+)
 from ra_node.domain.study import ImageHeader
 
 CR = "1.2.840.10008.5.1.4.1.1.1"
@@ -85,8 +91,12 @@ def test_a_region_code_refuses_only_where_no_body_part_speaks():
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"sop_class_uid": DX_RAW}, Reason.NOT_FOR_PRESENTATION),
-        ({"presentation_intent": "FOR PROCESSING"}, Reason.NOT_FOR_PRESENTATION),
+        ({"image_type": ("ORIGINAL", "PRIMARY", "LOCALIZER")}, Reason.NOT_A_RADIOGRAPH),
+        ({"image_texts": ("Fuß links dp",)}, Reason.OTHER_BODY_PART),
+        ({"image_texts": ("Fuß links dp",), "body_part": "HAND"}, None),
+        ({"image_texts": ("Hände und Füße",)}, None),
+        ({"image_texts": ("Main gauche oblique",)}, Reason.OTHER_VIEW),
+        ({"view_position": "LLO"}, Reason.OTHER_VIEW),
         ({"sop_class_uid": SECONDARY_CAPTURE}, Reason.NOT_A_RADIOGRAPH),
         ({"sop_class_uid": "1.2.840.10008.5.1.4.1.1.2"}, Reason.NOT_A_RADIOGRAPH),
         ({"sop_class_uid": "1.2.3.4"}, Reason.NOT_A_RADIOGRAPH),
@@ -100,6 +110,15 @@ def test_a_region_code_refuses_only_where_no_body_part_speaks():
 )
 def test_a_header_that_denies_a_radiograph_gives_its_reason(changes, expected):
     assert reason(replace(RADIOGRAPH, **changes)) is expected
+
+
+@pytest.mark.parametrize("changes", [{"sop_class_uid": DX_RAW}, {"presentation_intent": "FOR PROCESSING"}])
+def test_a_raw_image_is_read_until_a_presented_one_is_known(changes):
+    """Which of both counts is chosen for the whole study; the header alone refuses neither."""
+    header = replace(RADIOGRAPH, **changes)
+    assert header_refusal(header) is None
+    assert is_for_processing(header)
+    assert not is_for_processing(RADIOGRAPH)
 
 
 @pytest.mark.parametrize("changes", [{"has_pixels": False, "rows": 0}, {"body_part": "CHEST"}])
