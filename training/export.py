@@ -21,10 +21,15 @@ from training.evaluate import Calibration, Result, weights_path
 from training.recipe import Recipe
 
 DESCRIPTION = (
-    "Box of the hand with a 4 % margin, turned fingers up, longer side to 224 px by area averaging, "
+    "Box of the hand with a 4 % margin, turned fingers up, longer side to {side_px} px by area averaging, "
     "1st to 99.5th percentile inside the outline of the hand to 0..255, padded with 0 to a square; "
     "then (grey / 255 - mean) / std in three equal channels."
 )
+RECOGNITION = {
+    "staging": "recognition started from the trunk of staging",
+    "start": "recognition started from the same",
+    "shared": "recognition learnt at the same time on the same trunk",
+}
 CLASS_NAMES = {
     "recognition": ("normal", "rheumatoid arthritis"),
     "staging": ("normal", "stage 1", "stage 2", "stage 3", "stage 4", "stage 5"),
@@ -65,7 +70,7 @@ def _manifest(
         notice=result.words.notice,
         preprocessing=Preprocessing(
             id=PREPROCESSING_ID,
-            description=DESCRIPTION,
+            description=DESCRIPTION.format(side_px=recipe.side_px),
             side_px=recipe.side_px,
             mean=recipe.mean,
             std=recipe.std,
@@ -76,7 +81,9 @@ def _manifest(
             "source": _source(result),
             "terms": result.words.terms,
             "software": f"ra-node {ra_node.__version__}",
-            "initialisation": initialisation(started, recipe.recognition_from, result.data),
+            "initialisation": initialisation(
+                started, "shared" if recipe.trunk == "shared" else recipe.recognition_from, result.data
+            ),
         },
     )
 
@@ -95,8 +102,7 @@ def initialisation(started: str | None, recognition_from: str, data: DataKind = 
             "project drew them then; the first of them started from random weights (no ImageNet weights). "
             f"The weights at the start have the sha256 {started}"
         )
-    trunk = "recognition started from the trunk of staging"
-    return f"{begun}; {trunk if recognition_from == 'staging' else 'recognition started from the same'}."
+    return f"{begun}; {RECOGNITION[recognition_from]}."
 
 
 def _source(result: Result) -> str:
@@ -134,6 +140,7 @@ def _tasks(folder: Path, recipe: Recipe, calibration: Calibration, result: Resul
             classes=classes,
             weights=path.relative_to(folder).as_posix(),
             weights_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+            head=(recipe.staging if name == "staging" else recipe.recognition).head,
             temperature=heat[name],
             operating_points=points[name],
             metrics={key: found for key, found in metrics[name].items() if all(map(math.isfinite, found))},

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from ra_node.inference.architectures import build
-from ra_node.inference.bundle import load_bundle
+from ra_node.inference.bundle import Head, load_bundle
+from ra_node.inference.heads import new_head, replace_last_layer
 from ra_node.inference.network import softmax
 from ra_node.inference.predictor import Predictor
 from tests.training.recipes import small_recipe
@@ -29,6 +31,7 @@ from training.evaluate import (
 from training.export import export
 from training.loop import save_half
 from training.predictions import run_outputs
+from training.recipe import Recipe
 
 CPU = torch.device("cpu")
 
@@ -45,38 +48,51 @@ def hands() -> Crops:
     )
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def written_run(folder: Path, head: Head) -> Path:
     """The weights of a run that learnt nothing, but are loud enough to differ by hand."""
-    folder = tmp_path_factory.mktemp("runs") / "small"
     torch.manual_seed(1)
     for task, classes in CLASSES.items():
         network = build("googlenet", classes)
-        network.fc.weight.data *= 50000
+        if (task, head) == ("staging", "ordinal"):
+            replace_last_layer(network, new_head(head, 1024, classes))
+        loud = [part for part in network.modules() if isinstance(part, nn.Linear)][-1]
+        loud.weight.data *= 50000 if loud.out_features > 1 else 500000
         save_half(network, weights_path(folder, task))
     return folder
 
 
-def run_logits(run: Path) -> dict[str, np.ndarray]:
-    outputs = run_outputs(run, small_recipe(), hands().images, CPU, lambda _done, _total: None)
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written_run(tmp_path_factory.mktemp("runs") / "small", "softmax")
+
+
+def recipe(head: Head = "softmax") -> Recipe:
+    plain = small_recipe()
+    return plain.model_copy(update={"staging": plain.staging.model_copy(update={"head": head})})
+
+
+def run_logits(run: Path, head: Head = "softmax") -> dict[str, np.ndarray]:
+    outputs = run_outputs(run, recipe(head), hands().images, CPU, lambda _done, _total: None)
     return {task: logits for task, (logits, _features) in outputs.items()}
 
 
-def exported(run: Path, folder: Path) -> tuple[Calibration, Result]:
-    crops, recipe = hands(), small_recipe()
-    logits = run_logits(run)
+def exported(run: Path, folder: Path, head: Head = "softmax") -> tuple[Calibration, Result]:
+    crops = hands()
+    logits = run_logits(run, head)
     calibration = calibrated(logits, crops.stages)
     figures = evaluated(logits, crops, calibration, seed=1, resamples=20)
     unedited = unedited_figures(logits, crops, calibration)
     result = Result({"held-out hands, simulated": 24}, figures, None, unedited)
-    export(run, recipe, calibration, result, folder, started=None)
+    export(run, recipe(head), calibration, result, folder, started=None)
     return calibration, result
 
 
-def test_the_bundle_gives_the_probabilities_of_the_run(run: Path, tmp_path: Path) -> None:
-    """Half-precision weights, temperature and preprocessing are those that were evaluated."""
-    calibration, _ = exported(run, tmp_path / "bundle")
-    logits = run_logits(run)
+@pytest.mark.parametrize("head", ["softmax", "ordinal"])
+def test_the_bundle_gives_the_probabilities_of_the_run(tmp_path: Path, head: Head) -> None:
+    """Half-precision weights, last layer, temperature and preprocessing are those that were evaluated."""
+    run = written_run(tmp_path / "run", head)
+    calibration, _ = exported(run, tmp_path / "bundle", head)
+    logits = run_logits(run, head)
     expected = softmax(logits["staging"] / calibration.staging_temperature)
     judged = Predictor(load_bundle(tmp_path / "bundle"), "cpu").judge(list(hands().images))
     found = np.array([judgement.staging.probabilities for judgement in judged])
