@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -81,3 +82,29 @@ def test_real_radiographs_are_judged(real_hands: list[RealHand]):
         if hand_quality(real.values, hand) is not None
     ]
     assert len(refused) <= 1, refused
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_a_hand_cut_along_its_side_is_refused(turns: int):
+    """A little finger that the plate lost in part, whatever way the hand lies."""
+    upright = drawn_hand()
+    box = only_hand(upright).box
+    start = box.x0 + round(0.18 * box.width_px)
+    picture = np.ascontiguousarray(np.rot90(upright[:, start:], -turns))
+    refusal = hand_quality(picture, only_hand(picture))
+    assert refusal is not None
+    assert refusal.reason is Reason.HAND_CUT_OFF
+
+
+def test_metal_over_the_joints_is_refused():
+    """A white piece as large as a palm hides what is to be judged; a ring does not."""
+    picture = drawn_hand()
+    region = only_hand(picture)
+    middle = (round(region.box.centre.x), round(region.box.centre.y + 0.1 * region.box.height_px))
+    size = region.box.width_px
+    plate = cv2.circle(picture.copy(), middle, round(0.22 * size), float(picture.max() * 1.3), -1)
+    refusal = hand_quality(plate, region)
+    assert refusal is not None
+    assert refusal.reason is Reason.METAL_OR_CAST
+    ring = cv2.circle(picture.copy(), middle, round(0.03 * size), float(picture.max() * 1.3), -1)
+    assert hand_quality(ring, region) is None

@@ -1,0 +1,45 @@
+"""Says when a picture shows bone dark although it was read as bone bright, and turns it round.
+
+A header may lie about its photometric interpretation, and a PNG has none. The networks would judge an
+inverted hand without noticing.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ra_node.domain.report import HandRegion
+from ra_node.imaging.pixels import Radiograph
+
+INVERTED = "The picture came inverted (bone dark, against its header); it was turned round for reading."
+
+_SIDE_PX = 256
+_RIM = 0.04
+"""Width of the rim outside a hand that it is compared with, as a share of its longer side."""
+
+
+def turned_round(radiograph: Radiograph) -> Radiograph:
+    """The same picture (rows, columns) with bright and dark exchanged within its range."""
+    values = radiograph.values
+    return Radiograph(values.min() + values.max() - values, np.uint8(255) - radiograph.display)
+
+
+def is_dark(values: NDArray[np.float32], region: HandRegion) -> bool:
+    """True where the hand at `region` of values (rows, columns) is darker than the film beside it."""
+    rows, columns = values.shape
+    box = region.box.grown(2 * _RIM).clipped(rows, columns)
+    step = max(1, max(box.width_px, box.height_px) // _SIDE_PX)
+    part = values[box.y0 : box.y1 : step, box.x0 : box.x1 : step]
+    corners = [[(point.x - box.x0) / step, (point.y - box.y0) / step] for point in region.outline]
+    mask = np.zeros(part.shape, np.uint8)
+    cv2.fillPoly(mask, [np.rint(np.array(corners)).astype(np.int32)], 1)
+    width = max(2, round(_RIM * max(part.shape)))
+    kernel = np.ones((3, 3), np.uint8)
+    inside = cv2.erode(mask, kernel, iterations=2) > 0
+    grown = cv2.dilate(mask, kernel, iterations=width)
+    beside = (grown > 0) & (cv2.dilate(mask, kernel, iterations=2) == 0)
+    if not inside.any() or not beside.any():
+        return False
+    return float(np.median(part[inside])) < float(np.median(part[beside]))
