@@ -37,6 +37,8 @@ class Orthanc:
     ae_title: str = "ORTHANC"
     dicom_port: int = field(default_factory=free_port)
     http_port: int = field(default_factory=free_port)
+    modalities: dict[str, tuple[str, str, int]] = field(default_factory=dict)
+    """Whom it knows, as (AE title, host, port): those to whom it may report commitment."""
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -59,6 +61,10 @@ class Orthanc:
     def get_bytes(self, path: str) -> bytes:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=20) as answer:
             return bytes(answer.read())
+
+    def delete(self, path: str) -> None:
+        request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", method="DELETE")
+        urllib.request.urlopen(request, timeout=20).close()
 
     def find(self, level: str, query: dict[str, str]) -> list[dict[str, Any]]:
         body = json.dumps({"Level": level, "Query": query, "Expand": True}).encode()
@@ -97,6 +103,7 @@ class Orthanc:
             "AuthenticationEnabled": False,
             "DicomAlwaysAllowStore": True,
             "DicomCheckCalledAet": False,
+            "DicomModalities": {name: list(where) for name, where in self.modalities.items()},
             "StableAge": 1,
             "Plugins": [],
             "OverwriteInstances": False,
