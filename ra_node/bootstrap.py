@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -75,7 +74,7 @@ def open_state(settings: Settings) -> State:
 
 def presence_folder(settings: Settings) -> Path:
     """Where the workers of this machine show that they are alive."""
-    return settings.node.data_dir / "run" / socket.gethostname()
+    return settings.node.data_dir / "run" / settings.node.machine
 
 
 def new_owner(role: str) -> str:
@@ -107,7 +106,7 @@ def build_listener(settings: Settings, state: State, owner: str) -> tuple[Listen
     listener = Listener(
         ListenSettings(
             ae_title=settings.node.ae_title,
-            incoming=settings.node.data_dir / "incoming",
+            incoming=settings.node.data_dir / "incoming" / f"{settings.node.machine}-{settings.node.port}",
             host=settings.node.host,
             port=settings.node.port,
             peers=_callers(settings),

@@ -7,6 +7,7 @@ silently keeps its default.
 from __future__ import annotations
 
 import difflib
+import socket
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -35,6 +36,12 @@ class NodeTable(_Table):
     port: Port = 11112
     data_dir: Path = Path("../var")
     station_name: str = Field(default="RA-NODE", max_length=16)
+    host_name: str = Field(default="", pattern=r"^([A-Za-z0-9_-][A-Za-z0-9._-]{0,62})?$")
+
+    @property
+    def machine(self) -> str:
+        """The name of this machine among those that share `data_dir`."""
+        return self.host_name or socket.gethostname()
 
 
 class LedgerTable(_Table):
