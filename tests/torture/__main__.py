@@ -14,13 +14,19 @@ from ra_node.log import configure_logging
 from ra_node.network.archive import Archive
 from tests.conftest import find_tool
 from tests.node.harness import ROLES, Orthanc
-from tests.torture import table
+from tests.torture import resources, table
 from tests.torture.blackout import STEPS, cut, record, steps_in_order
+from tests.torture.broken import POISON_UID
 from tests.torture.campaign import Campaign
+from tests.torture.fuzz import fuzz
+from tests.torture.hosts import LEASE_S, lose_a_host, lose_the_ledger
 from tests.torture.load import studies
 from tests.torture.points import LISTEN, POINTS
+from tests.torture.poisoned import MATES, poison
+from tests.torture.process import listening
 from tests.torture.stalled import stall
 from tests.torture.table import Row
+from tests.torture.verdict import Verdict
 
 Part = Callable[[Path, argparse.Namespace], Sequence[Row]]
 
@@ -115,6 +121,107 @@ def broken(folder: Path, asked: argparse.Namespace) -> list[Row]:
     return rows
 
 
+def poisoned(folder: Path, asked: argparse.Namespace) -> list[Row]:
+    """An image that kills its worker, in one batch with others."""
+    found = poison(folder)
+    return [
+        ("deaths of the worker", str(found.deaths), found.deaths > 0),
+        ("images buried", f"{len(found.buried)}, the poisonous one alone", found.buried == (POISON_UID,)),
+        ("batch mates examined", f"{len(found.examined)} of {MATES}", len(found.examined) == MATES),
+        (
+            "studies answered",
+            f"{found.answered} of {MATES + 1}, one with the reason",
+            found.answered == MATES + 1,
+        ),
+    ]
+
+
+def associations(folder: Path, asked: argparse.Namespace) -> list[Row]:
+    """Very many associations, stuck peers, one too many, slow senders."""
+    growth, ends, (rejection, freed) = resources.whole(folder, asked.associations, asked.seed)
+    with listening(folder / "slow") as node:
+        alone_s, beside_s = resources.beside_slow_senders(node, slow=15, stores=20)
+    more_mib = growth.after.memory_mib - growth.before.memory_mib
+    more_handles = growth.after.handles - growth.before.handles
+    return [
+        ("associations", f"{growth.associations} in {growth.seconds:.0f} s", not growth.failures),
+        ("held before and after", str(growth), True),
+        ("growth of memory", f"{more_mib:.1f} MiB", more_mib < MOST_GROWTH_MIB),
+        ("growth of handles", str(more_handles), more_handles <= resources.CLIENTS),
+        *(
+            (f"stuck: {name}", "connection closed" if ended else "kept open", ended)
+            for name, ended in ends.items()
+        ),
+        ("one association too many", f"rejected {rejection.hex(' ')}, freed place given", freed),
+        ("20 images, alone and beside 15 slow senders", f"{alone_s:.1f} s, {beside_s:.1f} s", True),
+    ]
+
+
+def fuzzing(folder: Path, asked: argparse.Namespace) -> list[Row]:
+    """Malformed, lying, nested, deflated, aborted: whatever a peer may say."""
+    impatient = "[limits]\nassociation_idle_s = 2\nmin_free_gib = 0.1"
+    with listening(folder, impatient) as node:
+        found = fuzz(node, asked.cases, asked.seed)
+    assert found.before is not None
+    assert found.after is not None
+    more_mib = found.after.memory_mib - found.before.memory_mib
+    return [
+        (
+            "cases tried",
+            f"{found.cases} in {found.seconds:.0f} s, seed {asked.seed}",
+            found.cases == asked.cases,
+        ),
+        ("crashes", f"{len(found.crashes)} {found.crashes[:3] or ''}", not found.crashes),
+        ("good senders not served afterwards", str(found.unserved), found.unserved == 0),
+        ("files outside their folder", f"{len(found.strays)} {found.strays[:3] or ''}", not found.strays),
+        ("growth of memory", f"{more_mib:.1f} MiB", more_mib < MOST_GROWTH_MIB),
+        ("handles", f"{found.before.handles} -> {found.after.handles}", True),
+    ]
+
+
+def hosts(folder: Path, asked: argparse.Namespace) -> list[Row]:
+    """Two hosts on PostgreSQL and common files: one dies; then the ledger is away for a minute."""
+    with _pacs(folder) as pacs:
+        taken = lose_a_host(folder / "host", pacs, 24, asked.seed)
+        away = lose_the_ledger(folder / "ledger", pacs, 16, asked.outage, asked.seed + 1)
+    status = f"0x{away.store_status or 0:04X}, afterwards 0x{away.status_afterwards or 0:04X}"
+    return [
+        ("jobs that the dead host held", str(taken.held_jobs), taken.held_jobs > 0),
+        ("time to take them over and end them", f"{taken.jobs_s:.1f} s (lease {LEASE_S:g} s)", True),
+        ("time until all was answered", f"{taken.rest_s:.1f} s", True),
+        *_zeros("one host dead", taken.verdict),
+        ("PostgreSQL away", f"{away.seconds:.0f} s", True),
+        (
+            "C-STORE meanwhile",
+            status,
+            (away.store_status or 0) & 0xFF00 == 0xA700 and not away.status_afterwards,
+        ),
+        ("new association meanwhile", "rejected, transient" if away.rejected else "accepted", away.rejected),
+        (
+            "roles that had to be started again",
+            "none" if away.same_processes else "some",
+            away.same_processes,
+        ),
+        *_zeros("ledger away", away.verdict),
+    ]
+
+
+def _zeros(when: str, verdict: Verdict) -> list[Row]:
+    return [
+        (
+            f"{when}: acknowledged images lost",
+            f"{len(verdict.lost)} of {verdict.acknowledged}",
+            not verdict.lost,
+        ),
+        (
+            f"{when}: studies unanswered",
+            f"{len(verdict.unanswered)} of {verdict.studies}",
+            not verdict.unanswered,
+        ),
+        (f"{when}: answers or facts doubled", str(len(verdict.doubled)), not verdict.doubled),
+    ]
+
+
 class _pacs:  # noqa: N801 - reads as the context manager that it is
     """A real Orthanc for one part."""
 
@@ -129,7 +236,17 @@ class _pacs:  # noqa: N801 - reads as the context manager that it is
         self._orthanc.stop()
 
 
-PARTS: dict[str, Part] = {"crashes": crashes, "power": power, "broken": broken}
+PARTS: dict[str, Part] = {
+    "crashes": crashes,
+    "power": power,
+    "broken": broken,
+    "poisoned": poisoned,
+    "associations": associations,
+    "fuzzing": fuzzing,
+    "hosts": hosts,
+}
+MOST_GROWTH_MIB = 24.0
+"""What the allocator of a process with many short threads may keep, whatever the number of associations."""
 
 
 def main() -> int:
@@ -137,6 +254,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kills", type=int, default=200, help="processes killed at least")
+    parser.add_argument("--associations", type=int, default=10_000)
+    parser.add_argument("--cases", type=int, default=5_000, help="wrong conversations")
+    parser.add_argument("--outage", type=float, default=60.0, help="seconds without PostgreSQL")
     parser.add_argument("--only", nargs="*", choices=list(PARTS), default=list(PARTS))
     parser.add_argument("--folder", type=Path, help="where everything is kept; default: a temporary folder")
     asked = parser.parse_args()

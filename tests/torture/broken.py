@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from typing import Any
 
 from ra_node.ledger import engine, files, queue
 from ra_node.network.store import StoreOutcome
-from ra_node.services import ingest
+from ra_node.services import examine, ingest
 
 
 def skip_the_sync() -> None:
@@ -57,10 +58,27 @@ def drop_the_fence() -> None:
     queue._held = lambda job: queue._table.c.id == job.id
 
 
+POISON_UID = "2.25.666"
+"""SOP Instance UID of the image that kills its worker."""
+
+
+def die_of_one_image() -> None:
+    """The networks take the whole process down when they see one image, as a driver's bug may."""
+    judge_looks = examine.judge_looks
+
+    def deadly(looks: Any, judge: Any) -> Any:
+        if any(look.finding.sop_instance_uid == POISON_UID for look in looks):
+            os._exit(139)
+        return judge_looks(looks, judge)
+
+    examine.judge_looks = deadly
+
+
 BROKEN: dict[str, Callable[[], None]] = {
     "skip the sync": skip_the_sync,
     "skip the folder sync": skip_the_folder_sync,
     "commit without sync": commit_without_sync,
     "acknowledge before the commit": acknowledge_before_the_commit,
     "drop the fence": drop_the_fence,
+    "die of one image": die_of_one_image,
 }

@@ -58,8 +58,13 @@ def studies(folder: Path, seed: int, hands_share: float = 0.15) -> Iterator[list
         yield images
 
 
-def _written(template: Dataset, path: Path, study_uid: str, number: int) -> Image:
-    uid = derive_uid("torture image", study_uid, str(number))
+def one_image(path: Path, study_uid: str, sop_instance_uid: str) -> Image:
+    """Write a small picture without a hand, which is examined like every other."""
+    return _written(templates()[2], path, study_uid, 1, sop_instance_uid)
+
+
+def _written(template: Dataset, path: Path, study_uid: str, number: int, uid: str = "") -> Image:
+    uid = uid or derive_uid("torture image", study_uid, str(number))
     template.StudyInstanceUID = study_uid
     template.SeriesInstanceUID = derive_uid("torture series", study_uid)
     template.SOPInstanceUID = template.file_meta.MediaStorageSOPInstanceUID = uid

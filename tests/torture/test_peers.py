@@ -1,0 +1,81 @@
+"""Stuck, slow, surplus and senseless peers cost the listener nothing: small cuts of `make torture`."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.torture import resources
+from tests.torture.fuzz import Draw, corpus, fuzz, mutated, utter
+from tests.torture.process import Listening, listening
+from tests.torture.wire import ASSOCIATE_AC, RELEASE_PDU, Line, echo_request
+
+PLACES = 6
+IMPATIENT = f"[limits]\nassociation_idle_s = 2\nassociations = {PLACES}\nmin_free_gib = 0.1"
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory):
+    """One listener that does not wait long, as a process of its own."""
+    with listening(tmp_path_factory.mktemp("peers"), IMPATIENT) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def the_listener_is_unharmed(node: Listening):
+    yield
+    assert node.is_alive
+    assert node.complaints() == []
+
+
+def test_associations_leave_neither_threads_nor_handles_nor_memory(node: Listening):
+    growth = resources.many_associations(node, 120, seed=1, warm_up=60)
+    assert growth.failures == []
+    assert growth.after.threads <= growth.before.threads
+    assert growth.after.handles <= growth.before.handles + resources.CLIENTS  # connections to the ledger
+    assert growth.after.memory_mib < growth.before.memory_mib + 16
+
+
+def test_idle_and_half_open_connections_are_closed_in_every_state(node: Listening):
+    ends = resources.stuck_peers(node)
+    assert len(ends) == 6
+    assert all(ends.values()), ends
+
+
+def test_one_association_too_many_is_rejected_as_transient_and_a_freed_place_is_given(node: Listening):
+    """PS3.8 table 9-21: result 2 (transient), source 3 (provider, presentation), reason 2 (local limit)."""
+    assert resources.one_too_many(node, PLACES) == (bytes([2, 3, 2]), True)
+
+
+def test_slow_senders_do_not_starve_the_others(node: Listening):
+    resources.beside_slow_senders(node, slow=PLACES - 1, stores=3)
+
+
+def test_a_fuzzed_listener_does_not_crash_grow_or_write_elsewhere(node: Listening):
+    found = fuzz(node, cases=150, seed=1, every=30)
+    assert found.crashes == []
+    assert found.unserved == 0
+    assert found.strays == []
+    assert found.before is not None
+    assert found.after is not None
+    assert found.after.memory_mib < found.before.memory_mib + 64
+    assert found.after.handles <= found.before.handles + 8
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32), junk=st.binary(max_size=300), at=st.integers(0, 3))
+def test_whatever_comes_the_next_peer_is_served(node: Listening, seed: int, junk: bytes, at: int):
+    """Hypothesis chooses the conversation and where the nonsense stands in it, and shrinks what breaks."""
+    draw = Draw(seed)
+    said = mutated(corpus(draw), draw)
+    said.insert(min(at, len(said)), junk)
+    utter(node.port, said, draw)
+    with Line(node.port, 120.0) as line:
+        assert line.ask(resources.REQUEST) == ASSOCIATE_AC
+        assert line.ask(echo_request()) != 0
+        line.ask(RELEASE_PDU)
+
+
+def test_the_same_seed_makes_the_same_mistakes():
+    assert mutated(corpus(Draw(7)), Draw(8)) == mutated(corpus(Draw(7)), Draw(8))
