@@ -7,9 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ra_node.errors import Fatal
-from ra_node.settings import Settings, load_settings, settings_from
+from ra_node.settings import PeerTable, Settings, load_settings, settings_from
 
 SHIPPED = Path(__file__).resolve().parents[1] / "config" / "node.toml"
+
+
+PEER = '[[peer]]\nname = "pacs"\nae_title = "PACS"\n'
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -50,6 +53,12 @@ def test_an_unknown_key_of_a_peer_is_named_too(tmp_path):
         ('[models]\ndevice = "gpu"\n', "models.device"),
         ('[study]\ntwo_hand_convention = "left"\n', "study.two_hand_convention"),
         ("[study]\nquiet_s = -1\n", "study.quiet_s"),
+        ("[limits]\nmin_free_gib = 5\nenough_free_gib = 4\n", "enough_free_gib must not be below"),
+        ("[retention]\nkeep_days = -1\n", "retention.keep_days"),
+        (PEER + 'roles = ["source"]\ncommitment = true\n', "needs the role destination"),
+        (PEER + 'roles = ["destination"]\ncomplete_by = "query"\n', "needs the role source"),
+        (PEER + 'roles = ["source"]\nport = 0\ncomplete_by = "query"\n', "needs a port"),
+        (PEER + 'complete_by = "guess"\n', "peer.0.complete_by"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_was_found(tmp_path, text, expected):
@@ -73,6 +82,19 @@ def test_what_is_no_toml_and_what_is_not_there_are_told_apart(tmp_path):
 def test_relative_paths_start_at_the_file(tmp_path):
     settings = load_settings(written(tmp_path, '[node]\ndata_dir = "state"\n'))
     assert settings.node.data_dir == tmp_path / "state"
+
+
+def test_enough_is_a_quarter_more_than_the_minimum_unless_it_is_named():
+    limits = settings_from({"limits": {"min_free_gib": 4}}, base=Path()).limits
+    assert (limits.low_bytes, limits.enough_bytes) == (4 * 2**30, 5 * 2**30)
+    named = settings_from({"limits": {"min_free_gib": 4, "enough_free_gib": 8}}, base=Path()).limits
+    assert named.enough_bytes == 8 * 2**30
+
+
+def test_every_key_of_a_peer_is_in_the_shipped_file():
+    text = SHIPPED.read_text(encoding="utf-8")
+    for key in PeerTable.model_fields:
+        assert f"# {key} = " in text, f"[[peer]] {key} is not in the shipped configuration"
 
 
 @given(st.text(max_size=20))
