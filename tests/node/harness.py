@@ -47,13 +47,21 @@ class Orthanc:
         config.write_text(json.dumps(self._configuration()), encoding="utf-8")
         with (self.folder / "orthanc.log").open("ab") as log:
             self.process = subprocess.Popen([self.program, str(config)], stdout=log, stderr=log)
-        wait_until(self._answers, "Orthanc's REST interface", 30)
+        wait_until(self._answers, "Orthanc's REST interface", 180)
 
     def stop(self) -> None:
         if self.process is not None:
             self.process.terminate()
             self.process.wait(20)
             self.process = None
+
+    def introduce(self, ae_title: str, port: int) -> None:
+        """Make a peer of this machine known, so that commitment can be reported to it."""
+        body = json.dumps([ae_title, "127.0.0.1", port]).encode()
+        where = f"http://127.0.0.1:{self.http_port}/modalities/{ae_title.lower()}"
+        request = urllib.request.Request(where, body, method="PUT")
+        with urllib.request.urlopen(request, timeout=60):
+            pass
 
     def get(self, path: str) -> Any:
         return json.loads(self.get_bytes(path))

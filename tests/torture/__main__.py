@@ -37,6 +37,7 @@ def crashes(folder: Path, asked: argparse.Namespace) -> list[Row]:
         campaign = Campaign(folder, pacs, asked.kills, asked.seed)
         verdict = campaign.run(drain_s=1800)
     score = campaign.score
+    committed, accepted = campaign.committed()
     rows = [
         (
             f"kills of {role}",
@@ -56,6 +57,11 @@ def crashes(folder: Path, asked: argparse.Namespace) -> list[Row]:
         ("sent again after an acknowledgement", f"{campaign.told.repeats} images", True),
         ("answers in the PACS", f"{verdict.answers}, later images made revisions", True),
         ("jobs that an operator had to bring back", str(score.buried), True),
+        (
+            "results that the PACS promised to keep",
+            f"{committed} of {accepted} accepted",
+            committed == accepted,
+        ),
         ("acknowledged images lost", str(len(verdict.lost)), not verdict.lost),
         ("studies unanswered", str(len(verdict.unanswered)), not verdict.unanswered),
         ("answers doubled", str(len(verdict.doubled)), not verdict.doubled),

@@ -26,6 +26,7 @@ from ra_node.ledger import schema
 from ra_node.ledger.engine import Ledger, open_ledger
 from ra_node.ledger.files import Files
 from ra_node.ledger.queue import requeue
+from ra_node.ledger.schema import CommitmentState, DeliveryState
 from ra_node.network.send import echo
 from tests.conftest import wait_until
 from tests.node.harness import ROLES, Node, Orthanc
@@ -39,7 +40,7 @@ PATIENCE_S = 12.0
 BACKLOG = 25
 """Studies without an answer beyond which the senders pause, so that the end does not take an hour."""
 AT_RANDOM, ALL_AT_ONCE = "at a random moment", "all roles at once"
-EXTRA = "[limits]\njob_lease_s = 15\nmin_free_gib = 0.1\nassociations = 20"
+EXTRA = "[limits]\njob_lease_s = 15\nmin_free_gib = 0.1\nassociations = 20\ncommitment_silence_s = 5"
 
 
 @dataclass
@@ -167,11 +168,12 @@ class Campaign:
         self.score = Score(self.points, self.broken)
         self.node = Node(
             self.folder / "node",
-            destinations=[("pacs", self.orthanc.ae_title, self.orthanc.dicom_port)],
+            destinations=[],
             sources=[STORESCU, DCMSEND],
             quiet_s=0.3,
-            extra=self.extra,
+            extra=f"{self.extra}\n{_destination(self.orthanc)}",
         )
+        self.orthanc.introduce("RA_NODE", self.node.port)
         self.node.write_config()
         self.state = self.node.folder / "state"
         self.state.mkdir(mode=0o700, parents=True)
@@ -253,6 +255,14 @@ class Campaign:
         if self.score.buried:
             wait_until(lambda: at_rest(self.ledger), "what an operator brought back", drain_s)
 
+    def committed(self) -> tuple[int, int]:
+        """How many deliveries the PACS has promised to keep, and how many it accepted."""
+        delivery = schema.delivery
+        accepted = select(delivery.c.commitment).where(delivery.c.state == DeliveryState.ACCEPTED)
+        with self.ledger.read() as connection:
+            states = connection.execute(accepted).scalars().all()
+        return sum(state == CommitmentState.COMMITTED for state in states), len(states)
+
     def _bring_back(self) -> int:
         """Requeue what died too often, as an operator would; each is counted in the table."""
         job = schema.job
@@ -261,6 +271,14 @@ class Campaign:
                 connection.execute(select(job.c.id).where(job.c.state == JobState.BURIED)).scalars().all()
             )
         return sum(requeue(self.ledger, name) for name in buried)
+
+
+def _destination(pacs: Orthanc) -> str:
+    """The PACS as a destination that is asked to commit itself to every answer."""
+    return (
+        f'[[peer]]\nname = "pacs"\nae_title = "{pacs.ae_title}"\nport = {pacs.dicom_port}\n'
+        'roles = ["destination"]\ncommitment = true\n'
+    )
 
 
 def at_rest(ledger: Ledger) -> bool:

@@ -57,6 +57,8 @@ LISTEN = [
     Point("listen", "repeat compared, copy still here", "ra_node.ledger.files:Files.remove", "before"),
     Point("listen", "answer decided, not sent", "ra_node.network.receive:on_c_store"),
     Point("listen", "answer handed to the socket", "pynetdicom.dimse:DIMSEServiceProvider.send_msg"),
+    Point("listen", "commitment reported, not recorded", "ra_node.services.commit:record_report", "before"),
+    Point("listen", "commitment recorded, not answered", "ra_node.services.commit:record_report"),
     Point("listen", "association ended, not recorded", "ra_node.services.ingest:close_association", "before"),
     Point("listen", "end of association recorded", "ra_node.services.ingest:close_association"),
     *_commits("listen"),
@@ -81,6 +83,8 @@ DELIVER = [
     Point("deliver", "object accepted by the PACS, not recorded", "ra_node.network.send:_store"),
     Point("deliver", "delivery not recorded", "ra_node.services.deliver:record_delivery", "before"),
     Point("deliver", "delivery recorded", "ra_node.services.deliver:record_delivery"),
+    Point("deliver", "commitment noted, not asked", "ra_node.services.commit:begin_transaction"),
+    Point("deliver", "commitment asked, not recorded", "ra_node.services.commit:end_transaction", "before"),
     *_commits("deliver"),
 ]
 SCHEDULE = [
