@@ -218,18 +218,20 @@ def purge(
 def hands(
     files: Annotated[list[Path], typer.Argument(help="DICOM or PNG radiographs.")],
     config: ConfigPath = DEFAULT_CONFIG,
+    picture: Annotated[Path | None, typer.Option(help="Also draw what was found into this folder.")] = None,
     as_json: Json = False,  # noqa: FBT002 - typer's idiom
 ) -> None:
     """Say which hands are in each file, where, and which side; or why there are none."""
     from ra_node.bootstrap import reading_rules
-    from ra_node.services.offline import find_in_file
+    from ra_node.services.offline import draw_file, find_in_file
     from ra_node.terminal import hands_line, print_hands
 
     rules = reading_rules(settings_or_defaults(config))
     failed = False
     for path in files:
         try:
-            line = hands_line(path, find_in_file(path, rules))
+            finding = draw_file(path, rules, picture) if picture else find_in_file(path, rules)
+            line = hands_line(path, finding)
         except (NodeError, OSError) as error:
             failed = True
             line = {"file": str(path), "hands": [], "refusal": str(error)}

@@ -13,6 +13,7 @@ from ra_node.dicom.read import read_attributes, read_header
 from ra_node.domain.report import BundleIdentity, ImageFinding, StudyReport
 from ra_node.domain.study import ImageHeader
 from ra_node.errors import Refused
+from ra_node.imaging.picture import draw_finding, write_picture
 from ra_node.imaging.pixels import read_png
 from ra_node.services.analyse import (
     Judge,
@@ -43,6 +44,15 @@ class Analysed:
 def find_in_file(path: Path, rules: Rules) -> ImageFinding:
     """Find the hands of one DICOM or PNG file; raises Refused where it is neither."""
     return _look(path, rules).finding
+
+
+def draw_file(path: Path, rules: Rules, out: Path) -> ImageFinding:
+    """Find the hands of one file and draw them into `out`; an image that cannot be shown is not drawn."""
+    look = _look(path, rules)
+    if look.display is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        write_picture(draw_finding(look.display, look.finding), out / f"{path.name}.png")
+    return look.finding
 
 
 def studies_of(paths: Iterable[Path]) -> Studies:
