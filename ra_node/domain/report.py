@@ -179,6 +179,8 @@ class BundleIdentity:
     notice: str
     """What must be said wherever the model speaks, e.g. "simulated lesions, not a medical device";
     empty for a bundle trained on real disease."""
+    ages: tuple[float, float] | None = None
+    """Youngest and oldest age in years that the networks learnt from; None where the bundle does not say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,15 +40,22 @@ def find_hands(values: NDArray[np.float32]) -> FoundHands:
     whole = Frame(0, 0, scale)
     seen = [look_closer(values, hand, whole) for hand in _hands(unframed(picture))]
     looks = [look for look in seen if look is not None]
-    if not 1 <= len(looks) <= _MOST_HANDS:
-        found = len(looks) or "none"
-        reason = Reason.TOO_MANY_HANDS if looks else Reason.NO_HAND
-        return FoundHands((), Refusal(reason, f"Expected one or two hands in the image, found {found}."))
+    refusal = number_refusal(len(looks))
+    if refusal is not None:
+        return FoundHands((), refusal)
     regions = []
     for own, (hand, frame, near) in enumerate(looks):
         others = [moved(other, place, frame) for at, (other, place, _) in enumerate(looks) if at != own]
         regions.append(_region(hand, own_mask(hand, others, near), frame, values))
-    return FoundHands(tuple(_in_order(regions)), None)
+    return FoundHands(tuple(in_order(regions)), None)
+
+
+def number_refusal(count: int) -> Refusal | None:
+    """The reason why an image with so many hands is not judged; None for one or two."""
+    if 1 <= count <= _MOST_HANDS:
+        return None
+    reason = Reason.TOO_MANY_HANDS if count else Reason.NO_HAND
+    return Refusal(reason, f"Expected one or two hands in the image, found {count or 'none'}.")
 
 
 def _hands(picture: Picture) -> list[Hand]:
@@ -127,7 +134,7 @@ def _outline(mask: Mask, frame: Frame, rows: int, columns: int) -> tuple[Point, 
     return tuple(Point(min(float(x), columns), min(float(y), rows)) for x, y in places)
 
 
-def _in_order(regions: Sequence[HandRegion]) -> list[HandRegion]:
+def in_order(regions: Sequence[HandRegion]) -> list[HandRegion]:
     """Order two hands left to right, or top to bottom where they lie above each other."""
     across = [region.box.centre.x for region in regions]
     down = [region.box.centre.y for region in regions]

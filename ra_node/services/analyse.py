@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from ra_node.dicom.read import DatasetRefused, read_dataset, read_header
+from ra_node.domain.choice import one_result_a_hand, within_ages
 from ra_node.domain.laterality import Convention, places_of, sides_of
 from ra_node.domain.report import (
     BundleIdentity,
@@ -30,11 +31,13 @@ from ra_node.domain.report import (
 )
 from ra_node.domain.selection import header_refusal
 from ra_node.domain.study import ImageHeader
-from ra_node.imaging.hands import find_hands
 from ra_node.imaging.model_input import hand_crop
 from ra_node.imaging.pixels import PixelLimits, PixelsRefused, Radiograph, read_radiograph
 from ra_node.imaging.preview import reduced
 from ra_node.imaging.quality import hand_quality
+from ra_node.services.facts import facts_of
+from ra_node.services.find import HandFinder
+from ra_node.services.tones import find_in_tones
 
 
 class Judgement(Protocol):
@@ -62,6 +65,8 @@ class Rules:
     max_pixels: int = 120_000_000
     side_px: int = 224
     """Side of the square that the bundle's networks see."""
+    finder: HandFinder | None = None
+    """The networks that find hands; None where the bundle has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +103,15 @@ def look_at(dataset: Dataset, rules: Rules) -> Look:
 def look_at_pixels(radiograph: Radiograph, header: ImageHeader, rules: Rules) -> Look:
     """Find and cut out the hands of a radiograph."""
     rows, columns = radiograph.values.shape
-    found = find_hands(radiograph.values)
+    radiograph, found, remarks = find_in_tones(radiograph, rules.finder)
     hands = _with_sides(found.hands, radiograph, header, rules.convention)
     finding = replace(
-        _refused(header, found.refusal), rows=rows, columns=columns, hands=hands, remarks=_remarks(hands)
+        _refused(header, found.refusal),
+        rows=rows,
+        columns=columns,
+        hands=hands,
+        remarks=(*remarks, *_remarks(hands)),
+        facts=facts_of(header, radiograph.values),
     )
     crops = tuple(hand_crop(radiograph.values, h.region, rules.side_px) for h in hands if h.refusal is None)
     return Look(finding, crops, reduced(radiograph.display))
@@ -131,10 +141,9 @@ def make_report(
     predecessor: str | None = None,
     research_label: str = "",
 ) -> StudyReport:
-    """Put the findings of a study together; without any judged hand the report says why."""
-    report = StudyReport(
-        study_uid, version, created_at, tuple(images), bundle, None, predecessor, research_label
-    )
+    """Put the findings of a study together, one result a hand; with none it says why."""
+    counted = within_ages(one_result_a_hand(images), bundle.ages)
+    report = StudyReport(study_uid, version, created_at, counted, bundle, None, predecessor, research_label)
     if any(hand.refusal is None for hand in report.hands):
         return report
     return replace(report, refusal=_reason_for_study(report))
