@@ -47,7 +47,7 @@ class Orthanc:
         config.write_text(json.dumps(self._configuration()), encoding="utf-8")
         with (self.folder / "orthanc.log").open("ab") as log:
             self.process = subprocess.Popen([self.program, str(config)], stdout=log, stderr=log)
-        wait_until(self._answers, "Orthanc's REST interface", 180)
+        wait_until(self._answers, "Orthanc's REST interface", 600)
 
     def stop(self) -> None:
         if self.process is not None:
@@ -145,7 +145,7 @@ class Node:
             with (self.folder / f"{role}.log").open("ab") as log:
                 self.roles[role] = subprocess.Popen(argv, stdout=log, stderr=log)
         if "listen" in roles:
-            wait_until(lambda: echo(self.address).alive, "the node's C-ECHO", 120)
+            wait_until(lambda: echo(self.address).alive, "the node's C-ECHO", 600)
 
     def write_config(self) -> None:
         """Write the configuration, once."""

@@ -20,7 +20,7 @@ from tests.torture.load import STORESCU, Image, store
 from tests.torture.power import Cuts, Disk, cut_everywhere, lay_out
 from tests.torture.syscalls import Acknowledgement, Call, acknowledgements, calls_of, start_traced, written
 
-PATIENCE_S = 120.0
+PATIENCE_S = 600.0
 """For a role under a tracer on a busy machine to end."""
 
 STEPS = (
@@ -60,14 +60,14 @@ def record(
     traces = {role: folder / "trace" / role for role in roles}
     for role in roles:
         node.roles[role] = start_traced(role, node.config, traces[role], node.folder / f"{role}.log", broken)
-    wait_until(lambda: echo(node.address).alive, "the node's C-ECHO", 120)
+    wait_until(lambda: echo(node.address).alive, "the node's C-ECHO", 600)
     acknowledged: set[str] = set()
     for image in images:
         acknowledged |= store(STORESCU, node.port, [image])
     state = node.folder / "state"
     ledger = open_ledger(f"sqlite:///{state / 'ledger.sqlite3'}")
     if "work" in roles:
-        wait_until(lambda: at_rest(ledger), "the traced node to come to rest", 300)
+        wait_until(lambda: at_rest(ledger), "the traced node to come to rest", 900)
     ledger.close()
     for process in node.roles.values():
         process.terminate()

@@ -244,7 +244,7 @@ class Campaign:
             )
 
     def _come_to_rest(self, keepers: list[Keeper], senders: list[Sender], drain_s: float) -> None:
-        wait_until(lambda: echo(self.node.address).alive, "the node's C-ECHO", 60)
+        wait_until(lambda: echo(self.node.address).alive, "the node's C-ECHO", 600)
         for sender in senders:
             sender.enough.set()
         for sender in senders:

@@ -286,7 +286,7 @@ def fuzz(node: Listening, cases: int, seed: int, every: int = 50) -> Fuzzed:
 
 def _is_served(node: Listening, uid: str) -> bool:
     try:
-        with Line(node.port, 120.0) as line:
+        with Line(node.port, 300.0) as line:
             if line.ask(association_request(OWN_AE)) != ASSOCIATE_AC:
                 return False
             status = store_status(line, store_request(DX, uid, small_image(uid, uid)))

@@ -145,7 +145,7 @@ def cluster(folder: Path, pacs: Orthanc) -> Iterator[Cluster]:
             for host in hosts:
                 host.start()
             for host in hosts:
-                wait_until(lambda: echo(host.address).alive, f"the listener of {host.name}", 180)  # noqa: B023
+                wait_until(lambda: echo(host.address).alive, f"the listener of {host.name}", 600)  # noqa: B023
             yield Cluster(hosts, ledger, Files(state), server, programs)
         finally:
             for host in hosts:
@@ -174,7 +174,7 @@ def lose_a_host(folder: Path, pacs: Orthanc, count: int, seed: int) -> TakenOver
         north, south = both.hosts
         for number, image in enumerate(waiting[: len(waiting) // 2]):
             _send(told, [image], (STORESCU, DCMSEND)[number % 2], both.hosts[number % 2])
-        held = wait_until(lambda: _held_by(both.ledger, _pids(north)), "north to be at work", 180)
+        held = wait_until(lambda: _held_by(both.ledger, _pids(north)), "north to be at work", 600)
         with Line(north.port) as half:  # and it was receiving: this object was never acknowledged
             assert half.ask(association_request(OWN_AE)) == ASSOCIATE_AC
             half.say(store_request(DX, "1.2.3", small_image("1.2.3", "1.2.4"))[0])
@@ -230,7 +230,7 @@ def lose_the_ledger(folder: Path, pacs: Orthanc, count: int, seconds: float, see
             threading.Event().wait(max(0.0, stopped + seconds - time.monotonic()))
             both.start_server()
             found.seconds = time.monotonic() - stopped
-            wait_until(lambda: store(STORESCU, north.port, waiting[:1]), "north to take images again", 180)
+            wait_until(lambda: store(STORESCU, north.port, waiting[:1]), "north to take images again", 600)
             found.status_afterwards = store_status(line, object_pdus)
             line.say(ABORT_PDU)
         for image in waiting[len(waiting) // 2 :]:
@@ -247,7 +247,7 @@ def _send(told: Acknowledged, images: list[Image], program: str, host: Host) -> 
     def acknowledged() -> set[str]:
         return store(program, host.port, images)
 
-    told.add(images, wait_until(acknowledged, f"an acknowledgement by {host.name}", 300))
+    told.add(images, wait_until(acknowledged, f"an acknowledgement by {host.name}", 900))
 
 
 def _pids(host: Host) -> set[int]:

@@ -22,7 +22,7 @@ from tests.conftest import find_tool
 from tests.node.studies import two_hands
 
 STORESCU, DCMSEND = "STORESCU", "DCMSEND"
-GIVE_UP_S = 60
+GIVE_UP_S = 120
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ def poison(folder: Path) -> Poisoned:
     ledger = open_ledger(f"sqlite:///{state / 'ledger.sqlite3'}")
     listener = spawn("listen", node.config, node.folder / "listen.log")
     images = batch(folder)
-    wait_until(lambda: store(STORESCU, node.port, images[:1]), "the listener", 180)
+    wait_until(lambda: store(STORESCU, node.port, images[:1]), "the listener", 600)
     assert len(store(STORESCU, node.port, images)) == len(images)
     scheduler = spawn("schedule", node.config, node.folder / "schedule.log")
     score = Score(broken="die of one image")
@@ -50,7 +50,7 @@ def poison(folder: Path) -> Poisoned:
     worker = Keeper("work", node, unplanned, score, 0, every_point=False)
     worker.start()
     try:
-        wait_until(lambda: at_rest(ledger) and _answered(ledger) > MATES, "the node to come to rest", 400)
+        wait_until(lambda: at_rest(ledger) and _answered(ledger) > MATES, "the node to come to rest", 900)
         ends = _ends(ledger)
         deaths = node.log("work").count('"role_ready"') - 1
         return Poisoned(

@@ -46,7 +46,7 @@ class Listening:
     def holdings(self) -> Holdings:
         return holdings(self.node.roles["listen"].pid)
 
-    def at_rest(self, threads: int, timeout_s: float = 120.0) -> Holdings:
+    def at_rest(self, threads: int, timeout_s: float = 600.0) -> Holdings:
         """Wait until the threads of the connections have ended, then count."""
         wait_until(
             lambda: self.holdings().threads <= threads, "the threads of the connections to end", timeout_s

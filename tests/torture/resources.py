@@ -134,7 +134,7 @@ def stuck_peers(node: Listening) -> dict[str, bool]:
         "a length that never comes": [struct.pack(">BBL", 1, 0, 4_000_000) + bytes(10)],
     }
     with ExitStack() as stack:
-        lines = {name: stack.enter_context(Line(node.port, 120.0)) for name in stops}
+        lines = {name: stack.enter_context(Line(node.port, 300.0)) for name in stops}
         for name, said in stops.items():
             lines[name].say(*said)
         for name, line in lines.items():

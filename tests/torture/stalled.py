@@ -44,10 +44,10 @@ def stall(folder: Path, broken: str = "") -> Woken:
     running.append(sleeper := spawn("work", node.config, logs["asleep"], asleep))
     try:
         image = next(one for study in studies(folder / "sent", 3, hands_share=1.0) for one in study)
-        wait_until(lambda: store(STORESCU, node.port, [image]), "an acknowledgement", 120)
-        wait_until(lambda: _state(sleeper.pid) == "T", "the first worker to fall asleep", 120)
+        wait_until(lambda: store(STORESCU, node.port, [image]), "an acknowledgement", 600)
+        wait_until(lambda: _state(sleeper.pid) == "T", "the first worker to fall asleep", 600)
         running.append(spawn("work", node.config, logs["work"]))
-        wait_until(lambda: _answers(ledger) and at_rest(ledger), "the second worker to do the job", 180)
+        wait_until(lambda: _answers(ledger) and at_rest(ledger), "the second worker to do the job", 600)
         os.kill(int(sleeper.pid or 0), signal.SIGCONT)
         wait_until(lambda: _has_come_back(logs["asleep"]), "the first worker to go on", 60)
         return Woken(tuple(told_twice(ledger)), "lease_lost" in logs["asleep"].read_text(encoding="utf-8"))

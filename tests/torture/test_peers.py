@@ -71,7 +71,7 @@ def test_whatever_comes_the_next_peer_is_served(node: Listening, seed: int, junk
     said = mutated(corpus(draw), draw)
     said.insert(min(at, len(said)), junk)
     utter(node.port, said, draw)
-    with Line(node.port, 120.0) as line:
+    with Line(node.port, 300.0) as line:
         assert line.ask(resources.REQUEST) == ASSOCIATE_AC
         assert line.ask(echo_request()) != 0
         line.ask(RELEASE_PDU)

@@ -118,7 +118,7 @@ class Line:
     """One TCP connection to a node."""
 
     port: int
-    timeout_s: float = 60.0
+    timeout_s: float = 300.0
 
     def __enter__(self) -> Self:
         self.socket = socket.create_connection(("127.0.0.1", self.port), timeout=self.timeout_s)
