@@ -73,6 +73,28 @@ class Tasks(_Part):
         return self
 
 
+class Weights(_Part):
+    """A file of weights inside the bundle."""
+
+    path: str
+    sha256: str
+
+
+class FinderPart(_Part):
+    """The networks that find hands and their joints, and what was measured of them."""
+
+    name: str
+    side_px: Annotated[int, Field(gt=0)]
+    seeker: Weights
+    """Looks at the whole image."""
+    reader: Weights
+    """Looks at one hand."""
+    figures: dict[str, Interval]
+    figures_on: str
+    """What the figures were measured on, in words."""
+    trained_on: str
+
+
 class Manifest(_Part):
     """`manifest.json`, as written by `python -m training export`."""
 
@@ -85,13 +107,17 @@ class Manifest(_Part):
     tasks: Tasks
     training: dict[str, JsonValue]
     provenance: dict[str, JsonValue]
+    ages: tuple[float, float] | None = None
+    """Youngest and oldest age in years that the networks learnt from; a bundle need not say."""
+    finder: FinderPart | None = None
+    """A bundle without one finds hands by classical image analysis, and names no joints."""
 
     @property
     def weights(self) -> tuple[tuple[str, str], ...]:
         """Every file of weights: its path inside the bundle and its SHA-256."""
-        return tuple(
-            (task.weights, task.weights_sha256) for task in (self.tasks.recognition, self.tasks.staging)
-        )
+        tasks = ((task.weights, task.weights_sha256) for task in (self.tasks.recognition, self.tasks.staging))
+        finder = (self.finder.seeker, self.finder.reader) if self.finder else ()
+        return (*tasks, *((one.path, one.sha256) for one in finder))
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,4 +211,4 @@ def _identity(manifest: Manifest, sha256: str) -> BundleIdentity:
         )
         for name, task in tasks
     )
-    return BundleIdentity(manifest.name, manifest.version, sha256, models, manifest.notice)
+    return BundleIdentity(manifest.name, manifest.version, sha256, models, manifest.notice, manifest.ages)
