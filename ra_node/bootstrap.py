@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ra_node.services.complete import CompletenessAsker
     from ra_node.services.deliver import Deliverer
     from ra_node.services.demo import Shown
+    from ra_node.services.find import HandFinder
     from ra_node.services.ingest import Ingest
     from ra_node.services.models import Models
     from ra_node.services.offline import Analysed, Studies
@@ -134,11 +135,33 @@ def _callers(settings: Settings) -> tuple[AllowedPeer, ...]:
 
 
 def reading_rules(settings: Settings, bundle: Bundle | None = None) -> Rules:
-    """How images are read; without a bundle for finding hands only."""
+    """How images are read; without a bundle for finding hands only, by the finder of the bundle in use."""
     from ra_node.services.analyse import Rules
 
     rules = Rules(settings.study.two_hand_convention, round(settings.limits.megapixels * 1e6))
-    return replace(rules, side_px=bundle.manifest.preprocessing.side_px) if bundle else rules
+    if bundle is None:
+        return replace(rules, finder=_finder_in(_folder_in_use(settings)))
+    return replace(rules, side_px=bundle.manifest.preprocessing.side_px, finder=_finder_of(bundle))
+
+
+def _finder_in(folder: Path) -> HandFinder | None:
+    """The finder of a bundle of which nothing else is needed; None without a bundle, or one without it."""
+    from ra_node.inference.bundle import check_weights, read_bundle
+    from ra_node.inference.store import MANIFEST
+
+    if not (folder / MANIFEST).exists():
+        return None
+    bundle = read_bundle(folder)
+    if bundle.manifest.finder is None:
+        return None
+    check_weights(bundle)
+    return _finder_of(bundle)
+
+
+def _finder_of(bundle: Bundle) -> HandFinder | None:
+    from ra_node.inference.finder import load_finder
+
+    return load_finder(bundle)
 
 
 def build_judge(settings: Settings) -> tuple[Judge, Bundle]:

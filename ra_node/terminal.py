@@ -152,6 +152,10 @@ def hands_line(path: Path, finding: ImageFinding) -> dict[str, Any]:
             "evidence": hand.side.evidence,
             "rotation": hand.region.rotation,
             "score": round(hand.region.score, 3),
+            "joints": {
+                joint.name: [round(joint.at.x, 1), round(joint.at.y, 1), round(joint.score, 3)]
+                for joint in hand.region.joints
+            },
             "refusal": hand.refusal.text if hand.refusal else None,
         }
         for hand in finding.hands
@@ -166,7 +170,8 @@ def print_hands(line: dict[str, Any]) -> None:
     for hand in line["hands"]:
         text = f"  side {hand['side'] or 'undetermined'} ({hand['evidence']}), box {hand['box']}"
         refused = f", refused: {hand['refusal']}" if hand["refusal"] else ""
-        text += f", fingers at {hand['rotation']} degrees, score {hand['score']:.2f}{refused}"
+        text += f", fingers at {hand['rotation']} degrees, {len(hand['joints'])} joints"
+        text += f", score {hand['score']:.2f}{refused}"
         console.print(text, highlight=False, markup=False)
     if line["refusal"]:
         console.print(f"  refused: {line['refusal']}", highlight=False, markup=False)
