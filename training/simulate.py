@@ -73,6 +73,10 @@ BONE_SPREAD, JOINT_SPREAD = 0.04, 0.05
 SHAM_WARP = 0.05
 """Standard deviation in half widths of the warp that every joint undergoes."""
 
+SHARP_SHARE = 0.3
+"""OpenCV's cubic kernel sharpens the fine grain of a picture and its Lanczos kernel softens it; in these
+shares a warp leaves the grain as it was, so that it tells nobody where the picture was edited."""
+
 
 def joint_frames(joints: Mapping[str, Point]) -> dict[str, Frame]:
     """Give every joint its axes; the middle proximal phalanx is the yardstick of the hand."""
@@ -127,7 +131,7 @@ def _varied(lesion: Lesion, density: float, rng: np.random.Generator) -> Lesion:
     return Lesion(
         osteopenia=lesion.osteopenia * strength[0] + density + rng.normal(0, JOINT_SPREAD),
         narrowing=lesion.narrowing * strength[1],
-        filling=min(1.0, lesion.filling * strength[2] + abs(rng.normal(0, 0.04))),
+        filling=min(1.0, lesion.filling * strength[2] + rng.normal(0, 0.04)),
         erosions=max(0, lesion.erosions + int(rng.integers(-1, 2))) if lesion.erosions else 0,
         erosion_radius=lesion.erosion_radius * strength[3],
         slip=lesion.slip * strength[4] * rng.choice((-1, 1)),
@@ -206,8 +210,11 @@ def _sampled(here: Image, patch: _Patch, frame: Frame, u: Image, v: Image) -> Im
     x = frame.centre.x + size * (u * frame.along[0] + v * frame.across[0]) - patch.columns.start
     y = frame.centre.y + size * (u * frame.along[1] + v * frame.across[1]) - patch.rows.start
     maps = (np.asarray(x, np.float32), np.asarray(y, np.float32))
-    sampled = cv2.remap(here, *maps, interpolation=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(sampled, np.float32)
+    sharp, smooth = (
+        cv2.remap(here, *maps, interpolation=kernel, borderMode=cv2.BORDER_REPLICATE)
+        for kernel in (cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)
+    )
+    return np.asarray(SHARP_SHARE * sharp + (1 - SHARP_SHARE) * smooth, np.float32)
 
 
 def _filled(here: Image, patch: _Patch, frame: Frame, share: float) -> Image:
