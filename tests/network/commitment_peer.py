@@ -20,10 +20,10 @@ WELL_KNOWN = StorageCommitmentPushModelInstance
 
 @dataclass
 class CommitmentPeer:
-    """Answers N-ACTION with `statuses` in order, then Success, and remembers what it was asked.
+    """Stores everything, answers N-ACTION with `statuses` in order, then Success, and remembers both.
 
-    `on_asked` runs before it answers. `report` says with which reason it does not keep an instance,
-    None for one that it keeps; with `same_association` it reports at once on the association.
+    With `same_association` it reports at once on the association: `lost` maps what it does not keep to
+    its Failure Reason. `report_statuses` are the answers to its reports.
     """
 
     ae_title: str = "ARCHIVE"
@@ -32,17 +32,16 @@ class CommitmentPeer:
     lost: dict[str, int] = field(default_factory=dict)
     asked: list[tuple[str, list[str]]] = field(default_factory=list)
     report_statuses: list[int] = field(default_factory=list)
-    on_asked: list[str] = field(default_factory=list)
     port: int = 0
     changed: threading.Condition = field(default_factory=threading.Condition)
 
     @contextmanager
-    def listening(self, *, supported: bool = True, answering: bool = True) -> Iterator[CommitmentPeer]:
+    def listening(self, *, supported: bool = True) -> Iterator[CommitmentPeer]:
         prepare()
         contexts = accepted_contexts()
         if supported:
             contexts.append(build_context(StorageCommitmentPushModel))
-        handlers = [(evt.EVT_N_ACTION, self._on_action)] if answering else []
+        handlers = [(evt.EVT_N_ACTION, self._on_action), (evt.EVT_C_STORE, lambda _event: 0x0000)]
         server = serve(AE(self.ae_title), ("127.0.0.1", self.port), contexts, handlers)
         self.port = int(server.server_address[1])
         try:

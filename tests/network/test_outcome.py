@@ -7,9 +7,9 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS
+from pynetdicom.status import GENERAL_STATUS, STORAGE_SERVICE_CLASS_STATUS
 
-from ra_node.network.outcome import EXACT, RANGES, Answer, meaning_of
+from ra_node.network.outcome import EXACT, RANGES, UNKNOWN, Answer, meaning_of
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,12 @@ def test_the_table_agrees_with_the_library():
         if status != 0x0111:
             accepted = meaning_of(status).answer is Answer.ACCEPTED
             assert accepted == (category in {"Success", "Warning"}), f"0x{status:04X}"
+
+
+@pytest.mark.parametrize("status", [*GENERAL_STATUS, 0x0123, 0x0124, 0xA700, 0xA900, 0xB000, 0xB006, 0xB007])
+def test_every_status_of_the_standard_has_a_row(status: int):
+    """PS3.4 table B.2-1 and PS3.7 annex C: none is left to the row for what nobody knows."""
+    assert meaning_of(status) is not UNKNOWN
 
 
 def test_ranges_do_not_overlap():
