@@ -29,13 +29,13 @@ def turned_round(radiograph: Radiograph) -> Radiograph:
 def is_dark(values: NDArray[np.float32], region: HandRegion) -> bool:
     """True where the hand at `region` of values (rows, columns) is darker than the film beside it."""
     rows, columns = values.shape
-    box = region.box.grown(2 * _RIM).clipped(rows, columns)
+    box = region.box.grown(3 * _RIM).clipped(rows, columns)
     step = max(1, max(box.width_px, box.height_px) // _SIDE_PX)
     part = values[box.y0 : box.y1 : step, box.x0 : box.x1 : step]
     corners = [[(point.x - box.x0) / step, (point.y - box.y0) / step] for point in region.outline]
     mask = np.zeros(part.shape, np.uint8)
     cv2.fillPoly(mask, [np.rint(np.array(corners)).astype(np.int32)], 1)
-    width = max(2, round(_RIM * max(part.shape)))
+    width = 2 + max(2, round(_RIM * max(part.shape)))
     kernel = np.ones((3, 3), np.uint8)
     inside = cv2.erode(mask, kernel, iterations=2) > 0
     grown = cv2.dilate(mask, kernel, iterations=width)
