@@ -155,7 +155,7 @@ class Listener:
         entity = AE(self._settings.ae_title)
         entity.maximum_pdu_size = self._settings.max_pdu
         entity.network_timeout = self._settings.network_timeout_s
-        entity.acse_timeout = self._settings.acse_timeout_s
+        entity.acse_timeout = min(self._settings.acse_timeout_s, self._settings.network_timeout_s)
         entity.dimse_timeout = self._settings.dimse_timeout_s
         # counted here at admission: the library counts bare connections too, and would turn a peer
         # away for the sake of a port scan

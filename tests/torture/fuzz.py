@@ -12,6 +12,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from pydicom.uid import DeflatedExplicitVRLittleEndian, DigitalXRayImageStorageForPresentation
@@ -21,7 +22,6 @@ from tests.torture.wire import (
     ABORT_PDU,
     ASSOCIATE_AC,
     RELEASE_PDU,
-    STORAGE_ID,
     VERIFICATION_ID,
     Line,
     association_request,
@@ -79,15 +79,15 @@ def corpus(draw: Draw) -> Conversation:
         ],
         lambda: [request, *store_request(DX, uid, small_image(uid, draw.choice(WRONG_UIDS))), RELEASE_PDU],
         lambda: [request, *store_request(DX, uid, nested(draw.choice([10, 1_000, 40_000]))), RELEASE_PDU],
-        lambda: [request, *store_request(DX, uid, items(draw.choice([100, 50_000]))), RELEASE_PDU],
+        lambda: [request, *store_request(DX, uid, items(draw.choice([100, 20_000]))), RELEASE_PDU],
         lambda: [request, *store_request(DX, uid, lying_elements(draw)), RELEASE_PDU],
-        lambda: deflated_bomb(uid),
+        deflated_bomb,
         lambda: [request, *(echo_request() for _ in range(draw.choice([2, 40, 200]))), RELEASE_PDU],
         lambda: [
             request,
             *(p_data(VERIFICATION_ID, bytes(9000), command=True, last=False) for _ in range(200)),
         ],
-        lambda: [association_request(OWN_AE, called=draw.choice(["", "X" * 16, "RA NODE"])), RELEASE_PDU],
+        lambda: [association_request(OWN_AE, called=draw.choice(["X", "X" * 16, "RA NODE"])), RELEASE_PDU],
         lambda: [
             request,
             p_data(draw.choice([0, 5, 255]), b"x" * 20, command=draw.random() < 0.5),
@@ -127,14 +127,18 @@ def lying_elements(draw: Draw) -> bytes:
     return b"".join(parts)
 
 
-def deflated_bomb(uid: str) -> Conversation:
+def deflated_bomb() -> Conversation:
     """A data set of a few kilobytes that inflates to 64 MiB."""
-    deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    data = deflater.compress(small_image(uid, uid))
-    data += deflater.compress(struct.pack("<HH2sHL", 0x7FE0, 0x0010, b"OW", 0, 64 * 2**20))
-    data += b"".join(deflater.compress(bytes(2**20)) for _ in range(64)) + deflater.flush()
     request = association_request(OWN_AE, syntax=DeflatedExplicitVRLittleEndian)
-    return [request, *store_request(DX, uid, data), RELEASE_PDU]
+    return [request, *store_request(DX, "1.2.64", _deflated()), RELEASE_PDU]
+
+
+@cache
+def _deflated() -> bytes:
+    deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    data = deflater.compress(small_image("1.2.64", "1.2.65"))
+    data += deflater.compress(struct.pack("<HH2sHL", 0x7FE0, 0x0010, b"OW", 0, 64 * 2**20))
+    return data + b"".join(deflater.compress(bytes(2**20)) for _ in range(64)) + deflater.flush()
 
 
 def mutated(conversation: Conversation, draw: Draw) -> Conversation:
@@ -305,6 +309,3 @@ def strays(node: Listening) -> list[str]:
     places = (Path(tempfile.gettempdir()), Path.cwd(), Path("/"), node.node.folder.parent)
     escaped = [str(path) for place in places for path in place.glob(f"*{TOKEN}*")]
     return [*unknown, *beside, *escaped]
-
-
-__all__ = ["STORAGE_ID", "Fuzzed", "corpus", "fuzz", "mutated", "utter"]

@@ -91,7 +91,7 @@ class Host:
             f'[ledger]\nurl = "{self.url}"\n'
             f"[study]\nquiet_s = 0.3\nmax_wait_s = {LONGEST_WAIT_S}\n"
             f'[models]\nbundle = "{bundle}"\ndevice = "cpu"\nimages = 2\n'
-            f"[limits]\njob_lease_s = {LEASE_S}\nmin_free_gib = 0.1\n{sources}"
+            f"[limits]\njob_lease_s = {LEASE_S}\nmin_free_gib = 0.1\nassociation_idle_s = 600\n{sources}"
             f'[[peer]]\nname = "pacs"\nae_title = "{self.pacs.ae_title}"\nport = {self.pacs.dicom_port}\n'
             f'roles = ["destination"]\n'
         )
@@ -167,29 +167,33 @@ class TakenOver:
 
 
 def lose_a_host(folder: Path, pacs: Orthanc, count: int, seed: int) -> TakenOver:
-    """Send to both hosts; kill one while it works and receives; send the rest to the other."""
-    told, drawn = Acknowledged(), studies(folder / "sent", seed)
-    waiting = [image for _ in range(count) for image in next(drawn)]
+    """Send to both hosts; kill one while it works and receives; send at least `count` studies in all."""
+    told, drawn = Acknowledged(), studies(folder / "sent", seed, hands_share=0.5)
     with cluster(folder, pacs) as both:
         north, south = both.hosts
-        for number, image in enumerate(waiting[: len(waiting) // 2]):
-            _send(told, [image], (STORESCU, DCMSEND)[number % 2], both.hosts[number % 2])
-        held = wait_until(lambda: _held_by(both.ledger, _pids(north)), "north to be at work", 600)
-        with Line(north.port) as half:  # and it was receiving: this object was never acknowledged
+        died = threading.Event()
+
+        def stream() -> None:
+            while not died.is_set() or len(told.studies) < count:
+                for number, image in enumerate(next(drawn)):
+                    _send(told, [image], (STORESCU, DCMSEND)[number % 2], [north, south])
+                    _send(told, [image], DCMSEND, [south])  # once more: a PACS may route a study twice
+
+        sender = threading.Thread(target=stream, daemon=True)
+        sender.start()
+        with Line(north.port) as half:  # it was receiving as well: this object was never acknowledged
             assert half.ask(association_request(OWN_AE)) == ASSOCIATE_AC
             half.say(store_request(DX, "1.2.3", small_image("1.2.3", "1.2.4"))[0])
-            held = _held_by(both.ledger, _pids(north)) or held
+            held = wait_until(lambda: _held_by(both.ledger, _pids(north)), "north to be at work", 900)
             north.kill()
-        died = time.monotonic()
-        after = threading.Thread(
-            target=lambda: [_send(told, [one], DCMSEND, south) for one in waiting[len(waiting) // 2 :]]
-        )
-        after.start()
-        wait_until(lambda: _ended(both.ledger, held), "the jobs of the dead host", 600)
-        jobs_s = time.monotonic() - died
-        after.join()
-        wait_until(lambda: at_rest(both.ledger), "the other host to come to rest", 900)
-        rest_s = time.monotonic() - died
+        since = time.monotonic()
+        died.set()
+        wait_until(lambda: _ended(both.ledger, held), "the jobs of the dead host", 900)
+        jobs_s = time.monotonic() - since
+        sender.join(1800)
+        assert not sender.is_alive(), "the sender could not send what it held"
+        wait_until(lambda: at_rest(both.ledger), "the other host to come to rest", 1800)
+        rest_s = time.monotonic() - since
         verdict = judge(pacs, both.ledger, both.files, list(told.images.values()))
     return TakenOver(verdict, len(held), jobs_s, rest_s)
 
@@ -217,7 +221,7 @@ def lose_the_ledger(folder: Path, pacs: Orthanc, count: int, seconds: float, see
     with cluster(folder, pacs) as both:
         north, south = both.hosts
         for image in waiting[: len(waiting) // 2]:
-            _send(told, [image], STORESCU, north)
+            _send(told, [image], STORESCU, [north])
         with Line(south.port) as line:
             assert line.ask(association_request(OWN_AE)) == ASSOCIATE_AC
             both.stop_server()
@@ -234,20 +238,21 @@ def lose_the_ledger(folder: Path, pacs: Orthanc, count: int, seconds: float, see
             found.status_afterwards = store_status(line, object_pdus)
             line.say(ABORT_PDU)
         for image in waiting[len(waiting) // 2 :]:
-            _send(told, [image], DCMSEND, south)
+            _send(told, [image], DCMSEND, [south])
         wait_until(lambda: at_rest(both.ledger), "the hosts to come to rest", 900)
         found.same_processes = all(host.is_whole() for host in both.hosts)
         found.verdict = judge(pacs, both.ledger, both.files, list(told.images.values()))
     return found
 
 
-def _send(told: Acknowledged, images: list[Image], program: str, host: Host) -> None:
-    """Send until it is acknowledged, as a modality does."""
+def _send(told: Acknowledged, images: list[Image], program: str, hosts: list[Host]) -> None:
+    """Send until it is acknowledged, as a modality does: to the first host that is alive."""
 
     def acknowledged() -> set[str]:
-        return store(program, host.port, images)
+        alive = next(host for host in hosts if host.running)
+        return store(program, alive.port, images)
 
-    told.add(images, wait_until(acknowledged, f"an acknowledgement by {host.name}", 900))
+    told.add(images, wait_until(acknowledged, "an acknowledgement", 900))
 
 
 def _pids(host: Host) -> set[int]:

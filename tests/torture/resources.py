@@ -7,7 +7,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,38 +81,52 @@ def _associate(port: int, count: int, seed: int, key: str, failures: list[str]) 
         thread.join()
 
 
+def admitted(stack: ExitStack, port: int) -> Line:
+    """Associate, and again where every place is still taken by those who have just left."""
+
+    def attempt() -> Line | None:
+        line = Line(port).__enter__()
+        if line.ask(REQUEST) == ASSOCIATE_AC:
+            return stack.enter_context(closing(line))
+        line.close()
+        return None
+
+    found = wait_until(attempt, "a place", 600)
+    assert isinstance(found, Line)
+    return found
+
+
 def _echo(port: int, _uid: str) -> bool:
-    with Line(port) as line:
-        served = line.ask(REQUEST) == ASSOCIATE_AC and line.ask(echo_request()) == P_DATA
+    with ExitStack() as stack:
+        line = admitted(stack, port)
+        served = line.ask(echo_request()) == P_DATA
         line.ask(RELEASE_PDU)
         return served
 
 
 def _abort(port: int, _uid: str) -> bool:
-    with Line(port) as line:
-        served = line.ask(REQUEST) == ASSOCIATE_AC
-        line.say(ABORT_PDU)
-        return served
+    with ExitStack() as stack:
+        admitted(stack, port).say(ABORT_PDU)
+    return True
 
 
 def _hang_up(port: int, _uid: str) -> bool:
-    with Line(port) as line:
-        return line.ask(REQUEST) == ASSOCIATE_AC
+    with ExitStack() as stack:
+        admitted(stack, port)
+    return True
 
 
 def _hang_up_in_mid_object(port: int, uid: str) -> bool:
-    with Line(port) as line:
-        served = line.ask(REQUEST) == ASSOCIATE_AC
-        command, data = store_request(DigitalXRayImageStorageForPresentation, uid, small_image(uid, uid))
-        line.say(command, data[: len(data) // 2])
-        return served
+    command, data = store_request(DigitalXRayImageStorageForPresentation, uid, small_image(uid, uid))
+    with ExitStack() as stack:
+        admitted(stack, port).say(command, data[: len(data) // 2])
+    return True
 
 
 def _store(port: int, uid: str) -> bool:
-    with Line(port) as line:
-        if line.ask(REQUEST) != ASSOCIATE_AC:
-            return False
-        pdus = store_request(DigitalXRayImageStorageForPresentation, uid, small_image(uid, uid))
+    pdus = store_request(DigitalXRayImageStorageForPresentation, uid, small_image(uid, uid))
+    with ExitStack() as stack:
+        line = admitted(stack, port)
         stored = store_status(line, pdus) == 0x0000
         line.ask(RELEASE_PDU)
         return stored
@@ -145,20 +159,14 @@ def stuck_peers(node: Listening) -> dict[str, bool]:
 def one_too_many(node: Listening, places: int) -> tuple[bytes, bool]:
     """Fill every place; return how the next one is turned away, and whether a freed place is given."""
     with ExitStack() as stack:
-        lines = [stack.enter_context(Line(node.port)) for _ in range(places)]
-        assert all(line.ask(REQUEST) == ASSOCIATE_AC for line in lines)
+        lines = [admitted(stack, node.port) for _ in range(places)]
         with Line(node.port) as late:
             late.say(REQUEST)
             kind, body = late.hear()
         assert kind == ASSOCIATE_RJ, kind
         lines[0].ask(RELEASE_PDU)
-        lines[0].socket.close()
-
-        def admitted() -> bool:
-            with Line(node.port) as next_one:
-                return next_one.ask(REQUEST) == ASSOCIATE_AC
-
-        return body[1:], bool(wait_until(admitted, "the freed place", 60))
+        lines[0].close()
+        return body[1:], admitted(stack, node.port) is not None
 
 
 def beside_slow_senders(node: Listening, slow: int, stores: int) -> tuple[float, float]:
@@ -174,8 +182,8 @@ def beside_slow_senders(node: Listening, slow: int, stores: int) -> tuple[float,
     dripping = threading.Semaphore(0)
 
     def drip() -> None:
-        with Line(node.port) as line:
-            line.ask(REQUEST)
+        with ExitStack() as stack:
+            line = admitted(stack, node.port)
             data = store_request(DigitalXRayImageStorageForPresentation, "1.2", small_image("1.2", "1.3"))[1]
             dripping.release()
             for byte in data:

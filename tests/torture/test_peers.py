@@ -59,11 +59,11 @@ def test_a_fuzzed_listener_does_not_crash_grow_or_write_elsewhere(node: Listenin
     assert found.strays == []
     assert found.before is not None
     assert found.after is not None
-    assert found.after.memory_mib < found.before.memory_mib + 64
+    assert found.after.memory_mib < found.before.memory_mib + 128
     assert found.after.handles <= found.before.handles + 8
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), junk=st.binary(max_size=300), at=st.integers(0, 3))
 def test_whatever_comes_the_next_peer_is_served(node: Listening, seed: int, junk: bytes, at: int):
     """Hypothesis chooses the conversation and where the nonsense stands in it, and shrinks what breaks."""

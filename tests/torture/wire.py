@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import socket
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from pydicom import Dataset
-from pydicom.filebase import DicomIO
-from pydicom.filewriter import write_dataset
 from pydicom.uid import UID, DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
 from pynetdicom import build_context
 from pynetdicom.pdu import A_ASSOCIATE_RQ, A_RELEASE_RQ
@@ -97,20 +93,27 @@ def _padded(uid: str) -> bytes:
     return raw + b"\0" * (len(raw) % 2)
 
 
-def small_image(sop_instance: str, study: str, **changes: object) -> bytes:
-    """The data set of a chest radiograph without pixels to speak of, explicit VR little endian."""
-    image = Dataset()
-    image.SOPClassUID, image.SOPInstanceUID = DigitalXRayImageStorageForPresentation, sop_instance
-    image.StudyInstanceUID, image.SeriesInstanceUID = study, f"{study}.1"
-    image.Modality, image.BodyPartExamined = "DX", "CHEST"
-    image.Rows = image.Columns = 8
-    for keyword, value in changes.items():
-        setattr(image, keyword, value)
-    buffer = io.BytesIO()
-    stream = DicomIO(buffer)
-    stream.is_little_endian, stream.is_implicit_VR = True, False
-    write_dataset(stream, image)
-    return buffer.getvalue()
+def small_image(sop_instance: str, study: str) -> bytes:
+    """The data set of a chest radiograph without pixels to speak of, explicit VR little endian.
+
+    Written by hand, because a library would refuse or mend what is wrong on purpose.
+    """
+    return b"".join(
+        [
+            _explicit(0x0008, 0x0016, b"UI", _padded(DigitalXRayImageStorageForPresentation)),
+            _explicit(0x0008, 0x0018, b"UI", _padded(sop_instance)),
+            _explicit(0x0008, 0x0060, b"CS", b"DX"),
+            _explicit(0x0018, 0x0015, b"CS", b"CHEST "),
+            _explicit(0x0020, 0x000D, b"UI", _padded(study)),
+            _explicit(0x0020, 0x000E, b"UI", _padded(f"{study}.1")),
+            _explicit(0x0028, 0x0010, b"US", struct.pack("<H", 8)),
+            _explicit(0x0028, 0x0011, b"US", struct.pack("<H", 8)),
+        ]
+    )
+
+
+def _explicit(group: int, element: int, vr: bytes, value: bytes) -> bytes:
+    return struct.pack("<HH2sH", group, element, vr, len(value)) + value
 
 
 @dataclass
@@ -125,6 +128,10 @@ class Line:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection without a word."""
         self.socket.close()
 
     def say(self, *pdus: bytes) -> None:
