@@ -13,7 +13,7 @@ import typer
 from ra_node.errors import Fatal, Refused
 from ra_node.inference.bundle import load_bundle
 from ra_node.inference.network import chosen_device
-from training import compare_commands, ensemble_command, pretrain_command, show_commands
+from training import compare_commands, ensemble_command, finder_command, pretrain_command, show_commands
 from training.compare_commands import Dataset, FoldName, SplitFile
 from training.data_commands import register
 from training.ensemble import read_members
@@ -30,6 +30,7 @@ from training.table_one import class_counts
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Train and export bundles for ra-node.")
 register(app)
 show_commands.register(app)
+finder_command.register(app)
 ensemble_command.register(app)
 pretrain_command.register(app)
 compare_commands.register(app)

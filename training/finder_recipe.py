@@ -1,0 +1,49 @@
+"""A training of the hand finder is one complete value, read from TOML."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ra_node.errors import Fatal
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NetworkRecipe(_Part):
+    """How one network learns: AdamW with one cycle of the learning rate."""
+
+    steps: Annotated[int, Field(gt=0)]
+    batch: Annotated[int, Field(gt=1)]
+    learning_rate: float
+    weight_decay: float
+
+
+class FinderRecipe(_Part):
+    """Everything that decides a training of the hand finder, apart from the radiographs."""
+
+    seed: int
+    amp: bool
+    """Arithmetic in bfloat16 where that is safe; the weights stay float32."""
+    phantoms: int
+    """Drawn radiographs, every third with two hands."""
+    others: int
+    """Drawn pictures of other things."""
+    seeker: NetworkRecipe
+    reader: NetworkRecipe
+
+
+def read_finder_recipe(path: Path) -> FinderRecipe:
+    """Read a recipe; raises Fatal that names each wrong key."""
+    try:
+        return FinderRecipe.model_validate(tomllib.loads(path.read_text()))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise Fatal(f"expected a recipe in {path}, found: {error}") from error
+    except ValidationError as error:
+        found = "; ".join(f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors())
+        raise Fatal(f"recipe {path}: {found}") from error
