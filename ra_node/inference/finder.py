@@ -79,7 +79,7 @@ class Finder:
         self._maps = finder_maps.Maps(seeker, reader)
 
     def find(self, values: Grey) -> tuple[HandRegion, ...]:
-        """Find the hands of values (rows, columns), bone bright, in no order; their joints lie in its pixels."""
+        """Find the hands of values (rows, columns), bone bright, in no order; places are in its pixels."""
         picture, ratio = _at_work_size(values)
         readings = [reading for reading in self._readings(picture) if is_hand(reading.joints, reading.scores)]
         regions = (_region(reading, ratio, values.shape) for reading in _apart(readings))
@@ -112,7 +112,8 @@ class Finder:
             return []
         seen = np.stack([seen_hand(picture, pose) for pose in poses])
         return [
-            _decoded(pose, *maps) for pose, maps in zip(poses, zip(*self._maps.read(seen), strict=True), strict=True)
+            _decoded(pose, *maps)
+            for pose, maps in zip(poses, zip(*self._maps.read(seen), strict=True), strict=True)
         ]
 
 
@@ -237,7 +238,9 @@ def _region(reading: Reading, ratio: tuple[float, float], shape: tuple[int, ...]
         if score >= LEAST_JOINT
     )
     outline = tuple(Point(float(x), float(y)) for x, y in places)
-    return HandRegion(Box(*map(int, (*low, *high))), outline, ROTATIONS[quarter], min(1.0, reading.score), named)
+    return HandRegion(
+        Box(*map(int, (*low, *high))), outline, ROTATIONS[quarter], min(1.0, reading.score), named
+    )
 
 
 def _contour(reading: Reading) -> Places | None:

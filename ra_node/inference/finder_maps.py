@@ -25,17 +25,21 @@ class Maps:
         self._reader = _loaded(Reader(), reader)
 
     def seek(self, seen: Maps32) -> tuple[Maps32, Maps32]:
-        """Look at a whole image (2, H, W): heat (H/4, W/4) in 0..1 and the numbers (4, H/4, W/4)."""
+        """Look at a whole image (2, H, W): heat (H/4, W/4) in 0..1, and numbers (4, H/4, W/4)."""
         with torch.inference_mode():
             out = self._seeker(_input(seen[None]))[0]
             return out[0].sigmoid().numpy(), out[1:].numpy()
 
     def read(self, seen: Maps32) -> tuple[Maps32, Maps32, Maps32]:
-        """Look at hands (N, 2, H, W): joints (N, 13, H/4, W/4), absence (N, 13), silhouettes (N, H/2, W/2)."""
+        """Look at hands (N, 2, H, W): joints (N, 13, H/4, W/4), absence (N, 13), silhouette (N, H/2, W/2)."""
         with torch.inference_mode():
             where, absent, silhouette = self._reader(_input(seen))
             chance = joint_log_probabilities(where, absent).exp()
-            return chance[:, :, :-1].reshape(where.shape).numpy(), chance[:, :, -1].numpy(), silhouette.sigmoid().numpy()
+            return (
+                chance[:, :, :-1].reshape(where.shape).numpy(),
+                chance[:, :, -1].numpy(),
+                silhouette.sigmoid().numpy(),
+            )
 
 
 def _input(seen: Maps32) -> torch.Tensor:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from ra_node.domain.joints import JOINTS
 
@@ -27,7 +27,7 @@ class Block(nn.Module):
         self.second = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1, bias=False), _norm(channels))
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
-        result: Tensor = F.relu(x_NCHW + self.second(self.first(x_NCHW)))
+        result: Tensor = functional.relu(x_NCHW + self.second(self.first(x_NCHW)))
         return result
 
 
@@ -52,7 +52,7 @@ class Trunk(nn.Module):
             kept.append(down(kept[-1]))
         bottom = x = self.bottom(kept[-1])
         for narrow, up, beside in zip(self.narrow, self.up, reversed(kept[:-1]), strict=True):
-            x = up(F.interpolate(narrow(x), size=beside.shape[-2:], mode="nearest") + beside)
+            x = up(functional.interpolate(narrow(x), size=beside.shape[-2:], mode="nearest") + beside)
         return x, bottom
 
 
@@ -83,7 +83,7 @@ class Reader(nn.Module):
         """Logits of where each joint is, of its absence, and of the silhouette (N, H/2, W/2)."""
         maps, bottom = self.trunk(x_NCHW)
         out = self.head(maps).float()
-        silhouette = F.pixel_shuffle(out[:, len(JOINTS) :], 2)[:, 0]
+        silhouette = functional.pixel_shuffle(out[:, len(JOINTS) :], 2)[:, 0]
         absent = self.absence(bottom.float().mean(dim=(2, 3)))
         return out[:, : len(JOINTS)], absent, silhouette
 
