@@ -225,7 +225,8 @@ def _region(reading: Reading, ratio: tuple[float, float], shape: tuple[int, ...]
     if contour is None:
         return None
     size = np.array([shape[1], shape[0]])
-    places = (contour * ratio).clip(0, size)
+    reach = _own_pose(reading).length / AXIS_PX * np.array(ratio)
+    places = _at_edges(contour * ratio, size, reach)
     low, high = np.floor(places.min(axis=0)).astype(int), np.ceil(places.max(axis=0)).astype(int)
     if (high - low < 2).any():
         return None
@@ -241,6 +242,12 @@ def _region(reading: Reading, ratio: tuple[float, float], shape: tuple[int, ...]
     return HandRegion(
         Box(*map(int, (*low, *high))), outline, ROTATIONS[quarter], min(1.0, reading.score), named
     )
+
+
+def _at_edges(places: Places, size: NDArray[np.int_], reach: NDArray[np.float64]) -> Places:
+    """Let an outline end at the image's edge where it comes as near as the reader can tell."""
+    places = np.where(places < reach, 0, places)
+    return np.where(places > size - reach, size, places)
 
 
 def _contour(reading: Reading) -> Places | None:
