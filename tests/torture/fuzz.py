@@ -9,7 +9,6 @@ import struct
 import tempfile
 import time
 import zlib
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -258,7 +257,6 @@ class Fuzzed:
     """Good senders that were not served afterwards."""
     strays: list[str] = field(default_factory=list)
     """Files where none may be."""
-    mistakes: Counter[str] = field(default_factory=Counter)
     before: Holdings | None = None
     after: Holdings | None = None
     seconds: float = 0.0
