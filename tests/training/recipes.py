@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from training.recipe import Recipe, read_recipe
+from training.recipe import Recipe, TaskRecipe, read_recipe
 
 DEMO = Path(__file__).resolve().parents[2] / "config" / "training" / "demo.toml"
 
@@ -12,8 +12,7 @@ DEMO = Path(__file__).resolve().parents[2] / "config" / "training" / "demo.toml"
 def small_recipe() -> Recipe:
     """The demonstration's recipe on few, small hands."""
     demo = read_recipe(DEMO)
-    task = demo.staging.model_copy(
-        update={"epochs": 4, "batch": 16, "learning_rate": 3e-3, "neighbour_smoothing": 0.0}
-    )
-    data = demo.data.model_copy(update={"phantoms": 2, "phantom_cuts": 2, "stages": (0, 4), "rounds": 1})
+    task = TaskRecipe(epochs=4, batch=16, learning_rate=3e-3, weight_decay=1e-2, neighbour_smoothing=0.0)
+    few = {"phantoms": 2, "phantom_cuts": 2, "stages": (0, 4), "rounds": 1, "untouched": 0}
+    data = demo.data.model_copy(update=few)
     return demo.model_copy(update={"side_px": 64, "data": data, "staging": task, "recognition": task})

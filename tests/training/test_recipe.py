@@ -75,10 +75,15 @@ def test_a_recipe_says_only_what_differs_from_its_base(tmp_path: Path) -> None:
 
 def test_a_key_that_was_added_later_says_nothing_until_it_is_used() -> None:
     """Runs that were begun before these keys were there must go on."""
-    recipe = read_recipe(DEMO)
+    recipe = read_recipe(PAPER)
     old = deciding_json(recipe)
     assert not {"chance", "head", "trunk", "untouched"} & set(re.findall(r'"(\w+)":', old))
     staging = recipe.staging.model_copy(update={"head": "ordinal"})
     data = recipe.data.model_copy(update={"untouched": 1})
-    changed: list[dict[str, object]] = [{"trunk": "shared"}, {"chance": 1}, {"staging": staging}, {"data": data}]
+    changed: list[dict[str, object]] = [
+        {"trunk": "shared"},
+        {"chance": 1},
+        {"staging": staging},
+        {"data": data},
+    ]
     assert len({old, *(deciding_json(recipe.model_copy(update=one)) for one in changed)}) == 5
