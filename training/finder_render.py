@@ -18,6 +18,7 @@ from ra_node.inference.finder_input import (
     inverse,
     matrix_scale,
     moved,
+    of_pixel_centres,
     padded,
     pose_of,
 )
@@ -216,7 +217,9 @@ def _warped(
     flags = cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST
     border = cv2.BORDER_REPLICATE if smooth else cv2.BORDER_CONSTANT
     if bend is None:
-        result = cv2.warpAffine(image, _pixel_centres(down), (columns, rows), flags=flags, borderMode=border)
+        result = cv2.warpAffine(
+            image, of_pixel_centres(down), (columns, rows), flags=flags, borderMode=border
+        )
     else:
         back = inverse(down)
         y, x = np.mgrid[0:rows, 0:columns].astype(np.float32) + np.float32(0.5)
@@ -225,12 +228,6 @@ def _warped(
         ys = (back[1, 0] * x + back[1, 1] * y + back[1, 2] - 0.5).astype(np.float32)
         result = cv2.remap(image, xs, ys, flags, borderMode=border)
     return np.asarray(result, np.float32)
-
-
-def _pixel_centres(matrix: Matrix) -> Matrix:
-    """The same matrix for OpenCV, which counts from the middle of the first pixel."""
-    shift = matrix[:, 2] + matrix[:, :2] @ np.array([0.5, 0.5]) - 0.5
-    return np.hstack([matrix[:, :2], shift[:, None]])
 
 
 def _bend(scene: Scene, matrix: Matrix, rows: int, columns: int) -> Real | None:

@@ -103,9 +103,16 @@ def seen_hand(image: Grey, pose: Pose) -> Channels:
         image, ratio = _thinned(image, shrink)
         matrix = matrix @ np.diag([1 / ratio[0], 1 / ratio[1], 1.0])
     size = (SIDE_PX, SIDE_PX)
+    matrix = of_pixel_centres(matrix)
     square = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     inside = cv2.warpAffine(np.ones(image.shape, np.uint8), matrix, size, flags=cv2.INTER_NEAREST)
     return channels(np.asarray(square, np.float32), inside > 0)
+
+
+def of_pixel_centres(matrix: Matrix) -> Matrix:
+    """The same matrix for OpenCV, which counts from the middle of the first pixel."""
+    shift = matrix[:, 2] + matrix[:, :2] @ np.array([0.5, 0.5]) - 0.5
+    return np.hstack([matrix[:, :2], shift[:, None]])
 
 
 def matrix_scale(matrix: Matrix) -> float:
