@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from ra_node.domain.preprocessing import PREPROCESSING_ID
 from ra_node.inference.architectures import build
+from ra_node.inference.finder_network import Reader, Seeker
 
 SIDE_PX = 64
 DEMO = Path(__file__).resolve().parents[2] / "config" / "bundles" / "demo"
@@ -46,7 +47,7 @@ def write_bundle(folder: Path, architecture: str = "googlenet", seed: int = 0) -
 def write_papers(folder: Path, name: str = "paper", version: str = "1", weights: bytes = b"w") -> Path:
     """Write a bundle that is whole on paper: its weights are a few bytes that no network takes."""
     manifest = read_manifest(DEMO)
-    manifest.update(name=name, version=version)
+    manifest.update(name=name, version=version, finder=None)
     for task, told in manifest["tasks"].items():
         path = folder / task / "weights.safetensors"
         path.parent.mkdir(parents=True)
@@ -60,7 +61,7 @@ def write_papers(folder: Path, name: str = "paper", version: str = "1", weights:
 def write_sibling(folder: Path, version: str, scale: float = 1.02) -> Path:
     """Write the demonstration bundle with slightly other weights, and a manifest that tells their hashes."""
     manifest = read_manifest(DEMO)
-    manifest["version"] = version
+    manifest.update(version=version, finder=None)
     for task, told in manifest["tasks"].items():
         path = folder / task / "weights.safetensors"
         path.parent.mkdir(parents=True)
@@ -71,6 +72,30 @@ def write_sibling(folder: Path, version: str, scale: float = 1.02) -> Path:
         told["weights_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
     write_manifest(folder, manifest)
     (folder / "card.md").write_text("# A sibling of the demonstration bundle\n")
+    return folder
+
+
+def add_random_finder(folder: Path) -> Path:
+    """Give a bundle a hand finder that has learnt nothing."""
+    torch.manual_seed(0)
+    (folder / "finder").mkdir()
+    part: dict[str, Any] = {
+        "name": "guess finder",
+        "side_px": 160,
+        "figures": {},
+        "figures_on": "nothing",
+        "trained_on": "nothing",
+    }
+    for name, network in (("seeker", Seeker()), ("reader", Reader())):
+        path = folder / "finder" / f"{name}.safetensors"
+        save_file(
+            {k: t.half() if t.is_floating_point() else t for k, t in network.state_dict().items()}, path
+        )
+        part[name] = {
+            "path": f"finder/{name}.safetensors",
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        }
+    write_manifest(folder, read_manifest(folder) | {"finder": part})
     return folder
 
 
