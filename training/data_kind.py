@@ -27,6 +27,8 @@ class Words:
     split: str
     source: str
     terms: str
+    ages: tuple[float, float] | None
+    """Youngest and oldest in years; None where the dataset does not say."""
 
 
 WORDS: dict[DataKind, Words] = {
@@ -49,6 +51,7 @@ WORDS: dict[DataKind, Words] = {
             "Academic research, education and other non-commercial use only; no re-identification. "
             "The weights inherit these terms of the radiographs."
         ),
+        ages=(8.5, 19.0),
     ),
     "labelled": Words(
         short="own radiographs",
@@ -69,5 +72,6 @@ WORDS: dict[DataKind, Words] = {
             "Those of the site that owns the radiographs; nothing is granted here. Weights may remember "
             "images that they learnt from: treat them as you treat the images."
         ),
+        ages=None,
     ),
 }

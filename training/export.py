@@ -77,6 +77,7 @@ def _manifest(
         ),
         tasks=_tasks(folder, recipe, calibration, result),
         training=_training(recipe, result),
+        ages=result.words.ages,
         provenance={
             "source": _source(result),
             "terms": result.words.terms,
