@@ -1,4 +1,4 @@
-"""The thirteen joints of a hand that are named everywhere: thumb IP and MCP, PIP and MCP 2 to 5, the wrist."""
+"""The thirteen joints of a hand named everywhere: thumb IP and MCP, PIP and MCP 2 to 5, the wrist."""
 
 from __future__ import annotations
 

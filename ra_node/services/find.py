@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ra_node.domain.report import HandRegion, Reason, Refusal
+from ra_node.domain.report import HandRegion
 from ra_node.imaging.hands import FoundHands, find_hands, in_order, number_refusal
 
 
