@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ra_node.domain.joints import JOINTS
 from ra_node.domain.report import HandRegion, Reason, Refusal
 
 _EDGE_FRACTION = 0.006
@@ -55,7 +56,20 @@ def _cut_off(rows: int, columns: int, region: HandRegion) -> Refusal | None:
             share = round(100 * contact / height_px)
             text = f"Expected the whole hand inside the image, found {share} % of its length at a side edge."
             return Refusal(Reason.HAND_CUT_OFF, text)
-    return None
+    ahead = np.isfinite(down)
+    nearest = min(start, float(left[ahead].min()), float(right[ahead].min()))
+    return _joints_lost(region) if nearest <= near else None
+
+
+def _joints_lost(region: HandRegion) -> Refusal | None:
+    """Refuse a hand at the image's edge of which not all joints are seen; without named joints it passes."""
+    seen = {joint.name for joint in region.joints}
+    lost = [name for name in JOINTS if name not in seen]
+    if not seen or not lost:
+        return None
+    words = ", ".join(name.replace("_", " ").upper() for name in lost)
+    text = f"Expected all {len(JOINTS)} joints inside the image, found a hand at its edge without {words}."
+    return Refusal(Reason.HAND_CUT_OFF, text)
 
 
 _Distances = NDArray[np.float64]
