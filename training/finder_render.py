@@ -137,6 +137,8 @@ def developed(grey: Real, rng: np.random.Generator) -> Real:
         x = x + np.float32(rng.uniform(0, 0.3)) * (
             np.float32(np.cos(angle)) * xs + np.float32(np.sin(angle)) * y
         )
+    if rng.random() < 0.2:
+        x = _stepped(x, rng)
     if rng.random() < 0.3:
         x = cv2.GaussianBlur(x, (0, 0), float(rng.uniform(0.4, 1.3)))
     if rng.random() < 0.2:
@@ -151,6 +153,18 @@ def developed(grey: Real, rng: np.random.Generator) -> Real:
             float(np.quantile(x[::3, ::3], rng.uniform(0.85, 1))),
         )
     return np.asarray(x, np.float32)
+
+
+def _stepped(x: Real, rng: np.random.Generator) -> Real:
+    """One side of a straight edge got another exposure, as where two fields overlap on a plate."""
+    rows, columns = x.shape
+    angle = (
+        rng.uniform(0, 2 * np.pi) if rng.random() < 0.3 else np.pi / 2 * rng.integers(4) + rng.normal(0, 0.03)
+    )
+    down, across = np.mgrid[0:rows, 0:columns].astype(np.float32)
+    place = rng.uniform(0.2, 0.8, 2) * (columns, rows)
+    side = (across - place[0]) * np.cos(angle) + (down - place[1]) * np.sin(angle) > 0
+    return np.where(side, x * np.float32(rng.uniform(0.3, 1)) + np.float32(rng.uniform(-0.1, 0.35)), x)
 
 
 def _laid(grey: Real, placed: Placed, matrix: Matrix, bend: Real | None, hands: list[Hand]) -> list[Hand]:
