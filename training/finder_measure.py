@@ -79,9 +79,9 @@ def measure_finder(
         "drawn hands, half of them of stage 4 and 5: exactly these": _share(drawn),
         "other things: no hand": _share(others),
         "joints within 3 % of the hand's length": _mean(
-            [np.mean(np.array(one.errors) <= JOINT_SHARE) for one in real], seed
+            [float(np.mean(np.array(one.errors) <= JOINT_SHARE)) for one in real], seed
         ),
-        "mean IoU of boxes": _mean([np.mean(one.overlaps) for one in real], seed),
+        "mean IoU of boxes": _mean([float(np.mean(one.overlaps)) for one in real], seed),
     }
 
 
@@ -106,7 +106,8 @@ def _all(
 
 def _measured(finder: Finder, name: str, values: Values, truth: Sequence[_Truth]) -> _Measured:
     found = finder.find(values)
-    errors, overlaps = [], []
+    errors: list[float] = []
+    overlaps: list[float] = []
     for hand in truth:
         best = max(found, key=lambda region: intersection_over_union(region.box, hand.box), default=None)
         overlaps.append(intersection_over_union(best.box, hand.box) if best else 0.0)

@@ -159,8 +159,7 @@ def _credible(mask: Grey, joints: Mapping[str, Point]) -> bool:
 def _along(points: NDArray[np.float32], joints: Mapping[str, Point]) -> NDArray[np.float32]:
     """Places of points (N, 2) from the wrist (0) to MCP 3 (1)."""
     wrist, towards, length = unit_of(joints)
-    result: NDArray[np.float32] = (points - wrist) @ towards / np.float32(length)
-    return result
+    return np.asarray((points - wrist) @ towards / length, np.float32)
 
 
 def to_wrist(mask: Grey, joints: Mapping[str, Point]) -> Grey:

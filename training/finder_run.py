@@ -137,7 +137,7 @@ def _several(make: Callable[[], _Seen | None], count: int) -> list[_Seen]:
     return [next(stream) for _ in range(count)]
 
 
-def _stacked(arrays: Sequence[np.ndarray]) -> Tensor:  # type: ignore[type-arg]  # of any kind of number
+def _stacked(arrays: Sequence[np.ndarray]) -> Tensor:
     stacked = torch.from_numpy(np.stack(arrays))
     return stacked.contiguous(memory_format=torch.channels_last) if stacked.ndim == 4 else stacked
 

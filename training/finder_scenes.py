@@ -80,13 +80,14 @@ class View:
 
 def layers_of(picture: Picture) -> Layers:
     """Halve a picture three times."""
-    masks = [picture.silhouettes]
-    images, soft = [picture.image], [_soft(picture)]
+    masks: list[Grey] = [picture.silhouettes]
+    images: list[Grey] = [picture.image]
+    soft: list[Grey] = [_soft(picture)]
     for _ in range(3):
-        images.append(cv2.pyrDown(images[-1]))
-        soft.append(cv2.pyrDown(soft[-1]))
+        images.append(np.asarray(cv2.pyrDown(images[-1]), np.uint8))
+        soft.append(np.asarray(cv2.pyrDown(soft[-1]), np.uint8))
         half = (images[-1].shape[1], images[-1].shape[0])
-        masks.append(cv2.resize(masks[-1], half, interpolation=cv2.INTER_NEAREST))
+        masks.append(np.asarray(cv2.resize(masks[-1], half, interpolation=cv2.INTER_NEAREST), np.uint8))
     return Layers(picture, tuple(images), tuple(soft), tuple(masks))
 
 

@@ -168,7 +168,7 @@ def _shapes(rng: np.random.Generator) -> Scene:
         else:
             end = (int(x + reach * np.cos(angle)), int(y + reach * np.sin(angle)))
             cv2.line(image, (x, y), end, grey, int(wide))
-    image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.5, 6)))
+    image = np.asarray(cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.5, 6))), np.float32)
     image += float(rng.uniform(0, 25)) * rng.standard_normal(image.shape).astype(np.float32)
     return _of_image(image)
 
@@ -203,7 +203,8 @@ def _like_a_foot(layers: Layers, rng: np.random.Generator) -> Scene:
     place = joints[WRIST] + along[..., None] * arrow + across[..., None] * side
     image = cv2.remap(
         picture.image,
-        *np.moveaxis(place.astype(np.float32), 2, 0),
+        place[..., 0].astype(np.float32),
+        place[..., 1].astype(np.float32),
         cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
     )
