@@ -113,9 +113,9 @@ def near(scene: Scene, rng: np.random.Generator) -> Near | None:
         joints = hand.joints.astype(np.float32)
         known = hand.silhouette is not None
         if hand.silhouette is not None:
-            silhouette = cv2.resize(
-                hand.silhouette.astype(np.float32), silhouette.shape, interpolation=cv2.INTER_AREA
-            )
+            half = (SIDE_PX // 2, SIDE_PX // 2)
+            shrunk = cv2.resize(hand.silhouette.astype(np.float32), half, interpolation=cv2.INTER_AREA)
+            silhouette = np.asarray(shrunk, np.float32)
     elif view.hands:
         return None
     return Near(channels(developed(view.grey, rng), view.inside), joints, silhouette, known)
@@ -140,7 +140,7 @@ def developed(grey: Real, rng: np.random.Generator) -> Real:
     if rng.random() < 0.2:
         x = _stepped(x, rng)
     if rng.random() < 0.3:
-        x = cv2.GaussianBlur(x, (0, 0), float(rng.uniform(0.4, 1.3)))
+        x = np.asarray(cv2.GaussianBlur(x, (0, 0), float(rng.uniform(0.4, 1.3))), np.float32)
     if rng.random() < 0.2:
         levels = float(rng.uniform(12, 60))
         x = np.rint(x * levels) / np.float32(levels)
