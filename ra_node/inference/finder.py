@@ -40,7 +40,7 @@ MOST_PLACES = 6
 LEAST_JOINT = 0.5
 """A joint of a lower score was not seen."""
 FEWEST_JOINTS = 10
-LEAST_SCORE = 0.85
+LEAST_SCORE = 0.9
 
 _STRIDE = 4
 _WORK_PX = 720
