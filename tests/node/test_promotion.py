@@ -112,17 +112,18 @@ def answered_by(archive, uids):
 
 
 def test_a_promotion_and_its_rollback_lose_double_and_mix_nothing(busy_node, archive, tmp_path):
-    sibling = write_sibling(tmp_path / "sibling", version="0.2.0")
+    sibling = write_sibling(tmp_path / "sibling", version="9.9.9")
     old, new = device_uids(DEMO), device_uids(sibling)
+    configured = load_bundle(DEMO).identity.version
     assert not set(old) & set(new)
     command(busy_node, "bundle", "install", str(sibling))
     with Stream(busy_node, archive, tmp_path) as stream:
         wait_until(lambda: answered_by(archive, old) >= AFTER_EACH, "answers by the old bundle", 180)
         assert answered_by(archive, new) == 0
-        assert "Promoted demo 0.2.0" in command(busy_node, "bundle", "promote", "demo-0.2.0")
+        assert "Promoted demo 9.9.9" in command(busy_node, "bundle", "promote", "demo-9.9.9")
         wait_until(lambda: answered_by(archive, new) >= AFTER_EACH, "answers by the promoted bundle", 180)
         (worker,) = status(busy_node)["models"]["workers"]
-        assert (worker["version"], worker["refused"]) == ("0.2.0", "")
+        assert (worker["version"], worker["refused"]) == ("9.9.9", "")
         assert "Rolled back to the bundle of [models]" in command(busy_node, "bundle", "rollback")
         before = answered_by(archive, old)
         wait_until(
@@ -141,7 +142,7 @@ def test_a_promotion_and_its_rollback_lose_double_and_mix_nothing(busy_node, arc
         assert devices(report) == devices(overlay)
         assert devices(report) in (old, new)
         assert report.SoftwareVersions == overlay.SoftwareVersions
-        version = "0.2.0" if devices(report) == new else "0.1.0"
+        version = "9.9.9" if devices(report) == new else configured
         assert f"demo {version}" in report.SoftwareVersions
         tree = report.to_json()
         for uid in devices(report):
