@@ -78,7 +78,7 @@ WORK = [
 ]
 DELIVER = [
     Point("deliver", "job claimed", "ra_node.roles:claim", only_with_result=True),
-    Point("deliver", "association open, nothing sent", "ra_node.network.send:_request"),
+    Point("deliver", "association open, nothing sent", "ra_node.network.call:_request"),
     Point("deliver", "object not yet sent", "ra_node.network.send:_store", "before"),
     Point("deliver", "object accepted by the PACS, not recorded", "ra_node.network.send:_store"),
     Point("deliver", "delivery not recorded", "ra_node.services.deliver:record_delivery", "before"),
