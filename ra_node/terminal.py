@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from rich.text import Text
 
 from ra_node.domain.report import ImageFinding
@@ -22,37 +19,35 @@ from ra_node.services.models import Models, bundle_words, refusals
 from ra_node.services.overview import Overview, Story
 from ra_node.services.preflight import Check
 from ra_node.services.standing import Disk, Room, complaints
+from ra_node.tabular import console, print_json, table
 
 _T = TypeVar("_T")
-
-PLAIN_COLUMNS = 132
-"""Width of tables that go to a file or a mail."""
 
 
 def print_checks(checks: Sequence[Check], *, as_json: bool) -> None:
     """One row a check; a failed one says what to do."""
     if as_json:
-        _print_json([dataclasses.asdict(row) for row in checks])
+        print_json([dataclasses.asdict(row) for row in checks])
         return
-    table = _table("", "check", "found", "what to do")
+    rows = table("", "check", "found", "what to do")
     for row in checks:
         verdict = Text("ok", "green") if row.ok else Text("FAIL", "bold red")
-        table.add_row(verdict, *map(Text, (row.name, row.found, row.hint)))
-    _console().print(table)
+        rows.add_row(verdict, *map(Text, (row.name, row.found, row.hint)))
+    console().print(rows)
 
 
 def print_overview(view: Overview, *, as_json: bool) -> None:
     """Counts first, then what needs a person."""
     if as_json:
-        _print_json(dataclasses.asdict(view))
+        print_json(dataclasses.asdict(view))
         return
-    console = _console()
-    _print_models(console, view.models)
-    _print_disk(console, view.disk)
+    out = console()
+    _print_models(out, view.models)
+    _print_disk(out, view.disk)
     if not view.studies:
-        console.print("Nothing was received yet.")
+        out.print("Nothing was received yet.")
         return
-    table = _table("what", "state", "count")
+    rows = table("what", "state", "count")
     tables = {
         "studies": view.studies,
         "jobs": view.jobs,
@@ -61,32 +56,32 @@ def print_overview(view: Overview, *, as_json: bool) -> None:
     }
     for name, counts in tables.items():
         for state, count in sorted(counts.items()):
-            table.add_row(name, state, str(count))
-    console.print(table)
+            rows.add_row(name, state, str(count))
+    out.print(rows)
     if view.oldest_unanswered is not None:
-        console.print(f"Oldest unanswered image: {view.at - view.oldest_unanswered:.0f} s ago")
+        out.print(f"Oldest unanswered image: {view.at - view.oldest_unanswered:.0f} s ago")
     for standing in view.peers:
         for complaint in complaints(standing, view.at):
             words = f" {complaint.found}; {complaint.hint}"
-            console.print(Text.assemble((f"destination {standing.peer}", "bold red"), words))
+            out.print(Text.assemble((f"destination {standing.peer}", "bold red"), words))
     for job in view.buried:
         words = f" {job.kind} {job.study_uid} job {job.id}: {job.last_error}"
-        console.print(Text.assemble(("buried", "red"), words))
+        out.print(Text.assemble(("buried", "red"), words))
     if view.buried:
-        console.print("Mend the cause, then `ra-node requeue STUDY_UID`.")
+        out.print("Mend the cause, then `ra-node requeue STUDY_UID`.")
 
 
-def _print_models(console: Console, models: Models) -> None:
+def _print_models(out: Console, models: Models) -> None:
     """The bundle in use first: every answer depends on it."""
     if models.in_use is None:
-        console.print(Text.assemble(("no model bundle", "bold red"), f" {models.error}"))
+        out.print(Text.assemble(("no model bundle", "bold red"), f" {models.error}"))
     else:
-        console.print(Text(f"Model bundle: {bundle_words(models.in_use)}"))
+        out.print(Text(f"Model bundle: {bundle_words(models.in_use)}"))
     for refusal in refusals(models.workers):
-        console.print(Text.assemble(("worker", "bold red"), f" {refusal}"))
+        out.print(Text.assemble(("worker", "bold red"), f" {refusal}"))
 
 
-def _print_disk(console: Console, disk: Disk | None) -> None:
+def _print_disk(out: Console, disk: Disk | None) -> None:
     """Nothing while there is room."""
     if disk is None or disk.room is Room.ENOUGH:
         return
@@ -95,18 +90,18 @@ def _print_disk(console: Console, disk: Disk | None) -> None:
         words = f" {free} free, below {low}: images are turned away and analysis waits"
     else:
         words = f" {free} free: if it was below {low}, the node waits for {enough}"
-    console.print(Text.assemble(("disk", "bold red"), words))
+    out.print(Text.assemble(("disk", "bold red"), words))
 
 
 def print_studies(lines: Sequence[StudyLine], *, as_json: bool) -> None:
     """One row a study, the last received first."""
     if as_json:
-        _print_json([dataclasses.asdict(line) for line in lines])
+        print_json([dataclasses.asdict(line) for line in lines])
         return
-    table = _table("last image (UTC)", "study", "state", "images", "version", "delivered", "error")
+    rows = table("last image (UTC)", "study", "state", "images", "version", "delivered", "error")
     for line in lines:
         delivered = ", ".join(f"{d.peer}: {_delivered(d.state, d.commitment)}" for d in line.deliveries)
-        table.add_row(
+        rows.add_row(
             _when(line.last_received_at),
             line.study_uid,
             str(line.state),
@@ -115,16 +110,16 @@ def print_studies(lines: Sequence[StudyLine], *, as_json: bool) -> None:
             delivered,
             Text(line.last_error or ""),
         )
-    _console().print(table)
+    console().print(rows)
 
 
 def print_story(story: Story, *, as_json: bool) -> None:
     """The timeline of one study, then where each of its objects is."""
     if as_json:
-        _print_json(dataclasses.asdict(story))
+        print_json(dataclasses.asdict(story))
         return
     for line in story_lines(story):
-        _console().print(line, highlight=False, markup=False)
+        console().print(line, highlight=False, markup=False)
 
 
 def story_lines(story: Story) -> Iterator[str]:
@@ -165,16 +160,16 @@ def hands_line(path: Path, finding: ImageFinding) -> dict[str, Any]:
 
 def print_hands(line: dict[str, Any]) -> None:
     """The same for people."""
-    console = _console()
-    console.print(line["file"], highlight=False, markup=False)
+    out = console()
+    out.print(line["file"], highlight=False, markup=False)
     for hand in line["hands"]:
         text = f"  side {hand['side'] or 'undetermined'} ({hand['evidence']}), box {hand['box']}"
         refused = f", refused: {hand['refusal']}" if hand["refusal"] else ""
         text += f", fingers at {hand['rotation']} degrees, {len(hand['joints'])} joints"
         text += f", score {hand['score']:.2f}{refused}"
-        console.print(text, highlight=False, markup=False)
+        out.print(text, highlight=False, markup=False)
     if line["refusal"]:
-        console.print(f"  refused: {line['refusal']}", highlight=False, markup=False)
+        out.print(f"  refused: {line['refusal']}", highlight=False, markup=False)
 
 
 def progress(items: Iterable[_T], what: str, total: int | None = None) -> Iterator[_T]:
@@ -184,21 +179,5 @@ def progress(items: Iterable[_T], what: str, total: int | None = None) -> Iterat
         yield from bar.track(items, description=what, total=total)
 
 
-def _console() -> Console:
-    console = Console(soft_wrap=True)
-    return console if console.is_terminal else Console(width=PLAIN_COLUMNS, soft_wrap=True)
-
-
-def _table(*names: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in names:
-        table.add_column(name, overflow="fold")
-    return table
-
-
 def _when(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _print_json(value: object) -> None:
-    print(json.dumps(value, default=str))

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import typer
-from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -18,52 +14,52 @@ from ra_node.inference.bundle import Bundle
 from ra_node.ledger.promotion import Choice, Promotion
 from ra_node.services.shelf import BundleLine
 from ra_node.services.verify import Verdict
-from ra_node.terminal import PLAIN_COLUMNS
+from ra_node.tabular import console, print_json, table
 
 
 def print_verdict(verdict: Verdict, *, as_json: bool) -> None:
     """What the bundle is, what it learnt from and how well it did, then one row a check."""
     if as_json:
-        _print_json(_verdict_fields(verdict))
+        print_json(_verdict_fields(verdict))
         return
-    console = _console()
+    out = console()
     if verdict.bundle is not None:
         for line in _description(verdict.bundle):
-            console.print(Text(line))
-        console.print(_metrics(verdict.bundle))
-    table = _table("", "check", "found", "what to do")
+            out.print(Text(line))
+        out.print(_metrics(verdict.bundle))
+    rows = table("", "check", "found", "what to do")
     for check in verdict.checks:
         word = Text("ok", "green") if check.ok else Text("FAIL", "bold red")
-        table.add_row(word, Text(check.name), Text(check.found), Text("" if check.ok else check.hint))
-    console.print(table)
-    console.print("Sound." if verdict.sound else Text("Not fit for use.", "bold red"))
+        rows.add_row(word, Text(check.name), Text(check.found), Text("" if check.ok else check.hint))
+    out.print(rows)
+    out.print("Sound." if verdict.sound else Text("Not fit for use.", "bold red"))
 
 
 def print_bundles(lines: Sequence[BundleLine], error: str, *, as_json: bool) -> None:
     """One row a bundle; the one in use has a mark that needs no colour; `error` where it is not there."""
     if as_json:
-        _print_json([dataclasses.asdict(line) for line in lines])
+        print_json([dataclasses.asdict(line) for line in lines])
         return
-    table = _table("in use", "name", "version", "sha256", "since (UTC)", "by", "from", "folder")
+    rows = table("in use", "name", "version", "sha256", "since (UTC)", "by", "from", "folder")
     for line in lines:
         words = (line.name, line.version, line.sha256[:12], when(line.since), line.by or "", line.source)
-        table.add_row("yes" if line.in_use else "", *map(Text, (*words, line.folder.rpartition("/")[2])))
-    console = _console()
-    console.print(table)
+        rows.add_row("yes" if line.in_use else "", *map(Text, (*words, line.folder.rpartition("/")[2])))
+    out = console()
+    out.print(rows)
     if error:
-        console.print(Text(error, "bold red"))
+        out.print(Text(error, "bold red"))
 
 
 def print_history(entries: Sequence[Promotion], *, as_json: bool) -> None:
     """One row a promotion or a rollback, oldest first."""
     if as_json:
-        _print_json([dataclasses.asdict(entry) for entry in entries])
+        print_json([dataclasses.asdict(entry) for entry in entries])
         return
-    table = _table("when (UTC)", "by", "what", "bundle")
+    rows = table("when (UTC)", "by", "what", "bundle")
     for entry in entries:
         what = "rolled back to" if entry.rolled_back else "promoted"
-        table.add_row(*map(Text, (when(entry.at), entry.by, what, choice_words(entry.choice))))
-    _console().print(table if entries else Text("Nothing was promoted; the bundle of [models] is in use."))
+        rows.add_row(*map(Text, (when(entry.at), entry.by, what, choice_words(entry.choice))))
+    console().print(rows if entries else Text("Nothing was promoted; the bundle of [models] is in use."))
 
 
 def choice_words(choice: Choice | None) -> str:
@@ -93,13 +89,13 @@ def _training_data(bundle: Bundle) -> str:
 
 
 def _metrics(bundle: Bundle) -> Table:
-    table = _table("task", "network", "figure", "value (95 % interval)", "measured on")
+    rows = table("task", "network", "figure", "value (95 % interval)", "measured on")
     tasks = bundle.manifest.tasks
     for name, task in (("recognition", tasks.recognition), ("staging", tasks.staging)):
         for metric, (value, low, high) in task.metrics.items():
             interval = f"{value:.3f} ({low:.3f} to {high:.3f})"
-            table.add_row(name, task.architecture, metric.replace("_", " "), interval, task.metrics_on)
-    return table
+            rows.add_row(name, task.architecture, metric.replace("_", " "), interval, task.metrics_on)
+    return rows
 
 
 def _verdict_fields(verdict: Verdict) -> dict[str, Any]:
@@ -115,19 +111,3 @@ def _verdict_fields(verdict: Verdict) -> dict[str, Any]:
         fields |= {"name": identity.name, "version": identity.version, "sha256": identity.sha256}
         fields |= {name: manifest[name] for name in told}
     return fields
-
-
-def _console() -> Console:
-    console = Console(soft_wrap=True)
-    return console if console.is_terminal else Console(width=PLAIN_COLUMNS, soft_wrap=True)
-
-
-def _table(*names: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in names:
-        table.add_column(name, overflow="fold")
-    return table
-
-
-def _print_json(value: object) -> None:
-    typer.echo(json.dumps(value, default=str))

@@ -20,6 +20,7 @@ from training.ensemble import read_members
 from training.export import export
 from training.labelled import refuse_other_split
 from training.measure import Question, measure, read_calibration, read_result
+from training.options import Device, People, Sensitivity, Threads
 from training.ranks import joined_ranks
 from training.recipe import read_recipe
 from training.run import Place, train_run
@@ -60,22 +61,7 @@ HandsOf = Annotated[
     typer.Option("--hands", exists=True, file_okay=False, help="A run whose very crops are shared."),
 ]
 Hands = Annotated[int, typer.Option("--hands", min=10, help="Real hands to measure on.")]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Resamples = Annotated[int, typer.Option("--resamples", help="Of the patients, for the intervals.")]
-Sensitivity = Annotated[
-    float | None,
-    typer.Option(
-        "--sensitivity",
-        min=0.01,
-        max=1.0,
-        help="Share of the diseased training-side hands to find; Youden's J without it.",
-    ),
-]
-People = Annotated[
-    Path | None,
-    typer.Option("--people", exists=True, help="CSV: patient and any of side, sex, age_years, site."),
-]
-Threads = Annotated[int, typer.Option("--threads", help="Threads of torch; 0 leaves its choice.")]
 
 
 @app.command()

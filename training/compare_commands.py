@@ -16,6 +16,7 @@ from ra_node.inference.network import chosen_device
 from training import paper
 from training.compare import compare, entries
 from training.measure import Question
+from training.options import Device, People, Sensitivity, Threads
 from training.ranks import joined_ranks
 from training.recipe import read_recipe
 from training.run import Place
@@ -62,18 +63,8 @@ OwnBase = Annotated[
     str | None,
     typer.Option("--base", help="Network of this comparison, or a run, that experiments are set against."),
 ]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
-Threads = Annotated[int, typer.Option("--threads", help="Threads of torch; 0 leaves its choice.")]
 Resamples = Annotated[int, typer.Option("--resamples", help="Of the patients, for the tables' intervals.")]
 Bands = Annotated[int, typer.Option("--bands", help="Resamples for the bands of the figures.")]
-Sensitivity = Annotated[
-    float | None,
-    typer.Option("--sensitivity", min=0.01, max=1.0, help="As in evaluate; Youden's J without it."),
-]
-People = Annotated[
-    Path | None,
-    typer.Option("--people", exists=True, help="CSV: patient and any of side, sex, age_years, site."),
-]
 
 
 def compare_command(

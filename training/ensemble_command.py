@@ -12,20 +12,13 @@ import typer
 
 from training.ensemble import assemble
 from training.measure import Question, measure
+from training.options import People, Sensitivity
 
 Members = Annotated[
     list[Path], typer.Argument(exists=True, file_okay=False, help="Evaluated runs on the same hands.")
 ]
 Out = Annotated[Path, typer.Option("--out", help="Folder of the ensemble, for versus and report.")]
 Resamples = Annotated[int, typer.Option("--resamples", help="Of the patients, for the intervals.")]
-Sensitivity = Annotated[
-    float | None,
-    typer.Option("--sensitivity", min=0.01, max=1.0, help="As in evaluate; Youden's J without it."),
-]
-People = Annotated[
-    Path | None,
-    typer.Option("--people", exists=True, help="CSV: patient and any of side, sex, age_years, site."),
-]
 
 
 def ensemble(
