@@ -73,6 +73,36 @@ class Staging:
 
 
 @dataclass(frozen=True, slots=True)
+class JointShare:
+    """How much of what the networks looked at lies at one joint: its name out of `JOINTS`, and 0..1."""
+
+    name: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Contour:
+    """A closed line around where the networks looked, without its repeated first point, in image pixels.
+
+    Inside it the heat map is at least `level` (0..1) of its maximum in this hand.
+    """
+
+    level: float
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What carried the decision about a hand: joints by their share, largest first, and the heat map's contours.
+
+    Joints are empty where the bundle's finder names none, or where no joint stands out.
+    """
+
+    joints: tuple[JointShare, ...]
+    contours: tuple[Contour, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Joint:
     """A joint that was seen: its name out of `ra_node.domain.joints.JOINTS`, and a score in 0..1."""
 
@@ -109,6 +139,8 @@ class HandFinding:
     recognition: Recognition | None = None
     staging: Staging | None = None
     refusal: Refusal | None = None
+    explanation: Explanation | None = None
+    """What the networks looked at; None for a refused hand and for one judged without explanation."""
 
     @property
     def disagreement(self) -> bool:
