@@ -28,7 +28,7 @@ Folder = Annotated[
 @bundle.command()
 def verify(folder: Folder, config: ConfigPath = DEFAULT_CONFIG, as_json: Json = False) -> None:
     """Check manifest, hashes, preprocessing and card, and let it judge a phantom hand; exit 1: not sound."""
-    from ra_node.bootstrap import verify_bundle
+    from ra_node.bootstrap.working import verify_bundle
     from ra_node.terminal_bundle import print_verdict
 
     verdict = verify_bundle(settings_or_defaults(config), folder)
@@ -40,7 +40,8 @@ def verify(folder: Folder, config: ConfigPath = DEFAULT_CONFIG, as_json: Json = 
 @bundle.command()
 def install(folder: Folder, config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Verify a bundle and copy it into the node's data folder; it is not used before `promote`."""
-    from ra_node.bootstrap import build_shelf, open_state, verify_bundle
+    from ra_node.bootstrap.state import build_shelf, open_state
+    from ra_node.bootstrap.working import verify_bundle
     from ra_node.services.promote import install_bundle
 
     settings = named_settings(config)
@@ -54,7 +55,8 @@ def install(folder: Folder, config: ConfigPath = DEFAULT_CONFIG) -> None:
 @bundle.command("list")
 def list_bundles(config: ConfigPath = DEFAULT_CONFIG, as_json: Json = False) -> None:
     """List the bundles: which is in use, since when, and by whose promotion."""
-    from ra_node.bootstrap import build_shelf, models_now, open_state
+    from ra_node.bootstrap.commands import models_now
+    from ra_node.bootstrap.state import build_shelf, open_state
     from ra_node.terminal_bundle import print_bundles
 
     settings = named_settings(config)
@@ -70,7 +72,8 @@ def promote(
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Put an installed bundle into use: every worker takes it at its next batch."""
-    from ra_node.bootstrap import build_shelf, open_state, verify_bundle
+    from ra_node.bootstrap.state import build_shelf, open_state
+    from ra_node.bootstrap.working import verify_bundle
     from ra_node.services.promote import promote_bundle
     from ra_node.terminal_bundle import choice_words
 
@@ -88,7 +91,8 @@ def promote(
 @bundle.command()
 def rollback(config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Go back to the bundle that was in use before the last promotion."""
-    from ra_node.bootstrap import build_shelf, open_state, verify_bundle
+    from ra_node.bootstrap.state import build_shelf, open_state
+    from ra_node.bootstrap.working import verify_bundle
     from ra_node.services.promote import roll_back_bundle
     from ra_node.terminal_bundle import choice_words
 
@@ -102,7 +106,7 @@ def rollback(config: ConfigPath = DEFAULT_CONFIG) -> None:
 @bundle.command()
 def history(config: ConfigPath = DEFAULT_CONFIG, as_json: Json = False) -> None:
     """Tell who promoted what and when, oldest first."""
-    from ra_node.bootstrap import build_shelf, open_state
+    from ra_node.bootstrap.state import build_shelf, open_state
     from ra_node.terminal_bundle import print_history
 
     settings = named_settings(config)

@@ -62,7 +62,8 @@ def demo(
     timeout_s: Annotated[float, typer.Option(help="Give up after this many seconds.")] = 180.0,
 ) -> None:
     """Show the whole way of a study on this machine: a phantom is sent, judged and answered."""
-    from ra_node.bootstrap import open_state, show_demo
+    from ra_node.bootstrap.commands import show_demo
+    from ra_node.bootstrap.state import open_state
     from ra_node.services.overview import study_story
     from ra_node.terminal import story_lines
 
@@ -120,7 +121,7 @@ def schedule(config: ConfigPath = DEFAULT_CONFIG) -> None:
 @app.command(rich_help_panel=WATCH)
 def check(config: ConfigPath = DEFAULT_CONFIG, as_json: Json = False) -> None:  # noqa: FBT002 - typer's idiom
     """Check settings, folders, disk, model bundle and every peer; each failed row says what to do."""
-    from ra_node.bootstrap import preflight
+    from ra_node.bootstrap.commands import preflight
     from ra_node.terminal import print_checks
 
     checks = preflight(named_settings(config))
@@ -132,7 +133,7 @@ def check(config: ConfigPath = DEFAULT_CONFIG, as_json: Json = False) -> None:  
 @app.command(rich_help_panel=WATCH)
 def status(config: ConfigPath = DEFAULT_CONFIG, as_json: Json = False) -> None:  # noqa: FBT002 - typer's idiom
     """Show what waits, what is done, what was delivered where, and what needs a person."""
-    from ra_node.bootstrap import look_over
+    from ra_node.bootstrap.commands import look_over
     from ra_node.terminal import print_overview
 
     print_overview(look_over(named_settings(config)), as_json=as_json)
@@ -148,7 +149,7 @@ def studies(
     as_json: Json = False,  # noqa: FBT002 - typer's idiom
 ) -> None:
     """List the studies with their state, or the timeline of one."""
-    from ra_node.bootstrap import open_state
+    from ra_node.bootstrap.state import open_state
     from ra_node.services.overview import list_studies, study_story
     from ra_node.terminal import print_story, print_studies
 
@@ -167,7 +168,7 @@ def requeue(
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Try again what was buried; a destination that was out of reach is tried again at once."""
-    from ra_node.bootstrap import open_state
+    from ra_node.bootstrap.state import open_state
     from ra_node.ledger.outage import end_outage
     from ra_node.ledger.queue import requeue as bring_back
 
@@ -188,7 +189,7 @@ def drop(
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Give up results that will never be delivered or committed, so that nothing waits for them."""
-    from ra_node.bootstrap import open_state
+    from ra_node.bootstrap.state import open_state
     from ra_node.ledger.drop import drop as give_up
 
     if uid is None and peer is None:
@@ -206,7 +207,7 @@ def purge(
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Remove the files of finished studies older than [retention] keep_days, as the node does each hour."""
-    from ra_node.bootstrap import purge_now
+    from ra_node.bootstrap.keeping import purge_now
 
     removed = purge_now(named_settings(config), dry_run=dry_run)
     verb = "would be removed" if dry_run else "removed"
@@ -222,7 +223,7 @@ def hands(
     as_json: Json = False,  # noqa: FBT002 - typer's idiom
 ) -> None:
     """Say which hands are in each file, where, and which side; or why there are none."""
-    from ra_node.bootstrap import reading_rules
+    from ra_node.bootstrap.working import reading_rules
     from ra_node.services.offline import draw_file, find_in_file
     from ra_node.terminal import hands_line, print_hands
 
@@ -247,7 +248,7 @@ def analyse(
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Do the whole analysis of files without a network and write the results to a folder."""
-    from ra_node.bootstrap import build_offline
+    from ra_node.bootstrap.working import build_offline
     from ra_node.services.offline import studies_of
     from ra_node.terminal import progress
 

@@ -32,7 +32,7 @@ def named_settings(config: Path) -> Settings:
 
 def settings_or_defaults(config: Path) -> Settings:
     """The commands on files need no node: without a configuration they use the defaults."""
-    from ra_node.bootstrap import default_settings  # noqa: PLC0415 - other commands start faster without it
+    from ra_node.bootstrap.state import default_settings  # noqa: PLC0415 - other commands start faster without it
 
     named = config != DEFAULT_CONFIG or "RA_NODE_CONFIG" in os.environ
     return load_settings(config) if named or config.exists() else default_settings()

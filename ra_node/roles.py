@@ -13,7 +13,11 @@ from pathlib import Path
 
 import structlog
 
-from ra_node import bootstrap
+from ra_node.bootstrap.keeping import build_tidier
+from ra_node.bootstrap.receiving import build_listener
+from ra_node.bootstrap.sending import build_askers, build_committer, build_deliverer
+from ra_node.bootstrap.state import build_guard, new_owner, open_state, presence_folder
+from ra_node.bootstrap.working import build_worker
 from ra_node.domain.job import Job, JobKind
 from ra_node.errors import Retryable
 from ra_node.ledger.engine import Ledger
@@ -38,7 +42,7 @@ SUPERVISED = "RA_NODE_SUPERVISED"
 def supervise(settings: Settings, config: Path) -> None:
     """Run every role as a child process until SIGTERM or SIGINT."""
     configure_logging("run")
-    bootstrap.open_state(settings).ledger.close()  # so that the roles find the tables made
+    open_state(settings).ledger.close()  # so that the roles find the tables made
     os.environ[SUPERVISED] = str(os.getpid())
     commands = {role: [sys.executable, "-m", "ra_node", role, "--config", str(config)] for role in ROLES}
     supervisor = Supervisor(commands)
@@ -49,9 +53,9 @@ def supervise(settings: Settings, config: Path) -> None:
 def listen(settings: Settings) -> None:
     """Receive until told to stop; running associations get some seconds to finish."""
     stop = _begin("listen")
-    owner = bootstrap.new_owner("listen")
-    listener, inbox = bootstrap.build_listener(settings, bootstrap.open_state(settings), owner)
-    with present(bootstrap.presence_folder(settings), owner):
+    owner = new_owner("listen")
+    listener, inbox = build_listener(settings, open_state(settings), owner)
+    with present(presence_folder(settings), owner):
         listener.start()
         try:
             while not stop.wait(LEDGER_PAUSE_S):
@@ -64,15 +68,15 @@ def listen(settings: Settings) -> None:
 def work(settings: Settings) -> None:
     """Examine images and answer studies until told to stop."""
     stop = _begin("work")
-    state = bootstrap.open_state(settings)
-    worker = bootstrap.build_worker(settings, state, stop.is_set)
-    folder = bootstrap.presence_folder(settings)
+    state = open_state(settings)
+    worker = build_worker(settings, state, stop.is_set)
+    folder = presence_folder(settings)
 
     def refresh(owner: str) -> None:
         worker.refresh(lambda bundle, refused: tell_running(folder, owner, bundle, refused))
 
     kinds = (JobKind.EXAMINE, JobKind.REPORT)
-    has_room = bootstrap.build_guard(settings).has_room
+    has_room = build_guard(settings).has_room
     serve = partial(_serve, settings, state.ledger, "work", kinds, settings.models.images, worker.do, stop)
     serve(between=refresh, ready=has_room)
 
@@ -80,9 +84,9 @@ def work(settings: Settings) -> None:
 def deliver(settings: Settings) -> None:
     """Send results until told to stop; a thread for each destination, so that none waits for another."""
     stop = _begin("deliver")
-    state = bootstrap.open_state(settings)
-    deliverer = bootstrap.build_deliverer(settings, state, stop.is_set)
-    committer = bootstrap.build_committer(settings, state)
+    state = open_state(settings)
+    deliverer = build_deliverer(settings, state, stop.is_set)
+    committer = build_committer(settings, state)
     serve = partial(_serve, settings, state.ledger, "deliver")
     deliver = partial(serve, (JobKind.DELIVER,), AT_ONCE, deliverer.deliver, stop)
     commit = partial(serve, (JobKind.COMMIT,), AT_ONCE, committer.commit, stop)
@@ -94,9 +98,9 @@ def deliver(settings: Settings) -> None:
 def schedule(settings: Settings) -> None:
     """Do what must happen by the clock until told to stop."""
     stop = _begin("schedule")
-    state = bootstrap.open_state(settings)
-    tidier = bootstrap.build_tidier(settings, state)
-    askers = bootstrap.build_askers(settings, state)
+    state = open_state(settings)
+    tidier = build_tidier(settings, state)
+    askers = build_askers(settings, state)
     run_tasks(
         [
             Task("settle", tidier.settle, POLL_S),
@@ -151,10 +155,10 @@ def _serve(
 
     `between` is called with the owner's name before each claim, while nothing is held.
     """
-    owner = bootstrap.new_owner(role)
+    owner = new_owner(role)
     log = structlog.get_logger().bind(owner=owner)
     log.info("role_ready", peer=peer)
-    with present(bootstrap.presence_folder(settings), owner):
+    with present(presence_folder(settings), owner):
         while not stop.is_set():
             try:
                 between(owner)

@@ -4,7 +4,8 @@ import threading
 
 import pytest
 
-from ra_node import bootstrap, roles
+from ra_node import roles
+from ra_node.bootstrap.state import open_state
 from ra_node.domain.job import JobKind
 from ra_node.roles import serve_all
 from ra_node.settings import settings_from
@@ -53,7 +54,7 @@ def test_a_role_without_lines_waits_for_its_stop():
 def test_a_worker_without_room_on_the_disk_leaves_the_work_alone_until_there_is(tmp_path):
     """It waits rather than buries: no job is claimed, so none fails."""
     settings = settings_from({"node": {"data_dir": "state"}}, base=tmp_path)
-    state = bootstrap.open_state(settings)
+    state = open_state(settings)
     keep(state.ledger, "1.2.3.1")
     stop, asked, done = threading.Event(), [], []
 

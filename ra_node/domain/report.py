@@ -93,7 +93,7 @@ class Contour:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What carried the decision about a hand: joints by their share, largest first, and the heat map's contours.
+    """What carried the decision about a hand: joints by share, largest first, and contours of the heat map.
 
     Joints are empty where the bundle's finder names none, or where no joint stands out.
     """

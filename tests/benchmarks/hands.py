@@ -22,7 +22,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ra_node.bootstrap import default_settings, reading_rules
+from ra_node.bootstrap.state import default_settings
+from ra_node.bootstrap.working import reading_rules
 from ra_node.dicom.read import read_dataset
 from ra_node.domain.report import ImageFinding
 from ra_node.errors import NodeError

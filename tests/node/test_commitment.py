@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from ra_node import bootstrap
+from ra_node.bootstrap.receiving import build_listener
+from ra_node.bootstrap.sending import build_committer, build_deliverer
+from ra_node.bootstrap.state import State, open_state
 from ra_node.domain.job import JobKind
 from ra_node.domain.result import ObjectKind
 from ra_node.ledger.inbox import settle_now
@@ -35,15 +37,15 @@ class Lines:
     """The node's own listener, deliverer and committer, as the roles build them, and the PACS."""
 
     settings: Settings
-    state: bootstrap.State
+    state: State
     pacs: Orthanc
 
     def deliver(self) -> None:
-        deliverer = bootstrap.build_deliverer(self.settings, self.state, lambda: False)
+        deliverer = build_deliverer(self.settings, self.state, lambda: False)
         deliverer.deliver(self._claim(JobKind.DELIVER))
 
     def commit(self) -> None:
-        bootstrap.build_committer(self.settings, self.state).commit(self._claim(JobKind.COMMIT))
+        build_committer(self.settings, self.state).commit(self._claim(JobKind.COMMIT))
 
     def _claim(self, kind: JobKind):
         def claimed():
@@ -80,8 +82,8 @@ def lines(tmp_path) -> Iterator[Callable[..., Lines]]:
                 "limits": {"commitment_silence_s": 1.0},
             }
             settings = settings_from(tables, base=tmp_path)
-            state = bootstrap.open_state(settings)
-            listener, _ = bootstrap.build_listener(settings, state, "listen-test")
+            state = open_state(settings)
+            listener, _ = build_listener(settings, state, "listen-test")
             listener.start()
             stack.callback(listener.stop, 0.0)
             bench = Bench(settings.node.data_dir, state.ledger, state.files, FakeClock())
@@ -141,6 +143,6 @@ def test_orthanc_counts_the_instances_of_a_study(lines):
     """What `complete_by = "query"` asks."""
     node = lines()
     node.deliver()
-    (address,) = bootstrap.build_deliverer(node.settings, node.state, lambda: False).peers.values()
+    (address,) = build_deliverer(node.settings, node.state, lambda: False).peers.values()
     assert count_instances(address, STUDY).instances == 2
     assert count_instances(address, "1.2.3.4").instances == 0

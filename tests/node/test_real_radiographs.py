@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ra_node.bootstrap import open_state
+from ra_node.bootstrap.state import open_state
 from ra_node.network.outcome import Answer
 from ra_node.network.send import send
 from ra_node.services.overview import study_story

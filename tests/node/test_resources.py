@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from ra_node.bootstrap import look_over
+from ra_node.bootstrap.commands import look_over
 from ra_node.ledger.disk import free_bytes
 from ra_node.network.archive import Archive
 from ra_node.network.outcome import Answer

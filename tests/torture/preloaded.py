@@ -20,7 +20,8 @@ import ra_node.services.deliver
 import ra_node.services.examine
 import ra_node.services.ingest
 import ra_node.services.tidy  # noqa: F401
-from ra_node.bootstrap import build_judge, default_settings
+from ra_node.bootstrap.state import default_settings
+from ra_node.bootstrap.working import build_judge
 
 torch.set_num_threads(1)  # before the networks run once: a fork has no threads of its own
 _SETTINGS = default_settings()

@@ -1,0 +1,74 @@
+"""Builds what the commands show: the preflight, the overview, the demo."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ra_node.bootstrap.state import address, build_shelf, default_settings, open_state
+from ra_node.settings import Settings
+
+if TYPE_CHECKING:
+    from ra_node.services.demo import Shown
+    from ra_node.services.models import Models
+    from ra_node.services.overview import Overview
+    from ra_node.services.preflight import Check
+    from ra_node.services.standing import Complaint
+
+
+def preflight(settings: Settings) -> list[Check]:
+    """Check everything that the settings name."""
+    from ra_node.services.models import checked_words, worker_checks
+    from ra_node.services.preflight import run_checks
+
+    return run_checks(
+        settings,
+        open_state=lambda: open_state(settings),
+        bundle=lambda: checked_words(build_shelf(settings, open_state(settings))),
+        workers=lambda: worker_checks(models_now(settings)),
+        destinations=[(address(settings, peer), peer.commitment) for peer in settings.destinations],
+        queried=[address(settings, peer) for peer in settings.sources if peer.complete_by == "query"],
+        standing=lambda: _complaints(settings),
+    )
+
+
+def look_over(settings: Settings) -> Overview:
+    """How the node stands now."""
+    from ra_node.ledger.disk import free_bytes
+    from ra_node.services.overview import overview
+    from ra_node.services.standing import Disk
+
+    state, limits = open_state(settings), settings.limits
+    disk = Disk(free_bytes(settings.node.data_dir), limits.low_bytes, limits.enough_bytes)
+    names = [peer.name for peer in settings.destinations]
+    return overview(state.ledger, models_now(settings), names, disk)
+
+
+def _complaints(settings: Settings) -> list[tuple[str, Complaint]]:
+    from ra_node.services.standing import complaints, standings
+
+    ledger = open_state(settings).ledger
+    names, now = [peer.name for peer in settings.destinations], ledger.clock()
+    return [(one.peer, said) for one in standings(ledger, names) for said in complaints(one, now)]
+
+
+def models_now(settings: Settings) -> Models:
+    """Which bundle is in use, and what the workers of every host run."""
+    from ra_node.services.models import models
+
+    return models(
+        settings.node.data_dir / "run", lambda: build_shelf(settings, open_state(settings)).in_use()
+    )
+
+
+def show_demo(out: Path, timeout_s: float, say: Callable[[str], None]) -> Shown:
+    """The demo with the bundle of this installation and a phantom with changes of stage 3 and 0."""
+    from ra_node.domain.laterality import Side
+    from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
+    from ra_node.phantom.study import phantom_study
+    from ra_node.services.demo import run_demo
+
+    hands = (HandRecipe(Side.RIGHT, stage=3), HandRecipe(Side.LEFT, stage=0))
+    study = phantom_study(PhantomRecipe(hands, seed=7))
+    return run_demo(out, study, default_settings().models.bundle, timeout_s, say)

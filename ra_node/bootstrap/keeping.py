@@ -1,0 +1,36 @@
+"""Builds what happens by the clock or by hand: tidying and purging."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ra_node.bootstrap.state import DAY_S, State, open_state, presence_folder
+from ra_node.settings import Settings
+
+if TYPE_CHECKING:
+    from ra_node.services.purge import Purged
+    from ra_node.services.tidy import Tidier
+
+
+def build_tidier(settings: Settings, state: State) -> Tidier:
+    """What must happen by the clock."""
+    from ra_node.services.tidy import Tidier
+
+    study, retention = settings.study, settings.retention
+    return Tidier(
+        state.ledger,
+        state.files,
+        presence_folder(settings),
+        study.quiet_s,
+        study.max_wait_s,
+        keep_s=retention.keep_days * DAY_S if retention.purge else None,
+        not_committing=[peer.name for peer in settings.destinations if not peer.commitment],
+    )
+
+
+def purge_now(settings: Settings, *, dry_run: bool) -> Purged:
+    """Remove, or only count, the files that nobody needs any more."""
+    from ra_node.services.purge import purge
+
+    state = open_state(settings)
+    return purge(state.ledger, state.files, settings.retention.keep_days * DAY_S, dry_run=dry_run)

@@ -1,0 +1,56 @@
+"""Builds what receives: the listener with its inbox."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ra_node.bootstrap.state import State, build_guard, presence_folder
+from ra_node.settings import Settings
+
+if TYPE_CHECKING:
+    from ra_node.network.admission import AllowedPeer
+    from ra_node.network.receive import Listener
+    from ra_node.services.ingest import Ingest
+
+
+def build_listener(settings: Settings, state: State, owner: str) -> tuple[Listener, Ingest]:
+    """The listener, not yet started, and its inbox, where `owner` names it."""
+    from ra_node.ledger.inbox import close_all_associations
+    from ra_node.network.commitment import commitment_context, commitment_handlers
+    from ra_node.network.contexts import accepted_contexts
+    from ra_node.network.receive import Listener, ListenSettings
+    from ra_node.services.commit import Ear
+    from ra_node.services.ingest import Ingest
+    from ra_node.services.presence import gone
+
+    for dead in gone(presence_folder(settings)):
+        close_all_associations(state.ledger, dead)
+    inbox = Ingest(state.ledger, state.files, listener=owner)
+    listener = Listener(
+        ListenSettings(
+            ae_title=settings.node.ae_title,
+            incoming=settings.node.data_dir / "incoming" / f"{settings.node.machine}-{settings.node.port}",
+            host=settings.node.host,
+            port=settings.node.port,
+            peers=_callers(settings),
+            accept_unknown=settings.limits.accept_unknown_peers,
+            max_associations=settings.limits.associations,
+            network_timeout_s=settings.limits.association_idle_s,
+        ),
+        inbox,
+        contexts=[*accepted_contexts(), commitment_context()],
+        extra_handlers=commitment_handlers(Ear(state.ledger).hear),
+        has_room=build_guard(settings).has_room,
+    )
+    return listener, inbox
+
+
+def _callers(settings: Settings) -> tuple[AllowedPeer, ...]:
+    """Sources may store; a destination that is asked for commitment may bring its report."""
+    from ra_node.network.admission import AllowedPeer
+
+    reporting = [peer for peer in settings.destinations if peer.commitment]
+    return (
+        *(AllowedPeer(peer.ae_title, peer.host) for peer in settings.sources),
+        *(AllowedPeer(peer.ae_title, peer.host, may_store=False) for peer in reporting),
+    )

@@ -1,0 +1,48 @@
+"""Builds what talks to destinations and sources: delivery, commitment, queries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ra_node.bootstrap.state import DAY_S, State, address
+from ra_node.settings import Settings
+
+if TYPE_CHECKING:
+    from ra_node.services.commit import Committer
+    from ra_node.services.complete import CompletenessAsker
+    from ra_node.services.deliver import Deliverer
+
+
+def build_deliverer(settings: Settings, state: State, stopping: Callable[[], bool]) -> Deliverer:
+    """The sender with every destination."""
+    from ra_node.services.deliver import Deliverer
+
+    return Deliverer(
+        state.ledger,
+        state.files,
+        {peer.name: address(settings, peer) for peer in settings.destinations},
+        settings.limits.delivery_days * DAY_S,
+        committing=[peer.name for peer in settings.destinations if peer.commitment],
+        stopping=stopping,
+    )
+
+
+def build_committer(settings: Settings, state: State) -> Committer:
+    """Who asks the destinations to keep what they have, those that are to be asked."""
+    from ra_node.services.commit import Committer
+
+    return Committer(
+        state.ledger,
+        {peer.name: address(settings, peer) for peer in settings.destinations if peer.commitment},
+        settings.limits.commitment_silence_s,
+        settings.limits.delivery_days * DAY_S,
+    )
+
+
+def build_askers(settings: Settings, state: State) -> list[CompletenessAsker]:
+    """One for each source that can say whether a study is whole."""
+    from ra_node.services.complete import CompletenessAsker
+
+    asked = [peer for peer in settings.sources if peer.complete_by == "query"]
+    return [CompletenessAsker(state.ledger, address(settings, peer)) for peer in asked]

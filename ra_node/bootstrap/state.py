@@ -1,0 +1,108 @@
+"""What every role shares: the settings, the ledger, the files, and who this process is."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ra_node.errors import Fatal
+from ra_node.ledger.engine import Ledger, open_ledger
+from ra_node.ledger.files import Files
+from ra_node.settings import LEDGER_FILE, PeerTable, Settings, settings_from
+
+if TYPE_CHECKING:
+    from ra_node.dicom.provenance import Producer
+    from ra_node.ledger.disk import DiskGuard
+    from ra_node.network.send import PeerAddress
+    from ra_node.services.shelf import Shelf
+
+DAY_S = 86400.0
+CONFIG_FOLDER = Path(__file__).resolve().parents[2] / "config"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What every role shares: the ledger and the files."""
+
+    ledger: Ledger
+    files: Files
+
+
+def default_settings() -> Settings:
+    """Embedded defaults, for commands that need no node; paths are those of the installation."""
+    return settings_from({}, base=CONFIG_FOLDER)
+
+
+def open_state(settings: Settings) -> State:
+    """Open the ledger and the data folder, made where they do not exist; Fatal where that fails."""
+    folder = settings.node.data_dir
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Fatal(f"expected a data_dir that can be made, found {folder}: {error.strerror}") from error
+    return State(open_ledger(settings.ledger_url), Files(settings.node.data_dir))
+
+
+def presence_folder(settings: Settings) -> Path:
+    """Where the workers of this machine show that they are alive."""
+    return settings.node.data_dir / "run" / settings.node.machine
+
+
+def new_owner(role: str) -> str:
+    """A name for one process that no other ever had."""
+    return f"{role}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+def build_guard(settings: Settings) -> DiskGuard:
+    """Whether the disk of the data folder has room for more."""
+    from ra_node.ledger.disk import DiskGuard
+
+    limits = settings.limits
+    return DiskGuard(settings.node.data_dir, limits.low_bytes, limits.enough_bytes)
+
+
+def build_shelf(settings: Settings, state: State) -> Shelf:
+    """The bundles of the node; the installed ones lie in the data folder, which all hosts share."""
+    from ra_node.inference.store import BundleStore
+    from ra_node.services.shelf import Shelf
+
+    return Shelf(state.ledger, BundleStore(settings.node.data_dir / "bundles"), settings.models.bundle)
+
+
+def with_bundle(settings: Settings, folder: Path) -> Settings:
+    """The same settings with another model bundle."""
+    return settings.model_copy(update={"models": settings.models.model_copy(update={"bundle": folder})})
+
+
+def folder_in_use(settings: Settings) -> Path:
+    """The bundle of the node where it has a ledger that this user may open, else the configured one."""
+    file = settings.node.data_dir / LEDGER_FILE
+    if not settings.ledger.url and not os.access(file, os.R_OK | os.W_OK):
+        return settings.models.bundle
+    state = open_state(settings)
+    try:
+        shelf = build_shelf(settings, state)
+        return shelf.folder_of(shelf.wanted())
+    finally:
+        state.ledger.close()
+
+
+def build_producer(settings: Settings) -> Producer:
+    """How this installation names itself in what it makes."""
+    from ra_node.dicom.provenance import Producer
+    from ra_node.dicom.uids import derive_uid
+
+    return Producer(
+        device_uid=derive_uid("node", settings.node.station_name, settings.node.ae_title),
+        station_name=settings.node.station_name,
+    )
+
+
+def address(settings: Settings, peer: PeerTable) -> PeerAddress:
+    """How this node calls a peer."""
+    from ra_node.network.send import PeerAddress
+
+    return PeerAddress(peer.name, peer.ae_title, peer.host, peer.port, calling_ae=settings.node.ae_title)

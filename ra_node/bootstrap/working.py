@@ -1,0 +1,137 @@
+"""Builds what reads and judges: the networks, the rules, the worker, the analysis without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ra_node.bootstrap.state import State, build_producer, build_shelf, folder_in_use, with_bundle
+from ra_node.domain.result import ObjectKind
+from ra_node.settings import PeerTable, Settings
+
+if TYPE_CHECKING:
+    from ra_node.inference.bundle import Bundle
+    from ra_node.services.analyse import Judge, Rules
+    from ra_node.services.answer import Destination
+    from ra_node.services.find import HandFinder
+    from ra_node.services.offline import Analysed, Studies
+    from ra_node.services.shelf import Shelf
+    from ra_node.services.verify import Verdict
+    from ra_node.services.work import Bench, Worker
+
+
+def reading_rules(settings: Settings, bundle: Bundle | None = None) -> Rules:
+    """How images are read; without a bundle for finding hands only, by the finder of the bundle in use."""
+    from ra_node.services.analyse import Rules
+
+    rules = Rules(settings.study.two_hand_convention, round(settings.limits.megapixels * 1e6))
+    if bundle is None:
+        return replace(rules, finder=_finder_in(folder_in_use(settings)))
+    return replace(rules, side_px=bundle.manifest.preprocessing.side_px, finder=_finder_of(bundle))
+
+
+def _finder_in(folder: Path) -> HandFinder | None:
+    """The finder of a bundle of which nothing else is needed; None without a bundle, or one without it."""
+    from ra_node.inference.bundle import check_weights, read_bundle
+    from ra_node.inference.store import MANIFEST
+
+    if not (folder / MANIFEST).exists():
+        return None
+    bundle = read_bundle(folder)
+    if bundle.manifest.finder is None:
+        return None
+    check_weights(bundle)
+    return _finder_of(bundle)
+
+
+def _finder_of(bundle: Bundle) -> HandFinder | None:
+    from ra_node.inference.finder import load_finder
+
+    return load_finder(bundle)
+
+
+def build_judge(settings: Settings) -> tuple[Judge, Bundle]:
+    """The networks of the configured bundle on the configured device."""
+    from ra_node.inference.bundle import load_bundle
+    from ra_node.inference.predictor import Predictor
+
+    bundle = load_bundle(settings.models.bundle)
+    return Predictor(bundle, settings.models.device, settings.models.batch), bundle
+
+
+def build_worker(settings: Settings, state: State, stopping: Callable[[], bool]) -> Worker:
+    """The worker with the networks of the promoted bundle, or of the configured one; takes some seconds."""
+    import cv2
+
+    from ra_node.services.work import Worker
+
+    cv2.setNumThreads(1)  # on pictures this small its threads only compete with those of PyTorch
+    shelf = build_shelf(settings, state)
+
+    def load(sha256: str | None) -> Bench:
+        return _bench(with_bundle(settings, shelf.folder_of(sha256)), state, shelf, stopping)
+
+    return Worker(shelf.wanted, load)
+
+
+def _bench(settings: Settings, state: State, shelf: Shelf, stopping: Callable[[], bool]) -> Bench:
+    """Both halves of the worker with the networks of the bundle that the settings name."""
+    from ra_node.services.answer import Answerer
+    from ra_node.services.examine import Examiner
+    from ra_node.services.unite import OneBundle
+    from ra_node.services.work import Bench
+
+    judge, bundle = build_judge(settings)
+    rules = reading_rules(settings, bundle)
+    return Bench(
+        bundle.identity,
+        Examiner(state.ledger, state.files, judge, bundle.identity.sha256, rules, stopping),
+        Answerer(
+            state.ledger,
+            state.files,
+            OneBundle(state.ledger, state.files, judge, bundle.identity, rules, shelf.identity_of),
+            build_producer(settings),
+            [_destination(settings, peer) for peer in settings.destinations],
+            settings.results.research_label,
+        ),
+    )
+
+
+def build_offline(settings: Settings) -> Callable[[Studies, Path], Iterator[Analysed]]:
+    """The analysis of files into a folder, without a network."""
+    from ra_node.services.offline import analyse_files
+
+    judge, bundle = build_judge(with_bundle(settings, folder_in_use(settings)))
+    return partial(
+        analyse_files,
+        judge=judge,
+        bundle=bundle.identity,
+        producer=build_producer(settings),
+        rules=reading_rules(settings, bundle),
+        research_label=settings.results.research_label,
+    )
+
+
+def verify_bundle(settings: Settings, folder: Path) -> Verdict:
+    """Verify a bundle as a whole, on the device of the settings."""
+    from ra_node.services.verify import verify
+
+    def open_judge(bundle: Bundle) -> tuple[Judge, Rules]:
+        judge, loaded = build_judge(with_bundle(settings, bundle.folder))
+        return judge, reading_rules(settings, loaded)
+
+    return verify(folder, open_judge)
+
+
+def _destination(settings: Settings, peer: PeerTable) -> Destination:
+    from ra_node.services.answer import Destination
+
+    kinds = []
+    if settings.results.sr:
+        kinds.append(ObjectKind.SR_FALLBACK if peer.sr_class == "comprehensive" else ObjectKind.SR)
+    if settings.results.overlay:
+        kinds.append(ObjectKind.OVERLAY)
+    return Destination(peer.name, tuple(kinds))
