@@ -94,6 +94,7 @@ study = Table(
     Column("purged_at", Double),
 )
 Index("ix_study_received", study.c.last_received_at)
+Index("ix_study_state", study.c.state, study.c.last_received_at)
 
 instance = Table(
     "instance",
@@ -187,6 +188,23 @@ delivery = Table(
     PrimaryKeyConstraint("object_uid", "peer"),
 )
 Index("ix_delivery_peer", delivery.c.peer, delivery.c.state)
+NOT_ACCEPTED = text("state <> 'accepted'")
+"""As the index has it: SQLite uses a partial index only for a condition that it finds word for word."""
+Index(
+    "ix_delivery_open",
+    delivery.c.peer,
+    delivery.c.state,
+    sqlite_where=NOT_ACCEPTED,
+    postgresql_where=NOT_ACCEPTED,
+)
+UNKEPT = text("commitment IN ('waiting', 'lacking')")
+Index(
+    "ix_delivery_unkept",
+    delivery.c.peer,
+    delivery.c.commitment,
+    sqlite_where=UNKEPT,
+    postgresql_where=UNKEPT,
+)
 
 transaction = Table(
     "commitment",
