@@ -1,7 +1,7 @@
 """What a peer can make one connection hold in memory, and how long it may take over one part of a message.
 
 The library believes every length that it is told, gathers commands without end, and waits for each
-single byte anew. With `engine` and `incoming` the third file that reaches behind its public face.
+single byte anew.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from functools import partial
 import structlog
 from pynetdicom import evt
 from pynetdicom.association import Association
+
+from ra_node.network.guard import cut
 
 MOST_PDU_BYTES = 4 * 2**20
 """Many times what peers are asked to stay under; the length of a PDU may say up to 4 GiB (PS3.8 9.3)."""
@@ -97,5 +99,4 @@ def _watch(association: Association, raw: socket.socket) -> None:
 
 def _cut(raw: socket.socket, reason: str) -> None:
     structlog.get_logger().warning("connection_cut", reason=reason)
-    with suppress(OSError):  # closed in the meantime, as it should be
-        raw.shutdown(socket.SHUT_RDWR)
+    cut(raw)

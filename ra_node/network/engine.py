@@ -1,6 +1,6 @@
 """pynetdicom as this room uses it: silent about data sets, and nothing left behind or waited for forever.
 
-With `incoming` the only file that reaches behind the library's public face, as of pynetdicom 3.0.
+With `guard`, `bounds` and `incoming` the files that reach behind the library's public face.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import EventHandlerType
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import ThreadedAssociationServer
+
+from ra_node.network.guard import cut, guard
 
 
 class _Spooled(Protocol):
@@ -46,12 +48,13 @@ def prepare() -> None:
 
 
 def tend(association: Association, timeout_s: float) -> None:
-    """Let a connection wait no longer than `timeout_s` for its peer, and leave no socket behind.
+    """Let a connection wait no longer than `timeout_s` for its peer, and leave no socket or thread behind.
 
     The library reads a PDU in one blocking call, so that a peer which stops in the middle would hold
     its threads for ever: neither the idle timer nor an abort reaches them. And it forgets to close
     a socket whose peer has left first, or was never reached.
     """
+    guard(association)
     wrapped = association.dul.socket
     raw = None if wrapped is None else wrapped.socket
     if raw is None:
@@ -63,14 +66,9 @@ def tend(association: Association, timeout_s: float) -> None:
 
 def _cut_later(raw: socket.socket) -> None:
     """Give an A-ABORT a second to go out, then end whatever still reads."""
-    timer = threading.Timer(1.0, _cut, [raw])
+    timer = threading.Timer(1.0, cut, [raw])
     timer.daemon = True
     timer.start()
-
-
-def _cut(raw: socket.socket) -> None:
-    with suppress(OSError):  # closed in the meantime, as it should be
-        raw.shutdown(socket.SHUT_RDWR)
 
 
 def serve(

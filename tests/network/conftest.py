@@ -41,8 +41,8 @@ def listen(inbox: FakeInbox, incoming: Path) -> Iterator[Callable[..., Listener]
     with ExitStack() as stack:
 
         def start(**changes: object) -> Listener:
-            has_room = changes.pop("has_room", lambda: True)
-            listener = Listener(replace(basic, **changes), inbox, has_room=has_room)  # type: ignore[arg-type]
+            apart = {name: changes.pop(name) for name in ("has_room", "extra_handlers") if name in changes}
+            listener = Listener(replace(basic, **changes), inbox, **apart)  # type: ignore[arg-type]
             listener.start()
             stack.callback(listener.stop, 0.0)
             return listener

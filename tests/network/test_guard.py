@@ -1,0 +1,134 @@
+"""An association that breaks the library's state machine ends like every other: nothing hangs, nothing leaks.
+
+A thread that dies of an exception fails these tests by itself, because warnings are errors.
+"""
+
+from __future__ import annotations
+
+import struct
+import threading
+from collections.abc import Callable
+
+import pytest
+from pynetdicom import build_context, evt
+from pynetdicom.acse import ACSE
+from pynetdicom.association import Association
+from pynetdicom.events import Event
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+from structlog.testing import capture_logs
+
+from ra_node.network.receive import Listener
+from tests.network.fakes import FakeInbox, wait_until
+from tests.network.wire import raw_socket
+from tests.torture.wire import ABORT, Line, association_request
+
+Listen = Callable[..., Listener]
+Associate = Callable[..., Association]
+Ended = Callable[[Listener], bool]
+ECHO = [build_context(Verification)]
+PATIENCE_S = 120.0
+SECRET = "1.2.826.0.1.3680043.9"
+
+
+@pytest.fixture
+def ended() -> Callable[[Listener], bool]:
+    """Tell whether all threads of the connections of this test are gone, and their places free."""
+    before = set(threading.enumerate())
+
+    def look(listener: Listener) -> bool:
+        left = [
+            thread.name
+            for thread in set(threading.enumerate()) - before
+            if "run_reactor" in thread.name or thread.name.startswith("AcceptorThread")
+        ]
+        return not left and not listener._open
+
+    return look
+
+
+def command(*elements: tuple[int, bytes]) -> bytes:
+    """A command set, implicit VR little endian (PS3.7 6.3.1), whole in one P-DATA-TF."""
+    body = b"".join(struct.pack("<HHL", 0, element, len(value)) + value for element, value in elements)
+    item = struct.pack(">LBB", len(body) + 2, 1, 3) + body
+    return struct.pack(">BBL", 4, 0, len(item)) + item
+
+
+COMMANDS = {
+    "no command field": command((0x0002, SECRET.encode() + b"\0"), (0x0800, struct.pack("<H", 0x0101))),
+    "a command field that does not exist": command((0x0100, struct.pack("<H", 0x7777))),
+    "no data set type": command((0x0100, struct.pack("<H", 0x0030))),
+    "a C-STORE without its instance": command(
+        (0x0002, SECRET.encode() + b"\0"),
+        (0x0100, struct.pack("<H", 1)),
+        (0x0110, struct.pack("<H", 1)),
+        (0x0800, struct.pack("<H", 1)),
+    ),
+    "a fragment without its header": struct.pack(">BBLLB", 4, 0, 5, 1, 1),
+}
+
+
+@pytest.mark.parametrize("broken", COMMANDS.values(), ids=COMMANDS)
+def test_a_command_that_cannot_be_read_ends_its_association_and_nothing_else(
+    *, broken: bytes, listen: Listen, associate: Associate, inbox: FakeInbox, ended: Ended
+):
+    listener = listen()
+    association = associate(listener.port, ECHO)
+    with capture_logs() as logs:
+        raw_socket(association).sendall(broken)
+        inbox.wait_until_closed()
+        assert wait_until(lambda: association.is_aborted, PATIENCE_S), "the peer was told by an A-ABORT"
+        assert wait_until(lambda: ended(listener), PATIENCE_S)
+    assert SECRET not in str(logs)
+    assert "Traceback" not in str(logs)
+    again = associate(listener.port, ECHO)
+    assert again.send_c_echo().Status == 0x0000
+    again.release()
+
+
+def test_an_acceptance_that_comes_after_the_abort_ends_the_association(
+    listen: Listen, inbox: FakeInbox, ended: Ended, monkeypatch: pytest.MonkeyPatch
+):
+    """Nonsense right behind the request overtakes our answer to it (Evt7 in Sta13)."""
+    aborting = threading.Event()
+
+    def stay_until_accepted(event: Event) -> None:
+        """Hold the reading thread between its abort and its look at what is to be sent."""
+        if event.next_state == "Sta13":
+            aborting.set()
+            assert wait_until(lambda: event.assoc.dul.to_provider_queue.qsize() > 0, PATIENCE_S)
+
+    class Slow(FakeInbox):
+        def opened(self, association_id: str, calling_ae: str, address: str) -> None:
+            super().opened(association_id, calling_ae, address)
+            assert aborting.wait(PATIENCE_S)
+
+    monkeypatch.setattr(inbox, "__class__", Slow)
+    listener = listen(extra_handlers=[(evt.EVT_FSM_TRANSITION, stay_until_accepted)])
+    with capture_logs() as logs, Line(listener.port) as line:
+        line.say(association_request("MODALITY", "RANODE") + b"no PDU")
+        assert line.hear()[0] == ABORT
+        assert line.is_ended()
+        inbox.wait_until_closed()
+        assert wait_until(lambda: ended(listener), PATIENCE_S)
+    (told,) = [entry for entry in logs if entry["event"] == "association_broken_off"]
+    assert (told["what"], told["error"]) == ("Evt7 in Sta13", "InvalidEventError")
+
+
+def test_an_error_of_the_serving_thread_cuts_the_connection(
+    listen: Listen, inbox: FakeInbox, ended: Ended, monkeypatch: pytest.MonkeyPatch
+):
+    """The reading thread would wait for the peer, and hold its socket, long after nobody serves it."""
+
+    def fail(_acse: ACSE) -> None:
+        raise ValueError(SECRET)
+
+    monkeypatch.setattr(ACSE, "_negotiate_as_acceptor", fail)
+    listener = listen()
+    with capture_logs() as logs, Line(listener.port) as line:
+        line.say(association_request("MODALITY", "RANODE"))
+        assert line.is_ended()
+        inbox.wait_until_closed()
+        assert wait_until(lambda: ended(listener), PATIENCE_S)
+    (told,) = [entry for entry in logs if entry["event"] == "association_broken_off"]
+    assert (told["what"], told["error"], told["where"]) == ("run", "ValueError", "fail")
+    assert SECRET not in str(logs)
