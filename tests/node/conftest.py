@@ -9,12 +9,14 @@ import pytest
 
 from tests.conftest import find_tool
 from tests.node.harness import Node, Orthanc
+from tests.node.ohif import DICOMWEB
 
 
 @pytest.fixture(scope="session")
 def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
     """A real Orthanc that runs for the whole session."""
-    pacs = Orthanc(find_tool("Orthanc"), tmp_path_factory.mktemp("orthanc"))
+    plugins = [DICOMWEB] if DICOMWEB.exists() else []
+    pacs = Orthanc(find_tool("Orthanc"), tmp_path_factory.mktemp("orthanc"), plugins=plugins)
     pacs.start()
     yield pacs
     pacs.stop()

@@ -37,6 +37,7 @@ class Orthanc:
     ae_title: str = "ORTHANC"
     dicom_port: int = field(default_factory=free_port)
     http_port: int = field(default_factory=free_port)
+    plugins: Sequence[Path] = ()
     modalities: dict[str, tuple[str, str, int]] = field(default_factory=dict)
     """Whom it knows, as (AE title, host, port): those to whom it may report commitment."""
     process: subprocess.Popen[bytes] | None = None
@@ -113,7 +114,7 @@ class Orthanc:
             "DicomCheckCalledAet": False,
             "DicomModalities": {name: list(where) for name, where in self.modalities.items()},
             "StableAge": 1,
-            "Plugins": [],
+            "Plugins": [str(plugin) for plugin in self.plugins],
             "OverwriteInstances": False,
         }
 
