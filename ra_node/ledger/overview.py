@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, and_, func, select, true
 
 from ra_node.domain.job import Job, JobKind, JobState
 from ra_node.ledger import schema
@@ -14,6 +14,7 @@ from ra_node.ledger.engine import AnyRow, Ledger
 from ra_node.ledger.queue import job_of
 from ra_node.ledger.schema import CommitmentState, DeliveryState, StudyState
 
+NOT_DONE = (JobState.READY, JobState.LEASED, JobState.BURIED)
 _WORST_FIRST = (
     DeliveryState.REFUSED,
     DeliveryState.WAITING,
@@ -113,10 +114,48 @@ def waiting_since(ledger: Ledger) -> dict[str, float]:
         return {row.peer: row.since for row in connection.execute(query)}
 
 
-def studies(ledger: Ledger, limit: int = 100, offset: int = 0) -> list[StudyLine]:
-    """List studies, the last received first."""
+def open_job_counts(ledger: Ledger) -> dict[tuple[JobKind, JobState], int]:
+    """Count the jobs that are not done, by kind and state; absent pairs are zero."""
+    job = schema.job
+    query = select(job.c.kind, job.c.state, func.count()).where(job.c.state.in_(NOT_DONE))
     with ledger.read() as connection:
-        return _lines(connection, true(), limit, offset)
+        rows = connection.execute(query.group_by(job.c.state, job.c.kind))
+        return {(JobKind(kind), JobState(state)): n for kind, state, n in rows}
+
+
+def open_delivery_counts(ledger: Ledger) -> dict[tuple[str, DeliveryState], int]:
+    """Like `delivery_counts` without what is accepted, which is nearly all."""
+    delivery = schema.delivery
+    query = select(delivery.c.peer, delivery.c.state, func.count()).where(schema.NOT_ACCEPTED)
+    with ledger.read() as connection:
+        rows = connection.execute(query.group_by(delivery.c.peer, delivery.c.state))
+        return {(peer, DeliveryState(state)): n for peer, state, n in rows}
+
+
+def unkept_counts(ledger: Ledger) -> dict[tuple[str, CommitmentState], int]:
+    """Like `commitment_counts`, only of promises that are wanted and not given."""
+    delivery = schema.delivery
+    query = select(delivery.c.peer, delivery.c.commitment, func.count()).where(schema.UNKEPT)
+    with ledger.read() as connection:
+        rows = connection.execute(query.group_by(delivery.c.peer, delivery.c.commitment))
+        return {(peer, CommitmentState(state)): n for peer, state, n in rows}
+
+
+def studies(
+    ledger: Ledger,
+    limit: int = 100,
+    offset: int = 0,
+    *,
+    state: StudyState | None = None,
+    uid: str = "",
+) -> list[StudyLine]:
+    """List studies, the last received first; only those in `state`, or whose UID begins with `uid`."""
+    study = schema.study
+    which = true() if state is None else study.c.state == state
+    if uid:
+        which = and_(which, study.c.study_uid >= uid, study.c.study_uid < uid + chr(127))
+    with ledger.read() as connection:
+        return _lines(connection, which, limit, offset)
 
 
 def find_study(ledger: Ledger, study_uid: str) -> StudyLine | None:
@@ -144,16 +183,25 @@ def jobs_of(ledger: Ledger, study_uid: str) -> list[Job]:
 
 
 def oldest_unanswered(ledger: Ledger) -> float | None:
-    """When the instance arrived that waits longest for its answer; None: nothing waits."""
-    image, study = schema.instance, schema.study
-    unanswered = or_(image.c.version.is_(None), image.c.version > study.c.answered_version)
-    query = (
-        select(func.min(image.c.received_at))
-        .join(study, study.c.study_uid == image.c.study_uid)
-        .where(image.c.counts == true(), unanswered)
+    """When the instance arrived that waits longest for its answer; None: nothing waits.
+
+    What waits has no version yet, or a report job that is not done; neither is sought among the answered.
+    """
+    image, study, job = schema.instance, schema.study, schema.job
+    unsettled = select(image.c.received_at).where(image.c.version.is_(None), image.c.counts == true())
+    this_version = and_(image.c.study_uid == job.c.study_uid, image.c.version == job.c.version)
+    unreported = (
+        select(image.c.received_at)
+        .select_from(job.join(study, study.c.study_uid == job.c.study_uid).join(image, this_version))
+        .where(job.c.state.in_(NOT_DONE), job.c.kind == JobKind.REPORT)
+        .where(image.c.counts == true(), image.c.version > study.c.answered_version)
     )
     with ledger.read() as connection:
-        return connection.execute(query).scalar()
+        found = [
+            connection.execute(select(func.min(query.subquery().c.received_at))).scalar()
+            for query in (unsettled, unreported)
+        ]
+    return min((at for at in found if at is not None), default=None)
 
 
 def _lines(connection: Connection, which: ColumnElement[bool], limit: int, offset: int) -> list[StudyLine]:

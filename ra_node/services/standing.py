@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.outage import Outage, outages
-from ra_node.ledger.overview import commitment_counts, delivery_counts, waiting_since
+from ra_node.ledger.overview import open_delivery_counts, unkept_counts, waiting_since
 from ra_node.ledger.schema import CommitmentState, DeliveryState
 
 
@@ -54,10 +54,10 @@ class Disk:
 
 def standings(ledger: Ledger, configured: Collection[str]) -> list[Standing]:
     """List every destination that is configured or that something still waits for."""
-    sent, promised = delivery_counts(ledger), commitment_counts(ledger)
+    sent, promised = open_delivery_counts(ledger), unkept_counts(ledger)
     since, broken = waiting_since(ledger), outages(ledger)
     waiting = {peer for peer, state in sent if state is DeliveryState.WAITING}
-    unkept = {peer for peer, state in promised if state in _UNKEPT}
+    unkept = {peer for peer, _ in promised}
     return [
         Standing(
             peer=peer,
@@ -96,6 +96,3 @@ def complaints(standing: Standing, now: float) -> list[Complaint]:
         found = f"{standing.lacking_commitment} objects wait for a promise, and it has no storage commitment"
         said.append(Complaint(found, "allow it for our AE title there, or set commitment = false"))
     return said
-
-
-_UNKEPT = (CommitmentState.WAITING, CommitmentState.LACKING)
