@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from ra_node.ledger.commitments import want_commitment
 from ra_node.ledger.engine import AnyRow, Ledger
 from ra_node.ledger.queue import bury_held, enqueue, finish_held, retry_held
 from ra_node.ledger.schema import CommitmentState, DeliveryState, StudyState
-from ra_node.ledger.timeline import note
+from ra_node.ledger.timeline import Detail, note
 
 _EVENT_OF = {
     DeliveryState.ACCEPTED: "object_delivered",
@@ -121,11 +121,13 @@ def finish_report(
     result: Result,
     objects: Sequence[ResultObject],
     destinations: Sequence[tuple[str, str]],
+    told: Mapping[str, Detail] | None = None,
 ) -> bool:
     """Record an answer with its objects, its deliveries and their jobs, and end the report job.
 
-    `destinations` are (object UID, peer name) pairs. False: this version was answered before and
-    nothing changed, so doing it twice is harmless. Raises LeaseLost.
+    `destinations` are (object UID, peer name) pairs, `told` what the timeline says of the answer.
+    False: this version was answered before and nothing changed, so doing it twice is harmless.
+    Raises LeaseLost.
     """
     with ledger.write() as connection:
         if _read_result(connection, result.study_uid, schema.result.c.version == result.version) is not None:
@@ -137,9 +139,8 @@ def finish_report(
             connection.execute(schema.result_object.insert(), [asdict(item) for item in objects])
         _enqueue_deliveries(connection, ledger, result, destinations)
         _mark_answered(connection, result)
-        note(
-            connection, now, "study_answered", result.study_uid, version=result.version, sr_uid=result.sr_uid
-        )
+        words = {"version": result.version, "sr_uid": result.sr_uid, **(told or {})}
+        note(connection, now, "study_answered", result.study_uid, **words)
     return True
 
 

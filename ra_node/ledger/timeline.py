@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, select
 
 from ra_node.ledger import schema
-from ra_node.ledger.engine import Ledger
+from ra_node.ledger.engine import AnyRow, Ledger
 
 Detail = str | int | float | bool | None
 
@@ -42,7 +42,16 @@ def timeline(ledger: Ledger, study_uid: str) -> list[Event]:
     """Events of one study, oldest first."""
     query = select(schema.event).where(schema.event.c.study_uid == study_uid).order_by(schema.event.c.id)
     with ledger.read() as connection:
-        return [
-            Event(row.id, row.at, row.study_uid, row.what, json.loads(row.detail))
-            for row in connection.execute(query)
-        ]
+        return [_event(row) for row in connection.execute(query)]
+
+
+def events_after(ledger: Ledger, after: int, what: Collection[str], limit: int) -> list[Event]:
+    """Events of these kinds with a larger id than `after`, of every study, at most `limit`."""
+    event = schema.event
+    query = select(event).where(event.c.id > after, event.c.what.in_(what)).order_by(event.c.id).limit(limit)
+    with ledger.read() as connection:
+        return [_event(row) for row in connection.execute(query)]
+
+
+def _event(row: AnyRow) -> Event:
+    return Event(row.id, row.at, row.study_uid, row.what, json.loads(row.detail))

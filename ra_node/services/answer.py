@@ -31,6 +31,7 @@ from ra_node.ledger.results import (
     objects_of,
 )
 from ra_node.services.analyse import failed_finding, make_report
+from ra_node.services.gist import gist
 from ra_node.services.lease import postpone
 from ra_node.services.publish import Publication, Sources, publish
 from ra_node.services.record import finding_from_json, report_to_json
@@ -137,7 +138,7 @@ class Answerer:
             report.predecessor_sr_uid,
         )
         wanted = [(uids[kind], to.peer) for to in self.destinations for kind in to.kinds]
-        if finish_report(self.ledger, job, result, objects, wanted):
+        if finish_report(self.ledger, job, result, objects, wanted, gist(report)):
             _log_answered(report)
 
     def _keep(self, report: StudyReport, kind: ObjectKind, dataset: Dataset) -> ResultObject:
