@@ -131,10 +131,25 @@ def _malformed_is_refused() -> Iterator[None]:
     except TooMuchError as error:
         raise DatasetRefused(f"not readable: {error}") from error
     except _MALFORMED as error:
-        found = type(error).__name__
-        raise DatasetRefused(
-            f"not readable: expected a DICOM data set, found a broken one ({found})"
-        ) from error
+        raise _broken(error) from error
+    except OSError as error:
+        # pydicom raises it for a sequence that breaks off, and in the place of whatever stopped it there
+        if any(isinstance(one, OSError) and one.errno is not None for one in _causes(error)):
+            raise  # the disk: the file may well be whole
+        too_much = next((one for one in _causes(error) if isinstance(one, TooMuchError)), None)
+        raise DatasetRefused(f"not readable: {too_much}") if too_much else _broken(error) from error
+
+
+def _broken(error: Exception) -> DatasetRefused:
+    return DatasetRefused(
+        f"not readable: expected a DICOM data set, found a broken one ({type(error).__name__})"
+    )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__context__
 
 
 def _tolerate_odd_values() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import struct
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +20,7 @@ from pydicom.uid import (
     JPEGBaseline8Bit,
 )
 
+from ra_node.dicom.bounded import MOST_READS, CountedReads
 from ra_node.dicom.read import DatasetRefused, read_attributes, read_dataset, read_header
 from ra_node.domain.report import Reason
 from tests.dicom.builders import COLUMNS, ROWS, image_uid, source
@@ -155,6 +158,61 @@ def test_values_that_break_their_rules_are_kept(tmp_path):
     header = read_header(path)
     assert (header.frames, header.patient_age) == (1, "sixty-six")
     assert read_dataset(path).StudyTime == "8 o'clock"
+
+
+BROKEN_SEQUENCES = {
+    "ends without its delimiter": struct.pack("<HH2sHL", 0x0040, 0x0275, b"SQ", 0, 0xFFFFFFFF),
+    "ends inside an item": struct.pack(
+        "<HH2sHLHHL", 0x0040, 0x0275, b"SQ", 0, 0xFFFFFFFF, 0xFFFE, 0xE000, 40
+    ),
+    "nested for ever": struct.pack(
+        "<HH2sHLHHL", 0x0040, 0x0275, b"SQ", 0, 0xFFFFFFFF, 0xFFFE, 0xE000, 0xFFFFFFFF
+    )
+    * 5000,
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN_SEQUENCES.values(), ids=BROKEN_SEQUENCES)
+@pytest.mark.filterwarnings("ignore:End of file")
+def test_a_sequence_that_breaks_off_is_refused(tmp_path, broken):
+    """Else a peer would be told that the node failed, and send the same file for ever."""
+    dataset = source()
+    del dataset.PixelData
+    path = written(dataset, tmp_path / "broken.dcm")
+    with path.open("ab") as stream:
+        stream.write(broken)
+    for read in (read_header, read_attributes, read_dataset):
+        with pytest.raises(DatasetRefused, match="expected a DICOM data set, found a broken one"):
+            read(path)
+
+
+def test_a_sequence_of_too_many_items_is_refused_as_such(tmp_path):
+    items = struct.pack("<HHL", 0xFFFE, 0xE000, 0) * MOST_READS
+    path = written(source(), tmp_path / "items.dcm")
+    with path.open("ab") as stream:
+        stream.write(struct.pack("<HH2sHL", 0x7FE1, 0x0010, b"SQ", 0, 0xFFFFFFFF) + items)
+    with pytest.raises(DatasetRefused, match="expected the elements of an image, found far more"):
+        read_dataset(path)
+
+
+def test_a_disk_that_cannot_be_read_is_no_fault_of_the_file(tmp_path, file, monkeypatch):
+    """The parser replaces whatever stops it inside a sequence; the file is tried again, not refused."""
+    with_sequence = source()
+    with_sequence.RequestAttributesSequence = [Dataset()]
+    with_sequence["RequestAttributesSequence"].is_undefined_length = True
+    path = written(with_sequence, tmp_path / "sequence.dcm")
+    reads = CountedReads.read
+
+    def fail_in_the_sequence(self, size=-1):
+        data = reads(self, size)
+        if data[:4] == b"\xfe\xff\x00\xe0":
+            raise OSError(errno.EIO, "Input/output error")
+        return data
+
+    monkeypatch.setattr(CountedReads, "read", fail_in_the_sequence)
+    for read in (read_header, read_attributes, read_dataset):
+        with pytest.raises(OSError, match="No tag to read|Input/output error"):
+            read(path)
 
 
 def test_no_refusal_names_the_patient(tmp_path, file):

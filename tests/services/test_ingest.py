@@ -1,5 +1,7 @@
 """What was acknowledged is on the disk and in the ledger; what is refused leaves nothing."""
 
+import struct
+
 import pytest
 
 from ra_node.domain.job import JobKind
@@ -57,6 +59,18 @@ def test_what_is_no_dicom_is_refused_and_not_counted(bench):
     with pytest.raises(Refused):
         bench.ingest().keep(file)
     assert instances_of(bench.ledger, STUDY) == []
+
+
+def test_a_sequence_that_breaks_off_is_refused_by_name_and_leaves_nothing(bench):
+    file = bench.received(source())
+    sequence = struct.pack("<HH2sHL", 0x7FE1, 0x1010, b"SQ", 0, 0xFFFFFFFF)
+    content = file.path.read_bytes()
+    before_pixels = content.index(struct.pack("<HH", 0x7FE0, 0x0010))
+    file.path.write_bytes(content[:before_pixels] + sequence)
+    with pytest.raises(Refused, match="expected a DICOM data set, found a broken one"):
+        bench.ingest().keep(file)
+    assert instances_of(bench.ledger, STUDY) == []
+    assert list((bench.folder / "inbox").rglob("*.dcm")) == []
 
 
 def test_a_chest_gets_its_reason_without_an_examination(bench):
