@@ -38,11 +38,6 @@ SMALL = {
     "SCAN anon_1",
     "SCAN (subquery-1)",  # an IN of nothing
 }
-    "SCAN outage",
-    "SCAN outage USING INDEX sqlite_autoindex_outage_1",
-    "SCAN CONSTANT ROW",
-    "SCAN anon_1",
-}
 
 
 @pytest.fixture
