@@ -12,12 +12,23 @@ from dataclasses import dataclass
 class AllowedPeer:
     """A calling AE title and where it may call from: "*", an address, a network or a host name.
 
-    One that may not store may still ask whether we are there and report what it has committed to.
+    One that may not store may still ask whether we are there and report what it has committed to. With
+    `tls` it must come with a certificate of the site's authority, and with `certificate_name` that one
+    must name it so.
     """
 
     ae_title: str
     address: str = "*"
     may_store: bool = True
+    tls: bool = False
+    certificate_name: str = ""
+
+    def trusts(self, names: frozenset[str] | None) -> bool:
+        """Tell whether the names in a caller's certificate will do; None: it came in plain."""
+        if not self.tls:
+            return True
+        wanted = self.certificate_name.lower()
+        return names is not None and (not wanted or wanted in names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +47,19 @@ CONGESTED = Rejection(2, 3, 1, "temporary congestion")
 TOO_MANY = Rejection(2, 3, 2, "local limit exceeded")
 
 
-def matching(calling_ae: str, address: str, peers: Iterable[AllowedPeer]) -> list[AllowedPeer]:
-    """List the peers of this title that may call from this address; none: it is a stranger."""
+def matching(
+    calling_ae: str, address: str, peers: Iterable[AllowedPeer], names: frozenset[str] | None = None
+) -> list[AllowedPeer]:
+    """List the peers of this title that may call from this address; none: it is a stranger.
+
+    `names` are those in the caller's certificate, None for one that came in plain.
+    """
     return [
         peer
         for peer in peers
-        if peer.ae_title.strip() == calling_ae.strip() and address_matches(peer.address, address)
+        if peer.ae_title.strip() == calling_ae.strip()
+        and peer.trusts(names)
+        and address_matches(peer.address, address)
     ]
 
 

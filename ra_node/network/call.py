@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,7 +15,9 @@ from pynetdicom.events import Event, EventHandlerType
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.presentation import PresentationContext
 
+from ra_node.network.doorstep import end
 from ra_node.network.engine import prepare, tend
+from ra_node.network.tls import secured, why
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +34,16 @@ class PeerAddress:
     dimse_timeout_s: float = 60.0
     network_timeout_s: float = 60.0
     tls: ssl.SSLContext | None = None
+    tls_name: str = ""
+    """The name that its certificate must hold; empty: `host`."""
 
 
 class Reach(StrEnum):
     """How far an association request came."""
 
     UNREACHABLE = "unreachable"
+    UNTRUSTED = "untrusted"
+    """Connected, but TLS was not agreed on: a certificate, a version, or one of us speaks in plain."""
     REJECTED = "rejected"
     BROKEN = "broken"
     """Connected, but aborted or without an answer before it was established."""
@@ -46,7 +52,7 @@ class Reach(StrEnum):
     ACCEPTED = "accepted"
 
 
-OUT_OF_REACH = frozenset({Reach.UNREACHABLE, Reach.REJECTED, Reach.BROKEN})
+OUT_OF_REACH = frozenset({Reach.UNREACHABLE, Reach.UNTRUSTED, Reach.REJECTED, Reach.BROKEN})
 """Nothing was asked of the peer: it is down, congested, or does not know us (yet)."""
 
 
@@ -83,12 +89,15 @@ def _request(
 ) -> Call:
     prepare()
     connected = threading.Event()
+    untrusted: list[str] = []
 
     def on_request(event: Event) -> None:
         if isinstance(event.primitive, A_ASSOCIATE):  # type: ignore[attr-defined]  # set by this event
             tend(event.assoc, peer.network_timeout_s)
 
     def on_connected(event: Event) -> None:
+        if peer.tls is not None:
+            _secure(event.assoc, peer, peer.tls, untrusted.append)
         tend(event.assoc, peer.network_timeout_s)
         connected.set()
 
@@ -98,7 +107,6 @@ def _request(
             peer.port,
             contexts=contexts,
             ae_title=peer.ae_title,
-            tls_args=(peer.tls, peer.host) if peer.tls else None,
             evt_handlers=[
                 (evt.EVT_ACSE_SENT, on_request),
                 (evt.EVT_CONN_OPEN, on_connected),
@@ -107,7 +115,41 @@ def _request(
         )
     except OSError as error:
         return Call(Reach.UNREACHABLE, f"{peer.host}:{peer.port} cannot be reached: {error}")
-    return _judged(association, connected=connected.is_set(), where=f"{peer.host}:{peer.port}")
+    where = f"{peer.host}:{peer.port}"
+    if untrusted and not association.is_established:
+        return Call(Reach.UNTRUSTED, f"{where}: TLS failed: {untrusted[0]}")
+    return _judged(association, connected=connected.is_set(), where=where)
+
+
+def _secure(
+    association: Association, peer: PeerAddress, tls: ssl.SSLContext, note: Callable[[str], None]
+) -> None:
+    """Agree on TLS, or end the connection and note why.
+
+    With TLS 1.3 a peer looks at our certificate after our own part is done, so its refusal comes in
+    the place of its first answer.
+    """
+    wrapped = association.dul.socket
+    raw = None if wrapped is None else wrapped.socket
+    if wrapped is None or raw is None:
+        return
+    try:
+        wrapped.socket = secured(raw.dup(), tls, peer.connect_timeout_s, peer.tls_name or peer.host)
+    except OSError as error:
+        note(why(error))
+        end(raw)
+        return
+    raw.close()
+    receive = wrapped.recv
+
+    def received(nr_bytes: int) -> bytearray:
+        try:
+            return receive(nr_bytes)
+        except ssl.SSLError as error:
+            note(why(error))
+            raise
+
+    wrapped.recv = received  # type: ignore[method-assign]
 
 
 def _entity(peer: PeerAddress) -> AE:

@@ -31,6 +31,7 @@ from ra_node.network.admission import (
     matching,
 )
 from ra_node.network.contexts import accepted_contexts
+from ra_node.network.doorstep import Doorstep
 from ra_node.network.engine import (
     discard_unfinished,
     forbid_storage,
@@ -42,6 +43,7 @@ from ra_node.network.engine import (
 )
 from ra_node.network.incoming import IncomingFolder
 from ra_node.network.store import Caller, Inbox, ReceivedFile, StoreOutcome, on_c_store, traced
+from ra_node.network.tls import names_in
 
 __all__ = ["AllowedPeer", "Inbox", "ListenSettings", "Listener", "ReceivedFile", "StoreOutcome"]
 
@@ -79,6 +81,8 @@ class Listener:
     `contexts` and `extra_handlers` let another service, such as storage commitment, share the port.
     While `has_room` says no, each C-STORE is answered with out of resources (0xA700) and nothing of it
     is written, so that the senders keep their copies and try again; everything else goes on.
+
+    With `tls` the port takes a connection in plain only where some peer is not asked for TLS.
     """
 
     def __init__(
@@ -98,6 +102,7 @@ class Listener:
         self._contexts = list(accepted_contexts() if contexts is None else contexts)
         self._extra_handlers = list(extra_handlers)
         self._tls = tls
+        self._doorstep: Doorstep | None = None
         self._folder = IncomingFolder(settings.incoming, has_room)
         self._lock = threading.Lock()
         self._open: dict[str, tuple[Association, threading.Thread]] = {}
@@ -116,9 +121,12 @@ class Listener:
         prepare()
         self._folder.take()
         self._stopping = False
+        if self._tls is not None:
+            plain = any(not peer.tls for peer in self._settings.peers)
+            self._doorstep = Doorstep(self._tls, plain=plain)
         where = (self._settings.host, self._settings.port)
         try:
-            self._server = serve(self._entity(), where, self._contexts, self._handlers(), self._tls)
+            self._server = serve(self._entity(), where, self._contexts, self._handlers())
         except (OSError, ValueError) as error:  # the library refuses a wrong AE title with ValueError
             self._folder.leave()
             raise Fatal(f"expected to listen on {where[0]}:{where[1]}, found: {error}") from error
@@ -130,6 +138,8 @@ class Listener:
         server, self._server = self._server, None
         if server is None:
             return
+        if self._doorstep is not None:
+            self._doorstep.close()
         stop_serving(server)
         end = time.monotonic() + deadline_s
         with self._lock:
@@ -170,10 +180,16 @@ class Listener:
         ]
 
     def _on_connected(self, event: Event) -> None:
+        """Secure and bound a connection, in a thread of its own that may wait for the peer."""
+        most = self._settings.max_associations + bounds.SPARE_CONNECTIONS
+        crowded = (
+            self._server is not None and bounds.open_connections(self._server.active_associations) > most
+        )
+        if self._doorstep is not None and not crowded:
+            self._doorstep.cross(event.assoc, str(event.address[0]))  # type: ignore[attr-defined]  # set by this event
         tend(event.assoc, self._settings.network_timeout_s)
         bounds.bound(event.assoc, self._settings.network_timeout_s)
-        most = self._settings.max_associations + bounds.SPARE_CONNECTIONS
-        if self._server is not None and bounds.open_connections(self._server.active_associations) > most:
+        if crowded:
             bounds.turn_away(event.assoc)
 
     def _on_requested(self, event: Event) -> None:
@@ -199,8 +215,11 @@ class Listener:
         settings = self._settings
         if settings.require_called and called != settings.ae_title.strip():
             return CALLED_AE_UNKNOWN
-        if not settings.accept_unknown:
-            known = matching(caller.ae_title, caller.address, settings.peers)
+        wrapped = association.dul.socket
+        names = names_in(wrapped.socket if wrapped else None)
+        anybody = settings.accept_unknown and (self._doorstep is None or names is not None)
+        if not anybody:
+            known = matching(caller.ae_title, caller.address, settings.peers, names)
             if not known:
                 return CALLING_AE_UNKNOWN
             if not any(peer.may_store for peer in known):

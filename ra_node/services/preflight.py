@@ -163,6 +163,7 @@ def check_peer(
 
 _HINTS = {
     Reach.UNREACHABLE: "check host, port and firewall, and that the PACS runs",
+    Reach.UNTRUSTED: "compare [tls] here with certificate, key and authority of the PACS, and whether it wants TLS",
     Reach.REJECTED: "add our AE title and address on the PACS, and check its AE title here",
     Reach.BROKEN: "the port speaks something else, or the PACS wants TLS",
     Reach.NO_CONTEXT: "allow Verification and storage for our AE title on the PACS",
