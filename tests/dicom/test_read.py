@@ -211,7 +211,7 @@ def test_a_disk_that_cannot_be_read_is_no_fault_of_the_file(tmp_path, file, monk
 
     monkeypatch.setattr(CountedReads, "read", fail_in_the_sequence)
     for read in (read_header, read_attributes, read_dataset):
-        with pytest.raises(OSError, match="No tag to read|Input/output error"):
+        with pytest.raises(OSError, match=r"No tag to read|Input/output error"):
             read(path)
 
 
