@@ -7,6 +7,7 @@ silently keeps its default.
 from __future__ import annotations
 
 import difflib
+import os
 import socket
 import tomllib
 from pathlib import Path
@@ -69,6 +70,8 @@ class PeerTable(_Table):
     sr_class: Literal["auto", "comprehensive-3d", "comprehensive"] = "auto"
     commitment: bool = False
     complete_by: Literal["quiet", "query"] = "quiet"
+    tls: bool = False
+    tls_name: str = Field(default="", max_length=253)
 
     @model_validator(mode="after")
     def _who_is_called_has_a_port(self) -> PeerTable:
@@ -143,6 +146,30 @@ class RetentionTable(_Table):
     keep_days: float = Field(default=30.0, ge=0)
 
 
+class TlsTable(_Table):
+    """[tls]: certificate, key and authority in PEM for DICOM over TLS; all three, or none of them."""
+
+    cert: Path | None = None
+    key: Path | None = None
+    ca: Path | None = None
+
+    @field_validator("cert", "key", "ca", mode="before")
+    @classmethod
+    def _empty_is_none(cls, path: object) -> object:
+        return None if path == "" else path
+
+    @model_validator(mode="after")
+    def _all_or_none(self) -> TlsTable:
+        lacking = [name for name in type(self).model_fields if getattr(self, name) is None]
+        if lacking and not self.files <= {None}:
+            raise ValueError(f"cert, key and ca belong together, {' and '.join(lacking)} not found")
+        return self
+
+    @property
+    def files(self) -> set[Path | None]:
+        return {self.cert, self.key, self.ca}
+
+
 class Settings(_Table):
     """The whole configuration, as every role sees it."""
 
@@ -154,6 +181,14 @@ class Settings(_Table):
     models: ModelsTable = ModelsTable()
     limits: LimitsTable = LimitsTable()
     retention: RetentionTable = RetentionTable()
+    tls: TlsTable = TlsTable()
+
+    @model_validator(mode="after")
+    def _tls_has_its_files(self) -> Settings:
+        asked = [peer.name for peer in self.peer if peer.tls]
+        if asked and self.tls.cert is None:
+            raise ValueError(f"tls = true of {', '.join(asked)} needs cert, key and ca in [tls]")
+        return self
 
     @field_validator("peer")
     @classmethod
@@ -207,9 +242,24 @@ def _anchored(settings: Settings, base: Path) -> Settings:
     def anchored(path: Path) -> Path:
         return (base / path.expanduser()).resolve()
 
+    def secret(path: Path | None) -> Path | None:
+        return None if path is None else credential(anchored(path))
+
     node = settings.node.model_copy(update={"data_dir": anchored(settings.node.data_dir)})
     models = settings.models.model_copy(update={"bundle": anchored(settings.models.bundle)})
-    return settings.model_copy(update={"node": node, "models": models})
+    tls = settings.tls.model_copy(
+        update={name: secret(getattr(settings.tls, name)) for name in TlsTable.model_fields}
+    )
+    return settings.model_copy(update={"node": node, "models": models, "tls": tls})
+
+
+def credential(path: Path) -> Path:
+    """The copy of a secret file that systemd hands to this service (LoadCredential=), or the file itself.
+
+    The units load the folder of secrets under the name `ra-node`; a command outside of them reads `path`.
+    """
+    handed = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent")) / f"ra-node_{path.name}"
+    return handed if handed.exists() else path
 
 
 def _mistakes(error: ValidationError) -> list[str]:

@@ -57,6 +57,8 @@ def test_an_unknown_key_of_a_peer_is_named_too(tmp_path):
         ("[retention]\nkeep_days = -1\n", "retention.keep_days"),
         (PEER + 'roles = ["source"]\ncommitment = true\n', "needs the role destination"),
         (PEER + 'roles = ["destination"]\ncomplete_by = "query"\n', "needs the role source"),
+        (PEER + "tls = true\n", r"tls = true of pacs needs cert, key and ca in \[tls\]"),
+        ('[tls]\ncert = "a.pem"\nca = "ca.pem"\n', "belong together, key not found"),
         (PEER + 'roles = ["source"]\nport = 0\ncomplete_by = "query"\n', "needs a port"),
         (PEER + 'complete_by = "guess"\n', "peer.0.complete_by"),
     ],
@@ -107,3 +109,15 @@ def test_no_ae_title_outside_the_standard_is_accepted(title):
         assert not valid
     else:
         assert valid
+
+
+def test_a_secret_comes_from_the_credentials_of_the_service(tmp_path, monkeypatch):
+    """Under its unit the node reads the copy that only this service may read; a command reads the file."""
+    path = written(tmp_path, '[tls]\ncert = "c.pem"\nkey = "secret/key.pem"\nca = "ca.pem"\n')
+    assert load_settings(path).tls.key == tmp_path / "secret" / "key.pem"
+    handed = tmp_path / "credentials" / "ra-node_key.pem"
+    handed.parent.mkdir()
+    handed.touch()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(handed.parent))
+    assert load_settings(path).tls.key == handed
+    assert load_settings(path).tls.cert == tmp_path / "c.pem"

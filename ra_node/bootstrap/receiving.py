@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ra_node.bootstrap.securing import ANY_NAME, listening_tls
 from ra_node.bootstrap.state import State, build_guard, presence_folder
-from ra_node.settings import Settings
+from ra_node.settings import PeerTable, Settings
 
 if TYPE_CHECKING:
     from ra_node.network.admission import AllowedPeer
@@ -41,6 +42,7 @@ def build_listener(settings: Settings, state: State, owner: str) -> tuple[Listen
         contexts=[*accepted_contexts(), commitment_context()],
         extra_handlers=commitment_handlers(Ear(state.ledger).hear),
         has_room=build_guard(settings).has_room,
+        tls=listening_tls(settings),
     )
     return listener, inbox
 
@@ -49,8 +51,12 @@ def _callers(settings: Settings) -> tuple[AllowedPeer, ...]:
     """Sources may store; a destination that is asked for commitment may bring its report."""
     from ra_node.network.admission import AllowedPeer
 
+    def allowed(peer: PeerTable, *, may_store: bool = True) -> AllowedPeer:
+        name = "" if peer.tls_name == ANY_NAME else peer.tls_name
+        return AllowedPeer(peer.ae_title, peer.host, may_store, peer.tls, name)
+
     reporting = [peer for peer in settings.destinations if peer.commitment]
     return (
-        *(AllowedPeer(peer.ae_title, peer.host) for peer in settings.sources),
-        *(AllowedPeer(peer.ae_title, peer.host, may_store=False) for peer in reporting),
+        *(allowed(peer) for peer in settings.sources),
+        *(allowed(peer, may_store=False) for peer in reporting),
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ra_node.bootstrap.securing import ANY_NAME, calling_tls
 from ra_node.errors import Fatal
 from ra_node.ledger.engine import Ledger, open_ledger
 from ra_node.ledger.files import Files
@@ -102,7 +103,15 @@ def build_producer(settings: Settings) -> Producer:
 
 
 def address(settings: Settings, peer: PeerTable) -> PeerAddress:
-    """How this node calls a peer."""
+    """How this node calls a peer; Fatal where a file of [tls] will not do."""
     from ra_node.network.send import PeerAddress
 
-    return PeerAddress(peer.name, peer.ae_title, peer.host, peer.port, calling_ae=settings.node.ae_title)
+    return PeerAddress(
+        peer.name,
+        peer.ae_title,
+        peer.host,
+        peer.port,
+        calling_ae=settings.node.ae_title,
+        tls=calling_tls(settings, peer),
+        tls_name="" if peer.tls_name == ANY_NAME else peer.tls_name,
+    )
