@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ra_node.domain.laterality import Convention
 from ra_node.errors import Fatal
+from ra_node.settings_web import PASSWORDS, WebTable
 
 AeTitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[\x20-\x5b\x5d-\x7e]+$")]
 """PS3.5 table 6.2-1: at most 16 characters of the default repertoire without backslash."""
@@ -181,6 +182,7 @@ class Settings(_Table):
     models: ModelsTable = ModelsTable()
     limits: LimitsTable = LimitsTable()
     retention: RetentionTable = RetentionTable()
+    web: WebTable = WebTable()
     tls: TlsTable = TlsTable()
 
     @model_validator(mode="after")
@@ -250,7 +252,9 @@ def _anchored(settings: Settings, base: Path) -> Settings:
     tls = settings.tls.model_copy(
         update={name: secret(getattr(settings.tls, name)) for name in TlsTable.model_fields}
     )
-    return settings.model_copy(update={"node": node, "models": models, "tls": tls})
+    passwords = settings.web.password_file or node.data_dir / PASSWORDS
+    web = settings.web.model_copy(update={"password_file": credential(anchored(passwords))})
+    return settings.model_copy(update={"node": node, "models": models, "tls": tls, "web": web})
 
 
 def credential(path: Path) -> Path:

@@ -1,0 +1,67 @@
+"""[web]: the operator page, its metrics, and who may see them."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, field_validator, model_validator
+
+_LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+
+PASSWORDS = "web-passwords"
+"""The password file in data_dir, where none is named."""
+
+
+class WebTable(BaseModel):
+    """[web]: off unless it is asked for, and open to this machine alone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    enabled: bool = False
+    host: str = "127.0.0.1"
+    port: int = Field(default=11180, ge=0, le=65535)
+    https: bool = False
+    password_file: Path | None = None
+    proxy_header: str = Field(default="", pattern=r"^([A-Za-z0-9-]{1,64})?$")
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
+    metrics_from: tuple[IPvAnyNetwork, ...] = _LOOPBACK
+    session_hours: float = Field(default=12.0, gt=0, le=168)
+    timezone: str = "UTC"
+    show_patient_names: bool = False
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (OSError, ValueError, KeyError) as error:
+            raise ValueError("expected a name such as UTC or Europe/Berlin") from error
+        return name
+
+    @model_validator(mode="after")
+    def _no_password_in_plain_on_the_network(self) -> WebTable:
+        if not self.https and not _is_loopback(self.host):
+            raise ValueError(
+                f"host = {self.host!r} would show passwords and sessions to the network: put a proxy with TLS"
+                " before it, and say https = true"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_header_needs_its_proxy(self) -> WebTable:
+        if self.proxy_header and not self.trusted_proxies:
+            raise ValueError(
+                "proxy_header needs trusted_proxies: without them anybody could write the header"
+            )
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
