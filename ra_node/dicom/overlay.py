@@ -21,7 +21,8 @@ from ra_node.dicom.provenance import IMPLEMENTATION_CLASS_UID, Producer, stamp_e
 from ra_node.dicom.subject import copy_subject, subject_of
 from ra_node.dicom.uids import derive_uid
 from ra_node.domain.laterality import Side
-from ra_node.domain.report import ImageFinding, StudyReport, summary_sentence
+from ra_node.domain.report import ImageFinding, StudyReport
+from ra_node.domain.wording import summary_sentence
 
 __all__ = ["build_overlay", "overlay_uid", "render_overlay", "write_png"]
 

@@ -21,8 +21,8 @@ from ra_node.dicom.overlay_parts import (
     stacked,
 )
 from ra_node.domain.geometry import Box
-from ra_node.domain.report import ImageFinding, StudyReport, hand_sentence, summary_sentence
-from ra_node.domain.wording import model_sentence
+from ra_node.domain.report import ImageFinding, StudyReport
+from ra_node.domain.wording import hand_sentence, model_sentence, summary_sentence
 
 BANNER = "AI result - not verified"
 LEGEND = (

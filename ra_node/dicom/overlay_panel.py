@@ -25,16 +25,8 @@ from ra_node.dicom.overlay_parts import (
     stacked,
 )
 from ra_node.domain.geometry import Box
-from ra_node.domain.report import (
-    STAGES,
-    HandFinding,
-    ImageFinding,
-    Recognition,
-    Staging,
-    hand_name,
-    percents,
-    presence,
-)
+from ra_node.domain.report import STAGES, HandFinding, ImageFinding, Recognition, Staging, percents
+from ra_node.domain.wording import hand_name, presence
 
 PANEL_PX = 880
 """Width of a panel that stands beside its radiograph, and the least under it."""

@@ -19,24 +19,17 @@ from ra_node.dicom.sr_context import is_image
 from ra_node.dicom.uids import derive_uid
 from ra_node.domain.geometry import Box, Point
 from ra_node.domain.laterality import Side
-from ra_node.domain.report import (
-    HandFinding,
-    ImageFinding,
-    Model,
-    Recognition,
-    StudyReport,
-    hand_name,
-    hand_sentence,
-    percents,
-    summary_sentence,
-)
+from ra_node.domain.report import HandFinding, ImageFinding, Model, Recognition, StudyReport, percents
 from ra_node.domain.selection import is_image_class
 from ra_node.domain.wording import (
     caveat,
     disagreement_sentence,
     distribution_sentence,
+    hand_name,
+    hand_sentence,
     model_sentence,
     side_sentence,
+    summary_sentence,
 )
 
 _CONTAINS = hd.RelationshipTypeValues.CONTAINS

@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from textwrap import wrap
 
-from ra_node.domain.report import (
-    HandFinding,
-    ImageFinding,
-    StudyReport,
+from ra_node.domain.report import HandFinding, ImageFinding, StudyReport, percents
+from ra_node.domain.wording import (
+    caveat,
+    disagreement_sentence,
     hand_name,
     hand_sentence,
-    percents,
+    model_sentence,
     presence,
+    side_sentence,
     summary_sentence,
 )
-from ra_node.domain.wording import caveat, disagreement_sentence, model_sentence, side_sentence
 
 WIDTH = 80
 _KEY_WIDTH = 14

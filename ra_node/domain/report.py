@@ -5,13 +5,13 @@ A report is a complete, immutable value: whoever renders it adds no judgement of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 from ra_node.domain.geometry import Box, Point, Rotation
-from ra_node.domain.laterality import Side, SideFinding
+from ra_node.domain.laterality import SideFinding
 
 STAGES = (0, 1, 2, 3, 4, 5)
 """Stage 0 is a normal hand; 1 to 5 are the stages of Peng et al. 2024."""
@@ -72,9 +72,20 @@ class Staging:
         return max(STAGES, key=lambda stage: self.probabilities[stage])
 
 
+def explaining_task(recognition: Recognition, staging: Staging) -> Literal["staging", "recognition"] | None:
+    """The task that a hand's heat map explains: the one that says disease, staging first; None without.
+
+    On tuning hands with a lesion at one joint staging's map found the joint more often (33 of 38 hands)
+    than recognition's (21) or both together (32).
+    """
+    if staging.stage > 0:
+        return "staging"
+    return "recognition" if recognition.positive else None
+
+
 @dataclass(frozen=True, slots=True)
 class JointShare:
-    """How much of what the networks looked at lies at one joint: its name out of `JOINTS`, and 0..1."""
+    """How much of a hand's heat lies at one joint: its name out of `JOINTS`, and 0..1 of all heat."""
 
     name: str
     share: float
@@ -82,7 +93,7 @@ class JointShare:
 
 @dataclass(frozen=True, slots=True)
 class Contour:
-    """A closed line around where the networks looked, without its repeated first point, in image pixels.
+    """A closed line around where a network looked, without its repeated first point, in image pixels.
 
     Inside it the heat map is at least `level` (0..1) of its maximum in this hand.
     """
@@ -140,7 +151,8 @@ class HandFinding:
     staging: Staging | None = None
     refusal: Refusal | None = None
     explanation: Explanation | None = None
-    """What the networks looked at; None for a refused hand and for one judged without explanation."""
+    """Where the network that says disease saw it; None for a hand that is refused, or that neither network
+    calls diseased (a map of no disease would point at nothing), or that was judged before maps were made."""
 
     @property
     def disagreement(self) -> bool:
@@ -234,44 +246,6 @@ class StudyReport:
         return tuple(hand for image in self.images for hand in image.hands)
 
 
-def hand_name(hand: HandFinding) -> str:
-    """The hand in words: "Right hand", "Left hand", or "Hand (image left), side undetermined"."""
-    if hand.side.side is not None:
-        return "Right hand" if hand.side.side is Side.RIGHT else "Left hand"
-    return f"Hand ({hand.place}), side undetermined" if hand.place else "Hand, side undetermined"
-
-
-def hand_sentence(hand: HandFinding) -> str:
-    """One sentence with the side and the result or the refusal, for SR, overlay and text."""
-    name = hand_name(hand)
-    joined = name if hand.side.side is not None else f"{name},"
-    if hand.refusal is not None:
-        return f"{joined} not analysed: {hand.refusal.text}"
-    if hand.recognition is None:
-        return f"{joined} not analysed."
-    probability, threshold = percents(hand.recognition)
-    stage = "" if hand.staging is None else f", stage {hand.staging.stage}"
-    review = "; recognition and staging disagree" if hand.disagreement else ""
-    return (
-        f"{name}: rheumatoid arthritis {presence(hand.recognition)} (probability {probability} %,"
-        f" operating point {threshold} %){stage}{review}."
-    )
-
-
-def summary_sentence(report: StudyReport) -> str:
-    """One sentence for the whole study."""
-    judged = [hand for hand in report.hands if hand.recognition is not None and hand.refusal is None]
-    if not judged:
-        return "No hand of this study was analysed" + (f": {report.refusal.text}" if report.refusal else ".")
-    parts = [_presence_part(judged), *_unanswered_parts(report), *_doubt_parts(judged)]
-    return f"Rheumatoid arthritis {'; '.join(parts)}."
-
-
-def presence(recognition: Recognition) -> str:
-    """The word for the result of recognition, the same in every rendering."""
-    return "present" if recognition.positive else "absent"
-
-
 def percents(recognition: Recognition) -> tuple[str, str]:
     """Probability and operating point in percent, as every rendering writes them.
 
@@ -284,54 +258,3 @@ def percents(recognition: Recognition) -> tuple[str, str]:
         if (probability >= threshold) == recognition.positive:
             break
     return f"{probability:.{digits}f}", f"{threshold:.{digits}f}"
-
-
-def _presence_part(judged: Sequence[HandFinding]) -> str:
-    present = [hand for hand in judged if _is_positive(hand)]
-    absent = [hand for hand in judged if not _is_positive(hand)]
-    if len(judged) == 1:
-        return f"{'present' if present else 'absent'} in the one hand analysed: {_listed(judged)}"
-    if not present:
-        return f"absent in {_all(judged)} hands analysed: {_listed(absent)}"
-    if not absent:
-        return f"present in {_all(judged)} hands analysed: {_listed(present)}"
-    return (
-        f"present in {len(present)} of {len(judged)} hands analysed: {_listed(present)};"
-        f" absent in {_listed(absent)}"
-    )
-
-
-def _all(hands: Sequence[HandFinding]) -> str:
-    return "both" if len(hands) == 2 else f"all {len(hands)}"
-
-
-def _is_positive(hand: HandFinding) -> bool:
-    return hand.recognition is not None and hand.recognition.positive
-
-
-def _listed(hands: Sequence[HandFinding]) -> str:
-    return ", ".join(_with_stage(hand) for hand in hands)
-
-
-def _with_stage(hand: HandFinding) -> str:
-    name = hand_name(hand)
-    stage = "" if hand.staging is None else f" (stage {hand.staging.stage})"
-    return name[0].lower() + name[1:] + stage
-
-
-def _unanswered_parts(report: StudyReport) -> list[str]:
-    hands = sum(hand.refusal is not None or hand.recognition is None for hand in report.hands)
-    images = sum(image.refusal is not None for image in report.images)
-    counted = ((hands, "hand"), (images, "image"))
-    return [f"{count} {noun}{'' if count == 1 else 's'} not analysed" for count, noun in counted if count]
-
-
-def _doubt_parts(judged: Sequence[HandFinding]) -> list[str]:
-    disagreements = [hand for hand in judged if hand.disagreement]
-    conflicts = [hand for hand in judged if hand.side.conflict]
-    parts = []
-    if disagreements:
-        parts.append(f"recognition and staging disagree about {_listed(disagreements)}")
-    if conflicts:
-        parts.append(f"evidence of the side conflicts for {_listed(conflicts)}")
-    return parts

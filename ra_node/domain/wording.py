@@ -1,59 +1,225 @@
-"""The further sentences that every rendering of a report shares, in English."""
+# ruff: noqa: RUF001 - Chinese sentences end in Chinese signs
+"""The sentences that every rendering of a report shares, in the language asked for, else in English.
+
+The words stand in the language files; here is only which of them are said, and in what order.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
+from ra_node.domain.doubt import Doubt, doubts_of
+from ra_node.domain.language import Language, english
 from ra_node.domain.laterality import Side
-from ra_node.domain.report import STAGES, HandFinding, Model, Staging, StudyReport
+from ra_node.domain.report import (
+    STAGES,
+    HandFinding,
+    Model,
+    Recognition,
+    Refusal,
+    Staging,
+    StudyReport,
+    percents,
+)
 
-UNVERIFIED = "AI result, not verified by a physician."
-NO_DEVICE = "Not a medical device."
+
+def hand_name(hand: HandFinding, language: Language | None = None) -> str:
+    """The hand in words: "Right hand", "Left hand", or "Hand (image left), side undetermined"."""
+    words = language or english()
+    if hand.side.side is not None:
+        return words.say("hand.right" if hand.side.side is Side.RIGHT else "hand.left")
+    if hand.place:
+        return words.say("hand.undetermined_at", place=told(hand.place, words))
+    return words.say("hand.undetermined")
 
 
-def caveat(report: StudyReport) -> str:
+def hand_sentence(hand: HandFinding, language: Language | None = None) -> str:
+    """One sentence with the side and the result or the refusal, for SR, overlay and text."""
+    words = language or english()
+    name = hand_name(hand, words)
+    unnamed = "_undetermined" if hand.side.side is None else ""
+    if hand.refusal is not None:
+        return words.say(f"hand.refused{unnamed}", hand=name, reason=refusal_text(hand.refusal, words))
+    if hand.recognition is None:
+        return _sentence(words.say(f"hand.unjudged{unnamed}", hand=name), words)
+    probability, threshold = percents(hand.recognition)
+    result = words.say(
+        "hand.result",
+        hand=name,
+        presence=presence(hand.recognition, words),
+        probability=probability,
+        threshold=threshold,
+    )
+    stage = "" if hand.staging is None else words.say("hand.result_stage", stage=hand.staging.stage)
+    review = words.say("hand.result_disagrees") if hand.disagreement else ""
+    return _sentence(result + stage + review, words)
+
+
+def summary_sentence(report: StudyReport, language: Language | None = None) -> str:
+    """One sentence for the whole study."""
+    words = language or english()
+    judged = [hand for hand in report.hands if hand.recognition is not None and hand.refusal is None]
+    if judged:
+        parts = [*_presence_parts(judged, words), *_unanswered(report, words), *_doubt_parts(judged, words)]
+        return _sentence(words.say("summary.parts", parts=words.say("sign.parts").join(parts)), words)
+    if report.refusal is None:
+        return _sentence(words.say("summary.none"), words)
+    return words.say("summary.none_because", reason=refusal_text(report.refusal, words))
+
+
+def presence(recognition: Recognition, language: Language | None = None) -> str:
+    """The word for the result of recognition, the same in every rendering."""
+    words = language or english()
+    return words.say("hand.present" if recognition.positive else "hand.absent")
+
+
+def told(text: str, language: Language | None = None) -> str:
+    """What a report holds in English, in the language where it knows it, else as it is."""
+    return (language or english()).told(text) or text
+
+
+def refusal_text(refusal: Refusal, language: Language | None = None) -> str:
+    """The reason of a refusal as a sentence; where the language knows only its kind, that kind."""
+    words = language or english()
+    kind = _sentence(words.say(f"reason.{refusal.reason}"), words)
+    return words.told(refusal.text) or kind
+
+
+def joint_name(name: str, language: Language | None = None) -> str:
+    """A joint out of `JOINTS` as radiologists write it: "MCP 2"."""
+    words = language or english()
+    kind, _, finger = name.partition("_")
+    return words.say(f"joint.{name}" if kind == "wrist" else f"joint.{kind}", finger=finger)
+
+
+def caveat(report: StudyReport, language: Language | None = None) -> str:
     """What is said wherever the model speaks: unverified, the research label, the bundle's notice."""
-    notice, label = report.bundle.notice, report.research_label
-    repeated = label.strip().lower() in notice.lower()
-    told = [_sentence(part) for part in ("" if repeated else label, notice) if part.strip()]
-    if not any("medical device" in part.lower() for part in told):
-        told.append(NO_DEVICE)
-    return " ".join([UNVERIFIED, *told])
+    words = language or english()
+    labels = warnings_of(report)
+    said = [words.say("statement.unverified"), *(_sentence(told(label, words), words) for label in labels)]
+    if not any("medical device" in label.lower() for label in labels):
+        said.append(words.say("statement.no_device"))
+    return words.say("sign.space").join(said)
 
 
-def side_sentence(hand: HandFinding) -> str:
+def warnings_of(report: StudyReport) -> list[str]:
+    """The research label and the bundle's notice in English; the label only where the notice lacks it."""
+    label, notice = report.research_label.strip(), report.bundle.notice.strip()
+    repeated = label.rstrip(".").casefold() in notice.casefold()
+    return [text for text in ("" if repeated else label, notice) if text]
+
+
+def side_sentence(hand: HandFinding, language: Language | None = None) -> str:
     """The side of a hand and the evidence behind it, conflicts first."""
-    side = hand.side.side
-    said = "undetermined" if side is None else "right" if side is Side.RIGHT else "left"
-    conflict = "evidence conflicts, please check; " if hand.side.conflict else ""
-    place = f" ({hand.place})" if hand.place else ""
-    return _sentence(f"Side{place}: {said}; {conflict}evidence: {hand.side.evidence or 'none'}")
+    words = language or english()
+    key = "statement.side" + ("_conflict" if hand.side.conflict else "") + ("_at" if hand.place else "")
+    said = words.say(
+        key,
+        side=words.say(f"statement.side_{_SIDES[hand.side.side]}"),
+        place=told(hand.place, words),
+        evidence=told(hand.side.evidence, words) or words.say("statement.side_no_evidence"),
+    )
+    return _sentence(said, words)
 
 
-def distribution_sentence(staging: Staging) -> str:
+def distribution_sentence(staging: Staging, language: Language | None = None) -> str:
     """The probability of every stage, in percent."""
-    parts = (f"stage {stage} {100 * staging.probabilities[stage]:.1f} %" for stage in STAGES)
-    return _sentence(f"Stage probabilities: {', '.join(parts)}")
+    words = language or english()
+    shares = (
+        words.say(
+            "statement.distribution_stage", stage=stage, share=f"{100 * staging.probabilities[stage]:.1f}"
+        )
+        for stage in STAGES
+    )
+    return _sentence(words.say("statement.distribution", stages=words.say("sign.list").join(shares)), words)
 
 
-def disagreement_sentence(hand: HandFinding) -> str:
+def disagreement_sentence(hand: HandFinding, language: Language | None = None) -> str:
     """How recognition and staging contradict each other, or "" where they agree."""
     if not hand.disagreement or hand.recognition is None or hand.staging is None:
         return ""
-    says = "present" if hand.recognition.positive else "absent"
-    return (
-        f"Recognition and staging disagree: recognition says rheumatoid arthritis {says},"
-        f" staging says stage {hand.staging.stage}; please review this hand."
+    words = language or english()
+    found, stage = presence(hand.recognition, words), hand.staging.stage
+    return _sentence(words.say("statement.disagreement", presence=found, stage=stage), words)
+
+
+def doubt_words(doubts: Iterable[Doubt], language: Language | None = None) -> str:
+    """Why a result is to be read with care, as a list in words."""
+    words = language or english()
+    return words.say("sign.list").join(words.say(f"doubt.{doubt}") for doubt in doubts)
+
+
+def model_sentence(model: Model, language: Language | None = None) -> str:
+    """Which model did what, and how well it did so on hands that it had not seen."""
+    words = language or english()
+    who = {
+        "task": words.texts.get(f"statement.task_{model.task}", model.task.capitalize()),
+        "name": model.name,
+        "version": model.version,
+        "architecture": model.architecture,
+    }
+    if model.auc is None:
+        return _sentence(words.say("statement.model", **who), words)
+    area, low, high = (f"{value:.3f}" for value in model.auc)
+    hands = told(model.measured_on, words)
+    return _sentence(
+        words.say("statement.model_auc", **who, hands=hands, area=area, low=low, high=high), words
     )
 
 
-def model_sentence(model: Model) -> str:
-    """Which model did what, and how well it did so on hands that it had not seen."""
-    named = f"{model.task.capitalize()} by {model.name} {model.version} ({model.architecture})"
-    if model.auc is None:
-        return f"{named}; accuracy not stated."
-    area, low, high = model.auc
-    return f"{named}; AUC on {model.measured_on} {area:.2f} (95 % interval {low:.2f} to {high:.2f})."
+_SIDES = {Side.RIGHT: "right", Side.LEFT: "left", None: "undetermined"}
 
 
-def _sentence(text: str) -> str:
+def _sentence(text: str, words: Language) -> str:
     stripped = text.strip()
-    return stripped if stripped.endswith((".", "!", "?")) else f"{stripped}."
+    return (
+        stripped
+        if stripped.endswith((".", "!", "?", "。", "！", "？"))
+        else stripped + words.say("sign.stop")
+    )
+
+
+def _presence_parts(judged: Sequence[HandFinding], words: Language) -> list[str]:
+    present = [hand for hand in judged if _is_positive(hand)]
+    absent = [hand for hand in judged if not _is_positive(hand)]
+    if present and absent:
+        some = words.say(
+            "summary.some_present", present=len(present), count=len(judged), hands=_listed(present, words)
+        )
+        return [some, words.say("summary.others_absent", hands=_listed(absent, words))]
+    how_many = {1: "one", 2: "both"}.get(len(judged), "all")
+    key = f"summary.{how_many}_{'present' if present else 'absent'}"
+    return [words.say(key, count=len(judged), hands=_listed(judged, words))]
+
+
+def _is_positive(hand: HandFinding) -> bool:
+    return hand.recognition is not None and hand.recognition.positive
+
+
+def _listed(hands: Sequence[HandFinding], words: Language) -> str:
+    return words.say("sign.list").join(_with_stage(hand, words) for hand in hands)
+
+
+def _with_stage(hand: HandFinding, words: Language) -> str:
+    name = hand_name(hand, words)
+    name = name[0].lower() + name[1:]
+    return (
+        name if hand.staging is None else words.say("summary.hand_stage", hand=name, stage=hand.staging.stage)
+    )
+
+
+def _unanswered(report: StudyReport, words: Language) -> list[str]:
+    hands = sum(hand.refusal is not None or hand.recognition is None for hand in report.hands)
+    images = sum(image.refusal is not None for image in report.images)
+    counted = ((hands, "hand"), (images, "image"))
+    return [
+        words.say(f"summary.{f'one_{noun}' if count == 1 else f'{noun}s'}_unanswered", count=count)
+        for count, noun in counted
+        if count
+    ]
+
+
+def _doubt_parts(judged: Sequence[HandFinding], words: Language) -> list[str]:
+    doubtful = {Doubt.DISAGREEMENT: "summary.disagreements", Doubt.SIDE_CONFLICT: "summary.conflicts"}
+    found = {key: [hand for hand in judged if doubt in doubts_of(hand)] for doubt, key in doubtful.items()}
+    return [words.say(key, hands=_listed(hands, words)) for key, hands in found.items() if hands]

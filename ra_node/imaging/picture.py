@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ra_node.domain.report import HandFinding, ImageFinding, hand_name
+from ra_node.domain.report import HandFinding, ImageFinding
+from ra_node.domain.wording import hand_name
 from ra_node.errors import Refused
 
 _FOUND, _REFUSED, _JOINT, _TEXT = (90, 220, 90), (60, 120, 255), (255, 200, 60), (255, 255, 255)

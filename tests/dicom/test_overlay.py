@@ -17,7 +17,8 @@ from ra_node.dicom.overlay import build_overlay, overlay_uid, render_overlay, wr
 from ra_node.dicom.overlay_layout import lay_out, shown_images
 from ra_node.dicom.sr import build_sr
 from ra_node.domain.laterality import Side
-from ra_node.domain.report import hand_sentence, percents, presence, summary_sentence
+from ra_node.domain.report import percents
+from ra_node.domain.wording import hand_sentence, presence, summary_sentence
 from tests.dicom.builders import (
     BUNDLE,
     LEFT_REGION,

@@ -13,15 +13,8 @@ from ra_node.dicom.overlay_margins import BANNER
 from ra_node.dicom.overlay_parts import Block, Words, drawable
 from ra_node.dicom.overlay_tile import MOST_SCALE
 from ra_node.domain.geometry import Box
-from ra_node.domain.report import (
-    ImageFinding,
-    StudyReport,
-    hand_name,
-    hand_sentence,
-    percents,
-    presence,
-    summary_sentence,
-)
+from ra_node.domain.report import ImageFinding, StudyReport, percents
+from ra_node.domain.wording import hand_name, hand_sentence, presence, summary_sentence
 from tests.dicom.builders import NO_HAND, both_hands, hand, image, image_uid, refused_hand, report
 from tests.dicom.overlay_cases import REPORTS, displays
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from ra_node.dicom.overlay_panel import PANEL_PX, hand_panel, resized
 from ra_node.dicom.overlay_parts import RULE, Block, Frame, drawable
 from ra_node.domain.laterality import Side
-from ra_node.domain.report import Recognition, Staging, hand_name, hand_sentence, percents, presence
+from ra_node.domain.report import Recognition, Staging, percents
+from ra_node.domain.wording import hand_name, hand_sentence, presence
 from tests.dicom.builders import hand, refused_hand
 
 

@@ -15,7 +15,8 @@ from pydicom.dataset import Dataset
 from ra_node.dicom.sr import build_sr, sr_uid
 from ra_node.domain.geometry import Box, Point
 from ra_node.domain.laterality import Side
-from ra_node.domain.report import HandFinding, HandRegion, hand_sentence, percents
+from ra_node.domain.report import HandFinding, HandRegion, percents
+from ra_node.domain.wording import hand_sentence
 from tests.dicom.builders import (
     COLUMNS,
     PRODUCER,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ra_node.dicom.text import WIDTH, report_text
-from ra_node.domain.report import hand_name, percents, summary_sentence
+from ra_node.domain.report import percents
+from ra_node.domain.wording import hand_name, summary_sentence
 from tests.dicom.cases import CASES, disagreement, one_refused, two_hands
 from tests.dicom.test_sr import GOLDENS
 

@@ -7,15 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ra_node.domain.laterality import Side
-from ra_node.domain.report import (
-    Reason,
-    Recognition,
-    Refusal,
-    hand_name,
-    hand_sentence,
-    percents,
-    summary_sentence,
-)
+from ra_node.domain.report import Reason, Recognition, Refusal, percents
+from ra_node.domain.wording import hand_name, hand_sentence, summary_sentence
 from tests.dicom.builders import NO_HAND, both_hands, hand, image, refused_hand, report
 
 probabilities = st.floats(0, 1)

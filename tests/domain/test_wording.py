@@ -59,5 +59,5 @@ def test_a_disagreement_is_said_and_an_agreement_is_not():
 def test_a_model_is_said_with_its_accuracy_or_with_its_lack():
     assert model_sentence(MODEL) == "Staging by demo 1 (vgg16); accuracy not stated."
     assert model_sentence(replace(MODEL, auc=(0.9, 0.8512, 0.95))) == (
-        "Staging by demo 1 (vgg16); AUC on held-out hands 0.90 (95 % interval 0.85 to 0.95)."
+        "Staging by demo 1 (vgg16); AUC on held-out hands 0.900 (95 % interval 0.851 to 0.950)."
     )

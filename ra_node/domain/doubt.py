@@ -1,0 +1,44 @@
+"""When a hand's result is to be read with care, so that every rendering draws the line at one place."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from ra_node.domain.report import HandFinding
+
+UNSURE_SCORE = 0.5
+"""Below this the finder itself is not sure that its region is a hand."""
+
+NEAR_THRESHOLD = 0.05
+"""A probability less than this from its operating point could as well lie on its other side."""
+
+
+class Doubt(StrEnum):
+    """Why a hand is drawn with dashed lines; the value is its key in the language files."""
+
+    NOT_JUDGED = "not_judged"
+    OUTLINE = "outline"
+    SIDE = "side"
+    SIDE_CONFLICT = "side_conflict"
+    NEAR = "near"
+    DISAGREEMENT = "disagreement"
+
+
+def doubts_of(hand: HandFinding) -> tuple[Doubt, ...]:
+    """Give every reason for care; none means a certain result, drawn with solid lines."""
+    recognition = hand.recognition
+    judged = recognition is not None and hand.refusal is None
+    near = (
+        judged
+        and recognition is not None
+        and abs(recognition.probability - recognition.threshold) < NEAR_THRESHOLD
+    )
+    checks = {
+        Doubt.NOT_JUDGED: not judged,
+        Doubt.OUTLINE: hand.region.score < UNSURE_SCORE,
+        Doubt.SIDE: hand.side.side is None,
+        Doubt.SIDE_CONFLICT: hand.side.conflict,
+        Doubt.NEAR: near,
+        Doubt.DISAGREEMENT: hand.disagreement,
+    }
+    return tuple(doubt for doubt, applies in checks.items() if applies)
