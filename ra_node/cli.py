@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -37,6 +38,7 @@ app.add_typer(bundle, name="bundle", rich_help_panel=WATCH)
 
 def main() -> None:
     """Run the command line; an error of the node becomes one clear line and an exit code."""
+    os.umask(0o077)  # what the node writes is for its own account alone
     configure_logging("command", level=logging.WARNING)
     try:
         app()

@@ -6,14 +6,19 @@ A terminal gets readable lines, everything else JSON (one object a line) for the
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import warnings
 
 import structlog
 
+LEVEL = "RA_NODE_LOG_LEVEL"
+"""debug, info, warning or error: what the roles say, info where it is not set."""
 
-def configure_logging(role: str, *, level: int = logging.INFO, json: bool | None = None) -> None:
+
+def configure_logging(role: str, *, level: int | None = None, json: bool | None = None) -> None:
     """Send the events of this process to standard error; `json` None asks the terminal."""
+    asked = logging.getLevelNamesMapping().get(os.environ.get(LEVEL, "").upper(), logging.INFO)
     as_json = not sys.stderr.isatty() if json is None else json
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(pad_event_to=24)
@@ -26,7 +31,7 @@ def configure_logging(role: str, *, level: int = logging.INFO, json: bool | None
             structlog.processors.format_exc_info,
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        wrapper_class=structlog.make_filtering_bound_logger(asked if level is None else level),
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )

@@ -234,9 +234,8 @@ def _ask_one(association: Association, request: CommitRequest, message_id: int) 
         return Asked(request.transaction_uid, ActionAnswer.RETRY, "no answer to N-ACTION")
     code = int(status.Status)
     meaning = meaning_of_action(code)
-    comment = str(status.get("ErrorComment", "") or "")
-    detail = f"0x{code:04X} {meaning.meaning}" + (f": {comment}" if comment else "")
-    return Asked(request.transaction_uid, meaning.answer, detail)
+    # without the error comment: who knows what the peer quotes of the objects that it was asked about
+    return Asked(request.transaction_uid, meaning.answer, f"0x{code:04X} {meaning.meaning}")
 
 
 def _action_information(request: CommitRequest) -> Dataset:

@@ -20,6 +20,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at run 
 )
 
 from ra_node.network.call import OUT_OF_REACH, Call, PeerAddress, Reach, call
+from ra_node.network.comment import spoken
 from ra_node.network.contexts import (
     RESULT_CLASSES,
     RESULT_SYNTAXES,
@@ -60,7 +61,8 @@ class SendOutcome:
     """What became of one object.
 
     `sent_sop_instance_uid` names what went out: the object, its alternative, or "" for neither.
-    `detail` may quote the peer's error comment: it is for the operator, not for logs.
+    `detail` may quote the peer's error comment, without attributes of the patient: for the operator, not for
+    logs.
     """
 
     sop_instance_uid: str
@@ -219,14 +221,15 @@ def _store(
     except Exception as error:  # noqa: BLE001 - an object that cannot be read must not take the others with it
         log.error("object_not_sent", sop_instance_uid=sent_uid, **traced(error))  # noqa: TRY400 - without the message
         return SendOutcome(asked_uid, "", Answer.RETRY, None, f"not sent: {type(error).__name__}")
-    return _outcome(asked_uid, sent_uid, status)
+    return _outcome(asked_uid, candidate, status)
 
 
-def _outcome(asked_uid: str, sent_uid: str, status: Dataset) -> SendOutcome:
+def _outcome(asked_uid: str, sent: OutgoingObject, status: Dataset) -> SendOutcome:
+    sent_uid = sent.sop_instance_uid
     if "Status" not in status:
         return SendOutcome(asked_uid, sent_uid, Answer.RETRY, None, "no answer to C-STORE")
     code = int(status.Status)
     meaning = meaning_of(code)
-    comment = str(status.get("ErrorComment", "") or "")
+    comment = spoken(str(status.get("ErrorComment", "") or ""), sent.path)
     detail = f"0x{code:04X} {meaning.meaning}" + (f": {comment}" if comment else "")
     return SendOutcome(asked_uid, sent_uid, meaning.answer, code, detail)
