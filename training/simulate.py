@@ -115,12 +115,18 @@ def joint_stages(hand_stage: int, names: Sequence[str], rng: np.random.Generator
 
 def simulate(image: Image, joints: Mapping[str, Point], hand_stage: int, rng: np.random.Generator) -> Image:
     """Return a copy of a healthy hand with the disease of `hand_stage` (0 is the sham: edited, unchanged)."""
+    return simulate_joints(image, joints, joint_stages(hand_stage, sorted(joint_frames(joints)), rng), rng)
+
+
+def simulate_joints(
+    image: Image, joints: Mapping[str, Point], stages: Mapping[str, int], rng: np.random.Generator
+) -> Image:
+    """Return a copy of a healthy hand with these joint stages; joints without one stay healthy, but edited."""
     frames = joint_frames(joints)
-    stages = joint_stages(hand_stage, sorted(frames), rng)
     result = image.copy()
     density = rng.normal(0, BONE_SPREAD)
     for name in sorted(frames):
-        lesion = _varied(LESIONS[stages[name]], density, rng)
+        lesion = _varied(LESIONS[stages.get(name, 0)], density, rng)
         _draw_joint(result, frames[name], lesion, rng)
     return result
 
