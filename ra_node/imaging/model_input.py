@@ -6,15 +6,17 @@ recipe by `PREPROCESSING_ID`, and one that was made with another recipe is refus
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ra_node.domain.geometry import Box
+from ra_node.domain.geometry import Box, Rotation
 from ra_node.domain.preprocessing import PREPROCESSING_ID
 from ra_node.domain.report import HandRegion
 
-__all__ = ["PREPROCESSING_ID", "hand_crop"]
+__all__ = ["PREPROCESSING_ID", "CropFrame", "crop_frame", "hand_crop"]
 
 MARGIN = 0.04
 """Margin around the box of the hand, as a fraction of the longer side of the box."""
@@ -33,24 +35,48 @@ def hand_crop(values: NDArray[np.float32], region: HandRegion, side_px: int = 22
     side is padded with 0 on both sides. Intensities run from 0 to 255 between two percentiles of what the
     outline of the hand holds, so that neither a lead marker nor the background sets the scale.
     """
-    cut = _margin_box(region.box, values.shape[0], values.shape[1])
-    small = _shrunk(values[cut.y0 : cut.y1, cut.x0 : cut.x1], side_px)
+    frame = crop_frame(values.shape, region, side_px)
+    cut = frame.cut
+    small = _shrunk(values[cut.y0 : cut.y1, cut.x0 : cut.x1], frame.size)
     scaled = _scaled(small, _inside(region, cut, small.shape))
     return _padded(np.rot90(scaled, k=region.rotation // 90), side_px)
 
 
-def _margin_box(box: Box, rows: int, columns: int) -> Box:
-    """Raise ValueError where the box lies outside the image."""
-    return box.grown(MARGIN).clipped(rows, columns)
+@dataclass(frozen=True, slots=True)
+class CropFrame:
+    """Where a crop lies in its image: `cut` is resized to `size` (rows, columns), turned, and padded."""
+
+    cut: Box
+    size: tuple[int, int]
+    rotation: Rotation
+    side_px: int
+
+    def to_image(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Points (N, 2) as (x, y) of the crop to those of the image; the padding lies outside the cut."""
+        turned, (rows, columns) = self.rotation // 90, self.size
+        upright = (columns, rows) if turned % 2 else (rows, columns)
+        away = [(self.side_px - upright[1]) // 2, (self.side_px - upright[0]) // 2]
+        points = np.asarray(points, np.float64) - away
+        for done in range(turned):  # undoes one quarter turn of np.rot90 each
+            height = upright[done % 2]
+            points = np.stack([height - points[:, 1], points[:, 0]], axis=1)
+        scale = (self.cut.width_px / columns, self.cut.height_px / rows)
+        return np.asarray(points * scale + [self.cut.x0, self.cut.y0], np.float64)
 
 
-def _shrunk(cut: NDArray[np.float32], side_px: int) -> NDArray[np.float32]:
-    """Resize so that the longer side has `side_px` pixels; area averaging keeps fine bone from aliasing."""
-    rows, columns = cut.shape
-    scale = side_px / max(rows, columns)
-    size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
+def crop_frame(shape: tuple[int, ...], region: HandRegion, side_px: int = 224) -> CropFrame:
+    """The frame of `hand_crop` in an image (rows, columns); ValueError where the box lies outside of it."""
+    cut = region.box.grown(MARGIN).clipped(shape[0], shape[1])
+    scale = side_px / max(cut.height_px, cut.width_px)
+    size = (max(1, round(cut.height_px * scale)), max(1, round(cut.width_px * scale)))
+    return CropFrame(cut, size, region.rotation, side_px)
+
+
+def _shrunk(cut: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """Resize to (rows, columns); area averaging keeps fine bone from aliasing."""
     source = np.ascontiguousarray(cut, dtype=np.float32)
-    return np.asarray(cv2.resize(source, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
+    small = cv2.resize(source, (size[1], size[0]), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, dtype=np.float32)
 
 
 def _inside(region: HandRegion, cut: Box, shape: tuple[int, ...]) -> NDArray[np.bool_]:

@@ -6,7 +6,9 @@ at last on the CPU, and the log says so. The next call tries more again, so that
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
+from typing import TypeVar
 
 import numpy as np
 import structlog
@@ -14,7 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from ra_node.inference.explain import FeatureMap, heat_of
 from ra_node.inference.network import logits_of
+
+Number = TypeVar("Number", bound=np.floating)
 
 
 class Room:
@@ -23,7 +28,7 @@ class Room:
     def __init__(self, device: torch.device, batch: int) -> None:
         self.device = device
         self.batch = batch
-        self._fitted = batch
+        self._fitted: dict[str, int] = {}
         self._copies: dict[int, nn.Module] = {}
 
     def logits(
@@ -33,22 +38,38 @@ class Room:
 
         Raises torch.OutOfMemoryError only where even the CPU has no room for one hand.
         """
-        batch = min(self.batch, max(1, 2 * self._fitted))
+        return self._fit(
+            "logits", network, len(crops), lambda run, batch: logits_of(run, crops, mean, std, batch)
+        )
+
+    def heat(
+        self, network: nn.Module, place: FeatureMap, crops: NDArray[np.uint8], mean: float, std: float
+    ) -> NDArray[np.float32]:
+        """Where a network saw what it answers, as `heat_of` says: (N, side, side). Raises as `logits`."""
+        return self._fit(
+            "heat", network, len(crops), lambda run, batch: heat_of(run, place, crops, mean, std, batch)
+        )
+
+    def _fit(
+        self, kind: str, network: nn.Module, hands: int, run: Callable[[nn.Module, int], NDArray[Number]]
+    ) -> NDArray[Number]:
+        """Run with as many hands at once as fit; what a pass of this kind fitted last is known."""
+        batch = min(self.batch, max(1, 2 * self._fitted.get(kind, self.batch)))
         while batch:
             try:
-                logits = logits_of(network, crops, mean, std, batch)
+                result = run(network, batch)
             except torch.OutOfMemoryError:
                 structlog.get_logger().warning(
                     "gpu_out_of_memory", device=str(self.device), batch=batch, next_batch=batch // 2
                 )
             else:
-                self._fitted = batch
-                return logits
+                self._fitted[kind] = batch
+                return result
             batch //= 2
             self._give_back()  # after the error is gone, and the tensors with it
-        self._fitted = 0
-        structlog.get_logger().warning("judged_on_cpu", device=str(self.device), hands=len(crops))
-        return logits_of(self._on_cpu(network), crops, mean, std, 1)
+        self._fitted[kind] = 0
+        structlog.get_logger().warning("judged_on_cpu", device=str(self.device), hands=hands)
+        return run(self._on_cpu(network), 1)
 
     def _give_back(self) -> None:
         if self.device.type == "cuda":

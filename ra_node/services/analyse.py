@@ -31,6 +31,7 @@ from ra_node.domain.report import (
 )
 from ra_node.domain.selection import header_refusal
 from ra_node.domain.study import ImageHeader
+from ra_node.imaging.heat import explained
 from ra_node.imaging.model_input import hand_crop
 from ra_node.imaging.pixels import PixelLimits, PixelsRefused, Radiograph, read_radiograph
 from ra_node.imaging.preview import reduced
@@ -48,6 +49,10 @@ class Judgement(Protocol):
 
     @property
     def staging(self) -> Staging: ...
+
+    @property
+    def heat(self) -> NDArray[np.float32] | None:
+        """Where the network that says disease saw it, in the crop's pixels; None without disease."""
 
 
 class Judge(Protocol):
@@ -124,7 +129,8 @@ def judge_looks(looks: Sequence[Look], judge: Judge) -> list[ImageFinding]:
         replace(
             look.finding,
             hands=tuple(
-                hand if hand.refusal else _judged(hand, next(judgements)) for hand in look.finding.hands
+                hand if hand.refusal else _judged(hand, next(judgements), look.finding)
+                for hand in look.finding.hands
             ),
         )
         for look in looks
@@ -183,8 +189,14 @@ def _remarks(hands: Sequence[HandFinding]) -> tuple[str, ...]:
     return tuple(f"Side not determined: {evidence}" for evidence in sorted(conflicts))
 
 
-def _judged(hand: HandFinding, judgement: Judgement) -> HandFinding:
-    return replace(hand, recognition=judgement.recognition, staging=judgement.staging)
+def _judged(hand: HandFinding, judgement: Judgement, image: ImageFinding) -> HandFinding:
+    heat = judgement.heat
+    return replace(
+        hand,
+        recognition=judgement.recognition,
+        staging=judgement.staging,
+        explanation=None if heat is None else explained(heat, hand.region, (image.rows, image.columns)),
+    )
 
 
 def _reason_for_study(report: StudyReport) -> Refusal:

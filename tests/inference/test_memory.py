@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from torch import nn
 
 from ra_node.inference import memory
+from ra_node.inference.explain import FeatureMap
 from ra_node.inference.memory import Room
 from ra_node.inference.network import logits_of
 
@@ -82,6 +83,28 @@ def test_a_gpu_without_room_for_one_hand_gives_way_to_the_cpu(network: nn.Module
     room_for(0)
     room.logits(network, CROPS, 0.5, 0.2)
     assert tried == [1, -1]
+
+
+def test_heat_finds_its_room_in_the_same_way(network: nn.Module, monkeypatch: pytest.MonkeyPatch):
+    """Explaining needs more memory than judging: it has a batch of its own, and ends on the CPU too."""
+    tried: list[int] = []
+
+    def tight(running: nn.Module, place, crops, mean: float, std: float, batch: int):
+        tried.append(batch if running is network else -batch)
+        if running is network and batch > 2 - len(tried) // 4:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return np.full(crops.shape, batch, np.float32)
+
+    monkeypatch.setattr(memory, "heat_of", tight)
+    room, place = Room(torch.device("cpu"), 8), FeatureMap("0", 0.5, 1.0)
+    with capture_logs():
+        assert (room.heat(network, place, CROPS, 0.5, 0.2) == 2).all()
+        assert tried == [8, 4, 2]
+        room.logits(network, CROPS, 0.5, 0.2)
+        tried.clear()
+        tried.extend([0] * 8)
+        assert (room.heat(network, place, CROPS, 0.5, 0.2) == 1).all()
+    assert tried[8:] == [4, 2, 1, -1]
 
 
 def test_another_error_of_the_network_is_not_taken_for_a_lack_of_memory(network: nn.Module):

@@ -10,10 +10,12 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
+from ra_node.domain.report import Recognition, Staging, explaining_task
 from ra_node.errors import Fatal
 from ra_node.inference.bundle import Bundle, load_bundle
+from ra_node.inference.explain import feature_map, heat_of
 from ra_node.inference.network import chosen_device, load_network
-from ra_node.inference.predictor import Predictor
+from ra_node.inference.predictor import Judgement, Predictor
 from tests.inference.bundles import SIDE_PX, read_manifest, write_bundle, write_manifest
 
 
@@ -48,12 +50,33 @@ def test_the_batch_changes_neither_results_nor_their_order(bundle: Bundle) -> No
 
 
 def test_each_network_runs_once_for_all_hands_of_a_batch(bundle: Bundle) -> None:
-    """A forward pass a task, not one a hand."""
+    """A forward pass a task, not one a hand; the network that says disease has another of those hands."""
     predictor, passes = Predictor(bundle, "cpu", 8), []
     for network in (predictor._recognition, predictor._staging):
         network.register_forward_pre_hook(lambda _, inputs: passes.append(inputs[0].shape[0]))
-    predictor.judge(crops(5))
-    assert passes == [5, 5]
+    judged = predictor.judge(crops(5))
+    told = [explaining_task(one.recognition, one.staging) for one in judged]
+    explained = [told.count("staging"), told.count("recognition")]
+    assert passes == [5, 5, *(hands for hands in explained if hands)]
+
+
+def test_only_disease_is_explained_and_by_the_network_that_says_it(bundle: Bundle) -> None:
+    predictor, hands = Predictor(bundle, "cpu", 8), crops(5)
+    staged = Staging((0.1, 0.9, 0.0, 0.0, 0.0, 0.0))
+    healthy = Staging((0.9, 0.1, 0.0, 0.0, 0.0, 0.0))
+    judged = [
+        Judgement(Recognition(probability, 0.5), staging)
+        for probability, staging in ((0.1, healthy), (0.9, healthy), (0.1, staged), (0.9, staged))
+    ]
+    none, *by = [one.heat for one in predictor._explained(judged, hands[1:])]
+    assert none is None
+    recipe = bundle.manifest.preprocessing
+    place = feature_map("googlenet", SIDE_PX)
+    networks = (predictor._recognition, predictor._staging, predictor._staging)
+    for heat, network, crop in zip(by, networks, hands[2:], strict=True):
+        expected = heat_of(network, place, crop[None], recipe.mean, recipe.std, 1)[0]
+        assert heat is not None
+        assert np.abs(heat - expected).max() < 1e-2
 
 
 def test_the_temperature_softens_the_probabilities(bundle: Bundle, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ LEASE_S = 60.0
 class FakeJudgement:
     recognition: Recognition
     staging: Staging
+    heat: NDArray[np.float32] | None = None
 
 
 JUDGEMENT = FakeJudgement(Recognition(0.9, 0.5), Staging((0.05, 0.05, 0.1, 0.7, 0.05, 0.05)))

@@ -1,0 +1,36 @@
+"""Judgements and their heat come to the hands that they are about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ra_node.services.analyse import Look, judge_looks
+from tests.dicom import builders as dicom
+from tests.services.builders import JUDGEMENT, FakeJudgement
+
+
+class HotJudge:
+    """Sees disease in the second crop only."""
+
+    def judge(self, crops: Sequence[np.ndarray]) -> list[FakeJudgement]:
+        heat = np.zeros((224, 224), np.float32)
+        heat[100:120, 100:120] = 1
+        return [replace(JUDGEMENT, heat=heat if at == 1 else None) for at in range(len(crops))]
+
+
+def test_each_hand_gets_its_own_explanation_past_a_refused_one():
+    """The first hand of the first image has no crop; the heat of the second crop is the third hand's."""
+    first = Look(dicom.image(dicom.refused_hand(), dicom.hand()), (np.zeros((224, 224), np.uint8),))
+    second = Look(dicom.image(dicom.hand(), number=2), (np.zeros((224, 224), np.uint8),))
+    one, two = judge_looks([first, second], HotJudge())
+    assert [hand.explanation is None for hand in one.hands] == [True, True]
+    assert one.hands[0].recognition is None
+    told = two.hands[0].explanation
+    assert told is not None
+    box = two.hands[0].region.box
+    for line in told.contours:
+        assert all(box.x0 < point.x < box.x1 and box.y0 < point.y < box.y1 for point in line.points)
+    assert told.contours
