@@ -1,0 +1,115 @@
+"""Commands that show how the node stands and mend what is stuck.
+
+A command imports only what it runs, so that the other commands start fast.
+"""
+# ruff: noqa: PLC0415, FBT002 - imports inside, see above; a flag is a bool in typer's idiom
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ra_node.errors import Fatal
+from ra_node.options import DEFAULT_CONFIG, ConfigPath, Json, named_settings
+
+WATCH = "Watch and mend"
+
+watch = typer.Typer()
+
+
+@watch.command(rich_help_panel=WATCH)
+def check(config: ConfigPath = DEFAULT_CONFIG, as_json: Json = False) -> None:
+    """Check settings, folders, disk, model bundle and every peer; each failed row says what to do."""
+    from ra_node.bootstrap.commands import preflight
+    from ra_node.terminal import print_checks
+
+    checks = preflight(named_settings(config))
+    print_checks(checks, as_json=as_json)
+    if any(not row.ok for row in checks):
+        raise typer.Exit(1)
+
+
+@watch.command(rich_help_panel=WATCH)
+def status(config: ConfigPath = DEFAULT_CONFIG, as_json: Json = False) -> None:
+    """Show what waits, what is done, what was delivered where, and what needs a person."""
+    from ra_node.bootstrap.commands import look_over
+    from ra_node.terminal import print_overview
+
+    print_overview(look_over(named_settings(config)), as_json=as_json)
+
+
+@watch.command(rich_help_panel=WATCH)
+def studies(
+    uid: Annotated[
+        str | None, typer.Argument(help="Study Instance UID: show the timeline of this one.")
+    ] = None,
+    config: ConfigPath = DEFAULT_CONFIG,
+    limit: Annotated[int, typer.Option(help="How many, the last received first.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """List the studies with their state, or the timeline of one."""
+    from ra_node.bootstrap.state import open_state
+    from ra_node.services.overview import list_studies, study_story
+    from ra_node.terminal import print_story, print_studies
+
+    ledger = open_state(named_settings(config)).ledger
+    if uid is None:
+        print_studies(list_studies(ledger, limit), as_json=as_json)
+    else:
+        print_story(study_story(ledger, uid), as_json=as_json)
+
+
+@watch.command(rich_help_panel=WATCH)
+def requeue(
+    uid: Annotated[
+        str, typer.Argument(help="Study Instance UID, the id of one job, or the name of a destination.")
+    ],
+    config: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Try again what was buried; a destination that was out of reach is tried again at once."""
+    from ra_node.bootstrap.state import open_state
+    from ra_node.ledger.outage import end_outage
+    from ra_node.ledger.queue import requeue as bring_back
+
+    ledger = open_state(named_settings(config)).ledger
+    count, was_away = bring_back(ledger, uid), end_outage(ledger, uid)
+    typer.echo(f"{count} job{'' if count == 1 else 's'} requeued")
+    if was_away:
+        typer.echo(f"{uid} is tried again now")
+    elif count == 0:
+        typer.echo("Nothing is buried under this name; `ra-node status` lists what is.", err=True)
+        raise typer.Exit(1)
+
+
+@watch.command(rich_help_panel=WATCH)
+def drop(
+    uid: Annotated[str | None, typer.Argument(help="Study Instance UID; without it, all studies.")] = None,
+    peer: Annotated[str | None, typer.Option(help="Only what waits for this destination.")] = None,
+    config: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Give up results that will never be delivered or committed, so that nothing waits for them."""
+    from ra_node.bootstrap.state import open_state
+    from ra_node.ledger.drop import drop as give_up
+
+    if uid is None and peer is None:
+        raise Fatal("name a study, or a destination with --peer, or both")
+    count = give_up(open_state(named_settings(config)).ledger, study_uid=uid, peer=peer)
+    typer.echo(f"{count} object{'' if count == 1 else 's'} dropped")
+    if count == 0:
+        typer.echo("Nothing waits under this name; `ra-node status` lists what does.", err=True)
+        raise typer.Exit(1)
+
+
+@watch.command(rich_help_panel=WATCH)
+def purge(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    config: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Remove the files of finished studies older than [retention] keep_days, as the node does each hour."""
+    from ra_node.bootstrap.keeping import purge_now
+
+    removed = purge_now(named_settings(config), dry_run=dry_run)
+    verb = "would be removed" if dry_run else "removed"
+    size = f"{removed.bytes / 2**20:.1f} MiB"
+    typer.echo(f"{removed.studies} studies, {removed.files} files, {size} {verb}")
