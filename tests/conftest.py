@@ -27,7 +27,7 @@ def absent(reason: str) -> None:
     pytest.skip(reason)
 
 
-def wait_until(holds: Callable[[], Any], what: str, timeout_s: float = 20.0) -> Any:
+def wait_until(holds: Callable[[], Any], what: str, timeout_s: float = 120.0) -> Any:
     """Wait for a condition with a deadline, and say what never came."""
     deadline = time.monotonic() + timeout_s
     while True:

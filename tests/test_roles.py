@@ -19,7 +19,7 @@ def test_a_line_that_breaks_ends_the_role_and_its_other_lines():
     ended = []
 
     def good():
-        stop.wait(20)
+        stop.wait(120)
         ended.append("good")
 
     def bad():
@@ -33,11 +33,11 @@ def test_a_line_that_breaks_ends_the_role_and_its_other_lines():
 
 def test_a_stop_ends_all_lines_in_good_order():
     stop = threading.Event()
-    role = threading.Thread(target=serve_all, args=({name: lambda: stop.wait(20) for name in "ab"}, stop))
+    role = threading.Thread(target=serve_all, args=({name: lambda: stop.wait(120) for name in "ab"}, stop))
     role.start()
     wait_until(lambda: threading.active_count() >= 3, "the lines to run")
     stop.set()
-    role.join(5)
+    role.join(120)
     assert not role.is_alive()
 
 
@@ -47,7 +47,7 @@ def test_a_role_without_lines_waits_for_its_stop():
     role.start()
     assert role.is_alive()
     stop.set()
-    role.join(5)
+    role.join(120)
     assert not role.is_alive()
 
 

@@ -41,7 +41,7 @@ def test_a_killed_role_is_started_again():
     started[0].kill()
     wait_until(lambda: len(started) == 2, "the second start")
     supervisor.stop.set()
-    thread.join(5)
+    thread.join(120)
     assert not thread.is_alive()
     assert started[1].poll() is not None
 
@@ -83,7 +83,7 @@ def test_a_role_that_does_not_listen_is_killed_after_the_grace(monkeypatch):
     wait_until(lambda: started, "the start")
     assert started[0].stdout.readline() == b"deaf\n"
     supervisor.stop.set()
-    thread.join(5)
+    thread.join(120)
     assert not thread.is_alive()
     assert started[0].returncode == -9
     started[0].stdout.close()

@@ -163,7 +163,7 @@ def test_writers_take_turns_instead_of_failing(ledger):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
     with ledger.read() as connection:
         assert connection.execute(select(schema.event.c.what)).scalar() == "30"
 

@@ -152,14 +152,14 @@ def test_many_threads_may_make_the_first_folder_of_a_day(files):
 
     def keep():
         temporary = incoming(files)
-        barrier.wait(20)
+        barrier.wait(120)
         kept.append(files.keep(temporary, "inbox/2026-11-24"))
 
     threads = [threading.Thread(target=keep) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(120)
     assert len(set(kept)) == 8
     assert all(files.path(name).exists() for name in kept)
 

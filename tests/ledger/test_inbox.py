@@ -83,14 +83,14 @@ def test_of_concurrent_duplicates_exactly_one_is_kept(ledger):
     found = []
 
     def store() -> None:
-        barrier.wait(20)
+        barrier.wait(120)
         found.append(keep_instance(ledger, new_instance("1.2.3.1.1")))
 
     threads = [threading.Thread(target=store) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
     assert sorted(type(one).__name__ for one in found) == ["Kept"] + ["Repeated"] * 7
     assert len({one.instance.id for one in found}) == 1
     assert job_counts(ledger) == {(JobKind.EXAMINE, JobState.READY): 1}
@@ -220,14 +220,14 @@ def test_two_schedulers_settle_a_study_once(ledger, clock):
     found = []
 
     def schedule() -> None:
-        barrier.wait(20)
+        barrier.wait(120)
         found.extend(settle(ledger))
 
     threads = [threading.Thread(target=schedule) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
     assert sorted(found) == [(study, 1) for study in studies]
     assert job_counts(ledger)[JobKind.REPORT, JobState.READY] == len(studies)
 
@@ -239,16 +239,16 @@ def test_an_image_that_comes_while_its_study_settles_is_in_one_version(ledger):
     versions = []
 
     def store() -> None:
-        barrier.wait(20)
+        barrier.wait(120)
         for n in range(1, 20):
             keep(ledger, f"1.2.3.1.{n}")
 
     thread = threading.Thread(target=store)
     thread.start()
-    barrier.wait(20)
+    barrier.wait(120)
     while thread.is_alive():
         versions.append(settle_now(ledger, "1.2.3"))
-    thread.join(30)
+    thread.join(120)
     versions.append(settle_now(ledger, "1.2.3"))
     made = [version for version in versions if version is not None]
     assert made == list(range(1, len(made) + 1))

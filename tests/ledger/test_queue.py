@@ -81,14 +81,14 @@ def test_two_threads_never_get_the_same_job(ledger, clock):
     taken = []
 
     def work(owner: str) -> None:
-        barrier.wait(20)
+        barrier.wait(120)
         taken.extend(claim_until_empty(ledger, owner))
 
     threads = [threading.Thread(target=work, args=(f"worker {n}",)) for n in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
     assert len(taken) == len(set(taken)) == 24
 
 

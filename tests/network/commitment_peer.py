@@ -14,6 +14,7 @@ from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPu
 
 from ra_node.network.contexts import accepted_contexts
 from ra_node.network.engine import prepare, serve, stop_serving
+from tests.network.fakes import TENDED
 
 WELL_KNOWN = StorageCommitmentPushModelInstance
 
@@ -41,7 +42,7 @@ class CommitmentPeer:
         contexts = accepted_contexts()
         if supported:
             contexts.append(build_context(StorageCommitmentPushModel))
-        handlers = [(evt.EVT_N_ACTION, self._on_action), (evt.EVT_C_STORE, lambda _event: 0x0000)]
+        handlers = [TENDED, (evt.EVT_N_ACTION, self._on_action), (evt.EVT_C_STORE, lambda _event: 0x0000)]
         server = serve(AE(self.ae_title), ("127.0.0.1", self.port), contexts, handlers)
         self.port = int(server.server_address[1])
         try:
@@ -53,7 +54,7 @@ class CommitmentPeer:
 
     def wait_for_reports(self, count: int) -> None:
         with self.changed:
-            assert self.changed.wait_for(lambda: len(self.report_statuses) >= count, 10)
+            assert self.changed.wait_for(lambda: len(self.report_statuses) >= count, 120)
 
     def _on_action(self, event: Event) -> tuple[int, None]:
         information = event.action_information
@@ -96,10 +97,15 @@ def bring_report(
     """Open an association to a listener and report there; give status and error comment."""
     prepare()
     entity = AE(calling)
-    entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 10
+    entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 60
     roles = [build_role(StorageCommitmentPushModel, scp_role=True)] if negotiate_role else []
     association = entity.associate(
-        "127.0.0.1", port, [build_context(StorageCommitmentPushModel)], ae_title="RANODE", ext_neg=roles
+        "127.0.0.1",
+        port,
+        [build_context(StorageCommitmentPushModel)],
+        ae_title="RANODE",
+        ext_neg=roles,
+        evt_handlers=[TENDED],
     )
     assert association.is_established, "the listener accepted no association for a report"
     try:

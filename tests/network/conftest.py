@@ -9,15 +9,14 @@ from pathlib import Path
 
 import pytest
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
-from pynetdicom import AE, build_context, evt
+from pynetdicom import AE, build_context
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 
 from ra_node.network.archive import Archive, Behaviour
-from ra_node.network.engine import tend
 from ra_node.network.receive import Listener, ListenSettings
 from ra_node.network.send import PeerAddress
-from tests.network.fakes import FakeInbox
+from tests.network.fakes import TENDED, FakeInbox
 
 DX = [build_context(DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian)]
 
@@ -75,13 +74,13 @@ def associate() -> Iterator[Callable[..., Association]]:
             called: str = "RANODE",
         ) -> Association:
             entity = AE(calling)
-            entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 10
+            entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 60
             association = entity.associate(
                 "127.0.0.1",
                 port,
                 contexts=contexts,
                 ae_title=called,
-                evt_handlers=[(evt.EVT_CONN_OPEN, lambda event: tend(event.assoc, 10.0))],
+                evt_handlers=[TENDED],
             )
             stack.callback(lambda: association.is_established and association.abort())
             return association
@@ -92,6 +91,6 @@ def associate() -> Iterator[Callable[..., Association]]:
 def peer_at(port: int, **changes: object) -> PeerAddress:
     """Address a peer on this machine."""
     address = PeerAddress(
-        "archive", "ARCHIVE", "127.0.0.1", port, "RANODE", acse_timeout_s=5.0, dimse_timeout_s=5.0
+        "archive", "ARCHIVE", "127.0.0.1", port, "RANODE", connect_timeout_s=60.0, acse_timeout_s=60.0
     )
     return replace(address, **changes)  # type: ignore[arg-type]

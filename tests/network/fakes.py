@@ -11,11 +11,15 @@ from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID, DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
+from pynetdicom import evt
 from pynetdicom.dsutils import split_dataset
 
+from ra_node.network.engine import tend
 from ra_node.network.receive import ReceivedFile, StoreOutcome
 
 PATIENT = "SECRET^NAME"
+TENDED = (evt.EVT_CONN_OPEN, lambda event: tend(event.assoc, 60.0))
+"""A handler for every bare peer: the library leaves the sockets of its ended connections open."""
 
 
 class FakeInbox:
@@ -62,7 +66,7 @@ class FakeInbox:
             self.changed.notify_all()
         return StoreOutcome.REPEATED if repeated else StoreOutcome.STORED
 
-    def wait_for(self, condition: Callable[[], bool], timeout_s: float = 10.0) -> bool:
+    def wait_for(self, condition: Callable[[], bool], timeout_s: float = 120.0) -> bool:
         with self.changed:
             return self.changed.wait_for(condition, timeout_s)
 
@@ -71,7 +75,7 @@ class FakeInbox:
         assert sorted(self.opened_ids) == sorted(self.closed_ids)
 
 
-def wait_until(condition: Callable[[], bool], timeout_s: float = 10.0) -> bool:
+def wait_until(condition: Callable[[], bool], timeout_s: float = 120.0) -> bool:
     """Poll a condition that nobody notifies about, such as a folder, until its deadline."""
     end = time.monotonic() + timeout_s
     pause = threading.Event()

@@ -34,8 +34,8 @@ def test_a_caller_can_wait_for_what_will_come(archive: Archived, associate: Asso
     path = write_instance(tmp_path)
     sender = threading.Thread(target=lambda: association.send_c_store(path))
     sender.start()
-    assert kept.wait_for(lambda objects: len(objects) == 1, 10)
-    sender.join(10)
+    assert kept.wait_for(lambda objects: len(objects) == 1, 120)
+    sender.join(120)
 
 
 def test_it_answers_as_it_was_told(archive: Archived, associate: Associate, tmp_path: Path):
@@ -56,7 +56,7 @@ def test_a_delay_ends_when_it_stops(archive: Archived, associate: Associate, tmp
     sender.start()
     assert not kept.wait_for(lambda objects: len(objects) > 0, 0.05)
     kept.stop()
-    sender.join(10)
+    sender.join(120)
     assert not sender.is_alive()
     assert wait_until(lambda: not any("Acceptor" in thread.name for thread in threading.enumerate()))
 

@@ -85,7 +85,7 @@ def test_a_peer_is_asked_for_each_transaction_by_its_references():
 def test_a_report_on_the_same_association_is_heard_before_the_call_ends(hears: Hears):
     """Some peers report at once, and the association must still be there."""
     with CommitmentPeer(same_association=True, lost={"1.2": 0x0112}).listening() as peer:
-        ask(peer_at(peer.port), [request()], hears, wait_s=10)
+        ask(peer_at(peer.port), [request()], hears, wait_s=120)
         peer.wait_for_reports(1)
     ((report, ae_title),) = hears.heard
     assert (report.committed, report.failed) == ({"1.1"}, {"1.2": "0x0112 no such object instance"})

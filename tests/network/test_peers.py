@@ -40,7 +40,7 @@ Tool = Callable[[str], str]
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
 
 def unused_port() -> int:
@@ -140,7 +140,7 @@ def started() -> Iterator[Callable[..., int]]:
                 subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             )
             stack.callback(process.kill)
-            assert wait_until(lambda: is_open(port) or process.poll() is not None, 30)
+            assert wait_until(lambda: is_open(port) or process.poll() is not None, 120)
             assert process.poll() is None, f"{command[0]} did not start"
             return port
 
@@ -202,5 +202,5 @@ def test_orthanc_takes_the_results(started: Callable[..., int], require_tool: To
     ]
     for _ in range(2):
         assert [outcome.answer for outcome in send(peer, objects).outcomes] == [Answer.ACCEPTED] * 2
-    with urllib.request.urlopen(f"http://127.0.0.1:{http_port}/instances", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{http_port}/instances", timeout=60) as answer:
         assert len(json.load(answer)) == 2

@@ -15,6 +15,7 @@ from ra_node.network.contexts import accepted_contexts
 from ra_node.network.engine import prepare, serve, stop_serving
 from ra_node.network.query import count_instances
 from tests.network.conftest import peer_at
+from tests.network.fakes import TENDED
 from tests.network.test_send import unused_port
 
 FIND = StudyRootQueryRetrieveInformationModelFind
@@ -41,7 +42,7 @@ def pacs() -> Iterator[Pacs]:
                     yield last, None
 
             contexts = accepted_contexts() + ([build_context(FIND)] if find else [])
-            server = serve(AE("PACS"), ("127.0.0.1", 0), contexts, [(evt.EVT_C_FIND, answer)])
+            server = serve(AE("PACS"), ("127.0.0.1", 0), contexts, [TENDED, (evt.EVT_C_FIND, answer)])
             stack.callback(stop_serving, server)
             return int(server.server_address[1]), asked
 

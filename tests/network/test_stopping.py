@@ -27,7 +27,7 @@ def test_stopping_lets_a_running_store_finish(
 ):
     """A rolling restart costs no sender an error; the port is closed meanwhile."""
     may_finish, keeping = threading.Event(), threading.Event()
-    inbox.on_keep = lambda: (keeping.set(), may_finish.wait(10))
+    inbox.on_keep = lambda: (keeping.set(), may_finish.wait(120))
     listener = listen()
     port = listener.port
     association = associate(port)
@@ -39,14 +39,14 @@ def test_stopping_lets_a_running_store_finish(
 
     sender = threading.Thread(target=send)
     sender.start()
-    assert keeping.wait(10)
-    stopper = threading.Thread(target=listener.stop, args=(10.0,))
+    assert keeping.wait(120)
+    stopper = threading.Thread(target=listener.stop, args=(120.0,))
     stopper.start()
     assert wait_until(lambda: is_closed(port))
     assert stopper.is_alive()
     may_finish.set()
-    stopper.join(10)
-    sender.join(10)
+    stopper.join(120)
+    sender.join(120)
     assert not stopper.is_alive()
     assert [answer.Status for answer in answers] == [0x0000]
     assert inbox.closed_ids == inbox.opened_ids
@@ -76,7 +76,7 @@ def test_a_connection_from_before_the_stop_is_not_served_after_it(
     listener = listen()
     request = association_request(associate(listener.port))
     inbox.wait_for(lambda: len(inbox.opened_ids) == 1)
-    with socket.create_connection(("127.0.0.1", listener.port), timeout=10) as early:
+    with socket.create_connection(("127.0.0.1", listener.port), timeout=120) as early:
         server = listener._server
         assert server is not None
         assert wait_until(lambda: len(server.active_associations) == 2)
@@ -105,6 +105,6 @@ def test_stopping_does_not_wait_for_a_stuck_peer(
     assert wait_until(lambda: bool(spooled(incoming)))
     started_at = time.monotonic()
     listener.stop(deadline_s=0.1)
-    assert time.monotonic() - started_at < 10
+    assert time.monotonic() - started_at < 50  # of the 60 that the connection may be silent
     assert inbox.closed_ids == inbox.opened_ids != []
     assert spooled(incoming) == []

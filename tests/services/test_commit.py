@@ -49,7 +49,7 @@ def deliver(bench, folder):
 
 
 def address(port):
-    timeouts = {"connect_timeout_s": 1.0, "acse_timeout_s": 5.0, "dimse_timeout_s": 5.0}
+    timeouts = {"connect_timeout_s": 60.0, "acse_timeout_s": 60.0, "dimse_timeout_s": 60.0}
     return PeerAddress("pacs", "ARCHIVE", "127.0.0.1", port, calling_ae="RA_NODE", **timeouts)
 
 
@@ -78,7 +78,7 @@ def commitments(bench):
 
 def test_a_report_on_the_same_association_commits_at_once(delivered):
     with CommitmentPeer(same_association=True).listening() as peer:
-        assert commit(delivered, peer.port, wait_s=10.0)
+        assert commit(delivered, peer.port, wait_s=120.0)
     assert commitments(delivered) == {CommitmentState.COMMITTED}
     ((_, uids),) = peer.asked
     assert set(uids) == {item.object.sop_instance_uid for item in deliveries_of(delivered.ledger, STUDY)}
@@ -104,7 +104,7 @@ def test_a_report_that_comes_later_commits_too(delivered):
 def test_an_object_that_the_peer_lost_is_sent_and_asked_again(delivered, tmp_path):
     sr, overlay = sorted(item.object.sop_instance_uid for item in deliveries_of(delivered.ledger, STUDY))
     with CommitmentPeer(same_association=True, lost={overlay: 0x0112}).listening() as peer:
-        commit(delivered, peer.port, wait_s=10.0)
+        commit(delivered, peer.port, wait_s=120.0)
     found = {item.object.sop_instance_uid: item for item in deliveries_of(delivered.ledger, STUDY)}
     assert found[sr].commitment is CommitmentState.COMMITTED
     assert found[overlay].state is DeliveryState.WAITING
@@ -112,7 +112,7 @@ def test_an_object_that_the_peer_lost_is_sent_and_asked_again(delivered, tmp_pat
     delivered.clock.advance(60)
     assert [one.sop_instance_uid for one in deliver(delivered, tmp_path / "again")] == [overlay]
     with CommitmentPeer(same_association=True).listening() as peer:
-        commit(delivered, peer.port, wait_s=10.0)
+        commit(delivered, peer.port, wait_s=120.0)
     assert peer.asked[0][1] == [overlay]
     assert commitments(delivered) == {CommitmentState.COMMITTED}
 
@@ -152,7 +152,7 @@ def test_a_peer_that_is_down_is_asked_when_it_is_back(delivered):
     assert not commit(delivered, peer.port)
     delivered.clock.advance(10)
     with peer.listening():
-        commit(delivered, peer.port, wait_s=10.0)
+        commit(delivered, peer.port, wait_s=120.0)
     assert commitments(delivered) == {CommitmentState.COMMITTED}
     assert outages(delivered.ledger) == []
 

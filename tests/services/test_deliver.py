@@ -37,7 +37,7 @@ def answered(bench):
 
 
 def deliver(bench, port: int) -> None:
-    peer = PeerAddress("pacs", "ARCHIVE", "127.0.0.1", port, calling_ae="RA_NODE", connect_timeout_s=1)
+    peer = PeerAddress("pacs", "ARCHIVE", "127.0.0.1", port, calling_ae="RA_NODE", connect_timeout_s=60)
     deliverer = Deliverer(bench.ledger, bench.files, {"pacs": peer}, 7 * DAY_S)
     jobs = claim(bench.ledger, [JobKind.DELIVER], "worker", 8, LEASE_S, peer="pacs")
     if jobs:

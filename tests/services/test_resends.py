@@ -48,7 +48,7 @@ def test_a_study_that_two_pacs_send_at_the_same_time_is_answered_once(bench):
         ingest = bench.ingest()
         ingest.opened(title, title, "127.0.0.1")
         file = bench.received(source(), title, calling_ae=title)
-        start.wait(10)
+        start.wait(120)
         outcomes.append(ingest.keep(file))
         ingest.closed(title)
 
@@ -56,7 +56,7 @@ def test_a_study_that_two_pacs_send_at_the_same_time_is_answered_once(bench):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(120)
     assert sorted(outcomes) == [StoreOutcome.REPEATED, StoreOutcome.STORED]
     go(bench)
     assert answered_once(bench)

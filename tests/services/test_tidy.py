@@ -146,7 +146,7 @@ def test_an_image_that_comes_while_its_study_is_purged_keeps_the_study(bench):
     done = threading.Thread(target=purge, args=(bench.ledger, bench.files, DAY_S))
     done.start()
     bench.keep(source(StudyInstanceUID="1.2.3"))
-    done.join(20)
+    done.join(120)
     files = {path for path in known_paths(bench.ledger) if bench.files.path(path).exists()}
     assert files == known_paths(bench.ledger)
 
