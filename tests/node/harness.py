@@ -9,7 +9,8 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from tests.conftest import wait_until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROLES = ("listen", "work", "deliver", "schedule")
+REPLY_S, END_S = 300, 120
+"""How long a slow machine may take over one answer, and over an orderly end."""
 
 
 def free_port() -> int:
@@ -48,37 +51,37 @@ class Orthanc:
         config.write_text(json.dumps(self._configuration()), encoding="utf-8")
         with (self.folder / "orthanc.log").open("ab") as log:
             self.process = subprocess.Popen([self.program, str(config)], stdout=log, stderr=log)
-        wait_until(self._answers, "Orthanc's REST interface", 600)
+        with left_running_only_if_whole(self.stop):
+            wait_until(self._answers, "Orthanc's REST interface", 600)
 
     def stop(self) -> None:
-        if self.process is not None:
-            self.process.terminate()
-            self.process.wait(20)
-            self.process = None
+        process, self.process = self.process, None
+        if process is not None:
+            end([process])
 
     def introduce(self, ae_title: str, port: int) -> None:
         """Make a peer of this machine known, so that commitment can be reported to it."""
         body = json.dumps([ae_title, "127.0.0.1", port]).encode()
         where = f"http://127.0.0.1:{self.http_port}/modalities/{ae_title.lower()}"
         request = urllib.request.Request(where, body, method="PUT")
-        with urllib.request.urlopen(request, timeout=60):
+        with urllib.request.urlopen(request, timeout=REPLY_S):
             pass
 
     def get(self, path: str) -> Any:
         return json.loads(self.get_bytes(path))
 
     def get_bytes(self, path: str) -> bytes:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=20) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=REPLY_S) as answer:
             return bytes(answer.read())
 
     def delete(self, path: str) -> None:
         request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", method="DELETE")
-        urllib.request.urlopen(request, timeout=20).close()
+        urllib.request.urlopen(request, timeout=REPLY_S).close()
 
     def find(self, level: str, query: dict[str, str]) -> list[dict[str, Any]]:
         body = json.dumps({"Level": level, "Query": query, "Expand": True}).encode()
         request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}/tools/find", body)
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=REPLY_S) as answer:
             found = json.loads(answer.read())
         return list(found)
 
@@ -140,13 +143,21 @@ class Node:
         return PeerAddress("node", "RA_NODE", "127.0.0.1", self.port, calling_ae=self.sources[0])
 
     def start(self, roles: Sequence[str] = ROLES) -> None:
+        """Start roles and wait for the listener; where it does not come up, none is left behind."""
         self.write_config()
-        for role in roles:
-            argv = [sys.executable, "-m", "ra_node", role, "--config", str(self.config)]
-            with (self.folder / f"{role}.log").open("ab") as log:
-                self.roles[role] = subprocess.Popen(argv, stdout=log, stderr=log)
-        if "listen" in roles:
-            wait_until(lambda: echo(self.address).alive, "the node's C-ECHO", 600)
+        with left_running_only_if_whole(self.stop):
+            for role in roles:
+                argv = [sys.executable, "-m", "ra_node", role, "--config", str(self.config)]
+                with (self.folder / f"{role}.log").open("ab") as log:
+                    self.roles[role] = subprocess.Popen(argv, stdout=log, stderr=log)
+            if "listen" in roles:
+                wait_until(self._listens, "the node's C-ECHO", 600)
+
+    def _listens(self) -> bool:
+        alive = echo(self.address).alive
+        if self.roles["listen"].poll() is not None:
+            raise AssertionError(f"the listener ended: {self.log('listen')[-2000:]}")
+        return alive
 
     def write_config(self) -> None:
         """Write the configuration, once."""
@@ -160,18 +171,16 @@ class Node:
         self.roles.pop(role).wait()
 
     def stop(self) -> None:
-        for process in self.roles.values():
-            process.terminate()
-        for process in self.roles.values():
-            process.wait(20)
+        processes = list(self.roles.values())
         self.roles.clear()
+        end(processes)
 
     def status(self) -> dict[str, Any]:
         return dict(json.loads(self.cli("status", "--json")))
 
     def cli(self, *words: str) -> str:
         argv = [sys.executable, "-m", "ra_node", *words, "--config", str(self.config)]
-        done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60)
+        done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=REPLY_S)
         return done.stdout
 
     def log(self, role: str) -> str:
@@ -195,7 +204,33 @@ class Node:
         )
 
 
-def run_tool(argv: Sequence[str], *, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+@contextmanager
+def left_running_only_if_whole(stop: Callable[[], None]) -> Iterator[None]:
+    """Stop what was started where the start fails, and tell of that failure alone."""
+    try:
+        yield
+    except BaseException:
+        with suppress(AssertionError):
+            stop()
+        raise
+
+
+def end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Ask processes to end; one that does not within a minute is killed, and a failure."""
+    for process in processes:
+        process.terminate()
+    deaf = []
+    for process in processes:
+        try:
+            process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            deaf.append(process.args)
+    assert not deaf, f"had to be killed: {deaf}"
+
+
+def run_tool(argv: Sequence[str], *, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
     """Run a peer's program and return what it said."""
     return subprocess.run(
         argv,

@@ -37,7 +37,7 @@ def sent(node, image, folder):
 def report_of(orthanc, node, image):
     """Wait until the PACS has the report of a study, and return the node's own words for it."""
     uid = str(image.StudyInstanceUID)
-    wait_until(lambda: orthanc.instances_of(uid).get("SR"), "the report", 90)
+    wait_until(lambda: orthanc.instances_of(uid).get("SR"), "the report", 600)
     return json.loads(node.cli("studies", uid, "--json"))["text"]
 
 

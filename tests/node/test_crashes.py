@@ -58,14 +58,16 @@ def test_a_killed_role_loses_and_doubles_nothing(broken_node, archive, tmp_path,
 
     sender = threading.Thread(target=stream)
     sender.start()
-    assert halfway.wait(180)
+    assert halfway.wait(600)
     if role == "deliver":
-        assert archive.wait_for(lambda kept: len(kept) >= 1, 240)
+        assert archive.wait_for(lambda kept: len(kept) >= 1, 600)
     broken_node.kill(role)
     broken_node.start([role])
-    sender.join(180)
+    sender.join(600)
     assert len(acknowledged) == STUDIES
-    assert archive.wait_for(lambda kept: len({one.sop_instance_uid for one in kept}) >= 2 * STUDIES, 300)
-    wait_until(lambda: broken_node.status()["jobs"].get("deliver done") == STUDIES, "all deliveries done", 30)
+    assert archive.wait_for(lambda kept: len({one.sop_instance_uid for one in kept}) >= 2 * STUDIES, 600)
+    wait_until(
+        lambda: broken_node.status()["jobs"].get("deliver done") == STUDIES, "all deliveries done", 300
+    )
     assert len({one.sop_instance_uid for one in archive.objects}) == 2 * STUDIES
     assert broken_node.status()["buried"] == []

@@ -48,7 +48,7 @@ def study(orthanc: Orthanc, node: Node, tmp_path_factory: pytest.TempPathFactory
     assert store(orthanc.dicom_port, source).returncode == 0
     assert store(node.port, source).returncode == 0
     uid = str(image.StudyInstanceUID)
-    wait_until(lambda: answered(orthanc, uid, images=1), "report and overlay in the PACS", 90)
+    wait_until(lambda: answered(orthanc, uid, images=1), "report and overlay in the PACS", 600)
     held = orthanc.instances_of(uid)
     files = {}
     for modality, instances in held.items():

@@ -63,7 +63,7 @@ class Stream:
 
     def __exit__(self, *_):
         self.enough.set()
-        self.thread.join(60)
+        self.thread.join(600)
 
     def _run(self):
         for number in count():
@@ -118,10 +118,10 @@ def test_a_promotion_and_its_rollback_lose_double_and_mix_nothing(busy_node, arc
     assert not set(old) & set(new)
     command(busy_node, "bundle", "install", str(sibling))
     with Stream(busy_node, archive, tmp_path) as stream:
-        wait_until(lambda: answered_by(archive, old) >= AFTER_EACH, "answers by the old bundle", 180)
+        wait_until(lambda: answered_by(archive, old) >= AFTER_EACH, "answers by the old bundle", 600)
         assert answered_by(archive, new) == 0
         assert "Promoted demo 9.9.9" in command(busy_node, "bundle", "promote", "demo-9.9.9")
-        wait_until(lambda: answered_by(archive, new) >= AFTER_EACH, "answers by the promoted bundle", 180)
+        wait_until(lambda: answered_by(archive, new) >= AFTER_EACH, "answers by the promoted bundle", 600)
         (worker,) = status(busy_node)["models"]["workers"]
         assert (worker["version"], worker["refused"]) == ("9.9.9", "")
         assert "Rolled back to the bundle of [models]" in command(busy_node, "bundle", "rollback")
@@ -129,7 +129,7 @@ def test_a_promotion_and_its_rollback_lose_double_and_mix_nothing(busy_node, arc
         wait_until(
             lambda: answered_by(archive, old) >= before + AFTER_EACH, "answers after the rollback", 180
         )
-    assert archive.wait_for(lambda kept: len(kept) >= 2 * len(stream.sent), 180)
+    assert archive.wait_for(lambda kept: len(kept) >= 2 * len(stream.sent), 600)
     assert status(busy_node)["buried"] == []
     made = {}
     for one in archive.objects:

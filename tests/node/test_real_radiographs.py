@@ -28,7 +28,7 @@ def test_twenty_singles_and_twenty_compositions_are_all_answered(orthanc, node, 
             for modality in ("SR", "OT")
         )
 
-    wait_until(answered, "the answers to all real radiographs", 400)
+    wait_until(answered, "the answers to all real radiographs", 1200)
     ledger = open_state(load_settings(node.config)).ledger
     right_count = 0
     for study in studies:

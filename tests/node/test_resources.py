@@ -46,14 +46,14 @@ def test_a_disk_that_fills_up_is_said_before_it_is_full_and_mends_itself(tmp_pat
         try:
             ballast = tmp_path / "ballast"
             fill(ballast, 4 * GIB)
-            (outcome,) = wait_until(lambda: refused(node, image), "a refusal", 20)
+            (outcome,) = wait_until(lambda: refused(node, image), "a refusal", 300)
             assert outcome.status == 0xA700
             assert "out of resources" in outcome.detail
             assert look_over(load_settings(node.config)).disk.room is Room.LOW
             assert not (node.folder / "state" / "inbox").exists()
             ballast.unlink()
-            wait_until(lambda: not refused(node, image), "room again", 20)
-            assert archive.wait_for(lambda kept: len(kept) == 2, 300)
+            wait_until(lambda: not refused(node, image), "room again", 300)
+            assert archive.wait_for(lambda kept: len(kept) == 2, 600)
         finally:
             node.stop()
 
