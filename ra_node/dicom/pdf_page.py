@@ -1,0 +1,162 @@
+"""Sets the report on A4 pages: banner, summary, a table of the hands, remarks, models, and the overlay.
+
+The same report makes the same bytes. Names no patient.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from xml.sax.saxutils import escape
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Pictures
+from reportlab.lib import colors  # type: ignore[import-untyped]
+from reportlab.lib.pagesizes import A4  # type: ignore[import-untyped]
+from reportlab.lib.styles import ParagraphStyle  # type: ignore[import-untyped]
+from reportlab.lib.units import mm  # type: ignore[import-untyped]
+from reportlab.pdfbase import pdfmetrics  # type: ignore[import-untyped]
+from reportlab.pdfbase.cidfonts import UnicodeCIDFont  # type: ignore[import-untyped]
+from reportlab.pdfgen.canvas import Canvas  # type: ignore[import-untyped]
+from reportlab.platypus import (  # type: ignore[import-untyped]
+    Flowable,
+    Image,
+    PageBreak,
+    Paragraph,
+    SimpleDocTemplate,
+    Spacer,
+)
+
+from ra_node.domain.language import Language, english
+from ra_node.domain.report import ImageFinding, StudyReport
+from ra_node.domain.wording import (
+    caveat,
+    disagreement_sentence,
+    distribution_sentence,
+    hand_sentence,
+    model_sentence,
+    refusal_text,
+    side_sentence,
+    summary_sentence,
+    told,
+)
+
+_LATIN, _LATIN_BOLD = "Helvetica", "Helvetica-Bold"
+_HAN = "STSong-Light"
+"""A font that every viewer of PDF brings for Chinese, so nothing has to be embedded."""
+
+_MARGIN = 18 * mm
+_WIDTH, _HEIGHT = A4[0] - 2 * _MARGIN, A4[1] - 2 * _MARGIN - 12 * mm
+
+
+def report_pdf(report: StudyReport, picture: NDArray[np.uint8], language: Language | None = None) -> bytes:
+    """Give the pages as PDF; `picture` is the overlay (rows, columns, 3)."""
+    words = language or english()
+    buffer = io.BytesIO()
+    document = SimpleDocTemplate(
+        buffer,
+        pagesize=A4,
+        leftMargin=_MARGIN,
+        rightMargin=_MARGIN,
+        topMargin=_MARGIN,
+        bottomMargin=_MARGIN,
+        title=words.say("overlay.banner"),
+        author=f"{report.bundle.name} {report.bundle.version}",
+        subject=report.study_instance_uid,
+        invariant=1,
+    )
+
+    def foot(canvas: Canvas, _document: object) -> None:
+        _foot(canvas, report, words)
+
+    document.build(list(_flow(report, picture, words)), onFirstPage=foot, onLaterPages=foot)
+    return buffer.getvalue()
+
+
+def _flow(report: StudyReport, picture: NDArray[np.uint8], words: Language) -> Iterator[Flowable]:
+    yield _paragraph(words.say("overlay.banner"), 18, bold=True)
+    yield _paragraph(caveat(report, words), 10, colour=colors.HexColor("#8a4b00"))
+    yield Spacer(1, 4 * mm)
+    yield _paragraph(summary_sentence(report, words), 13, bold=True)
+    for number, image in enumerate(report.images, start=1):
+        yield from _image(report, image, number, words)
+    if any(hand.recognition is not None for hand in report.hands):
+        yield Spacer(1, 4 * mm)
+        for model in report.bundle.models:
+            yield _paragraph(model_sentence(model, words), 9)
+    yield PageBreak()
+    yield _picture(picture)
+
+
+def _image(report: StudyReport, image: ImageFinding, number: int, words: Language) -> Iterator[Flowable]:
+    yield Spacer(1, 4 * mm)
+    if len(report.images) > 1 or image.refusal is not None:
+        title = words.say("overlay.image_of", number=number, count=len(report.images))
+        yield _paragraph(title, 11, bold=True)
+    if image.refusal is not None:
+        yield _paragraph(refusal_text(image.refusal, words), 11)
+    for hand in image.hands:
+        yield _paragraph(hand_sentence(hand, words), 11, bold=True)
+        judged = hand.refusal is None and hand.recognition is not None
+        for sentence in (
+            disagreement_sentence(hand, words) if judged else "",
+            distribution_sentence(hand.staging, words) if judged and hand.staging is not None else "",
+            side_sentence(hand, words),
+        ):
+            if sentence:
+                yield _paragraph(sentence, 10)
+        yield Spacer(1, 2 * mm)
+    for remark in image.remarks:
+        yield _paragraph(told(remark, words), 10)
+
+
+def _picture(picture: NDArray[np.uint8]) -> Image:
+    """The overlay as large as a page allows."""
+    buffer = io.BytesIO()
+    Pictures.fromarray(picture).save(buffer, format="PNG", compress_level=6)
+    scale = min(_WIDTH / picture.shape[1], _HEIGHT / picture.shape[0])
+    return Image(buffer, picture.shape[1] * scale, picture.shape[0] * scale)
+
+
+def _paragraph(
+    text: str, size: float, *, bold: bool = False, colour: colors.Color = colors.black
+) -> Paragraph:
+    style = ParagraphStyle(
+        f"{size} {bold}",
+        fontName=_font(text, bold=bold),
+        fontSize=size,
+        leading=size * 1.3,
+        textColor=colour,
+        spaceAfter=size * 0.3,
+        wordWrap=None if _is_latin(text) else "CJK",
+    )
+    return Paragraph(escape(text), style)
+
+
+def _is_latin(text: str) -> bool:
+    try:
+        text.encode("cp1252")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _font(text: str, *, bold: bool = False) -> str:
+    """A font that every viewer has and that holds the text."""
+    if _is_latin(text):
+        return _LATIN_BOLD if bold else _LATIN
+    if _HAN not in pdfmetrics.getRegisteredFontNames():
+        pdfmetrics.registerFont(UnicodeCIDFont(_HAN))
+    return _HAN
+
+
+def _foot(canvas: Canvas, report: StudyReport, words: Language) -> None:
+    """The study, the version and the time on each page, so that a loose sheet can be placed."""
+    made = f"{report.created_at:%Y-%m-%d %H:%M %z}"
+    version = words.say("overlay.report_version", version=report.version)
+    text = f"{report.study_instance_uid}   {version}   {made}   {canvas.getPageNumber()}"
+    canvas.saveState()
+    canvas.setFont(_font(text), 8)
+    canvas.drawString(_MARGIN, 10 * mm, text)
+    canvas.restoreState()
