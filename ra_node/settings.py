@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ra_node.domain.laterality import Convention
+from ra_node.domain.result import OPTIONS, ObjectKind
 from ra_node.errors import Fatal
 from ra_node.settings_web import PASSWORDS, WebTable
 
@@ -73,6 +74,9 @@ class PeerTable(_Table):
     complete_by: Literal["quiet", "query"] = "quiet"
     tls: bool = False
     tls_name: str = Field(default="", max_length=253)
+    presentation_state: bool = False
+    key_object: bool = False
+    pdf: bool = False
 
     @model_validator(mode="after")
     def _who_is_called_has_a_port(self) -> PeerTable:
@@ -86,9 +90,16 @@ class PeerTable(_Table):
     def _keys_fit_the_roles(self) -> PeerTable:
         if self.commitment and "destination" not in self.roles:
             raise ValueError("commitment = true needs the role destination: a source is sent nothing")
+        if self.options and "destination" not in self.roles:
+            raise ValueError(f"{self.options[0]} = true needs the role destination: a source is sent nothing")
         if self.complete_by == "query" and "source" not in self.roles:
             raise ValueError('complete_by = "query" needs the role source: nothing comes from a destination')
         return self
+
+    @property
+    def options(self) -> tuple[ObjectKind, ...]:
+        """The objects that this destination gets beside SR and overlay."""
+        return tuple(kind for kind in OPTIONS if getattr(self, kind))
 
 
 class ResultsTable(_Table):
@@ -184,6 +195,13 @@ class Settings(_Table):
     retention: RetentionTable = RetentionTable()
     web: WebTable = WebTable()
     tls: TlsTable = TlsTable()
+
+    @model_validator(mode="after")
+    def _key_objects_have_their_overlay(self) -> Settings:
+        asked = [peer.name for peer in self.peer if peer.key_object]
+        if asked and not self.results.overlay:
+            raise ValueError(f"key_object = true of {', '.join(asked)} needs overlay = true in [results]")
+        return self
 
     @model_validator(mode="after")
     def _tls_has_its_files(self) -> Settings:

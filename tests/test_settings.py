@@ -56,6 +56,8 @@ def test_an_unknown_key_of_a_peer_is_named_too(tmp_path):
         ("[limits]\nmin_free_gib = 5\nenough_free_gib = 4\n", "enough_free_gib must not be below"),
         ("[retention]\nkeep_days = -1\n", "retention.keep_days"),
         (PEER + 'roles = ["source"]\ncommitment = true\n', "needs the role destination"),
+        (PEER + 'roles = ["source"]\npdf = true\n', "pdf = true needs the role destination"),
+        ("[results]\noverlay = false\n" + PEER + "key_object = true\n", r"needs overlay = true in \[results\]"),
         (PEER + 'roles = ["destination"]\ncomplete_by = "query"\n', "needs the role source"),
         (PEER + "tls = true\n", r"tls = true of pacs needs cert, key and ca in \[tls\]"),
         ('[tls]\ncert = "a.pem"\nca = "ca.pem"\n', "belong together, key not found"),

@@ -27,7 +27,7 @@ def preflight(settings: Settings) -> list[Check]:
         open_state=lambda: open_state(settings),
         bundle=lambda: checked_words(build_shelf(settings, open_state(settings))),
         workers=lambda: worker_checks(models_now(settings)),
-        destinations=[(address(settings, peer), peer.commitment) for peer in settings.destinations],
+        destinations=[(address(settings, peer), peer) for peer in settings.destinations],
         queried=[address(settings, peer) for peer in settings.sources if peer.complete_by == "query"],
         standing=lambda: _complaints(settings),
     )

@@ -134,4 +134,4 @@ def _destination(settings: Settings, peer: PeerTable) -> Destination:
         kinds.append(ObjectKind.SR_FALLBACK if peer.sr_class == "comprehensive" else ObjectKind.SR)
     if settings.results.overlay:
         kinds.append(ObjectKind.OVERLAY)
-    return Destination(peer.name, tuple(kinds))
+    return Destination(peer.name, (*kinds, *peer.options))

@@ -14,9 +14,11 @@ from pydicom.uid import (
     Comprehensive3DSRStorage,
     ComprehensiveSRStorage,
     DeflatedExplicitVRLittleEndian,
+    EncapsulatedPDFStorage,
     EnhancedUSVolumeStorage,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
+    GrayscaleSoftcopyPresentationStateStorage,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
@@ -24,6 +26,7 @@ from pydicom.uid import (
     JPEGLosslessSV1,
     JPEGLSLossless,
     JPEGLSNearLossless,
+    KeyObjectSelectionDocumentStorage,
     ParametricMapStorage,
     RLELossless,
     SecondaryCaptureImageStorage,
@@ -60,6 +63,13 @@ RESULT_CLASSES: tuple[UID, ...] = (
     SecondaryCaptureImageStorage,
 )
 """What the node sends back: the report, its fallback with the same content, and the overlay."""
+
+OPTION_CLASSES: tuple[UID, ...] = (
+    GrayscaleSoftcopyPresentationStateStorage,
+    KeyObjectSelectionDocumentStorage,
+    EncapsulatedPDFStorage,
+)
+"""What it sends beside them where a destination asks for it, in the order of `domain.result.OPTIONS`."""
 
 RESULT_SYNTAXES: tuple[UID, ...] = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 
@@ -104,7 +114,9 @@ def proposed_contexts(wanted: Iterable[tuple[str, str]]) -> list[PresentationCon
 
 def result_contexts() -> list[PresentationContext]:
     """Propose everything that the node may have to send, to see what a peer accepts of it."""
-    return proposed_contexts((uid, syntax) for uid in RESULT_CLASSES for syntax in RESULT_SYNTAXES)
+    return proposed_contexts(
+        (uid, syntax) for uid in (*RESULT_CLASSES, *OPTION_CLASSES) for syntax in RESULT_SYNTAXES
+    )
 
 
 def rewritable_as(syntax: str) -> tuple[UID, ...]:

@@ -22,6 +22,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at run 
 from ra_node.network.call import OUT_OF_REACH, Call, PeerAddress, Reach, call
 from ra_node.network.comment import spoken
 from ra_node.network.contexts import (
+    OPTION_CLASSES,
     RESULT_CLASSES,
     RESULT_SYNTAXES,
     proposed_contexts,
@@ -144,7 +145,7 @@ def echo(peer: PeerAddress) -> EchoReport:
         if made.association is None:
             return EchoReport(peer.name, made.reach, made.detail)
         taken = {uid for uid, _ in made.accepted}
-        accepted = frozenset(pair for pair in made.accepted if pair[0] in RESULT_CLASSES)
+        accepted = frozenset(pair for pair in made.accepted if pair[0] in (*RESULT_CLASSES, *OPTION_CLASSES))
         commits = StorageCommitmentPushModel in taken
         try:
             answer = made.association.send_c_echo()

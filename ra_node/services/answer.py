@@ -81,7 +81,13 @@ class Answerer:
             predecessor=earlier.sr_uid if earlier else None,
             research_label=self.research_label,
         )
-        publication = publish(report, self._sources(findings), self.producer, self._sr_of(earlier))
+        publication = publish(
+            report,
+            self._sources(findings),
+            self.producer,
+            self._sr_of(earlier),
+            wanted={kind for to in self.destinations for kind in to.kinds},
+        )
         self._record(job, report, publication)
 
     def _finding(self, finding: Finding) -> ImageFinding:
@@ -120,24 +126,21 @@ class Answerer:
         return None
 
     def _record(self, job: Job, report: StudyReport, publication: Publication) -> None:
-        objects = [
-            self._keep(report, kind, dataset)
-            for kind, dataset in (
-                (ObjectKind.SR, publication.sr),
-                (ObjectKind.SR_FALLBACK, publication.sr_fallback),
-                (ObjectKind.OVERLAY, publication.overlay),
-            )
-        ]
-        uids = {made.kind: made.sop_instance_uid for made in objects}
+        objects = [self._keep(report, kind, dataset) for kind, dataset in publication.objects]
         result = Result(
             report.study_instance_uid,
             report.version,
             report_to_json(report),
             report.created_at.timestamp(),
-            uids[ObjectKind.SR],
+            str(publication.sr.SOPInstanceUID),
             report.predecessor_sr_uid,
         )
-        wanted = [(uids[kind], to.peer) for to in self.destinations for kind in to.kinds]
+        wanted = [
+            (made.sop_instance_uid, to.peer)
+            for to in self.destinations
+            for made in objects
+            if made.kind in to.kinds
+        ]
         if finish_report(self.ledger, job, result, objects, wanted, gist(report)):
             _log_answered(report)
 

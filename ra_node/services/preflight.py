@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ra_node.domain.result import OPTIONS, ObjectKind
 from ra_node.errors import NodeError
-from ra_node.network.contexts import RESULT_CLASSES
+from ra_node.network.contexts import OPTION_CLASSES, RESULT_CLASSES
 from ra_node.network.query import InstanceCount, count_instances
 from ra_node.network.send import EchoReport, PeerAddress, Reach, echo
 from ra_node.services.standing import Complaint
-from ra_node.settings import Settings
+from ra_node.settings import PeerTable, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +33,14 @@ def run_checks(
     *,
     open_state: Callable[[], object],
     bundle: Callable[[], str],
-    destinations: Sequence[tuple[PeerAddress, bool]],
+    destinations: Sequence[tuple[PeerAddress, PeerTable]],
     queried: Sequence[PeerAddress] = (),
     standing: Callable[[], Sequence[tuple[str, Complaint]]] = tuple,
     workers: Callable[[], Sequence[Check]] = tuple,
 ) -> list[Check]:
     """Check folders, disk, ledger, port, bundle and every peer, each for itself.
 
-    `destinations` are asked for commitment or not, `queried` are the sources that say what is whole.
+    `destinations` come with what they are to get, `queried` are the sources that say what is whole.
     """
     return [
         check_folder(settings.node.data_dir),
@@ -50,7 +51,13 @@ def run_checks(
         *workers(),
         check_sources(settings),
         *(check_query(peer) for peer in queried),
-        *([check_peer(peer, commitment=asked) for peer, asked in destinations] or [NO_DESTINATION]),
+        *(
+            [
+                check_peer(peer, commitment=table.commitment, options=table.options)
+                for peer, table in destinations
+            ]
+            or [NO_DESTINATION]
+        ),
         *check_waiting(standing),
     ]
 
@@ -139,6 +146,7 @@ def check_peer(
     echo: Callable[[PeerAddress], EchoReport] = echo,
     *,
     commitment: bool = False,
+    options: Sequence[ObjectKind] = (),
 ) -> Check:
     """A destination answers C-ECHO and takes our kinds of result, and our question if it is asked."""
     report = echo(peer)
@@ -146,13 +154,16 @@ def check_peer(
     where = f"{peer.ae_title} at {peer.host}:{peer.port}"
     if not report.alive:
         return Check(name, ok=False, found=f"{where}: {report.detail}", hint=_HINTS[report.reach])
-    taken = [uid.name for uid in RESULT_CLASSES if report.takes(uid)]
+    taken = [uid.name for uid in (*RESULT_CLASSES, *OPTION_CLASSES) if report.takes(uid)]
     found = f"{where}: echo, takes {', '.join(taken) or 'none of our results'}"
     has_sr, has_overlay = (
         report.takes(RESULT_CLASSES[0]) or report.takes(RESULT_CLASSES[1]),
         report.takes(RESULT_CLASSES[2]),
     )
-    missing = [word for word, there in (("SR", has_sr), ("Secondary Capture", has_overlay)) if not there]
+    asked = [uid for kind, uid in zip(OPTIONS, OPTION_CLASSES, strict=True) if kind in options]
+    wanted = [("SR", has_sr), ("Secondary Capture", has_overlay)]
+    wanted += [(uid.name, report.takes(uid)) for uid in asked]
+    missing = [word for word, there in wanted if not there]
     hints = [f"allow our AE title {peer.calling_ae} to store {' and '.join(missing)}"] if missing else []
     if commitment:
         found += ", storage commitment" if report.commits else ", no storage commitment"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
+from ra_node.dicom.key_object import build_key_object
 from ra_node.dicom.overlay import build_overlay, render_overlay, write_png
+from ra_node.dicom.pdf import build_pdf
+from ra_node.dicom.presentation import build_presentations
 from ra_node.dicom.provenance import Producer
 from ra_node.dicom.sr import build_sr
 from ra_node.dicom.text import report_text
 from ra_node.domain.report import StudyReport
+from ra_node.domain.result import ObjectKind
 from ra_node.services.record import report_to_json
 
 
@@ -31,27 +35,68 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """The objects of one report. `sr_fallback` serves peers that refuse Comprehensive 3D SR."""
+    """The objects of one report. `sr_fallback` serves peers that refuse Comprehensive 3D SR.
+
+    `options` are those that some destination asked for, maybe several of one kind.
+    """
 
     sr: Dataset
     sr_fallback: Dataset
     overlay: Dataset
     picture: NDArray[np.uint8]
+    options: tuple[tuple[ObjectKind, Dataset], ...] = ()
+
+    @property
+    def objects(self) -> tuple[tuple[ObjectKind, Dataset], ...]:
+        """Everything that is kept and may be sent, by kind."""
+        return (
+            (ObjectKind.SR, self.sr),
+            (ObjectKind.SR_FALLBACK, self.sr_fallback),
+            (ObjectKind.OVERLAY, self.overlay),
+            *self.options,
+        )
 
 
 def publish(
-    report: StudyReport, sources: Sources, producer: Producer, predecessor: Dataset | None
+    report: StudyReport,
+    sources: Sources,
+    producer: Producer,
+    predecessor: Dataset | None,
+    *,
+    wanted: Collection[ObjectKind] = (),
 ) -> Publication:
-    """Make every object of a report from that report alone; `predecessor` is the SR that it revises."""
+    """Make every object of a report from that report alone; `predecessor` is the SR that it revises.
+
+    Of the optional kinds only those in `wanted` are made.
+    """
     picture = render_overlay(report, sources.displays)
+    overlay = build_overlay(picture, report, sources.datasets, producer)
     return Publication(
         sr=build_sr(report, sources.datasets, producer, predecessor=predecessor),
         sr_fallback=build_sr(
             report, sources.datasets, producer, predecessor=predecessor, comprehensive3d=False
         ),
-        overlay=build_overlay(picture, report, sources.datasets, producer),
+        overlay=overlay,
         picture=picture,
+        options=tuple(_options(report, sources, producer, overlay, picture, wanted)),
     )
+
+
+def _options(
+    report: StudyReport,
+    sources: Sources,
+    producer: Producer,
+    overlay: Dataset,
+    picture: NDArray[np.uint8],
+    wanted: Collection[ObjectKind],
+) -> Iterator[tuple[ObjectKind, Dataset]]:
+    if ObjectKind.PRESENTATION_STATE in wanted:
+        for state in build_presentations(report, sources.datasets, producer):
+            yield ObjectKind.PRESENTATION_STATE, state
+    if ObjectKind.KEY_OBJECT in wanted:
+        yield ObjectKind.KEY_OBJECT, build_key_object(report, overlay, sources.datasets, producer)
+    if ObjectKind.PDF in wanted:
+        yield ObjectKind.PDF, build_pdf(report, picture, sources.datasets, producer)
 
 
 def save(publication: Publication, report: StudyReport, folder: Path) -> list[Path]:

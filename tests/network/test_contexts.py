@@ -105,4 +105,4 @@ def test_compressed_files_are_proposed_as_they_are():
 
 def test_results_fit_into_one_association():
     """Three classes, two syntaxes."""
-    assert len(result_contexts()) == 6
+    assert len(result_contexts()) == 12

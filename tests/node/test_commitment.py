@@ -12,7 +12,7 @@ from ra_node.bootstrap.receiving import build_listener
 from ra_node.bootstrap.sending import build_committer, build_deliverer
 from ra_node.bootstrap.state import State, open_state
 from ra_node.domain.job import JobKind
-from ra_node.domain.result import ObjectKind
+from ra_node.domain.result import OPTIONS, ObjectKind
 from ra_node.ledger.inbox import settle_now
 from ra_node.ledger.overview import find_study
 from ra_node.ledger.queue import claim
@@ -51,7 +51,7 @@ class Lines:
         def claimed():
             return claim(self.state.ledger, [kind], "d", 8, LEASE_S, peer="pacs")
 
-        return wait_until(claimed, f"a {kind} job", 20)
+        return wait_until(claimed, f"a {kind} job", 300)
 
     def states(self) -> dict[str, tuple[DeliveryState, CommitmentState]]:
         found = deliveries_of(self.state.ledger, STUDY)
@@ -69,7 +69,10 @@ def lines(tmp_path) -> Iterator[Callable[..., Lines]]:
     """An answered study that waits for its delivery; `reports_to` is where the PACS finds us."""
     with ExitStack() as stack:
 
-        def start(reports_to: int | None = None) -> Lines:
+        def start(
+            reports_to: int | None = None,
+            kinds: tuple[ObjectKind, ...] = (ObjectKind.SR, ObjectKind.OVERLAY),
+        ) -> Lines:
             port = free_port()
             where = {"node": ("RA_NODE", "127.0.0.1", reports_to or port)}
             pacs = Orthanc(find_tool("Orthanc"), tmp_path / "orthanc", modalities=where)
@@ -90,7 +93,7 @@ def lines(tmp_path) -> Iterator[Callable[..., Lines]]:
             bench.keep(source())
             examine(bench)
             settle_now(state.ledger, STUDY)
-            answer(bench, Destination("pacs", (ObjectKind.SR, ObjectKind.OVERLAY)))
+            answer(bench, Destination("pacs", kinds))
             return Lines(settings, state, pacs)
 
         yield start
@@ -107,6 +110,19 @@ def test_orthanc_keeps_what_it_has_and_says_so(lines):
     events = node.events()
     assert events.index("version_delivered") < events.index("commitment_asked")
     assert events.index("commitment_asked") < events.index("object_committed")
+
+
+def test_optional_objects_are_sent_and_kept_like_the_others(lines):
+    """Presentation state, key object and PDF go to a real PACS beside SR and overlay."""
+    node = lines(kinds=(ObjectKind.SR, ObjectKind.OVERLAY, *OPTIONS))
+    node.deliver()
+    held = node.pacs.instances_of(STUDY)
+    assert {modality: len(instances) for modality, instances in held.items()} == dict.fromkeys(
+        ("SR", "OT", "PR", "KO", "DOC"), 1
+    )
+    node.commit()
+    wait_until(node.committed, "Orthanc's report")
+    assert set(node.states()) == {"sr", "overlay", *OPTIONS}
 
 
 def test_what_orthanc_has_lost_is_sent_again_and_then_kept(lines):

@@ -6,7 +6,7 @@ import pytest
 from pydicom import dcmread
 
 from ra_node.domain.job import JobKind, JobState
-from ra_node.domain.result import ObjectKind
+from ra_node.domain.result import OPTIONS, ObjectKind
 from ra_node.ledger.overview import jobs_of
 from ra_node.ledger.results import deliveries_of, latest_result, objects_of
 from ra_node.services.analyse import Rules
@@ -44,7 +44,7 @@ def test_an_answer_has_its_objects_on_the_disk_and_its_deliveries_queued(bench):
     assert len(made.hands) == 2
     assert made.refusal is None
     objects = {one.kind: one for one in objects_of(bench.ledger, STUDY, 1)}
-    assert set(objects) == set(ObjectKind)
+    assert set(objects) == set(ObjectKind) - set(OPTIONS)
     for one in objects.values():
         assert dcmread(bench.files.path(one.path)).SOPInstanceUID == one.sop_instance_uid
     assert {d.object.kind for d in deliveries_of(bench.ledger, STUDY)} == set(BOTH)
@@ -58,6 +58,32 @@ def test_each_destination_gets_the_kinds_that_it_wants(bench):
     answer(bench, Destination("old", (ObjectKind.SR_FALLBACK,)), Destination("new", (ObjectKind.SR,)))
     found = {d.peer: d.object.kind for d in deliveries_of(bench.ledger, STUDY)}
     assert found == {"old": ObjectKind.SR_FALLBACK, "new": ObjectKind.SR}
+
+
+def test_optional_objects_are_made_for_those_who_ask_and_sent_to_nobody_else(bench):
+    bench.keep(source())
+    bench.settle()
+    examine(bench)
+    answer(bench, Destination("pacs", BOTH), Destination("archive", (*BOTH, *OPTIONS)))
+    sent = {
+        peer: {d.object.kind for d in deliveries_of(bench.ledger, STUDY, peer=peer)}
+        for peer in ("pacs", "archive")
+    }
+    assert sent == {"pacs": set(BOTH), "archive": {*BOTH, *OPTIONS}}
+    for one in objects_of(bench.ledger, STUDY, 1):
+        assert dcmread(bench.files.path(one.path)).SOPClassUID == one.sop_class_uid
+
+
+def test_every_image_has_a_presentation_state_of_its_own(bench):
+    bench.keep(source(number=1), source(number=2))
+    bench.settle()
+    examine(bench, lambda path, rules: looked(int(dcmread(path).InstanceNumber)))
+    answer(bench, Destination("pacs", (ObjectKind.PRESENTATION_STATE,)))
+    states = [dcmread(bench.files.path(one.object.path)) for one in deliveries_of(bench.ledger, STUDY)]
+    drawn_on = {
+        s.ReferencedSeriesSequence[0].ReferencedImageSequence[0].ReferencedSOPInstanceUID for s in states
+    }
+    assert drawn_on == {source(number=1).SOPInstanceUID, source(number=2).SOPInstanceUID}
 
 
 def test_an_image_whose_examination_was_given_up_is_answered_with_that(bench):
