@@ -46,6 +46,16 @@ BILATERAL = Code("51440002", "SCT", "Bilateral")
 LATERALITY_CODES = {"R": RIGHT, "L": LEFT, "B": BILATERAL}
 """CID 244 by the values of ImageLaterality (0020,0062)."""
 
+WRIST_JOINT = Code("74670003", "SCT", "Wrist joint")
+FINGER_JOINT = Code("125682004", "SCT", "Finger joint")
+THUMB = Code("76505004", "SCT", "Thumb")
+METACARPOPHALANGEAL_JOINT = Code("70420003", "SCT", "Metacarpophalangeal joint")
+"""The others stand in CID 4031 and 7304; this one is plain SNOMED CT, since PS3.16 lists no such joint."""
+
+# Explanation of an artificial intelligence (CID 217)
+VISUAL_EXPLANATION = Code("130401", "DCM", "Visual explanation")
+GRADIENT_WEIGHTED_CLASS_ACTIVATION = Code("130403", "DCM", "Gradient-weighted class activation")
+
 # Findings
 RHEUMATOID_ARTHRITIS = Code("69896004", "SCT", "Rheumatoid arthritis")
 PRESENT = Code("52101004", "SCT", "Present")
@@ -79,6 +89,15 @@ _MODALITIES = {
 def hand_site(side: Side | None) -> Code:
     """The hand as a finding site; without a side it is just a hand, none is invented."""
     return {Side.RIGHT: RIGHT_HAND, Side.LEFT: LEFT_HAND, None: HAND}[side]
+
+
+def joint_site(name: str) -> Code:
+    """A joint out of `JOINTS` as a finding site, as near as public codes come; its number is said in words.
+
+    The thumb's joint between its two phalanges has no code that is sure, so that the thumb stands for it.
+    """
+    kind = name.partition("_")[0]
+    return {"wrist": WRIST_JOINT, "mcp": METACARPOPHALANGEAL_JOINT, "pip": FINGER_JOINT, "ip": THUMB}[kind]
 
 
 def side_code(side: Side) -> Code:

@@ -16,15 +16,19 @@ from pydicom.sr.coding import Code
 
 from ra_node.dicom import codes
 from ra_node.dicom.sr_context import is_image
+from ra_node.dicom.sr_explanation import visual_explanation
 from ra_node.dicom.uids import derive_uid
+from ra_node.domain.followup import follow_up_sentences
 from ra_node.domain.geometry import Box, Point
 from ra_node.domain.laterality import Side
 from ra_node.domain.report import HandFinding, ImageFinding, Model, Recognition, StudyReport, percents
 from ra_node.domain.selection import is_image_class
 from ra_node.domain.wording import (
+    attention_sentence,
     caveat,
     disagreement_sentence,
     distribution_sentence,
+    doubt_sentence,
     hand_name,
     hand_sentence,
     model_sentence,
@@ -57,11 +61,27 @@ def study_conclusions(report: StudyReport) -> ContentItem:
     sentences = [summary_sentence(report), caveat(report), *_version_sentence(report)]
     sentences.extend(model_sentence(model) for model in report.bundle.models if judged)
     items = [_comment(sentence) for sentence in sentences]
+    items.extend(_follow_up(report))
     for number, image in enumerate(report.images, start=1):
         items.extend(_comment(f"Image {number}: {remark}") for remark in image.remarks)
         if not is_image(image):
             items.append(_without_picture(image, number))
     return _container(codes.QUALITATIVE_EVALUATIONS, items)
+
+
+def _follow_up(report: StudyReport) -> Iterator[ContentItem]:
+    """The earlier report, each sentence with a reference to it."""
+    for sentence in follow_up_sentences(report):
+        item = _comment(sentence)
+        assert report.prior is not None
+        reference = hd.CompositeContentItem(
+            name=codes.SOURCE,
+            referenced_sop_class_uid=report.prior.sop_class_uid,
+            referenced_sop_instance_uid=report.prior.sop_instance_uid,
+            relationship_type=hd.RelationshipTypeValues.INFERRED_FROM,
+        )
+        item.ContentSequence = hd.ContentSequence([reference])
+        yield item
 
 
 def _version_sentence(report: StudyReport) -> list[str]:
@@ -132,6 +152,8 @@ def _hand_comments(report: StudyReport, hand: HandFinding, *, judged: bool) -> l
     if judged:
         sentences.append(disagreement_sentence(hand))
         sentences.append("" if hand.staging is None else distribution_sentence(hand.staging))
+        sentences.append(doubt_sentence(hand))
+        sentences.append(attention_sentence(hand))
     sentences.append(side_sentence(hand))
     if judged:
         sentences.append(caveat(report))
@@ -182,6 +204,8 @@ def _results(report: StudyReport, hand: HandFinding) -> Iterator[ContentItem]:
         if algorithm:
             stage.ContentSequence = hd.ContentSequence(algorithm)
         yield stage
+    if hand.explanation is not None:
+        yield from visual_explanation(hand, hand.explanation)
 
 
 def _probability(report: StudyReport, recognition: Recognition) -> ContentItem:

@@ -10,8 +10,10 @@ from textwrap import wrap
 
 from ra_node.domain.report import HandFinding, ImageFinding, StudyReport, percents
 from ra_node.domain.wording import (
+    attention_sentence,
     caveat,
     disagreement_sentence,
+    doubt_sentence,
     hand_name,
     hand_sentence,
     model_sentence,
@@ -38,6 +40,8 @@ def _lines(report: StudyReport) -> Iterator[str]:
     yield from _field("Bundle", f"{report.bundle.name} {report.bundle.version}, {report.bundle.sha256[:12]}")
     yield ""
     yield from wrap(summary_sentence(report), WIDTH)
+    for sentence in follow_up_sentences(report):
+        yield from wrap(sentence, WIDTH)
     for number, image in enumerate(report.images, start=1):
         yield ""
         yield from _image_lines(image, number)
@@ -82,6 +86,9 @@ def _result_lines(hand: HandFinding) -> Iterator[str]:
             yield f"  {'':{_KEY_WIDTH}}{stage}  {100 * share:5.1f} %  {bar.ljust(_BAR_WIDTH)} {chosen}"
     if hand.disagreement:
         yield from _field("Please review", disagreement_sentence(hand))
+    for key, sentence in (("Care", doubt_sentence(hand)), ("Attention", attention_sentence(hand))):
+        if sentence:
+            yield from _field(key, sentence)
 
 
 def _field(key: str, value: str) -> Iterable[str]:

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from ra_node.domain.attention import standing_out
 from ra_node.domain.doubt import Doubt, doubts_of
 from ra_node.domain.language import Language, english
 from ra_node.domain.laterality import Side
 from ra_node.domain.report import (
     STAGES,
     HandFinding,
+    JointShare,
     Model,
     Recognition,
     Refusal,
     Staging,
     StudyReport,
+    explaining_task,
     percents,
 )
 
@@ -147,6 +150,35 @@ def doubt_words(doubts: Iterable[Doubt], language: Language | None = None) -> st
     """Why a result is to be read with care, as a list in words."""
     words = language or english()
     return words.say("sign.list").join(words.say(f"doubt.{doubt}") for doubt in doubts)
+
+
+def doubt_sentence(hand: HandFinding, language: Language | None = None) -> str:
+    """What else calls for care and no other sentence of the hand says, or ""."""
+    words = language or english()
+    doubts = [doubt for doubt in doubts_of(hand) if doubt in (Doubt.OUTLINE, Doubt.NEAR)]
+    return words.say("overlay.doubtful", doubts=doubt_words(doubts, words)) if doubts else ""
+
+
+def attention_sentence(hand: HandFinding, language: Language | None = None) -> str:
+    """The joints at which the network that says disease looked most, or ""."""
+    if hand.explanation is None or hand.recognition is None or hand.staging is None:
+        return ""
+    words = language or english()
+    task = words.say(f"statement.task_{explaining_task(hand.recognition, hand.staging) or 'staging'}")
+    named = standing_out(hand.explanation)
+    if not named:
+        located = {"wrist_2", "mcp_3"} <= {joint.name for joint in hand.region.joints}
+        key = "statement.attention_none" if located else "statement.attention_unlocated"
+        return _sentence(words.say(key, task=task), words)
+    joints = words.say("sign.list").join(joint_share_words(joint, words) for joint in named)
+    return _sentence(words.say("statement.attention", task=task, joints=joints), words)
+
+
+def joint_share_words(joint: JointShare, language: Language | None = None) -> str:
+    """A joint and its share of the heat: "MCP 2 41 %"."""
+    words = language or english()
+    name, share = joint_name(joint.name, words), f"{100 * joint.share:.0f}"
+    return words.say("overlay.joint_share", joint=name, share=share)
 
 
 def model_sentence(model: Model, language: Language | None = None) -> str:

@@ -16,9 +16,13 @@ from ra_node.domain.geometry import Box, Point
 from ra_node.domain.laterality import Side, SideFinding
 from ra_node.domain.report import (
     BundleIdentity,
+    Contour,
+    Explanation,
     HandFinding,
     HandRegion,
     ImageFinding,
+    Joint,
+    JointShare,
     Model,
     Reason,
     Recognition,
@@ -157,6 +161,33 @@ def hand(
     return HandFinding(
         where, side(which, conflict=conflict), place, Recognition(probability, 0.5), staging(stage)
     )
+
+
+JOINT_PLACES = {
+    "ip_1": (35, 140), "pip_2": (60, 90), "pip_3": (90, 70), "pip_4": (120, 80), "pip_5": (150, 110),
+    "mcp_1": (50, 180), "mcp_2": (75, 145), "mcp_3": (95, 140), "mcp_4": (115, 145), "mcp_5": (135, 155),
+    "wrist_1": (80, 230), "wrist_2": (100, 240), "wrist_3": (120, 230),
+}  # fmt: skip
+"""In the right region of a picture; a left hand's lie 200 px further right."""
+
+
+def explained(judged: HandFinding, **shares: float) -> HandFinding:
+    """The hand with its joints located and so much of the heat at some of them, each with a line around."""
+    aside = 200 if judged.region.box.x0 > 200 else 0
+    joints = tuple(Joint(name, Point(x + aside, y), 0.99) for name, (x, y) in JOINT_PLACES.items())
+    named = sorted(
+        (JointShare(name, share) for name, share in shares.items()), key=lambda joint: -joint.share
+    )
+    contours = tuple(
+        Contour(level, tuple(Point(x + aside + dx * size, y + dy * size) for dx, dy in _DIAMOND))
+        for (x, y) in [JOINT_PLACES[joint.name] for joint in named] or [(100, 190)]
+        for level, size in ((0.5, 14), (0.8, 7))
+    )
+    region_ = replace(judged.region, joints=joints)
+    return replace(judged, region=region_, explanation=Explanation(tuple(named), contours))
+
+
+_DIAMOND = ((0, -1), (1, 0), (0, 1), (-1, 0))
 
 
 def refused_hand(which: Side | None = Side.LEFT, where: HandRegion = LEFT_REGION) -> HandFinding:

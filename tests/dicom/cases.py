@@ -15,6 +15,7 @@ from tests.dicom.builders import (
     NO_HAND,
     NO_PICTURE,
     both_hands,
+    explained,
     hand,
     image,
     refused_hand,
@@ -42,6 +43,29 @@ def _case(made: StudyReport, *sources: Dataset) -> Case:
 
 def two_hands() -> Case:
     return _case(report(image(*both_hands())), source())
+
+
+def explained_hands() -> Case:
+    """Three joints stand out in one hand, which is only just positive, none in the other."""
+    right = explained(hand(0.53), mcp_2=0.41, wrist_3=0.22, pip_3=0.17, pip_4=0.1)
+    left = explained(hand(0.91, 4, Side.LEFT, place="image right", where=LEFT_REGION))
+    return _case(report(image(right, left)), source())
+
+
+def explained_without_side() -> Case:
+    right = explained(hand(which=None), ip_1=0.3)
+    left = explained(hand(0.9, 0, None, place="image right", where=LEFT_REGION), mcp_5=0.25)
+    return _case(report(image(right, left)), source(PatientOrientation=None, side="U"))
+
+
+def negative() -> Case:
+    return _case(report(image(hand(0.021, 0, place=""))), source(side="R"))
+
+
+def chinese_name() -> Case:
+    """As Chinese modalities write it: GB 18030, the name in letters and in characters."""
+    named = source(SpecificCharacterSet="GB18030", PatientName="Wang^XiaoDong=王^小东")
+    return _case(report(image(explained(hand(), mcp_3=0.5), refused_hand())), named)
 
 
 def one_hand_cr() -> Case:
@@ -100,7 +124,8 @@ def remarked() -> Case:
 CASES: dict[str, Callable[[], Case]] = {
     case.__name__: case
     for case in (
-        two_hands, one_hand_cr, two_images, one_refused, both_refused, no_hands, other_part, not_an_image,
-        side_undetermined, side_conflict, disagreement, revision, remarked,
+        two_hands, explained_hands, explained_without_side, negative, chinese_name, one_hand_cr, two_images,
+        one_refused, both_refused, no_hands, other_part, not_an_image, side_undetermined, side_conflict,
+        disagreement, revision, remarked,
     )
 }  # fmt: skip

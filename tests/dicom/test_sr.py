@@ -12,24 +12,36 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
+from ra_node.dicom.codes import joint_site
 from ra_node.dicom.sr import build_sr, sr_uid
+from ra_node.domain.attention import standing_out
 from ra_node.domain.geometry import Box, Point
 from ra_node.domain.laterality import Side
 from ra_node.domain.report import HandFinding, HandRegion, percents
-from ra_node.domain.wording import hand_sentence
+from ra_node.domain.wording import hand_sentence, joint_name, joint_share_words
 from tests.dicom.builders import (
     COLUMNS,
     PRODUCER,
     ROWS,
     both_hands,
+    explained,
     hand,
     image,
     image_uid,
     report,
     source,
 )
-from tests.dicom.cases import CASES, Case, not_an_image, one_refused, two_hands, two_images
-from tests.dicom.tree import codes_of, comments, groups, items, points, read_back, saved, tree_text
+from tests.dicom.cases import (
+    CASES,
+    Case,
+    chinese_name,
+    explained_hands,
+    not_an_image,
+    one_refused,
+    two_hands,
+    two_images,
+)
+from tests.dicom.tree import codes_of, comments, concept, groups, items, points, read_back, saved, tree_text
 
 GOLDENS = Path(__file__).parent / "goldens"
 SITE, LATERALITY, RA, STAGE, FINDING, PROBABILITY, REGION = (
@@ -166,7 +178,55 @@ def test_the_side_is_in_the_site_and_in_its_modifier_or_nowhere(name):
         None: (["85562004"], []),
     }
     for group, hand_ in zip(found, case.report.hands, strict=True):
-        assert (codes_of(group, SITE), codes_of(group, LATERALITY)) == expected[hand_.side.side]
+        [site] = [item for item in group.ContentSequence if concept(item) == SITE]
+        told = ([site.ConceptCodeSequence[0].CodeValue], codes_of(site, LATERALITY))
+        assert told == expected[hand_.side.side]
+        assert set(codes_of(group, LATERALITY)) == set(told[1])
+
+
+@every_case
+def test_joints_are_sites_of_an_explanation_and_of_no_finding(name):
+    """What moved a network is told joint by joint, and that it diagnoses no joint; nothing else names one."""
+    case = CASES[name]()
+    judged = [group for group in groups(made(case)) if list(items(group, SITE))]
+    for group, hand_ in zip(judged, case.report.hands, strict=True):
+        told = list(items(group, "130401"))
+        if hand_.explanation is None:
+            assert told == []
+            continue
+        named = standing_out(hand_.explanation)
+        assert len(told) == max(1, len(named))
+        assert {item.ConceptCodeSequence[0].CodeValue for item in told} == {"130403"}
+        assert [comments(item) for item in told if "ContentSequence" in item] == [
+            [f"{joint_share_words(joint)} of the heat map"] for joint in named
+        ]
+        assert [code for item in told for code in codes_of(item, SITE)] == [
+            joint_site(joint.name).value for joint in named
+        ]
+        [sentence] = [text for text in comments(group) if "heat map: " in text]
+        assert "not a diagnosis" in sentence
+        assert all(joint_name(joint.name) in sentence for joint in named)
+
+
+def test_a_doubtful_result_says_what_the_doubt_is():
+    right, left = groups(made(explained_hands()))
+    assert "Doubtful: probability near the operating point." in comments(right)
+    assert not [text for text in comments(left) if text.startswith("Doubtful")]
+
+
+def test_a_hand_whose_joints_were_not_located_says_so():
+    """A bundle without networks for finding hands names no joints; that is no statement about them."""
+    unlocated = replace(explained(hand()), region=hand().region)
+    document = build_sr(report(image(unlocated)), {image_uid(1): source()}, PRODUCER)
+    assert any("joints of this hand were not located" in text for text in comments(document))
+
+
+def test_a_name_in_chinese_characters_arrives_as_it_was_written():
+    """In the character set of the source, in letters and in ideographs."""
+    document = made(chinese_name())
+    assert document.SpecificCharacterSet == "GB18030"
+    assert document.PatientName.ideographic == "王^小东"
+    assert document.PatientName.alphabetic == "Wang^XiaoDong"
 
 
 @every_case

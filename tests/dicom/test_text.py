@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from ra_node.dicom.text import WIDTH, report_text
 from ra_node.domain.report import percents
-from ra_node.domain.wording import hand_name, summary_sentence
+from ra_node.domain.wording import attention_sentence, doubt_sentence, hand_name, summary_sentence
 from tests.dicom.cases import CASES, disagreement, one_refused, two_hands
 from tests.dicom.test_sr import GOLDENS
 
@@ -54,5 +56,19 @@ def test_a_refused_hand_shows_no_stage():
     assert text.count("operating point") == 1
 
 
-def test_the_text_of_two_hands_is_the_golden_one():
-    assert report_text(two_hands().report) == (GOLDENS / "two_hands_text.txt").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", ["two_hands", "explained_hands", "one_refused"])
+def test_the_text_is_the_golden_one(name):
+    """Set RA_NODE_UPDATE_GOLDENS=1 to write the goldens anew, then read the difference."""
+    golden, found = GOLDENS / f"{name}_text.txt", report_text(CASES[name]().report)
+    if os.environ.get("RA_NODE_UPDATE_GOLDENS") == "1":
+        golden.write_text(found, encoding="utf-8")
+    assert found == golden.read_text(encoding="utf-8")
+
+
+@every_case
+def test_the_joints_that_moved_the_network_are_told(name):
+    report = CASES[name]().report
+    told = flat(report_text(report))
+    for hand in report.hands:
+        assert flat(attention_sentence(hand)) in told
+        assert flat(doubt_sentence(hand)) in told

@@ -7,13 +7,15 @@ from dataclasses import replace
 from ra_node.domain.laterality import Side
 from ra_node.domain.report import Model
 from ra_node.domain.wording import (
+    attention_sentence,
     caveat,
     disagreement_sentence,
     distribution_sentence,
+    doubt_sentence,
     model_sentence,
     side_sentence,
 )
-from tests.dicom.builders import BUNDLE, hand, image, report, staging
+from tests.dicom.builders import BUNDLE, explained, hand, image, report, staging
 
 MODEL = Model("staging", "vgg16", "demo", "1", "ab", "2.25.1", "ra-node")
 
@@ -61,3 +63,28 @@ def test_a_model_is_said_with_its_accuracy_or_with_its_lack():
     assert model_sentence(replace(MODEL, auc=(0.9, 0.8512, 0.95))) == (
         "Staging by demo 1 (vgg16); AUC on held-out hands 0.900 (95 % interval 0.851 to 0.950)."
     )
+
+
+def test_what_moved_the_network_is_said_joint_by_joint_and_that_it_is_no_diagnosis():
+    """The network that says disease is named: staging, or recognition where staging says none."""
+    said = attention_sentence(explained(hand(), mcp_2=0.412, wrist_3=0.2))
+    assert said == (
+        "Staging heat map: MCP 2 41 %, wrist, ulnar 20 %. It shows where the network looked"
+        " (gradient-weighted class activation), not a diagnosis of these joints."
+    )
+    assert attention_sentence(explained(hand(0.9, 0), ip_1=0.3)).startswith(
+        "Recognition heat map: IP 1 30 %."
+    )
+
+
+def test_no_joint_is_named_where_none_stands_out_or_none_was_located():
+    assert "no joint stands out" in attention_sentence(explained(hand(), mcp_2=0.09))
+    unlocated = replace(explained(hand()), region=hand().region)
+    assert "were not located" in attention_sentence(unlocated)
+    assert attention_sentence(hand()) == ""
+
+
+def test_doubts_that_no_other_sentence_tells_are_said():
+    assert doubt_sentence(hand(0.53)) == "Doubtful: probability near the operating point."
+    assert doubt_sentence(hand(0.9)) == ""
+    assert doubt_sentence(hand(which=None, conflict=True)) == ""
