@@ -9,7 +9,7 @@ import pytest
 from ra_node.dicom.text import WIDTH, report_text
 from ra_node.domain.report import percents
 from ra_node.domain.wording import attention_sentence, doubt_sentence, hand_name, summary_sentence
-from tests.dicom.cases import CASES, disagreement, one_refused, two_hands
+from tests.dicom.cases import CASES, disagreement, one_refused
 from tests.dicom.test_sr import GOLDENS
 
 every_case = pytest.mark.parametrize("name", CASES)
