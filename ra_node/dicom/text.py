@@ -40,8 +40,6 @@ def _lines(report: StudyReport) -> Iterator[str]:
     yield from _field("Bundle", f"{report.bundle.name} {report.bundle.version}, {report.bundle.sha256[:12]}")
     yield ""
     yield from wrap(summary_sentence(report), WIDTH)
-    for sentence in follow_up_sentences(report):
-        yield from wrap(sentence, WIDTH)
     for number, image in enumerate(report.images, start=1):
         yield ""
         yield from _image_lines(image, number)
