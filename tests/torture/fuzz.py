@@ -215,13 +215,14 @@ def utter(port: int, said: Conversation, draw: Draw) -> None:
     try:
         with Line(port, 5.0) as line:
             line.socket.settimeout(draw.choice([0.02, 0.2]))
+            patience = 3
             for piece in _pieces(said, draw):
                 line.socket.sendall(piece)
-                if draw.random() < 0.5:
-                    _listen(line.socket)
+                if draw.random() < 0.5 and patience:
+                    patience -= not _heard(line.socket)
             if draw.random() < 0.3:
                 line.socket.shutdown(socket.SHUT_WR)
-                _listen(line.socket)
+                _heard(line.socket)
             if draw.random() < 0.3:  # a reset instead of an orderly end
                 line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     except OSError:
@@ -240,11 +241,13 @@ def _pieces(said: Conversation, draw: Draw) -> Iterator[bytes]:
         yield from (whole[at : at + size] for at in range(0, len(whole), size))
 
 
-def _listen(connection: socket.socket) -> None:
+def _heard(connection: socket.socket) -> bool:
+    """Wait a little for an answer; False where none came."""
     try:
         connection.recv(65_536)
     except TimeoutError:
-        return
+        return False
+    return True
 
 
 @dataclass

@@ -37,8 +37,7 @@ def associations(folder: Path, asked: argparse.Namespace) -> list[Row]:
 
 def fuzzing(folder: Path, asked: argparse.Namespace) -> list[Row]:
     """Malformed, lying, nested, deflated, aborted: whatever a peer may say."""
-    impatient = "[limits]\nassociation_idle_s = 2\nmin_free_gib = 0.1"
-    with listening(folder, impatient) as node:
+    with listening(folder) as node:
         found = fuzz(node, asked.cases, asked.seed)
     assert found.before is not None
     assert found.after is not None

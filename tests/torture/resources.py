@@ -207,11 +207,11 @@ def beside_slow_senders(node: Listening, slow: int, stores: int) -> tuple[float,
 
 
 def whole(folder: Path, associations: int, seed: int) -> tuple[Growth, dict[str, bool], tuple[bytes, bool]]:
-    """The measurements of one run, on listeners with short timeouts."""
+    """The measurements of one run; only the stuck peers are given little time."""
     with listening(folder / "many") as node:
         growth = many_associations(node, associations, seed, warm_up=max(40, associations // 10))
-    impatient = "[limits]\nassociation_idle_s = 2\nassociations = 6\nmin_free_gib = 0.1"
-    with listening(folder / "stuck", impatient) as node:
+    with listening(folder / "stuck", "[limits]\nassociation_idle_s = 2\nmin_free_gib = 0.1") as node:
         ends = stuck_peers(node)
+    with listening(folder / "surplus", "[limits]\nassociations = 6\nmin_free_gib = 0.1") as node:
         turned_away = one_too_many(node, 6)
     return growth, ends, turned_away
