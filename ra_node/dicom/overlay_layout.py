@@ -1,7 +1,7 @@
 """Where everything of the overlay lies, decided before anything is painted.
 
 Radiographs keep their shape and stand apart from the words: a panel is beside or under its image, never
-on it. Only the outlines of hands, and a short tag at a hand that was refused, lie on a radiograph.
+on it. Only lines, the names of sides and joints, and a short tag at a refused hand lie on a radiograph.
 """
 
 from __future__ import annotations
@@ -12,14 +12,19 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ra_node.dicom.overlay_margins import footer, header, listed
+from ra_node.dicom.overlay_margins import footer, header, listed, remarked
 from ra_node.dicom.overlay_panel import refusal_panel
 from ra_node.dicom.overlay_parts import Block, Part, moved, stacked
-from ra_node.dicom.overlay_tile import GAP_PX, Plan, fitted, tile
-from ra_node.domain.report import HandFinding, ImageFinding, Reason, StudyReport
+from ra_node.dicom.overlay_pen import Pen
+from ra_node.dicom.overlay_tile import GAP_PX, Plan, Shown, fitted, tile
+from ra_node.domain.report import HandFinding, ImageFinding, Reason, Refusal, StudyReport
 
-MARGIN_PX = 48
-TILE_GAP_PX = 64
+MARGIN_PX = 40
+TILE_GAP_PX = 48
+LONGEST_PX = 2560
+"""What a reading station of five megapixels shows; radiographs shrink until the picture fits."""
+
+LEAST_SHRINK, STEP = 0.35, 0.05
 LEAST_WIDTH_PX = 1700
 MOST_IMAGES = 4
 
@@ -37,30 +42,58 @@ def shown_images(report: StudyReport) -> tuple[ImageFinding, ...]:
     return tuple(able[n] for n in sorted(ranked[:MOST_IMAGES]))
 
 
-def lay_out(report: StudyReport, displays: Displays) -> Block:
-    """Lay out the whole picture of a report; its size follows from its content.
+def lay_out(report: StudyReport, displays: Displays, pen: Pen) -> Block:
+    """Lay out the whole picture of a report, in the largest size of its radiographs that fits a display.
 
     `displays` are (rows, columns) by SOP Instance UID; they only tell where a tag would hide something.
     """
+    shrink = 1.0
+    sketch = _laid_out(report, None, pen, shrink)
+    while max(sketch.width_px, sketch.height_px) > LONGEST_PX and sketch.photos and shrink > LEAST_SHRINK:
+        shrink = max(_shrunk(sketch, shrink), LEAST_SHRINK)
+        sketch = _laid_out(report, None, pen, shrink)
+    return _laid_out(report, displays, pen, shrink)
+
+
+def _shrunk(block: Block, shrink: float) -> float:
+    """How much smaller radiographs must be for what is around them to fit, a step smaller at the least."""
+    tops = {photo.box.y1: photo.box.height_px for photo in block.photos}
+    over = max(block.width_px, block.height_px) - LONGEST_PX
+    return min(shrink * (1 - over / sum(tops.values())), shrink - STEP)
+
+
+def _laid_out(report: StudyReport, displays: Displays | None, pen: Pen, shrink: float) -> Block:
+    """Lay out with radiographs of that size; without displays a sketch, in which only sizes count."""
     shown = shown_images(report)
-    tiles = [_tiled(_tiles(shown, report, displays))] if shown else []
+    common = _common_remarks(shown)
+    tiles = [_tiled(_tiles(shown, common, report, displays, pen, shrink))] if shown else []
     width = max([LEAST_WIDTH_PX, *(block.width_px for block in tiles)])
-    blocks = [header(report, width), *(_centred(block, width) for block in tiles)]
+    blocks = [header(report, width, pen), *(_centred(block, width) for block in tiles)]
     if not shown:
-        blocks.append(refusal_panel(_reason(report), width))
+        blocks.append(refusal_panel(_reason(report), width, pen))
+    if common:
+        blocks.append(remarked(common, width, pen))
     others = [image for image in report.images if image not in shown]
     if others and len(report.images) > 1:
-        blocks.append(listed(others, report, width))
-    blocks.append(footer(report, width))
+        blocks.append(listed(others, report, width, pen))
+    blocks.append(footer(report, width, pen))
     body = stacked(blocks, GAP_PX)
     parts = moved(body.parts, MARGIN_PX, MARGIN_PX)
     return Block(width + 2 * MARGIN_PX, body.height_px + 2 * MARGIN_PX, parts)
 
 
-def _reason(report: StudyReport) -> str:
+def _common_remarks(shown: Sequence[ImageFinding]) -> tuple[str, ...]:
+    """The remarks that every image shown has, in their order, each once."""
+    if not shown:
+        return ()
+    first = dict.fromkeys(shown[0].remarks)
+    return tuple(remark for remark in first if all(remark in image.remarks for image in shown))
+
+
+def _reason(report: StudyReport) -> Refusal | None:
     """Why nothing of the study is shown."""
     refusals = [report.refusal, *(image.refusal for image in report.images)]
-    return next((refusal.text for refusal in refusals if refusal is not None), "")
+    return next((refusal for refusal in refusals if refusal is not None), None)
 
 
 def _can_show(image: ImageFinding) -> bool:
@@ -73,34 +106,43 @@ def _judged(image: ImageFinding) -> bool:
     return any(hand.refusal is None for hand in image.hands)
 
 
-def _tiles(shown: Sequence[ImageFinding], report: StudyReport, displays: Displays) -> list[Block]:
-    plan = _plan(shown)
-    plan = _levelled(plan, shown)
+def _tiles(
+    shown: Sequence[ImageFinding],
+    common: Sequence[str],
+    report: StudyReport,
+    displays: Displays | None,
+    pen: Pen,
+    shrink: float,
+) -> list[Block]:
+    plan = _levelled(_plan(shown, shrink), shown)
     sizes = [fitted(image, plan) for image in shown]
     cell = max(width for width, _ in sizes), max(height for _, height in sizes)
     numbers = {image.sop_instance_uid: n for n, image in enumerate(report.images, 1)}
     total = len(report.images)
-    return [
-        tile(
-            image,
-            f"Image {numbers[image.sop_instance_uid]} of {total}" if total > 1 else "",
-            plan,
-            cell,
-            displays.get(image.sop_instance_uid),
-        )
-        for image in shown
-    ]
+    tiles = []
+    for image in shown:
+        number = numbers[image.sop_instance_uid]
+        title = pen.say("image_of", number=number, count=total) if total > 1 else ""
+        own = tuple(dict.fromkeys(remark for remark in image.remarks if remark not in common))
+        display = None if displays is None else displays.get(image.sop_instance_uid)
+        tiles.append(tile(Shown(image, own, display, displays is None), title, plan, cell, pen))
+    return tiles
 
 
-def _plan(shown: Sequence[ImageFinding]) -> Plan:
+def _plan(shown: Sequence[ImageFinding], shrink: float) -> Plan:
     """Choose by count and shape, so that the whole picture is neither a tower nor a ribbon."""
+    plan = _full_plan(shown)
+    return replace(plan, width_px=round(shrink * plan.width_px), height_px=round(shrink * plan.height_px))
+
+
+def _full_plan(shown: Sequence[ImageFinding]) -> Plan:
     wide = any(len(image.hands) > 1 or image.columns > 1.15 * image.rows for image in shown)
     stacked_hands = all(len(image.hands) == 2 and not _side_by_side(image.hands) for image in shown)
     if len(shown) == 1:
-        return Plan(1800, 1400, under=True) if wide and not stacked_hands else Plan(1500, 1700, under=False)
+        return Plan(1700, 1300, under=True) if wide and not stacked_hands else Plan(1200, 1560, under=False)
     if len(shown) == 2:
-        return Plan(1800 if wide else 1100, 1300, under=True)
-    return Plan(1800, 1000, under=True) if wide else Plan(900, 1000, under=False)
+        return Plan(1400 if wide else 1100, 1300, under=True)
+    return Plan(1400, 1000, under=True) if wide else Plan(900, 1000, under=False)
 
 
 def _levelled(plan: Plan, shown: Sequence[ImageFinding]) -> Plan:

@@ -2,49 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC
 
 from ra_node import __version__
 from ra_node.dicom.overlay_parts import (
     AMBER,
+    FINE_PX,
+    HEAT,
     KEY_PX,
     MUTED,
     RULE,
+    SMALL_PX,
     TEXT_PX,
+    WHITE,
     Block,
     Frame,
+    Outline,
     Part,
-    line,
     moved,
-    paragraph,
     stacked,
 )
-from ra_node.domain.geometry import Box
+from ra_node.dicom.overlay_pen import Pen
+from ra_node.dicom.overlay_photo import BOLD_PX, THIN_PX
+from ra_node.domain.geometry import Box, Point
 from ra_node.domain.report import ImageFinding, StudyReport
-from ra_node.domain.wording import hand_sentence, model_sentence, summary_sentence
-
-BANNER = "AI result - not verified"
-LEGEND = (
-    "Solid line: judged. Dashed line: not analysed, side undetermined, uncertain, or findings that disagree."
+from ra_node.domain.wording import (
+    hand_sentence,
+    model_sentence,
+    refusal_text,
+    summary_sentence,
+    told,
+    warnings_of,
 )
-FINE_PX = 30
-SUMMARY_PX = 48
+
+BANNER_PX = 74
+SUMMARY_PX = 46
+SAMPLE_PX = 96
+"""Length of the lines that the legend shows."""
 
 
-def header(report: StudyReport, width_px: int) -> Block:
+def header(report: StudyReport, width_px: int, pen: Pen) -> Block:
     """The banner, the research label, the bundle's notice and the summary of the study."""
-    blocks = [_banner(report, width_px)]
-    blocks += [paragraph(text, KEY_PX - 4, width_px, lines=3, ink=AMBER) for text in _notices(report)]
-    blocks.append(paragraph(summary_sentence(report), SUMMARY_PX, width_px, lines=5))
+    warnings = [told(text, pen.language) for text in warnings_of(report)]
+    blocks = [_banner(report, width_px, pen)]
+    blocks += [pen.paragraph(text, TEXT_PX, width_px, lines=3, ink=AMBER) for text in warnings]
+    blocks.append(pen.paragraph(summary_sentence(report, pen.language), SUMMARY_PX, width_px, lines=5))
     return stacked(blocks, 10)
 
 
-def _banner(report: StudyReport, width_px: int) -> Block:
-    banner = line(BANNER, KEY_PX + 20, ink=AMBER, bold=True)
+def _banner(report: StudyReport, width_px: int, pen: Pen) -> Block:
+    banner = pen.line(pen.say("banner"), BANNER_PX, ink=AMBER, bold=True)
     if report.version == 1:
         return _ruled(banner, width_px)
-    revision = line(revision_words(report), KEY_PX - 4, bold=True)
+    revision = pen.line(revision_words(report, pen), KEY_PX - 4, bold=True)
     if banner.width_px + revision.width_px + 80 > width_px:
         return _ruled(stacked([banner, revision]), width_px)
     right = moved(revision.parts, width_px - revision.width_px, 20)
@@ -57,51 +68,98 @@ def _ruled(block: Block, width_px: int) -> Block:
     return Block(width_px, foot + 8, (*block.parts, rule))
 
 
-def _notices(report: StudyReport) -> list[str]:
-    """The research label and the bundle's notice; neither twice."""
-    label, notice = report.research_label.strip(), report.bundle.notice.strip()
-    if label and label.rstrip(".").casefold() in notice.casefold():
-        label = ""
-    return [text for text in (label, notice) if text]
-
-
-def revision_words(report: StudyReport) -> str:
+def revision_words(report: StudyReport, pen: Pen) -> str:
     """Say which report this is and which it replaces."""
     if report.version == 1:
-        return "Report version 1"
-    return f"Revision {report.version}, replaces version {report.version - 1}"
+        return pen.say("report_version", version=report.version)
+    return pen.say("revision", version=report.version, earlier=report.version - 1)
 
 
-def listed(images: Sequence[ImageFinding], report: StudyReport, width_px: int) -> Block:
+def remarked(remarks: Sequence[str], width_px: int, pen: Pen) -> Block:
+    """What is to be known about every image shown, said once."""
+    said = (told(remark, pen.language) for remark in remarks)
+    return stacked([pen.paragraph(text, SMALL_PX, width_px, lines=3) for text in said], 4)
+
+
+def listed(images: Sequence[ImageFinding], report: StudyReport, width_px: int, pen: Pen) -> Block:
     """One line for each image that is not shown: its number in the study and its result or refusal."""
-    blocks = [line("Not shown as a picture", TEXT_PX, bold=True)]
+    blocks = [pen.line(pen.say("not_shown"), TEXT_PX, bold=True)]
     for image in images:
-        number = f"Image {report.images.index(image) + 1}: "
-        blocks += [paragraph(number + text, TEXT_PX - 4, width_px, lines=3) for text in _said(image)]
+        said = _said(image, report.images.index(image) + 1, pen)
+        blocks += [pen.paragraph(text, SMALL_PX, width_px, lines=3) for text in said]
     return stacked(blocks, 6)
 
 
-def _said(image: ImageFinding) -> list[str]:
+def _said(image: ImageFinding, number: int, pen: Pen) -> list[str]:
     if image.refusal is not None:
-        return [f"not analysed. {image.refusal.text}"]
-    return [hand_sentence(hand) for hand in image.hands]
+        text = refusal_text(image.refusal, pen.language)
+        return [pen.say("not_shown_refusal", number=number, text=text)]
+    sentences = (hand_sentence(hand, pen.language) for hand in image.hands)
+    return [pen.say("not_shown_result", number=number, text=text) for text in sentences]
 
 
-def footer(report: StudyReport, width_px: int) -> Block:
-    """Who judged, with what, when, in which version, and how to read the lines."""
-    made = report.created_at.astimezone(UTC)
-    bundle = report.bundle
-    texts = [
-        LEGEND,
-        *(map(model_sentence, bundle.models) if bundle.models else ["No model was run."]),
-        f"Bundle {bundle.name} {bundle.version}, SHA-256 {bundle.sha256[:12]}. ra-node {__version__}.",
-        f"{made:%Y-%m-%d %H:%M:%S} UTC. {revision_words(report)}{_predecessor(report)}.",
-        "Scaled pictures, not for measurement: diagnose on the source images.",
-    ]
+def footer(report: StudyReport, width_px: int, pen: Pen) -> Block:
+    """How to read the lines, and who judged, with what, when, in which version."""
     rule: Part = Frame(Box(0, 0, width_px, 3), fill=RULE)
-    body = stacked([paragraph(text, FINE_PX, width_px, lines=4, ink=MUTED) for text in texts], 2)
+    made = pen.language.say("sign.space").join(_made(report, pen))
+    body = stacked(
+        [_legend(report, width_px, pen), pen.paragraph(made, FINE_PX, width_px, lines=9, ink=MUTED)], 4
+    )
     return Block(width_px, body.height_px + 16, (rule, *moved(body.parts, 0, 16)))
 
 
-def _predecessor(report: StudyReport) -> str:
-    return f" (SR {report.predecessor_sr_uid})" if report.predecessor_sr_uid else ""
+def _made(report: StudyReport, pen: Pen) -> Iterator[str]:
+    made, bundle = report.created_at.astimezone(UTC), report.bundle
+    if not bundle.models:
+        yield pen.say("no_model")
+    for model in bundle.models:
+        yield model_sentence(model, pen.language)
+    version = revision_words(report, pen)
+    if report.predecessor_sr_uid:
+        version = pen.say("predecessor", version=version, uid=report.predecessor_sr_uid)
+    yield pen.say(
+        "made_with",
+        bundle=bundle.name,
+        bundle_version=bundle.version,
+        sha256=bundle.sha256[:12],
+        node_version=__version__,
+        date=f"{made:%Y-%m-%d}",
+        time=f"{made:%H:%M:%S}",
+    )
+    yield version + pen.language.say("sign.stop")
+    yield pen.say("not_for_measurement")
+
+
+def _legend(report: StudyReport, width_px: int, pen: Pen) -> Block:
+    """The kinds of lines, each drawn beside its meaning, as many in a row as fit."""
+    entries = [
+        _entry([Outline(_across(0), WHITE, closed=False)], pen.say("legend_certain"), pen, width_px),
+        _entry(
+            [Outline(_across(0), WHITE, closed=False, dashed=True)], pen.say("legend_doubtful"), pen, width_px
+        ),
+    ]
+    if any(hand.explanation is not None and hand.explanation.contours for hand in report.hands):
+        thin = Outline(_across(-9), HEAT, line_px=THIN_PX, closed=False, halo_px=1)
+        bold = Outline(_across(9), HEAT, line_px=BOLD_PX, closed=False, halo_px=1)
+        entries.append(_entry([thin, bold], pen.say("legend_attention"), pen, width_px))
+    rows: list[Block] = []
+    for entry in entries:
+        x = rows[-1].width_px + 60 if rows else 0
+        if rows and x + entry.width_px <= width_px:
+            joined = (*rows[-1].parts, *moved(entry.parts, x, 0))
+            rows[-1] = Block(x + entry.width_px, max(rows[-1].height_px, entry.height_px), joined)
+        else:
+            rows.append(entry)
+    return stacked(rows)
+
+
+def _across(dy: int) -> tuple[Point, Point]:
+    return Point(0, dy), Point(SAMPLE_PX, dy)
+
+
+def _entry(samples: Sequence[Outline], text: str, pen: Pen, width_px: int) -> Block:
+    indent = SAMPLE_PX + 20
+    words = pen.paragraph(text, FINE_PX, width_px - indent, lines=3)
+    middle = words.words[0].box.height_px // 2
+    parts = (*moved(samples, 0, middle), *moved(words.parts, indent, 0))
+    return Block(indent + words.width_px, words.height_px, parts)

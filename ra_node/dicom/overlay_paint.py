@@ -10,27 +10,32 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from ra_node.dicom.overlay_face import ascent_px, font, stroke_px
 from ra_node.dicom.overlay_layout import lay_out
-from ra_node.dicom.overlay_parts import GROUND, Block, Frame, Ink, Outline, Photo, Words, font, stroke_px
+from ra_node.dicom.overlay_parts import GROUND, Block, Frame, Ink, Outline, Photo, Words
+from ra_node.dicom.overlay_pen import pen_of
 from ra_node.domain.geometry import Box, Point
+from ra_node.domain.language import Language, english
 from ra_node.domain.report import StudyReport
 
 DASH_PX = (26.0, 18.0)
 """Length of a dash and of the gap after it."""
 
 HALO: Ink = (0, 0, 0)
-HALO_PX = 3
 SHIFT = 4
 """OpenCV takes coordinates in parts of 2**-4 of a pixel."""
 
 
-def render_overlay(report: StudyReport, displays: Mapping[str, NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Draw the picture of a report: (rows, columns, 3) RGB.
+def render_overlay(
+    report: StudyReport, displays: Mapping[str, NDArray[np.uint8]], language: Language | None = None
+) -> NDArray[np.uint8]:
+    """Draw the picture of a report in a language, else in English: (rows, columns, 3) RGB.
 
     `displays` holds the images by SOP Instance UID as (rows, columns), what a viewer shows, bone bright.
     Their contrast is not changed. An image without display leaves its place dark; its results are still said.
+    Raises Fatal where the font of the language is not installed.
     """
-    return paint(lay_out(report, displays), displays)
+    return paint(lay_out(report, displays, pen_of(language or english())), displays)
 
 
 def paint(layout: Block, displays: Mapping[str, NDArray[np.uint8]]) -> NDArray[np.uint8]:
@@ -65,7 +70,7 @@ def _draw_outline(canvas: NDArray[np.uint8], outline: Outline) -> None:
     points = [*outline.points, outline.points[0]] if outline.closed else list(outline.points)
     strokes = list(dashes(points)) if outline.dashed else [points]
     fixed = [_fixed_point(stroke) for stroke in strokes]
-    for ink, width in ((HALO, outline.line_px + 2 * HALO_PX), (outline.ink, outline.line_px)):
+    for ink, width in ((HALO, outline.line_px + 2 * outline.halo_px), (outline.ink, outline.line_px)):
         cv2.polylines(
             canvas,
             fixed,
@@ -137,7 +142,7 @@ def _bar(stroke: Sequence[Point], box: Box, line_px: int) -> tuple[int, int, int
 
 
 def _draw_words(draw: ImageDraw.ImageDraw, words: Words) -> None:
-    face = font(words.size_px)
-    stroke = stroke_px(words.size_px, bold=words.bold)
-    baseline = (words.box.x0 + stroke, words.box.y0 + face.getmetrics()[0])
+    stroke = stroke_px(words.face, words.size_px, bold=words.bold)
+    baseline = (words.box.x0 + stroke, words.box.y0 + ascent_px(words.face, words.size_px))
+    face = font(words.face, words.size_px, bold=words.bold)
     draw.text(baseline, words.text, fill=words.ink, font=face, anchor="ls", stroke_width=stroke)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ra_node.dicom.overlay_parts import (
     AMBER,
+    FINE_PX,
     GROUND,
     KEY_PX,
     MUTED,
@@ -18,38 +19,33 @@ from ra_node.dicom.overlay_parts import (
     Frame,
     Ink,
     framed,
-    line,
     moved,
     over,
-    paragraph,
     stacked,
 )
+from ra_node.dicom.overlay_pen import Pen
+from ra_node.domain.attention import standing_out
+from ra_node.domain.doubt import Doubt, doubts_of
 from ra_node.domain.geometry import Box
-from ra_node.domain.report import STAGES, HandFinding, ImageFinding, Recognition, Staging, percents
-from ra_node.domain.wording import hand_name, presence
+from ra_node.domain.report import STAGES, HandFinding, ImageFinding, Recognition, Refusal, Staging, percents
+from ra_node.domain.wording import doubt_words, hand_name, joint_name, presence, refusal_text, told
 
-PANEL_PX = 880
+PANEL_PX = 832
 """Width of a panel that stands beside its radiograph, and the least under it."""
 
 PAD_PX = 28
 GAP_PX = 14
 GAUGE_PX = 22
-CHART_PX = 150
-MOST_CHART_PX = 420
-UNSURE_SCORE = 0.5
-"""Below this the finder itself is not sure that its region is a hand."""
+CHART_PX = 100
+CHART_GAP_PX = 28
+MOST_CHART_PX = 360
+_TOLD_ELSEWHERE = frozenset({Doubt.NOT_JUDGED, Doubt.DISAGREEMENT})
+"""Doubts that have a box of their own."""
 
 
 def is_dashed(hand: HandFinding) -> bool:
-    """Whether a hand is to be read with care: not judged, side unknown, or findings that disagree."""
-    return (
-        hand.refusal is not None
-        or hand.recognition is None
-        or hand.side.side is None
-        or hand.side.conflict
-        or hand.disagreement
-        or hand.region.score < UNSURE_SCORE
-    )
+    """Whether a hand is to be read with care, for whatever reason."""
+    return bool(doubts_of(hand))
 
 
 def ink_of(hand: HandFinding) -> Ink:
@@ -59,46 +55,45 @@ def ink_of(hand: HandFinding) -> Ink:
     return AMBER if hand.recognition.positive else SKY
 
 
-def hand_panel(hand: HandFinding, width_px: int, height_px: int = 0) -> Block:
+def hand_panel(hand: HandFinding, width_px: int, pen: Pen, height_px: int = 0) -> Block:
     """Everything about one hand: side, evidence, and either the result or the reason against one.
 
     The panel is as high as its words; up to `height_px` its chart grows.
     """
-    least = _hand_panel(hand, width_px, CHART_PX)
+    least = _hand_panel(hand, width_px, pen, CHART_PX)
     spare = min(height_px - least.height_px, MOST_CHART_PX - CHART_PX)
-    return _hand_panel(hand, width_px, CHART_PX + spare) if spare > 0 else least
+    return _hand_panel(hand, width_px, pen, CHART_PX + spare) if spare > 0 else least
 
 
-def _hand_panel(hand: HandFinding, width_px: int, chart_px: int) -> Block:
+def _hand_panel(hand: HandFinding, width_px: int, pen: Pen, chart_px: int) -> Block:
     inner = width_px - 2 * PAD_PX
-    blocks = [_title(hand, inner)]
-    if hand.region.score < UNSURE_SCORE:
-        blocks.append(paragraph("The outline of this hand is uncertain.", TEXT_PX - 4, inner))
-    if hand.refusal is not None:
-        blocks.append(_refused(hand.refusal.text, inner))
-    elif hand.recognition is None:
-        blocks.append(_refused("", inner))
-    if hand.recognition is not None:
-        blocks.append(_recognition(hand.recognition, inner))
-    if hand.staging is not None:
-        blocks.append(_staging(hand.staging, inner, chart_px))
-    if hand.disagreement:
-        blocks.append(_disagreement(hand, inner))
+    blocks = [_title(hand, inner, pen)]
+    if hand.refusal is not None or hand.recognition is None:
+        blocks.append(_refused(hand.refusal, inner, pen))
+    else:
+        blocks.append(_recognition(hand.recognition, inner, pen))
+        if hand.staging is not None:
+            blocks.append(_staging(hand.staging, inner, pen, chart_px))
+        if hand.disagreement:
+            blocks.append(_disagreement(hand, inner, pen))
+        blocks += _attention(hand, inner, pen)
+    blocks += _doubts(hand, inner, pen)
     return _panel(blocks, width_px, ink_of(hand), dashed=is_dashed(hand))
 
 
-def image_panel(image: ImageFinding, width_px: int) -> Block:
+def image_panel(image: ImageFinding, width_px: int, pen: Pen) -> Block:
     """Why an image has no hands to speak of."""
-    inner = width_px - 2 * PAD_PX
-    blocks = [line("THIS IMAGE", KEY_PX + 4, bold=True)]
-    blocks.append(_refused(image.refusal.text if image.refusal is not None else "", inner))
-    return _panel(blocks, width_px, WHITE, dashed=True)
+    return _reason_panel("this_image", image.refusal, width_px, pen)
 
 
-def refusal_panel(reason: str, width_px: int) -> Block:
+def refusal_panel(refusal: Refusal | None, width_px: int, pen: Pen) -> Block:
     """Why a whole study has no result."""
-    blocks = [line("THIS STUDY", KEY_PX + 4, bold=True), _refused(reason, width_px - 2 * PAD_PX)]
-    return _panel(blocks, width_px, WHITE, dashed=True)
+    return _reason_panel("this_study", refusal, width_px, pen)
+
+
+def _reason_panel(key: str, refusal: Refusal | None, width_px: int, pen: Pen) -> Block:
+    title = pen.line(pen.say(key).upper(), KEY_PX + 4, bold=True)
+    return _panel([title, _refused(refusal, width_px - 2 * PAD_PX, pen)], width_px, WHITE, dashed=True)
 
 
 def resized(panel: Block, height_px: int) -> Block:
@@ -114,26 +109,58 @@ def _panel(blocks: Sequence[Block], width_px: int, ink: Ink, *, dashed: bool) ->
     return framed(body, width_px, body.height_px + 2 * PAD_PX, pad_px=PAD_PX, frame=style)
 
 
-def _title(hand: HandFinding, width_px: int) -> Block:
-    name = paragraph(hand_name(hand).upper(), KEY_PX + 4, width_px, lines=3, bold=True)
-    evidence = paragraph(f"Side: {hand.side.evidence}", SMALL_PX, width_px, lines=3, ink=MUTED)
-    return stacked([name, evidence])
+def _title(hand: HandFinding, width_px: int, pen: Pen) -> Block:
+    """The hand and the evidence for its side: on one line where both fit."""
+    name = pen.paragraph(hand_name(hand, pen.language).upper(), KEY_PX, width_px, lines=3, bold=True)
+    said = told(hand.side.evidence, pen.language)
+    evidence = pen.line(said, FINE_PX, ink=MUTED)
+    if name.width_px + 24 + evidence.width_px > width_px or len(name.words) > 1:
+        return stacked([name, pen.paragraph(said, FINE_PX, width_px, lines=3, ink=MUTED)])
+    drop = name.height_px - evidence.height_px - 8
+    return over(name, Block(0, 0, moved(evidence.parts, width_px - evidence.width_px, drop)))
 
 
-def _refused(reason: str, width_px: int) -> Block:
-    blocks = [line("NOT ANALYSED", KEY_PX + 4, bold=True)]
-    if reason:
-        blocks.append(paragraph(reason, TEXT_PX, width_px - 2 * PAD_PX, lines=7))
+def _refused(refusal: Refusal | None, width_px: int, pen: Pen) -> Block:
+    blocks = [pen.line(pen.say("not_analysed").upper(), KEY_PX + 4, bold=True)]
+    if refusal is not None:
+        reason = refusal_text(refusal, pen.language)
+        blocks.append(pen.paragraph(reason, TEXT_PX, width_px - 2 * PAD_PX, lines=7))
     words = stacked(blocks, 6)
     style = Frame(Box(0, 0, 1, 1), line=WHITE, line_px=4, dashed=True)
     return framed(words, width_px, words.height_px + 2 * PAD_PX, pad_px=PAD_PX, frame=style)
 
 
-def _recognition(found: Recognition, width_px: int) -> Block:
+def _attention(hand: HandFinding, width_px: int, pen: Pen) -> list[Block]:
+    """Where the networks looked, in words: the joints that stand out, or that none does."""
+    if hand.explanation is None:
+        return []
+    named = [
+        pen.say(
+            "joint_share",
+            joint=joint_name(joint.name, pen.language),
+            share=_percent(joint.share),
+        )
+        for joint in standing_out(hand.explanation)
+    ]
+    listed = pen.language.say("sign.list").join(named)
+    text = pen.say("looked_at", joints=listed) if named else pen.say("looked_at_none")
+    return [pen.paragraph(text, SMALL_PX, width_px, lines=3)]
+
+
+def _doubts(hand: HandFinding, width_px: int, pen: Pen) -> list[Block]:
+    doubts = [doubt for doubt in doubts_of(hand) if doubt not in _TOLD_ELSEWHERE]
+    if not doubts:
+        return []
+    text = pen.say("doubtful", doubts=doubt_words(doubts, pen.language))
+    return [pen.paragraph(text, SMALL_PX, width_px, lines=3, bold=True)]
+
+
+def _recognition(found: Recognition, width_px: int, pen: Pen) -> Block:
     """Present is dark on a filled bar, absent is light in an empty one."""
     ink = GROUND if found.positive else WHITE
-    answer = line(f"RA: {presence(found).upper()}", KEY_PX + 8, ink=ink, bold=True)
-    number = line(f"{percents(found)[0]} %", KEY_PX + 8, ink=ink, bold=True)
+    said = pen.say("ra", presence=presence(found, pen.language).upper())
+    answer = pen.line(said, KEY_PX + 8, ink=ink, bold=True)
+    number = pen.line(f"{percents(found)[0]} %", KEY_PX + 8, ink=ink, bold=True)
     height = answer.height_px + 16
     bar = Frame(
         Box(0, 0, width_px, height),
@@ -142,83 +169,79 @@ def _recognition(found: Recognition, width_px: int) -> Block:
         line_px=5,
     )
     words = (*moved(answer.parts, 20, 8), *moved(number.parts, width_px - number.width_px - 20, 8))
-    return stacked([Block(width_px, height, (bar, *words)), _gauge(found, width_px)], 10)
+    return stacked([Block(width_px, height, (bar, *words)), _gauge(found, width_px, pen)], 10)
 
 
-def _gauge(found: Recognition, width_px: int) -> Block:
-    """The probability on a line from 0 to 100 %, the operating point as a mark across it."""
-    mark = min(max(round(found.threshold * width_px), 3), width_px - 3)
-    reach = min(max(round(found.probability * width_px), 4), width_px)
+def _gauge(found: Recognition, width_px: int, pen: Pen) -> Block:
+    """The probability on a line from 0 to 100 %, the operating point as a mark across it and in words."""
+    words = pen.line(pen.say("operating_point", threshold=percents(found)[1]), FINE_PX, ink=MUTED)
+    width = width_px - words.width_px - 20
+    mark = min(max(round(found.threshold * width), 3), width - 3)
+    reach = min(max(round(found.probability * width), 4), width)
     shapes = (
-        Frame(Box(0, 8, width_px, 8 + GAUGE_PX), line=MUTED, line_px=2),
+        Frame(Box(0, 8, width, 8 + GAUGE_PX), line=MUTED, line_px=2),
         Frame(Box(0, 8, reach, 8 + GAUGE_PX), fill=AMBER if found.positive else SKY),
         Frame(Box(mark - 6, 0, mark + 6, GAUGE_PX + 16), fill=GROUND),
         Frame(Box(mark - 3, 0, mark + 3, GAUGE_PX + 16), fill=WHITE),
     )
-    text = f"operating point {percents(found)[1]} %: present at or above it"
-    words = line(text, SMALL_PX, ink=MUTED)
-    return stacked([Block(width_px, GAUGE_PX + 16, shapes), words], 2)
+    right = moved(words.parts, width + 20, (GAUGE_PX + 16 - words.height_px) // 2)
+    return Block(width_px, max(GAUGE_PX + 16, words.height_px), (*shapes, *right))
 
 
-def _staging(found: Staging, width_px: int, chart_px: int) -> Block:
-    left = line(f"STAGE {found.stage}", KEY_PX + 8, bold=True)
-    note = line("of 0-5, 0 = normal", SMALL_PX, ink=MUTED)
-    right = line(_share(found.probabilities[found.stage]), KEY_PX + 8, bold=True)
-    drop = left.height_px - note.height_px - 9
-    heading = over(
-        left,
-        Block(0, 0, moved(note.parts, left.width_px + 22, drop)),
-        Block(width_px, 0, moved(right.parts, width_px - right.width_px - 20, 0)),
-    )
-    return stacked([heading, _chart(found, width_px, chart_px)], 4)
+def _staging(found: Staging, width_px: int, pen: Pen, chart_px: int) -> Block:
+    """The likeliest stage in large type, and beside it how likely each stage is."""
+    stage = pen.line(pen.say("stage", stage=found.stage).upper(), KEY_PX + 8, bold=True)
+    notes = [pen.line(pen.say(key), FINE_PX, ink=MUTED) for key in ("stage_normal", "stage_bars")]
+    left = stacked([stage, *notes], 2)
+    chart = _chart(found, width_px - left.width_px - CHART_GAP_PX, pen, chart_px)
+    parts = (*left.parts, *moved(chart.parts, left.width_px + CHART_GAP_PX, 0))
+    return Block(width_px, max(left.height_px, chart.height_px), parts)
 
 
-def _chart(found: Staging, width_px: int, chart_px: int) -> Block:
+def _chart(found: Staging, width_px: int, pen: Pen, chart_px: int) -> Block:
     """One column a stage: value, bar, label; the likeliest filled, the others empty."""
-    gap = 14
+    gap = 10
     width = (width_px - gap * (len(STAGES) - 1)) // len(STAGES)
-    columns = [_column(stage, found, (width, chart_px)) for stage in STAGES]
+    columns = [_column(stage, found, (width, chart_px), pen) for stage in STAGES]
     parts = [part for n, c in enumerate(columns) for part in moved(c.parts, n * (width + gap), 0)]
     return Block(width_px, columns[0].height_px, tuple(parts))
 
 
-def _column(stage: int, found: Staging, size: tuple[int, int]) -> Block:
-    """One stage: its share as words, a bar in a track of 100 % (`size` in pixels), its number."""
+def _column(stage: int, found: Staging, size: tuple[int, int], pen: Pen) -> Block:
+    """One stage: its share in percent, a bar in a track of 100 % (`size` in pixels), its number."""
     width, track_px = size
     chosen = stage == found.stage
     share = found.probabilities[stage]
-    value = line(_share(share), SMALL_PX + 4, bold=chosen)
-    label = line(str(stage), TEXT_PX, bold=chosen, ink=GROUND if chosen else WHITE)
-    top = value.height_px + 4
+    below_one = 0 < share < 0.005
+    value = pen.line(pen.say("below_one") if below_one else _percent(share), SMALL_PX, bold=chosen)
+    label = pen.line(str(stage), SMALL_PX, bold=chosen, ink=GROUND if chosen else WHITE)
+    top = value.height_px
     foot = top + track_px
     height = max(round(share * track_px), 4)
     shapes = (
         Frame(Box(0, top, width, foot), line=RULE, line_px=2),
         Frame(Box(0, foot - height, width, foot), fill=WHITE if chosen else MUTED),
-        Frame(Box(0, foot + 6, width, foot + 6 + label.height_px), fill=WHITE if chosen else RULE),
+        Frame(Box(0, foot + 4, width, foot + 4 + label.height_px), fill=WHITE if chosen else RULE),
     )
     words = (
         *moved(value.parts, (width - value.width_px) // 2, 0),
-        *moved(label.parts, (width - label.width_px) // 2, foot + 6),
+        *moved(label.parts, (width - label.width_px) // 2, foot + 4),
     )
-    return Block(width, foot + 6 + label.height_px, (*shapes, *words))
+    return Block(width, foot + 4 + label.height_px, (*shapes, *words))
 
 
-def _disagreement(hand: HandFinding, width_px: int) -> Block:
+def _disagreement(hand: HandFinding, width_px: int, pen: Pen) -> Block:
     """Both statements side by side, without choosing between them."""
     recognition, staging = hand.recognition, hand.staging
     assert recognition is not None
     assert staging is not None
-    inner = width_px - 2 * PAD_PX
-    text = f"Recognition says {presence(recognition)}, staging says stage {staging.stage}."
-    words = stacked(
-        [line("FINDINGS DISAGREE", KEY_PX, bold=True), paragraph(text, TEXT_PX - 4, inner, lines=3)], 2
-    )
+    found = presence(recognition, pen.language)
+    text = pen.say("disagree_how", presence=found, stage=staging.stage)
+    title = pen.line(pen.say("disagree").upper(), TEXT_PX, bold=True)
+    words = stacked([title, pen.paragraph(text, SMALL_PX, width_px - 2 * PAD_PX, lines=3)])
     style = Frame(Box(0, 0, 1, 1), line=WHITE, line_px=4, dashed=True)
-    return framed(words, width_px, words.height_px + 36, pad_px=18, frame=style)
+    return framed(words, width_px, words.height_px + 28, pad_px=14, frame=style)
 
 
-def _share(probability: float) -> str:
-    if 0 < probability < 0.005:
-        return "<1 %"
-    return f"{100 * probability:.0f} %"
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}"

@@ -1,30 +1,67 @@
-"""What lies on a radiograph and what leads from it to the panels: outlines, tags, lines."""
+"""What lies on a radiograph and what leads from it to the panels: outlines, attention, tags, lines."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ra_node.dicom.overlay_panel import ink_of, is_dashed
-from ra_node.dicom.overlay_parts import RULE, Frame, Outline, Part, Photo
-from ra_node.dicom.overlay_tag import Hand, refusal_tags
+from ra_node.dicom.overlay_parts import (
+    GROUND,
+    HEAT,
+    KEY_PX,
+    RULE,
+    SMALL_PX,
+    TEXT_PX,
+    WHITE,
+    Block,
+    Frame,
+    Outline,
+    Part,
+    Photo,
+    moved,
+)
+from ra_node.dicom.overlay_pen import Pen
+from ra_node.dicom.overlay_tag import NEAR_REACH, Hand, Places, Tag, at, framed_words
+from ra_node.domain.attention import standing_out
 from ra_node.domain.geometry import Box, Point
+from ra_node.domain.laterality import Side
 from ra_node.domain.report import HandFinding, ImageFinding
+from ra_node.domain.wording import joint_name
 
 CLEAR_PX = 6
 """A line to a panel begins this far from the radiograph, so that its halo does not touch it."""
 
+RING_PX = 10
+"""Radius of the ring in the middle of a named joint; bone stays visible in it."""
 
-def photo_parts(image: ImageFinding, picture: Box, display: NDArray[np.uint8] | None) -> list[Part]:
-    """Place the radiograph in `picture` with the outlines of its hands and a tag at each refused one.
+THIN_PX, BOLD_PX = 2, 4
+"""Lines of attention: of any level, and of the highest."""
+
+_SIDE_KEYS = {Side.RIGHT: "tag_right", Side.LEFT: "tag_left", None: "tag_undetermined"}
+
+
+def photo_parts(image: ImageFinding, picture: Box, display: NDArray[np.uint8] | None, pen: Pen) -> list[Part]:
+    """Place the radiograph in `picture` with what the networks looked at, outlines, sides and refusals.
 
     `display` (rows, columns) only tells where a tag would hide something bright.
     """
-    hands = [_on_photo(hand, image, picture) for hand in image.hands]
+    places = [_on_photo(hand, image, picture) for hand in image.hands]
     parts: list[Part] = [Photo(image.sop_instance_uid, picture), Frame(picture, line=RULE, line_px=2)]
-    for hand, place in zip(image.hands, hands, strict=True):
-        parts.append(Outline(place.outline, ink_of(hand), dashed=is_dashed(hand)))
-    parts += refusal_tags(hands, [hand.refusal for hand in image.hands], picture, display)
+    for hand, place in zip(image.hands, places, strict=True):
+        parts += _attention_lines(hand, image, picture)
+        parts.append(Outline(place.outline, ink_of(hand), dashed=is_dashed(hand), role="hand"))
+    free = Places.around(places, picture, display)
+    for which, hand in enumerate(image.hands):
+        block = _refusal_tag(hand, pen) if hand.recognition is None or hand.refusal else _side_tag(hand, pen)
+        centres = [place.box.centre for place in places]
+        rivals = tuple(centre for n, centre in enumerate(centres) if n != which)
+        box = free.put(Tag(block, centres[which], places[which].box, rivals))
+        parts += at(block, box) if box is not None else ()
+    for hand, place in zip(image.hands, places, strict=True):
+        parts += _joint_labels(hand, place, image, free, pen)
     return parts
 
 
@@ -59,3 +96,70 @@ def _on_photo(hand: HandFinding, image: ImageFinding, picture: Box) -> Hand:
     x0, y0 = round(first.x), round(first.y)
     box = Box(x0, y0, max(round(last.x), x0 + 1), max(round(last.y), y0 + 1))
     return Hand(box, tuple(on_canvas(point, image, picture) for point in points))
+
+
+def _attention_lines(hand: HandFinding, image: ImageFinding, picture: Box) -> list[Part]:
+    """Thin lines around what the networks looked at; the highest level is bold. None of a refused hand."""
+    if hand.explanation is None or hand.refusal is not None:
+        return []
+    contours = hand.explanation.contours
+    highest = max((contour.level for contour in contours), default=0.0)
+    several = len({contour.level for contour in contours}) > 1
+    return [
+        Outline(
+            tuple(on_canvas(point, image, picture) for point in contour.points),
+            HEAT,
+            role="attention",
+            line_px=BOLD_PX if several and contour.level == highest else THIN_PX,
+            halo_px=1,
+        )
+        for contour in sorted(contours, key=lambda each: each.level)
+        if len(contour.points) > 2
+    ]
+
+
+def _refusal_tag(hand: HandFinding, pen: Pen) -> Block:
+    lines = [pen.line(pen.say("not_analysed").upper(), KEY_PX - 4, bold=True)]
+    if hand.refusal is not None:
+        lines.append(pen.line(pen.language.say(f"reason.{hand.refusal.reason}"), TEXT_PX))
+    return framed_words(lines, WHITE, dashed=True)
+
+
+def _side_tag(hand: HandFinding, pen: Pen) -> Block:
+    words = pen.line(pen.say(_SIDE_KEYS[hand.side.side]).upper(), TEXT_PX, bold=True)
+    return framed_words([words], ink_of(hand), dashed=is_dashed(hand))
+
+
+def _joint_labels(hand: HandFinding, place: Hand, image: ImageFinding, free: Places, pen: Pen) -> list[Part]:
+    """Ring the joints that stand out and write their names beside them, each with a line between."""
+    if hand.explanation is None or hand.refusal is not None:
+        return []
+    seen = {joint.name: joint.at for joint in hand.region.joints}
+    parts: list[Part] = []
+    for share in standing_out(hand.explanation):
+        if share.name not in seen:
+            continue
+        centre = on_canvas(seen[share.name], image, free.picture)
+        words = pen.line(joint_name(share.name, pen.language), SMALL_PX, bold=True)
+        pad = Frame(Box(0, 0, words.width_px + 12, words.height_px), fill=GROUND)
+        block = Block(words.width_px + 12, words.height_px, (pad, *moved(words.parts, 6, 0)))
+        box = free.put(Tag(block, centre, place.box, reach=NEAR_REACH))
+        parts.append(_ring(centre))
+        if box is not None:
+            parts += [_leader(centre, box), *at(block, box)]
+    return parts
+
+
+def _ring(centre: Point) -> Outline:
+    turns = (2 * math.pi * n / 32 for n in range(32))
+    points = (Point(centre.x + RING_PX * math.cos(t), centre.y + RING_PX * math.sin(t)) for t in turns)
+    return Outline(tuple(points), WHITE, line_px=2, halo_px=1, role="joint")
+
+
+def _leader(centre: Point, box: Box) -> Outline:
+    """Lead from the ring to the nearest point of a label."""
+    end = Point(min(max(centre.x, box.x0), box.x1), min(max(centre.y, box.y0), box.y1))
+    length = max(math.hypot(end.x - centre.x, end.y - centre.y), 1e-6)
+    part = min(RING_PX / length, 1.0)
+    start = Point(centre.x + (end.x - centre.x) * part, centre.y + (end.y - centre.y) * part)
+    return Outline((start, end), WHITE, line_px=2, closed=False, halo_px=1)

@@ -1,38 +1,35 @@
-"""Writes at a refused hand that it was not analysed, where the words hide no hand."""
+"""Writes sides, refusals and joints on a radiograph, where the words hide no hand."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ra_node.dicom.overlay_parts import (
-    GROUND,
-    KEY_PX,
-    TEXT_PX,
-    WHITE,
-    Block,
-    Frame,
-    Part,
-    line,
-    moved,
-    stacked,
-)
+from ra_node.dicom.overlay_parts import GROUND, Block, Frame, Ink, Part, moved, stacked
 from ra_node.domain.geometry import Box, Point
-from ra_node.domain.report import Refusal
 
 CELL_PX = 8
 """Side of a cell of the coarse map in which a free place is sought."""
 
-MARGIN_PX = 14
+MARGIN_PX = 12
 DEAR = 16
 """What a cell of a hand costs, more than the brightest cell outside one."""
 
 GREY_STEP = 24
 """Each such step of brightness costs one: a lead marker much, a dark ground nothing."""
+
+FAR_REACH, NEAR_REACH = 0.25, 1.0
+"""What a pixel of distance costs: rather than hide a cell of a hand, a tag goes 64 further, a label 16."""
+
+AWAY = 2.0
+"""What a pixel outside the box of its own hand costs a tag more, so that it stands with that hand."""
+
+_ASTRAY = 1e9
+"""More than anything that a place can hide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,32 +40,56 @@ class Hand:
     outline: tuple[Point, ...]
 
 
-def refusal_tags(
-    hands: Sequence[Hand], refusals: Sequence[Refusal | None], picture: Box, display: NDArray[np.uint8] | None
-) -> tuple[Part, ...]:
-    """Place "NOT ANALYSED" and the reason's own words beside each refused hand, all in canvas pixels.
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """Words that belong to a point of the hand at `home`; points of other hands, `rivals`, are not nearer.
 
-    A place inside `picture` is nearer to its hand than to any other, hides as little as possible of hands,
-    of other tags and of what is bright in `display` (a lead marker), and then lies nearest to the hand. A
-    picture too small for a tag gets none: its panel says the same.
+    `reach` is what a pixel of distance from the target costs, in the unit of what is hidden.
     """
-    if not any(refusals):
-        return ()
-    cost = cost_of_cells(hands, picture, display)
-    boxes = [hand.box for hand in hands]
-    parts: list[Part] = []
-    for which, refusal in enumerate(refusals):
-        tag = _tag(refusal) if refusal is not None else None
-        if tag is None or not _fits(tag, picture):
-            continue
-        x, y = free_place(Box(0, 0, tag.width_px, tag.height_px), boxes, which, cost, picture)
-        cost[_cells(Box(x, y, x + tag.width_px, y + tag.height_px), picture)] += DEAR * DEAR
-        parts += moved(tag.parts, x, y)
-    return tuple(parts)
+
+    block: Block
+    target: Point
+    home: Box
+    rivals: tuple[Point, ...] = ()
+    reach: float = FAR_REACH
 
 
-def _fits(tag: Block, picture: Box) -> bool:
-    return tag.width_px + CELL_PX <= picture.width_px and tag.height_px + CELL_PX <= picture.height_px
+@dataclass(slots=True)
+class Places:
+    """The free places of one radiograph at `picture` (canvas pixels); each tag that is put takes its own.
+
+    `display` (rows, columns) only tells what else is bright, such as a lead marker.
+    """
+
+    picture: Box
+    cost: NDArray[np.int64] = field(repr=False)
+
+    @classmethod
+    def around(cls, hands: Sequence[Hand], picture: Box, display: NDArray[np.uint8] | None) -> Places:
+        return cls(picture, cost_of_cells(hands, picture, display))
+
+    def put(self, tag: Tag) -> Box | None:
+        """Find the place for a tag and take it; None in a picture that is too small for it."""
+        width, height = tag.block.width_px, tag.block.height_px
+        if width + CELL_PX > self.picture.width_px or height + CELL_PX > self.picture.height_px:
+            return None
+        x, y = free_place(tag, self.cost, self.picture)
+        box = Box(x, y, x + width, y + height)
+        self.cost[_cells(box, self.picture)] += DEAR * DEAR
+        return box
+
+
+def framed_words(lines: Sequence[Block], ink: Ink, *, dashed: bool) -> Block:
+    """Put lines of words on a dark ground in a frame."""
+    words = stacked(lines)
+    width, height = words.width_px + 2 * MARGIN_PX, words.height_px + 2 * MARGIN_PX
+    frame = Frame(Box(0, 0, width, height), fill=GROUND, line=ink, line_px=3, dashed=dashed)
+    return Block(width, height, (frame, *moved(words.parts, MARGIN_PX, MARGIN_PX)))
+
+
+def at(block: Block, box: Box) -> tuple[Part, ...]:
+    """Give the parts of a block that lies at a box."""
+    return moved(block.parts, box.x0, box.y0)
 
 
 def _cells(box: Box, picture: Box) -> tuple[slice, slice]:
@@ -78,33 +99,27 @@ def _cells(box: Box, picture: Box) -> tuple[slice, slice]:
     return slice(y0, y1 + 1), slice(x0, x1 + 1)
 
 
-def _tag(refusal: Refusal) -> Block:
-    reason = refusal.reason.value.replace("_", " ")
-    words = stacked([line("NOT ANALYSED", KEY_PX - 4, bold=True), line(reason, TEXT_PX)])
-    width, height = words.width_px + 2 * MARGIN_PX, words.height_px + 2 * MARGIN_PX
-    frame = Frame(Box(0, 0, width, height), fill=GROUND, line=WHITE, line_px=3, dashed=True)
-    return Block(width, height, (frame, *moved(words.parts, MARGIN_PX, MARGIN_PX)))
-
-
-def free_place(
-    tag: Box, hands: Sequence[Box], which: int, cost: NDArray[np.int64], picture: Box
-) -> tuple[int, int]:
-    """Return the left and top in `picture` for a box of the size of `tag` that costs the least to hide."""
-    width, height = -(-tag.width_px // CELL_PX), -(-tag.height_px // CELL_PX)
+def free_place(tag: Tag, cost: NDArray[np.int64], picture: Box) -> tuple[int, int]:
+    """Return the left and top in `picture` for a tag: not astray, hiding little, near its target."""
+    width, height = -(-tag.block.width_px // CELL_PX), -(-tag.block.height_px // CELL_PX)
     sums = np.pad(cost.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     hidden = sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]
     rows, columns = np.indices(hidden.shape)
     x, y = picture.x0 + CELL_PX * columns, picture.y0 + CELL_PX * rows
-    far = np.stack(
-        [
-            np.hypot(x + tag.width_px / 2 - hand.centre.x, y + tag.height_px / 2 - hand.centre.y)
-            for hand in hands
-        ]
-    )
-    astray = far.min(axis=0) < far[which]
-    order = np.lexsort((far[which].ravel(), hidden.ravel(), astray.ravel()))
-    row, column = np.unravel_index(order[0], hidden.shape)
+    middle_x, middle_y = x + tag.block.width_px / 2, y + tag.block.height_px / 2
+    far = np.hypot(middle_x - tag.target.x, middle_y - tag.target.y)
+    astray = np.zeros(hidden.shape, bool)
+    for rival in tag.rivals:
+        astray |= np.hypot(middle_x - rival.x, middle_y - rival.y) < far
+    away = _outside(middle_x, tag.home.x0, tag.home.x1) + _outside(middle_y, tag.home.y0, tag.home.y1)
+    price = hidden + tag.reach * far + AWAY * away + astray * _ASTRAY
+    row, column = np.unravel_index(int(price.argmin()), hidden.shape)
     return int(x[row, column]), int(y[row, column])
+
+
+def _outside(values: NDArray[np.float64], first: int, last: int) -> NDArray[np.float64]:
+    """Give how far each value lies outside a range."""
+    return np.maximum(np.maximum(first - values, values - last), 0)
 
 
 def cost_of_cells(
@@ -115,7 +130,7 @@ def cost_of_cells(
     A hand costs most, what is bright more than what is dark, and the rest of a hand's box a little, because
     an outline may miss a fingertip.
     """
-    shape = (picture.height_px // CELL_PX, picture.width_px // CELL_PX)
+    shape = (max(picture.height_px // CELL_PX, 1), max(picture.width_px // CELL_PX, 1))
     dear = np.zeros(shape, np.uint8)
     cheap = np.zeros(shape, np.int64)
     if display is not None:

@@ -9,16 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ra_node.dicom.overlay_panel import PANEL_PX, hand_panel, image_panel, resized
-from ra_node.dicom.overlay_parts import TEXT_PX, Block, line, moved, paragraph, stacked
+from ra_node.dicom.overlay_parts import SMALL_PX, TEXT_PX, Block, Part, Photo, moved, stacked
+from ra_node.dicom.overlay_pen import Pen
 from ra_node.dicom.overlay_photo import link, photo_parts
 from ra_node.domain.geometry import Box
 from ra_node.domain.report import HandFinding, ImageFinding
+from ra_node.domain.wording import refusal_text, told
 
 GAP_PX = 36
 LINK_PX = 48
 """Space between a radiograph and its panels, where a line leads from each hand to its panel."""
 
-TITLE_PX = 64
+TITLE_PX = 68
 """Space above a radiograph for its title, where it has one."""
 
 REMARK_PX = 16
@@ -39,42 +41,53 @@ class Plan:
     under: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An image with the remarks that are its own, and what a viewer shows of it: (rows, columns) or None."""
+
+    image: ImageFinding
+    remarks: tuple[str, ...]
+    display: NDArray[np.uint8] | None
+    sketch: bool = False
+    """Leave out what lies on the radiograph: only the size of the tile is asked for."""
+
+
 Placed = tuple[Box, list[tuple[Box, Block]]]
 """Where a radiograph lies in its tile, and each panel with its place."""
 
 
-def tile(
-    image: ImageFinding, title: str, plan: Plan, cell: tuple[int, int], display: NDArray[np.uint8] | None
-) -> Block:
+def tile(shown: Shown, title: str, plan: Plan, cell: tuple[int, int], pen: Pen) -> Block:
     """Lay out one image; `cell` (width, height) is the space that all radiographs of the picture have.
 
-    Panels begin where the cell ends, so those of neighbouring tiles stand on one line. `display` (rows,
-    columns) only tells where a tag would hide something.
+    Panels begin where the cell ends, so those of neighbouring tiles stand on one line.
     """
+    image = shown.image
     hands = _ordered(image.hands, under=plan.under)
     top = TITLE_PX if title else 0
     place = _place_under if plan.under else _place_beside
-    picture, panels = place(image, hands, fitted(image, plan), (cell[0], top + cell[1]))
-    parts = photo_parts(image, picture, display)
+    picture, panels = place(shown, hands, (cell[0], top + cell[1]), plan, pen)
+    photo: list[Part] = [Photo(image.sop_instance_uid, picture)]
+    parts = photo if shown.sketch else photo_parts(image, picture, shown.display, pen)
     for box, panel in panels:
         parts += moved(panel.parts, box.x0, box.y0)
     if len(hands) > 1:
         parts += [link(hand, image, picture, box) for hand, (box, _) in zip(hands, panels, strict=True)]
     if title:
-        parts += moved(line(title, TEXT_PX, bold=True).parts, picture.x0, picture.y0 - TITLE_PX)
+        parts += moved(pen.line(title, TEXT_PX, bold=True).parts, picture.x0, picture.y0 - TITLE_PX)
     corners = [picture, *(box for box, _ in panels)]
     right, bottom = max(box.x1 for box in corners), max(box.y1 for box in corners)
-    notes = _remarks(image, right)
+    notes = _remarks(shown, right, pen)
     parts += moved(notes.parts, 0, bottom + REMARK_PX)
     return Block(right, bottom + (notes.height_px + REMARK_PX if notes.parts else 0), tuple(parts))
 
 
-def _remarks(image: ImageFinding, width_px: int) -> Block:
+def _remarks(shown: Shown, width_px: int, pen: Pen) -> Block:
     """What else is to be known about an image, under it."""
-    texts = [*image.remarks]
+    image = shown.image
+    texts = [told(remark, pen.language) for remark in shown.remarks]
     if image.hands and image.refusal is not None:
-        texts.append(image.refusal.text)
-    return stacked([paragraph(text, TEXT_PX - 4, width_px, lines=3) for text in texts], 4)
+        texts.append(refusal_text(image.refusal, pen.language))
+    return stacked([pen.paragraph(text, SMALL_PX, width_px, lines=3) for text in texts], 4)
 
 
 def fitted(image: ImageFinding, plan: Plan) -> tuple[int, int]:
@@ -89,39 +102,41 @@ def _ordered(hands: Sequence[HandFinding], *, under: bool) -> list[HandFinding]:
 
 
 def _place_under(
-    image: ImageFinding, hands: Sequence[HandFinding], size: tuple[int, int], cell: tuple[int, int]
+    shown: Shown, hands: Sequence[HandFinding], cell: tuple[int, int], plan: Plan, pen: Pen
 ) -> Placed:
     """Put the panels in a row under the radiograph, each as wide as the row allows."""
+    size = fitted(shown.image, plan)
     count = max(len(hands), 1)
     width = max(size[0], count * (PANEL_PX + GAP_PX) - GAP_PX)
     each = (width - GAP_PX * (count - 1)) // count
-    panels = _panels(image, hands, each)
+    panels = _panels(shown.image, hands, each, pen)
     boxes = [_at(n * (each + GAP_PX), cell[1] + LINK_PX, panel) for n, panel in enumerate(panels)]
     picture = _at((width - size[0]) // 2, cell[1] - size[1], Block(*size))
     return picture, list(zip(boxes, panels, strict=True))
 
 
 def _place_beside(
-    image: ImageFinding, hands: Sequence[HandFinding], size: tuple[int, int], cell: tuple[int, int]
+    shown: Shown, hands: Sequence[HandFinding], cell: tuple[int, int], plan: Plan, pen: Pen
 ) -> Placed:
     """Put the panels in a column to the right of the radiograph."""
+    size = fitted(shown.image, plan)
     picture = _at(cell[0] - size[0], cell[1] - size[1], Block(*size))
     placed = []
     y = picture.y0
-    for panel in _panels(image, hands, PANEL_PX, height_px=size[1]):
+    for panel in _panels(shown.image, hands, PANEL_PX, pen, height_px=size[1]):
         placed.append((_at(picture.x1 + LINK_PX, y, panel), panel))
         y += panel.height_px + GAP_PX
     return picture, placed
 
 
 def _panels(
-    image: ImageFinding, hands: Sequence[HandFinding], width_px: int, height_px: int = 0
+    image: ImageFinding, hands: Sequence[HandFinding], width_px: int, pen: Pen, height_px: int = 0
 ) -> list[Block]:
     """All panels of an image, equally high; `height_px` is what a column of them may fill."""
     if not hands:
-        return [image_panel(image, width_px)]
+        return [image_panel(image, width_px, pen)]
     share = height_px // len(hands) - GAP_PX
-    panels = [hand_panel(hand, width_px, share) for hand in hands]
+    panels = [hand_panel(hand, width_px, pen, share) for hand in hands]
     deepest = max(panel.height_px for panel in panels)
     return [resized(panel, deepest) for panel in panels]
 

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ra_node.domain.geometry import Box
+from ra_node.dicom.overlay_pen import pen_of
+from ra_node.domain.geometry import Box, Point
+from ra_node.domain.language import english
 from ra_node.domain.laterality import Side
-from ra_node.domain.report import HandRegion, Reason, Refusal, StudyReport
+from ra_node.domain.report import (
+    Contour,
+    Explanation,
+    HandFinding,
+    HandRegion,
+    Joint,
+    JointShare,
+    Reason,
+    Refusal,
+    StudyReport,
+)
 from tests.dicom.builders import (
     BUNDLE,
     LEFT_REGION,
@@ -23,10 +36,33 @@ from tests.dicom.builders import (
     report,
 )
 
+ENGLISH = pen_of(english())
+
 
 def square(x0: int, y0: int, side: int) -> HandRegion:
     box = Box(x0, y0, x0 + side, y0 + side)
     return HandRegion(box, box.corners(), 0, 0.9)
+
+
+def around(x: float, y: float, radius: float) -> tuple[Point, ...]:
+    turns = [2 * math.pi * n / 12 for n in range(12)]
+    return tuple(Point(x + radius * math.cos(t), y + radius * math.sin(t)) for t in turns)
+
+
+def explained(where: HandRegion, which: Side = Side.RIGHT) -> HandFinding:
+    """A judged hand whose networks looked at three joints, at two of them most."""
+    x, y = where.box.x0, where.box.y0
+    places = {
+        "mcp_2": Point(x + 60, y + 120),
+        "pip_3": Point(x + 90, y + 60),
+        "wrist_2": Point(x + 80, y + 210),
+    }
+    joints = tuple(Joint(name, at, 0.9) for name, at in places.items())
+    shares = tuple(JointShare(name, share) for name, share in zip(places, (0.41, 0.22, 0.17), strict=True))
+    low = tuple(Contour(0.5, around(at.x, at.y, 18)) for at in places.values())
+    high = tuple(Contour(0.8, around(at.x, at.y, 9)) for at in list(places.values())[:2])
+    judged = hand(which=which, where=replace(where, joints=joints))
+    return replace(judged, explanation=Explanation(shares, (*high, *low)))
 
 
 UNKNOWN = (
@@ -67,6 +103,11 @@ REPORTS: dict[str, StudyReport] = {
         image(hand()), image(hand(where=square(1, 1, 8)), number=2, rows=10, columns=4000)
     ),
     "with remarks": report(image(hand(), remarks=("The image is marked as lossy compressed.",) * 2)),
+    "explained": report(image(explained(RIGHT_REGION), rows=400, columns=300)),
+    "explained, two images": report(
+        image(explained(RIGHT_REGION)), image(explained(LEFT_REGION, Side.LEFT), number=2)
+    ),
+    "near the operating point": report(image(hand(0.52, 1))),
     "no hand": report(image(refusal=NO_HAND)),
     "no picture": report(image(refusal=NO_PICTURE)),
     "no picture of one": report(image(hand()), image(refusal=NO_PICTURE, number=2)),

@@ -34,7 +34,7 @@ from tests.dicom.builders import (
     report,
     source,
 )
-from tests.dicom.overlay_cases import REPORTS, displays
+from tests.dicom.overlay_cases import ENGLISH, REPORTS, displays
 
 PICTURE = np.arange(5 * 3 * 3, dtype=np.uint8).reshape(5, 3, 3)
 """An odd number of bytes on purpose."""
@@ -119,7 +119,7 @@ def test_the_sources_are_exactly_the_images_shown(case):
     shown = REPORTS[case]
     made = overlay(shown)
     named = [item.ReferencedSOPInstanceUID for item in made.get("SourceImageSequence", [])]
-    photos = lay_out(shown, displays(shown)).photos
+    photos = lay_out(shown, displays(shown), ENGLISH).photos
     assert named == [photo.sop_instance_uid for photo in photos]
     assert named == [each.sop_instance_uid for each in shown_images(shown)]
 
@@ -214,7 +214,7 @@ def test_overlay_and_structured_report_agree(case):
     for keyword in ("StudyInstanceUID", "PatientID", "Manufacturer", "SoftwareVersions", "ContentTime"):
         assert made[keyword].value == sr[keyword].value
     comments = {item.TextValue for item in items_of(sr) if "TextValue" in item}
-    words = [text.text for text in lay_out(shown, {}).words]
+    words = [text.text for text in lay_out(shown, {}, ENGLISH).words]
     for finding in (finding for each in shown_images(shown) for finding in each.hands):
         assert hand_sentence(finding) in comments
         if finding.recognition is not None and finding.refusal is None:
@@ -226,7 +226,7 @@ def test_overlay_and_structured_report_agree(case):
 def test_no_patient_attribute_reaches_the_picture(case):
     """What identifies the patient or the study stays in the header, where it can be removed."""
     shown = REPORTS[case]
-    words = " ".join(text.text for text in lay_out(shown, displays(shown)).words)
+    words = " ".join(text.text for text in lay_out(shown, displays(shown), ENGLISH).words)
     origin = source()
     for keyword in (
         "PatientName",

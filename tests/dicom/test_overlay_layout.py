@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from functools import cache
 from itertools import combinations
 
 import pytest
 
 from ra_node import __version__
-from ra_node.dicom.overlay_layout import MOST_IMAGES, lay_out, shown_images
-from ra_node.dicom.overlay_margins import BANNER
-from ra_node.dicom.overlay_parts import Block, Words, drawable
+from ra_node.dicom.overlay_face import OWN, drawable
+from ra_node.dicom.overlay_layout import LONGEST_PX, MOST_IMAGES, lay_out, shown_images
+from ra_node.dicom.overlay_parts import FINE_PX, Block, Words
 from ra_node.dicom.overlay_tile import MOST_SCALE
 from ra_node.domain.geometry import Box
 from ra_node.domain.report import ImageFinding, StudyReport, percents
 from ra_node.domain.wording import hand_name, hand_sentence, presence, summary_sentence
 from tests.dicom.builders import NO_HAND, both_hands, hand, image, image_uid, refused_hand, report
-from tests.dicom.overlay_cases import REPORTS, displays
+from tests.dicom.overlay_cases import ENGLISH, REPORTS, displays
 
 LEGIBLE_PX = 56
 """At a quarter of its size such a text is still 14 pixels high."""
 
-TAG = ("NOT ANALYSED", "hand cut off", "poor exposure")
+LEGIBLE_SMALL_PX = 32
+"""And such a one 8 pixels: enough to read who made the result and with what."""
+
+BANNER = "AI result - not verified"
+TAG = {
+    "NOT ANALYSED", "hand cut off", "poor exposure", "RIGHT", "LEFT", "SIDE UNDETERMINED",
+    "MCP 2", "PIP 3", "wrist, middle",
+}  # fmt: skip
 
 every_case = pytest.mark.parametrize("case", REPORTS)
 
 
 def laid_out(shown: StudyReport) -> Block:
-    return lay_out(shown, displays(shown))
+    return lay_out(shown, displays(shown), ENGLISH)
 
 
 @cache
@@ -69,7 +78,7 @@ def test_no_text_lies_on_another(case):
 
 
 @every_case
-def test_only_tags_of_refused_hands_lie_on_a_radiograph(case):
+def test_only_tags_of_hands_and_joints_lie_on_a_radiograph(case):
     """Panels, titles and banner stand beside the anatomy."""
     layout = case_layout(case)
     on_anatomy = [
@@ -87,7 +96,8 @@ def test_radiographs_lie_apart_and_keep_their_shape(case):
     sizes = {each.sop_instance_uid: (each.columns, each.rows) for each in shown.images}
     for photo in layout.photos:
         columns, rows = sizes[photo.sop_instance_uid]
-        scale = max(photo.box.width_px / columns, photo.box.height_px / rows)
+        longer_px, longer = max((photo.box.width_px, columns), (photo.box.height_px, rows))
+        scale = longer_px / longer
         assert scale <= MOST_SCALE
         assert photo.box.width_px == pytest.approx(scale * columns, abs=1)
         assert photo.box.height_px == pytest.approx(scale * rows, abs=1)
@@ -135,7 +145,7 @@ def test_every_hand_is_told(case):
     for each in shown.images:
         for finding in each.hands:
             words = hand_name(finding).upper() if each in pictured else hand_sentence(finding)
-            assert drawable(words) in text
+            assert drawable(OWN, words) in text
 
 
 @every_case
@@ -149,7 +159,7 @@ def test_every_refusal_is_told_in_words(case):
 
 @every_case
 def test_lines_are_dashed_for_hands_to_be_read_with_care(case):
-    """Refused, undetermined, conflicting, disagreeing or unsure hands are told by the line as well."""
+    """Refused, undetermined, conflicting, disagreeing, unsure or borderline hands are told by the line."""
     shown, layout = REPORTS[case], case_layout(case)
     careful = [
         finding.refusal is not None
@@ -158,10 +168,11 @@ def test_lines_are_dashed_for_hands_to_be_read_with_care(case):
         or finding.side.conflict
         or finding.disagreement
         or finding.region.score < 0.5
+        or abs(finding.recognition.probability - finding.recognition.threshold) < 0.05
         for each in shown_images(shown)
         for finding in each.hands
     ]
-    assert [outline.dashed for outline in layout.outlines if outline.closed] == careful
+    assert [outline.dashed for outline in layout.outlines if outline.role == "hand"] == careful
 
 
 def test_the_panel_of_a_hand_stands_under_that_hand():
@@ -177,7 +188,7 @@ def test_a_line_leads_from_each_of_two_hands_to_its_panel():
     """It starts at the edge of the radiograph level with the hand and ends at the hand's own panel."""
     layout = laid_out(report(image(*both_hands())))
     (photo,) = layout.photos
-    links = [outline for outline in layout.outlines if not outline.closed]
+    links = [outline for outline in layout.outlines if len(outline.points) == 4 and not outline.closed]
     titles = [find(layout, "RIGHT HAND")[0].box, find(layout, "LEFT HAND")[0].box]
     for link, finding, title in zip(links, both_hands(), titles, strict=True):
         level = photo.box.x0 + finding.region.box.centre.x * photo.box.width_px / 400
@@ -191,11 +202,12 @@ def test_outlines_lie_where_the_hands_are():
     """An outline is the region of the report in the scale of its radiograph, inside the picture."""
     layout = laid_out(report(image(*both_hands())))
     (photo,) = layout.photos
-    closed = [outline for outline in layout.outlines if outline.closed]
+    closed = [outline for outline in layout.outlines if outline.role == "hand"]
+    scale = photo.box.width_px / 400
     for outline, finding in zip(closed, both_hands(), strict=True):
         for drawn, point in zip(outline.points, finding.region.outline, strict=True):
-            assert drawn.x == pytest.approx(photo.box.x0 + 2 * point.x, abs=1)
-            assert drawn.y == pytest.approx(photo.box.y0 + 2 * point.y, abs=1)
+            assert drawn.x == pytest.approx(photo.box.x0 + scale * point.x, abs=1)
+            assert drawn.y == pytest.approx(photo.box.y0 + scale * point.y, abs=1)
 
 
 def test_a_region_without_outline_shows_its_box():
@@ -203,7 +215,7 @@ def test_a_region_without_outline_shows_its_box():
     bare = hand()
     bare_region = type(bare.region)(bare.region.box, (), 0, 0.9)
     layout = laid_out(report(image(type(bare)(bare_region, bare.side, "", bare.recognition, bare.staging))))
-    assert [len(outline.points) for outline in layout.outlines] == [4]
+    assert [len(each.points) for each in layout.outlines if each.role == "hand"] == [4]
 
 
 def test_at_most_four_images_are_shown_and_the_rest_is_listed():
@@ -238,5 +250,108 @@ def test_a_two_hand_picture_has_the_shape_of_a_page():
     """A five-megapixel radiograph is shown large, and the whole is neither a tower nor a ribbon."""
     shown = report(image(*both_hands(), rows=2000, columns=2500))
     layout = laid_out(shown)
-    assert 1600 <= layout.photos[0].box.width_px <= 2000
+    assert 1300 <= layout.photos[0].box.width_px <= 1700
     assert 0.5 < layout.width_px / layout.height_px < 2
+
+
+@every_case
+def test_a_reading_station_shows_it_whole(case):
+    """Five megapixels show every pixel of it; radiographs shrink for the words, down to a limit."""
+    layout = case_layout(case)
+    least = all(photo.box.height_px <= 0.36 * 1560 for photo in layout.photos)
+    assert max(layout.width_px, layout.height_px) <= LONGEST_PX or (layout.photos and least)
+
+
+@every_case
+def test_no_word_is_too_small_at_a_quarter(case):
+    """Not even who made the result and with what."""
+    assert FINE_PX >= LEGIBLE_SMALL_PX
+    assert [w.text for w in case_layout(case).words if w.size_px < LEGIBLE_SMALL_PX] == []
+
+
+@every_case
+def test_every_radiograph_is_shown_large_enough(case):
+    """However many words there are, a hand is never a stamp."""
+    assert [
+        photo for photo in case_layout(case).photos if max(photo.box.width_px, photo.box.height_px) < 340
+    ] == []
+
+
+@pytest.mark.parametrize("case", ["explained", "explained, two images"])
+def test_what_the_networks_looked_at_lies_where_the_report_says(case):
+    """Contours and rings are points of the report in the scale of its radiograph, inside the hand's box."""
+    shown, layout = REPORTS[case], case_layout(case)
+    boxes = {photo.sop_instance_uid: photo.box for photo in layout.photos}
+    wanted, rings = [], []
+    for each in shown.images:
+        box = boxes[each.sop_instance_uid]
+        scale = box.width_px / each.columns
+        for finding in each.hands:
+            joints = {joint.name: joint.at for joint in finding.region.joints}
+            wanted += [
+                [(box.x0 + scale * p.x, box.y0 + scale * p.y) for p in contour.points]
+                for contour in sorted(finding.explanation.contours, key=lambda one: one.level)
+            ]
+            for joint in finding.explanation.joints[:3]:
+                at = joints[joint.name]
+                rings.append((box.x0 + scale * at.x, box.y0 + scale * at.y))
+    drawn = [outline for outline in layout.outlines if outline.role == "attention" and outline.closed]
+    assert len(drawn) == len(wanted) > 0
+    for outline, points in zip(drawn, wanted, strict=True):
+        assert [(p.x, p.y) for p in outline.points] == [pytest.approx(point, abs=1) for point in points]
+    middles = [
+        (sum(p.x for p in each.points) / len(each.points), sum(p.y for p in each.points) / len(each.points))
+        for each in layout.outlines
+        if each.role == "joint"
+    ]
+    assert middles == [pytest.approx(ring, abs=1) for ring in rings]
+
+
+def test_attention_is_thinner_than_the_hand_and_bold_where_it_is_highest():
+    """Bone stays visible under it, and the lines tell their levels without colour."""
+    layout = case_layout("explained")
+    hands = {each.line_px for each in layout.outlines if each.role == "hand"}
+    lines = {each.line_px for each in layout.outlines if each.role == "attention" and each.closed}
+    (thin, bold), (hand_px,) = sorted(lines), hands
+    assert thin < hand_px < bold <= 4
+    assert thin == 2
+
+
+def test_a_named_joint_is_said_at_its_place_and_in_the_panel():
+    """A line leads from the ring at the joint to the joint's name, and the panel names its share."""
+    layout = case_layout("explained")
+    rings = [each.points for each in layout.outlines if each.role == "joint"]
+    middles = [(sum(p.x for p in each) / 32, sum(p.y for p in each) / 32) for each in rings]
+    leaders = [each.points for each in layout.outlines if each.halo_px == 1 and not each.closed][:3]
+    names = ("MCP 2", "PIP 3", "wrist, middle")
+    for name, (x, y), (start, end) in zip(names, middles, leaders, strict=True):
+        label = next(words.box for words in layout.words if words.text == name)
+        assert math.hypot(start.x - x, start.y - y) == pytest.approx(10, abs=1)
+        assert label.x0 - 7 <= end.x <= label.x1 + 7
+        assert label.y0 - 1 <= end.y <= label.y1 + 1
+    assert "Network attention: MCP 2 41 %, PIP 3 22 %, wrist, middle 17 %." in said(layout)
+
+
+def test_a_refused_hand_has_no_attention():
+    """Without a result there is nothing that could have carried it."""
+    shown = REPORTS["explained"]
+    judged = shown.images[0].hands[0]
+    refused = replace(judged, recognition=None, staging=None, refusal=refused_hand().refusal)
+    layout = laid_out(report(image(refused)))
+    assert {each.role for each in layout.outlines} <= {"hand", "line"}
+
+
+def test_a_legend_tells_the_lines_that_are_drawn():
+    """Attention is explained where it is drawn, and not where it is not."""
+    key = "what the networks looked at"
+    assert key in said(case_layout("explained"))
+    assert key not in said(case_layout("two hands"))
+
+
+def test_a_remark_on_every_image_is_said_once():
+    """Repeated warnings are read less."""
+    remark = "Age 66 is outside what the networks know: the networks learnt from ages 8.5 to 19."
+    shown = report(image(hand(), remarks=(remark,)), image(hand(), number=2, remarks=(remark, "Only here.")))
+    text = said(laid_out(shown))
+    assert text.count("Age 66") == 1
+    assert text.count("Only here.") == 1

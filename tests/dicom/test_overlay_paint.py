@@ -16,7 +16,7 @@ from ra_node.dicom.overlay_paint import DASH_PX, dashes, paint, render_overlay
 from ra_node.dicom.overlay_parts import AMBER, GROUND, WHITE, Block, Frame, Outline
 from ra_node.domain.geometry import Box, Point
 from tests.dicom.builders import both_hands, hand, image, image_uid, report
-from tests.dicom.overlay_cases import REPORTS, displays
+from tests.dicom.overlay_cases import ENGLISH, REPORTS, displays
 
 LEGIBLE_CONTRAST = 4.5
 """What WCAG 2 asks of text that everybody can read."""
@@ -32,7 +32,7 @@ def luminance(grey):
 def test_text_is_legible_on_a_grey_display(case):
     """Every line has contrast without its colour, on the ground that it was painted on."""
     shown = REPORTS[case]
-    layout = lay_out(shown, displays(shown))
+    layout = lay_out(shown, displays(shown), ENGLISH)
     grey = cv2.cvtColor(paint(layout, displays(shown)), cv2.COLOR_RGB2GRAY)
     for words in layout.words:
         box = words.box
@@ -55,7 +55,7 @@ def test_the_radiograph_is_scaled_and_not_otherwise_changed():
     """Away from the outlines every pixel is grey and what plain scaling gives: contrast is untouched."""
     noise = np.random.default_rng(1).integers(0, 256, (2000, 2500), np.uint8)
     shown = report(image(*both_hands(), rows=2000, columns=2500))
-    layout = lay_out(shown, {image_uid(1): noise})
+    layout = lay_out(shown, {image_uid(1): noise}, ENGLISH)
     box = layout.photos[0].box
     painted = paint(layout, {image_uid(1): noise})[box.y0 : box.y1, box.x0 : box.x1]
     expected = cv2.resize(noise, (box.width_px, box.height_px), interpolation=cv2.INTER_AREA)
@@ -87,7 +87,7 @@ def column_through(layout, ground):
 def test_an_image_without_display_leaves_its_place_dark():
     """Its pixels may be gone from memory; its result is still said."""
     shown = report(image(hand(), rows=400, columns=300))
-    layout = lay_out(shown, {})
+    layout = lay_out(shown, {}, ENGLISH)
     picture = paint(layout, {})
     box = layout.photos[0].box
     assert tuple(picture[box.y1 - 8, box.x0 + 8]) == GROUND
@@ -98,7 +98,7 @@ def test_present_and_absent_differ_without_colour():
     greys = []
     for probability in (0.9, 0.1):
         shown = report(image(hand(probability, 3 if probability > 0.5 else 0)))
-        layout = lay_out(shown, {})
+        layout = lay_out(shown, {}, ENGLISH)
         box = next(words.box for words in layout.words if words.text.startswith("RA:"))
         grey = cv2.cvtColor(paint(layout, {}), cv2.COLOR_RGB2GRAY)
         greys.append(float(np.median(grey[box.y0 : box.y1, box.x0 : box.x1])))
@@ -151,7 +151,7 @@ def test_a_hand_of_the_development_radiographs_is_drawn(radiographs):
     """A real radiograph is read back from the picture nearly as it was."""
     display = cv2.imread(str(radiographs / "rsna" / "10138.png"), cv2.IMREAD_GRAYSCALE)
     shown = report(image(hand(), rows=display.shape[0], columns=display.shape[1]))
-    layout = lay_out(shown, {image_uid(1): display})
+    layout = lay_out(shown, {image_uid(1): display}, ENGLISH)
     box = layout.photos[0].box
     painted = paint(layout, {image_uid(1): display})[box.y0 : box.y1, box.x0 : box.x1, 1]
     back = cv2.resize(painted, display.shape[::-1], interpolation=cv2.INTER_AREA)

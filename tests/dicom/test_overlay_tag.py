@@ -8,12 +8,13 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ra_node.dicom.overlay_parts import Frame, Part, Words
-from ra_node.dicom.overlay_tag import Hand, refusal_tags
-from ra_node.domain.geometry import Box
-from tests.dicom.builders import refused_hand
+from ra_node.dicom.overlay_parts import GROUND, WHITE, Block, Frame
+from ra_node.dicom.overlay_tag import NEAR_REACH, Hand, Places, Tag, framed_words
+from ra_node.domain.geometry import Box, Point
+from tests.dicom.overlay_cases import ENGLISH
 
-REFUSAL = refused_hand().refusal
+WORDS = [ENGLISH.line("NOT ANALYSED", 56, bold=True), ENGLISH.line("hand cut off", 46)]
+BLOCK = framed_words(WORDS, WHITE, dashed=True)
 PICTURE = Box(100, 50, 1700, 1250)
 
 
@@ -21,18 +22,29 @@ def at(box: Box) -> Hand:
     return Hand(box, box.corners())
 
 
-def places(parts: tuple[Part, ...]) -> list[Box]:
-    return [part.box for part in parts if isinstance(part, Frame)]
+def put(hands: list[Box], which: int = 0, display: np.ndarray | None = None) -> Box:
+    """Where the tag of one of the hands is put."""
+    places = Places.around([at(box) for box in hands], PICTURE, display)
+    box = places.put(tag_of(hands, which))
+    assert box is not None
+    return box
+
+
+def tag_of(hands: list[Box], which: int = 0) -> Tag:
+    rivals = tuple(box.centre for n, box in enumerate(hands) if n != which)
+    return Tag(BLOCK, hands[which].centre, hands[which], rivals)
 
 
 def overlap(a: Box, b: Box) -> int:
     return max(min(a.x1, b.x1) - max(a.x0, b.x0), 0) * max(min(a.y1, b.y1) - max(a.y0, b.y0), 0)
 
 
-def test_the_tag_says_that_and_why():
-    """The reason's own words, without its underscores."""
-    parts = refusal_tags([at(Box(500, 300, 900, 1200))], [REFUSAL], PICTURE, None)
-    assert [part.text for part in parts if isinstance(part, Words)] == ["NOT ANALYSED", "hand cut off"]
+def test_the_words_of_a_tag_stand_on_a_dark_ground_in_its_frame():
+    """Legible on bone; dashed where the hand is not judged."""
+    frame = BLOCK.parts[0]
+    assert isinstance(frame, Frame)
+    assert (frame.fill, frame.line, frame.dashed) == (GROUND, WHITE, True)
+    assert [words.text for words in BLOCK.words] == ["NOT ANALYSED", "hand cut off"]
 
 
 @settings(max_examples=40, deadline=None)
@@ -40,7 +52,7 @@ def test_the_tag_says_that_and_why():
 def test_the_tag_hides_no_hand_where_there_is_room(x, y):
     """A hand that leaves room for the tag anywhere is not covered."""
     hand = Box(x, y, x + 500, y + 500)
-    (tag,) = places(refusal_tags([at(hand)], [REFUSAL], PICTURE, None))
+    tag = put([hand])
     assert overlap(tag, hand) == 0
     assert overlap(tag, PICTURE) == tag.area_px
 
@@ -48,7 +60,7 @@ def test_the_tag_hides_no_hand_where_there_is_room(x, y):
 def test_the_tag_stands_at_its_own_hand():
     """It is nearer to the refused hand than to the judged one."""
     judged, refused = Box(150, 100, 750, 1200), Box(1000, 100, 1500, 900)
-    (tag,) = places(refusal_tags([at(judged), at(refused)], [None, REFUSAL], PICTURE, None))
+    tag = put([judged, refused], 1)
     assert overlap(tag, refused) == 0
     near, far = (abs(tag.centre.x - box.centre.x) for box in (refused, judged))
     assert near < far
@@ -57,7 +69,7 @@ def test_the_tag_stands_at_its_own_hand():
 def test_a_tag_never_stands_at_another_hand():
     """Without room of its own, the tag covers its refused hand before it could be read as another's."""
     judged, refused = Box(150, 100, 500, 1200), Box(900, 50, 1700, 1250)
-    (tag,) = places(refusal_tags([at(judged), at(refused)], [None, REFUSAL], PICTURE, None))
+    tag = put([judged, refused], 1)
     far_judged, far_refused = (
         math.dist((tag.centre.x, tag.centre.y), (box.centre.x, box.centre.y)) for box in (judged, refused)
     )
@@ -68,24 +80,53 @@ def test_a_tag_never_stands_at_another_hand():
 def test_the_tag_hides_no_lead_marker():
     """Where the tag would stand without one, a bright marker moves it away."""
     hand = Box(600, 300, 1200, 1200)
-    (first,) = places(refusal_tags([at(hand)], [REFUSAL], PICTURE, None))
+    first = put([hand])
     display = np.zeros((PICTURE.height_px // 2, PICTURE.width_px // 2), np.uint8)
     marker = Box(first.x0 - 30, first.y0 - 30, first.x1 + 30, first.y1 + 30).clipped(1250, 1700)
     rows = slice(max(marker.y0 - 50, 0) // 2, (marker.y1 - 50) // 2)
     display[rows, max(marker.x0 - 100, 0) // 2 : (marker.x1 - 100) // 2] = 255
-    (second,) = places(refusal_tags([at(hand)], [REFUSAL], PICTURE, display))
+    second = put([hand], 0, display)
     assert overlap(first, marker) == first.area_px
     assert overlap(second, marker) == 0
 
 
 def test_two_tags_stand_apart():
     """Two hands refused at one place have two tags that can both be read."""
-    hand = at(Box(600, 300, 1200, 1200))
-    first, second = places(refusal_tags([hand, hand], [REFUSAL, REFUSAL], PICTURE, None))
+    hand = Box(600, 300, 1200, 1200)
+    places = Places.around([at(hand)], PICTURE, None)
+    first, second = (places.put(tag_of([hand])) for _ in range(2))
+    assert first is not None
+    assert second is not None
     assert overlap(first, second) == 0
+
+
+def test_a_tag_stands_with_its_own_hand():
+    """Between two hands it would be read as either's: it prefers the free places over its own one."""
+    left = Hand(
+        Box(150, 100, 800, 1200), (Point(150, 500), Point(800, 500), Point(800, 1200), Point(150, 1200))
+    )
+    right = at(Box(1000, 100, 1650, 1200))
+    places = Places.around([left, right], PICTURE, None)
+    box = places.put(Tag(BLOCK, left.box.centre, left.box, (right.box.centre,)))
+    assert box is not None
+    assert left.box.x0 <= box.centre.x <= left.box.x1
+    assert box.y1 <= 520
+
+
+def test_a_label_stays_closer_than_a_tag():
+    """A joint's name belongs to a point, and the line to it shall be short."""
+    hand = Box(300, 100, 1500, 1250)
+    far = put([hand])
+    near = Places.around([at(hand)], PICTURE, None).put(Tag(BLOCK, hand.centre, hand, reach=NEAR_REACH * 100))
+    assert near is not None
+    distances = [
+        math.dist((box.centre.x, box.centre.y), (hand.centre.x, hand.centre.y)) for box in (near, far)
+    ]
+    assert distances[0] < distances[1]
 
 
 def test_a_picture_too_small_for_a_tag_has_none():
     """The panel says the same; the radiograph is not covered whole."""
-    tiny = Box(0, 0, 200, 100)
-    assert refusal_tags([at(Box(10, 10, 90, 90))], [REFUSAL], tiny, None) == ()
+    tiny, hand = Box(0, 0, 200, 100), Box(10, 10, 90, 90)
+    assert Places.around([at(hand)], tiny, None).put(Tag(Block(190, 90), hand.centre, hand)) is not None
+    assert Places.around([at(hand)], tiny, None).put(tag_of([hand])) is None
