@@ -13,10 +13,23 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from sqlalchemy import URL, Connection, Engine, Row, Table, create_engine, event, inspect, make_url, text
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    Executable,
+    Row,
+    Table,
+    create_engine,
+    event,
+    inspect,
+    make_url,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -97,9 +110,15 @@ def ledger_version(ledger: Ledger) -> str | None:
 
 def insert_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
     """Insert a row unless its key is taken; tell whether it was inserted."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    done = connection.execute(dialect.insert(table).values(**row).on_conflict_do_nothing())
-    return done.rowcount == 1
+    return connection.execute(_new_row(connection.dialect.name, table), row).rowcount == 1
+
+
+@cache
+def _new_row(dialect_name: str, table: Table) -> Executable:
+    """Built once: building a statement takes longer than its execution."""
+    dialect = sqlite if dialect_name == "sqlite" else postgresql
+    new: Executable = dialect.insert(table).on_conflict_do_nothing()
+    return new
 
 
 def _checked(url: str) -> URL:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, select, true, update
+from sqlalchemy import ColumnElement, Connection, Executable, and_, case, func, select, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ra_node.domain.job import JobKind
@@ -171,7 +173,7 @@ def _insert(connection: Connection, ledger: Ledger, new: NewInstance) -> Instanc
     now = ledger.clock()
     instance = _instance_from(ledger.new_id(), new, now)
     _touch_study(connection, new, now)
-    if not insert_new(connection, schema.instance, asdict(instance)):
+    if not insert_new(connection, schema.instance, _fields(instance)):
         raise _AlreadyKeptError
     note(connection, now, "instance_stored", new.study_uid, **_told(new))
     if new.counts and new.examine:
@@ -181,7 +183,7 @@ def _insert(connection: Connection, ledger: Ledger, new: NewInstance) -> Instanc
 
 
 def _instance_from(instance_id: str, new: NewInstance, now: float) -> Instance:
-    fields = asdict(new)
+    fields = _fields(new)
     fields.pop("examine")
     return Instance(
         id=instance_id,
@@ -192,6 +194,11 @@ def _instance_from(instance_id: str, new: NewInstance, now: float) -> Instance:
         examined_at=None if new.finding_json is None else now,
         **fields,
     )
+
+
+def _fields(row: NewInstance | Instance) -> dict[str, Any]:
+    """The fields of a flat row; `asdict` copies each of them deeply."""
+    return {name: getattr(row, name) for name in row.__slots__}
 
 
 def _told(new: NewInstance) -> dict[str, str | int]:
@@ -207,14 +214,22 @@ def _told(new: NewInstance) -> dict[str, str | int]:
 def _touch_study(connection: Connection, new: NewInstance, now: float) -> None:
     """Make the study or move its last arrival; the row is locked until the transaction ends."""
     state = StudyState.OPEN if new.counts else StudyState.IGNORED
-    times = {"first_received_at": now, "last_received_at": now}
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    insert = dialect.insert(schema.study).values(study_uid=new.study_uid, state=state, **times)
-    if not new.counts:
-        connection.execute(insert.on_conflict_do_nothing())
-        return
-    change = {"last_received_at": now, "state": state, "purged_at": None}
-    connection.execute(insert.on_conflict_do_update(index_elements=["study_uid"], set_=change))
+    row = {"study_uid": new.study_uid, "state": state, "first_received_at": now, "last_received_at": now}
+    if new.counts:
+        connection.execute(_new_arrival(connection.dialect.name), row)
+    else:
+        insert_new(connection, schema.study, row)
+
+
+@cache
+def _new_arrival(dialect_name: str) -> Executable:
+    """Built once: building a statement takes longer than its execution."""
+    dialect = sqlite if dialect_name == "sqlite" else postgresql
+    insert = dialect.insert(schema.study)
+    came = insert.excluded
+    change = {"last_received_at": came.last_received_at, "state": came.state, "purged_at": None}
+    arrival: Executable = insert.on_conflict_do_update(index_elements=["study_uid"], set_=change)
+    return arrival
 
 
 def _read(connection: Connection, which: ColumnElement[bool]) -> list[Instance]:
