@@ -42,6 +42,7 @@ from ra_node.network.engine import (
     tend,
 )
 from ra_node.network.incoming import IncomingFolder
+from ra_node.network.reactor import awaken
 from ra_node.network.store import Caller, Inbox, ReceivedFile, StoreOutcome, on_c_store, traced
 from ra_node.network.tls import names_in
 
@@ -189,6 +190,7 @@ class Listener:
             self._doorstep.cross(event.assoc, str(event.address[0]))  # type: ignore[attr-defined]  # set by this event
         tend(event.assoc, self._settings.network_timeout_s)
         bounds.bound(event.assoc, self._settings.network_timeout_s)
+        awaken(event.assoc, self._settings.network_timeout_s)
         if crowded:
             bounds.turn_away(event.assoc)
 

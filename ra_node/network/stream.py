@@ -1,0 +1,169 @@
+"""Data sets on the straight way from the socket to the disk, past the library's decoder.
+
+The library makes eight objects and five copies of each fragment, all under the lock of the interpreter.
+Here the fragments of a C-STORE's data set go from a buffer into the file, by calls that let other
+threads run; whatever else a peer sends the library reads itself. With `engine`, `bounds`, `guard`,
+`reactor` and `incoming` the files that reach behind its public face, as of pynetdicom 3.0.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+import struct
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import P_DATA
+
+from ra_node.network.bounds import MOST_PDU_BYTES
+from ra_node.network.incoming import ArrivingFile
+
+READY = "Sta6"
+"""Data transfer (PS3.8 9.2.1)."""
+_CLOSED = "Evt17"
+_PDU_BYTES = 6
+_HEADER = struct.Struct(">xxLLBB")
+"""Length of a P-DATA-TF PDU; length, context and message control header of its first value."""
+_P_DATA_TF, _COMMAND, _LAST = 0x04, 1, 2
+_BUFFER_BYTES = 262_144
+"""As long as the longest PDU that peers are asked for, and short enough to stay in the processor's cache."""
+LOOK_UP_S = 0.05
+"""How long a thread looks at nothing but its socket."""
+
+
+class Stream:
+    """What one accepted connection brings.
+
+    A PDU gets `timeout_s` from its first byte to its last, as everywhere.
+    """
+
+    def __init__(self, association: Association, raw: socket.socket, timeout_s: float) -> None:
+        self._association = association
+        self._dul = association.dul
+        self._raw = raw
+        self._timeout_s = timeout_s
+        self._poll = select.poll()
+        self._poll.register(raw, select.POLLIN)
+        self._buffer = memoryview(b"")
+        self._held = self._buffer
+        wrapped = association.dul.socket
+        assert wrapped is not None
+        self._library_recv: Callable[[int], bytearray] = wrapped.recv
+        wrapped.recv = self._recv  # type: ignore[method-assign, assignment]
+
+    @property
+    def holds(self) -> bool:
+        """Something was read that nobody has looked at yet."""
+        return len(self._held) > 0
+
+    @property
+    def receiving(self) -> bool:
+        """The data set of a C-STORE is on its way."""
+        return self._file() is not None
+
+    def readable(self, wait_s: float) -> bool:
+        """Wait until there is something to read, or the end."""
+        if self.holds or (isinstance(self._raw, ssl.SSLSocket) and self._raw.pending()):
+            return True
+        try:
+            return bool(self._poll.poll(wait_s * 1000))
+        except (OSError, ValueError):  # closed: the library will find out
+            return True
+
+    def take(self) -> None:
+        """Read what has come until the data set is whole, the peer pauses, or we have something to say."""
+        while True:
+            if not self._take_one():
+                return
+            silent = not self.holds and not self.readable(LOOK_UP_S)
+            if silent or not self._dul.to_provider_queue.empty() or self._dul._kill_thread:  # noqa: SLF001
+                return
+
+    def _take_one(self) -> bool:
+        """Read one PDU; tell whether another fragment must follow."""
+        file = self._file()
+        deadline = time.monotonic() + self._timeout_s
+        if file is None or (self._hold(_PDU_BYTES, deadline) and self._held[0] != _P_DATA_TF):
+            self._dul._read_pdu_data()  # noqa: SLF001 - finds what is held by `_recv`
+            return False
+        if not self._hold(_HEADER.size, deadline):
+            return self._break_off()
+        length, value, context, control = _HEADER.unpack_from(self._held)
+        if not 6 <= length == value + 4 <= MOST_PDU_BYTES or control & _COMMAND:
+            self._dul._read_pdu_data()  # noqa: SLF001
+            return False
+        self._held = self._held[_HEADER.size :]
+        if not self._copy(length - 6, file, deadline):
+            return self._break_off()
+        if control & _LAST:
+            self._finish(context, control, file)
+        return not control & _LAST
+
+    def _break_off(self) -> bool:
+        """The peer left in the middle of a PDU, or took too long."""
+        self._dul.event_queue.put(_CLOSED)
+        return False
+
+    def _copy(self, left: int, file: ArrivingFile, deadline: float) -> bool:
+        """Write that many bytes to the file; tell whether they all came."""
+        while left:
+            if not self._held and not self._fill(deadline):
+                return False
+            part, self._held = self._held[:left], self._held[left:]
+            file.write(part)
+            left -= len(part)
+        return True
+
+    def _finish(self, context: int, control: int, file: ArrivingFile) -> None:
+        """Let the library end the message, by a last fragment with nothing in it."""
+        if not self.holds:
+            self._held = self._buffer = memoryview(b"")
+        file.hasten()
+        last = P_DATA()
+        last.presentation_data_value_list = [[context, bytes([control])]]  # type: ignore[list-item]  # it insists on lists
+        self._association.dimse.receive_primitive(last)
+
+    def _file(self) -> ArrivingFile | None:
+        message = self._association.dimse.message
+        if message is None or self._dul.state_machine.current_state != READY:
+            return None
+        file = message._data_set_file  # noqa: SLF001
+        return file if isinstance(file, ArrivingFile) else None
+
+    def _hold(self, wanted: int, deadline: float) -> bool:
+        """Have at least that many bytes in the buffer; False where the peer ends or breaks off."""
+        while len(self._held) < wanted:
+            if not self._fill(deadline):
+                return False
+        return True
+
+    def _fill(self, deadline: float) -> bool:
+        """Read once into the buffer, behind what it holds; False at the end, or when the time is over."""
+        if not self._buffer:
+            self._buffer = memoryview(bytearray(_BUFFER_BYTES))
+        kept = len(self._held)
+        self._buffer[:kept] = bytes(self._held)
+        try:
+            self._raw.settimeout(max(0.001, deadline - time.monotonic()))
+            got = self._raw.recv_into(self._buffer[kept:])
+        except OSError:
+            got = 0
+        finally:
+            with suppress(OSError):
+                self._raw.settimeout(self._timeout_s)
+        self._held = self._buffer[: kept + got]
+        return got > 0
+
+    def _recv(self, wanted_bytes: int) -> bytearray:
+        """What the library reads: first what is held, then from the socket within its bounds."""
+        if not self._held:
+            return self._library_recv(wanted_bytes)
+        received = bytearray(self._held[:wanted_bytes])
+        self._held = self._held[wanted_bytes:]
+        if len(received) < wanted_bytes:
+            received += self._library_recv(wanted_bytes - len(received))
+        return received
