@@ -24,6 +24,7 @@ from ra_node.domain.report import HandFinding, ImageFinding, Model, Recognition,
 from ra_node.domain.selection import is_image_class
 from ra_node.domain.wording import (
     attention_sentence,
+    bundle_sentence,
     caveat,
     disagreement_sentence,
     distribution_sentence,
@@ -58,7 +59,9 @@ def study_conclusions(report: StudyReport) -> ContentItem:
     """The study in sentences (rows 12 and 14): summary, caveat, models, and what no region can show."""
     judged = any(_is_judged(hand) for hand in report.hands)
     sentences = [summary_sentence(report), caveat(report), *_version_sentence(report)]
-    sentences.extend(model_sentence(model) for model in report.bundle.models if judged)
+    if judged:
+        sentences.extend(model_sentence(model) for model in report.bundle.models)
+        sentences.append(bundle_sentence(report.bundle))
     items = [_comment(sentence) for sentence in sentences]
     for number, image in enumerate(report.images, start=1):
         items.extend(_comment(f"Image {number}: {remark}") for remark in image.remarks)

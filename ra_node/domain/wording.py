@@ -14,6 +14,7 @@ from ra_node.domain.language import Language, english
 from ra_node.domain.laterality import Side
 from ra_node.domain.report import (
     STAGES,
+    BundleIdentity,
     HandFinding,
     JointShare,
     Model,
@@ -197,6 +198,13 @@ def model_sentence(model: Model, language: Language | None = None) -> str:
     return _sentence(
         words.say("statement.model_auc", **who, hands=hands, area=area, low=low, high=high), words
     )
+
+
+def bundle_sentence(bundle: BundleIdentity, language: Language | None = None) -> str:
+    """Which bundle judged, by its name and by the hash of its manifest."""
+    words = language or english()
+    said = words.say("statement.bundle", name=bundle.name, version=bundle.version, sha256=bundle.sha256)
+    return _sentence(said, words)
 
 
 _SIDES = {Side.RIGHT: "right", Side.LEFT: "left", None: "undetermined"}

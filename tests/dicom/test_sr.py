@@ -336,6 +336,8 @@ def test_each_algorithm_is_named_alike_in_the_tree_and_as_equipment():
     parameters = {item.TextValue for item in items(document, "111002")}
     assert {f"device UID {item.DeviceUID}" for item in equipment} <= parameters
     assert "operating point 50.0 %" in parameters
+    bundle = case.report.bundle
+    assert f"Bundle {bundle.name} {bundle.version}, SHA-256 {bundle.sha256}." in comments(document)
 
 
 def test_the_notice_stands_wherever_the_model_speaks():
