@@ -48,18 +48,71 @@ def hands(
 
 @files.command(rich_help_panel=FILES)
 def analyse(
-    files: Annotated[list[Path], typer.Argument(help="DICOM radiographs; one report a study.", exists=True)],
-    out: Annotated[Path, typer.Option(help="Folder for SR, overlay, PNG and report.json.")],
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="DICOM files and folders; with --from Study Instance UIDs, or files with one a line.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the table and the answers.", show_default=False)],
+    came_from: Annotated[
+        str, typer.Option("--from", metavar="PEER|URL", help="Name of a peer (C-GET), or the URL of DICOMweb.")
+    ] = "",
+    table_only: Annotated[
+        bool, typer.Option("--table-only", help="Write no SR and overlay, which take 15 MB a study.")
+    ] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many studies.")] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(help="File with the bearer token for DICOMweb.", exists=True)
+    ] = None,
+    patient_key: Annotated[
+        Path | None, typer.Option(help="File with a secret salt: the table gets a key for each patient.")
+    ] = None,
+    with_patient_id: Annotated[
+        bool, typer.Option("--with-patient-id", help="The table gets the Patient ID as it is.")
+    ] = False,
+    yielding: Annotated[
+        bool, typer.Option("--yield/--no-yield", help="Wait while the node has live studies to work on.")
+    ] = True,
     config: ConfigPath = DEFAULT_CONFIG,
+    as_json: Json = False,
 ) -> None:
-    """Do the whole analysis of files without a network and write the results to a folder."""
-    from ra_node.bootstrap.working import build_offline
-    from ra_node.services.offline import studies_of
-    from ra_node.terminal import progress
+    """Analyse an archive without touching the live node: a table (hands.csv), and a folder for each study."""
+    from ra_node.bootstrap.looking_back import Asked, building_run
+    from ra_node.interrupt import stopping
+    from ra_node.services.summary import summarise
+    from ra_node.terminal_run import print_summary, watching
 
-    found = studies_of(files)
-    analyse_files = build_offline(settings_or_defaults(config))
-    for done in progress(analyse_files(found, out), "Analysing studies", len(found)):
-        typer.echo((done.files[0].parent / "report.txt").read_text(encoding="utf-8"))
-        for path in done.files:
-            typer.echo(f"  {path}")
+    if not came_from:
+        _expect_paths(sources)
+    settings = settings_or_defaults(config)
+    with stopping() as stop, watching() as watcher:
+        asked = Asked(
+            tuple(sources),
+            out.absolute(),
+            came_from,
+            token_file=token_file,
+            salt_file=patient_key,
+            with_patient_id=with_patient_id,
+            table_only=table_only,
+            yields=yielding,
+            stop=stop.event,
+        )
+        with building_run(settings, asked, watcher) as run:
+            ran = run.go(limit)
+            summary = summarise(ran, run.table, run.out, run.analyst.bundle)
+    print_summary(summary, as_json=as_json)
+    if stop.number:
+        raise typer.Exit(128 + stop.number)
+    if summary.something_failed:
+        raise typer.Exit(1)
+
+
+def _expect_paths(sources: list[str]) -> None:
+    for source in sources:
+        if not Path(source).exists():
+            raise typer.BadParameter(
+                f"no file or folder {source}; for study UIDs name an archive with --from"
+            )

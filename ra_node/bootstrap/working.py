@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from ra_node.services.analyse import Judge, Rules
     from ra_node.services.answer import Destination
     from ra_node.services.find import HandFinder
-    from ra_node.services.offline import Analysed, Studies
     from ra_node.services.shelf import Shelf
     from ra_node.services.verify import Verdict
     from ra_node.services.work import Bench, Worker
@@ -97,21 +95,6 @@ def _bench(settings: Settings, state: State, shelf: Shelf, stopping: Callable[[]
             [_destination(settings, peer) for peer in settings.destinations],
             settings.results.research_label,
         ),
-    )
-
-
-def build_offline(settings: Settings) -> Callable[[Studies, Path], Iterator[Analysed]]:
-    """The analysis of files into a folder, without a network."""
-    from ra_node.services.offline import analyse_files
-
-    judge, bundle = build_judge(with_bundle(settings, folder_in_use(settings)))
-    return partial(
-        analyse_files,
-        judge=judge,
-        bundle=bundle.identity,
-        producer=build_producer(settings),
-        rules=reading_rules(settings, bundle),
-        research_label=settings.results.research_label,
     )
 
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event, EventHandlerType
-from pynetdicom.pdu_primitives import A_ASSOCIATE
+from pynetdicom.pdu_primitives import A_ASSOCIATE, SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 
 from ra_node.network.doorstep import end
@@ -73,10 +73,16 @@ class Call:
 
 @contextmanager
 def call(
-    peer: PeerAddress, contexts: list[PresentationContext], handlers: Sequence[EventHandlerType] = ()
+    peer: PeerAddress,
+    contexts: list[PresentationContext],
+    handlers: Sequence[EventHandlerType] = (),
+    roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
 ) -> Iterator[Call]:
-    """Request an association and release it at the end; what the peer does never raises."""
-    made = _request(peer, contexts, handlers)
+    """Request an association and release it at the end; what the peer does never raises.
+
+    `roles` say for which SOP classes we take the peer's place (PS3.7 D.3.3.4).
+    """
+    made = _request(peer, contexts, handlers, roles)
     try:
         yield made
     finally:
@@ -85,7 +91,10 @@ def call(
 
 
 def _request(
-    peer: PeerAddress, contexts: list[PresentationContext], handlers: Sequence[EventHandlerType]
+    peer: PeerAddress,
+    contexts: list[PresentationContext],
+    handlers: Sequence[EventHandlerType],
+    roles: Sequence[SCP_SCU_RoleSelectionNegotiation],
 ) -> Call:
     prepare()
     connected = threading.Event()
@@ -107,6 +116,7 @@ def _request(
             peer.port,
             contexts=contexts,
             ae_title=peer.ae_title,
+            ext_neg=list(roles),
             evt_handlers=[
                 (evt.EVT_ACSE_SENT, on_request),
                 (evt.EVT_CONN_OPEN, on_connected),

@@ -1,24 +1,30 @@
-"""The analysis without a network: files in, answers in a folder out."""
+"""The analysis without a network: the files of one study in, its answer in a folder out."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
 
 from ra_node.dicom.provenance import Producer
 from ra_node.dicom.read import read_attributes, read_header
 from ra_node.domain.report import BundleIdentity, ImageFinding, StudyReport
 from ra_node.domain.study import ImageHeader
-from ra_node.errors import Refused
+from ra_node.errors import NodeError
 from ra_node.imaging.picture import draw_finding, write_picture
 from ra_node.imaging.pixels import read_png
+from ra_node.imaging.preview import encode_preview, read_preview
 from ra_node.services.analyse import (
     Judge,
     Look,
     Rules,
+    failed_finding,
     judge_looks,
     look_at_file,
     look_at_pixels,
@@ -26,19 +32,91 @@ from ra_node.services.analyse import (
 )
 from ra_node.services.publish import Sources, publish, save
 
-Studies = Mapping[str, Sequence[Path]]
-"""Files by Study Instance UID."""
-
 PNG_MAGIC = b"\x89PNG"
-IMAGES_AT_ONCE = 16
+IMAGES_AT_ONCE = 4
+"""So many images of a large study are in memory together."""
 
 
 @dataclass(frozen=True, slots=True)
-class Analysed:
-    """One study of the given files with its report and where it was written."""
+class Analyst:
+    """Everything that the analysis of files needs, built once.
 
-    report: StudyReport
-    files: tuple[Path, ...]
+    `between` is called before each image, while nothing is held.
+    """
+
+    judge: Judge
+    bundle: BundleIdentity
+    producer: Producer
+    rules: Rules
+    research_label: str
+    between: Callable[[], None] = lambda: None
+    look: Callable[[Path, Rules], Look] = look_at_file
+
+    def answer(
+        self, study_uid: str, files: Sequence[Path], folder: Path, created_at: datetime, *, publishing: bool = True
+    ) -> StudyReport:
+        """Answer one study of DICOM files, each another instance; `publishing` writes the answer into `folder`.
+
+        As with a study that is received, what is wrong with an image is its finding, also that its
+        analysis failed. Raises DatasetRefused for a file without a header.
+        """
+        previews = _Previews(folder / "previews")
+        images: list[ImageFinding] = []
+        for part in _parts(files):
+            looks = [self._look(path) for path in part]
+            for look in looks:
+                if publishing:
+                    previews.keep(look)
+            images += judge_looks(looks, self.judge)
+        report = make_report(
+            study_uid, 1, images, self.bundle, created_at=created_at, research_label=self.research_label
+        )
+        if not publishing:
+            return report
+        datasets = {
+            one.sop_instance_uid: read_attributes(path) for one, path in zip(images, files, strict=True)
+        }
+        save(publish(report, Sources(datasets, previews), self.producer, None), report, folder)
+        previews.remove()
+        return report
+
+    def _look(self, path: Path) -> Look:
+        self.between()
+        try:
+            return self.look(path, self.rules)
+        except NodeError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a strange file must not take its study with it
+            kind = type(error).__name__
+            structlog.get_logger().warning("image_failed", error=kind)
+            return Look(failed_finding(read_header(path), kind))
+
+
+@dataclass
+class _Previews(Mapping[str, NDArray[np.uint8]]):
+    """The pictures of a study's images by SOP Instance UID, on the disk until they are shown."""
+
+    folder: Path
+    paths: dict[str, Path] = field(default_factory=dict)
+
+    def keep(self, look: Look) -> None:
+        if look.display is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            path = self.folder / f"{len(self.paths)}.png"
+            path.write_bytes(encode_preview(look.display))
+            self.paths[look.finding.sop_instance_uid] = path
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __getitem__(self, sop_uid: str) -> NDArray[np.uint8]:
+        return read_preview(self.paths[sop_uid])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.paths)
+
+    def __len__(self) -> int:
+        return len(self.paths)
 
 
 def find_in_file(path: Path, rules: Rules) -> ImageFinding:
@@ -55,45 +133,6 @@ def draw_file(path: Path, rules: Rules, out: Path) -> ImageFinding:
     return look.finding
 
 
-def studies_of(paths: Iterable[Path]) -> Studies:
-    """Group DICOM files by study; raises Refused with the name of a file that is no DICOM object."""
-    studies: dict[str, list[Path]] = {}
-    for path in paths:
-        try:
-            studies.setdefault(read_header(path).study_instance_uid, []).append(path)
-        except Refused as error:
-            raise Refused(f"{path}: {error}") from error
-    return studies
-
-
-def analyse_files(
-    studies: Studies,
-    out: Path,
-    *,
-    judge: Judge,
-    bundle: BundleIdentity,
-    producer: Producer,
-    rules: Rules,
-    research_label: str,
-    now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
-) -> Iterator[Analysed]:
-    """Analyse DICOM files study by study; several studies get a folder each."""
-    for number, (uid, files) in enumerate(studies.items(), start=1):
-        looks = [look_at_file(path, rules) for path in files]
-        images = [finding for part in _parts(looks) for finding in judge_looks(part, judge)]
-        report = make_report(uid, 1, images, bundle, created_at=now(), research_label=research_label)
-        sources = Sources(
-            {
-                finding.sop_instance_uid: read_attributes(path)
-                for finding, path in zip(images, files, strict=True)
-            },
-            {look.finding.sop_instance_uid: look.display for look in looks if look.display is not None},
-        )
-        folder = out if len(studies) == 1 else out / _folder_name(uid, number)
-        publication = publish(report, sources, producer, None)
-        yield Analysed(report, tuple(save(publication, report, folder)))
-
-
 def _look(path: Path, rules: Rules) -> Look:
     with path.open("rb") as stream:
         is_png = stream.read(4) == PNG_MAGIC
@@ -102,11 +141,6 @@ def _look(path: Path, rules: Rules) -> Look:
     return look_at_pixels(read_png(path), ImageHeader("", "", "", "", ""), rules)
 
 
-def _parts(looks: Sequence[Look]) -> Iterator[Sequence[Look]]:
-    for start in range(0, len(looks), IMAGES_AT_ONCE):
-        yield looks[start : start + IMAGES_AT_ONCE]
-
-
-def _folder_name(uid: str, number: int) -> str:
-    """The study's UID where it is one (PS3.5 chapter 9), else its number: it names a folder here."""
-    return uid if re.fullmatch(r"[0-9.]{3,64}", uid) else f"study-{number}"
+def _parts(files: Sequence[Path]) -> Iterator[Sequence[Path]]:
+    for start in range(0, len(files), IMAGES_AT_ONCE):
+        yield files[start : start + IMAGES_AT_ONCE]

@@ -1,0 +1,36 @@
+"""Turns SIGINT and SIGTERM into a request to stop in good order; the second one stops at once."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Stop:
+    """Whether somebody asked to stop, and by which signal; 0 where nobody did."""
+
+    event: threading.Event = field(default_factory=threading.Event)
+    number: int = 0
+
+    def ask(self, number: int, _frame: object = None) -> None:
+        """Note a signal. Raises KeyboardInterrupt where one came before."""
+        if self.number:
+            raise KeyboardInterrupt
+        self.number = number
+        self.event.set()
+
+
+@contextmanager
+def stopping() -> Iterator[Stop]:
+    """Listen to both signals during the block; only for the main thread."""
+    stop = Stop()
+    before = {number: signal.signal(number, stop.ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

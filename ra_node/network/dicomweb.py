@@ -1,0 +1,147 @@
+"""Fetches a study from a DICOMweb server by WADO-RS (PS3.18 10.4), as the server keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email.message import Message
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import httpx
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import MultipartParser
+
+from ra_node.errors import Fatal, Refused, Retryable
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
+
+AS_IT_IS = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+"""PS3.18 8.7.3.5.2: without it a server converts to explicit little endian."""
+TIMEOUT_S = 60.0
+REFUSED = frozenset({401, 403, 407})
+ABSENT = frozenset({404, 410})
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A DICOMweb server: `url` is the base of the service, e.g. https://pacs/dicom-web.
+
+    `token` is sent as a bearer; without it ~/.netrc may know name and password. Certificates are
+    trusted as the system says, or the file that SSL_CERT_FILE names.
+    """
+
+    url: str
+    token: str | None = field(default=None, repr=False)
+    timeout_s: float = TIMEOUT_S
+
+    def __post_init__(self) -> None:
+        parts = httpx.URL(self.url)
+        if parts.scheme not in ("http", "https") or not parts.host:
+            raise Refused(f"expected the URL of a DICOMweb service, found {parts.scheme or 'no scheme'}")
+        if parts.userinfo:
+            raise Fatal("expected a URL without a password: everybody on this machine sees it; use ~/.netrc")
+
+
+def get_study(server: Server, study_uid: str, folder: Path) -> int:
+    """Put every instance of a study into `folder` as Part-10 files, and say how many there are.
+
+    Nothing larger than a piece of one instance is in memory. Raises Refused where the server has no
+    such study or its answer is none, Fatal where it does not let us in, Retryable where it is away
+    or breaks off, OSError of our own disk.
+    """
+    parts = _Parts(folder)
+    try:
+        with _answer(server, study_uid) as answer:
+            parser = MultipartParser(_boundary(answer), parts.callbacks())
+            for piece in answer.iter_bytes():
+                parser.write(piece)
+    except httpx.TransportError as error:
+        raise Retryable(f"{_where(server)} cannot be reached: {type(error).__name__}") from error
+    except MultipartParseError as error:
+        raise Refused(f"expected a multipart answer from {_where(server)}, found a broken one") from error
+    finally:
+        parts.close()
+    if not parts.ended:
+        raise Retryable(f"{_where(server)} broke off after {parts.count} instances")
+    return parts.count
+
+
+@contextmanager
+def _answer(server: Server, study_uid: str) -> Iterator[httpx.Response]:
+    headers = {"Accept": AS_IT_IS, **({"Authorization": f"Bearer {server.token}"} if server.token else {})}
+    auth = None if server.token else _netrc()
+    url = f"{server.url.rstrip('/')}/studies/{study_uid}"
+    with (
+        httpx.Client(timeout=server.timeout_s, headers=headers, auth=auth) as client,
+        client.stream("GET", url) as answer,
+    ):
+        _expect_study(answer, server)
+        yield answer
+
+
+def _netrc() -> httpx.NetRCAuth | None:
+    return httpx.NetRCAuth() if (Path.home() / ".netrc").exists() else None
+
+
+def _expect_study(answer: httpx.Response, server: Server) -> None:
+    code = answer.status_code
+    said = f"{_where(server)} answers {code} {answer.reason_phrase}"
+    if code in REFUSED:
+        raise Fatal(f"{said}; name a token with --token-file, or the account in ~/.netrc")
+    if code in ABSENT:
+        raise Refused(f"{said}: it has no such study")
+    if code >= 500 or code == 429:
+        raise Retryable(said)
+    if code != 200:
+        raise Refused(f"{said}, expected 200")
+
+
+def _boundary(answer: httpx.Response) -> str:
+    header = Message()
+    header["Content-Type"] = answer.headers.get("Content-Type", "")
+    boundary = header.get_boundary()
+    if header.get_content_type() != "multipart/related" or not boundary:
+        raise Refused(f"expected multipart/related, found {header.get_content_type()}")
+    return boundary
+
+
+def _where(server: Server) -> str:
+    url = httpx.URL(server.url)
+    return f"{url.host}:{url.port}" if url.port else url.host
+
+
+class _Parts:
+    """Writes the parts of a multipart answer into files as they come."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.count = 0
+        self.ended = False
+        self._file: IO[bytes] | None = None
+
+    def callbacks(self) -> MultipartCallbacks:
+        return {
+            "on_part_begin": self._begin,
+            "on_part_data": self._data,
+            "on_part_end": self.close,
+            "on_end": self._end,
+        }
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _begin(self) -> None:
+        self.count += 1
+        self._file = (self.folder / f"{self.count:06}.dcm").open("wb")
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        if self._file is not None:
+            self._file.write(data[start:end])
+
+    def _end(self) -> None:
+        self.ended = True
