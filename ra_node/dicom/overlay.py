@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sr.coding import Code
-from pydicom.uid import UID, ExplicitVRLittleEndian, SecondaryCaptureImageStorage
+from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGLSLossless, SecondaryCaptureImageStorage
 
 from ra_node import __version__
 from ra_node.dicom.codes import code_item
@@ -20,6 +20,7 @@ from ra_node.dicom.overlay_paint import render_overlay
 from ra_node.dicom.provenance import IMPLEMENTATION_CLASS_UID, Producer, stamp_equipment
 from ra_node.dicom.subject import copy_subject, subject_of
 from ra_node.dicom.uids import derive_uid
+from ra_node.domain.language import Language
 from ra_node.domain.laterality import Side
 from ra_node.domain.report import ImageFinding, StudyReport
 from ra_node.domain.wording import summary_sentence
@@ -56,7 +57,7 @@ def build_overlay(
     made = Dataset()
     copy_subject(made, subject_of(report, sources), own_text=_own_text(report, producer))
     _write_identity(made, report)
-    _write_series(made, report)
+    _write_series(made, report, producer.language)
     write_times(made, report.created_at, ("InstanceCreation", "Series", "Content"))
     made.DateOfSecondaryCapture, made.TimeOfSecondaryCapture = made.ContentDate, made.ContentTime
     stamp_equipment(made, producer, report.bundle)
@@ -75,7 +76,13 @@ def _own_text(report: StudyReport, producer: Producer) -> str:
     """All text that this node adds, to see whether the source's character set can write it."""
     models = [f"{model.manufacturer} {model.name} {model.version}" for model in report.bundle.models]
     return "\n".join(
-        [_derivation(report), summary_sentence(report), producer.institution, producer.station_name, *models]
+        [
+            _derivation(report),
+            summary_sentence(report, producer.language),
+            producer.institution,
+            producer.station_name,
+            *models,
+        ]
     )
 
 
@@ -93,7 +100,7 @@ def _write_identity(made: Dataset, report: StudyReport) -> None:
     made.file_meta.ImplementationVersionName = f"RA_NODE_{__version__}"[:16]
 
 
-def _write_series(made: Dataset, report: StudyReport) -> None:
+def _write_series(made: Dataset, report: StudyReport, language: Language) -> None:
     """General Series, General Image and SC Equipment (PS3.3 C.7.3.1, C.7.6.1, C.8.6.1)."""
     made.Modality = "OT"
     made.ConversionType = "WSD"
@@ -101,7 +108,7 @@ def _write_series(made: Dataset, report: StudyReport) -> None:
     made.SeriesDescription = SERIES_DESCRIPTION
     made.InstanceNumber = report.version
     made.PatientOrientation = None
-    made.ImageComments = summary_sentence(report)[:10240]
+    made.ImageComments = summary_sentence(report, language)[:10240]
 
 
 def _write_derivation(
@@ -157,7 +164,7 @@ def _write_laterality(made: Dataset, shown: Sequence[ImageFinding]) -> None:
 
 
 def _write_pixels(made: Dataset, picture: NDArray[np.uint8]) -> None:
-    """Image Pixel module: RGB, colour by pixel (PS3.3 C.7.6.3)."""
+    """Image Pixel module: RGB, colour by pixel (PS3.3 C.7.6.3), as JPEG-LS without loss (PS3.5 A.4.3)."""
     made.SamplesPerPixel = 3
     made.PhotometricInterpretation = "RGB"
     made.PlanarConfiguration = 0
@@ -167,3 +174,5 @@ def _write_pixels(made: Dataset, picture: NDArray[np.uint8]) -> None:
     made.PixelRepresentation = 0
     data = np.ascontiguousarray(picture).tobytes()
     made.PixelData = data + b"\x00" * (len(data) % 2)
+    made["PixelData"].VR = "OB"
+    made.compress(JPEGLSLossless, encoding_plugin="pyjpegls", generate_instance_uid=False)

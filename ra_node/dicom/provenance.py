@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydicom.dataset import Dataset
 
 from ra_node import __version__
 from ra_node.dicom.codes import PROCESSING_EQUIPMENT, code_item
 from ra_node.dicom.uids import derive_uid
+from ra_node.domain.language import Language, english
 from ra_node.domain.report import BundleIdentity, Model
 from ra_node.domain.selection import OWN_MANUFACTURER, is_ai_made
 
@@ -41,6 +42,8 @@ class Producer:
     device_serial: str = "1"
     station_name: str = "RA-NODE"
     institution: str = ""
+    language: Language = field(default_factory=english)
+    """What it writes for people in; the structured report says of itself that it is English."""
 
 
 def stamp_equipment(made: Dataset, producer: Producer, bundle: BundleIdentity) -> None:

@@ -85,6 +85,15 @@ def read_header(source: Path | str | Dataset) -> ImageHeader:
     return header
 
 
+def transfer_syntax_of(path: Path | str) -> str:
+    """Read in which transfer syntax a file of this node is written (PS3.10 7.1).
+
+    Raises DatasetRefused for a file without meta information.
+    """
+    with _malformed_is_refused():
+        return str(filereader.read_file_meta_info(path).TransferSyntaxUID)
+
+
 def _header_of_file(path: Path) -> ImageHeader:
     reached: list[int] = []
 

@@ -73,6 +73,9 @@ OPTION_CLASSES: tuple[UID, ...] = (
 
 RESULT_SYNTAXES: tuple[UID, ...] = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 
+OVERLAY_SYNTAX = JPEGLSLossless
+"""How overlays are kept and sent to a peer that accepts it: lossless, about a sixth of the size."""
+
 _PIXELS_WITHOUT_THE_WORD = {EnhancedUSVolumeStorage, ParametricMapStorage, SegmentationStorage}
 
 
@@ -120,6 +123,9 @@ def result_contexts() -> list[PresentationContext]:
 
 
 def rewritable_as(syntax: str) -> tuple[UID, ...]:
-    """Name the syntaxes that a file in `syntax` can be rewritten in without touching its pixels."""
-    rewritable = {*RESULT_SYNTAXES, DeflatedExplicitVRLittleEndian}
+    """Name the syntaxes that a file in `syntax` can be rewritten in without changing its pixels.
+
+    Of the compressed ones only that of our own overlays is unpacked: a peer's images are never sent.
+    """
+    rewritable = {*RESULT_SYNTAXES, DeflatedExplicitVRLittleEndian, OVERLAY_SYNTAX}
     return tuple(other for other in RESULT_SYNTAXES if other != syntax) if syntax in rewritable else ()

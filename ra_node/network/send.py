@@ -217,12 +217,20 @@ def _store(
     """Send one C-STORE: the file's own bytes, or its data set rewritten as explicit or implicit VR."""
     sent_uid = candidate.sop_instance_uid
     try:
-        source = dcmread(candidate.path) if rewrite else candidate.path
+        source = _plain(candidate.path) if rewrite else candidate.path
         status = association.send_c_store(source, msg_id=message_id)
     except Exception as error:  # noqa: BLE001 - an object that cannot be read must not take the others with it
         log.error("object_not_sent", sop_instance_uid=sent_uid, **traced(error))  # noqa: TRY400 - without the message
         return SendOutcome(asked_uid, "", Answer.RETRY, None, f"not sent: {type(error).__name__}")
     return _outcome(asked_uid, candidate, status)
+
+
+def _plain(path: Path) -> Dataset:
+    """Read a data set with its pixels unpacked, under the same UID: nothing of them is lost or added."""
+    dataset = dcmread(path)
+    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        dataset.decompress(generate_instance_uid=False)
+    return dataset
 
 
 def _outcome(asked_uid: str, sent: OutgoingObject, status: Dataset) -> SendOutcome:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import structlog
 
+from ra_node.dicom.read import transfer_syntax_of
 from ra_node.domain.job import Job, retry_delay_s
 from ra_node.domain.result import ObjectKind
 from ra_node.errors import Fatal
@@ -30,8 +31,6 @@ from ra_node.network.call import OUT_OF_REACH
 from ra_node.network.outcome import Answer
 from ra_node.network.send import OutgoingObject, PeerAddress, SendOutcome, SendReport, send
 from ra_node.services.lease import postpone, unless_lost
-
-EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 
 _STATES = {
     Answer.ACCEPTED: DeliveryState.ACCEPTED,
@@ -98,12 +97,13 @@ class Deliverer:
         """The SR brings its fallback for a peer that refuses the class of Comprehensive 3D SR."""
         if made.path is None:
             raise Fatal(f"expected the file of result {made.sop_instance_uid}, found it purged")
+        path = self.files.path(made.path)
         alternative = self._object(fallback, None) if made.kind == ObjectKind.SR and fallback else None
         return OutgoingObject(
-            path=self.files.path(made.path),
+            path=path,
             sop_class_uid=made.sop_class_uid,
             sop_instance_uid=made.sop_instance_uid,
-            transfer_syntax=EXPLICIT_LITTLE_ENDIAN,
+            transfer_syntax=transfer_syntax_of(path),
             alternative=alternative,
         )
 

@@ -77,8 +77,24 @@ def test_the_picture_is_the_pixels_of_the_object():
     read = dcmread(BytesIO(written(overlay(REPORTS["two hands"]))))
     assert np.array_equal(read.pixel_array, PICTURE)
     assert read.PhotometricInterpretation == "RGB"
-    assert read.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.1"
-    assert len(read.PixelData) % 2 == 0
+    assert read.PlanarConfiguration == 0
+
+
+def test_the_pixels_are_packed_without_loss():
+    """JPEG-LS Lossless, one fragment of even length; the object does not claim a loss."""
+    made = overlay(REPORTS["two hands"])
+    assert made.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.4.80"
+    assert "LossyImageCompression" not in made
+    assert len(made.PixelData) % 2 == 0
+
+
+def test_a_picture_as_it_is_drawn_becomes_small():
+    """A tenth of the fifteen megabytes that the uncompressed picture would have."""
+    shown = REPORTS["explained"]
+    picture = render_overlay(shown, displays(shown))
+    made = build_overlay(picture, shown, sources_of(shown), PRODUCER)
+    assert len(made.PixelData) < picture.nbytes / 10
+    assert np.array_equal(dcmread(BytesIO(written(made))).pixel_array, picture)
 
 
 def test_the_object_says_that_it_is_derived_burned_in_and_not_verified():

@@ -14,6 +14,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGExtended12Bit,
+    JPEGLSLossless,
     SecondaryCaptureImageStorage,
 )
 from pynetdicom import AllStoragePresentationContexts
@@ -96,11 +97,21 @@ def test_each_pair_is_proposed_once_and_in_a_context_of_its_own():
 
 
 def test_compressed_files_are_proposed_as_they_are():
-    """Nothing here rewrites compressed pixels, so no other syntax may be promised."""
+    """Pixels of others are not unpacked, so no other syntax may be promised."""
     [only] = proposed_contexts([(str(CTImageStorage), str(JPEG2000Lossless))])
     assert only.transfer_syntax == [JPEG2000Lossless]
     deflated = proposed_contexts([(str(CTImageStorage), str(DeflatedExplicitVRLittleEndian))])
     assert len(deflated) == 3
+
+
+def test_an_overlay_is_proposed_packed_and_plain():
+    """A peer without the codec still says yes to the plain ones."""
+    proposed = proposed_contexts([(str(SecondaryCaptureImageStorage), str(JPEGLSLossless))])
+    assert [context.transfer_syntax for context in proposed] == [
+        [JPEGLSLossless],
+        [ExplicitVRLittleEndian],
+        [ImplicitVRLittleEndian],
+    ]
 
 
 def test_results_fit_into_one_association():

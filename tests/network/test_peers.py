@@ -8,8 +8,10 @@ import subprocess
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydicom import dcmread
 from pydicom.uid import (
@@ -34,6 +36,7 @@ from ra_node.network.receive import AllowedPeer, Listener
 from ra_node.network.send import OutgoingObject, Reach, echo, send
 from tests.network.conftest import peer_at
 from tests.network.fakes import FakeInbox, data_set_bytes, wait_until, write_instance
+from tests.network.test_send import packed
 
 Listen = Callable[..., Listener]
 Tool = Callable[[str], str]
@@ -176,6 +179,25 @@ def test_storescp_of_implicit_vr_gets_it_rewritten(
     assert (outcome.answer, outcome.status) == (Answer.ACCEPTED, 0x0000)
 
 
+@pytest.mark.parametrize(
+    ("option", "syntax"),
+    [("+xt", JPEGLSLossless), ("+x=", ExplicitVRLittleEndian), ("+xi", ImplicitVRLittleEndian)],
+)
+def test_storescp_gets_an_overlay_in_what_it_accepts(
+    option: str, syntax: UID, started: Callable[..., int], require_tool: Tool, tmp_path: Path
+):
+    """Packed for a peer of JPEG-LS, unpacked for one without: the same pixels for both."""
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    port = unused_port()
+    started(port, require_tool("storescp"), option, "-od", str(kept), str(port))
+    one, picture = packed(tmp_path)
+    assert [outcome.answer for outcome in send(peer_at(port), [one]).outcomes] == [Answer.ACCEPTED]
+    [stored] = map(dcmread, kept.iterdir())
+    assert stored.file_meta.TransferSyntaxUID == syntax
+    assert np.array_equal(stored.pixel_array, picture)
+
+
 def test_orthanc_takes_the_results(started: Callable[..., int], require_tool: Tool, tmp_path: Path):
     """Echo, contexts and both kinds of result against a real archive, sent twice without harm."""
     port, http_port = unused_port(), unused_port()
@@ -196,11 +218,19 @@ def test_orthanc_takes_the_results(started: Callable[..., int], require_tool: To
     report = echo(peer)
     assert (report.reach, report.alive) == (Reach.ACCEPTED, True)
     assert report.takes(Comprehensive3DSRStorage)
-    objects = [
-        outgoing(tmp_path, "1.2.1", Comprehensive3DSRStorage),
-        outgoing(tmp_path, "1.2.2", SecondaryCaptureImageStorage),
-    ]
+    overlay, picture = packed(tmp_path)
+    objects = [outgoing(tmp_path, "1.2.1", Comprehensive3DSRStorage), overlay]
     for _ in range(2):
         assert [outcome.answer for outcome in send(peer, objects).outcomes] == [Answer.ACCEPTED] * 2
     with urllib.request.urlopen(f"http://127.0.0.1:{http_port}/instances", timeout=60) as answer:
-        assert len(json.load(answer)) == 2
+        kept = json.load(answer)
+    read = [dcmread(BytesIO(fetched(http_port, f"instances/{one}/file"))) for one in kept]
+    [shown] = [each for each in read if each.SOPClassUID == SecondaryCaptureImageStorage]
+    assert len(kept) == 2
+    assert shown.file_meta.TransferSyntaxUID == JPEGLSLossless
+    assert np.array_equal(shown.pixel_array, picture)
+
+
+def fetched(http_port: int, path: str) -> bytes:
+    with urllib.request.urlopen(f"http://127.0.0.1:{http_port}/{path}", timeout=60) as answer:
+        return bytes(answer.read())

@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import structlog
-from pydicom import dcmread
+from numpy.typing import NDArray
+from pydicom import Dataset, dcmread
 from pydicom.uid import (
     JPEG2000,
     UID,
@@ -22,6 +24,7 @@ from pydicom.uid import (
     DigitalXRayImageStorageForPresentation,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    JPEGLSLossless,
     SecondaryCaptureImageStorage,
 )
 from pynetdicom import AE, build_context, evt
@@ -171,6 +174,43 @@ def test_a_peer_of_implicit_vr_gets_it_rewritten(scripted: Callable[..., int], t
     one = outgoing(tmp_path)
     assert answers(send(peer_at(port), [one])) == [Answer.ACCEPTED]
     assert received == [(ImplicitVRLittleEndian, dcmread(one.path).PixelData, PATIENT)]
+
+
+@pytest.mark.parametrize("syntax", [JPEGLSLossless, ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_an_overlay_arrives_in_the_best_form_that_the_peer_takes(
+    syntax: UID, scripted: Callable[..., int], tmp_path: Path
+):
+    """Packed where the peer accepts it, else unpacked: the same pixels under the same UID."""
+    received: list[Dataset] = []
+
+    def keep(event: evt.Event) -> int:
+        received.append(dcmread(event.dataset_path))
+        return 0
+
+    offered = [JPEGLSLossless, ExplicitVRLittleEndian, ImplicitVRLittleEndian]
+    taken = offered[offered.index(syntax) :]
+    port = scripted([(evt.EVT_C_STORE, keep)], [build_context(SecondaryCaptureImageStorage, taken)])
+    one, picture = packed(tmp_path)
+    assert answers(send(peer_at(port), [one])) == [Answer.ACCEPTED]
+    assert received[0].file_meta.TransferSyntaxUID == syntax
+    assert received[0].SOPInstanceUID == one.sop_instance_uid
+    assert np.array_equal(received[0].pixel_array, picture)
+
+
+def packed(folder: Path) -> tuple[OutgoingObject, NDArray[np.uint8]]:
+    """A colour picture (rows, columns, 3) as JPEG-LS, as overlays are kept."""
+    picture = np.random.default_rng(3).integers(0, 256, (31, 17, 3), np.uint8)
+    dataset = dcmread(outgoing(folder).path)
+    dataset.Rows, dataset.Columns, dataset.SamplesPerPixel, dataset.PlanarConfiguration = 31, 17, 3, 0
+    dataset.PhotometricInterpretation = "RGB"
+    dataset.BitsAllocated = dataset.BitsStored = 8
+    dataset.HighBit, dataset.PixelRepresentation = 7, 0
+    dataset.PixelData = picture.tobytes() + b"\0"
+    dataset["PixelData"].VR = "OB"
+    dataset.compress(JPEGLSLossless, generate_instance_uid=False)
+    path = folder / "packed.dcm"
+    dataset.save_as(path, enforce_file_format=True)
+    return replace(outgoing(folder), path=path, transfer_syntax=JPEGLSLossless), picture
 
 
 def test_a_peer_that_is_down_loses_nothing(tmp_path: Path):
