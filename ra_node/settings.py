@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from ra_node.domain.language import BUILT_IN
 from ra_node.domain.laterality import Convention
 from ra_node.domain.result import OPTIONS, ObjectKind
 from ra_node.errors import Fatal
@@ -107,6 +108,7 @@ class ResultsTable(_Table):
 
     sr: bool = True
     overlay: bool = True
+    language: str = Field(default="en", min_length=1)
     research_label: str = Field(default="Research use only", max_length=64)
 
 
@@ -267,12 +269,16 @@ def _anchored(settings: Settings, base: Path) -> Settings:
 
     node = settings.node.model_copy(update={"data_dir": anchored(settings.node.data_dir)})
     models = settings.models.model_copy(update={"bundle": anchored(settings.models.bundle)})
+    named = settings.results.language
+    language = named if named in BUILT_IN else str(anchored(Path(named)))
+    results = settings.results.model_copy(update={"language": language})
     tls = settings.tls.model_copy(
         update={name: secret(getattr(settings.tls, name)) for name in TlsTable.model_fields}
     )
     passwords = settings.web.password_file or node.data_dir / PASSWORDS
     web = settings.web.model_copy(update={"password_file": credential(anchored(passwords))})
-    return settings.model_copy(update={"node": node, "models": models, "tls": tls, "web": web})
+    changed = {"node": node, "models": models, "results": results, "tls": tls, "web": web}
+    return settings.model_copy(update=changed)
 
 
 def credential(path: Path) -> Path:

@@ -34,6 +34,13 @@ def test_the_shipped_file_names_every_key():
             assert f"{key} = " in text, f"[{name}] {key} is not in the shipped configuration"
 
 
+def test_a_language_file_is_found_from_the_folder_of_the_configuration(tmp_path):
+    """A name of a language that comes with the node is no path."""
+    own = load_settings(written(tmp_path, '[results]\nlanguage = "words/de.toml"\n'))
+    assert own.results.language == str(tmp_path / "words" / "de.toml")
+    assert load_settings(written(tmp_path, '[results]\nlanguage = "zh"\n')).results.language == "zh"
+
+
 def test_an_unknown_key_is_an_error_that_names_the_nearest(tmp_path):
     with pytest.raises(Fatal, match=r"study\.quiet: no such key; did you mean quiet_s\?"):
         load_settings(written(tmp_path, "[study]\nquiet = 3\n"))
@@ -57,7 +64,10 @@ def test_an_unknown_key_of_a_peer_is_named_too(tmp_path):
         ("[retention]\nkeep_days = -1\n", "retention.keep_days"),
         (PEER + 'roles = ["source"]\ncommitment = true\n', "needs the role destination"),
         (PEER + 'roles = ["source"]\npdf = true\n', "pdf = true needs the role destination"),
-        ("[results]\noverlay = false\n" + PEER + "key_object = true\n", r"needs overlay = true in \[results\]"),
+        (
+            "[results]\noverlay = false\n" + PEER + "key_object = true\n",
+            r"needs overlay = true in \[results\]",
+        ),
         (PEER + 'roles = ["destination"]\ncomplete_by = "query"\n', "needs the role source"),
         (PEER + "tls = true\n", r"tls = true of pacs needs cert, key and ca in \[tls\]"),
         ('[tls]\ncert = "a.pem"\nca = "ca.pem"\n', "belong together, key not found"),

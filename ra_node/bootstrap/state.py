@@ -92,13 +92,22 @@ def folder_in_use(settings: Settings) -> Path:
 
 
 def build_producer(settings: Settings) -> Producer:
-    """How this installation names itself in what it makes."""
+    """How this installation names itself in what it makes, and in which language.
+
+    Raises Fatal for a language file with a fault, and where the font of a language is not installed.
+    """
+    from ra_node.dicom.overlay_face import face_of
     from ra_node.dicom.provenance import Producer
     from ra_node.dicom.uids import derive_uid
+    from ra_node.domain.language import load_language
 
+    language = load_language(settings.results.language)
+    if settings.results.overlay:
+        face_of(language)
     return Producer(
         device_uid=derive_uid("node", settings.node.station_name, settings.node.ae_title),
         station_name=settings.node.station_name,
+        language=language,
     )
 
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ra_node.dicom.overlay_face import face_of
+from ra_node.domain.language import load_language
 from ra_node.domain.result import OPTIONS, ObjectKind
 from ra_node.errors import NodeError
 from ra_node.network.contexts import OPTION_CLASSES, RESULT_CLASSES
@@ -47,6 +49,7 @@ def run_checks(
         check_disk(settings.node.data_dir, settings.limits.min_free_gib),
         _check("ledger", lambda: _opened(open_state), "the URL in [ledger], and whether its server runs"),
         check_port(settings.node.host, settings.node.port),
+        check_language(settings.results.language),
         _check("model bundle", bundle, "see `ra-node bundle list`; install it again or roll back"),
         *workers(),
         check_sources(settings),
@@ -130,6 +133,17 @@ def check_query(
         return Check(name, ok=True, found=f"{where}: answers C-FIND")
     hint = f"allow our AE title {peer.calling_ae} to query (Study Root), or leave complete_by at quiet"
     return Check(name, ok=False, found=f"{where}: {found.detail}", hint=hint)
+
+
+def check_language(name: str) -> Check:
+    """The words of results are complete, and a font that can write them is installed."""
+
+    def found() -> str:
+        language = load_language(name)
+        face = face_of(language)
+        return f"{language.name}, {Path(face.regular[0]).name if face.installed else 'font of the node'}"
+
+    return _check("language", found, "see language in [results]")
 
 
 def check_waiting(standing: Callable[[], Sequence[tuple[str, Complaint]]]) -> list[Check]:

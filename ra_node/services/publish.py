@@ -69,7 +69,7 @@ def publish(
 
     Of the optional kinds only those in `wanted` are made.
     """
-    picture = render_overlay(report, sources.displays)
+    picture = render_overlay(report, sources.displays, producer.language)
     overlay = build_overlay(picture, report, sources.datasets, producer)
     return Publication(
         sr=build_sr(report, sources.datasets, producer, predecessor=predecessor),
@@ -91,12 +91,15 @@ def _options(
     wanted: Collection[ObjectKind],
 ) -> Iterator[tuple[ObjectKind, Dataset]]:
     if ObjectKind.PRESENTATION_STATE in wanted:
-        for state in build_presentations(report, sources.datasets, producer):
+        for state in build_presentations(report, sources.datasets, producer, producer.language):
             yield ObjectKind.PRESENTATION_STATE, state
     if ObjectKind.KEY_OBJECT in wanted:
-        yield ObjectKind.KEY_OBJECT, build_key_object(report, overlay, sources.datasets, producer)
+        yield (
+            ObjectKind.KEY_OBJECT,
+            build_key_object(report, overlay, sources.datasets, producer, producer.language),
+        )
     if ObjectKind.PDF in wanted:
-        yield ObjectKind.PDF, build_pdf(report, picture, sources.datasets, producer)
+        yield ObjectKind.PDF, build_pdf(report, picture, sources.datasets, producer, producer.language)
 
 
 def save(publication: Publication, report: StudyReport, folder: Path) -> list[Path]:

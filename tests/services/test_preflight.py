@@ -15,6 +15,7 @@ from ra_node.services.preflight import (
     NO_STUDY,
     check_disk,
     check_folder,
+    check_language,
     check_peer,
     check_port,
     check_query,
@@ -52,6 +53,13 @@ def test_a_data_folder_that_cannot_be_written_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr("os.access", lambda *_: False)  # the tests may run as root, who can always write
     row = check_folder(tmp_path)
     assert (row.ok, row.hint) == (False, "chown it to this user")
+
+
+def test_a_language_is_checked_with_its_words_and_its_font(tmp_path):
+    assert check_language("en").found == "en, font of the node"
+    row = check_language(str(tmp_path / "de.toml"))
+    assert (row.ok, row.hint) == (False, "see language in [results]")
+    assert 'expected a language ("en", "zh") or a language file' in row.found
 
 
 def test_a_disk_with_too_little_room_names_what_it_should_have(tmp_path):
