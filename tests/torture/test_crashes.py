@@ -51,3 +51,10 @@ def test_two_reports_over_the_same_images_count_as_doubled():
     assert not doubled([first, Answer("2", "1", frozenset({"a", "b"}))])
     assert doubled([first, Answer("2", "1", frozenset({"a"}))])
     assert doubled([first, Answer("2", "", frozenset({"a", "b"}))])
+
+
+def test_what_an_operator_brought_back_is_one_revision_and_no_second_answer():
+    """It was answered with why it failed; two answers beside each other are still one too many."""
+    first = Answer("1", "", frozenset({"a"}))
+    assert not doubled([first, Answer("2", "1", frozenset({"a"}))], revised=True)
+    assert doubled([first, Answer("2", "", frozenset({"a"}))], revised=True)

@@ -76,19 +76,20 @@ def judge(pacs: Orthanc, ledger: Ledger, files: Files, acknowledged: Iterable[Im
 
     Lost: an acknowledged image that the node no longer holds with its pixels, or that no report names.
     Unanswered: its study has no report with its overlay. Doubled: two reports over the same images or
-    with the same predecessor, an overlay too many, or a fact that the timeline tells twice.
+    with the same predecessor, an overlay too many, or a fact that the timeline tells twice. A study that
+    an operator brought back, after it was answered with why it failed, has a revision over the same images.
     """
     by_study: dict[str, list[Image]] = {}
     for image in acknowledged:
         by_study.setdefault(image.study_uid, []).append(image)
     verdict = Verdict(sum(map(len, by_study.values())), len(by_study))
-    kept = _kept_paths(ledger)
+    kept, revised = _kept_paths(ledger), _brought_back(ledger)
     for study_uid, images in by_study.items():
         answers, overlays = answers_of(pacs, study_uid)
         verdict.answers += len(answers)
         if not answers or overlays < len(answers):
             verdict.unanswered.append(study_uid)
-        if doubled(answers) or overlays > len(answers):
+        if doubled(answers, revised=study_uid in revised) or overlays > len(answers):
             verdict.doubled.append(study_uid)
         named = frozenset().union(*(one.images for one in answers))
         verdict.lost += [one.sop_instance_uid for one in images if not _is_safe(one, named, kept, files)]
@@ -96,12 +97,19 @@ def judge(pacs: Orthanc, ledger: Ledger, files: Files, acknowledged: Iterable[Im
     return verdict
 
 
-def doubled(answers: Iterable[Answer]) -> bool:
+def doubled(answers: Iterable[Answer], *, revised: bool = False) -> bool:
     """Tell whether reports of one study say the same thing twice instead of forming one chain."""
     listed = list(answers)
-    return len({one.images for one in listed}) < len(listed) or len(
-        {one.predecessor for one in listed}
-    ) < len(listed)
+    chain = {one.predecessor for one in listed}
+    said = {one.images for one in listed}
+    return len(chain) < len(listed) or (len(said) < len(listed) and not revised)
+
+
+def _brought_back(ledger: Ledger) -> set[str]:
+    event = schema.event
+    with ledger.read() as connection:
+        query = select(event.c.study_uid).where(event.c.what == "job_requeued")
+        return set(connection.execute(query).scalars())
 
 
 def told_twice(ledger: Ledger) -> list[str]:
