@@ -1,0 +1,51 @@
+"""Whoever receives in a measurement: the node, and its peers with their own best settings."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.conftest import find_tool, wait_until
+from tests.node.harness import Node, Orthanc, free_port, run_tool
+
+LARGEST_PDU = "131072"
+
+
+@contextmanager
+def node_listening(folder: Path) -> Iterator[int]:
+    """The listener alone, as a burst meets it: every image synced and committed before its Success."""
+    node = Node(folder, destinations=[])
+    node.start(["listen"])
+    try:
+        yield node.port
+    finally:
+        node.stop()
+
+
+@contextmanager
+def storescp(folder: Path) -> Iterator[int]:
+    """DCMTK's receiver: bit-preserving, largest PDU; it syncs nothing."""
+    folder.mkdir(parents=True)
+    port = free_port()
+    argv = [find_tool("storescp"), "+B", "-dhl", "-pdu", LARGEST_PDU, "-od", str(folder), str(port)]
+    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    echoscu = find_tool("echoscu")
+    wait_until(lambda: run_tool([echoscu, "127.0.0.1", str(port)]).returncode == 0, "storescp", 60)
+    try:
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def orthanc(folder: Path) -> Iterator[int]:
+    """Orthanc without compression and with the largest PDU; it syncs its files, as it does by default."""
+    server = Orthanc(find_tool("Orthanc"), folder)
+    server.start()
+    try:
+        yield server.dicom_port
+    finally:
+        server.stop()

@@ -1,0 +1,35 @@
+"""How much a run measures: the whole table in minutes, or a taste of it in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Counts of what is repeated; medians need the whole ones."""
+
+    images: int = 40
+    rounds: int = 3
+    answers: int = 100
+    burst: int = 300
+    peer_burst: int = 30
+    """Studies of the straightforward script, whose time for each does not depend on how many there are."""
+    waiting: tuple[int, ...] = (1, 10, 100, 1000)
+    associations: tuple[int, ...] = (1, 2, 4, 8)
+    megapixels: tuple[int, ...] = (1, 5, 15, 60)
+    starts: int = 5
+
+
+WHOLE = Scale()
+TASTE = Scale(
+    images=2,
+    rounds=1,
+    answers=3,
+    burst=4,
+    peer_burst=2,
+    waiting=(1, 10),
+    associations=(1, 2),
+    megapixels=(1,),
+    starts=1,
+)
