@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ra_node.services.analyse import Judge, Rules
     from ra_node.services.answer import Destination
     from ra_node.services.find import HandFinder
+    from ra_node.services.follow_up import FollowUps
     from ra_node.services.shelf import Shelf
     from ra_node.services.verify import Verdict
     from ra_node.services.work import Bench, Worker
@@ -94,8 +95,17 @@ def _bench(settings: Settings, state: State, shelf: Shelf, stopping: Callable[[]
             build_producer(settings),
             [_destination(settings, peer) for peer in settings.destinations],
             settings.results.research_label,
+            follow_ups=build_follow_ups(settings, state),
         ),
     )
+
+
+def build_follow_ups(settings: Settings, state: State) -> FollowUps:
+    """Who finds the patient's earlier reports; the secret lies in the data folder, which all hosts share."""
+    from ra_node.ledger.patient_key import open_secret
+    from ra_node.services.follow_up import FollowUps
+
+    return FollowUps(state.ledger, open_secret(settings.node.data_dir / "patient.key"))
 
 
 def verify_bundle(settings: Settings, folder: Path) -> Verdict:

@@ -28,6 +28,7 @@ from reportlab.platypus import (  # type: ignore[import-untyped]
     Spacer,
 )
 
+from ra_node.domain.followup import follow_up_sentences
 from ra_node.domain.language import Language, english
 from ra_node.domain.report import ImageFinding, StudyReport
 from ra_node.domain.wording import (
@@ -79,6 +80,8 @@ def _flow(report: StudyReport, picture: NDArray[np.uint8], words: Language) -> I
     yield _paragraph(caveat(report, words), 10, colour=colors.HexColor("#8a4b00"))
     yield Spacer(1, 4 * mm)
     yield _paragraph(summary_sentence(report, words), 13, bold=True)
+    for sentence in follow_up_sentences(report, words):
+        yield _paragraph(sentence, 11)
     for number, image in enumerate(report.images, start=1):
         yield from _image(report, image, number, words)
     if any(hand.recognition is not None for hand in report.hands):

@@ -6,6 +6,7 @@ The same report makes the same bytes whenever and wherever it is built.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import highdicom.sr as hd
 from highdicom.sr.value_types import ContentItem
@@ -53,6 +54,7 @@ def build_sr(
     if not sources:
         raise ValueError("a structured report needs at least one source data set, found none")
     sop_class = Comprehensive3DSRStorage if comprehensive3d else ComprehensiveSRStorage
+    report = _naming_prior_in(sop_class, report)
     made = Dataset()
     tree = _tree(report, sources, producer)
     copy_subject(made, subject_of(report, sources), own_text=_own_text(tree, producer))
@@ -85,7 +87,7 @@ def _tree(report: StudyReport, sources: Mapping[str, Dataset], producer: Produce
 def _write_document(made: Dataset, report: StudyReport) -> None:
     """SR Document Series (PS3.3 C.17.1) and General (C.17.2): complete, and verified by nobody."""
     made.Modality = "SR"
-    made.SeriesInstanceUID = _series_uid(made.SOPInstanceUID)
+    made.SeriesInstanceUID = sr_series_uid(made.SOPInstanceUID)
     made.SeriesNumber = SERIES_NUMBER
     made.SeriesDescription = "AI hand report (rheumatoid arthritis), not verified"
     made.ReferencedPerformedProcedureStepSequence = []
@@ -107,6 +109,22 @@ def _reference(made: Dataset, report: StudyReport, predecessor: Dataset | None) 
     replaced = _replaced(made, report, predecessor)
     if replaced is not None:
         made.PredecessorDocumentsSequence = [_references(report.study_instance_uid, [replaced])]
+    prior = report.prior
+    if prior is not None:
+        named = (prior.series_instance_uid, prior.sop_class_uid, prior.sop_instance_uid)
+        made.PertinentOtherEvidenceSequence = [_references(prior.study_instance_uid, [named])]
+
+
+def _naming_prior_in(sop_class: UID, report: StudyReport) -> StudyReport:
+    """Let a Comprehensive SR name the twin of an earlier Comprehensive 3D SR, as a revision does."""
+    prior = report.prior
+    if prior is None or sop_class == prior.sop_class_uid or sop_class != ComprehensiveSRStorage:
+        return report
+    uid = _comprehensive_uid(prior.sop_instance_uid)
+    twin = replace(
+        prior, sop_class_uid=str(sop_class), sop_instance_uid=uid, series_instance_uid=sr_series_uid(uid)
+    )
+    return replace(report, prior=twin)
 
 
 def _replaced(made: Dataset, report: StudyReport, predecessor: Dataset | None) -> Triple | None:
@@ -122,11 +140,11 @@ def _replaced(made: Dataset, report: StudyReport, predecessor: Dataset | None) -
         return (predecessor.SeriesInstanceUID, predecessor.SOPClassUID, uid)
     if made.SOPClassUID == ComprehensiveSRStorage:
         uid = _comprehensive_uid(uid)
-    return (_series_uid(uid), made.SOPClassUID, uid)
+    return (sr_series_uid(uid), made.SOPClassUID, uid)
 
 
 def _has_twin(predecessor: Dataset, made: Dataset) -> bool:
-    ours = str(predecessor.SeriesInstanceUID) == _series_uid(predecessor.SOPInstanceUID)
+    ours = str(predecessor.SeriesInstanceUID) == sr_series_uid(predecessor.SOPInstanceUID)
     made_in_3d = str(predecessor.SOPClassUID) == str(Comprehensive3DSRStorage)
     return ours and made_in_3d and str(made.SOPClassUID) != str(Comprehensive3DSRStorage)
 
@@ -164,9 +182,9 @@ def _walk(item: Dataset) -> Iterable[Dataset]:
         yield from _walk(child)
 
 
-def _series_uid(sop_instance_uid: str) -> str:
-    """A series of its own for each report, known to whoever knows the report."""
-    return derive_uid(sop_instance_uid, "series")
+def sr_series_uid(sr_instance_uid: str) -> str:
+    """The series of a report of this node, known to whoever knows the report."""
+    return derive_uid(sr_instance_uid, "series")
 
 
 def _comprehensive_uid(uid: str) -> str:

@@ -18,6 +18,7 @@ from ra_node.dicom import codes
 from ra_node.dicom.sr_context import is_image
 from ra_node.dicom.sr_explanation import visual_explanation
 from ra_node.dicom.uids import derive_uid
+from ra_node.domain.followup import follow_up_sentences
 from ra_node.domain.geometry import Box, Point
 from ra_node.domain.laterality import Side
 from ra_node.domain.report import HandFinding, ImageFinding, Model, Recognition, StudyReport, percents
@@ -63,11 +64,27 @@ def study_conclusions(report: StudyReport) -> ContentItem:
         sentences.extend(model_sentence(model) for model in report.bundle.models)
         sentences.append(bundle_sentence(report.bundle))
     items = [_comment(sentence) for sentence in sentences]
+    items.extend(_follow_up(report))
     for number, image in enumerate(report.images, start=1):
         items.extend(_comment(f"Image {number}: {remark}") for remark in image.remarks)
         if not is_image(image):
             items.append(_without_picture(image, number))
     return _container(codes.QUALITATIVE_EVALUATIONS, items)
+
+
+def _follow_up(report: StudyReport) -> Iterator[ContentItem]:
+    """The earlier report, each sentence with a reference to it."""
+    for sentence in follow_up_sentences(report):
+        item = _comment(sentence)
+        assert report.prior is not None
+        reference = hd.CompositeContentItem(
+            name=codes.SOURCE,
+            referenced_sop_class_uid=report.prior.sop_class_uid,
+            referenced_sop_instance_uid=report.prior.sop_instance_uid,
+            relationship_type=hd.RelationshipTypeValues.INFERRED_FROM,
+        )
+        item.ContentSequence = hd.ContentSequence([reference])
+        yield item
 
 
 def _version_sentence(report: StudyReport) -> list[str]:

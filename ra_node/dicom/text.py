@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from textwrap import wrap
 
+from ra_node.domain.followup import follow_up_sentences
 from ra_node.domain.report import HandFinding, ImageFinding, StudyReport, percents
 from ra_node.domain.wording import (
     attention_sentence,
@@ -40,6 +41,8 @@ def _lines(report: StudyReport) -> Iterator[str]:
     yield from _field("Bundle", f"{report.bundle.name} {report.bundle.version}, {report.bundle.sha256[:12]}")
     yield ""
     yield from wrap(summary_sentence(report), WIDTH)
+    for sentence in follow_up_sentences(report):
+        yield from wrap(sentence, WIDTH)
     for number, image in enumerate(report.images, start=1):
         yield ""
         yield from _image_lines(image, number)

@@ -6,12 +6,12 @@ A report is a complete, immutable value: whoever renders it adds no judgement of
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Literal
 
 from ra_node.domain.geometry import Box, Point, Rotation
-from ra_node.domain.laterality import SideFinding
+from ra_node.domain.laterality import Side, SideFinding
 
 STAGES = (0, 1, 2, 3, 4, 5)
 """Stage 0 is a normal hand; 1 to 5 are the stages of Peng et al. 2024."""
@@ -228,6 +228,30 @@ class BundleIdentity:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierHand:
+    """What an earlier report said of a hand whose side it knew; `stage` is None where it had none."""
+
+    side: Side
+    recognition: Recognition
+    stage: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """The patient's last earlier report of this node: where it is, of which day, and what it said."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_date: date
+    bundle: str
+    """Name and version of the bundle that made it."""
+    bundle_sha256: str
+    hands: tuple[EarlierHand, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StudyReport:
     """The answer to one study, version 1 or a revision of an earlier one."""
 
@@ -240,6 +264,9 @@ class StudyReport:
     """Set when no hand of the study was judged."""
     predecessor_sr_uid: str | None = None
     research_label: str = ""
+    study_date: date | None = None
+    """The day of the study, known where there is a `prior` to compare with."""
+    prior: Prior | None = None
 
     @property
     def hands(self) -> tuple[HandFinding, ...]:

@@ -43,7 +43,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The answer to one version of a study; `predecessor` is the SR UID of the version before."""
+    """The answer to one version of a study; `predecessor` is the SR UID of the version before.
+
+    `patient_key` is a keyed hash and `study_at` the moment of the study, "YYYYMMDDHHMMSS"; both are None
+    where the images do not say.
+    """
 
     study_uid: str
     version: int
@@ -51,6 +55,8 @@ class Result:
     created_at: float
     sr_uid: str
     predecessor: str | None = None
+    patient_key: str | None = None
+    study_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +210,23 @@ def earlier_result(ledger: Ledger, study_uid: str, version: int) -> Result | Non
     """Read the newest answer before `version`: its predecessor."""
     with ledger.read() as connection:
         return _read_result(connection, study_uid, schema.result.c.version < version)
+
+
+def prior_result(ledger: Ledger, study_uid: str, patient_key: str, study_at: str) -> Result | None:
+    """Read the newest answer to the patient's last study before `study_at` that is not this study."""
+    result = schema.result
+    columns = [result.c[name] for name in Result.__slots__]
+    query = (
+        select(*columns)
+        .where(
+            result.c.patient_key == patient_key, result.c.study_at < study_at, result.c.study_uid != study_uid
+        )
+        .order_by(result.c.study_at.desc(), result.c.study_uid, result.c.version.desc())
+        .limit(1)
+    )
+    with ledger.read() as connection:
+        row = connection.execute(query).first()
+    return None if row is None else Result(*row)
 
 
 def latest_result(ledger: Ledger, study_uid: str) -> Result | None:

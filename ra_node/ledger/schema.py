@@ -157,8 +157,11 @@ result = Table(
     Column("created_at", Double, nullable=False),
     Column("sr_uid", Text, nullable=False),
     Column("predecessor", Text),
+    Column("patient_key", Text),
+    Column("study_at", Text),
     PrimaryKeyConstraint("study_uid", "version"),
 )
+Index("ix_result_patient", result.c.patient_key, result.c.study_at)
 
 result_object = Table(
     "object",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from random import Random
@@ -31,6 +31,7 @@ from ra_node.ledger.results import (
     objects_of,
 )
 from ra_node.services.analyse import failed_finding, make_report
+from ra_node.services.follow_up import Followed, FollowUps
 from ra_node.services.gist import gist
 from ra_node.services.lease import postpone
 from ra_node.services.publish import Publication, Sources, publish
@@ -57,6 +58,7 @@ class Answerer:
     destinations: Sequence[Destination]
     research_label: str
     random: Random = field(default_factory=Random)
+    follow_ups: FollowUps | None = None
 
     def answer(self, job: Job) -> None:
         """Do one report job; it ends recorded, postponed or buried."""
@@ -81,14 +83,23 @@ class Answerer:
             predecessor=earlier.sr_uid if earlier else None,
             research_label=self.research_label,
         )
+        sources = self._sources(findings)
+        followed = self._followed(job, sources)
+        if followed.subject is not None and followed.prior is not None:
+            report = replace(report, study_date=followed.subject.study_date, prior=followed.prior)
         publication = publish(
             report,
-            self._sources(findings),
+            sources,
             self.producer,
             self._sr_of(earlier),
             wanted={kind for to in self.destinations for kind in to.kinds},
         )
-        self._record(job, report, publication)
+        self._record(job, report, publication, followed)
+
+    def _followed(self, job: Job, sources: Sources) -> Followed:
+        if self.follow_ups is None:
+            return Followed()
+        return self.follow_ups.follow(job.study_uid, sources.datasets.values())
 
     def _finding(self, finding: Finding) -> ImageFinding:
         if finding.finding_json is not None:
@@ -125,7 +136,7 @@ class Answerer:
                 return read_attributes(self.files.path(made.path))
         return None
 
-    def _record(self, job: Job, report: StudyReport, publication: Publication) -> None:
+    def _record(self, job: Job, report: StudyReport, publication: Publication, followed: Followed) -> None:
         objects = [self._keep(report, kind, dataset) for kind, dataset in publication.objects]
         result = Result(
             report.study_instance_uid,
@@ -134,6 +145,8 @@ class Answerer:
             report.created_at.timestamp(),
             str(publication.sr.SOPInstanceUID),
             report.predecessor_sr_uid,
+            followed.patient_key,
+            followed.subject.study_at if followed.subject else None,
         )
         wanted = [
             (made.sop_instance_uid, to.peer)

@@ -1,0 +1,47 @@
+"""Whose study it is and of which moment, as far as two studies can be told to be of one patient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from pydicom.dataset import Dataset
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A patient's identifiers and the moment of a study, "YYYYMMDDHHMMSS". Not to be logged or kept."""
+
+    identity: tuple[str, str, str]
+    """Issuer of Patient ID (0010,0021), Patient ID (0010,0020), Patient's Birth Date (0010,0030)."""
+    study_at: str
+
+    @property
+    def study_date(self) -> date:
+        return datetime.strptime(self.study_at[:8], "%Y%m%d").date()  # noqa: DTZ007 - a day has no zone
+
+
+def subject_known(sources: Iterable[Dataset]) -> Subject | None:
+    """Give the one patient and moment that all images of a study agree on, else None.
+
+    Without a Patient ID or a valid Study Date nothing can be said about earlier studies. The birth date
+    counts too: two patients may have been given one ID, by two departments or as "anonymous".
+    """
+    found = {_subject(source) for source in sources}
+    return found.pop() if len(found) == 1 else None
+
+
+def _subject(source: Dataset) -> Subject | None:
+    issuer, patient, birth = (
+        str(source.get(keyword) or "").strip()
+        for keyword in ("IssuerOfPatientID", "PatientID", "PatientBirthDate")
+    )
+    day, time = (str(source.get(keyword) or "").strip() for keyword in ("StudyDate", "StudyTime"))
+    try:
+        datetime.strptime(day, "%Y%m%d")  # noqa: DTZ007 - a day has no zone
+    except ValueError:
+        return None
+    digits = time.partition(".")[0]
+    moment = day + (digits if digits.isdecimal() else "").ljust(6, "0")[:6]
+    return Subject((issuer, patient, birth), moment) if patient else None

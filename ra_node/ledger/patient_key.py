@@ -1,0 +1,50 @@
+"""The patient of an answer as a keyed hash, so that the ledger can find earlier answers and names nobody."""
+
+from __future__ import annotations
+
+import hmac
+import os
+import secrets
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+
+from ra_node.errors import Fatal
+
+_LENGTH_BYTES = 32
+
+
+def patient_key(secret: bytes, identity: tuple[str, ...]) -> str:
+    """Hash the parts of a patient's identity with the node's secret (HMAC-SHA256), as hexadecimal.
+
+    Without the secret, which is no part of the ledger, nobody can try identities against it.
+    """
+    measured = b"".join(len(part.encode()).to_bytes(8, "big") + part.encode() for part in identity)
+    return hmac.new(secret, measured, sha256).hexdigest()
+
+
+def open_secret(path: Path) -> bytes:
+    """Read the secret, made on first use; processes and hosts that share the file get the same.
+
+    Raises Fatal where it has been damaged. Without the file earlier answers are found no more.
+    """
+    if not path.exists():
+        _make(path)
+    found = path.read_bytes()
+    if len(found) != _LENGTH_BYTES:
+        raise Fatal(f"expected {_LENGTH_BYTES} bytes in {path}, found {len(found)}: restore it, or remove it")
+    return found
+
+
+def _make(path: Path) -> None:
+    """Write it whole under another name and link it: whoever comes second keeps the first one's."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(secrets.token_bytes(_LENGTH_BYTES))
+        file.flush()
+        os.fsync(file.fileno())
+    with suppress(FileExistsError):
+        os.link(temporary, path)
+    temporary.unlink()

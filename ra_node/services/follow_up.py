@@ -1,0 +1,81 @@
+"""Finds the patient's earlier report for a study that is being answered.
+
+The ledger of this node is asked first. It knows patients by a keyed hash alone, and keeps the row of an
+answer when its files are long gone, so that a follow-up after years still finds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from pydicom import Dataset
+from pydicom.uid import Comprehensive3DSRStorage
+
+from ra_node.dicom.patient import Subject, subject_known
+from ra_node.dicom.sr import sr_series_uid
+from ra_node.domain.followup import comparable_hands
+from ra_node.domain.report import Prior
+from ra_node.ledger.engine import Ledger
+from ra_node.ledger.patient_key import patient_key
+from ra_node.ledger.results import Result, prior_result
+from ra_node.services.record import report_from_json
+
+AskPeer = Callable[[Subject, str], Prior | None]
+"""Asks a PACS for a patient's last report before a study; never raises for what the PACS does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What the images of a study say of its patient and moment, and the earlier report."""
+
+    subject: Subject | None = None
+    patient_key: str | None = None
+    prior: Prior | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUps:
+    """Everything that looking for earlier reports needs, built once a process."""
+
+    ledger: Ledger
+    secret: bytes
+    ask_peers: Sequence[AskPeer] = ()
+
+    def follow(self, study_uid: str, sources: Iterable[Dataset]) -> Followed:
+        """Find the last earlier report of the patient whose study these images are."""
+        subject = subject_known(sources)
+        if subject is None:
+            return Followed()
+        key = patient_key(self.secret, subject.identity)
+        return Followed(subject, key, self._prior(study_uid, subject, key))
+
+    def _prior(self, study_uid: str, subject: Subject, key: str) -> Prior | None:
+        """The later of what the ledger and the PACS know; for the same report the ledger's."""
+        kept = prior_result(self.ledger, study_uid, key, subject.study_at)
+        known = [] if kept is None else [_prior_of(kept)]
+        known += [found for ask in self.ask_peers if (found := ask(subject, study_uid)) is not None]
+        if not known:
+            return None
+        latest = max(known, key=lambda prior: prior.study_date)
+        structlog.get_logger().info(
+            "prior_found", study_uid=study_uid, prior_study_uid=latest.study_instance_uid
+        )
+        return latest
+
+
+def _prior_of(result: Result) -> Prior:
+    report = report_from_json(result.report_json)
+    assert result.study_at is not None
+    return Prior(
+        result.study_uid,
+        sr_series_uid(result.sr_uid),
+        str(Comprehensive3DSRStorage),
+        result.sr_uid,
+        datetime.strptime(result.study_at[:8], "%Y%m%d").date(),  # noqa: DTZ007 - a day has no zone
+        f"{report.bundle.name} {report.bundle.version}",
+        report.bundle.sha256,
+        comparable_hands(report.hands),
+    )

@@ -1,0 +1,183 @@
+"""A study names the patient's last earlier report of this node, and never another one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from pydicom import Dataset, dcmread
+
+from ra_node.domain.job import JobKind
+from ra_node.domain.laterality import Side
+from ra_node.domain.result import ObjectKind
+from ra_node.ledger.results import latest_result, objects_of
+from ra_node.services.analyse import Rules
+from ra_node.services.answer import Answerer, Destination
+from ra_node.services.examine import Examiner
+from ra_node.services.follow_up import FollowUps
+from ra_node.services.record import report_from_json
+from ra_node.services.unite import OneBundle
+from tests.dicom.builders import BUNDLE, PRODUCER, hand, image, source
+from tests.services.builders import FakeJudge, looked
+
+SECRET = b"k" * 32
+
+
+def study(number: int, day: str = "20261123", **attributes: object) -> Dataset:
+    """One image of a study of its own, of the same patient."""
+    made = source(number=number, StudyInstanceUID=f"2.25.40{number}", StudyDate=day, **attributes)
+    made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
+    return made
+
+
+def answered(bench, dataset, *, shown=looked, bundle=BUNDLE, secret=SECRET):
+    """Receive, examine and answer one study; gives its report."""
+    bench.keep(dataset)
+    bench.settle()
+    number = int(dataset.InstanceNumber)
+    judge = FakeJudge()
+    while jobs := bench.claim(JobKind.EXAMINE):
+        Examiner(
+            bench.ledger,
+            bench.files,
+            judge,
+            bundle.sha256,
+            Rules(),
+            lambda: False,
+            lambda path, rules: shown(number),
+        ).examine(jobs)
+    one_bundle = OneBundle(bench.ledger, bench.files, judge, bundle, Rules())
+    answerer = Answerer(
+        bench.ledger,
+        bench.files,
+        one_bundle,
+        PRODUCER,
+        [Destination("pacs", (ObjectKind.SR,))],
+        "Research use only",
+        follow_ups=FollowUps(bench.ledger, secret),
+    )
+    (job,) = bench.claim(JobKind.REPORT)
+    answerer.answer(job)
+    return report_from_json(latest_result(bench.ledger, str(dataset.StudyInstanceUID)).report_json)
+
+
+def sr_of(bench, report, kind=ObjectKind.SR):
+    made = objects_of(bench.ledger, report.study_instance_uid, report.version)
+    (one,) = (item for item in made if item.kind == kind)
+    return dcmread(bench.files.path(one.path))
+
+
+def one_hand(side):
+    """A look at an image with one hand of that side."""
+
+    def shown(number):
+        where = replace(hand(which=side), recognition=None, staging=None)
+        return replace(looked(number), finding=image(where, number=number), crops=looked(number).crops[:1])
+
+    return shown
+
+
+def comments(dataset):
+    """Every comment of a tree, in order."""
+    for item in dataset.get("ContentSequence", []):
+        if item.ValueType == "TEXT" and item.ConceptNameCodeSequence[0].CodeValue == "121106":
+            yield item.TextValue
+        yield from comments(item)
+
+
+def test_the_second_study_names_the_first_and_says_both_days(bench):
+    first = answered(bench, study(1, "20260105"))
+    second = answered(bench, study(2))
+    assert first.prior is None
+    assert second.prior.study_instance_uid == first.study_instance_uid
+    earlier, made = sr_of(bench, first), sr_of(bench, second)
+    (evidence,) = made.PertinentOtherEvidenceSequence
+    assert evidence.StudyInstanceUID == first.study_instance_uid
+    (series,) = evidence.ReferencedSeriesSequence
+    assert series.SeriesInstanceUID == earlier.SeriesInstanceUID
+    assert series.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == earlier.SOPInstanceUID
+    said = list(comments(made))
+    assert "Earlier report of this node: study of 2026-01-05." in said
+    assert any(text.startswith("Right hand, from 2026-01-05 to 2026-11-23: probability") for text in said)
+
+
+def test_a_peer_that_takes_only_comprehensive_sr_is_shown_the_twin(bench):
+    first = answered(bench, study(1, "20260105"))
+    second = answered(bench, study(2))
+    twin, made = (sr_of(bench, report, ObjectKind.SR_FALLBACK) for report in (first, second))
+    named = made.PertinentOtherEvidenceSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
+    assert named.ReferencedSOPInstanceUID == twin.SOPInstanceUID
+    assert named.ReferencedSOPClassUID == twin.SOPClassUID
+
+
+def test_the_last_of_several_earlier_studies_counts(bench):
+    for number, day in ((1, "20250105"), (2, "20260105"), (3, "20240105")):
+        answered(bench, study(number, day))
+    assert answered(bench, study(4)).prior.study_instance_uid == "2.25.402"
+
+
+def test_a_later_study_is_no_prior_of_an_older_one_that_comes_late(bench):
+    answered(bench, study(1, "20261123"))
+    assert answered(bench, study(2, "20260105")).prior is None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"PatientID": "P-2"},
+        {"IssuerOfPatientID": "Elsewhere"},
+        {"PatientBirthDate": "19700101"},
+        {"PatientID": ""},
+    ],
+)
+def test_another_patient_has_no_prior(bench, changed):
+    answered(bench, study(1, "20260105"))
+    assert answered(bench, study(2, **changed)).prior is None
+
+
+def test_a_revision_of_the_same_study_is_no_prior(bench):
+    answered(bench, study(1, "20260105"))
+    late = source(number=2, StudyInstanceUID="2.25.401", StudyDate="20260106")
+    revised = answered(bench, late)
+    assert revised.version == 2
+    assert revised.prior is None
+    assert revised.predecessor_sr_uid is not None
+
+
+def test_the_revised_report_is_the_prior_of_the_next_study(bench):
+    answered(bench, study(1, "20260105"))
+    revised = answered(bench, source(number=2, StudyInstanceUID="2.25.401", StudyDate="20260105"))
+    following = answered(bench, study(3))
+    assert following.prior.sop_instance_uid == sr_of(bench, revised).SOPInstanceUID
+
+
+def test_a_prior_of_the_other_hand_is_named_and_nothing_is_compared(bench):
+    answered(bench, study(1, "20260105"), shown=one_hand(Side.LEFT))
+    made = answered(bench, study(2), shown=one_hand(Side.RIGHT))
+    said = list(comments(sr_of(bench, made)))
+    assert "Earlier report of this node: study of 2026-01-05." in said
+    assert any(text.startswith("No hand can be compared with it") for text in said)
+    assert not any("from 2026-01-05" in text for text in said)
+
+
+def test_another_bundle_is_said(bench):
+    old = replace(BUNDLE, version="0.9", sha256="99" * 32)
+    answered(bench, study(1, "20260105"), bundle=old)
+    said = list(comments(sr_of(bench, answered(bench, study(2)))))
+    assert any("made by another bundle (demo 0.9)" in text for text in said)
+
+
+def test_it_is_found_when_retention_has_removed_the_files(bench):
+    first = answered(bench, study(1, "20260105"))
+    for made in objects_of(bench.ledger, first.study_instance_uid, 1):
+        bench.files.path(made.path).unlink()
+    assert answered(bench, study(2)).prior is not None
+
+
+def test_the_ledger_holds_no_identity(bench):
+    answered(bench, study(1, "20260105"))
+    bench.ledger.close()
+    kept = b"".join(path.read_bytes() for path in bench.folder.glob("ledger.sqlite3*"))
+    assert b"2.25.401" in kept
+    for secret in (b"P-1", b"Phantom", b"19600101"):
+        assert secret not in kept
