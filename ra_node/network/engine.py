@@ -118,6 +118,14 @@ def receive_failure(request: C_STORE) -> OSError | None:
     return getattr(request._dataset_file, "failure", None)  # noqa: SLF001 - the request alone knows its file
 
 
+def discard_served(request: C_STORE) -> None:
+    """Close the file of a request that came on an association of ours, and remove it where it still lies.
+
+    Of requests on associations of others the library takes care itself.
+    """
+    _discard(request._dataset_file)  # noqa: SLF001 - the request alone knows its file
+
+
 def discard_unfinished(association: Association) -> None:
     """Remove the files of an ended association that were received in part, or never served."""
     message = association.dimse.message

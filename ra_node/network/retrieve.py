@@ -18,7 +18,7 @@ from pydicom.uid import (
 from pynetdicom import AllStoragePresentationContexts, build_context, build_role, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
-from pynetdicom.events import Event
+from pynetdicom.events import Event, EventHandlerType
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at run time by the library
     StudyRootQueryRetrieveInformationModelGet,
@@ -26,6 +26,8 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at run 
 
 from ra_node.network.call import PeerAddress, Reach, call
 from ra_node.network.contexts import COMPRESSED, UNCOMPRESSED, carries_pixels
+from ra_node.network.engine import discard_served, discard_unfinished, receive_failure
+from ra_node.network.incoming import IncomingFolder
 from ra_node.network.outcome import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, PROCESSING_FAILURE, SUCCESS
 from ra_node.network.store import UID_CHARACTERS, traced
 
@@ -38,6 +40,7 @@ RADIOGRAPHS: tuple[UID, ...] = (
     DigitalXRayImageStorageForProcessing,
 )
 """Asked for in every syntax that we read, each in a context of its own, so that nothing is converted."""
+ARRIVING = "arriving"
 MOST_CONTEXTS = 128
 """PS3.8 9.3.2.2: their IDs are the odd numbers of one byte."""
 
@@ -59,13 +62,27 @@ class Retrieved:
 def get_study(peer: PeerAddress, study_uid: str, folder: Path) -> Retrieved:
     """Put every instance of a study into `folder`, one Part-10 file each; never raises for what a peer does.
 
-    An OSError of our own disk is raised.
+    An OSError of our own disk is raised. While it runs this process receives nothing else.
     """
+    arriving = IncomingFolder(folder / ARRIVING)
+    arriving.take()
+    try:
+        return _get_study(peer, study_uid, folder)
+    finally:
+        arriving.leave()
+        shutil.rmtree(arriving.path, ignore_errors=True)
+
+
+def _get_study(peer: PeerAddress, study_uid: str, folder: Path) -> Retrieved:
     keeper = _Keeper(folder)
     contexts = get_contexts()
     storage = {str(context.abstract_syntax) for context in contexts} - {str(_GET)}
     roles = [build_role(uid, scp_role=True) for uid in sorted(storage)]
-    with call(peer, contexts, [(evt.EVT_C_STORE, keeper.keep)], roles) as made:
+    handlers: list[EventHandlerType] = [
+        (evt.EVT_C_STORE, keeper.keep),
+        (evt.EVT_CONN_CLOSE, lambda event: discard_unfinished(event.assoc)),
+    ]
+    with call(peer, contexts, handlers, roles) as made:
         if made.association is None:
             return Retrieved(made.reach, 0, complete=False, detail=made.detail)
         try:
@@ -129,16 +146,26 @@ class _Keeper:
     def keep(self, event: Event) -> int:
         """Answer one C-STORE of the peer; never raises."""
         request = event.request
-        uid = str(request.AffectedSOPInstanceUID) if isinstance(request, C_STORE) else ""
-        if not UID_CHARACTERS.fullmatch(uid):
+        if not isinstance(request, C_STORE):
             return CANNOT_UNDERSTAND
         try:
-            shutil.move(event.dataset_path, self.folder / f"{uid}.dcm")
+            return self._keep(request, event)
         except OSError as error:
             self.failure = error
             return OUT_OF_RESOURCES
         except Exception as error:  # noqa: BLE001 - without a status the peer would wait
             log.warning("retrieve_failed", **traced(error))
             return PROCESSING_FAILURE
+        finally:
+            discard_served(request)
+
+    def _keep(self, request: C_STORE, event: Event) -> int:
+        uid = str(request.AffectedSOPInstanceUID)
+        if not UID_CHARACTERS.fullmatch(uid):
+            return CANNOT_UNDERSTAND
+        failure = receive_failure(request)
+        if failure is not None:
+            raise failure
+        event.dataset_path.replace(self.folder / f"{uid}.dcm")
         self.kept.add(uid)
         return SUCCESS

@@ -116,7 +116,7 @@ def look_into(path: Path, found: os.stat_result) -> SeenFile:
     try:
         if stat.S_ISDIR(found.st_mode):
             return SeenFile(path, size, changed_ns, reason="a folder that cannot be read", broken=True)
-        if not stat.S_ISREG(found.st_mode):
+        if not (stat.S_ISREG(found.st_mode) or stat.S_ISLNK(found.st_mode)):
             return SeenFile(path, size, changed_ns, reason="expected a file, found something else")
         header = read_header(path)
     except Refused as error:
