@@ -108,6 +108,14 @@ def ledger_version(ledger: Ledger) -> str | None:
         return _version(connection)
 
 
+def expect_writable(ledger: Ledger) -> None:
+    """Begin a transaction that could write, and write nothing; LedgerUnavailable where that is refused."""
+    with ledger.write() as connection:
+        server = connection.dialect.name == "postgresql"
+        if server and connection.execute(text("SHOW transaction_read_only")).scalar() != "off":
+            raise LedgerUnavailable("expected a ledger that takes writes, found a read-only server")
+
+
 def insert_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
     """Insert a row unless its key is taken; tell whether it was inserted."""
     return connection.execute(_new_row(connection.dialect.name, table), row).rowcount == 1

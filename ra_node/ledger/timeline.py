@@ -53,5 +53,13 @@ def events_after(ledger: Ledger, after: int, what: Collection[str], limit: int) 
         return [_event(row) for row in connection.execute(query)]
 
 
+def newest_events(ledger: Ledger, study_uids: Collection[str], what: str) -> dict[str, Event]:
+    """The last event of one kind of each of these studies that has one."""
+    event = schema.event
+    query = select(event).where(event.c.study_uid.in_(study_uids), event.c.what == what).order_by(event.c.id)
+    with ledger.read() as connection:
+        return {str(row.study_uid): _event(row) for row in connection.execute(query)}
+
+
 def _event(row: AnyRow) -> Event:
     return Event(row.id, row.at, row.study_uid, row.what, json.loads(row.detail))

@@ -36,6 +36,20 @@ def gone(folder: Path) -> list[str]:
     return [path.stem for path in sorted(folder.glob(f"*{SUFFIX}")) if _free(path)]
 
 
+def alive(root: Path) -> list[str]:
+    """Owners that hold their lock now, in the folders of all machines below `root`.
+
+    Of another machine only where the folder is shared by a file system that carries locks (NFS 4 does);
+    elsewhere it does not count as alive.
+    """
+    return [path.stem for path in sorted(root.glob(f"*/*{SUFFIX}")) if _held(path)]
+
+
+def role_of(owner: str) -> str:
+    """The role in an owner's name, which is role, process and a random word."""
+    return owner.rsplit("-", 2)[0]
+
+
 def forget(folder: Path, owner: str) -> None:
     """Remove the trace of an owner whose work was given back."""
     for suffix in (STATE_SUFFIX, SUFFIX):
@@ -54,3 +68,18 @@ def _free(path: Path) -> bool:
     finally:
         os.close(handle)
     return True
+
+
+def _held(path: Path) -> bool:
+    """Whether somebody has the lock; asks for it shared, so that two who ask do not see each other."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False

@@ -20,7 +20,7 @@ class Running:
     """One worker with its bundle; `since` is UTC seconds since 1970.
 
     `refused` says why the worker goes on with this bundle though another is promoted, "" where it
-    need not.
+    need not. `gpu_bytes` is the GPU memory that it held when it last told, None on a CPU.
     """
 
     owner: str
@@ -30,15 +30,18 @@ class Running:
     sha256: str
     since: float
     refused: str = ""
+    gpu_bytes: int | None = None
 
 
 _RUNNING = TypeAdapter(Running)
 
 
-def tell_running(folder: Path, owner: str, bundle: BundleIdentity, refused: str) -> None:
+def tell_running(
+    folder: Path, owner: str, bundle: BundleIdentity, refused: str, gpu_bytes: int | None = None
+) -> None:
     """Tell which bundle a worker of this machine runs from now on."""
     words = (bundle.name, bundle.version, bundle.sha256)
-    tell(folder, Running(owner, socket.gethostname(), *words, time.time(), refused))
+    tell(folder, Running(owner, socket.gethostname(), *words, time.time(), refused, gpu_bytes))
 
 
 def tell(folder: Path, running: Running) -> None:
