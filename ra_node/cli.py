@@ -119,3 +119,32 @@ def schedule(config: ConfigPath = DEFAULT_CONFIG) -> None:
     from ra_node.roles import schedule as role
 
     role(named_settings(config))
+
+
+@app.command(rich_help_panel=SERVICE)
+def web(config: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Role: show the operator page, /metrics, /healthz and /readyz."""
+    from ra_node.roles import web as role
+
+    role(named_settings(config))
+
+
+@app.command(name="web-password", rich_help_panel=SERVICE)
+def web_password(
+    name: Annotated[str, typer.Argument(help="Who signs in with it.")],
+    remove: Annotated[bool, typer.Option("--remove", help="Take this name's password away.")] = False,  # noqa: FBT002 - typer's idiom
+    config: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Set or change a password of the operator page; it is asked for twice, or read from a pipe."""
+    from ra_node.bootstrap.watching import passwords
+
+    kept = passwords(named_settings(config))
+    if remove:
+        kept.remove(name)
+    else:
+        kept.set(name, _asked_twice() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n"))
+    typer.echo(f"{kept.path}: {', '.join(kept.names()) or 'nobody'} may sign in")
+
+
+def _asked_twice() -> str:
+    return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -17,9 +18,10 @@ from ra_node.bootstrap.keeping import build_tidier
 from ra_node.bootstrap.receiving import build_listener
 from ra_node.bootstrap.sending import build_askers, build_committer, build_deliverer
 from ra_node.bootstrap.state import build_guard, new_owner, open_state, presence_folder
+from ra_node.bootstrap.watching import build_desk, build_server
 from ra_node.bootstrap.working import build_worker
 from ra_node.domain.job import Job, JobKind
-from ra_node.errors import Retryable
+from ra_node.errors import Fatal, Retryable
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.queue import claim
 from ra_node.log import configure_logging
@@ -30,6 +32,9 @@ from ra_node.services.presence import present
 from ra_node.services.running import tell_running
 from ra_node.settings import Settings
 from ra_node.supervise import Supervisor
+
+if TYPE_CHECKING:
+    import uvicorn
 
 ROLES = ("listen", "work", "deliver", "schedule")
 POLL_S = 0.1
@@ -44,7 +49,8 @@ def supervise(settings: Settings, config: Path) -> None:
     configure_logging("run")
     open_state(settings).ledger.close()  # so that the roles find the tables made
     os.environ[SUPERVISED] = str(os.getpid())
-    commands = {role: [sys.executable, "-m", "ra_node", role, "--config", str(config)] for role in ROLES}
+    roles = (*ROLES, "web") if settings.web.enabled else ROLES
+    commands = {role: [sys.executable, "-m", "ra_node", role, "--config", str(config)] for role in roles}
     supervisor = Supervisor(commands)
     supervisor.stop_on_signals()
     supervisor.run()
@@ -101,16 +107,60 @@ def schedule(settings: Settings) -> None:
     state = open_state(settings)
     tidier = build_tidier(settings, state)
     askers = build_askers(settings, state)
-    run_tasks(
-        [
-            Task("settle", tidier.settle, POLL_S),
-            Task("take_back", tidier.take_back, 1.0),
-            Task("sweep", tidier.sweep, 3600.0),
-            Task("purge", tidier.purge, 3600.0, at_once=True),
-            *(Task(f"ask {asker.source.name}", asker.look, POLL_S) for asker in askers),
-        ],
-        stop,
-    )
+    tasks = [
+        Task("settle", tidier.settle, POLL_S),
+        Task("take_back", tidier.take_back, 1.0),
+        Task("sweep", tidier.sweep, 3600.0),
+        Task("purge", tidier.purge, 3600.0, at_once=True),
+        *(Task(f"ask {asker.source.name}", asker.look, POLL_S) for asker in askers),
+    ]
+    with present(presence_folder(settings), new_owner("schedule")):
+        run_tasks(tasks, stop)
+
+
+def web(settings: Settings) -> None:
+    """Show the operator page and the metrics until told to stop."""
+    stop = _begin("web")
+    state = open_state(settings)
+    desk = build_desk(settings, state)
+    server = build_server(settings, desk)
+    lines = {"page": partial(_show, server, stop), "past": partial(_catch_up, desk.follower.catch_up, stop)}
+    with present(presence_folder(settings), new_owner("web")):
+        serve_all(lines, stop)
+
+
+def _show(server: uvicorn.Server, stop: threading.Event) -> None:
+    """Run the server in a thread of its own; one that ends by itself ends the role."""
+    ended = threading.Event()
+
+    def run() -> None:
+        try:
+            server.run()
+        except SystemExit:
+            pass
+        finally:
+            ended.set()
+
+    serving = threading.Thread(target=run, name="server")
+    serving.start()
+    while not stop.wait(POLL_S) and not ended.is_set():
+        pass
+    server.should_exit = True
+    serving.join()
+    if not stop.is_set():
+        raise Fatal("the operator page could not be shown; is its port taken? See [web] host and port")
+
+
+def _catch_up(read_past: Callable[[], None], stop: threading.Event) -> None:
+    """Read what has happened so far, once; while the ledger is away, wait."""
+    done = False
+    while not done and not stop.is_set():
+        try:
+            read_past()
+            done = True
+        except Retryable as error:
+            structlog.get_logger().warning("ledger_away", error=str(error))
+            stop.wait(LEDGER_PAUSE_S)
 
 
 def serve_all(lines: Mapping[str, Callable[[], None]], stop: threading.Event) -> None:

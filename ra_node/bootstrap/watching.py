@@ -1,0 +1,134 @@
+"""Builds the operator page: what it reads, who may see it, and the server that shows it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ra_node.bootstrap.state import State, build_guard, build_shelf
+from ra_node.errors import NodeError
+from ra_node.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import uvicorn
+
+    from ra_node.inference.bundle import Bundle
+    from ra_node.services.follow import Follower
+    from ra_node.services.health import Health
+    from ra_node.services.shelf import Shelf
+    from ra_node.services.standing import Disk
+    from ra_node.web.desk import Desk
+    from ra_node.web.passwords import Passwords
+
+
+def build_server(settings: Settings, desk: Desk) -> uvicorn.Server:
+    """The server of the page, not yet started; it says nothing in the log but errors."""
+    import uvicorn
+
+    from ra_node.web.app import build_app
+    from ra_node.web.session_key import session_key
+
+    app = build_app(desk, session_key(settings.node.data_dir / "web-session-key"))
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=settings.web.host,
+            port=settings.web.port,
+            proxy_headers=False,  # the page decides by itself whom it believes
+            server_header=False,
+            access_log=False,
+            log_config=None,
+            limit_concurrency=64,
+            timeout_keep_alive=10,
+            timeout_graceful_shutdown=3,
+        )
+    )
+
+
+def build_desk(settings: Settings, state: State) -> Desk:
+    """Everything that the page looks at."""
+    from ra_node.services.models import models
+    from ra_node.services.shown import Shown
+    from ra_node.web.desk import Desk, Source
+    from ra_node.web.throttle import Throttle
+
+    shelf, run = build_shelf(settings, state), settings.node.data_dir / "run"
+    return Desk(
+        node=settings.node.station_name,
+        table=settings.web,
+        ledger=state.ledger,
+        follower=_follower(state),
+        health=build_health(settings, state),
+        shown=Shown(state.ledger, state.files),
+        sources=[Source(peer.name, peer.ae_title) for peer in settings.sources],
+        destinations=[peer.name for peer in settings.destinations],
+        disk=lambda: _disk(settings),
+        models=lambda: models(run, shelf.in_use),
+        card=lambda: _bundle(shelf),
+        history=shelf.history,
+        passwords=passwords(settings),
+        throttle=Throttle(),
+        certificates=lambda: _certificates(settings),
+    )
+
+
+def build_health(settings: Settings, state: State) -> Health:
+    """What must hold that the node does its job; without a destination nobody needs to deliver."""
+    from ra_node.services.health import Health
+
+    delivers = ("deliver",) if settings.destinations else ()
+    guard = build_guard(settings)
+    run = settings.node.data_dir / "run"
+    return Health(state.ledger, guard.has_room, run, ("listen", "work", *delivers, "schedule"))
+
+
+def passwords(settings: Settings) -> Passwords:
+    """Who may sign in."""
+    from ra_node.web.passwords import Passwords
+
+    path = settings.web.password_file
+    assert path is not None  # anchored when the settings were read
+    return Passwords(path)
+
+
+def _follower(state: State) -> Follower:
+    from ra_node.services.follow import Follower
+
+    return Follower(state.ledger)
+
+
+def _disk(settings: Settings) -> Disk | None:
+    from ra_node.ledger.disk import free_bytes
+    from ra_node.services.standing import Disk
+
+    limits = settings.limits
+    try:
+        return Disk(free_bytes(settings.node.data_dir), limits.low_bytes, limits.enough_bytes)
+    except OSError:
+        return None
+
+
+def _bundle(shelf: Shelf) -> Bundle | None:
+    from ra_node.inference.bundle import read_bundle
+
+    try:
+        return read_bundle(shelf.folder_of(shelf.wanted()))
+    except NodeError:
+        return None
+
+
+def _certificates(settings: Settings) -> dict[str, float]:
+    """When the certificates of [tls] end; one that cannot be read is what the preflight tells."""
+    return {name: end for name in ("cert", "ca") if (end := _end_of(getattr(settings.tls, name))) is not None}
+
+
+def _end_of(path: Path | None) -> float | None:
+    """When the first certificate of a PEM file to end does, UTC seconds since 1970; None where none is."""
+    from cryptography import x509
+
+    try:
+        found = x509.load_pem_x509_certificates(path.read_bytes()) if path else []
+    except (OSError, ValueError):
+        return None
+    return min((one.not_valid_after_utc.timestamp() for one in found), default=None)

@@ -1,0 +1,168 @@
+"""Puts the page together: which path answers what, and what stands before it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from ra_node.errors import NodeError, Refused
+from ra_node.services.health import Sign
+from ra_node.services.operate import Operator, sign_in_refused, signed_in, try_again
+from ra_node.web import metrics, pages
+from ra_node.web.access import (
+    begin_session,
+    caller_of,
+    change,
+    desk_of,
+    form,
+    operator_of,
+    page,
+)
+from ra_node.web.desk import Desk
+from ra_node.web.doors import Hardened, SmallBodies, Spokesman, is_within
+from ra_node.web.render import error_page, show
+
+STATIC = Path(__file__).parent / "static"
+COOKIE = "ra_node_session"
+
+
+def build_app(desk: Desk, secret: str) -> Starlette:
+    """The page of one node; `secret` signs its sessions."""
+    table = desk.table
+    app = Starlette(
+        routes=_routes(),
+        middleware=[
+            Middleware(Hardened, https=table.https),
+            Middleware(SmallBodies),
+            Middleware(Spokesman, header=table.proxy_header, trusted=table.trusted_proxies),
+            Middleware(
+                SessionMiddleware,
+                secret_key=secret,
+                session_cookie=COOKIE,
+                max_age=round(3600 * table.session_hours),
+                same_site="strict",
+                https_only=table.https,
+            ),
+        ],
+        exception_handlers={HTTPException: _http_error, NodeError: _node_error},
+    )
+    app.state.desk = desk
+    return app
+
+
+def _routes() -> list[Route | Mount]:
+    return [
+        Route("/healthz", healthz),
+        Route("/readyz", readyz),
+        Route("/metrics", read_metrics),
+        Route("/login", login_page, methods=["GET"]),
+        Route("/login", form(login), methods=["POST"]),
+        Route("/logout", change(logout), methods=["POST"]),
+        Route("/", page(pages.list_studies)),
+        Route("/studies/{uid}", page(pages.one_study)),
+        Route("/studies/{uid}/{version:int}/overlay.jpg", page(pages.overlay)),
+        Route("/queue", page(pages.queue)),
+        Route("/peers", page(pages.peers)),
+        Route("/buried", page(pages.buried)),
+        Route("/model", page(pages.model)),
+        Route("/requeue", change(requeue), methods=["POST"]),
+        Mount("/static", StaticFiles(directory=STATIC)),
+    ]
+
+
+async def healthz(request: Request) -> Response:
+    """200 while this process and the ledger answer."""
+    return _signs(await run_in_threadpool(desk_of(request).health.living))
+
+
+async def readyz(request: Request) -> Response:
+    """200 while a study that arrives would be judged, answered and sent; else 503 and what lacks."""
+    return _signs(await run_in_threadpool(desk_of(request).health.ready))
+
+
+async def read_metrics(request: Request) -> Response:
+    """For Prometheus at a trusted address, or for who is signed in."""
+    desk = desk_of(request)
+    near = request.scope["state"]["direct"] and is_within(caller_of(request), desk.table.metrics_from)
+    if not near and await run_in_threadpool(operator_of, request) is None:
+        return PlainTextResponse("not from here; see [web] metrics_from\n", 403)
+    text = await run_in_threadpool(metrics.exposition, desk)
+    return Response(text, media_type=metrics.CONTENT_TYPE)
+
+
+async def login_page(request: Request) -> Response:
+    """Ask for name and password."""
+    if await run_in_threadpool(operator_of, request) is not None:
+        return RedirectResponse("/", 303)
+    return await run_in_threadpool(_ask, request, "")
+
+
+def login(request: Request, sent: FormData) -> Response:
+    """Sign in, or say that name and password do not belong together; after some tries, that one must wait."""
+    desk, caller = desk_of(request), caller_of(request)
+    name, password = (str(sent.get(field, ""))[:1024] for field in ("name", "password"))
+    keys = (f"name {name}", f"address {caller}")
+    wait_s = desk.throttle.wait_s(*keys)
+    if wait_s > 0:
+        answer = _ask(request, f"Too many wrong passwords. Try again in {wait_s:.0f} s.", 429)
+        answer.headers["Retry-After"] = f"{wait_s:.0f}"
+        return answer
+    if not desk.passwords.verify(name, password):
+        desk.throttle.wrong(*keys)
+        sign_in_refused(desk.ledger, Operator("", caller))
+        return _ask(request, "Name and password do not belong together.", 401)
+    desk.throttle.right(*keys)
+    begin_session(request, name)
+    signed_in(desk.ledger, Operator(name, caller))
+    return RedirectResponse("/", 303)
+
+
+def logout(request: Request, _sent: FormData) -> Response:
+    """Forget the session."""
+    request.session.clear()
+    return RedirectResponse("/login", 303)
+
+
+def requeue(request: Request, sent: FormData) -> Response:
+    """Try again what is buried under a study, a job or a destination, and go back to where the button was."""
+    operator = operator_of(request)
+    assert operator is not None
+    name, back = str(sent.get("what", ""))[:128], str(sent.get("back", "/"))
+    study = str(sent.get("study", "")) or None
+    if not name:
+        return error_page(request, 400, "Nothing was named.")
+    try_again(desk_of(request).ledger, name, operator, study_uid=study)
+    is_local = back.startswith("/") and not back.startswith(("//", "/\\"))
+    return RedirectResponse(back if is_local else "/", 303)
+
+
+def _ask(request: Request, error: str, status: int = 200) -> Response:
+    names = desk_of(request).passwords.names()
+    return show(request, "login.html", status=status, error=error, someone=bool(names))
+
+
+def _signs(signs: list[Sign]) -> Response:
+    lines = [f"{sign.name} {'ok' if sign.holds else 'FAILED'}" for sign in signs]
+    holds = all(sign.holds for sign in signs)
+    return PlainTextResponse("\n".join(lines) + "\n", 200 if holds else 503)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    text = "There is no such page." if error.status_code == 404 else error.detail
+    return await run_in_threadpool(error_page, request, error.status_code, text)
+
+
+async def _node_error(request: Request, error: Exception) -> Response:
+    status = 404 if isinstance(error, Refused) else 503
+    return await run_in_threadpool(error_page, request, status, str(error))

@@ -1,0 +1,189 @@
+"""Small charts as numbers: where bars and points lie in an SVG of CHART_WIDTH x CHART_HEIGHT."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ra_node.services.tally import HOUR_S, WEEK_S, Hour, Week
+
+CHART_WIDTH, CHART_HEIGHT = 360, 150
+_LEFT, _RIGHT, _TOP, _BOTTOM = 40, 4, 12, 22
+HOURS, WEEKS = 24, 12
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A rectangle with its series (its colour in the style sheet) and what it says when pointed at."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    series: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A label at a place on an axis."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One chart; `table` has the same numbers for whoever cannot see it, its head first."""
+
+    title: str
+    bars: tuple[Bar, ...]
+    across: tuple[Tick, ...]
+    up: tuple[Tick, ...]
+    legend: tuple[tuple[str, str], ...]
+    table: tuple[tuple[str, ...], ...]
+    empty: str = ""
+    """What to say in place of a chart without numbers."""
+
+
+def throughput(hours: Mapping[int, Hour], now: float, label: Callable[[float], str]) -> Chart:
+    """Images received, studies answered and jobs given up, of the last 24 hours."""
+    last = int(now) // HOUR_S * HOUR_S
+    starts = [last - HOUR_S * n for n in reversed(range(HOURS))]
+    rows = [hours.get(start, Hour()) for start in starts]
+    parts = [(("images", row.images), ("answered", row.answered), ("buried", row.buried)) for row in rows]
+    top = _nice(max(value for row in parts for _, value in row))
+    step = (CHART_WIDTH - _LEFT - _RIGHT) / HOURS
+    bars = []
+    table = [("from", *_SERIES.values())]
+    for n, (start, row) in enumerate(zip(starts, parts, strict=True)):
+        table.append((label(start), *(str(value) for _, value in row)))
+        for place, (series, value) in enumerate(row):
+            if value:
+                x, title = (
+                    _LEFT + step * (n + 0.08 + 0.28 * place),
+                    f"{label(start)}: {value} {_SERIES[series]}",
+                )
+                bars.append(_bar(x, step * 0.26, 0, value / top, series, title))
+    across = [Tick(_LEFT + (n + 0.5) * step, label(start)) for n, start in enumerate(starts) if n % 6 == 3]
+    empty = "" if bars else "Nothing was received in the last 24 hours."
+    legend = tuple(_SERIES.items())
+    return Chart("Last 24 hours", tuple(bars), tuple(across), _scale(top), legend, tuple(table), empty)
+
+
+def stage_mix(weeks: Mapping[int, Week], now: float, label: Callable[[float], str]) -> Chart:
+    """The share of each stage among the judged hands of a week, stage 0 at the bottom."""
+    starts, rows = _last_weeks(weeks, now)
+    bars: list[Bar] = []
+    table = [("week from", *(f"stage {stage}" for stage in range(6)))]
+    for n, (start, week) in enumerate(zip(starts, rows, strict=True)):
+        below, total = 0.0, sum(week.stages)
+        table.append((label(start), *(str(count) for count in week.stages)))
+        for stage, count in enumerate(week.stages):
+            if count:
+                title = f"week from {label(start)}: {count} of {total} hands stage {stage}"
+                bars.append(_week_bar(n, below, count / total, f"stage{stage}", title))
+                below += count / total
+    legend = tuple((f"stage{stage}", str(stage)) for stage in range(6))
+    return _weekly("Stages of judged hands", bars, starts, label, legend, table)
+
+
+def refusal_rate(weeks: Mapping[int, Week], now: float, label: Callable[[float], str]) -> Chart:
+    """The share of studies without any judged hand."""
+    starts, rows = _last_weeks(weeks, now)
+    shares = [(week.refused, week.answered) for week in rows]
+    return _shares("Studies without a judged hand", "refused", shares, starts, label)
+
+
+def positive_rate(weeks: Mapping[int, Week], now: float, label: Callable[[float], str]) -> Chart:
+    """The share of judged hands in which rheumatoid arthritis was called present."""
+    starts, rows = _last_weeks(weeks, now)
+    shares = [(week.positive, week.hands) for week in rows]
+    return _shares("Hands called rheumatoid arthritis", "positive", shares, starts, label)
+
+
+def mean_probability(weeks: Mapping[int, Week], now: float, label: Callable[[float], str]) -> Chart:
+    """The mean of the hands' probabilities of rheumatoid arthritis."""
+    bars = []
+    table = [("week from", "mean probability", "hands")]
+    starts, rows = _last_weeks(weeks, now)
+    for n, (start, week) in enumerate(zip(starts, rows, strict=True)):
+        mean = week.probability_sum / week.hands if week.hands else 0.0
+        table.append((label(start), f"{mean:.3f}" if week.hands else "", str(week.hands)))
+        if week.hands:
+            title = f"week from {label(start)}: {mean:.2f} over {week.hands} hands"
+            bars.append(_week_bar(n, 0, mean, "probability", title))
+    return _weekly("Mean probability of a hand", bars, starts, label, (), table)
+
+
+_SERIES = {"images": "images received", "answered": "studies answered", "buried": "jobs given up"}
+
+
+def _last_weeks(weeks: Mapping[int, Week], now: float) -> tuple[list[int], list[Week]]:
+    """The last weeks up to this one; weeks start on Monday, UTC."""
+    monday = 4 * 86400
+    last = (int(now) - monday) // WEEK_S * WEEK_S + monday
+    starts = [last - WEEK_S * n for n in reversed(range(WEEKS))]
+    return starts, [weeks.get(start, Week()) for start in starts]
+
+
+def _shares(
+    title: str,
+    series: str,
+    shares: Sequence[tuple[int, int]],
+    starts: Sequence[int],
+    label: Callable[[float], str],
+) -> Chart:
+    bars = [
+        _week_bar(n, 0, part / whole, series, f"week from {label(start)}: {part} of {whole}")
+        for n, (start, (part, whole)) in enumerate(zip(starts, shares, strict=True))
+        if whole
+    ]
+    table = [("week from", title.lower(), "of")]
+    table += [(label(start), str(p), str(w)) for start, (p, w) in zip(starts, shares, strict=True)]
+    return _weekly(title, bars, starts, label, (), table)
+
+
+def _weekly(
+    title: str,
+    bars: Sequence[Bar],
+    starts: Sequence[int],
+    label: Callable[[float], str],
+    legend: tuple[tuple[str, str], ...],
+    table: Sequence[tuple[str, ...]],
+) -> Chart:
+    step = (CHART_WIDTH - _LEFT - _RIGHT) / WEEKS
+    across = [Tick(_LEFT + (n + 0.5) * step, label(start)) for n, start in enumerate(starts) if n % 3 == 1]
+    empty = "" if bars else "No hand was judged in the last 12 weeks."
+    up = tuple(Tick(_y(share), f"{100 * share:.0f} %") for share in (0, 0.5, 1))
+    return Chart(title, tuple(bars), tuple(across), up, legend, tuple(table), empty)
+
+
+def _week_bar(number: int, below: float, share: float, series: str, title: str) -> Bar:
+    step = (CHART_WIDTH - _LEFT - _RIGHT) / WEEKS
+    return _bar(_LEFT + number * step + 0.12 * step, 0.76 * step, below, share, series, title)
+
+
+def _bar(x: float, width: float, below: float, share: float, series: str, title: str) -> Bar:
+    """A bar from `below` upwards; both are shares of the chart's height. A tiny one is still seen."""
+    top, bottom = _y(below + share), _y(below)
+    return Bar(round(x, 2), round(top, 2), round(width, 2), round(max(bottom - top, 1.0), 2), series, title)
+
+
+def _y(share: float) -> float:
+    return _TOP + (1 - share) * (CHART_HEIGHT - _TOP - _BOTTOM)
+
+
+def _nice(value: float) -> float:
+    """The next of 1, 2, 5, 10, ... from `value` upwards, at least 1."""
+    size = 1.0
+    while True:
+        for factor in (1, 2, 5):
+            if size * factor >= value:
+                return size * factor
+        size *= 10
+
+
+def _scale(top: float) -> tuple[Tick, ...]:
+    shares = (0, 0.5, 1) if top > 1 else (0, 1)
+    return tuple(Tick(_y(share), f"{top * share:g}") for share in shares)

@@ -1,0 +1,175 @@
+"""What Prometheus reads: totals that the timeline tells, and what is open in the ledger at the scrape.
+
+Nothing is counted in this process, so that it may start anew at any time and every host tells the same.
+No label holds anything of a patient or a study.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, TypeAlias
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from ra_node import __version__
+from ra_node.domain.job import JobKind
+from ra_node.errors import NodeError
+from ra_node.ledger.overview import NOT_DONE, oldest_unanswered, open_delivery_counts, open_job_counts
+from ra_node.ledger.overview import unkept_counts as unkept
+from ra_node.services.standing import standings
+from ra_node.services.tally import BOUNDS_S, Durations, Tally
+from ra_node.web.desk import Desk
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+Labelled: TypeAlias = Mapping[Any, float]
+"""Values by their label values, a tuple of words; no labels: `()`."""
+
+
+def exposition(desk: Desk) -> bytes:
+    """One scrape, in Prometheus's text format."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(LedgerCollector(desk))
+    return generate_latest(registry)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LedgerCollector(Collector):
+    """Reads the ledger at each scrape; while it is away, says only that."""
+
+    desk: Desk
+
+    def describe(self) -> list[Metric]:
+        """Nothing before a scrape."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """All metrics of one moment."""
+        yield gauge("build_info", "The software.", {(__version__,): 1.0}, "version")
+        yield from self._machine()
+        try:
+            metrics = [*self._open(), *self._peers(), *self._told(), *self._models()]
+        except NodeError:
+            metrics = []
+        yield gauge("ledger_up", "1 while the ledger answers.", {(): float(bool(metrics))})
+        yield from metrics
+
+    def _machine(self) -> Iterator[Metric]:
+        disk = self.desk.disk()
+        if disk is not None:
+            yield gauge("disk_free_bytes", "Free space for received files and results.", {(): disk.free})
+            low = "Free space below which images are turned away."
+            yield gauge("disk_low_bytes", low, {(): disk.low})
+        roles = {(role,): 0 for role in self.desk.health.needed}
+        roles |= {(role,): n for role, n in Counter(self.desk.health.processes()).items()}
+        yield gauge("role_lines", "Living lines of work of each role; 0: nobody does it.", roles, "role")
+        ends = {(name,): at for name, at in self.desk.certificates().items()}
+        if ends:
+            text = "When a certificate of [tls] ends."
+            yield gauge("certificate_expires_timestamp_seconds", text, ends, "file")
+
+    def _open(self) -> Iterator[Metric]:
+        ledger = self.desk.ledger
+        found = open_job_counts(ledger)
+        jobs = {(kind, state): found.get((kind, state), 0) for kind in JobKind for state in NOT_DONE}
+        yield gauge("jobs", "Jobs that are not done; buried ones wait for a person.", jobs, "kind", "state")
+        since = oldest_unanswered(ledger)
+        waits = 0.0 if since is None else max(0.0, ledger.clock() - since)
+        text = "Age of the image that waits longest for its answer; 0: none waits."
+        yield gauge("oldest_unanswered_seconds", text, {(): waits})
+        text = "Objects that a destination does not have."
+        yield gauge("open_deliveries", text, open_delivery_counts(ledger), "peer", "state")
+        text = "Delivered objects that a destination has not promised to keep."
+        yield gauge("open_commitments", text, unkept(ledger), "peer", "state")
+
+    def _peers(self) -> Iterator[Metric]:
+        ledger = self.desk.ledger
+        stand, now = standings(ledger, self.desk.destinations), ledger.clock()
+        up = {(one.peer,): float(not one.outages) for one in stand if one.configured}
+        yield gauge("destination_up", "0 while a destination is out of reach.", up, "peer")
+        ages = {(one.peer,): now - (one.waiting_since or now) for one in stand}
+        yield gauge("oldest_undelivered_seconds", "Age of the oldest delivery that waits.", ages, "peer")
+        sources = {(one.ae_title, one.name): 1.0 for one in self.desk.sources}
+        yield gauge("source_info", "Configured sources.", sources, "source", "name")
+
+    def _told(self) -> Iterator[Metric]:
+        if not self.desk.follower.caught_up:
+            return
+        with self.desk.follower.tally() as tally:
+            yield from totals(tally)
+            last = {(source,): at for source, at in tally.last_image.items()}
+        yield gauge("last_received_timestamp_seconds", "When a source last sent an image.", last, "source")
+
+    def _models(self) -> Iterator[Metric]:
+        models = self.desk.models()
+        if models.in_use is not None:
+            used = models.in_use
+            text = "The bundle in use."
+            yield gauge("bundle_info", text, {(used.name, used.version, used.sha256): 1.0}, *_BUNDLE)
+        living = self.desk.health.workers()
+        workers = {(one.owner, one.name, one.version, one.sha256): 1.0 for one in living}
+        yield gauge("worker_info", "Living workers with their bundles.", workers, "owner", *_BUNDLE)
+        memory = {(w.owner,): w.gpu_bytes for w in living if w.gpu_bytes is not None}
+        yield gauge("gpu_memory_bytes", "GPU memory that a worker holds.", memory, "owner")
+
+
+_BUNDLE = ("name", "version", "sha256")
+
+
+def totals(tally: Tally) -> Iterator[Metric]:
+    """What only grows."""
+    images = {(source,): n for source, n in tally.images.items()}
+    yield counter("images_received", "Images received and kept.", images, "source")
+    size = {(source,): n for source, n in tally.bytes.items()}
+    yield counter("received_bytes", "Bytes received and kept.", size, "source")
+    yield counter("studies_settled", "Versions of studies that were complete.", {(): tally.settled})
+    answered = {(result,): tally.answered[result] for result in ("judged", "refused")}
+    answered |= {(result,): n for result, n in tally.answered.items()}
+    text = "Answers, with a judged hand or with the reason why there is none."
+    yield counter("studies_answered", text, answered, "result")
+    text = "Refusals by reason: of whole studies, and of their images and hands."
+    yield counter("refusals", text, tally.refusals, "of", "reason")
+    stages = {(str(stage),): n for stage, n in sorted(tally.stages.items())}
+    yield counter("hands_judged", "Judged hands by stage.", stages, "stage")
+    buried = {(kind,): tally.jobs[kind, "buried"] for kind in JobKind}
+    yield counter("jobs_buried", "Jobs that were given up.", buried, "kind")
+    requeued = {(kind,): tally.jobs[kind, "requeued"] for kind in JobKind}
+    yield counter("jobs_requeued", "Jobs that an operator brought back.", requeued, "kind")
+    text = "Objects delivered to, refused by and committed by a destination."
+    yield counter("objects", text, tally.objects, "peer", "result")
+    yield durations(tally)
+
+
+def durations(tally: Tally) -> Metric:
+    """How long each step took."""
+    text = "Settle: from the first image to a complete study; then answer, deliver, commit."
+    made = HistogramMetricFamily("ra_node_step_duration_seconds", text, labels=["step"])
+    for step, took in tally.steps.items():
+        made.add_metric([step], _buckets(took), took.sum_s)
+    return made
+
+
+def gauge(name: str, text: str, values: Labelled, *labels: str) -> Metric:
+    """A gauge with its values by label values."""
+    made = GaugeMetricFamily(f"ra_node_{name}", text, labels=labels)
+    for key, value in values.items():
+        made.add_metric([str(word) for word in key], value)
+    return made
+
+
+def counter(name: str, text: str, values: Labelled, *labels: str) -> Metric:
+    """A counter; its name gets `_total`."""
+    made = CounterMetricFamily(f"ra_node_{name}", text, labels=labels)
+    for key, value in values.items():
+        made.add_metric([str(word) for word in key], value)
+    return made
+
+
+def _buckets(took: Durations) -> list[tuple[str, float]]:
+    bounds = [*(f"{bound:g}" for bound in BOUNDS_S), "+Inf"]
+    return list(zip(bounds, map(float, accumulate(took.counts)), strict=True))

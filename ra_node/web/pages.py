@@ -1,0 +1,203 @@
+"""The pages: each reads what it shows and fills its template."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from markdown_it import MarkdownIt
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from ra_node.domain.job import JobState
+from ra_node.ledger.overview import (
+    StudyLine,
+    buried_jobs,
+    jobs_of,
+    oldest_unanswered,
+    open_delivery_counts,
+    open_job_counts,
+    studies,
+    study_counts,
+)
+from ra_node.ledger.schema import DeliveryState, StudyState
+from ra_node.ledger.timeline import newest_events
+from ra_node.services.gist import Gist, read_gist
+from ra_node.services.overview import study_story
+from ra_node.services.shown import LARGE_PX, SMALL_PX
+from ra_node.services.standing import complaints, standings
+from ra_node.web import charts, moments
+from ra_node.web.access import desk_of, operator_of
+from ra_node.web.render import show
+
+PAGE = 25
+UID_CHARACTERS = frozenset("0123456789.")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One study of the list with what its newest answer says, None where it has none."""
+
+    line: StudyLine
+    said: Gist | None
+
+    @property
+    def has_picture(self) -> bool:
+        return self.line.answered_version > 0 and self.line.purged_at is None
+
+
+def list_studies(request: Request) -> Response:
+    """The studies, the last received first."""
+    ledger = desk_of(request).ledger
+    state, uid = _asked_state(request), request.query_params.get("uid", "").strip()[:64]
+    offset = _number(request.query_params.get("from", ""))
+    known = set(uid) <= UID_CHARACTERS
+    lines = studies(ledger, PAGE + 1, offset, state=state, uid=uid) if known else []
+    told = newest_events(ledger, [line.study_uid for line in lines[:PAGE]], "study_answered")
+    said = {name: read_gist(event.detail) for name, event in told.items()}
+    since = oldest_unanswered(ledger)
+    return _page(
+        request,
+        "studies.html",
+        rows=[Row(line, said.get(line.study_uid)) for line in lines[:PAGE]],
+        more=offset + PAGE if len(lines) > PAGE else None,
+        offset=offset,
+        counts=study_counts(ledger),
+        states=tuple(StudyState),
+        state=state,
+        uid=uid,
+        known=known,
+        waits=None if since is None else ledger.clock() - since,
+    )
+
+
+def one_study(request: Request) -> Response:
+    """One study: its picture, its report, where its objects are, and all that happened."""
+    desk, uid = desk_of(request), _uid(request)
+    story = study_story(desk.ledger, uid)
+    return _page(
+        request,
+        "study.html",
+        story=story,
+        row=Row(story.study, None),
+        start=story.events[0].at if story.events else 0.0,
+        buried=[job for job in jobs_of(desk.ledger, uid) if job.state is JobState.BURIED],
+        patient=desk.shown.patient(uid) if desk.table.show_patient_names else "",
+    )
+
+
+def overlay(request: Request) -> Response:
+    """The overlay of the newest answer as JPEG; `size=small` for the list."""
+    desk, uid = desk_of(request), _uid(request)
+    version = int(request.path_params["version"])
+    longest = SMALL_PX if request.query_params.get("size") == "small" else LARGE_PX
+    return Response(desk.shown.overlay(uid, version, longest), media_type="image/jpeg")
+
+
+def queue(request: Request) -> Response:
+    """What waits, how much went through, who works, and the disk."""
+    desk = desk_of(request)
+    zone = ZoneInfo(desk.table.timezone)
+    with desk.follower.tally() as tally:
+        chart = charts.throughput(tally.hours, desk.ledger.clock(), partial(moments.clock_time, zone=zone))
+        steps = {step: (sum(took.counts), took.sum_s) for step, took in tally.steps.items()}
+    since = oldest_unanswered(desk.ledger)
+    return _page(
+        request,
+        "queue.html",
+        chart=chart,
+        steps=steps,
+        jobs=open_job_counts(desk.ledger),
+        waits=None if since is None else desk.ledger.clock() - since,
+        disk=desk.disk(),
+        roles=desk.health.processes(),
+        needed=desk.health.needed,
+    )
+
+
+def peers(request: Request) -> Response:
+    """Destinations with what waits for them, sources with when they last sent."""
+    desk = desk_of(request)
+    now = desk.ledger.clock()
+    found = [(one, complaints(one, now)) for one in standings(desk.ledger, desk.destinations)]
+    with desk.follower.tally() as tally:
+        last, images = dict(tally.last_image), dict(tally.images)
+    undelivered = open_delivery_counts(desk.ledger)
+    configured = {source.ae_title for source in desk.sources}
+    return _page(
+        request,
+        "peers.html",
+        destinations=found,
+        refused={peer: n for (peer, state), n in undelivered.items() if state is DeliveryState.REFUSED},
+        sources=desk.sources,
+        strangers=sorted(set(last) - configured),
+        last=last,
+        images=images,
+    )
+
+
+def buried(request: Request) -> Response:
+    """What was given up and why, each with a button that tries it again."""
+    return _page(request, "buried.html", jobs=buried_jobs(desk_of(request).ledger))
+
+
+def model(request: Request) -> Response:
+    """The bundle in use with its card's figures, and what it has said week by week."""
+    desk = desk_of(request)
+    zone = ZoneInfo(desk.table.timezone)
+    now, label = desk.ledger.clock(), partial(moments.day, zone=zone)
+    drawn = (charts.stage_mix, charts.positive_rate, charts.mean_probability, charts.refusal_rate)
+    with desk.follower.tally() as tally:
+        drift = [draw(tally.weeks, now, label) for draw in drawn]
+    bundle = desk.card()
+    card = ""
+    if bundle is not None:
+        path = bundle.folder / "card.md"
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        card = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+    return _page(
+        request,
+        "model.html",
+        models=desk.models(),
+        workers=desk.health.workers(),
+        bundle=bundle,
+        card=card,
+        drift=drift,
+        history=desk.history(),
+    )
+
+
+def _page(
+    request: Request,
+    template: str,
+    **context: Any,  # noqa: ANN401 - a template takes anything
+) -> HTMLResponse:
+    desk, operator = desk_of(request), operator_of(request)
+    bundle = desk.card()
+    return show(
+        request,
+        template,
+        who=operator.name if operator else "",
+        notice=bundle.identity.notice if bundle else "",
+        given_up=open_job_counts(desk.ledger),
+        **context,
+    )
+
+
+def _uid(request: Request) -> str:
+    uid = str(request.path_params["uid"])
+    if not set(uid) <= UID_CHARACTERS or len(uid) > 64:
+        raise HTTPException(404)
+    return uid
+
+
+def _asked_state(request: Request) -> StudyState | None:
+    asked = request.query_params.get("state", "")
+    return StudyState(asked) if asked in set(StudyState) else None
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) < 10 else 0

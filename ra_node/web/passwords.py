@@ -1,0 +1,100 @@
+"""Who may sign in: a file of names and Argon2id hashes, which only its owner may write."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from ra_node.errors import Fatal, Refused
+
+SHORTEST = 12
+"""Characters of a password at least."""
+LONGEST = 1024
+_NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Passwords:
+    """A password file; it is read at each question, so that a change counts at once."""
+
+    path: Path
+    _hasher: PasswordHasher = field(default_factory=PasswordHasher, repr=False)
+    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    """A hash takes 64 MiB and a core for a moment; many at once must not starve the node."""
+
+    def names(self) -> list[str]:
+        """Who has a password; Fatal where the file may not be trusted."""
+        return sorted(self._read())
+
+    def proof(self, name: str) -> str | None:
+        """What a session carries to show that the password has not changed since; None: no such name."""
+        hashed = self._read().get(name)
+        return None if hashed is None else hashlib.sha256(hashed.encode()).hexdigest()[:16]
+
+    def verify(self, name: str, password: str) -> bool:
+        """Whether this is the password; takes as long for a name that there is not."""
+        hashed = self._read().get(name)
+        with self._one_at_a_time:
+            try:
+                self._hasher.verify(hashed or _nobody(), password[:LONGEST])
+            except (VerificationError, InvalidHashError):
+                return False
+        return hashed is not None
+
+    def set(self, name: str, password: str) -> None:
+        """Write a name's password, new or changed; Refused for a bad name or a short password."""
+        if not _NAME.fullmatch(name):
+            raise Refused("expected a name of letters, digits and . _ @ -, at most 64")
+        if not SHORTEST <= len(password) <= LONGEST:
+            raise Refused(f"expected a password of {SHORTEST} to {LONGEST} characters, found {len(password)}")
+        self._write({**self._read(), name: self._hasher.hash(password)})
+
+    def remove(self, name: str) -> None:
+        """Take a name's password away; Refused where it has none."""
+        lines = dict(self._read())
+        if lines.pop(name, None) is None:
+            raise Refused(f"expected a name in {self.path}, found no {name}")
+        self._write(lines)
+
+    def _read(self) -> Mapping[str, str]:
+        try:
+            mode = self.path.stat().st_mode
+            text = self.path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise Fatal(f"cannot read the password file {self.path}: {error.strerror}") from error
+        if mode & (stat.S_IWGRP | stat.S_IRWXO):
+            raise Fatal(
+                f"expected {self.path} to be closed to others, found mode {stat.S_IMODE(mode):04o}:"
+                f" chmod 600 {self.path}"
+            )
+        pairs = (line.partition(":") for line in text.splitlines() if line.strip())
+        return {name: hashed for name, _, hashed in pairs}
+
+    def _write(self, lines: Mapping[str, str]) -> None:
+        """Replace the file in one step; it is never open to others."""
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        unfinished = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.writelines(f"{name}:{hashed}\n" for name, hashed in sorted(lines.items()))
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(self.path)
+
+
+@cache
+def _nobody() -> str:
+    """The hash of a password that nobody has."""
+    return PasswordHasher().hash(os.urandom(16))

@@ -1,0 +1,47 @@
+"""Slows down whoever guesses: after a few wrong passwords a name or an address waits."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+ALLOWED = 5
+"""Wrong passwords in a row before the first wait."""
+FIRST_WAIT_S = 15.0
+LONGEST_WAIT_S = 900.0
+KEPT = 10_000
+"""Names and addresses remembered; of more the oldest are forgotten."""
+
+
+class Throttle:
+    """Counts wrong passwords by name and by address, each on its own; safe to share among threads."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._wrong: OrderedDict[str, tuple[int, float]] = OrderedDict()
+
+    def wait_s(self, *keys: str) -> float:
+        """Seconds until any of these may try again; 0: now."""
+        with self._lock:
+            until = max((self._wrong[key][1] for key in keys if key in self._wrong), default=0.0)
+            return max(0.0, until - self._clock())
+
+    def wrong(self, *keys: str) -> None:
+        """A wrong password: each further one doubles the wait, to a quarter of an hour."""
+        with self._lock:
+            for key in keys:
+                count = self._wrong.pop(key, (0, 0.0))[0] + 1
+                over = count - ALLOWED
+                wait = min(FIRST_WAIT_S * 2.0 ** min(over, 30), LONGEST_WAIT_S) if over >= 0 else 0.0
+                self._wrong[key] = (count, self._clock() + wait)
+            while len(self._wrong) > KEPT:
+                self._wrong.popitem(last=False)
+
+    def right(self, *keys: str) -> None:
+        """The right password: the count starts anew."""
+        with self._lock:
+            for key in keys:
+                self._wrong.pop(key, None)
