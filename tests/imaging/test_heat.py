@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ra_node.domain.geometry import Box, Point, Rotation
 from ra_node.domain.report import HandRegion, Joint
-from ra_node.imaging.heat import MOST_POINTS, explained
+from ra_node.imaging.heat import LEVELS, MOST_POINTS, explained
 from ra_node.imaging.model_input import crop_frame, hand_crop
 
 SHAPE = (400, 300)
@@ -64,7 +64,7 @@ def test_the_joint_under_the_heat_is_named_and_ringed(rotation: Rotation):
     told = explained(heat_at(where, (PLACES["mcp_5"], 1.0)), where, SHAPE)
     assert [joint.name for joint in told.joints] == ["mcp_5"]
     assert told.joints[0].share > 0.9
-    assert [line.level for line in told.contours] == [0.5, 0.8]
+    assert [line.level for line in told.contours] == list(LEVELS)
     for line in told.contours:
         assert 3 <= len(line.points) <= MOST_POINTS
         ring = np.array([(point.x, point.y) for point in line.points], np.float32)
