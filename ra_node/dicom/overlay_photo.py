@@ -54,11 +54,11 @@ def photo_parts(image: ImageFinding, picture: Box, display: NDArray[np.uint8] | 
         parts += _attention_lines(hand, image, picture)
         parts.append(Outline(place.outline, ink_of(hand), dashed=is_dashed(hand), role="hand"))
     free = Places.around(places, picture, display)
+    tips = [_fingertips(hand, place.box) for hand, place in zip(image.hands, places, strict=True)]
     for which, hand in enumerate(image.hands):
         block = _refusal_tag(hand, pen) if hand.recognition is None or hand.refusal else _side_tag(hand, pen)
-        centres = [place.box.centre for place in places]
-        rivals = tuple(centre for n, centre in enumerate(centres) if n != which)
-        box = free.put(Tag(block, centres[which], places[which].box, rivals))
+        rivals = tuple(tip for n, tip in enumerate(tips) if n != which)
+        box = free.put(Tag(block, tips[which], places[which].box, rivals))
         parts += at(block, box) if box is not None else ()
     for hand, place in zip(image.hands, places, strict=True):
         parts += _joint_labels(hand, place, image, free, pen)
@@ -98,6 +98,13 @@ def _on_photo(hand: HandFinding, image: ImageFinding, picture: Box) -> Hand:
     return Hand(box, tuple(on_canvas(point, image, picture) for point in points))
 
 
+def _fingertips(hand: HandFinding, box: Box) -> Point:
+    """Where the fingers end: there a tag is read with its own hand, and mostly the ground is dark."""
+    x, y = box.centre.x, box.centre.y
+    ends = {0: Point(x, box.y0), 90: Point(box.x1, y), 180: Point(x, box.y1), 270: Point(box.x0, y)}
+    return ends[hand.region.rotation]
+
+
 def _attention_lines(hand: HandFinding, image: ImageFinding, picture: Box) -> list[Part]:
     """Thin lines around what the networks looked at; the highest level is bold. None of a refused hand."""
     if hand.explanation is None or hand.refusal is not None:
@@ -121,7 +128,10 @@ def _attention_lines(hand: HandFinding, image: ImageFinding, picture: Box) -> li
 def _refusal_tag(hand: HandFinding, pen: Pen) -> Block:
     lines = [pen.line(pen.say("not_analysed").upper(), KEY_PX - 4, bold=True)]
     if hand.refusal is not None:
-        lines.append(pen.line(pen.language.say(f"reason.{hand.refusal.reason}"), TEXT_PX))
+        reason = pen.language.say(f"reason.{hand.refusal.reason}")
+        if hand.side.side is not None:
+            reason = pen.say("tag_refused", side=pen.say(_SIDE_KEYS[hand.side.side]), reason=reason)
+        lines.append(pen.line(reason, TEXT_PX))
     return framed_words(lines, WHITE, dashed=True)
 
 

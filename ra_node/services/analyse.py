@@ -205,5 +205,7 @@ def _reason_for_study(report: StudyReport) -> Refusal:
     if len(refusals) == 1:
         return refusals[0]
     reasons = sorted({refusal.reason for refusal in refusals})
-    text = f"None of {len(report.images)} images has a hand that could be judged; each has its reason."
+    text = "No hand in the image could be judged; each has its reason."
+    if len(report.images) > 1:
+        text = f"None of {len(report.images)} images has a hand that could be judged; each has its reason."
     return Refusal(Reason(reasons[0]) if len(reasons) == 1 else Reason.NO_HAND, text)

@@ -28,8 +28,8 @@ LEGIBLE_SMALL_PX = 32
 
 BANNER = "AI result - not verified"
 TAG = {
-    "NOT ANALYSED", "hand cut off", "poor exposure", "RIGHT", "LEFT", "SIDE UNDETERMINED",
-    "MCP 2", "PIP 3", "wrist, middle",
+    "NOT ANALYSED", "Right: hand cut off", "Left: hand cut off", "Left: poor exposure", "RIGHT", "LEFT",
+    "SIDE UNDETERMINED", "MCP 2", "PIP 3", "wrist, middle",
 }  # fmt: skip
 
 every_case = pytest.mark.parametrize("case", REPORTS)

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
-from ra_node.services.analyse import Look, judge_looks
+from ra_node.domain.laterality import Side
+from ra_node.services.analyse import Look, judge_looks, make_report
 from tests.dicom import builders as dicom
 from tests.services.builders import JUDGEMENT, FakeJudgement
 
@@ -34,3 +36,19 @@ def test_each_hand_gets_its_own_explanation_past_a_refused_one():
     for line in told.contours:
         assert all(box.x0 < point.x < box.x1 and box.y0 < point.y < box.y1 for point in line.points)
     assert told.contours
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        (1, "No hand in the image could be judged; each has its reason."),
+        (2, "None of 2 images has a hand that could be judged; each has its reason."),
+    ],
+)
+def test_a_study_without_a_judged_hand_says_so_in_its_own_number(images, words):
+    """The sentence that a radiologist reads first where both hands were refused."""
+    refused = [dicom.refused_hand(Side.RIGHT, dicom.RIGHT_REGION), dicom.refused_hand()]
+    found = [dicom.image(*refused, number=number) for number in range(1, images + 1)]
+    made = make_report("1.2.3", 1, found, dicom.BUNDLE, created_at=dicom.CREATED)
+    assert made.refusal is not None
+    assert made.refusal.text == words
