@@ -25,6 +25,7 @@ from ra_node.errors import Fatal, Retryable
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.queue import claim
 from ra_node.log import configure_logging
+from ra_node.notify import EVERY_S, STOPPING, Pulse, tell
 from ra_node.schedule import Task, run_tasks
 from ra_node.services.ingest import Ingest
 from ra_node.services.lease import describe, held
@@ -63,9 +64,12 @@ def listen(settings: Settings) -> None:
     listener, inbox = build_listener(settings, open_state(settings), owner)
     with present(presence_folder(settings), owner):
         listener.start()
+        pulse = Pulse()
+        pulse.beat()
         try:
             while not stop.wait(LEDGER_PAUSE_S):
                 _mend(inbox)
+                pulse.beat()
         finally:
             listener.stop(deadline_s=5.0)
             _mend(inbox)
@@ -84,7 +88,7 @@ def work(settings: Settings) -> None:
     kinds = (JobKind.EXAMINE, JobKind.REPORT)
     has_room = build_guard(settings).has_room
     serve = partial(_serve, settings, state.ledger, "work", kinds, settings.models.images, worker.do, stop)
-    serve(between=refresh, ready=has_room)
+    serve(between=refresh, ready=has_room, pulse=Pulse())
 
 
 def deliver(settings: Settings) -> None:
@@ -93,12 +97,13 @@ def deliver(settings: Settings) -> None:
     state = open_state(settings)
     deliverer = build_deliverer(settings, state, stop.is_set)
     committer = build_committer(settings, state)
-    serve = partial(_serve, settings, state.ledger, "deliver")
+    pulse = Pulse()
+    serve = partial(_serve, settings, state.ledger, "deliver", pulse=pulse)
     deliver = partial(serve, (JobKind.DELIVER,), AT_ONCE, deliverer.deliver, stop)
     commit = partial(serve, (JobKind.COMMIT,), AT_ONCE, committer.commit, stop)
     lines = {f"deliver to {name}": partial(deliver, name) for name in deliverer.peers}
     lines |= {f"commitment of {name}": partial(commit, name) for name in committer.peers}
-    serve_all(lines, stop)
+    serve_all(lines, stop, pulse.beat)
 
 
 def schedule(settings: Settings) -> None:
@@ -115,7 +120,7 @@ def schedule(settings: Settings) -> None:
         *(Task(f"ask {asker.source.name}", asker.look, POLL_S) for asker in askers),
     ]
     with present(presence_folder(settings), new_owner("schedule")):
-        run_tasks(tasks, stop)
+        run_tasks(tasks, stop, Pulse().beat)
 
 
 def web(settings: Settings) -> None:
@@ -124,9 +129,10 @@ def web(settings: Settings) -> None:
     state = open_state(settings)
     desk = build_desk(settings, state)
     server = build_server(settings, desk)
+    pulse = Pulse()
     lines = {"page": partial(_show, server, stop), "past": partial(_catch_up, desk.follower.catch_up, stop)}
     with present(presence_folder(settings), new_owner("web")):
-        serve_all(lines, stop)
+        serve_all(lines, stop, lambda: pulse.beat() if server.started else None)
 
 
 def _show(server: uvicorn.Server, stop: threading.Event) -> None:
@@ -163,8 +169,12 @@ def _catch_up(read_past: Callable[[], None], stop: threading.Event) -> None:
             stop.wait(LEDGER_PAUSE_S)
 
 
-def serve_all(lines: Mapping[str, Callable[[], None]], stop: threading.Event) -> None:
-    """Run each line in a thread of its own until told to stop.
+def serve_all(
+    lines: Mapping[str, Callable[[], None]],
+    stop: threading.Event,
+    beat: Callable[[], None] = lambda: None,
+) -> None:
+    """Run each line in a thread of its own until told to stop, with a beat every second.
 
     One that breaks ends them all with SystemExit(1): the supervisor starts the role again, while a role
     that went on without one of its lines would look alive and never serve it.
@@ -182,7 +192,9 @@ def serve_all(lines: Mapping[str, Callable[[], None]], stop: threading.Event) ->
     threads = [threading.Thread(target=run, args=item, name=item[0]) for item in lines.items()]
     for thread in threads:
         thread.start()
-    stop.wait()
+    while not stop.is_set():
+        beat()
+        stop.wait(EVERY_S)
     for thread in threads:
         thread.join()
     if broken:
@@ -200,18 +212,21 @@ def _serve(
     peer: str | None = None,
     between: Callable[[str], None] = lambda _owner: None,
     ready: Callable[[], bool] = lambda: True,
+    pulse: Pulse | None = None,
 ) -> None:
     """Claim and do jobs until told to stop; while the ledger is away or `ready` says no, wait.
 
     `between` is called with the owner's name before each claim, while nothing is held.
     """
-    owner = new_owner(role)
+    owner, line = new_owner(role), threading.current_thread().name
     log = structlog.get_logger().bind(owner=owner)
     log.info("role_ready", peer=peer)
     with present(presence_folder(settings), owner):
         while not stop.is_set():
             try:
                 between(owner)
+                if pulse is not None:
+                    pulse.beat(line)
                 may_claim = ready()
                 lease_s = settings.limits.job_lease_s
                 jobs = claim(ledger, kinds, owner, limit, lease_s, peer=peer) if may_claim else []
@@ -239,10 +254,16 @@ def _begin(role: str) -> threading.Event:
     configure_logging(role)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: _stop(stop))
     if SUPERVISED in os.environ:
         _stop_with_parent(int(os.environ[SUPERVISED]), stop)
     return stop
+
+
+def _stop(stop: threading.Event) -> None:
+    """End in good order, and say so."""
+    stop.set()
+    tell(STOPPING)
 
 
 def _stop_with_parent(parent: int, stop: threading.Event) -> None:

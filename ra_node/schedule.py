@@ -12,6 +12,9 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from ra_node.errors import Retryable
+from ra_node.notify import EVERY_S
+
+OFTEN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +27,20 @@ class Task:
     at_once: bool = False
 
 
-def run_tasks(tasks: Sequence[Task], stop: threading.Event) -> None:
-    """Run all tasks until `stop` is set; one that fails is logged and runs again at its next time."""
+def run_tasks(
+    tasks: Sequence[Task], stop: threading.Event, beat: Callable[[str], None] = lambda _line: None
+) -> None:
+    """Run all tasks until `stop` is set; one that fails is logged and runs again at its next time.
+
+    Each round of a task that runs every minute or more often is a beat, and so is each second of the whole.
+    """
     threads = ThreadPoolExecutor(len(tasks))  # one each, so that a slow peer never holds up another task
     scheduler = BackgroundScheduler(timezone="UTC", executors={"default": threads})
     for task in tasks:
         scheduler.add_job(
             _guarded,
             "interval",
-            args=[task],
+            args=[task, beat],
             seconds=task.interval_s,
             id=task.name,
             coalesce=True,
@@ -42,12 +50,14 @@ def run_tasks(tasks: Sequence[Task], stop: threading.Event) -> None:
         )
     scheduler.start()
     try:
-        stop.wait()
+        while not stop.is_set():
+            beat("clock")
+            stop.wait(EVERY_S)
     finally:
         scheduler.shutdown(wait=True)
 
 
-def _guarded(task: Task) -> None:
+def _guarded(task: Task, beat: Callable[[str], None]) -> None:
     log = structlog.get_logger().bind(task=task.name)
     try:
         task.run()
@@ -55,3 +65,5 @@ def _guarded(task: Task) -> None:
         log.warning("task_postponed", error=str(error))
     except Exception:
         log.exception("task_failed")
+    if task.interval_s <= OFTEN_S:
+        beat(task.name)
