@@ -82,6 +82,20 @@ def demo(
 
 
 @app.command(rich_help_panel=SERVICE)
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where node.toml is to lie.")] = Path("/etc/ra-node"),
+    data: Annotated[Path, typer.Option(help="Where received files, results and ledger are to lie.")] = Path(
+        "/var/lib/ra-node"
+    ),
+) -> None:
+    """Write a configuration to begin with, and say where the units for systemd are."""
+    from ra_node.bootstrap.shipped import shipped, write_configuration
+
+    typer.echo(f"configuration: {write_configuration(folder.resolve(), data.resolve())}")
+    typer.echo(f"systemd units: {shipped('systemd')}")
+
+
+@app.command(rich_help_panel=SERVICE)
 def run(config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Run all roles on this machine and restart one that dies; stop with Ctrl-C or SIGTERM."""
     from ra_node.roles import supervise

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ra_node.bootstrap.securing import ANY_NAME, calling_tls
+from ra_node.bootstrap.shipped import shipped
 from ra_node.errors import Fatal
 from ra_node.ledger.engine import Ledger, open_ledger
 from ra_node.ledger.files import Files
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from ra_node.services.shelf import Shelf
 
 DAY_S = 86400.0
-CONFIG_FOLDER = Path(__file__).resolve().parents[2] / "config"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class State:
 
 def default_settings() -> Settings:
     """Embedded defaults, for commands that need no node; paths are those of the installation."""
-    return settings_from({}, base=CONFIG_FOLDER)
+    return settings_from({}, base=shipped("config"))
 
 
 def open_state(settings: Settings) -> State:

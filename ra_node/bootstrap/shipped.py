@@ -1,0 +1,31 @@
+"""What comes with the node besides its code: default configuration, demonstration bundle, units."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ra_node.errors import Fatal
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def shipped(part: str) -> Path:
+    """The folder "config" or "systemd": within the installed package, or beside it in a working copy."""
+    installed = _PACKAGE / "shipped" / part
+    return installed if installed.is_dir() else _PACKAGE.parent / part
+
+
+def write_configuration(folder: Path, data_dir: Path) -> Path:
+    """Write node.toml with its state in `data_dir` and the shipped bundle; Fatal where there is one."""
+    text = (shipped("config") / "node.toml").read_text(encoding="utf-8")
+    for key, path in (("data_dir", data_dir), ("bundle", shipped("config") / "bundles" / "demo")):
+        text = re.sub(rf'^{key} = "[^"]*"', f'{key} = "{path}"', text, count=1, flags=re.MULTILINE)
+    target = folder / "node.toml"
+    try:
+        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        with target.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise Fatal(f"cannot write {target}: {error.strerror}") from error
+    return target
