@@ -6,12 +6,13 @@ A command imports only what it runs, so that the other commands start fast.
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
 from ra_node.errors import Fatal
-from ra_node.options import DEFAULT_CONFIG, ConfigPath, Json, named_settings
+from ra_node.options import DEFAULT_CONFIG, ConfigPath, Json, named_settings, settings_or_defaults
 
 WATCH = "Watch and mend"
 
@@ -28,6 +29,26 @@ def check(config: ConfigPath = DEFAULT_CONFIG, as_json: Json = False) -> None:
     print_checks(checks, as_json=as_json)
     if any(not row.ok for row in checks):
         raise typer.Exit(1)
+
+
+@watch.command(rich_help_panel=WATCH)
+def conformance(
+    config: ConfigPath = DEFAULT_CONFIG,
+    form: Annotated[
+        Literal["md", "html"], typer.Option("--format", help="Markdown, or one HTML page.")
+    ] = "md",
+    out: Annotated[Path | None, typer.Option(help="File to write; without it, standard output.")] = None,
+) -> None:
+    """Write the DICOM conformance statement (PS3.2) of this configuration."""
+    from ra_node.bootstrap.commands import statement_of
+    from ra_node.dicom.conformance import as_html, as_markdown
+
+    statement = statement_of(settings_or_defaults(config))
+    text = as_html(statement) if form == "html" else as_markdown(statement)
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        out.write_text(text, encoding="utf-8")
 
 
 @watch.command(rich_help_panel=WATCH)

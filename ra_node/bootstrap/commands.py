@@ -10,6 +10,7 @@ from ra_node.bootstrap.state import address, build_shelf, default_settings, open
 from ra_node.settings import Settings
 
 if TYPE_CHECKING:
+    from ra_node.dicom.conformance import Statement
     from ra_node.services.demo import Shown
     from ra_node.services.models import Models
     from ra_node.services.overview import Overview
@@ -31,6 +32,14 @@ def preflight(settings: Settings) -> list[Check]:
         queried=[address(settings, peer) for peer in settings.sources if peer.complete_by == "query"],
         standing=lambda: _complaints(settings),
     )
+
+
+def statement_of(settings: Settings) -> Statement:
+    """The conformance statement of a configuration."""
+    from ra_node.bootstrap.receiving import listen_contexts, listen_settings
+    from ra_node.services.conformance import Running, conformance_statement
+
+    return conformance_statement(Running(settings, listen_settings(settings), listen_contexts()))
 
 
 def look_over(settings: Settings) -> Overview:

@@ -9,17 +9,18 @@ from ra_node.bootstrap.state import State, build_guard, presence_folder
 from ra_node.settings import PeerTable, Settings
 
 if TYPE_CHECKING:
+    from pynetdicom.presentation import PresentationContext
+
     from ra_node.network.admission import AllowedPeer
-    from ra_node.network.receive import Listener
+    from ra_node.network.receive import Listener, ListenSettings
     from ra_node.services.ingest import Ingest
 
 
 def build_listener(settings: Settings, state: State, owner: str) -> tuple[Listener, Ingest]:
     """The listener, not yet started, and its inbox, where `owner` names it."""
     from ra_node.ledger.inbox import close_all_associations
-    from ra_node.network.commitment import commitment_context, commitment_handlers
-    from ra_node.network.contexts import accepted_contexts
-    from ra_node.network.receive import Listener, ListenSettings
+    from ra_node.network.commitment import commitment_handlers
+    from ra_node.network.receive import Listener
     from ra_node.services.commit import Ear
     from ra_node.services.ingest import Ingest
     from ra_node.services.presence import gone
@@ -28,23 +29,38 @@ def build_listener(settings: Settings, state: State, owner: str) -> tuple[Listen
         close_all_associations(state.ledger, dead)
     inbox = Ingest(state.ledger, state.files, listener=owner)
     listener = Listener(
-        ListenSettings(
-            ae_title=settings.node.ae_title,
-            incoming=settings.node.data_dir / "incoming" / f"{settings.node.machine}-{settings.node.port}",
-            host=settings.node.host,
-            port=settings.node.port,
-            peers=_callers(settings),
-            accept_unknown=settings.limits.accept_unknown_peers,
-            max_associations=settings.limits.associations,
-            network_timeout_s=settings.limits.association_idle_s,
-        ),
+        listen_settings(settings),
         inbox,
-        contexts=[*accepted_contexts(), commitment_context()],
+        contexts=listen_contexts(),
         extra_handlers=commitment_handlers(Ear(state.ledger).hear),
         has_room=build_guard(settings).has_room,
         tls=listening_tls(settings),
     )
     return listener, inbox
+
+
+def listen_settings(settings: Settings) -> ListenSettings:
+    """What the listener is told."""
+    from ra_node.network.receive import ListenSettings
+
+    return ListenSettings(
+        ae_title=settings.node.ae_title,
+        incoming=settings.node.data_dir / "incoming" / f"{settings.node.machine}-{settings.node.port}",
+        host=settings.node.host,
+        port=settings.node.port,
+        peers=_callers(settings),
+        accept_unknown=settings.limits.accept_unknown_peers,
+        max_associations=settings.limits.associations,
+        network_timeout_s=settings.limits.association_idle_s,
+    )
+
+
+def listen_contexts() -> list[PresentationContext]:
+    """What the listener accepts: everything that can be stored, and reports of commitment."""
+    from ra_node.network.commitment import commitment_context
+    from ra_node.network.contexts import accepted_contexts
+
+    return [*accepted_contexts(), commitment_context()]
 
 
 def _callers(settings: Settings) -> tuple[AllowedPeer, ...]:
