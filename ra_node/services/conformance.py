@@ -42,7 +42,7 @@ def conformance_statement(running: Running) -> Statement:
     settings = running.settings
     return Statement(
         f"DICOM conformance statement: ra-node {__version__}",
-        *prose("about", ae_title=settings.node.ae_title, peers=len(settings.peer)),
+        " ".join(prose("about", ae_title=settings.node.ae_title, peers=len(settings.peer))),
         (
             _overview(running),
             _networking(running),
