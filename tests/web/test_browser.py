@@ -1,0 +1,178 @@
+"""A person at a real browser (Chromium without a window): at a desk, with a phone, by keyboard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from ra_node.domain.job import JobState
+from ra_node.ledger.overview import jobs_of
+from tests.conftest import find_tool, wait_until
+from tests.web.conftest import serving
+from tests.web.hospital import PASSWORD, Hospital, a_day
+
+PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
+SLOW_MS = 60_000
+CONTRAST = """
+() => {
+  const channel = v => { v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4 };
+  const light = c => 0.2126 * channel(c[0]) + 0.7152 * channel(c[1]) + 0.0722 * channel(c[2]);
+  const numbers = text => text.match(/[\\d.]+/g).map(Number);
+  const ground = e => {
+    for (; e; e = e.parentElement) {
+      const c = numbers(getComputedStyle(e).backgroundColor);
+      if (c.length === 3 || c[3] > 0) return c;
+    }
+    return [255, 255, 255];
+  };
+  const poor = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const e = walker.currentNode.parentElement;
+    if (!walker.currentNode.data.trim() || e.closest('svg, .skip') || !e.getClientRects().length) continue;
+    const a = light(numbers(getComputedStyle(e).color)), b = light(ground(e));
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 4.5) poor.push(`${walker.currentNode.data.trim().slice(0, 30)}: ${ratio.toFixed(2)}`);
+  }
+  return poor;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    program = find_tool("chromium")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="module")
+def ward(tmp_path_factory):
+    """A hospital after a day, its page served by the real server; what complains to the console is kept."""
+    hospital = Hospital(tmp_path_factory.mktemp("ward"))
+    hospital.past()
+    hospital.yesterday()
+    day = a_day(hospital)
+    with hospital.working(), serving(hospital) as address:
+        yield hospital, day, address
+    hospital.close()
+
+
+@contextmanager
+def someone(chromium: Browser, address: str, size=DESK, scheme="dark") -> Iterator[Page]:
+    """A browser of somebody who has not been here; it must find nothing to complain about."""
+    context = chromium.new_context(base_url=address, viewport=size, color_scheme=scheme)
+    context.set_default_timeout(SLOW_MS)
+    page, complaints = context.new_page(), []
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield page
+    context.close()
+    assert [one for one in complaints if "401" not in one] == []
+
+
+def sign_in(page: Page, password: str = PASSWORD) -> None:
+    page.goto("/")
+    page.get_by_label("Name").fill("night")
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def paths(day):
+    return ["/", "/queue", "/peers", "/buried", "/model", *(f"/studies/{uid}" for uid in day.values())]
+
+
+def test_a_wrong_password_lets_nobody_in_and_the_right_one_does(chromium, ward):
+    with someone(chromium, ward[2]) as page:
+        sign_in(page, "not the password")
+        assert "do not belong together" in page.get_by_role("alert").inner_text()
+        page.goto("/queue")
+        assert page.url.endswith("/login")
+        sign_in(page)
+        assert page.get_by_role("heading", name="Studies").is_visible()
+        page.get_by_role("button", name="Sign out").click()
+        page.goto("/")
+        assert page.url.endswith("/login")
+
+
+def test_a_study_is_opened_from_the_list_with_its_overlay_and_its_timeline(chromium, ward):
+    with someone(chromium, ward[2]) as page:
+        sign_in(page)
+        page.get_by_role("link", name=ward[1]["answered"]).click()
+        page.wait_for_load_state("networkidle")
+        width = page.locator(".overlay img").evaluate("picture => picture.naturalWidth")
+        assert width > 300
+        assert "PRESENT" in page.get_by_label("Report as text").inner_text()
+        assert page.locator(".timeline li").count() >= 8
+
+
+def test_the_page_follows_what_happens_without_being_reloaded(chromium, tmp_path):
+    """By the page's own clock of 15 s, which the browser is told has passed."""
+    hospital = Hospital(tmp_path)
+    with serving(hospital) as address, someone(chromium, address) as page:
+        page.clock.install()
+        sign_in(page)
+        assert page.get_by_text("Nothing was received yet").is_visible()
+        page.evaluate("window.kept = true")
+        study = hospital.receive("late")
+        page.clock.run_for(16_000)
+        page.get_by_role("link", name=study).wait_for()
+        assert page.evaluate("window.kept")
+    hospital.close()
+
+
+def test_what_was_given_up_is_requeued_by_keyboard_alone(chromium, tmp_path):
+    hospital = Hospital(tmp_path)
+    study = hospital.fail("failed")
+    with serving(hospital) as address, someone(chromium, address) as page:
+        page.goto("/login")
+        page.keyboard.type("night")
+        page.keyboard.press("Tab")
+        page.keyboard.type(PASSWORD)
+        page.keyboard.press("Enter")
+        page.get_by_role("heading", name="Studies").wait_for()
+        page.goto("/buried")
+        page.keyboard.press("Tab")
+        skip = page.evaluate(
+            "[document.activeElement.className, document.activeElement.getBoundingClientRect().left]"
+        )
+        assert skip[0] == "skip"
+        assert skip[1] >= 0
+        page.keyboard.press("Enter")
+        for _ in range(6):
+            page.keyboard.press("Tab")
+            focused = page.evaluate("document.activeElement.getAttribute('aria-label') || ''")
+            if focused.startswith("Try again"):
+                break
+        assert study in focused
+        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert outline == "solid"
+        page.keyboard.press("Enter")
+        page.get_by_text("Nothing was given up").wait_for()
+    wait_until(
+        lambda: jobs_of(hospital.state.ledger, study)[0].state is JobState.READY, "the job to be ready"
+    )
+    hospital.close()
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+def test_no_page_is_wider_than_its_screen_and_all_text_can_be_read(chromium, ward, tmp_path, size, scheme):
+    """Contrast of at least 4.5 to 1 (WCAG 2.2 AA) in both schemes; buttons and links a thumb can hit."""
+    with someone(chromium, ward[2], size, scheme) as page:
+        page.goto("/login")
+        assert page.evaluate(CONTRAST) == []
+        sign_in(page)
+        for number, path in enumerate(paths(ward[1])):
+            page.goto(path)
+            assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], path
+            assert page.evaluate(CONTRAST) == [], path
+            low = "[...document.querySelectorAll('button, nav a')].filter(e => e.offsetHeight < 44).length"
+            assert page.evaluate(low) == 0, path
+            page.screenshot(path=tmp_path / f"{number}-{scheme}-{size['width']}.png", full_page=True)
+    assert len(list(tmp_path.glob("*.png"))) == len(paths(ward[1]))

@@ -1,0 +1,78 @@
+"""The role as a process of its own: it comes up, answers, and goes in good order."""
+
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+
+import pytest
+
+from ra_node import roles
+from ra_node.settings import settings_from
+from ra_node.supervise import Supervisor
+from tests.conftest import wait_until
+from tests.node.harness import free_port
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "node.toml"
+    path.write_text(f'[node]\ndata_dir = "state"\n[web]\nenabled = true\nport = {free_port()}\n')
+    return path
+
+
+def get(port, path):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+    except OSError:
+        return None
+
+
+def test_the_role_answers_until_it_is_told_to_stop(config):
+    port = int(config.read_text().split("port = ")[1])
+    with (config.parent / "log").open("wb") as log:
+        argv = [sys.executable, "-m", "ra_node", "web", "--config", str(config)]
+        role = subprocess.Popen(argv, stdout=log, stderr=log)
+    try:
+        wait_until(lambda: get(port, "/healthz"), "the page", 120)
+        assert get(port, "/healthz") == (200, "ledger ok\n")
+        status, text = get(port, "/readyz")
+        assert status == 503
+        assert "listen FAILED" in text
+        wait_until(lambda: "ra_node_studies_settled_total" in get(port, "/metrics")[1], "the totals", 60)
+        assert 'ra_node_role_lines{role="web"} 1.0' in get(port, "/metrics")[1]
+    finally:
+        role.send_signal(signal.SIGTERM)
+        assert role.wait(60) == 0
+    assert list((config.parent / "state" / "run").glob("*/*.lock")) == []
+
+
+def test_a_taken_port_ends_the_role_so_that_it_is_started_again(config):
+    port = int(config.read_text().split("port = ")[1])
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        argv = [sys.executable, "-m", "ra_node", "web", "--config", str(config)]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1
+    assert "its port taken" in done.stderr
+
+
+@pytest.mark.parametrize(("enabled", "started"), [(True, (*roles.ROLES, "web")), (False, roles.ROLES)])
+def test_the_page_is_supervised_where_it_is_asked_for(tmp_path, monkeypatch, enabled, started):
+    found = []
+    monkeypatch.setattr(Supervisor, "run", lambda self: found.extend(self.commands))
+    monkeypatch.setattr(Supervisor, "stop_on_signals", lambda self: None)
+    monkeypatch.delenv(roles.SUPERVISED, raising=False)
+    monkeypatch.setattr(roles, "configure_logging", lambda role: None)
+    settings = settings_from({"node": {"data_dir": "state"}, "web": {"enabled": enabled}}, base=tmp_path)
+    roles.supervise(settings, tmp_path / "node.toml")
+    monkeypatch.delenv(roles.SUPERVISED, raising=False)
+    assert tuple(found) == started
