@@ -9,6 +9,7 @@ and `incoming` the files that reach behind the library's public face, as of pyne
 from __future__ import annotations
 
 import socket
+import threading
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -24,11 +25,31 @@ _CONNECTION_CLOSED = "Evt17"
 log = structlog.get_logger(__name__)
 
 
+class _Steady(Association):
+    """An association of which only its own thread says whether that thread pauses.
+
+    The library serves a report of storage commitment in a second thread, which says "not paused" at its
+    end. Where the first has just paused, so that we may release the association or ask something more,
+    we would wait for that pause for ever.
+    """
+
+    @property
+    def _is_paused(self) -> bool:
+        return self._kill or bool(vars(self)["_paused"])
+
+    @_is_paused.setter
+    def _is_paused(self, paused: bool) -> None:
+        if threading.current_thread() is self:
+            vars(self)["_paused"] = paused
+
+
 def guard(association: Association) -> None:
-    """Let no thread of an association die of an error; safe to repeat."""
+    """Let no thread of an association die of an error or wait for ever; safe to repeat."""
     machine = association.dul.state_machine
     if "do_action" in vars(machine):
         return
+    vars(association)["_paused"] = vars(association).pop("_is_paused")
+    association.__class__ = _Steady
     act = machine.do_action
 
     def do_action(event: str) -> None:
@@ -77,6 +98,8 @@ def _seen_off(association: Association, act: Callable[..., None]) -> Callable[..
             act(*asked)
         except Exception as error:  # noqa: BLE001 - as above
             _told(error, act.__name__)
+            if threading.current_thread() is association:
+                association._kill = True  # noqa: SLF001 - or who waits for its pause would do so for ever
             wrapped = association.dul.socket
             if wrapped is not None and wrapped.socket is not None:
                 cut(wrapped.socket)

@@ -132,3 +132,37 @@ def test_an_error_of_the_serving_thread_cuts_the_connection(
     (told,) = [entry for entry in logs if entry["event"] == "association_broken_off"]
     assert (told["what"], told["error"], told["where"]) == ("run", "ValueError", "fail")
     assert SECRET not in str(logs)
+
+
+def test_a_report_that_is_served_meanwhile_does_not_hold_up_the_release(listen: Listen, associate: Associate):
+    """It is served in a second thread, which says "not paused" just when the first has paused for us."""
+    association = associate(listen().port, ECHO)
+    association._reactor_checkpoint.clear()
+    assert wait_until(lambda: association._is_paused, PATIENCE_S)
+
+    def serve() -> None:  # as the library's own code does before and after it answers
+        association._is_paused = True
+        association._is_paused = False
+
+    server = threading.Thread(target=serve)
+    server.start()
+    server.join(PATIENCE_S)
+    release = threading.Thread(target=association.release, daemon=True)
+    release.start()
+    release.join(PATIENCE_S)
+    assert not release.is_alive()
+    assert association.is_released
+
+
+def test_nobody_waits_for_the_pause_of_a_thread_that_has_died(
+    listen: Listen, associate: Associate, monkeypatch: pytest.MonkeyPatch
+):
+    association = associate(listen().port, ECHO)
+
+    def fail() -> bool:
+        raise ValueError(SECRET)
+
+    monkeypatch.setattr(association.acse, "is_aborted", fail)
+    association.join(PATIENCE_S)
+    assert not association.is_alive()
+    assert association._is_paused
