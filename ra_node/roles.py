@@ -22,15 +22,16 @@ from ra_node.bootstrap.watching import build_desk, build_server
 from ra_node.bootstrap.working import build_worker
 from ra_node.domain.job import Job, JobKind
 from ra_node.errors import Fatal, Retryable
-from ra_node.ledger.engine import Ledger
+from ra_node.ledger.engine import SETTLING, Ledger
 from ra_node.ledger.queue import claim
 from ra_node.log import configure_logging
 from ra_node.notify import EVERY_S, STOPPING, Pulse, tell
-from ra_node.schedule import Task, run_tasks
+from ra_node.schedule import Task, run_line, run_tasks
 from ra_node.services.ingest import Ingest
 from ra_node.services.lease import describe, held
 from ra_node.services.presence import present
 from ra_node.services.running import tell_running
+from ra_node.services.wake import listening
 from ra_node.settings import Settings
 from ra_node.supervise import Supervisor
 
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 ROLES = ("listen", "work", "deliver", "schedule")
 POLL_S = 0.1
+IDLE_S = 1.0
+"""Between two looks of a role that is rung for when there is something to do."""
 AT_ONCE = 16
 """Studies that are sent to a destination in one association at most."""
 LEDGER_PAUSE_S = 1.0
@@ -113,14 +116,30 @@ def schedule(settings: Settings) -> None:
     tidier = build_tidier(settings, state)
     askers = build_askers(settings, state)
     tasks = [
-        Task("settle", tidier.settle, POLL_S),
         Task("take_back", tidier.take_back, 1.0),
         Task("sweep", tidier.sweep, 3600.0),
         Task("purge", tidier.purge, 3600.0, at_once=True),
-        *(Task(f"ask {asker.source.name}", asker.look, POLL_S) for asker in askers),
     ]
+    pulse = Pulse()
+    looks = {"settle": tidier.settle} | {f"ask {asker.source.name}": asker.look for asker in askers}
+    lines: dict[str, Callable[[], None]] = {
+        name: partial(_look, settings, name, look, stop, pulse) for name, look in looks.items()
+    }
     with present(presence_folder(settings), new_owner("schedule")):
-        run_tasks(tasks, stop, Pulse().beat)
+        serve_all(lines | {"tasks": partial(run_tasks, tasks, stop, pulse.beat)}, stop, pulse.beat)
+
+
+def _look(
+    settings: Settings, name: str, look: Callable[[], float], stop: threading.Event, pulse: Pulse
+) -> None:
+    """Look whenever an association ends, when it is time, and from time to time."""
+    with listening(presence_folder(settings), new_owner("schedule"), [SETTLING], stop) as ear:
+        run_line(name, look, ear.wait, _poll_s(settings), stop, pulse.beat)
+
+
+def _poll_s(settings: Settings) -> float:
+    """How often to look at what nobody rings for: a server's ledger may be used by other hosts."""
+    return IDLE_S if settings.ledger_url.startswith("sqlite") else POLL_S
 
 
 def web(settings: Settings) -> None:
@@ -221,7 +240,8 @@ def _serve(
     owner, line = new_owner(role), threading.current_thread().name
     log = structlog.get_logger().bind(owner=owner)
     log.info("role_ready", peer=peer)
-    with present(presence_folder(settings), owner):
+    folder = presence_folder(settings)
+    with present(folder, owner), listening(folder, owner, kinds, stop) as ear:
         while not stop.is_set():
             try:
                 between(owner)
@@ -234,7 +254,7 @@ def _serve(
                     with held(ledger, jobs, settings.limits.job_lease_s):
                         do(jobs)
                 else:
-                    stop.wait(POLL_S)
+                    ear.wait(_poll_s(settings))
             except Retryable as error:
                 log.warning("ledger_away", error=str(error))
                 stop.wait(LEDGER_PAUSE_S)

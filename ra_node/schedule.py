@@ -57,6 +57,24 @@ def run_tasks(
         scheduler.shutdown(wait=True)
 
 
+def run_line(
+    name: str,
+    run: Callable[[], float],
+    wait: Callable[[float], object],
+    most_s: float,
+    stop: threading.Event,
+    beat: Callable[[str], None] = lambda _line: None,
+) -> None:
+    """Run again and again until `stop` is set; `run` tells how long it can wait, at most `most_s`.
+
+    A run that fails is logged and comes again; each one is a beat.
+    """
+    while not stop.is_set():
+        pauses: list[float] = []
+        _guarded(Task(name, lambda: pauses.append(run()), most_s), beat)  # noqa: B023 - called before the next round
+        wait(min([most_s, *pauses]))
+
+
 def _guarded(task: Task, beat: Callable[[str], None]) -> None:
     log = structlog.get_logger().bind(task=task.name)
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from ra_node.bootstrap.shipped import shipped
 from ra_node.errors import Fatal
 from ra_node.ledger.engine import Ledger, open_ledger
 from ra_node.ledger.files import Files
+from ra_node.services.wake import Bell
 from ra_node.settings import LEDGER_FILE, PeerTable, Settings, settings_from
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def open_state(settings: Settings) -> State:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise Fatal(f"expected a data_dir that can be made, found {folder}: {error.strerror}") from error
-    return State(open_ledger(settings.ledger_url), Files(settings.node.data_dir))
+    ledger = replace(open_ledger(settings.ledger_url), ring=Bell(presence_folder(settings)).ring)
+    return State(ledger, Files(settings.node.data_dir))
 
 
 def presence_folder(settings: Settings) -> Path:

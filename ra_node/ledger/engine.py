@@ -10,7 +10,7 @@ import os
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -38,6 +38,9 @@ from ra_node.errors import Fatal, Retryable
 from ra_node.ledger.migrations import HEAD
 
 BUSY_TIMEOUT_S = 30.0
+SETTLING = "settling"
+"""A study may be complete sooner than it was said to be."""
+_ANNOUNCED = "announced"
 AnyRow: TypeAlias = "Row[*tuple[Any, ...]]"
 _RETRYABLE_SQLSTATES = ("08", "25006", "40", "53", "55", "57")
 
@@ -55,20 +58,26 @@ def random_id() -> str:
 class Ledger:
     """An open ledger: safe to share among the threads of one process, not across a fork.
 
-    `clock` gives UTC seconds since 1970, `new_id` a new unique name.
+    `clock` gives UTC seconds since 1970, `new_id` a new unique name. `ring` hears after each commit
+    what it gave others to do, see `announce`.
     """
 
     engine: Engine
     clock: Callable[[], float] = time.time
     new_id: Callable[[], str] = random_id
+    ring: Callable[[Collection[str]], None] = lambda _things: None
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Give a transaction that holds the right to write; it commits unless an error leaves it."""
         with _translated(), self.engine.connect() as connection:
             writing = connection.execution_options(ra_node_writes=True)
+            writing.info.pop(_ANNOUNCED, None)
             with writing.begin():
                 yield writing
+            announced = writing.info.pop(_ANNOUNCED, None)
+        if announced:
+            self.ring(announced)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -114,6 +123,11 @@ def expect_writable(ledger: Ledger) -> None:
         server = connection.dialect.name == "postgresql"
         if server and connection.execute(text("SHOW transaction_read_only")).scalar() != "off":
             raise LedgerUnavailable("expected a ledger that takes writes, found a read-only server")
+
+
+def announce(connection: Connection, thing: str) -> None:
+    """Say what this transaction gives others to do: a kind of job, or SETTLING."""
+    connection.info.setdefault(_ANNOUNCED, set()).add(thing)
 
 
 def insert_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ra_node.domain.job import JobKind
 from ra_node.ledger import schema
-from ra_node.ledger.engine import AnyRow, Ledger, insert_new
+from ra_node.ledger.engine import SETTLING, AnyRow, Ledger, announce, insert_new
 from ra_node.ledger.queue import enqueue
 from ra_node.ledger.schema import StudyState
 from ra_node.ledger.timeline import note
@@ -165,6 +165,7 @@ def next_due(ledger: Ledger, quiet_s: float, max_wait_s: float) -> float | None:
 def _close(ledger: Ledger, which: ColumnElement[bool]) -> int:
     still_open = and_(which, schema.association.c.closed_at.is_(None))
     with ledger.write() as connection:
+        announce(connection, SETTLING)
         change = update(schema.association).where(still_open).values(closed_at=ledger.clock())
         return connection.execute(change).rowcount
 

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select, upd
 from ra_node.domain.job import MAX_ATTEMPTS, Job, JobKind, JobState
 from ra_node.errors import Retryable
 from ra_node.ledger import schema
-from ra_node.ledger.engine import AnyRow, Ledger, insert_new
+from ra_node.ledger.engine import AnyRow, Ledger, announce, insert_new
 from ra_node.ledger.line import batch, candidates, ran_out
 from ra_node.ledger.reopen import reopen
 from ra_node.ledger.schema import StudyState
@@ -50,6 +50,7 @@ def enqueue(
 ) -> bool:
     """Add a job within the transaction of the fact that causes it; a key that exists adds nothing."""
     now = ledger.clock()
+    announce(connection, kind)
     row = {
         "id": ledger.new_id(),
         "kind": kind,

@@ -42,8 +42,11 @@ class CompletenessAsker:
     _questions: dict[str, _Question] = field(default_factory=dict)
     _away_until: float = 0.0
 
-    def look(self) -> None:
-        """Ask about each study whose time has come, and settle those that are whole."""
+    def look(self) -> float:
+        """Ask about each study whose time has come, and settle those that are whole.
+
+        Tell how long until the next one is to be asked about, in seconds.
+        """
         waiting = waiting_from(self.ledger, self.source.ae_title)
         uids = {study.study_uid for study in waiting}
         self._questions = {uid: one for uid, one in self._questions.items() if uid in uids}
@@ -51,6 +54,8 @@ class CompletenessAsker:
             now = self.ledger.clock()
             if now >= self._away_until and self._due(study, now):
                 self._ask(study)
+        ask_at = min((one.ask_at for one in self._questions.values()), default=float("inf"))
+        return max(0.0, max(ask_at, self._away_until) - self.ledger.clock())
 
     def _due(self, study: WaitingStudy, now: float) -> bool:
         question = self._questions.get(study.study_uid)

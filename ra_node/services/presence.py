@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ra_node.services.wake import silence
+
 SUFFIX = ".lock"
 STATE_SUFFIX = ".json"
 """Of the file in which a worker tells more of itself (`running`); it goes with the lock."""
@@ -54,6 +56,7 @@ def forget(folder: Path, owner: str) -> None:
     """Remove the trace of an owner whose work was given back."""
     for suffix in (STATE_SUFFIX, SUFFIX):
         (folder / f"{owner}{suffix}").unlink(missing_ok=True)
+    silence(folder, owner)
 
 
 def _free(path: Path) -> bool:

@@ -11,7 +11,7 @@ import structlog
 from ra_node.ledger.commitments import waive
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.files import Files
-from ra_node.ledger.inbox import close_all_associations, settle_due
+from ra_node.ledger.inbox import close_all_associations, next_due, settle_due
 from ra_node.ledger.queue import abandon, expire_leases
 from ra_node.ledger.retention import known_paths
 from ra_node.services.presence import forget, gone
@@ -35,10 +35,12 @@ class Tidier:
     not_committing: Collection[str] = ()
     """Destinations that are not, or no longer, to be asked for commitment."""
 
-    def settle(self) -> None:
-        """Fix the next version of every study that is complete."""
+    def settle(self) -> float:
+        """Fix the next version of every study that is complete; tell how long until the next one may be."""
         for study_uid, version in settle_due(self.ledger, self.quiet_s, self.max_wait_s):
             structlog.get_logger().info("study_settled", study_uid=study_uid, version=version)
+        due = next_due(self.ledger, self.quiet_s, self.max_wait_s)
+        return float("inf") if due is None else max(0.0, due - self.ledger.clock())
 
     def take_back(self) -> None:
         """Give the work of dead and of silent workers to others."""
