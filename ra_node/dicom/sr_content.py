@@ -32,6 +32,7 @@ from ra_node.domain.wording import (
     doubt_sentence,
     hand_name,
     hand_sentence,
+    heat_map_sentence,
     model_sentence,
     side_sentence,
     summary_sentence,
@@ -62,8 +63,9 @@ def study_conclusions(report: StudyReport) -> ContentItem:
     sentences = [summary_sentence(report), caveat(report), *_version_sentence(report)]
     if judged:
         sentences.extend(model_sentence(model) for model in report.bundle.models)
+        sentences.append(heat_map_sentence(report))
         sentences.append(bundle_sentence(report.bundle))
-    items = [_comment(sentence) for sentence in sentences]
+    items = [_comment(sentence) for sentence in sentences if sentence]
     items.extend(_follow_up(report))
     for number, image in enumerate(report.images, start=1):
         items.extend(_comment(f"Image {number}: {remark}") for remark in image.remarks)

@@ -17,6 +17,7 @@ from ra_node.domain.wording import (
     doubt_sentence,
     hand_name,
     hand_sentence,
+    heat_map_sentence,
     model_sentence,
     presence,
     side_sentence,
@@ -50,6 +51,7 @@ def _lines(report: StudyReport) -> Iterator[str]:
     yield "-" * WIDTH
     for model in report.bundle.models:
         yield from wrap(model_sentence(model), WIDTH)
+    yield from wrap(heat_map_sentence(report), WIDTH)
     yield from wrap(caveat(report), WIDTH)
 
 
@@ -94,4 +96,5 @@ def _result_lines(hand: HandFinding) -> Iterator[str]:
 
 def _field(key: str, value: str) -> Iterable[str]:
     head, indent = f"  {key:<{_KEY_WIDTH}}", " " * (_KEY_WIDTH + 2)
-    return wrap(value, WIDTH, initial_indent=head, subsequent_indent=indent) or [head]
+    lines = wrap(value, WIDTH, initial_indent=head, subsequent_indent=indent, break_on_hyphens=False)
+    return lines or [head]

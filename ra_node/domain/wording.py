@@ -200,6 +200,17 @@ def model_sentence(model: Model, language: Language | None = None) -> str:
     )
 
 
+def heat_map_sentence(report: StudyReport, language: Language | None = None) -> str:
+    """How far the heat maps of a report may be trusted, or "" where it has none or nobody has measured it."""
+    check = report.bundle.heat_map
+    if check is None or not any(hand.explanation is not None for hand in report.hands):
+        return ""
+    words = language or english()
+    on = told(check.measured_on, words)
+    said = words.say("statement.heat_map", measured_on=on, found=check.found, hands=check.hands)
+    return _sentence(said, words)
+
+
 def bundle_sentence(bundle: BundleIdentity, language: Language | None = None) -> str:
     """Which bundle judged, by its name and by the hash of its manifest."""
     words = language or english()

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from ra_node.domain.preprocessing import PREPROCESSING_ID
-from ra_node.domain.report import STAGES, BundleIdentity, Model
+from ra_node.domain.report import STAGES, BundleIdentity, HeatMapCheck, Model
 from ra_node.errors import Fatal
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -95,6 +95,14 @@ class FinderPart(_Part):
     trained_on: str
 
 
+class HeatMapPart(_Part):
+    """What `python -m tests.benchmarks.explanation` found: the joint of the lesion had most heat."""
+
+    found: Annotated[int, Field(ge=0)]
+    hands: Annotated[int, Field(gt=0)]
+    measured_on: str
+
+
 class Manifest(_Part):
     """`manifest.json`, as written by `python -m training export`."""
 
@@ -109,6 +117,8 @@ class Manifest(_Part):
     provenance: dict[str, JsonValue]
     ages: tuple[float, float] | None = None
     """Youngest and oldest age in years that the networks learnt from; a bundle need not say."""
+    heat_map: HeatMapPart | None = None
+    """How often the maps of a bundle were right; a bundle need not say."""
     finder: FinderPart | None = None
     """A bundle without one finds hands by classical image analysis, and names no joints."""
 
@@ -211,4 +221,8 @@ def _identity(manifest: Manifest, sha256: str) -> BundleIdentity:
         )
         for name, task in tasks
     )
-    return BundleIdentity(manifest.name, manifest.version, sha256, models, manifest.notice, manifest.ages)
+    told = manifest.heat_map
+    check = None if told is None else HeatMapCheck(told.found, told.hands, told.measured_on)
+    return BundleIdentity(
+        manifest.name, manifest.version, sha256, models, manifest.notice, manifest.ages, check
+    )

@@ -3,7 +3,7 @@
 HiResCAM (Draelos and Carin, arXiv:2011.08891) is Grad-CAM without averaging the gradient over the map: every
 cell counts by how much it moved the answer. It is taken of the last feature map of about 28 cells a side, not
 of the last of all, whose 7 cells a side cannot tell neighbouring joints apart: on tuning hands with a lesion
-at one joint the former found the joint in 33 of 38 hands, Grad-CAM of the latter in 16.
+at one joint the former found the joint in 35 of 38 hands, Grad-CAM of the latter in 13.
 """
 
 from __future__ import annotations

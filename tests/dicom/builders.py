@@ -20,6 +20,7 @@ from ra_node.domain.report import (
     Explanation,
     HandFinding,
     HandRegion,
+    HeatMapCheck,
     ImageFinding,
     Joint,
     JointShare,
@@ -227,6 +228,7 @@ BUNDLE = BundleIdentity(
     sha256="cd" * 32,
     models=(model("recognition"), model("staging")),
     notice="Learnt from simulated lesions; not a medical device",
+    heat_map=HeatMapCheck(53, 58, "held-out hands with a simulated lesion at one joint"),
 )
 
 

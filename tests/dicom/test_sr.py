@@ -203,7 +203,7 @@ def test_joints_are_sites_of_an_explanation_and_of_no_finding(name):
         assert [code for item in told for code in codes_of(item, SITE)] == [
             joint_site(joint.name).value for joint in named
         ]
-        [sentence] = [text for text in comments(group) if "heat map: " in text]
+        [sentence] = [text for text in comments(group) if "where the network looked" in text]
         assert "not a diagnosis" in sentence
         assert all(joint_name(joint.name) in sentence for joint in named)
 

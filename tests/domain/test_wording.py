@@ -12,6 +12,7 @@ from ra_node.domain.wording import (
     disagreement_sentence,
     distribution_sentence,
     doubt_sentence,
+    heat_map_sentence,
     model_sentence,
     side_sentence,
 )
@@ -69,11 +70,12 @@ def test_what_moved_the_network_is_said_joint_by_joint_and_that_it_is_no_diagnos
     """The network that says disease is named: staging, or recognition where staging says none."""
     said = attention_sentence(explained(hand(), mcp_2=0.412, wrist_3=0.2))
     assert said == (
-        "Staging heat map: MCP 2 41 %, wrist, ulnar 20 %. It shows where the network looked"
-        " (gradient-weighted class activation), not a diagnosis of these joints."
+        "Staging heat map, share of all heat: MCP 2 41 %, wrist, ulnar 20 %."
+        " It shows where the network looked (gradient-weighted class activation),"
+        " not a diagnosis of these joints."
     )
     assert attention_sentence(explained(hand(0.9, 0), ip_1=0.3)).startswith(
-        "Recognition heat map: IP 1 30 %."
+        "Recognition heat map, share of all heat: IP 1 30 %."
     )
 
 
@@ -82,6 +84,16 @@ def test_no_joint_is_named_where_none_stands_out_or_none_was_located():
     unlocated = replace(explained(hand()), region=hand().region)
     assert "were not located" in attention_sentence(unlocated)
     assert attention_sentence(hand()) == ""
+
+
+def test_how_far_heat_maps_may_be_trusted_is_said_where_there_is_one():
+    shown = report(image(explained(hand(), mcp_2=0.4)))
+    assert heat_map_sentence(shown) == (
+        "Heat maps were checked on held-out hands with a simulated lesion at one joint:"
+        " most heat lay at that joint in 53 of 58 hands with a map."
+    )
+    assert heat_map_sentence(report(image(hand()))) == ""
+    assert heat_map_sentence(replace(shown, bundle=replace(BUNDLE, heat_map=None))) == ""
 
 
 def test_doubts_that_no_other_sentence_tells_are_said():

@@ -35,6 +35,14 @@ def test_its_figures_on_held_out_hands_hold_what_the_readme_may_promise(bundle: 
     assert bundle.manifest.tasks.staging.metrics["quadratic_kappa"][1] > 0.6
 
 
+def test_it_says_how_often_its_heat_maps_were_right(bundle: Bundle) -> None:
+    """As `python -m tests.benchmarks.explanation` counted; no chance, but no certainty either."""
+    check = bundle.identity.heat_map
+    assert check is not None
+    assert check.found / check.hands > 0.8
+    assert "simulated lesion at one joint" in check.measured_on
+
+
 def test_its_weights_are_small_enough_for_the_repository() -> None:
     assert all(path.stat().st_size < 16 * 2**20 for path in FOLDER.rglob("*"))
 
