@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from ra_node.bootstrap.keeping import build_tidier
+from ra_node.bootstrap.keeping import build_audit, build_tidier
 from ra_node.bootstrap.receiving import build_listener
 from ra_node.bootstrap.sending import build_askers, build_committer, build_deliverer
 from ra_node.bootstrap.state import build_guard, new_owner, open_state, presence_folder
@@ -125,8 +125,13 @@ def schedule(settings: Settings) -> None:
     lines: dict[str, Callable[[], None]] = {
         name: partial(_look, settings, name, look, stop, pulse) for name, look in looks.items()
     }
+    auditor = build_audit(settings, state)
+    if auditor is not None:
+        tasks.append(Task("audit", auditor.send_new, 1.0))
     with present(presence_folder(settings), new_owner("schedule")):
         serve_all(lines | {"tasks": partial(run_tasks, tasks, stop, pulse.beat)}, stop, pulse.beat)
+    if auditor is not None:
+        auditor.close()
 
 
 def _look(

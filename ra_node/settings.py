@@ -184,6 +184,12 @@ class TlsTable(_Table):
         return {self.cert, self.key, self.ca}
 
 
+class AuditTable(_Table):
+    """[audit]: where the trail is told besides the ledger, as DICOM audit messages."""
+
+    syslog: str = Field(default="", pattern=r"^$|^(tls|udp)://\S+$")
+
+
 class Settings(_Table):
     """The whole configuration, as every role sees it."""
 
@@ -197,6 +203,7 @@ class Settings(_Table):
     retention: RetentionTable = RetentionTable()
     web: WebTable = WebTable()
     tls: TlsTable = TlsTable()
+    audit: AuditTable = AuditTable()
 
     @model_validator(mode="after")
     def _key_objects_have_their_overlay(self) -> Settings:

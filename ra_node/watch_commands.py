@@ -12,7 +12,14 @@ from typing import Annotated, Literal
 import typer
 
 from ra_node.errors import Fatal
-from ra_node.options import DEFAULT_CONFIG, ConfigPath, Json, named_settings, settings_or_defaults
+from ra_node.options import (
+    DEFAULT_CONFIG,
+    ConfigPath,
+    Json,
+    account,
+    named_settings,
+    settings_or_defaults,
+)
 
 WATCH = "Watch and mend"
 
@@ -92,9 +99,12 @@ def requeue(
     from ra_node.bootstrap.state import open_state
     from ra_node.ledger.outage import end_outage
     from ra_node.ledger.queue import requeue as bring_back
+    from ra_node.services.operate import Operator, acted
 
     ledger = open_state(named_settings(config)).ledger
     count, was_away = bring_back(ledger, uid), end_outage(ledger, uid)
+    if count or was_away:
+        acted(ledger, Operator(account(), ""), "requeued", name=uid, jobs=count, was_out_of_reach=was_away)
     typer.echo(f"{count} job{'' if count == 1 else 's'} requeued")
     if was_away:
         typer.echo(f"{uid} is tried again now")
@@ -112,10 +122,14 @@ def drop(
     """Give up results that will never be delivered or committed, so that nothing waits for them."""
     from ra_node.bootstrap.state import open_state
     from ra_node.ledger.drop import drop as give_up
+    from ra_node.services.operate import Operator, acted
 
     if uid is None and peer is None:
         raise Fatal("name a study, or a destination with --peer, or both")
-    count = give_up(open_state(named_settings(config)).ledger, study_uid=uid, peer=peer)
+    ledger = open_state(named_settings(config)).ledger
+    count = give_up(ledger, study_uid=uid, peer=peer)
+    if count:
+        acted(ledger, Operator(account(), ""), "dropped", uid, peer=peer, objects=count)
     typer.echo(f"{count} object{'' if count == 1 else 's'} dropped")
     if count == 0:
         typer.echo("Nothing waits under this name; `ra-node status` lists what does.", err=True)
@@ -129,8 +143,34 @@ def purge(
 ) -> None:
     """Remove the files of finished studies older than [retention] keep_days, as the node does each hour."""
     from ra_node.bootstrap.keeping import purge_now
+    from ra_node.bootstrap.state import open_state
+    from ra_node.services.operate import Operator, acted
 
-    removed = purge_now(named_settings(config), dry_run=dry_run)
+    settings = named_settings(config)
+    removed = purge_now(settings, dry_run=dry_run)
+    if not dry_run:
+        by = Operator(account(), "")
+        acted(open_state(settings).ledger, by, "purged", studies=removed.studies, files=removed.files)
     verb = "would be removed" if dry_run else "removed"
     size = f"{removed.bytes / 2**20:.1f} MiB"
     typer.echo(f"{removed.studies} studies, {removed.files} files, {size} {verb}")
+
+
+@watch.command(rich_help_panel=WATCH)
+def audit(
+    since: Annotated[
+        str, typer.Option(help="Only from this day or moment on (UTC), e.g. 2026-11-01 or 2026-11-01T08:00.")
+    ] = "",
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV for a spreadsheet.")] = False,
+    config: ConfigPath = DEFAULT_CONFIG,
+    as_json: Json = False,
+) -> None:
+    """Print the trail: who sent, received, signed in, changed what, and who was refused."""
+    from ra_node.bootstrap.state import open_state
+    from ra_node.ledger.audit import trail
+    from ra_node.services.operate import Operator, acted
+    from ra_node.terminal_audit import moment, print_trail
+
+    ledger = open_state(named_settings(config)).ledger
+    acted(ledger, Operator(account(), ""), "trail_read", since=since)
+    print_trail(trail(ledger, moment(since)), as_json=as_json, as_csv=as_csv)

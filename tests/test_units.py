@@ -179,7 +179,6 @@ def listening(path: Path) -> Iterator[Callable[[], bytes]]:
 @pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.stem)
 def test_a_command_line_runs_as_written_says_ready_and_stops_when_told(unit: Path, installed: Path):
     """Under a plain user, with the environment of the unit; ready, alive, stopping come in this order."""
-    role = unit.stem.removeprefix("ra-node-")
     service = parsed(unit)["Service"]
     program, *words = shlex.split(service["ExecStart"])
     assert program.startswith(INSTALLED)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ra_node.bootstrap.state import DAY_S, State, open_state, presence_folder
+from ra_node.errors import Fatal
 from ra_node.settings import Settings
 
 if TYPE_CHECKING:
+    from ra_node.services.audit import AuditSender
     from ra_node.services.purge import Purged
     from ra_node.services.tidy import Tidier
 
@@ -26,6 +28,23 @@ def build_tidier(settings: Settings, state: State) -> Tidier:
         keep_s=retention.keep_days * DAY_S if retention.purge else None,
         not_committing=[peer.name for peer in settings.destinations if not peer.commitment],
     )
+
+
+def build_audit(settings: Settings, state: State) -> AuditSender | None:
+    """What tells the trail to the site's log server; None where it has none."""
+    from ra_node.bootstrap.securing import tls_files
+    from ra_node.network.syslog import LogServer, Syslog
+    from ra_node.network.tls import calling
+    from ra_node.services.audit import AuditSender, Us
+
+    if not settings.audit.syslog:
+        return None
+    server, files = LogServer.at(settings.audit.syslog), tls_files(settings)
+    if server.way == "tls" and files is None:
+        raise Fatal("audit.syslog over TLS needs cert, key and ca in [tls]")
+    tls = calling(files) if files is not None and server.way == "tls" else None
+    us = Us(settings.node.ae_title, settings.node.machine)
+    return AuditSender(state.ledger, us, Syslog(server, tls))
 
 
 def purge_now(settings: Settings, *, dry_run: bool) -> Purged:

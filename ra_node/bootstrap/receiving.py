@@ -24,6 +24,7 @@ def build_listener(settings: Settings, state: State, owner: str) -> tuple[Listen
     from ra_node.services.commit import Ear
     from ra_node.services.ingest import Ingest
     from ra_node.services.presence import gone
+    from ra_node.services.refusals import Refusals
 
     for dead in gone(presence_folder(settings)):
         close_all_associations(state.ledger, dead)
@@ -35,6 +36,7 @@ def build_listener(settings: Settings, state: State, owner: str) -> tuple[Listen
         extra_handlers=commitment_handlers(Ear(state.ledger).hear),
         has_room=build_guard(settings).has_room,
         tls=listening_tls(settings),
+        refused=Refusals(state.ledger).note,
     )
     return listener, inbox
 

@@ -244,3 +244,10 @@ event = Table(
     Column("detail", Text, nullable=False),
 )
 Index("ix_event_study", event.c.study_uid, event.c.id)
+
+mark = Table(
+    "mark",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("event_id", BigInteger, nullable=False),
+)

@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import structlog
@@ -35,8 +35,16 @@ class _LeftError(OSError):
 class Doorstep:
     """Secures connections with `tls`; lets those in plain pass where `plain` says so."""
 
-    def __init__(self, tls: ssl.SSLContext, *, plain: bool, timeout_s: float = HANDSHAKE_S) -> None:
+    def __init__(
+        self,
+        tls: ssl.SSLContext,
+        *,
+        plain: bool,
+        timeout_s: float = HANDSHAKE_S,
+        refused: Callable[[str, str], object] = lambda _address, _reason: None,
+    ) -> None:
         self._tls = tls
+        self._refused = refused
         self._plain = plain
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
@@ -56,6 +64,7 @@ class Doorstep:
                 return
             except OSError as error:
                 log.warning("connection_refused", address=address, reason=why(error))
+                self._refused(address, why(error))
                 end(raw)
                 return
         if opened is not raw:

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -49,6 +50,10 @@ from ra_node.network.tls import names_in
 __all__ = ["AllowedPeer", "Inbox", "ListenSettings", "Listener", "ReceivedFile", "StoreOutcome"]
 
 log = structlog.get_logger(__name__)
+
+
+Refused = Callable[[str, str, str], object]
+"""Hears of each caller that was turned away: AE title, if it said one, address and reason. Never raises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,7 @@ class Listener:
         extra_handlers: Sequence[EventHandlerType] = (),
         tls: ssl.SSLContext | None = None,
         has_room: Callable[[], bool] = lambda: True,
+        refused: Refused = lambda _ae_title, _address, _reason: None,
     ) -> None:
         self._settings = settings
         self._inbox = inbox
@@ -103,6 +109,7 @@ class Listener:
         self._contexts = list(accepted_contexts() if contexts is None else contexts)
         self._extra_handlers = list(extra_handlers)
         self._tls = tls
+        self._refused = refused
         self._doorstep: Doorstep | None = None
         self._folder = IncomingFolder(settings.incoming, has_room)
         self._lock = threading.Lock()
@@ -124,7 +131,7 @@ class Listener:
         self._stopping = False
         if self._tls is not None:
             plain = any(not peer.tls for peer in self._settings.peers)
-            self._doorstep = Doorstep(self._tls, plain=plain)
+            self._doorstep = Doorstep(self._tls, plain=plain, refused=partial(self._refused, ""))
         where = (self._settings.host, self._settings.port)
         try:
             self._server = serve(self._entity(), where, self._contexts, self._handlers())
@@ -209,6 +216,7 @@ class Listener:
             log.warning(
                 "association_rejected", peer=calling, address=address, called=called, reason=rejection.text
             )
+            self._refused(calling, address, rejection.text)
             event.assoc.acse.send_reject(rejection.result, rejection.source, rejection.reason)
             event.assoc.kill()
 

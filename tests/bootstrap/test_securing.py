@@ -9,8 +9,10 @@ import pytest
 from ra_node.bootstrap.receiving import build_listener
 from ra_node.bootstrap.state import address, open_state
 from ra_node.errors import Fatal
+from ra_node.ledger.audit import trail
 from ra_node.network.send import Reach, echo
 from ra_node.settings import Settings, load_settings
+from tests.conftest import wait_until
 from tests.network.authority import Authority
 
 
@@ -39,9 +41,12 @@ def test_two_nodes_that_know_each_other_talk_by_tls(tmp_path: Path):
     try:
         pacs = configured(tmp_path, hospital, "pacs", ae_title="PACS", port=listener.port, peer="RA_NODE")
         assert echo(address(pacs, pacs.peer[0])).alive
-        elsewhere = Authority(tmp_path / "elsewhere")
+        elsewhere = Authority(tmp_path / "elsewhere", "Elsewhere")
         thief = configured(tmp_path, elsewhere, "thief", ae_title="PACS", port=listener.port, peer="RA_NODE")
         assert echo(address(thief, thief.peer[0])).reach is Reach.UNTRUSTED
+        (refusal,) = wait_until(lambda: list(trail(state.ledger)), "the refusal in the trail")
+        assert (refusal.event.what, refusal.address) == ("caller_refused", "127.0.0.1")
+        assert "unknown ca" in refusal.event.detail["reason"]
     finally:
         listener.stop(0.0)
         state.ledger.close()

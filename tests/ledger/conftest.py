@@ -69,6 +69,9 @@ def ledger(
     else:
         shared: Ledger = request.getfixturevalue("server_ledger")
         with shared.write() as connection:
+            connection.execute(
+                text("SET LOCAL session_replication_role = replica")
+            )  # events are kept otherwise
             for table in reversed(schema.metadata.sorted_tables):
                 connection.execute(table.delete())
         yield replace(shared, clock=clock)
