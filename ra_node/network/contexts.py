@@ -117,9 +117,8 @@ def proposed_contexts(wanted: Iterable[tuple[str, str]]) -> list[PresentationCon
 
 def result_contexts() -> list[PresentationContext]:
     """Propose everything that the node may have to send, to see what a peer accepts of it."""
-    return proposed_contexts(
-        (uid, syntax) for uid in (*RESULT_CLASSES, *OPTION_CLASSES) for syntax in RESULT_SYNTAXES
-    )
+    plain = ((uid, syntax) for uid in (*RESULT_CLASSES, *OPTION_CLASSES) for syntax in RESULT_SYNTAXES)
+    return proposed_contexts([(SecondaryCaptureImageStorage, OVERLAY_SYNTAX), *plain])
 
 
 def rewritable_as(syntax: str) -> tuple[UID, ...]:

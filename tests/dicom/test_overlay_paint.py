@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from ra_node.dicom.overlay_layout import lay_out
 from ra_node.dicom.overlay_paint import DASH_PX, dashes, paint, render_overlay
-from ra_node.dicom.overlay_parts import AMBER, GROUND, WHITE, Block, Frame, Outline
+from ra_node.dicom.overlay_parts import AMBER, GROUND, HEAT, WHITE, Block, Frame, Outline, Photo
+from ra_node.dicom.overlay_photo import BOLD_PX, THIN_PX
 from ra_node.domain.geometry import Box, Point
 from tests.dicom.builders import both_hands, hand, image, image_uid, report
 from tests.dicom.overlay_cases import ENGLISH, REPORTS, displays
@@ -75,10 +76,20 @@ def test_an_outline_is_visible_on_any_ground(ground):
     assert np.all(paint(canvas, {}) == ground)
 
 
+@pytest.mark.parametrize("ground", [0, 90, 180, 255], ids=["on black", "on flesh", "on bone", "on white"])
+@pytest.mark.parametrize("line_px", [THIN_PX, BOLD_PX])
+def test_lines_of_attention_are_visible_on_any_ground_in_grey(ground, line_px):
+    """Thin as they are, a reader without colour sees them on flesh and on bone."""
+    across = Outline((Point(50, 100), Point(150, 100)), HEAT, line_px=line_px, closed=False, halo_px=1)
+    layout = Block(200, 200, (Photo("1", Box(0, 0, 200, 200)), across))
+    painted = paint(layout, {"1": np.full((200, 200), ground, np.uint8)})
+    grey = cv2.cvtColor(painted, cv2.COLOR_RGB2GRAY)[90:110, 100]
+    light, dark = luminance(int(grey.max())), luminance(int(grey.min()))
+    assert (light + 0.05) / (dark + 0.05) >= LEGIBLE_CONTRAST
+
+
 def column_through(layout, ground):
     """The grey values across the line, painted on a radiograph of one grey value."""
-    from ra_node.dicom.overlay_parts import Photo
-
     photo = Photo("1", Box(0, 0, layout.width_px, layout.height_px))
     over = Block(layout.width_px, layout.height_px, (photo, *layout.parts))
     return paint(over, {"1": np.full((200, 200), ground, np.uint8)})[80:120, 100].max(axis=-1)

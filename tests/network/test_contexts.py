@@ -115,5 +115,5 @@ def test_an_overlay_is_proposed_packed_and_plain():
 
 
 def test_results_fit_into_one_association():
-    """Three classes, two syntaxes."""
-    assert len(result_contexts()) == 12
+    """Six classes in two syntaxes, and the overlay packed."""
+    assert len(result_contexts()) == 13
