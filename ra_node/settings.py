@@ -78,13 +78,15 @@ class PeerTable(_Table):
     presentation_state: bool = False
     key_object: bool = False
     pdf: bool = False
+    prior: Literal["ledger", "query"] = "ledger"
 
     @model_validator(mode="after")
     def _who_is_called_has_a_port(self) -> PeerTable:
         if "destination" in self.roles and self.port == 0:
             raise ValueError("a destination needs a port from 1 to 65535, found 0")
-        if self.complete_by == "query" and self.port == 0:
-            raise ValueError('complete_by = "query" needs a port from 1 to 65535, found 0')
+        for key in ("complete_by", "prior"):
+            if getattr(self, key) == "query" and self.port == 0:
+                raise ValueError(f'{key} = "query" needs a port from 1 to 65535, found 0')
         return self
 
     @model_validator(mode="after")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ra_node.bootstrap.state import State, build_producer, build_shelf, folder_in_use, with_bundle
+from ra_node.bootstrap.state import State, address, build_producer, build_shelf, folder_in_use, with_bundle
 from ra_node.domain.result import ObjectKind
 from ra_node.settings import PeerTable, Settings
 
@@ -103,9 +103,14 @@ def _bench(settings: Settings, state: State, shelf: Shelf, stopping: Callable[[]
 def build_follow_ups(settings: Settings, state: State) -> FollowUps:
     """Who finds the patient's earlier reports; the secret lies in the data folder, which all hosts share."""
     from ra_node.ledger.patient_key import open_secret
-    from ra_node.services.follow_up import FollowUps
+    from ra_node.services.follow_up import FollowUps, PacsAsker
 
-    return FollowUps(state.ledger, open_secret(settings.node.data_dir / "patient.key"))
+    askers = [
+        PacsAsker(address(settings, peer), state.ledger.clock)
+        for peer in settings.peer
+        if peer.prior == "query"
+    ]
+    return FollowUps(state.ledger, open_secret(settings.node.data_dir / "patient.key"), askers)
 
 
 def verify_bundle(settings: Settings, folder: Path) -> Verdict:

@@ -57,15 +57,13 @@ def count_instances(peer: PeerAddress, study_uid: str) -> InstanceCount:
 
 
 def _count(association: Association, study_uid: str) -> int:
-    studies = list(
-        _find(association, "STUDY", StudyInstanceUID=study_uid, NumberOfStudyRelatedInstances=None)
-    )
+    studies = list(find(association, "STUDY", StudyInstanceUID=study_uid, NumberOfStudyRelatedInstances=None))
     if not studies:
         return 0
     told = [_number(study.get("NumberOfStudyRelatedInstances")) for study in studies]
     if len(told) == 1 and told[0] is not None:
         return told[0]
-    series = _find(
+    series = find(
         association,
         "SERIES",
         StudyInstanceUID=study_uid,
@@ -80,7 +78,7 @@ def _in_series(association: Association, study_uid: str, series: Dataset) -> int
     if told is not None:
         return told
     keys = {"StudyInstanceUID": study_uid, "SeriesInstanceUID": series.SeriesInstanceUID}
-    images = _find(association, "IMAGE", **keys, SOPInstanceUID=None)
+    images = find(association, "IMAGE", **keys, SOPInstanceUID=None)
     return len({str(image.SOPInstanceUID) for image in images})
 
 
@@ -90,7 +88,7 @@ def _number(value: object) -> int | None:
     return int(text) if text.isdecimal() and int(text) > 0 else None
 
 
-def _find(association: Association, level: str, **keys: str | None) -> Iterator[Dataset]:
+def find(association: Association, level: str, **keys: str | None) -> Iterator[Dataset]:
     """Give the matches of one query."""
     query = Dataset()
     query.QueryRetrieveLevel = level

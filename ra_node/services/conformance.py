@@ -56,16 +56,15 @@ def conformance_statement(running: Running) -> Statement:
 
 def _overview(running: Running) -> Section:
     """The table of network services (PS3.2 A.1)."""
+    peers = running.settings.peer
+    queried = any("query" in (peer.complete_by, peer.prior) for peer in peers)
     rows = [
         ("Verification", "yes", "yes"),
         ("Storage of every class of PS3.4 annex B", "no", "yes"),
         ("Storage of results", "yes", "no"),
-        ("Storage Commitment Push Model", _yes(peer.commitment for peer in running.settings.peer), "no"),
-        (
-            "Study Root Query (C-FIND)",
-            _yes(peer.complete_by == "query" for peer in running.settings.peer),
-            "no",
-        ),
+        ("Storage Commitment Push Model", _yes(peer.commitment for peer in peers), "no"),
+        ("Study Root Query (C-FIND)", _yes([queried]), "no"),
+        ("Study Root Retrieve (C-GET) of reports", _yes(peer.prior == "query" for peer in peers), "no"),
     ]
     return Section(
         "Overview",

@@ -7,24 +7,34 @@ answer when its files are long gone, so that a follow-up after years still finds
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Protocol
 
 import structlog
 from pydicom import Dataset
 from pydicom.uid import Comprehensive3DSRStorage
 
 from ra_node.dicom.patient import Subject, subject_known
-from ra_node.dicom.sr import sr_series_uid
+from ra_node.dicom.sr import SERIES_NUMBER, sr_series_uid
+from ra_node.dicom.sr_prior import read_prior
 from ra_node.domain.followup import comparable_hands
 from ra_node.domain.report import Prior
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.patient_key import patient_key
 from ra_node.ledger.results import Result, prior_result
+from ra_node.network.call import OUT_OF_REACH, PeerAddress, Reach
+from ra_node.network.earlier import Wanted, earlier_reports
 from ra_node.services.record import report_from_json
 
-AskPeer = Callable[[Subject, str], Prior | None]
-"""Asks a PACS for a patient's last report before a study; never raises for what the PACS does."""
+AWAY_PAUSE_S = 60.0
+"""A PACS that was out of reach is left alone for so long: reports do not wait for it one by one."""
+
+
+class Fetch(Protocol):
+    """Fetches earlier reports; see `network.earlier.earlier_reports`."""
+
+    def __call__(self, peer: PeerAddress, wanted: Wanted, take: Callable[[Dataset], bool]) -> Reach: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +52,7 @@ class FollowUps:
 
     ledger: Ledger
     secret: bytes
-    ask_peers: Sequence[AskPeer] = ()
+    askers: Sequence[PacsAsker] = ()
 
     def follow(self, study_uid: str, sources: Iterable[Dataset]) -> Followed:
         """Find the last earlier report of the patient whose study these images are."""
@@ -56,7 +66,7 @@ class FollowUps:
         """The later of what the ledger and the PACS know; for the same report the ledger's."""
         kept = prior_result(self.ledger, study_uid, key, subject.study_at)
         known = [] if kept is None else [_prior_of(kept)]
-        known += [found for ask in self.ask_peers if (found := ask(subject, study_uid)) is not None]
+        known += [found for asker in self.askers if (found := asker.ask(subject, study_uid)) is not None]
         if not known:
             return None
         latest = max(known, key=lambda prior: prior.study_date)
@@ -64,6 +74,36 @@ class FollowUps:
             "prior_found", study_uid=study_uid, prior_study_uid=latest.study_instance_uid
         )
         return latest
+
+
+@dataclass(slots=True)
+class PacsAsker:
+    """Asks one PACS for a patient's last earlier report; not to be shared among threads."""
+
+    peer: PeerAddress
+    clock: Callable[[], float]
+    fetch: Fetch = earlier_reports
+    _away_until: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.peer = replace(self.peer, connect_timeout_s=5.0, acse_timeout_s=10.0, dimse_timeout_s=20.0)
+
+    def ask(self, subject: Subject, study_uid: str) -> Prior | None:
+        """Give the last report before this study, None also where the PACS does not say."""
+        if self.clock() < self._away_until:
+            return None
+        issuer, patient, birth = subject.identity
+        found: list[Prior] = []
+
+        def take(report: Dataset) -> bool:
+            prior = read_prior(report, subject)
+            found.extend([] if prior is None else [prior])
+            return prior is not None
+
+        wanted = Wanted(patient, issuer, birth, subject.study_at, SERIES_NUMBER, study_uid)
+        if self.fetch(self.peer, wanted, take) in OUT_OF_REACH:
+            self._away_until = self.clock() + AWAY_PAUSE_S
+        return found[0] if found else None
 
 
 def _prior_of(result: Result) -> Prior:

@@ -11,10 +11,11 @@ from ra_node.domain.job import JobKind
 from ra_node.domain.laterality import Side
 from ra_node.domain.result import ObjectKind
 from ra_node.ledger.results import latest_result, objects_of
+from ra_node.network.call import PeerAddress, Reach
 from ra_node.services.analyse import Rules
 from ra_node.services.answer import Answerer, Destination
 from ra_node.services.examine import Examiner
-from ra_node.services.follow_up import FollowUps
+from ra_node.services.follow_up import FollowUps, PacsAsker
 from ra_node.services.record import report_from_json
 from ra_node.services.unite import OneBundle
 from tests.dicom.builders import BUNDLE, PRODUCER, hand, image, source
@@ -181,3 +182,47 @@ def test_the_ledger_holds_no_identity(bench):
     assert b"2.25.401" in kept
     for secret in (b"P-1", b"Phantom", b"19600101"):
         assert secret not in kept
+
+
+def asked(bench, **answers):
+    """A PACS that gives the reports of a list, in its order, and who asks it."""
+    calls = []
+
+    def fetch(peer, wanted, take):
+        calls.append(wanted)
+        any(take(report) for report in answers.get("reports", ()))
+        return answers.get("reach", Reach.ACCEPTED)
+
+    peer = PeerAddress("pacs", "PACS", "127.0.0.1", 104, calling_ae="RA_NODE")
+    return PacsAsker(peer, bench.clock, fetch), calls
+
+
+def test_a_report_that_only_the_pacs_has_is_compared_with(bench):
+    """Another installation's ledger, or one that was lost."""
+    report = sr_of(bench, answered(bench, study(1, "20260105")))
+    asker, _ = asked(bench, reports=[report])
+    follow_ups = FollowUps(bench.ledger, b"o" * 32, [asker])
+    prior = follow_ups.follow("2.25.402", [study(2)]).prior
+    assert prior.sop_instance_uid == report.SOPInstanceUID
+    assert [hand.side for hand in prior.hands] == [Side.RIGHT, Side.LEFT]
+    assert prior.bundle_sha256 == BUNDLE.sha256
+
+
+def test_the_pacs_is_told_whose_and_until_when(bench):
+    asker, calls = asked(bench)
+    FollowUps(bench.ledger, SECRET, [asker]).follow("2.25.402", [study(2, IssuerOfPatientID="Ward 3")])
+    (wanted,) = calls
+    assert (wanted.patient_id, wanted.issuer, wanted.birth_date) == ("P-1", "Ward 3", "19600101")
+    assert (wanted.before, wanted.not_study_uid) == ("20261123080000", "2.25.402")
+
+
+def test_a_pacs_that_is_away_is_left_alone_for_a_while_and_the_ledger_still_answers(bench):
+    answered(bench, study(1, "20260105"))
+    asker, calls = asked(bench, reach=Reach.UNREACHABLE)
+    follow_ups = FollowUps(bench.ledger, SECRET, [asker])
+    assert follow_ups.follow("2.25.402", [study(2)]).prior is not None
+    follow_ups.follow("2.25.402", [study(2)])
+    assert len(calls) == 1
+    bench.clock.advance(100)
+    follow_ups.follow("2.25.402", [study(2)])
+    assert len(calls) == 2
