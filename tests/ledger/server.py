@@ -41,12 +41,14 @@ def _run(programs: Path, folder: Path) -> Iterator[str]:
     def call(program: str, *arguments: str) -> None:
         command = [programs / program, "-D", data, *arguments]
         with (folder / "tools.log").open("a") as log:
-            subprocess.run(command, check=True, cwd=folder, stdout=log, stderr=log, timeout=60, **account)
+            subprocess.run(command, check=True, cwd=folder, stdout=log, stderr=log, timeout=600, **account)
 
     call("initdb", "-U", "ledger", "--auth=trust", "--no-sync", "--wal-segsize=1", "-E", "UTF8", "--locale=C")
     call(
         "pg_ctl",
         "-w",
+        "-t",
+        "500",
         "-l",
         str(folder / "server.log"),
         "-o",

@@ -111,7 +111,7 @@ class Keeper(threading.Thread):
         process = self.process
         if process is not None and process.is_alive():
             process.terminate()
-        self.join(30)
+        self.join(300)
 
     def _live_and_die(self, plan: Plan | float | None) -> None:
         log = self.node.folder / f"{self.role}.log"

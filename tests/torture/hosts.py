@@ -112,7 +112,7 @@ class Cluster:
 
     def start_server(self) -> None:
         options = f"-F -c shared_buffers=16MB -k {self.server} -c listen_addresses=''"
-        self._control("-w", "-l", str(self.server / "server.log"), "-o", options, "start")
+        self._control("-w", "-t", "500", "-l", str(self.server / "server.log"), "-o", options, "start")
 
     def _control(self, *words: str) -> None:
         argv = [self.programs / "pg_ctl", "-D", self.server / "data", *words]
@@ -121,7 +121,7 @@ class Cluster:
             argv,
             check=True,
             cwd=self.server,
-            timeout=120,
+            timeout=600,
             stdout=quiet,
             stderr=quiet,
             **_account(self.server),

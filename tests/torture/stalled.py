@@ -49,7 +49,7 @@ def stall(folder: Path, broken: str = "") -> Woken:
         running.append(spawn("work", node.config, logs["work"]))
         wait_until(lambda: _answers(ledger) and at_rest(ledger), "the second worker to do the job", 600)
         os.kill(int(sleeper.pid or 0), signal.SIGCONT)
-        wait_until(lambda: _has_come_back(logs["asleep"]), "the first worker to go on", 60)
+        wait_until(lambda: _has_come_back(logs["asleep"]), "the first worker to go on", 600)
         return Woken(tuple(told_twice(ledger)), "lease_lost" in logs["asleep"].read_text(encoding="utf-8"))
     finally:
         for process in running:

@@ -43,7 +43,7 @@ def test_a_role_dies_by_sigkill_at_its_point(tmp_path):
     done = subprocess.run(
         [*role, "--config", str(config), "--point", "transaction written, not committed"],
         capture_output=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert done.returncode == -signal.SIGKILL
