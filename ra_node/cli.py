@@ -17,6 +17,7 @@ from ra_node import __version__
 from ra_node.bundle_commands import bundle
 from ra_node.errors import Fatal, NodeError
 from ra_node.file_commands import files
+from ra_node.ledger_commands import keep
 from ra_node.log import configure_logging
 from ra_node.options import DEFAULT_CONFIG, ConfigPath, named_settings
 from ra_node.settings import load_settings
@@ -35,6 +36,7 @@ SERVICE = "Run the node"
 app.add_typer(watch)
 app.add_typer(bundle, name="bundle", rich_help_panel=WATCH)
 app.add_typer(files)
+app.add_typer(keep)
 
 
 def main() -> None:

@@ -1,0 +1,60 @@
+"""Commands that copy the ledger and put a copy back.
+
+A command imports only what it runs, so that the other commands start fast.
+"""
+# ruff: noqa: PLC0415 - imports inside, see above
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ra_node.options import DEFAULT_CONFIG, ConfigPath, account, named_settings
+
+WATCH = "Watch and mend"
+
+keep = typer.Typer()
+
+
+@keep.command(rich_help_panel=WATCH)
+def backup(
+    to: Annotated[Path, typer.Argument(help="New file for the copy.")],
+    config: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Copy the ledger while the node runs; PostgreSQL has pg_dump for this."""
+    from ra_node.ledger.backup import backup as copy
+    from ra_node.ledger.backup import file_of
+
+    size = copy(file_of(named_settings(config).ledger_url), to)
+    typer.echo(f"{to}: {size / 2**20:.1f} MiB")
+
+
+@keep.command(rich_help_panel=WATCH)
+def restore(
+    copy: Annotated[Path, typer.Argument(help="A file that `ra-node backup` wrote.", exists=True)],
+    config: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Put a copy of the ledger back, while the node is stopped; the present one is kept beside it."""
+    from ra_node.bootstrap.state import open_state
+    from ra_node.ledger.backup import file_of
+    from ra_node.ledger.files import Files
+    from ra_node.services.operate import Operator, acted
+    from ra_node.services.restore import restore_ledger
+
+    settings = named_settings(config)
+    done = restore_ledger(
+        copy,
+        file_of(settings.ledger_url),
+        Files(settings.node.data_dir),
+        lambda: open_state(settings).ledger,
+    )
+    ledger = open_state(settings).ledger
+    acted(ledger, Operator(account(), ""), "ledger_restored", images_set_aside=done.images)
+    ledger.close()
+    typer.echo("the ledger is restored" + (f"; the one before: {done.before}" if done.before else ""))
+    if done.images:
+        typer.echo(
+            f"{done.images} images came after this backup: send those in {done.unlisted} to the node again"
+        )
