@@ -24,34 +24,44 @@ class Follower:
         self._tally = Tally()
         self._read_to = 0
         self._seen: set[int] = set()
+        self._catching_up = False
         self.caught_up = False
         """Whether the whole past has been read once; before that, totals would only look like jumps."""
 
     @contextmanager
     def tally(self) -> Iterator[Tally]:
-        """Give the tally of this moment, which does not change meanwhile. Raises LedgerUnavailable."""
+        """Give the tally of this moment, which does not change meanwhile. Raises LedgerUnavailable.
+
+        While `catch_up` reads the past, that is what it has read so far: nobody waits for the rest.
+        """
         with self._lock:
-            self._follow()
+            if not self._catching_up:
+                self._follow()
             yield self._tally
 
     def catch_up(self) -> None:
         """Read the past, a part at a time, so that others get a word in. Raises LedgerUnavailable."""
-        position, more = self._read_to, True
-        while more:
-            with self._lock:
-                position, more = self._part(position)
+        self._catching_up = True
+        try:
+            position, more = self._read_to, True
+            while more:
+                with self._lock:
+                    position, more = self._part(position)
+        finally:
+            self._catching_up = False
         self.caught_up = True
 
     def _follow(self) -> None:
         position, more = self._read_to, True
         while more:
             position, more = self._part(position)
+        self.caught_up = True
 
     def _part(self, after: int) -> tuple[int, bool]:
         """Count what comes next after an id; give the last id read, and whether there is more."""
-        read = events_after(self._ledger, after, Tally.kinds, self._at_once)
+        read, counted_to = events_after(self._ledger, after, Tally.kinds, self._at_once), self._read_to
         for event in read:
-            if event.id not in self._seen:
+            if event.id > counted_to and event.id not in self._seen:
                 self._seen.add(event.id)
                 self._tally.add(event)
         certain_before = self._ledger.clock() - LATE_S

@@ -183,6 +183,7 @@ def _page(
         who=operator.name if operator else "",
         notice=bundle.identity.notice if bundle else "",
         given_up=open_job_counts(desk.ledger),
+        reading=not desk.follower.caught_up,
         **context,
     )
 

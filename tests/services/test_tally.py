@@ -66,6 +66,38 @@ def test_totals_are_the_same_read_at_once_or_in_parts_or_as_it_happens(bench):
         assert totals(tally) == counted(bench.ledger) == counted(bench.ledger, at_once=2)
 
 
+def test_two_who_read_the_past_at_once_count_it_once(bench):
+    """A page may be asked for while the past is still being read."""
+    for number in range(6):
+        answered_study(bench.ledger, f"1.2.{number}")
+        bench.clock.advance(2 * LATE_S)
+    follower = Follower(bench.ledger, at_once=3)
+    position, _ = follower._part(0)
+    with follower.tally() as tally:
+        assert tally.settled == 6
+    follower._part(position)
+    assert totals(tally) == counted(bench.ledger)
+
+
+def test_nobody_waits_for_the_past(bench, monkeypatch):
+    """What was read so far is given while the rest is being read, and said not to be all."""
+    for number in range(4):
+        answered_study(bench.ledger, f"1.2.{number}")
+    follower, given = Follower(bench.ledger, at_once=3), []
+    first = Follower._part
+
+    def part(self, after):
+        read = first(self, after)
+        given.append((self.caught_up, self._catching_up))
+        return read
+
+    monkeypatch.setattr(Follower, "_part", part)
+    follower.catch_up()
+    assert len(given) > 2
+    assert set(given) == {(False, True)}
+    assert follower.caught_up
+
+
 def test_an_event_that_shows_late_counts_and_only_once(bench):
     """On a server a transaction with a smaller id may commit after one with a larger id."""
     ledger, follower = bench.ledger, Follower(bench.ledger)
