@@ -25,6 +25,7 @@ from ra_node.dicom.overlay_parts import (
 )
 from ra_node.dicom.overlay_pen import Pen
 from ra_node.dicom.overlay_photo import BOLD_PX, THIN_PX
+from ra_node.domain.followup import follow_up_sentences
 from ra_node.domain.geometry import Box, Point
 from ra_node.domain.report import ImageFinding, StudyReport
 from ra_node.domain.wording import (
@@ -43,11 +44,13 @@ SAMPLE_PX = 96
 
 
 def header(report: StudyReport, width_px: int, pen: Pen) -> Block:
-    """The banner, the research label, the bundle's notice and the summary of the study."""
+    """The banner, the research label, the bundle's notice, the summary, and the change since before."""
     warnings = [told(text, pen.language) for text in warnings_of(report)]
     blocks = [_banner(report, width_px, pen)]
     blocks += [pen.paragraph(text, TEXT_PX, width_px, lines=3, ink=AMBER) for text in warnings]
     blocks.append(pen.paragraph(summary_sentence(report, pen.language), SUMMARY_PX, width_px, lines=5))
+    changes = follow_up_sentences(report, pen.language)
+    blocks += [pen.paragraph(text, SMALL_PX, width_px, lines=3) for text in changes]
     return stacked(blocks, 10)
 
 
