@@ -41,12 +41,13 @@ class FakeJudge:
 
     batches: list[int] = field(default_factory=list)
     error: Exception | None = None
+    says: FakeJudgement = JUDGEMENT
 
     def judge(self, crops: Sequence[NDArray[np.uint8]]) -> list[FakeJudgement]:
         if self.error is not None:
             raise self.error
         self.batches.append(len(crops))
-        return [JUDGEMENT for _ in crops]
+        return [self.says for _ in crops]
 
 
 @dataclass

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from pydicom import dcmread
 
@@ -15,16 +18,17 @@ from ra_node.services.examine import Examiner
 from ra_node.services.record import report_from_json
 from ra_node.services.unite import OneBundle
 from tests.dicom.builders import PRODUCER, report, source
-from tests.services.builders import FakeJudge, looked
+from tests.services.builders import JUDGEMENT, FakeJudge, looked
 
 STUDY = str(source().StudyInstanceUID)
 BOTH = (ObjectKind.SR, ObjectKind.OVERLAY)
 
 
-def examine(bench, look=lambda path, rules: looked()):
+def examine(bench, look=lambda path, rules: looked(), judge=None):
     while jobs := bench.claim(JobKind.EXAMINE):
         bundle = report().bundle.sha256
-        Examiner(bench.ledger, bench.files, FakeJudge(), bundle, Rules(), lambda: False, look).examine(jobs)
+        judge = judge or FakeJudge()
+        Examiner(bench.ledger, bench.files, judge, bundle, Rules(), lambda: False, look).examine(jobs)
         bench.clock.advance(4000)
 
 
@@ -49,6 +53,20 @@ def test_an_answer_has_its_objects_on_the_disk_and_its_deliveries_queued(bench):
         assert dcmread(bench.files.path(one.path)).SOPInstanceUID == one.sop_instance_uid
     assert {d.object.kind for d in deliveries_of(bench.ledger, STUDY)} == set(BOTH)
     assert [job.peer for job in jobs_of(bench.ledger, STUDY) if job.kind is JobKind.DELIVER] == ["pacs"]
+
+
+def test_where_a_network_looked_goes_from_the_examination_into_the_report_and_what_is_sent(bench):
+    """Through the ledger: the worker that answers need not be the one that judged."""
+    bench.keep(source())
+    bench.settle()
+    heat = np.zeros((224, 224), np.float32)
+    heat[100:130, 100:130] = 1
+    examine(bench, judge=FakeJudge(says=replace(JUDGEMENT, heat=heat)))
+    made = answer(bench, Destination("pacs", BOTH))
+    assert all(hand.explanation is not None and hand.explanation.contours for hand in made.hands)
+    (sr,) = [one for one in objects_of(bench.ledger, STUDY, 1) if one.kind == ObjectKind.SR]
+    said = str(dcmread(bench.files.path(sr.path)))
+    assert said.count("Gradient-weighted class activation") == len(made.hands)
 
 
 def test_each_destination_gets_the_kinds_that_it_wants(bench):
