@@ -6,6 +6,7 @@ A command imports only what it runs, so that the other commands start fast.
 
 from __future__ import annotations
 
+import dataclasses
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,7 @@ from typing import Annotated
 import typer
 
 from ra_node.options import DEFAULT_CONFIG, ConfigPath, Json, account, named_settings, settings_or_defaults
+from ra_node.tabular import print_json
 
 bundle = typer.Typer(
     help="Verify, install, promote and roll back the model bundle.",
@@ -38,7 +40,7 @@ def verify(folder: Folder, config: ConfigPath = DEFAULT_CONFIG, as_json: Json = 
 
 
 @bundle.command()
-def install(folder: Folder, config: ConfigPath = DEFAULT_CONFIG) -> None:
+def install(folder: Folder, config: ConfigPath = DEFAULT_CONFIG, as_json: Json = False) -> None:
     """Verify a bundle and copy it into the node's data folder; it is not used before `promote`."""
     from ra_node.bootstrap.state import build_shelf, open_state
     from ra_node.bootstrap.working import verify_bundle
@@ -48,6 +50,10 @@ def install(folder: Folder, config: ConfigPath = DEFAULT_CONFIG) -> None:
     store = build_shelf(settings, open_state(settings)).store
     installed = install_bundle(folder, store, partial(verify_bundle, settings))
     identity = installed.identity
+    if as_json:
+        told = {"name": identity.name, "version": identity.version, "sha256": identity.sha256}
+        print_json({**told, "folder": installed.folder})
+        return
     typer.echo(f"Installed {identity.name} {identity.version} ({identity.sha256[:12]}) in {installed.folder}")
     typer.echo(f"To use it: ra-node bundle promote {installed.folder.name}")
 
@@ -70,6 +76,7 @@ def promote(
         str, typer.Argument(help="Folder name, name, or first digits of the hash, as `list` shows them.")
     ],
     config: ConfigPath = DEFAULT_CONFIG,
+    as_json: Json = False,
 ) -> None:
     """Put an installed bundle into use: every worker takes it at its next batch."""
     from ra_node.bootstrap.state import build_shelf, open_state
@@ -80,6 +87,9 @@ def promote(
     settings = named_settings(config)
     shelf = build_shelf(settings, open_state(settings))
     changed = promote_bundle(shelf, name, account(), partial(verify_bundle, settings))
+    if as_json:
+        print_json(dataclasses.asdict(changed))
+        return
     if changed.now == changed.was:
         typer.echo(f"{choice_words(changed.now)} is in use already; nothing was changed.")
         return
@@ -89,7 +99,7 @@ def promote(
 
 
 @bundle.command()
-def rollback(config: ConfigPath = DEFAULT_CONFIG) -> None:
+def rollback(config: ConfigPath = DEFAULT_CONFIG, as_json: Json = False) -> None:
     """Go back to the bundle that was in use before the last promotion."""
     from ra_node.bootstrap.state import build_shelf, open_state
     from ra_node.bootstrap.working import verify_bundle
@@ -99,6 +109,9 @@ def rollback(config: ConfigPath = DEFAULT_CONFIG) -> None:
     settings = named_settings(config)
     shelf = build_shelf(settings, open_state(settings))
     changed = roll_back_bundle(shelf, account(), partial(verify_bundle, settings))
+    if as_json:
+        print_json(dataclasses.asdict(changed))
+        return
     typer.echo(f"Rolled back to {choice_words(changed.now)}; before: {choice_words(changed.was)}.")
     typer.echo("The workers take it at their next batch; `ra-node status` shows one that cannot.")
 

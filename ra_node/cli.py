@@ -1,6 +1,6 @@
 """The command line: every command in the words of a PACS administrator.
 
-Exit codes: 0 done, 1 the check or the input failed, 2 the command or the configuration is wrong.
+What the exit codes mean stands in `exits`, what the help says beside the descriptions in `manual`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ import typer
 
 from ra_node import __version__
 from ra_node.bundle_commands import bundle
-from ra_node.errors import Fatal, NodeError
+from ra_node.errors import NodeError
+from ra_node.exits import exit_of
 from ra_node.file_commands import files
 from ra_node.ledger_commands import keep
 from ra_node.log import configure_logging
+from ra_node.manual import complete
 from ra_node.options import DEFAULT_CONFIG, ConfigPath, named_settings
 from ra_node.settings import load_settings
 from ra_node.watch_commands import WATCH, watch
@@ -47,7 +49,7 @@ def main() -> None:
         app()
     except NodeError as error:
         typer.echo(f"ra-node: {error}", err=True)
-        sys.exit(2 if isinstance(error, Fatal) else 1)
+        sys.exit(exit_of(error))
 
 
 @app.callback(invoke_without_command=True)
@@ -164,3 +166,6 @@ def web_password(
 
 def _asked_twice() -> str:
     return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+
+
+complete(app)

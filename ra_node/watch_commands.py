@@ -6,12 +6,12 @@ A command imports only what it runs, so that the other commands start fast.
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from ra_node.errors import Fatal
 from ra_node.options import (
     DEFAULT_CONFIG,
     ConfigPath,
@@ -20,6 +20,7 @@ from ra_node.options import (
     named_settings,
     settings_or_defaults,
 )
+from ra_node.tabular import print_json
 
 WATCH = "Watch and mend"
 
@@ -94,6 +95,7 @@ def requeue(
         str, typer.Argument(help="Study Instance UID, the id of one job, or the name of a destination.")
     ],
     config: ConfigPath = DEFAULT_CONFIG,
+    as_json: Json = False,
 ) -> None:
     """Try again what was buried; a destination that was out of reach is tried again at once."""
     from ra_node.bootstrap.state import open_state
@@ -105,10 +107,13 @@ def requeue(
     count, was_away = bring_back(ledger, uid), end_outage(ledger, uid)
     if count or was_away:
         acted(ledger, Operator(account(), ""), "requeued", name=uid, jobs=count, was_out_of_reach=was_away)
-    typer.echo(f"{count} job{'' if count == 1 else 's'} requeued")
-    if was_away:
+    if as_json:
+        print_json({"requeued": count, "tried_now": was_away})
+    else:
+        typer.echo(f"{count} job{'' if count == 1 else 's'} requeued")
+    if was_away and not as_json:
         typer.echo(f"{uid} is tried again now")
-    elif count == 0:
+    if count == 0 and not was_away:
         typer.echo("Nothing is buried under this name; `ra-node status` lists what is.", err=True)
         raise typer.Exit(1)
 
@@ -118,6 +123,7 @@ def drop(
     uid: Annotated[str | None, typer.Argument(help="Study Instance UID; without it, all studies.")] = None,
     peer: Annotated[str | None, typer.Option(help="Only what waits for this destination.")] = None,
     config: ConfigPath = DEFAULT_CONFIG,
+    as_json: Json = False,
 ) -> None:
     """Give up results that will never be delivered or committed, so that nothing waits for them."""
     from ra_node.bootstrap.state import open_state
@@ -125,12 +131,15 @@ def drop(
     from ra_node.services.operate import Operator, acted
 
     if uid is None and peer is None:
-        raise Fatal("name a study, or a destination with --peer, or both")
+        raise typer.BadParameter("name a study, or a destination with --peer, or both")
     ledger = open_state(named_settings(config)).ledger
     count = give_up(ledger, study_uid=uid, peer=peer)
     if count:
         acted(ledger, Operator(account(), ""), "dropped", uid, peer=peer, objects=count)
-    typer.echo(f"{count} object{'' if count == 1 else 's'} dropped")
+    if as_json:
+        print_json({"dropped": count})
+    else:
+        typer.echo(f"{count} object{'' if count == 1 else 's'} dropped")
     if count == 0:
         typer.echo("Nothing waits under this name; `ra-node status` lists what does.", err=True)
         raise typer.Exit(1)
@@ -140,6 +149,7 @@ def drop(
 def purge(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
     config: ConfigPath = DEFAULT_CONFIG,
+    as_json: Json = False,
 ) -> None:
     """Remove the files of finished studies older than [retention] keep_days, as the node does each hour."""
     from ra_node.bootstrap.keeping import purge_now
@@ -151,6 +161,9 @@ def purge(
     if not dry_run:
         by = Operator(account(), "")
         acted(open_state(settings).ledger, by, "purged", studies=removed.studies, files=removed.files)
+    if as_json:
+        print_json({**dataclasses.asdict(removed), "dry_run": dry_run})
+        return
     verb = "would be removed" if dry_run else "removed"
     size = f"{removed.bytes / 2**20:.1f} MiB"
     typer.echo(f"{removed.studies} studies, {removed.files} files, {size} {verb}")

@@ -102,8 +102,8 @@ def test_hints_are_printed_to_the_letter(run, config):
     assert 'add a [[peer]] with roles = ["source"]' in run("check", "--config", config, code=1)
 
 
-def test_a_missing_configuration_is_one_line_and_exit_2(monkeypatch, capsys, tmp_path):
-    assert run_main(monkeypatch, "status", "--config", str(tmp_path / "absent.toml")) == 2
+def test_a_missing_configuration_is_one_line_and_exit_3(monkeypatch, capsys, tmp_path):
+    assert run_main(monkeypatch, "status", "--config", str(tmp_path / "absent.toml")) == 3
     assert capsys.readouterr().err.strip().count("\n") == 0
 
 

@@ -61,7 +61,7 @@ def test_an_installed_node_writes_its_configuration_and_finds_its_bundle(unpacke
         assert rows[name]["ok"], rows[name]
     assert (tmp_path / "var" / "ledger.sqlite3").exists()
     again = ra_node(unpacked, tmp_path, "init", str(tmp_path / "etc"))
-    assert again.returncode == 2
+    assert again.returncode == 3
     assert "File exists" in again.stderr
 
 
