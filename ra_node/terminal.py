@@ -15,9 +15,9 @@ from rich.text import Text
 from ra_node.domain.report import ImageFinding
 from ra_node.ledger.overview import StudyLine
 from ra_node.ledger.schema import CommitmentState, DeliveryState
+from ra_node.services.check import Check
 from ra_node.services.models import Models, bundle_words, refusals
 from ra_node.services.overview import Overview, Story
-from ra_node.services.preflight import Check
 from ra_node.services.standing import Disk, Room, complaints
 from ra_node.tabular import console, print_json, table
 

@@ -28,12 +28,22 @@ watch = typer.Typer()
 
 
 @watch.command(rich_help_panel=WATCH)
-def check(config: ConfigPath = DEFAULT_CONFIG, as_json: Json = False) -> None:
+def check(
+    config: ConfigPath = DEFAULT_CONFIG,
+    as_json: Json = False,
+    roundtrip: Annotated[
+        bool,
+        typer.Option(
+            "--roundtrip",
+            help="Also store the report and overlay of a phantom at each destination, and read them back.",
+        ),
+    ] = False,
+) -> None:
     """Check settings, folders, disk, model bundle and every peer; each failed row says what to do."""
     from ra_node.bootstrap.commands import preflight
     from ra_node.terminal import print_checks
 
-    checks = preflight(named_settings(config))
+    checks = preflight(named_settings(config), roundtrip=roundtrip)
     print_checks(checks, as_json=as_json)
     if any(not row.ok for row in checks):
         raise typer.Exit(1)

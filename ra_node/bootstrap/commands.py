@@ -6,32 +6,38 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ra_node.bootstrap.state import address, build_shelf, default_settings, open_state
+from ra_node.bootstrap.checking import addresses, roundtrips
+from ra_node.bootstrap.securing import listening_tls
+from ra_node.bootstrap.state import build_shelf, default_settings, open_state
 from ra_node.settings import Settings
 
 if TYPE_CHECKING:
     from ra_node.dicom.conformance import Statement
+    from ra_node.services.check import Check
     from ra_node.services.demo import Shown
     from ra_node.services.models import Models
     from ra_node.services.overview import Overview
-    from ra_node.services.preflight import Check
     from ra_node.services.standing import Complaint
 
 
-def preflight(settings: Settings) -> list[Check]:
-    """Check everything that the settings name."""
+def preflight(settings: Settings, *, roundtrip: bool = False) -> list[Check]:
+    """Check everything that the settings name; `roundtrip` stores a phantom's results at each destination."""
     from ra_node.services.models import checked_words, worker_checks
     from ra_node.services.preflight import run_checks
 
-    return run_checks(
+    reachable = addresses(settings, settings.destinations)
+    asked = [peer for peer in settings.sources if peer.complete_by == "query"]
+    rows = run_checks(
         settings,
         open_state=lambda: open_state(settings),
         bundle=lambda: checked_words(build_shelf(settings, open_state(settings))),
         workers=lambda: worker_checks(models_now(settings)),
-        destinations=[(address(settings, peer), peer) for peer in settings.destinations],
-        queried=[address(settings, peer) for peer in settings.sources if peer.complete_by == "query"],
+        destinations=reachable,
+        queried=[where for where, _ in addresses(settings, asked)],
         standing=lambda: _complaints(settings),
+        tls_contexts=lambda: listening_tls(settings),
     )
+    return rows + (roundtrips(settings, [where for where, _ in reachable]) if roundtrip else [])
 
 
 def statement_of(settings: Settings) -> Statement:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ra_node.errors import NodeError
 from ra_node.inference.bundle import load_bundle
-from ra_node.services.preflight import Check
+from ra_node.services.check import Check
 from ra_node.services.running import Running, workers
 from ra_node.services.shelf import BundleLine, Shelf
 

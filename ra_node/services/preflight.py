@@ -6,8 +6,9 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from pydicom.uid import UID
 
 from ra_node.dicom.overlay_face import face_of
 from ra_node.domain.language import load_language
@@ -16,18 +17,10 @@ from ra_node.errors import NodeError
 from ra_node.network.contexts import OPTION_CLASSES, RESULT_CLASSES
 from ra_node.network.query import InstanceCount, count_instances
 from ra_node.network.send import EchoReport, PeerAddress, Reach, echo
+from ra_node.services.check import Check
+from ra_node.services.preflight_system import check_clock, check_privacy, check_tls
 from ra_node.services.standing import Complaint
 from ra_node.settings import PeerTable, Settings
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One row: what was checked, what was found, and, where it failed, what to do."""
-
-    name: str
-    ok: bool
-    found: str
-    hint: str = ""
 
 
 def run_checks(
@@ -39,6 +32,7 @@ def run_checks(
     queried: Sequence[PeerAddress] = (),
     standing: Callable[[], Sequence[tuple[str, Complaint]]] = tuple,
     workers: Callable[[], Sequence[Check]] = tuple,
+    tls_contexts: Callable[[], object] = lambda: None,
 ) -> list[Check]:
     """Check folders, disk, ledger, port, bundle and every peer, each for itself.
 
@@ -46,7 +40,10 @@ def run_checks(
     """
     return [
         check_folder(settings.node.data_dir),
+        check_privacy(settings),
         check_disk(settings.node.data_dir, settings.limits.min_free_gib),
+        check_clock(),
+        check_tls(settings, tls_contexts),
         _check("ledger", lambda: _opened(open_state), "the URL in [ledger], and whether its server runs"),
         check_port(settings.node.host, settings.node.port),
         check_language(settings.results.language),
@@ -169,7 +166,11 @@ def check_peer(
     if not report.alive:
         return Check(name, ok=False, found=f"{where}: {report.detail}", hint=_HINTS[report.reach])
     taken = [uid.name for uid in (*RESULT_CLASSES, *OPTION_CLASSES) if report.takes(uid)]
-    found = f"{where}: echo, takes {', '.join(taken) or 'none of our results'}"
+    found = (
+        f"{where}{' with TLS' if peer.tls else ''}: echo, takes {', '.join(taken) or 'none of our results'}"
+    )
+    syntaxes = sorted({UID(syntax).name for _, syntax in report.accepted})
+    found += f" in {' and '.join(syntaxes)}" if syntaxes else ""
     has_sr, has_overlay = (
         report.takes(RESULT_CLASSES[0]) or report.takes(RESULT_CLASSES[1]),
         report.takes(RESULT_CLASSES[2]),
@@ -188,7 +189,7 @@ def check_peer(
 
 _HINTS = {
     Reach.UNREACHABLE: "check host, port and firewall, and that the PACS runs",
-    Reach.UNTRUSTED: "compare [tls] here with certificate, key and authority of the PACS, and whether it wants TLS",
+    Reach.UNTRUSTED: "compare [tls] here with the certificate and authority of the PACS; does it want TLS?",
     Reach.REJECTED: "add our AE title and address on the PACS, and check its AE title here",
     Reach.BROKEN: "the port speaks something else, or the PACS wants TLS",
     Reach.NO_CONTEXT: "allow Verification and storage for our AE title on the PACS",

@@ -18,7 +18,7 @@ from ra_node.inference.store import CARD, check_card
 from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
 from ra_node.phantom.study import phantom_study
 from ra_node.services.analyse import Judge, Rules, judge_looks, look_at
-from ra_node.services.preflight import Check
+from ra_node.services.check import Check
 
 OpenJudge = Callable[[Bundle], tuple[Judge, Rules]]
 """Loads the networks of a bundle, and says how images are read for it."""
