@@ -7,6 +7,7 @@ import json
 import shutil
 
 import pytest
+from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from ra_node.cli import app, main
@@ -25,7 +26,9 @@ BUNDLE = REPOSITORY / "config" / "bundles" / "demo"
 
 
 def run(*words: str) -> tuple[int, str, str]:
-    result = CliRunner(env={"COLUMNS": "200", "TERMINAL_WIDTH": "200"}).invoke(app, list(words))
+    """Run a command in this process: exit code, output, and errors; the log, which `main` sets up, apart."""
+    with capture_logs():
+        result = CliRunner(env={"COLUMNS": "200", "TERMINAL_WIDTH": "200"}).invoke(app, list(words))
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result.exit_code, result.stdout, result.stderr
