@@ -24,11 +24,10 @@ from ra_node.dicom.overlay_parts import (
     stacked,
 )
 from ra_node.dicom.overlay_pen import Pen
-from ra_node.domain.attention import standing_out
 from ra_node.domain.doubt import Doubt, doubts_of
 from ra_node.domain.geometry import Box
 from ra_node.domain.report import STAGES, HandFinding, ImageFinding, Recognition, Refusal, Staging, percents
-from ra_node.domain.wording import doubt_words, hand_name, joint_name, presence, refusal_text, told
+from ra_node.domain.wording import attention_sentence, doubt_words, hand_name, presence, refusal_text, told
 
 PANEL_PX = 832
 """Width of a panel that stands beside its radiograph, and the least under it."""
@@ -131,20 +130,9 @@ def _refused(refusal: Refusal | None, width_px: int, pen: Pen) -> Block:
 
 
 def _attention(hand: HandFinding, width_px: int, pen: Pen) -> list[Block]:
-    """Where the networks looked, in words: the joints that stand out, or that none does."""
-    if hand.explanation is None:
-        return []
-    named = [
-        pen.say(
-            "joint_share",
-            joint=joint_name(joint.name, pen.language),
-            share=_percent(joint.share),
-        )
-        for joint in standing_out(hand.explanation)
-    ]
-    listed = pen.language.say("sign.list").join(named)
-    text = pen.say("looked_at", joints=listed) if named else pen.say("looked_at_none")
-    return [pen.paragraph(text, SMALL_PX, width_px, lines=3)]
+    """Where a network looked, in words: the joints that stand out, or that none does."""
+    text = attention_sentence(hand, pen.language, brief=True)
+    return [pen.paragraph(text, SMALL_PX, width_px, lines=3)] if text else []
 
 
 def _doubts(hand: HandFinding, width_px: int, pen: Pen) -> list[Block]:

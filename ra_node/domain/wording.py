@@ -160,19 +160,19 @@ def doubt_sentence(hand: HandFinding, language: Language | None = None) -> str:
     return words.say("overlay.doubtful", doubts=doubt_words(doubts, words)) if doubts else ""
 
 
-def attention_sentence(hand: HandFinding, language: Language | None = None) -> str:
-    """The joints at which the network that says disease looked most, or ""."""
+def attention_sentence(hand: HandFinding, language: Language | None = None, *, brief: bool = False) -> str:
+    """The joints at which the network that says disease looked most, or ""; `brief` does not explain it."""
     if hand.explanation is None or hand.recognition is None or hand.staging is None:
         return ""
     words = language or english()
     task = words.say(f"statement.task_{explaining_task(hand.recognition, hand.staging) or 'staging'}")
+    found, none, unlocated = _BRIEF_ATTENTION if brief else _ATTENTION
     named = standing_out(hand.explanation)
     if not named:
         located = {"wrist_2", "mcp_3"} <= {joint.name for joint in hand.region.joints}
-        key = "statement.attention_none" if located else "statement.attention_unlocated"
-        return _sentence(words.say(key, task=task), words)
+        return _sentence(words.say(none if located else unlocated, task=task), words)
     joints = words.say("sign.list").join(joint_share_words(joint, words) for joint in named)
-    return _sentence(words.say("statement.attention", task=task, joints=joints), words)
+    return _sentence(words.say(found, task=task, joints=joints), words)
 
 
 def joint_share_words(joint: JointShare, language: Language | None = None) -> str:
@@ -217,6 +217,9 @@ def bundle_sentence(bundle: BundleIdentity, language: Language | None = None) ->
     said = words.say("statement.bundle", name=bundle.name, version=bundle.version, sha256=bundle.sha256)
     return _sentence(said, words)
 
+
+_ATTENTION = ("statement.attention", "statement.attention_none", "statement.attention_unlocated")
+_BRIEF_ATTENTION = ("overlay.attention", "overlay.attention_none", "overlay.attention_unlocated")
 
 _SIDES = {Side.RIGHT: "right", Side.LEFT: "left", None: "undetermined"}
 

@@ -16,9 +16,10 @@ from pydicom.dataset import Dataset
 from ra_node.dicom.overlay import build_overlay, overlay_uid, render_overlay, write_png
 from ra_node.dicom.overlay_layout import lay_out, shown_images
 from ra_node.dicom.sr import build_sr
+from ra_node.domain.attention import standing_out
 from ra_node.domain.laterality import Side
 from ra_node.domain.report import percents
-from ra_node.domain.wording import hand_sentence, presence, summary_sentence
+from ra_node.domain.wording import attention_sentence, hand_sentence, joint_name, presence, summary_sentence
 from tests.dicom.builders import (
     BUNDLE,
     LEFT_REGION,
@@ -236,6 +237,9 @@ def test_overlay_and_structured_report_agree(case):
         if finding.recognition is not None and finding.refusal is None:
             assert f"{percents(finding.recognition)[0]} %" in words
             assert f"RA: {presence(finding.recognition).upper()}" in words
+        if finding.explanation is not None:
+            assert attention_sentence(finding) in comments
+            assert all(joint_name(joint.name) in words for joint in standing_out(finding.explanation))
 
 
 @pytest.mark.parametrize("case", REPORTS)

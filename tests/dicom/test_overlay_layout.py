@@ -329,7 +329,7 @@ def test_a_named_joint_is_said_at_its_place_and_in_the_panel():
         assert math.hypot(start.x - x, start.y - y) == pytest.approx(10, abs=1)
         assert label.x0 - 7 <= end.x <= label.x1 + 7
         assert label.y0 - 1 <= end.y <= label.y1 + 1
-    assert "Network attention: MCP 2 41 %, PIP 3 22 %, wrist, middle 17 %." in said(layout)
+    assert "Staging looked at: MCP 2 41 %, PIP 3 22 %, wrist, middle 17 %." in said(layout)
 
 
 def test_a_refused_hand_has_no_attention():

@@ -83,8 +83,7 @@ def test_every_text_is_said_somewhere():
         table, _, rest = key.partition(".")
         if table in {"found", "reason", "doubt", "joint"}:
             continue
-        named = rest if table == "overlay" else key
-        whole = f'"{named}"' in code
+        whole = f'"{key}"' in code or (table == "overlay" and f'"{rest}"' in code)
         parts = any(f'"{table}.{rest[:length]}{{' in code for length in range(len(rest) + 1))
         assert whole or parts, key
 
