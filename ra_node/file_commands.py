@@ -61,7 +61,7 @@ def analyse(
         str, typer.Option("--from", metavar="PEER|URL", help="Name of a peer (C-GET), or the URL of DICOMweb.")
     ] = "",
     table_only: Annotated[
-        bool, typer.Option("--table-only", help="Write no SR and overlay, which take 15 MB a study.")
+        bool, typer.Option("--table-only", help="Write no SR and overlay, only the table.")
     ] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many studies.")] = None,
     token_file: Annotated[

@@ -41,6 +41,7 @@ RADIOGRAPHS: tuple[UID, ...] = (
 )
 """Asked for in every syntax that we read, each in a context of its own, so that nothing is converted."""
 ARRIVING = "arriving"
+HINT = "a PACS that does not know our AE title may end the association so"
 MOST_CONTEXTS = 128
 """PS3.8 9.3.2.2: their IDs are the odd numbers of one byte."""
 
@@ -128,7 +129,9 @@ def _get(association: Association, study_uid: str) -> Dataset:
 def _retrieved(reach: Reach, last: Dataset, files: int) -> Retrieved:
     code = last.get("Status")
     if code is None:
-        return Retrieved(reach, files, complete=False, detail=f"no end of C-GET after {files} instances")
+        return Retrieved(
+            reach, files, complete=False, detail=f"no end of C-GET after {files} instances; {HINT}"
+        )
     failed = int(last.get("NumberOfFailedSuboperations") or 0)
     complete = code == SUCCESS and not failed
     detail = f"0x{code:04X} to C-GET, {files} instances came, {failed} did not"
