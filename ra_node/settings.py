@@ -129,6 +129,7 @@ class LimitsTable(_Table):
     associations: int = Field(default=20, ge=1, le=1000)
     association_idle_s: Seconds = 60.0
     accept_unknown_peers: bool = False
+    object_mib: float = Field(default=2048.0, gt=0)
     megapixels: float = Field(default=120.0, gt=0)
     min_free_gib: float = Field(default=2.0, ge=0)
     enough_free_gib: float | None = Field(default=None, ge=0)

@@ -53,6 +53,7 @@ def listen_settings(settings: Settings) -> ListenSettings:
         peers=_callers(settings),
         accept_unknown=settings.limits.accept_unknown_peers,
         max_associations=settings.limits.associations,
+        most_object_bytes=round(settings.limits.object_mib * 2**20),
         network_timeout_s=settings.limits.association_idle_s,
     )
 

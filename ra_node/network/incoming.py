@@ -7,6 +7,7 @@ import errno
 import fcntl
 import os
 import struct
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -35,15 +36,23 @@ def _sync_file_range() -> Callable[[int, int, int, int], int] | None:
     return call
 
 
+class TooLong(OSError):
+    """A data set that is longer than this node takes."""
+
+
 class ArrivingFile:
     """The file that one data set is received into, in the place of the library's temporary file.
 
     An error of the disk in the middle of a transfer is kept in `failure` and not raised: there it
     would end the threads of the association, here it becomes the status of the request. What was
-    written is removed at once, since space is what is missing. Without room nothing is written at all.
+    written is removed at once, since space is what is missing. Without room nothing is written at all. More
+    than `most_bytes` are no data set but an attack on the disk: TooLong.
     """
 
-    def __init__(self, folder: Path, has_room: Callable[[], bool], **_asked: object) -> None:
+    def __init__(
+        self, folder: Path, has_room: Callable[[], bool], *, most_bytes: int = sys.maxsize, **_asked: object
+    ) -> None:
+        self._most_bytes = most_bytes
         self.name = ""
         self.failure: OSError | None = None
         self._handle: int | None = None
@@ -84,6 +93,8 @@ class ArrivingFile:
         self._handle, self.name = mkstemp(dir=folder, prefix=PREFIX, suffix=SUFFIX)
 
     def _write(self, handle: int, data: memoryview) -> None:
+        if self._written + len(data) > self._most_bytes:
+            raise TooLong(errno.EFBIG, f"longer than {self._most_bytes} bytes")
         while data:
             done = os.write(handle, data)
             self._written += done
@@ -140,8 +151,11 @@ def _write_file_meta(file: ArrivingFile, meta: FileMeta) -> None:
 class IncomingFolder:
     """Owned from `take` to `leave`, by this process alone."""
 
-    def __init__(self, path: Path, has_room: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self, path: Path, has_room: Callable[[], bool] = lambda: True, most_bytes: int = sys.maxsize
+    ) -> None:
         self.path = path
+        self._most_bytes = most_bytes
         self._has_room = has_room
         self._lock: IO[bytes] | None = None
         self._previous: dict[str, Any] = {}
@@ -169,7 +183,8 @@ class IncomingFolder:
             left_over.unlink(missing_ok=True)
         # the library offers no other way to say where its files lie, nor to survive a full disk
         self._previous = {name: getattr(dimse_messages, name) for name in _REPLACED}
-        dimse_messages.NamedTemporaryFile = partial(ArrivingFile, self.path, self._has_room)  # type: ignore[attr-defined, assignment]
+        arriving = partial(ArrivingFile, self.path, self._has_room, most_bytes=self._most_bytes)
+        dimse_messages.NamedTemporaryFile = arriving  # type: ignore[attr-defined, assignment]
         dimse_messages.create_file_meta = FileMeta  # type: ignore[attr-defined, assignment]
         dimse_messages.write_file_meta_info = _write_file_meta  # type: ignore[attr-defined, assignment]
 

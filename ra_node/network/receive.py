@@ -76,6 +76,7 @@ class ListenSettings:
     require_called: bool = False
     max_associations: int = 20
     max_pdu: int = 262_144
+    most_object_bytes: int = 2**31
     network_timeout_s: float = 60.0
     acse_timeout_s: float = 30.0
     dimse_timeout_s: float = 60.0
@@ -111,7 +112,7 @@ class Listener:
         self._tls = tls
         self._refused = refused
         self._doorstep: Doorstep | None = None
-        self._folder = IncomingFolder(settings.incoming, has_room)
+        self._folder = IncomingFolder(settings.incoming, has_room, settings.most_object_bytes)
         self._lock = threading.Lock()
         self._open: dict[str, tuple[Association, threading.Thread]] = {}
         self._stopping = False

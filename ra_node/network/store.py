@@ -17,6 +17,7 @@ from pynetdicom.events import Event
 
 from ra_node.errors import Refused, Retryable
 from ra_node.network.engine import receive_failure
+from ra_node.network.incoming import TooLong
 from ra_node.network.outcome import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, PROCESSING_FAILURE, SUCCESS
 
 log = structlog.get_logger(__name__)
@@ -119,6 +120,8 @@ def _received(event: Event, caller: Caller) -> ReceivedFile:
     if not isinstance(request, C_STORE):
         raise Refused(f"expected a C-STORE request, found {type(request).__name__}")
     failure = receive_failure(request)
+    if isinstance(failure, TooLong):
+        raise Refused(f"the data set is {failure.strerror}")
     if failure is not None:
         raise Retryable(f"the data set was not written: {failure.strerror}")
     sop_class, sop_instance = str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID)

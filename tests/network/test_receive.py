@@ -332,6 +332,19 @@ def test_logs_tell_the_story_without_the_patient(
     assert PATIENT not in caplog.text
 
 
+def test_an_object_longer_than_the_limit_is_refused_while_it_comes(
+    *, listen: Listen, inbox: FakeInbox, incoming: Path, associate: Associate, tmp_path: Path
+):
+    """Refused for good (0xC000), nothing of it stays, and the association goes on with the next."""
+    association = associate(listen(most_object_bytes=400_000).port)
+    status = association.send_c_store(write_instance(tmp_path, "1.2.1", pixels_bytes=1_000_000))
+    assert status.Status == 0xC000
+    assert "longer than 400000 bytes" in status.ErrorComment
+    assert association.send_c_store(write_instance(tmp_path, "1.2.2", pixels_bytes=200_000)).Status == 0x0000
+    assert [kept.sop_instance_uid for kept in inbox.kept] == ["1.2.2"]
+    assert spooled(incoming) == []
+
+
 def test_the_listening_process_loads_no_heavy_library():
     """It is ready in about a second and holds no model."""
     heavy = ["torch", "torchvision", "highdicom", "cv2", "scipy", "sqlalchemy"]
