@@ -279,7 +279,7 @@ def fuzz(node: Listening, cases: int, seed: int, every: int = 50) -> Fuzzed:
             if not node.is_alive:
                 found.crashes.append(f"died after case {number}")
                 break
-        if number == cases // 5:
+        if number == cases // 2:  # by then every thread's heap has held its bomb
             found.before = node.at_rest(idle)
     if node.is_alive:
         found.after = node.at_rest(idle)
