@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo run test torture lint types arrows pytest peers install lock clean
+.PHONY: demo run test torture lint types arrows pytest peers viewer install lock clean
 
 demo: install
 	@$(BIN)/ra-node demo
@@ -34,16 +34,26 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@touch $@
 
 # The real peers of the tests; without root or apt the tests say what they skip and why.
-PEERS := dcmtk orthanc orthanc-dicomweb libpixelmed-java default-jre-headless postgresql strace
-peers:
-	@if command -v storescu >/dev/null && command -v Orthanc >/dev/null && command -v java >/dev/null \
-	  && command -v strace >/dev/null && test -e /usr/share/java/pixelmed.jar \
-	  && { command -v initdb || ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1; then :; \
+PEERS := dcmtk orthanc orthanc-dicomweb libpixelmed-java default-jre-headless postgresql strace \
+  chromium fonts-noto-cjk poppler-utils prometheus systemd
+OHIF := 3.13.2
+peers: $(if $(wildcard .peers/ohif/index.html),,viewer)
+	@if dpkg -s $(PEERS) >/dev/null 2>&1; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  echo "Installing the tests' peers: $(PEERS)"; \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(PEERS) >/dev/null; \
-	  service orthanc stop >/dev/null 2>&1 || true; service postgresql stop >/dev/null 2>&1 || true; \
+	  for one in orthanc postgresql prometheus; do service $$one stop >/dev/null 2>&1 || true; done; \
 	else echo "Not root on Debian: tests that need $(PEERS) are skipped unless they are installed"; fi
+
+# The viewer in which radiologists read; npm checks what it brings against the registry's hash.
+viewer:
+	@if ! command -v npm >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends npm >/dev/null; fi
+	@if command -v npm >/dev/null; then \
+	  echo "Fetching the OHIF viewer $(OHIF) for the tests ..."; rm -rf .peers && mkdir -p .peers/new && cd .peers && \
+	  npm pack --silent @ohif/app@$(OHIF) >/dev/null && tar -xzf ohif-app-$(OHIF).tgz --strip-components=2 -C new package/dist && \
+	  rm ohif-app-$(OHIF).tgz && mv new ohif; \
+	else echo "No npm: the tests with the OHIF viewer are skipped"; fi
 
 lint: install
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
