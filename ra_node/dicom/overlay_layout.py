@@ -24,7 +24,9 @@ TILE_GAP_PX = 48
 LONGEST_PX = 2560
 """What a reading station of five megapixels shows; radiographs shrink until the picture fits."""
 
-LEAST_SHRINK, STEP = 0.35, 0.05
+LEAST_SHRINK, STEP = 0.55, 0.05
+"""Radiographs are never smaller than about half of what they may be: rather is the picture longer."""
+
 LEAST_WIDTH_PX = 1700
 MOST_IMAGES = 4
 

@@ -49,8 +49,8 @@ def header(report: StudyReport, width_px: int, pen: Pen) -> Block:
     blocks = [_banner(report, width_px, pen)]
     blocks += [pen.paragraph(text, TEXT_PX, width_px, lines=3, ink=AMBER) for text in warnings]
     blocks.append(pen.paragraph(summary_sentence(report, pen.language), SUMMARY_PX, width_px, lines=5))
-    changes = follow_up_sentences(report, pen.language)
-    blocks += [pen.paragraph(text, SMALL_PX, width_px, lines=3) for text in changes]
+    changes = pen.language.say("sign.space").join(follow_up_sentences(report, pen.language))
+    blocks += [pen.paragraph(changes, SMALL_PX, width_px, lines=9)] if changes else []
     return stacked(blocks, 10)
 
 

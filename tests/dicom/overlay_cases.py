@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ra_node.dicom.overlay_pen import pen_of
+from ra_node.domain.followup import comparable_hands
 from ra_node.domain.geometry import Box, Point
 from ra_node.domain.language import english
 from ra_node.domain.laterality import Side
@@ -19,6 +21,7 @@ from ra_node.domain.report import (
     HandRegion,
     Joint,
     JointShare,
+    Prior,
     Reason,
     Refusal,
     StudyReport,
@@ -79,6 +82,12 @@ FOUR = tuple(
 LONG = Refusal(Reason.POOR_EXPOSURE, "Expected a hand with contrast between bone and soft part. " * 8)
 WIDE_NOTICE = replace(BUNDLE, notice="Trained on simulated lesions. Research use only. " * 5, name="b" * 64)
 
+EARLIER = Prior(
+    "2.25.3001", "2.25.3002", "1.2.840.10008.5.1.4.1.1.88.34", "2.25.3003", date(2026, 1, 5),
+    "demo 0.9", "ef" * 32,
+    comparable_hands((hand(0.61, 2), hand(0.08, 0, Side.LEFT, where=LEFT_REGION))),
+)  # fmt: skip
+
 REPORTS: dict[str, StudyReport] = {
     "one hand": report(image(hand(), rows=400, columns=300)),
     "one hand, landscape": report(image(hand())),
@@ -113,6 +122,7 @@ REPORTS: dict[str, StudyReport] = {
     "no picture of one": report(image(hand()), image(refusal=NO_PICTURE, number=2)),
     "no image": report(),
     "revision": report(image(*both_hands()), version=3, predecessor_sr_uid="2.25." + "7" * 39),
+    "followed up": report(image(*both_hands()), study_date=date(2026, 11, 23), prior=EARLIER),
     "much to say": report(image(*both_hands()), bundle=WIDE_NOTICE, research_label="Study 17 " * 12),
 }
 

@@ -31,6 +31,7 @@ SHOWN = {
     "one of two refused": "one_of_two_refused",
     "sides undetermined": "sides_undetermined",
     "no picture": "no_picture",
+    "followed up": "followed_up",
 }
 LATIN = re.compile(r"[A-Za-z]{2,}")
 NAMES = re.compile(
