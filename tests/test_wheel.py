@@ -67,7 +67,7 @@ def test_an_installed_node_writes_its_configuration_and_finds_its_bundle(unpacke
 
 def test_units_and_configuration_in_the_wheel_are_those_of_the_repository(unpacked: Path):
     shipped = unpacked / "ra_node" / "shipped"
-    for folder in ("config/bundles/demo", "systemd"):
+    for folder in ("config/bundles/demo", "config/monitoring", "systemd"):
         here = {
             path.relative_to(REPOSITORY): path.read_bytes()
             for path in (REPOSITORY / folder).rglob("*")
@@ -89,5 +89,6 @@ def test_the_wheel_carries_everything_that_is_asked_for():
     assert WHEEL["force-include"] == {
         "config/node.toml": "ra_node/shipped/config/node.toml",
         "config/bundles/demo": "ra_node/shipped/config/bundles/demo",
+        "config/monitoring": "ra_node/shipped/config/monitoring",
         "systemd": "ra_node/shipped/systemd",
     }
