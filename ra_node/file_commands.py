@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ra_node.errors import NodeError
+from ra_node.errors import NodeError, Retryable
+from ra_node.exits import SIGNALLED, Exit
 from ra_node.options import DEFAULT_CONFIG, ConfigPath, Json, settings_or_defaults
+from ra_node.settings import Settings
+
+if TYPE_CHECKING:
+    from ra_node.bootstrap.looking_back import Asked
+    from ra_node.services.summary import Summary
 
 FILES = "Look at files"
 
@@ -58,7 +64,8 @@ def analyse(
     ],
     out: Annotated[Path, typer.Option(help="Folder for the table and the answers.", show_default=False)],
     came_from: Annotated[
-        str, typer.Option("--from", metavar="PEER|URL", help="Name of a peer (C-GET), or the URL of DICOMweb.")
+        str,
+        typer.Option("--from", metavar="PEER|URL", help="Name of a peer (C-GET), or the URL of DICOMweb."),
     ] = "",
     table_only: Annotated[
         bool, typer.Option("--table-only", help="Write no SR and overlay, only the table.")
@@ -80,15 +87,14 @@ def analyse(
     as_json: Json = False,
 ) -> None:
     """Analyse an archive without touching the live node: a table (hands.csv), and a folder for each study."""
-    from ra_node.bootstrap.looking_back import Asked, building_run
+    from ra_node.bootstrap.looking_back import Asked
     from ra_node.interrupt import stopping
-    from ra_node.services.summary import summarise
-    from ra_node.terminal_run import print_summary, watching
+    from ra_node.terminal_run import print_summary
 
     if not came_from:
         _expect_paths(sources)
     settings = settings_or_defaults(config)
-    with stopping() as stop, watching() as watcher:
+    with stopping() as stop:
         asked = Asked(
             tuple(sources),
             out.absolute(),
@@ -100,14 +106,28 @@ def analyse(
             yields=yielding,
             stop=stop.event,
         )
-        with building_run(settings, asked, watcher) as run:
-            ran = run.go(limit)
-            summary = summarise(ran, run.table, run.out, run.analyst.bundle)
+        try:
+            summary = _look_back(settings, asked, limit)
+        except Retryable as error:
+            if not stop.number:
+                raise
+            typer.echo(f"ra-node: {error}", err=True)
+            raise typer.Exit(SIGNALLED + stop.number) from error
     print_summary(summary, as_json=as_json)
     if stop.number:
-        raise typer.Exit(128 + stop.number)
+        raise typer.Exit(SIGNALLED + stop.number)
     if summary.something_failed:
-        raise typer.Exit(1)
+        raise typer.Exit(Exit.FAILED)
+
+
+def _look_back(settings: Settings, asked: Asked, limit: int | None) -> Summary:
+    from ra_node.bootstrap.looking_back import building_run
+    from ra_node.services.summary import summarise
+    from ra_node.terminal_run import watching
+
+    with watching() as watcher, building_run(settings, asked, watcher) as run:
+        ran = run.go(limit)
+        return summarise(ran, run.table, run.out, run.analyst.bundle)
 
 
 def _expect_paths(sources: list[str]) -> None:

@@ -62,7 +62,9 @@ def building_run(settings: Settings, asked: Asked, watcher: Watcher) -> Iterator
         journal = stack.enter_context(Journal(out / JOURNAL))
         courtesy = stack.enter_context(_courtesy(settings, asked, watcher))
         analyst = _analyst(settings, asked, courtesy)
-        began = journal.begin(_facts(settings, asked, analyst, patient), datetime.now().astimezone().isoformat())
+        began = journal.begin(
+            _facts(settings, asked, analyst, patient), datetime.now().astimezone().isoformat()
+        )
         columns = tuple(name for name in COLUMNS if name not in PATIENT_COLUMNS or name in patient.columns)
         yield Run(
             archive,
@@ -98,11 +100,12 @@ def _results_folder(out: Path) -> Path:
 
 def _archive(settings: Settings, asked: Asked) -> Archive:
     from ra_node.services.gather import Folders, Remote, read_uids
+    from ra_node.services.retrospect import UNFINISHED
 
     if not asked.came_from:
         return Folders(tuple(Path(source).absolute() for source in asked.sources), asked.out)
     fetch = _fetch(settings, asked)
-    return Remote(read_uids(asked.sources), fetch, asked.out / ".fetched", asked.came_from)
+    return Remote(read_uids(asked.sources), fetch, asked.out / f".fetched{UNFINISHED}", asked.came_from)
 
 
 def _fetch(settings: Settings, asked: Asked) -> Callable[[str, Path], object]:

@@ -6,7 +6,7 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -40,8 +40,9 @@ class Folders:
     apart: Path
 
     def line_up(self, journal: Journal, seen: Seen) -> LinedUp:
-        for count, _ in enumerate(journal.see(self._paths(), self._look_into), start=1):
-            seen(count)
+        with closing(journal.see(self._paths(), self._look_into)) as steps:
+            for count, _ in enumerate(steps, start=1):
+                seen(count)
         return journal.line_up()
 
     def _look_into(self, path: Path, found: os.stat_result) -> SeenFile:

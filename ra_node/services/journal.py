@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -17,7 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 
-from ra_node.errors import Refused
+from ra_node.errors import Refused, Retryable
 from ra_node.services.rows import Cells
 
 _TABLES = """
@@ -115,7 +115,7 @@ class Journal:
             self._db.execute("UPDATE fact SET value = ? WHERE name = 'scan'", (str(self._scan),))
         return str(kept["started_at"])
 
-    def see(self, paths: Iterable[Path], read: Callable[[Path, os.stat_result], SeenFile]) -> Iterator[None]:
+    def see(self, paths: Iterable[Path], read: Callable[[Path, os.stat_result], SeenFile]) -> Generator[None]:
         """Enter files in their order; `read` looks into one that is new or has changed. One step a file."""
         entered = 0
         self._db.execute("BEGIN")
@@ -232,13 +232,16 @@ class Journal:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN")
         try:
+            self._db.execute("BEGIN")
             yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
+            self._db.execute("COMMIT")
+        except BaseException as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            if isinstance(error, sqlite3.OperationalError):
+                raise Retryable(f"the journal cannot be written: {error}") from error
             raise
-        self._db.execute("COMMIT")
 
 
 def _file(row: tuple[Any, ...]) -> SeenFile:

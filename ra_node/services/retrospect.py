@@ -97,10 +97,17 @@ class Run:
     def go(self, limit: int | None = None) -> Ran:
         """Answer all studies that are not answered yet, or `limit` of them.
 
-        Raises Retryable where it cannot go on for now: the archive is away, or the disk is full.
+        Raises Retryable where it cannot go on for now: the archive is away, the disk is full, or it was
+        told to stop before all files were seen.
         """
+        try:
+            return self._go(limit)
+        except OSError as error:
+            raise Retryable(f"cannot write to {self.out}: {error.strerror}") from error
+
+    def _go(self, limit: int | None) -> Ran:
         self._tidy()
-        lined_up = self.archive.line_up(self.journal, self.watcher.seen)
+        lined_up = self.archive.line_up(self.journal, self._seen)
         self.watcher.begun(lined_up)
         self.table.begin(self.journal.rows())
         began = self.clock()
@@ -110,6 +117,11 @@ class Run:
             self.table.finish(self.journal)
         failed = states.count(StudyState.FAILED)
         return Ran(lined_up.studies, lined_up.done, len(states) - failed, failed, self.stop.is_set(), took)
+
+    def _seen(self, files: int) -> None:
+        if self.stop.is_set():
+            raise Retryable("stopped before all files were seen; the same command goes on")
+        self.watcher.seen(files)
 
     def _answer_all(self, limit: int | None) -> Iterator[StudyState]:
         for count, (number, uid) in enumerate(self.journal.unfinished()):

@@ -52,7 +52,7 @@ def run_in(
     patience_s: float = 60.0,
 ) -> Iterator[Run]:
     """One start of a run into `out`."""
-    out.mkdir(exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     with Journal(out / "journal.sqlite3") as journal, Table(out, COLUMNS) as table:
         journal.begin(facts, dicom.CREATED.isoformat())
         yield Run(

@@ -224,6 +224,20 @@ def test_told_to_stop_it_ends_after_the_study_in_hand(archive, tmp_path):
     assert go(tmp_path / "out", archive).answered == 3
 
 
+def test_told_to_stop_while_it_reads_headers_it_stops(archive, tmp_path):
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(Retryable, match="stopped before all files were seen"):
+        go(tmp_path / "out", archive, stop=stop)
+    assert go(tmp_path / "out", archive).answered == 4
+
+
+def test_a_table_that_cannot_be_written_ends_the_start(archive, tmp_path):
+    (tmp_path / "out" / "hands.partial.csv").mkdir(parents=True)
+    with pytest.raises(Retryable, match="cannot write"):
+        go(tmp_path / "out", archive)
+
+
 def remote(tmp_path, fetch, *uids):
     return Remote(uids, fetch, tmp_path / "scratch", "pacs")
 
