@@ -19,7 +19,7 @@ from ra_node.bootstrap.receiving import build_listener
 from ra_node.bootstrap.sending import build_askers, build_committer, build_deliverer
 from ra_node.bootstrap.state import build_guard, new_owner, open_state, presence_folder
 from ra_node.bootstrap.watching import build_desk, build_server
-from ra_node.bootstrap.working import build_worker
+from ra_node.bootstrap.working import build_worker, gpu_bytes
 from ra_node.domain.job import Job, JobKind
 from ra_node.errors import Fatal, Retryable
 from ra_node.ledger.engine import SETTLING, Ledger
@@ -30,7 +30,7 @@ from ra_node.schedule import Task, run_line, run_tasks
 from ra_node.services.ingest import Ingest
 from ra_node.services.lease import describe, held
 from ra_node.services.presence import present
-from ra_node.services.running import tell_running
+from ra_node.services.running import Announcer
 from ra_node.services.wake import listening
 from ra_node.settings import Settings
 from ra_node.supervise import Supervisor
@@ -83,10 +83,11 @@ def work(settings: Settings) -> None:
     stop = _begin("work")
     state = open_state(settings)
     worker = build_worker(settings, state, stop.is_set)
-    folder = presence_folder(settings)
+    announcer = Announcer(presence_folder(settings), gpu_bytes)
 
     def refresh(owner: str) -> None:
-        worker.refresh(lambda bundle, refused: tell_running(folder, owner, bundle, refused))
+        worker.refresh(partial(announcer.say, owner))
+        announcer.say_again()
 
     kinds = (JobKind.EXAMINE, JobKind.REPORT)
     has_room = build_guard(settings).has_room

@@ -76,6 +76,13 @@ def build_worker(settings: Settings, state: State, stopping: Callable[[], bool])
     return Worker(shelf.wanted, load)
 
 
+def gpu_bytes() -> int | None:
+    """GPU memory that this process holds, None where it uses none."""
+    from ra_node.inference.gpu import held_bytes
+
+    return held_bytes()
+
+
 def _bench(settings: Settings, state: State, shelf: Shelf, stopping: Callable[[], bool]) -> Bench:
     """Both halves of the worker with the networks of the bundle that the settings name."""
     from ra_node.services.answer import Answerer

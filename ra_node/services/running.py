@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
@@ -13,6 +13,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from ra_node.domain.report import BundleIdentity
 from ra_node.services.presence import STATE_SUFFIX, SUFFIX
+
+AGAIN_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +38,30 @@ class Running:
 _RUNNING = TypeAdapter(Running)
 
 
-def tell_running(
-    folder: Path, owner: str, bundle: BundleIdentity, refused: str, gpu_bytes: int | None = None
-) -> None:
-    """Tell which bundle a worker of this machine runs from now on."""
-    words = (bundle.name, bundle.version, bundle.sha256)
-    tell(folder, Running(owner, socket.gethostname(), *words, time.time(), refused, gpu_bytes))
+@dataclass
+class Announcer:
+    """Tells what a worker runs: at each change, and from time to time its GPU memory."""
+
+    folder: Path
+    gpu_bytes: Callable[[], int | None]
+    clock: Callable[[], float] = time.monotonic
+    _told: Running | None = None
+    _told_at: float = 0.0
+
+    def say(self, owner: str, bundle: BundleIdentity, refused: str) -> None:
+        """Tell of a change."""
+        words = (bundle.name, bundle.version, bundle.sha256)
+        self._tell(Running(owner, socket.gethostname(), *words, time.time(), refused))
+
+    def say_again(self) -> None:
+        """Tell what has been told, if that was a while ago and there is a GPU to tell of."""
+        due = self.clock() - self._told_at >= AGAIN_S
+        if self._told is not None and due and self.gpu_bytes() is not None:
+            self._tell(self._told)
+
+    def _tell(self, running: Running) -> None:
+        self._told, self._told_at = replace(running, gpu_bytes=self.gpu_bytes()), self.clock()
+        tell(self.folder, self._told)
 
 
 def tell(folder: Path, running: Running) -> None:

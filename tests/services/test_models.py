@@ -5,7 +5,7 @@ from __future__ import annotations
 from ra_node.errors import Fatal
 from ra_node.services.models import models, refusals, worker_checks
 from ra_node.services.presence import present
-from ra_node.services.running import tell_running
+from ra_node.services.running import Announcer
 from ra_node.services.shelf import BundleLine
 from tests.dicom.builders import BUNDLE
 
@@ -16,7 +16,7 @@ def seen(tmp_path, refused, in_use=IN_USE):
     """What is seen of one worker that runs BUNDLE."""
     folder = tmp_path / "run" / "host"
     with present(folder, "work-1"):
-        tell_running(folder, "work-1", BUNDLE, refused)
+        Announcer(folder, lambda: None).say("work-1", BUNDLE, refused)
         return models(tmp_path / "run", lambda: in_use)
 
 
@@ -43,7 +43,7 @@ def test_a_bundle_in_use_that_is_not_there_is_told_and_hides_no_worker(tmp_path)
         raise Fatal("expected the promoted bundle, found none")
 
     with present(tmp_path / "run" / "host", "work-1"):
-        tell_running(tmp_path / "run" / "host", "work-1", BUNDLE, "")
+        Announcer(tmp_path / "run" / "host", lambda: None).say("work-1", BUNDLE, "")
         now = models(tmp_path / "run", gone)
     assert (now.in_use, now.error) == (None, "expected the promoted bundle, found none")
     assert len(worker_checks(now)) == 1

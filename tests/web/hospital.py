@@ -32,7 +32,7 @@ from ra_node.services.analyse import Rules
 from ra_node.services.answer import Answerer, Destination
 from ra_node.services.examine import Examiner
 from ra_node.services.presence import present
-from ra_node.services.running import tell_running
+from ra_node.services.running import Announcer
 from ra_node.services.unite import OneBundle
 from ra_node.settings import Settings, settings_from
 from ra_node.web.desk import Desk
@@ -88,7 +88,7 @@ class Hospital:
                 owner = new_owner(role)
                 roles.enter_context(present(here, owner))
                 if role == "work":
-                    tell_running(here, owner, self.desk.card().identity, "")
+                    Announcer(here, lambda: 3 * 2**30).say(owner, self.desk.card().identity, "")
             yield
 
     def receive(self, key: str, *, calling_ae: str = "MODALITY", **attributes: object) -> str:

@@ -64,9 +64,9 @@ def ward(tmp_path_factory):
 
 
 @contextmanager
-def someone(chromium: Browser, address: str, size=DESK, scheme="dark") -> Iterator[Page]:
+def someone(chromium: Browser, address: str, size=DESK, scheme="dark", **more) -> Iterator[Page]:
     """A browser of somebody who has not been here; it must find nothing to complain about."""
-    context = chromium.new_context(base_url=address, viewport=size, color_scheme=scheme)
+    context = chromium.new_context(base_url=address, viewport=size, color_scheme=scheme, **more)
     context.set_default_timeout(SLOW_MS)
     page, complaints = context.new_page(), []
     page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
@@ -157,6 +157,18 @@ def test_what_was_given_up_is_requeued_by_keyboard_alone(chromium, tmp_path):
     wait_until(
         lambda: jobs_of(hospital.state.ledger, study)[0].state is JobState.READY, "the job to be ready"
     )
+    hospital.close()
+
+
+def test_without_scripts_everything_can_be_done_all_the_same(chromium, tmp_path):
+    hospital = Hospital(tmp_path)
+    study = hospital.fail("failed")
+    with serving(hospital) as address, someone(chromium, address, java_script_enabled=False) as page:
+        sign_in(page)
+        page.get_by_role("link", name=study).click()
+        page.get_by_role("button", name="Try again").click()
+        assert page.get_by_role("button", name="Try again").count() == 0
+        assert jobs_of(hospital.state.ledger, study)[0].state is JobState.READY
     hospital.close()
 
 

@@ -70,6 +70,7 @@ def test_a_scrape_counts_what_happened(scraped):
     assert {key: found.get(key) for key in expected} == expected
     assert found["ra_node_oldest_unanswered_seconds",] > 0
     assert found["ra_node_disk_free_bytes",] > 0
+    assert 3 * 2**30 in {value for key, value in found.items() if key[0] == "ra_node_gpu_memory_bytes"}
     assert any(key[0] == "ra_node_bundle_info" for key in found)
     assert any(key[0] == "ra_node_worker_info" for key in found)
 
