@@ -123,12 +123,12 @@ def check_sources(settings: Settings) -> Check:
 def check_query(
     peer: PeerAddress, count: Callable[[PeerAddress, str], InstanceCount] = count_instances
 ) -> Check:
-    """A source that says when a study is whole answers C-FIND; asked for a study that nobody has."""
+    """A peer that is to be asked answers C-FIND; asked for a study that nobody has."""
     found = count(peer, NO_STUDY)
-    name, where = f"source {peer.name}", f"{peer.ae_title} at {peer.host}:{peer.port}"
+    name, where = f"queries to {peer.name}", f"{peer.ae_title} at {peer.host}:{peer.port}"
     if found.instances is not None:
         return Check(name, ok=True, found=f"{where}: answers C-FIND")
-    hint = f"allow our AE title {peer.calling_ae} to query (Study Root), or leave complete_by at quiet"
+    hint = f"allow our AE title {peer.calling_ae} to query (Study Root), or do without complete_by and prior"
     return Check(name, ok=False, found=f"{where}: {found.detail}", hint=hint)
 
 
