@@ -34,10 +34,11 @@ class WebTable(BaseModel):
     @field_validator("timezone")
     @classmethod
     def _is_known(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (OSError, ValueError, KeyError) as error:
-            raise ValueError("expected a name such as UTC or Europe/Berlin") from error
+        if name != "UTC":  # which needs no file of the system, so that a bare one starts
+            try:
+                ZoneInfo(name)
+            except (OSError, ValueError, KeyError) as error:
+                raise ValueError("expected a name such as UTC or Europe/Berlin") from error
         return name
 
     @model_validator(mode="after")

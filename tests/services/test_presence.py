@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from ra_node.services.presence import forget, gone, present
+from ra_node.services.presence import alive, forget, gone, present, role_of
 
 CHILD = """
 import sys, time
@@ -35,3 +35,14 @@ def test_one_who_leaves_in_order_leaves_no_trace(tmp_path):
     with present(tmp_path, "worker"):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_who_is_alive_holds_a_lock_in_the_folder_of_any_machine(tmp_path):
+    """What a killed process left behind is a file without a lock; asking twice at once takes nobody's."""
+    with present(tmp_path / "a", "work-1-x"), present(tmp_path / "b", "listen-2-y"):
+        (tmp_path / "a" / "deliver-3-z.lock").touch()
+        with present(tmp_path / "a", "web-4-w"):
+            assert alive(tmp_path) == ["web-4-w", "work-1-x", "listen-2-y"]
+        assert [role_of(owner) for owner in alive(tmp_path)] == ["work", "listen"]
+    assert alive(tmp_path) == []
+    assert alive(tmp_path / "nowhere") == []
