@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,23 +60,30 @@ class Retrieved:
     status: int | None = None
 
 
-def get_study(peer: PeerAddress, study_uid: str, folder: Path) -> Retrieved:
+def get_study(
+    peer: PeerAddress,
+    study_uid: str,
+    folder: Path,
+    wanted: Iterable[tuple[str, str]] | None = None,
+) -> Retrieved:
     """Put every instance of a study into `folder`, one Part-10 file each; never raises for what a peer does.
 
-    An OSError of our own disk is raised. While it runs this process receives nothing else.
+    `wanted` names the (SOP class, transfer syntax) pairs that are asked for; without it all that fit. An
+    OSError of our own disk is raised. While it runs this process receives nothing else.
     """
     arriving = IncomingFolder(folder / ARRIVING)
     arriving.take()
     try:
-        return _get_study(peer, study_uid, folder)
+        return _get_study(peer, study_uid, folder, get_contexts() if wanted is None else contexts_of(wanted))
     finally:
         arriving.leave()
         shutil.rmtree(arriving.path, ignore_errors=True)
 
 
-def _get_study(peer: PeerAddress, study_uid: str, folder: Path) -> Retrieved:
+def _get_study(
+    peer: PeerAddress, study_uid: str, folder: Path, contexts: list[PresentationContext]
+) -> Retrieved:
     keeper = _Keeper(folder)
-    contexts = get_contexts()
     storage = {str(context.abstract_syntax) for context in contexts} - {str(_GET)}
     roles = [build_role(uid, scp_role=True) for uid in sorted(storage)]
     handlers: list[EventHandlerType] = [
@@ -96,6 +103,12 @@ def _get_study(peer: PeerAddress, study_uid: str, folder: Path) -> Retrieved:
     if keeper.failure is not None:
         raise keeper.failure
     return _retrieved(made.reach, last, len(keeper.kept))
+
+
+def contexts_of(wanted: Iterable[tuple[str, str]]) -> list[PresentationContext]:
+    """Propose C-GET and these pairs, each in a context of its own, so that nothing is converted."""
+    pairs = [build_context(sop_class, syntax) for sop_class, syntax in dict.fromkeys(wanted)]
+    return [build_context(_GET, list(UNCOMPRESSED[:2])), *pairs][:MOST_CONTEXTS]
 
 
 def get_contexts() -> list[PresentationContext]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from pydicom import dcmread
+from pydicom.uid import Comprehensive3DSRStorage
 
 from ra_node.network.archive import Archive, Behaviour
 from ra_node.network.send import PeerAddress
@@ -27,6 +28,10 @@ def results(tmp_path: Path) -> tuple[str, list[Path]]:
         one = source()
         one.SOPInstanceUID = f"{one.SOPInstanceUID}.{number}"
         one.file_meta.MediaStorageSOPInstanceUID = one.SOPInstanceUID
+        if number == 2:  # a report, of a class that nobody asks a PACS for by default
+            del one.PixelData
+            one.Modality = "SR"
+            one.SOPClassUID = one.file_meta.MediaStorageSOPClassUID = Comprehensive3DSRStorage
         paths.append(tmp_path / f"{number}.dcm")
         one.save_as(paths[-1], enforce_file_format=True)
     return str(one.StudyInstanceUID), paths
