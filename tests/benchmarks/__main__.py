@@ -13,6 +13,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import cast
@@ -21,7 +22,14 @@ from ra_node.log import configure_logging
 from tests.benchmarks.scale import TASTE, WHOLE, Scale
 from tests.benchmarks.table import Row, lines, save, saved
 
-PARTS = {"receive": "receiving", "answer": "answering"}
+PARTS = {
+    "receive": "receiving",
+    "answer": "answering",
+    "burst": "burst",
+    "steps": "steps",
+    "rest": "resting",
+    "growth": "growth",
+}
 Measure = Callable[[Path, Scale], Iterator[Row]]
 
 
@@ -30,6 +38,7 @@ def main(arguments: list[str] | None = None) -> list[Row]:
     chosen = _parsed(arguments)
     configure_logging("benchmark", level=logging.WARNING)
     scale = TASTE if chosen.taste else WHOLE
+    scale = replace(scale, burst=chosen.burst or scale.burst, answers=chosen.answers or scale.answers)
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="ra-node-benchmark-") as name:
         for part in chosen.rows or PARTS:
@@ -58,6 +67,8 @@ def _parsed(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("rows", nargs="*", choices=[*PARTS, []], help="parts of the table; all without any")
     parser.add_argument("--taste", action="store_true", help="every part once and small, to see that it runs")
+    parser.add_argument("--burst", type=int, help="studies of the burst")
+    parser.add_argument("--answers", type=int, help="studies that are answered one after the other")
     parser.add_argument("--save", type=Path, help="keep the table in this file")
     parser.add_argument("--against", type=Path, help="show beside it what an earlier run had")
     return parser.parse_args(arguments)

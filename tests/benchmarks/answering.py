@@ -73,7 +73,7 @@ def answers(
     """Seconds from the end of each transfer to both results; a first study warms everything up."""
     node.start()
     try:
-        wait_until(lambda: '"role_ready"' in node.log("work"), "the networks", 120)
+        wait_until(lambda: '"role_ready"' in node.log("work"), "the networks", 600)
         pixels = phantom_study()[0].pixel_array.astype("uint16")
         return [answer(node, pacs, pixels, f"{name} {n}", prepare) for n in range(count + 1)][1:]
     finally:
@@ -89,7 +89,7 @@ def answer(node: Node, pacs: Orthanc, pixels, key: str, prepare: Callable[[Datas
     given = len(held_by(pacs, image))
     send(node.address, [_outgoing(image, path)])
     start = time.monotonic()
-    wait_until(lambda: len(held_by(pacs, image)) == given + 2, key, 120)
+    wait_until(lambda: len(held_by(pacs, image)) == given + 2, key, 600)
     return time.monotonic() - start
 
 

@@ -79,12 +79,13 @@ def copies(files: Sequence[Path], folder: Path) -> list[list[Path]]:
 def rate(port: int, batches: Sequence[Sequence[Path]]) -> float:
     """Images a second over all batches, each of which goes by an association of its own at the same time."""
     start = time.monotonic()
-    senders = [_dcmsend(port, batch) for batch in batches]
-    for sender in senders:
-        _, said = sender.communicate(timeout=600)
+    senders = [_dcmsend(port, batch) for batch in batches if batch]
+    said = [sender.communicate(timeout=600)[1] for sender in senders]
+    seconds = time.monotonic() - start
+    for sender, words in zip(senders, said, strict=True):
         if sender.returncode != 0:
-            raise SystemExit(f"dcmsend failed: {said.decode(errors='replace')[-500:]}")
-    return sum(map(len, batches)) / (time.monotonic() - start)
+            raise SystemExit(f"dcmsend failed: {words.decode(errors='replace')[-500:]}")
+    return sum(map(len, batches)) / seconds
 
 
 def send_by_dcmsend(port: int, files: Sequence[Path]) -> None:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Counts of what is repeated; medians need the whole ones."""
+    """Counts of what is repeated; the whole ones take about ten minutes of a quiet machine."""
 
     images: int = 40
     rounds: int = 3
     answers: int = 100
-    burst: int = 300
-    peer_burst: int = 30
+    burst: int = 100
+    peer_burst: int = 25
     """Studies of the straightforward script, whose time for each does not depend on how many there are."""
     waiting: tuple[int, ...] = (1, 10, 100, 1000)
     associations: tuple[int, ...] = (1, 2, 4, 8)

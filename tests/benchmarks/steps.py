@@ -1,0 +1,75 @@
+"""The analysis of one two-hand image step by step, in CPU time of one thread."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+
+from ra_node.bootstrap.state import build_producer, default_settings
+from ra_node.bootstrap.working import build_judge, reading_rules
+from ra_node.dicom.overlay import build_overlay, render_overlay
+from ra_node.dicom.read import read_attributes, read_dataset, read_header
+from ra_node.dicom.sr import build_sr
+from ra_node.imaging.pixels import read_radiograph
+from ra_node.imaging.preview import encode_preview
+from ra_node.phantom.study import ImageRecipe, phantom_study, wrap
+from ra_node.services.analyse import judge_looks, look_at_pixels, make_report
+from tests.benchmarks.scale import Scale
+from tests.benchmarks.table import Row
+
+
+def measure(folder: Path, scale: Scale) -> Iterator[Row]:
+    """Medians over a few rounds, the first of which warms up and does not count."""
+    cv2.setNumThreads(1)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        spent = steps(folder, rounds=scale.rounds + 2)
+    finally:
+        torch.set_num_threads(threads)
+    whole = sum(spent.values())
+    for name, seconds in spent.items():
+        yield Row(f"one image: {name}", f"{1000 * seconds:.0f} ms", f"{100 * seconds / whole:.0f} % of all")
+    yield Row("one image: all", f"{1000 * whole:.0f} ms")
+
+
+def steps(folder: Path, rounds: int) -> dict[str, float]:
+    """Median CPU seconds of each step."""
+    settings = default_settings()
+    judge, bundle = build_judge(settings)
+    rules, producer = reading_rules(settings, bundle), build_producer(settings)
+    path = folder / "one.dcm"
+    image = wrap(phantom_study()[0].pixel_array.astype("uint16"), ImageRecipe("steps"), white=4095)
+    image.save_as(path, enforce_file_format=True)
+    spent: dict[str, list[float]] = defaultdict(list)
+
+    def timed(name: str, act: Callable[..., Any], *asked: object, **named: object) -> Any:
+        start = time.process_time()
+        made = act(*asked, **named)
+        spent[name].append(time.process_time() - start)
+        return made
+
+    for _ in range(rounds):
+        dataset = timed("read the file", read_dataset, path)
+        radiograph = timed("pixels", read_radiograph, dataset)
+        header = read_header(dataset)
+        look = timed("find hands and cut them out", look_at_pixels, radiograph, header, rules)
+        timed("preview", encode_preview, look.display)
+        findings = timed("networks and their explanation", judge_looks, [look], judge)
+        now = datetime.now(UTC)
+        report = make_report(header.study_instance_uid, 1, findings, bundle.identity, created_at=now)
+        sources = {header.sop_instance_uid: timed("header again", read_attributes, path)}
+        timed("report", build_sr, report, sources, producer)
+        timed("report for old peers", build_sr, report, sources, producer, comprehensive3d=False)
+        displays = {header.sop_instance_uid: look.display}
+        picture = timed("overlay: draw", render_overlay, report, displays, producer.language)
+        timed("overlay: pack", build_overlay, picture, report, sources, producer)
+    return {name: statistics.median(each[1:]) for name, each in spent.items()}
