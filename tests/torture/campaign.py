@@ -76,10 +76,11 @@ class Keeper(threading.Thread):
         kills: int,
         *,
         every_point: bool,
+        patience_s: float,
     ) -> None:
         super().__init__(name=f"keeper of {role}", daemon=True)
         self.role, self.node, self.plans, self.score, self.kills = role, node, plans, score, kills
-        self.every_point = every_point
+        self.every_point, self.patience_s = every_point, patience_s
         self.process: ForkServerProcess | None = None
         self.ending = threading.Event()
 
@@ -119,7 +120,7 @@ class Keeper(threading.Thread):
         named = plan if isinstance(plan, Plan) else Plan(broken=broken)
         process = self.process = spawn(self.role, self.node.config, log, named)
         if isinstance(plan, Plan):
-            process.join(PATIENCE_S)
+            process.join(self.patience_s)
             self._count(process, plan)
         elif plan is not None:
             process.join(plan)
@@ -161,6 +162,7 @@ class Campaign:
     roles: Sequence[str] = ROLES
     extra: str = EXTRA
     every_point: bool = True
+    patience_s: float = PATIENCE_S
     told: Acknowledged = field(default_factory=Acknowledged)
 
     def __post_init__(self) -> None:
@@ -191,6 +193,7 @@ class Campaign:
                 self.score,
                 share if role in self.roles else 0,
                 every_point=self.every_point and role in self.roles,
+                patience_s=self.patience_s,
             )
             for role in ROLES
         ]

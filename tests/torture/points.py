@@ -28,6 +28,8 @@ class Point:
     when: Literal["before", "after"] = "after"
     only_with_result: bool = False
     """Passes that return nothing, such as a claim that finds no job, do not count."""
+    pdu_type: int = 0
+    """Only passes with a PDU of this type count (PS3.8 9.3.1); 0: all."""
 
 
 def _files(role: str) -> list[Point]:
@@ -56,7 +58,7 @@ LISTEN = [
     Point("listen", "row committed, nothing said", "ra_node.services.ingest:keep_instance"),
     Point("listen", "repeat compared, copy still here", "ra_node.ledger.files:Files.remove", "before"),
     Point("listen", "answer decided, not sent", "ra_node.network.receive:on_c_store"),
-    Point("listen", "answer handed to the socket", "pynetdicom.dimse:DIMSEServiceProvider.send_msg"),
+    Point("listen", "answer handed to the socket", "pynetdicom.transport:AssociationSocket.send", pdu_type=4),
     Point("listen", "commitment reported, not recorded", "ra_node.services.commit:record_report", "before"),
     Point("listen", "commitment recorded, not answered", "ra_node.services.commit:record_report"),
     Point("listen", "association ended, not recorded", "ra_node.services.ingest:close_association", "before"),
@@ -134,6 +136,8 @@ class _Countdown:
 def _call(original: Callable[..., Any], point: Point, passed: Callable[[], None]) -> Callable[..., Any]:
     @wraps(original)
     def call(*arguments: Any, **named: Any) -> Any:
+        if point.pdu_type and arguments[1][0] != point.pdu_type:
+            return original(*arguments, **named)
         if point.when == "before":
             passed()
         result = original(*arguments, **named)

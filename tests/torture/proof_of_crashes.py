@@ -102,7 +102,9 @@ def broken(folder: Path, asked: argparse.Namespace) -> list[Row]:
     with pacs(folder) as running:
         sent = [point for point in LISTEN if point.words == "answer handed to the socket"]
         early = "acknowledge before the commit"
-        campaign = Campaign(folder / "early", running, 4, asked.seed, early, sent, ["listen"])
+        campaign = Campaign(
+            folder / "early", running, 4, asked.seed, early, sent, ["listen"], patience_s=300.0
+        )
         lost = len(campaign.run().lost)
     rows.append((f"{early}, kill -9", f"seen: {lost} images lost", lost > 0))
     fenced, unfenced = stall(folder / "fenced"), stall(folder / "unfenced", "drop the fence")

@@ -29,7 +29,14 @@ def test_an_acknowledgement_before_the_commit_is_seen_as_a_lost_image(pacs, tmp_
     """The guarantee broken on purpose, through the same door: the harness must see it."""
     sent = [point for point in LISTEN if point.words == "answer handed to the socket"]
     campaign = Campaign(
-        tmp_path, pacs, 3, 21, broken="acknowledge before the commit", points=sent, roles=["listen"]
+        tmp_path,
+        pacs,
+        3,
+        21,
+        broken="acknowledge before the commit",
+        points=sent,
+        roles=["listen"],
+        patience_s=300.0,  # a kill at another moment would prove nothing
     )
     verdict = campaign.run()
     assert verdict.lost
