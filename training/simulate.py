@@ -121,7 +121,7 @@ def simulate(image: Image, joints: Mapping[str, Point], hand_stage: int, rng: np
 def simulate_joints(
     image: Image, joints: Mapping[str, Point], stages: Mapping[str, int], rng: np.random.Generator
 ) -> Image:
-    """Return a copy of a healthy hand with these joint stages; joints without one stay healthy, but edited."""
+    """Return a copy of a healthy hand with these joint stages; other joints stay healthy, but edited."""
     frames = joint_frames(joints)
     result = image.copy()
     density = rng.normal(0, BONE_SPREAD)

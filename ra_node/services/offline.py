@@ -53,9 +53,15 @@ class Analyst:
     look: Callable[[Path, Rules], Look] = look_at_file
 
     def answer(
-        self, study_uid: str, files: Sequence[Path], folder: Path, created_at: datetime, *, publishing: bool = True
+        self,
+        study_uid: str,
+        files: Sequence[Path],
+        folder: Path,
+        created_at: datetime,
+        *,
+        publishing: bool = True,
     ) -> StudyReport:
-        """Answer one study of DICOM files, each another instance; `publishing` writes the answer into `folder`.
+        """Answer one study of DICOM files, each another instance; `publishing` writes it into `folder`.
 
         As with a study that is received, what is wrong with an image is its finding, also that its
         analysis failed. Raises DatasetRefused for a file without a header.
