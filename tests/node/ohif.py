@@ -24,7 +24,7 @@ from tests.conftest import REPOSITORY, absent
 DIST = REPOSITORY / ".peers" / "ohif"
 CHROMIUM = Path("/usr/bin/chromium")
 DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
-PATIENCE_MS = 180_000
+PATIENCE_MS = 600_000
 """A limit, not a pace: every wait ends with its condition."""
 
 CONFIG = """window.config = {

@@ -27,7 +27,7 @@ from tests.node.ohif import (
 )
 from tests.node.studies import two_hands
 
-LIMIT_S = 180.0
+LIMIT_S = 600.0
 GREYS = 100
 """Levels of brightness that a radiograph on the screen has at least; a blank viewport has a handful."""
 
