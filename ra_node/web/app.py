@@ -138,10 +138,10 @@ def requeue(request: Request, sent: FormData) -> Response:
     operator = operator_of(request)
     assert operator is not None
     name, back = str(sent.get("what", ""))[:128], str(sent.get("back", "/"))
-    study = str(sent.get("study", "")) or None
-    if not name:
-        return error_page(request, 400, "Nothing was named.")
-    try_again(desk_of(request).ledger, name, operator, study_uid=study)
+    study = str(sent.get("study", ""))
+    if not name or not pages.is_uid(study):
+        return error_page(request, 400, "Nothing was named that there could be.")
+    try_again(desk_of(request).ledger, name, operator, study_uid=study or None)
     is_local = back.startswith("/") and not back.startswith(("//", "/\\"))
     return RedirectResponse(back if is_local else "/", 303)
 

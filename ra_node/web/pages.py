@@ -190,9 +190,14 @@ def _page(
 
 def _uid(request: Request) -> str:
     uid = str(request.path_params["uid"])
-    if not set(uid) <= UID_CHARACTERS or len(uid) > 64:
+    if not is_uid(uid):
         raise HTTPException(404)
     return uid
+
+
+def is_uid(text: str) -> bool:
+    """Whether this could be a UID (PS3.5 9.1), or nothing at all."""
+    return set(text) <= UID_CHARACTERS and len(text) <= 64
 
 
 def _asked_state(request: Request) -> StudyState | None:

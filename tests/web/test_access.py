@@ -190,7 +190,8 @@ def test_who_and_from_where_is_noted_of_every_change(tmp_path):
         sign_in(client)
         csrf = token_in(client.get("/buried").text)
         client.post("/requeue", data={"csrf": csrf, "what": study, "study": study, "back": "//evil.example"})
-        assert client.post("/requeue", data={"csrf": csrf, "what": ""}).status_code == 400
+        for nothing in ({"what": ""}, {"what": study, "study": "Smith^John"}):
+            assert client.post("/requeue", data={"csrf": csrf, **nothing}).status_code == 400
     (acted,) = [event for event in timeline(hospital.state.ledger, study) if event.what == "operator_acted"]
     told = {key: acted.detail[key] for key in ("by", "address", "done", "jobs")}
     assert told == {"by": "night", "address": "172.16.9.9", "done": "requeued", "jobs": 1}
