@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo run test torture lint types arrows pytest peers viewer install lock clean
+.PHONY: demo run test torture lint types arrows pytest peers viewer install audit sbom lock clean
 
 demo: install
 	@$(BIN)/ra-node demo
@@ -66,6 +66,14 @@ arrows: install
 
 pytest: install
 	@$(BIN)/pytest -n auto --dist loadgroup
+
+# Known weaknesses of the locked packages, and what the node is made of; both ask or write, neither is part of a test.
+audit: install
+	@$(BIN)/python -m tests.audit
+
+sbom: install
+	@mkdir -p dist
+	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON -o dist/sbom.cdx.json $(BIN)/python
 
 lock: install
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --extra training --universal --python-version 3.11 \
