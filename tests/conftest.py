@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -47,6 +49,20 @@ def find_tool(name: str) -> str:
         absent(f"the program {name} is not installed")
     assert path is not None
     return path
+
+
+@pytest.fixture(autouse=True)
+def logging_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A command that runs within a test configures no log for later tests, and finds none in its output."""
+
+    def configure(_role: str, *, level: int = logging.INFO, json: bool | None = None) -> None:
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level))
+
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(file=sys.__stderr__))
+    for module in ("cli", "roles"):
+        monkeypatch.setattr(f"ra_node.{module}.configure_logging", configure)
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -39,7 +39,6 @@ def config(tmp_path):
 
 def run_main(monkeypatch, *words):
     """Run like the installed command, but for its logging: what it exits with."""
-    monkeypatch.setattr("ra_node.cli.configure_logging", lambda *_args, **_options: None)
     monkeypatch.setattr("sys.argv", ["ra-node", *words])
     with pytest.raises(SystemExit) as stopped:
         main()

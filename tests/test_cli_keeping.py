@@ -19,7 +19,7 @@ from ra_node.ledger.results import Outcome, record_delivery
 from ra_node.ledger.retention import known_paths
 from ra_node.ledger.schema import DeliveryState
 from ra_node.settings import load_settings
-from tests.ledger.builders import LEASE_S, FakeClock, answered_study, claim_one
+from tests.ledger.builders import LEASE_S, FakeClock, answered_study
 
 DAY_S = 86400.0
 CONFIG = """
@@ -70,7 +70,8 @@ class Kept:
             file.write_bytes(bytes(1000))
 
     def delivered(self, study: str, *, commit: bool = False) -> None:
-        job = claim_one(self.ledger, JobKind.DELIVER)
+        """The destination pacs took the study."""
+        (job,) = claim(self.ledger, [JobKind.DELIVER], "d", 1, LEASE_S, peer="pacs")
         outcomes = [Outcome(f"{study}.9.1.{n}", DeliveryState.ACCEPTED, 0) for n in (1, 2)]
         record_delivery(self.ledger, job, outcomes, retry_at=0, give_up_after_s=None, commit=commit)
 
@@ -126,7 +127,6 @@ def test_drop_takes_one_study_and_leaves_the_others(node):
 
 
 def test_drop_of_everything_has_to_be_said(node, monkeypatch, capsys):
-    monkeypatch.setattr("ra_node.cli.configure_logging", lambda *_args, **_options: None)
     monkeypatch.setattr("sys.argv", ["ra-node", "drop", "--config", str(node.path)])
     with pytest.raises(SystemExit) as stopped:
         main()

@@ -20,6 +20,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import (
     URL,
     Connection,
+    Dialect,
     Engine,
     Executable,
     Row,
@@ -31,6 +32,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -154,7 +156,17 @@ def _checked(url: str) -> URL:
 
 
 def _server_engine(target: URL) -> Engine:
-    return create_engine(target, pool_pre_ping=True, pool_size=8, max_overflow=32, hide_parameters=True)
+    engine = create_engine(target, pool_pre_ping=True, pool_size=8, max_overflow=32, hide_parameters=True)
+    event.listen(engine, "do_connect", _connect)
+    return engine
+
+
+def _connect(dialect: Dialect, _record: object, words: list[Any], named: dict[str, Any]) -> DBAPIConnection:
+    """Connect as the library does; the driver lets bare errors of the socket out, which may pass."""
+    try:
+        return dialect.connect(*words, **named)
+    except OSError as error:
+        raise LedgerUnavailable(f"expected a working ledger, found: {error.strerror or error}") from error
 
 
 def _sqlite_engine(target: URL) -> Engine:

@@ -33,6 +33,8 @@ class Summary:
     refused: int
     skipped_files: int
     unreadable_files: int
+    failures: tuple[str, ...]
+    """The first few files and studies without an answer, each with its reason."""
     seconds: float
     studies_per_minute: float
     bundle: str
@@ -58,6 +60,7 @@ class Summary:
                 f"{self.refused} hands or images refused, {self.skipped_files} files skipped, "
                 f"{self.unreadable_files} files could not be read"
             )
+        yield from self.failures
         yield f"{self.seconds:.0f} s, {self.studies_per_minute:.1f} studies a minute"
         yield f"Table: {self.table}"
         if self.remaining or self.failed:
@@ -81,6 +84,7 @@ def summarise(ran: Ran, table: Table, out: Path, bundle: BundleIdentity) -> Summ
         refused=counts[Outcome.REFUSED],
         skipped_files=counts[Outcome.SKIPPED],
         unreadable_files=counts[UNREADABLE_FILE],
+        failures=() if ran.stopped else tuple(table.failures),
         seconds=round(seconds, 3),
         studies_per_minute=round(60 * done / seconds, 2) if seconds > 0 else 0.0,
         bundle=bundle.name,

@@ -14,6 +14,8 @@ from ra_node.services.journal import Journal, SeenFile
 from ra_node.services.rows import SKIPPED_FILE, UNREADABLE_FILE, Cells, Outcome, Row, as_cells
 
 NAME, GROWING, NEW = "hands.csv", "hands.partial.csv", "hands.csv.new"
+TOLD = 5
+"""Failures that are told beside the table; it has them all."""
 
 
 @dataclass
@@ -22,12 +24,13 @@ class Table:
 
     While the run goes on, `hands.partial.csv` has the rows of all studies that are finished.
     `hands.csv` is replaced at the end, when all of it is on the disk. `counts` are of its rows: by
-    outcome, call and code of refusal.
+    outcome, call and code of refusal. `failures` are the first few rows without an answer, in words.
     """
 
     folder: Path
     columns: tuple[str, ...]
     counts: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
     _growing: IO[str] | None = None
 
     def __enter__(self) -> Self:
@@ -56,18 +59,24 @@ class Table:
     def finish(self, journal: Journal) -> None:
         """Write the whole table, studies in the order of the archive and then the files that were skipped."""
         self.counts.clear()
+        self.failures.clear()
         new = self.folder / NEW
         with new.open("w", encoding="utf-8", newline="") as stream:
             writer = self._writer(stream)
             writer.writeheader()
             for row in _all(journal):
                 self.counts.update(filter(None, (row["outcome"], row["call"], row["refusal"])))
+                self._note(row)
                 writer.writerow(row)
             _sync(stream)
         new.replace(self.folder / NAME)
         self.__exit__()
         (self.folder / GROWING).unlink(missing_ok=True)
         _sync_folder(self.folder)
+
+    def _note(self, row: Cells) -> None:
+        if row["outcome"] == Outcome.FAILED and len(self.failures) < TOLD:
+            self.failures.append(f"{row['file'] or row['study_uid']}: {row['refusal_text']}")
 
     def _writer(self, stream: IO[str]) -> csv.DictWriter[str]:
         return csv.DictWriter(stream, self.columns, extrasaction="ignore", lineterminator="\n")

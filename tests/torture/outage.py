@@ -20,11 +20,14 @@ from ra_node.network.call import PeerAddress, Reach
 from ra_node.network.outcome import Answer
 from ra_node.network.send import SendOutcome, SendReport
 from ra_node.services.deliver import Deliverer
+from tests.dicom.builders import source
 from tests.ledger.builders import LEASE_S, FakeClock
 
 STUDIES, OUTAGE_H, HOUR_S = 500, 72, 3600.0
 AT_ONCE = 5
 DOWN, UP = "pacs", "viewer"
+OBJECT = "object.dcm"
+"""One file stands for all objects: what is sent is not looked at."""
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
@@ -77,6 +80,7 @@ def endure(studies: int = STUDIES, hours: float = OUTAGE_H) -> Endured:
     clock = FakeClock()
     with tempfile.TemporaryDirectory(prefix="ra-node-outage-", dir=MEMORY) as folder:
         ledger = open_ledger(f"sqlite:///{folder}/ledger.sqlite", clock)
+        source().save_as(Path(folder) / OBJECT, enforce_file_format=True)
         network = Network(clock, clock.now + hours * HOUR_S)
         peers = {name: PeerAddress(name, name, "127.0.0.1", 104, "RA_NODE") for name in (DOWN, UP)}
         deliverer = Deliverer(
@@ -119,7 +123,7 @@ def _answer(ledger: Ledger, number: int) -> None:
     ]
     times = {"first_received_at": now, "last_received_at": now, "version": 1, "answered_version": 1}
     result = {"report_json": "{}", "created_at": now, "sr_uid": f"{study}.1"}
-    files = [{**one, "sop_class_uid": "1.2", "path": f"results/{one['sop_instance_uid']}"} for one in objects]
+    files = [{**one, "sop_class_uid": "1.2", "path": OBJECT} for one in objects]
     with ledger.write() as connection:
         connection.execute(schema.study.insert(), [{"study_uid": study, "state": "answered", **times}])
         connection.execute(schema.result.insert(), [{"study_uid": study, "version": 1, **result}])

@@ -14,7 +14,7 @@ from ra_node.ledger.engine import Ledger, open_ledger
 from tests.conftest import wait_until
 from tests.node.harness import Node
 from tests.torture.broken import POISON_UID
-from tests.torture.campaign import Keeper, Score, at_rest, plans_for
+from tests.torture.campaign import PATIENCE_S, Keeper, Score, at_rest, plans_for
 from tests.torture.load import STORESCU, Image, one_image, store
 from tests.torture.points import POINTS
 from tests.torture.role import spawn
@@ -47,7 +47,7 @@ def poison(folder: Path) -> Poisoned:
     scheduler = spawn("schedule", node.config, node.folder / "schedule.log")
     score = Score(broken="die of one image")
     unplanned = plans_for("work", random.Random(1), POINTS)
-    worker = Keeper("work", node, unplanned, score, 0, every_point=False)
+    worker = Keeper("work", node, unplanned, score, 0, every_point=False, patience_s=PATIENCE_S)
     worker.start()
     try:
         wait_until(lambda: at_rest(ledger) and _answered(ledger) > MATES, "the node to come to rest", 900)
