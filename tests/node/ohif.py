@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from tests.conftest import REPOSITORY, absent
+from tests.conftest import REPOSITORY, absent, wait_until
 
 DIST = REPOSITORY / ".peers" / "ohif"
 CHROMIUM = Path("/usr/bin/chromium")
 DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
-PATIENCE_MS = 600_000
+PATIENCE_MS = 180_000
 """A limit, not a pace: every wait ends with its condition."""
 
 CONFIG = """window.config = {
@@ -50,6 +50,12 @@ IMAGE = "Hand PA"
 
 THUMBNAIL = '[data-cy^="study-browser-thumbnail"]'
 PANE = "[data-cy=viewport-pane]"
+
+RESET_VIEW = "Space"
+"""The viewer's key that fits the image and draws it again with all that lies on it."""
+
+FRAME = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+"""Fulfilled when what was to be drawn is drawn."""
 
 FLAGS = ("--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 """WebGL without a graphics card."""
@@ -168,10 +174,20 @@ class Viewer:
         self.page.locator(PANE, has_text="SR" if words == REPORT else words).wait_for()
 
     def outlines(self) -> int:
-        """How many outlines the report has drawn, once there is one."""
+        """How many outlines the report has drawn, once there is one.
+
+        Where the image is on the screen before the viewer has noted which report it shows, the outlines
+        wait for the next drawing, which only the user brings about: so this resets the view.
+        """
         lines = self.page.locator(f"{PANE} svg polyline")
-        lines.first.wait_for(state="attached")
-        return lines.count()
+
+        def drawn() -> int:
+            if lines.count() == 0:
+                self.page.keyboard.press(RESET_VIEW)
+                self.page.evaluate(FRAME)
+            return lines.count()
+
+        return int(wait_until(drawn, "an outline", PATIENCE_MS / 1000))
 
     def labels(self) -> list[str]:
         """The words beside the outlines."""

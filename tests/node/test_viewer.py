@@ -17,6 +17,7 @@ from tests.node.harness import Node, Orthanc, run_tool
 from tests.node.ohif import (
     IMAGE,
     OVERLAY,
+    PATIENCE_MS,
     REPORT,
     Viewer,
     browsing,
@@ -27,7 +28,8 @@ from tests.node.ohif import (
 )
 from tests.node.studies import two_hands
 
-LIMIT_S = 600.0
+ANSWERED_S = 600.0
+SEEN_S = PATIENCE_MS / 1000
 GREYS = 100
 """Levels of brightness that a radiograph on the screen has at least; a blank viewport has a handful."""
 
@@ -57,7 +59,7 @@ def answered(orthanc: Orthanc, node: Node, tmp_path_factory: pytest.TempPathFact
             assert _store(path, title, port) == 0
     uids = {name: str(image.StudyInstanceUID) for name, image in STUDIES.items()}
     for name, uid in uids.items():
-        wait_until(lambda uid=uid: set(orthanc.instances_of(uid)) == {"DX", "OT", "SR"}, name, LIMIT_S)
+        wait_until(lambda uid=uid: set(orthanc.instances_of(uid)) == {"DX", "OT", "SR"}, name, ANSWERED_S)
     return uids
 
 
@@ -75,7 +77,7 @@ def viewer(orthanc: Orthanc, answered: dict[str, str]) -> Iterator[Viewer]:
 
 def sees_a_radiograph(viewer: Viewer) -> None:
     """The viewport is not blank."""
-    wait_until(lambda: len(set(viewer.picture().ravel().tolist())) > GREYS, "a picture", LIMIT_S)
+    wait_until(lambda: len(set(viewer.picture().ravel().tolist())) > GREYS, "a picture", SEEN_S)
 
 
 def sees_the_overlay(viewer: Viewer, orthanc: Orthanc, study_uid: str) -> None:
@@ -85,7 +87,7 @@ def sees_the_overlay(viewer: Viewer, orthanc: Orthanc, study_uid: str) -> None:
     viewer.show(OVERLAY)
     rows, columns = viewer.picture().shape
     expected = fitted(overlay, rows, columns)
-    wait_until(lambda: likeness(viewer.picture(), expected) > 0.9, "the overlay", LIMIT_S)
+    wait_until(lambda: likeness(viewer.picture(), expected) > 0.9, "the overlay", SEEN_S)
     assert min(rows / overlay.shape[0], columns / overlay.shape[1]) > 0.25
 
 
@@ -93,7 +95,7 @@ def test_the_report_shows_side_and_probability_beside_the_outline_of_each_hand(v
     viewer.open(answered["two hands"])
     viewer.show(REPORT)
     assert viewer.outlines() == 2
-    left, right = wait_until(lambda: _labels(viewer, 2), "the words of both hands", LIMIT_S)
+    left, right = wait_until(lambda: _labels(viewer, 2), "the words of both hands", SEEN_S)
     assert "Left hand" in left
     assert "Right hand" in right
     assert _percent(left) < 50 < _percent(right)
@@ -131,7 +133,7 @@ def test_a_study_without_a_hand_shows_its_image_as_a_whole_and_no_number_and_the
 def test_a_refused_hand_has_its_outline_and_no_number_beside_a_hand_that_has_one(viewer, answered, orthanc):
     viewer.open(answered["one hand cut"])
     viewer.show(REPORT)
-    wait_until(lambda: viewer.outlines() == 2, "both outlines", LIMIT_S)
+    wait_until(lambda: viewer.outlines() == 2, "both outlines", SEEN_S)
     numbers = [label for label in viewer.labels() if "Probability" in label]
     assert len(numbers) == 1
     assert "Left hand" in numbers[0]
