@@ -20,7 +20,6 @@ from typing import Any, TypeAlias
 from sqlalchemy import (
     URL,
     Connection,
-    Dialect,
     Engine,
     Executable,
     Row,
@@ -32,7 +31,6 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -156,17 +154,7 @@ def _checked(url: str) -> URL:
 
 
 def _server_engine(target: URL) -> Engine:
-    engine = create_engine(target, pool_pre_ping=True, pool_size=8, max_overflow=32, hide_parameters=True)
-    event.listen(engine, "do_connect", _connect)
-    return engine
-
-
-def _connect(dialect: Dialect, _record: object, words: list[Any], named: dict[str, Any]) -> DBAPIConnection:
-    """Connect as the library does; the driver lets bare errors of the socket out, which may pass."""
-    try:
-        return dialect.connect(*words, **named)
-    except OSError as error:
-        raise LedgerUnavailable(f"expected a working ledger, found: {error.strerror or error}") from error
+    return create_engine(target, pool_pre_ping=True, pool_size=8, max_overflow=32, hide_parameters=True)
 
 
 def _sqlite_engine(target: URL) -> Engine:
@@ -239,6 +227,8 @@ def _translated() -> Iterator[None]:
         if not _may_pass(error):
             raise
         raise LedgerUnavailable(f"expected a working ledger, found: {error.orig}") from error
+    except ConnectionError as error:  # the driver lets some of its socket's errors out as they are
+        raise LedgerUnavailable(f"expected a working ledger, found: {error.strerror or error}") from error
 
 
 def _may_pass(error: DBAPIError) -> bool:

@@ -205,6 +205,19 @@ def test_a_server_that_is_gone_is_worth_another_try(tmp_path):
         open_ledger(f"postgresql+pg8000://ledger@/postgres?unix_sock={tmp_path}/none")
 
 
+@pytest.mark.parametrize("error", [BrokenPipeError(32, "Broken pipe"), ConnectionResetError(104, "reset")])
+def test_a_bare_error_of_the_drivers_socket_is_worth_another_try(server_ledger_url, error):
+    """pg8000 wraps most of them, and lets some out of a connection that the server has just closed."""
+    ledger = open_ledger(server_ledger_url)
+    try:
+        with pytest.raises(LedgerUnavailable, match="expected a working ledger"), ledger.read():
+            raise error
+        with ledger.read() as connection:
+            assert connection.execute(text("SELECT 1")).scalar() == 1
+    finally:
+        ledger.close()
+
+
 def test_a_connection_that_the_server_closed_is_replaced(server_ledger_url):
     """A restart of PostgreSQL needs no restart of the node."""
     ledger = open_ledger(server_ledger_url)
