@@ -15,8 +15,8 @@ from pynetdicom.events import Event, EventHandlerType
 from pynetdicom.pdu_primitives import A_ASSOCIATE, SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 
-from ra_node.network.doorstep import end
 from ra_node.network.engine import prepare, tend
+from ra_node.network.guard import cut
 from ra_node.network.tls import secured, why
 
 
@@ -147,7 +147,7 @@ def _secure(
         wrapped.socket = secured(raw.dup(), tls, peer.connect_timeout_s, peer.tls_name or peer.host)
     except OSError as error:
         note(why(error))
-        end(raw)
+        cut(raw)
         return
     raw.close()
     receive = wrapped.recv

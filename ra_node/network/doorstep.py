@@ -12,11 +12,12 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import structlog
 from pynetdicom.association import Association
 
+from ra_node.network.guard import cut
 from ra_node.network.tls import secured, why
 
 HANDSHAKE_S = 10.0
@@ -65,7 +66,7 @@ class Doorstep:
             except OSError as error:
                 log.warning("connection_refused", address=address, reason=why(error))
                 self._refused(address, why(error))
-                end(raw)
+                cut(raw)
                 return
         if opened is not raw:
             wrapped.socket = opened
@@ -76,7 +77,7 @@ class Doorstep:
         with self._lock:
             self._closed = True
             for raw in self._silent:
-                end(raw)
+                cut(raw)
 
     @contextmanager
     def _counted(self, raw: socket.socket) -> Iterator[None]:
@@ -84,9 +85,9 @@ class Doorstep:
         with self._lock:
             if len(self._silent) >= MOST_WAITING:
                 log.warning("silent_connection_cut", silent=len(self._silent))
-                end(self._silent[0])
+                cut(self._silent[0])
             if self._closed:
-                end(raw)
+                cut(raw)
             self._silent.append(raw)
         try:
             yield
@@ -100,17 +101,10 @@ class Doorstep:
         first = raw.recv(1, socket.MSG_PEEK)
         if first == _HELLO:
             left_s = max(0.1, self._timeout_s - (time.monotonic() - started))
-            return secured(
-                raw.dup(), self._tls, left_s
-            )  # it takes its socket away, and `raw` can still be ended
+            # it takes its socket away, and `raw` can still be ended
+            return secured(raw.dup(), self._tls, left_s)
         if not first:
             raise _LeftError
         if not self._plain:
             raise ConnectionRefusedError(errno.EPROTO, "expected TLS, found a request in plain")
         return raw
-
-
-def end(raw: socket.socket) -> None:
-    """Let whatever reads from a socket read its end."""
-    with suppress(OSError):
-        raw.shutdown(socket.SHUT_RDWR)
