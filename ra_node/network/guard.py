@@ -30,12 +30,13 @@ class _Steady(Association):
 
     The library serves a report of storage commitment in a second thread, which says "not paused" at its
     end. Where the first has just paused, so that we may release the association or ask something more,
-    we would wait for that pause for ever.
+    we would wait for that pause for ever. And while the second still writes its answer, a release would
+    overtake that answer: nothing pauses before it is on its way.
     """
 
     @property
     def _is_paused(self) -> bool:
-        return self._kill or bool(vars(self)["_paused"])
+        return self._kill or (bool(vars(self)["_paused"]) and not vars(self)["_answering"])
 
     @_is_paused.setter
     def _is_paused(self, paused: bool) -> None:
@@ -49,6 +50,7 @@ def guard(association: Association) -> None:
     if "do_action" in vars(machine):
         return
     vars(association)["_paused"] = vars(association).pop("_is_paused")
+    vars(association)["_answering"] = set[int]()
     association.__class__ = _Steady
     act = machine.do_action
 
@@ -63,7 +65,7 @@ def guard(association: Association) -> None:
     machine.do_action = do_action  # type: ignore[method-assign]
     association.run = _seen_off(association, association.run)  # type: ignore[method-assign]
     # a report of storage commitment is served in a thread of its own
-    association._serve_request = _seen_off(association, association._serve_request)  # type: ignore[method-assign]  # noqa: SLF001
+    association._serve_request = _answered(association, _seen_off(association, association._serve_request))  # type: ignore[method-assign]  # noqa: SLF001
 
 
 def cut(raw: socket.socket) -> None:
@@ -103,6 +105,20 @@ def _seen_off(association: Association, act: Callable[..., None]) -> Callable[..
             wrapped = association.dul.socket
             if wrapped is not None and wrapped.socket is not None:
                 cut(wrapped.socket)
+
+    return run
+
+
+def _answered(association: Association, serve: Callable[..., None]) -> Callable[..., None]:
+    """Keep in mind which threads are at an answer."""
+    answering: set[int] = vars(association)["_answering"]
+
+    def run(*asked: object) -> None:
+        answering.add(threading.get_ident())
+        try:
+            serve(*asked)
+        finally:
+            answering.discard(threading.get_ident())
 
     return run
 

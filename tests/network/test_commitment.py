@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
+from pynetdicom.dimse_messages import N_EVENT_REPORT_RSP
 
 from ra_node.errors import Retryable
 from ra_node.network.action import ACTIONS, REASONS, ActionAnswer, failure_reason, meaning_of_action
@@ -90,6 +92,21 @@ def test_a_report_on_the_same_association_is_heard_before_the_call_ends(hears: H
     ((report, ae_title),) = hears.heard
     assert (report.committed, report.failed) == ({"1.1"}, {"1.2": "0x0112 no such object instance"})
     assert ae_title == "ARCHIVE"
+    assert peer.report_statuses == [0x0000]
+
+
+def test_a_release_does_not_overtake_the_answer_to_a_report(hears: Hears, monkeypatch: pytest.MonkeyPatch):
+    """A peer whose report is answered by a broken association reports again, or gives up."""
+    encode = N_EVENT_REPORT_RSP.encode_msg
+
+    def hesitate(*asked: object) -> Iterator[object]:
+        time.sleep(0.5)  # as where the thread of the report gets no processor
+        return encode(*asked)
+
+    monkeypatch.setattr(N_EVENT_REPORT_RSP, "encode_msg", hesitate)
+    with CommitmentPeer(same_association=True).listening() as peer:
+        ask(peer_at(peer.port), [request()], hears, wait_s=120)
+        peer.wait_for_reports(1)
     assert peer.report_statuses == [0x0000]
 
 
