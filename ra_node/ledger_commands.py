@@ -6,12 +6,16 @@ A command imports only what it runs, so that the other commands start fast.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ra_node.options import DEFAULT_CONFIG, ConfigPath, account, named_settings
+
+if TYPE_CHECKING:
+    from ra_node.services.restore import Restored
 
 WATCH = "Watch and mend"
 
@@ -23,11 +27,17 @@ def backup(
     to: Annotated[Path, typer.Argument(help="New file for the copy.")],
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
-    """Copy the ledger while the node runs; PostgreSQL has pg_dump for this."""
+    """Copy the ledger while the node runs; PostgreSQL has pg_dump for this.
+
+    The copy holds the key that earlier reports of a patient are found by: keep it as private as the ledger.
+    Images, results and installed bundles are files of the data folder: copy them after it.
+    """
     from ra_node.ledger.backup import backup as copy
     from ra_node.ledger.backup import file_of
+    from ra_node.ledger.patient_key import KEY_FILE
 
-    size = copy(file_of(named_settings(config).ledger_url), to)
+    settings = named_settings(config)
+    size = copy(file_of(settings.ledger_url), to, settings.node.data_dir / KEY_FILE)
     typer.echo(f"{to}: {size / 2**20:.1f} MiB")
 
 
@@ -54,7 +64,21 @@ def restore(
     acted(ledger, Operator(account(), ""), "ledger_restored", images_set_aside=done.images)
     ledger.close()
     typer.echo("the ledger is restored" + (f"; the one before: {done.before}" if done.before else ""))
+    for line in _left_to_do(done, settings.node.data_dir):
+        typer.echo(line)
+
+
+def _left_to_do(done: Restored, data_dir: Path) -> Iterator[str]:
+    """What a ledger cannot bring back by itself."""
     if done.images:
-        typer.echo(
-            f"{done.images} images came after this backup: send those in {done.unlisted} to the node again"
+        yield f"{done.images} images came after this backup: send those in {done.unlisted} to the node again"
+    if done.missing:
+        yield (
+            f"{done.missing} files that it names are not in {data_dir}:"
+            " copy inbox, previews and results there before you start the node"
+        )
+    if done.secret_missing:
+        yield (
+            f"this copy has no key of its patients: copy patient.key to {data_dir} before you start the node,"
+            " or earlier reports are found no more"
         )

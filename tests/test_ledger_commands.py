@@ -5,7 +5,9 @@ from __future__ import annotations
 import sqlite3
 import stat
 import threading
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,10 +15,13 @@ from typer.testing import CliRunner
 
 from ra_node.bootstrap.state import new_owner, open_state, presence_folder
 from ra_node.cli import app
+from ra_node.ledger.patient_key import KEY_FILE, open_secret
 from ra_node.ledger.timeline import record, timeline
 from ra_node.services.presence import present
 from ra_node.settings import Settings, load_settings
-from tests.ledger.builders import keep
+from tests.ledger.builders import FakeClock, keep
+from tests.services.answers import answered, study
+from tests.services.builders import Bench
 
 
 @pytest.fixture
@@ -105,9 +110,76 @@ def test_what_is_no_ledger_is_refused_before_anything_moves(config: Path, tmp_pa
     assert not list(settings.node.data_dir.glob("*.before-restore-*"))
 
 
+@contextmanager
+def opened(config: Path) -> Iterator[Bench]:
+    """The node of a configuration, without processes."""
+    state, clock = open_state(load_settings(config)), FakeClock()
+    try:
+        yield Bench(state.files.data_dir, replace(state.ledger, clock=clock), state.files, clock)
+    finally:
+        state.ledger.close()
+
+
+@pytest.fixture
+def bench(config: Path) -> Iterator[Bench]:
+    with opened(config) as made:
+        yield made
+
+
+def on_a_new_machine(folder: Path) -> tuple[Path, Path]:
+    """A configuration whose data folder has never been there; gives both."""
+    path = folder / "elsewhere" / "node.toml"
+    path.parent.mkdir()
+    path.write_text('[node]\ndata_dir = "deep/state"\n')
+    return path, load_settings(path).node.data_dir
+
+
+def test_a_restored_node_finds_the_earlier_report_of_a_patient(bench: Bench, config: Path, tmp_path: Path):
+    """The key that patients are hashed with comes along, for its owner alone, and stays out of the ledger."""
+    secret = open_secret(bench.folder / KEY_FILE)
+    first = answered(bench, study(1, "20260105"), secret=secret)
+    assert run(config, "backup", str(tmp_path / "copy"))[0] == 0
+    config, folder = on_a_new_machine(tmp_path)
+    code, said = run(config, "restore", str(tmp_path / "copy"))
+    assert code == 0, said
+    assert "files that it names are not in" in said
+    assert stat.S_IMODE((folder / KEY_FILE).stat().st_mode) == 0o600
+    assert all(secret not in path.read_bytes() for path in folder.glob("ledger.*"))
+    with opened(config) as new:
+        again = answered(new, study(2), secret=open_secret(folder / KEY_FILE))
+    assert again.prior is not None
+    assert again.prior.study_instance_uid == first.study_instance_uid
+
+
+def test_another_key_is_kept_with_the_ledger_that_it_belongs_to(bench: Bench, config: Path, tmp_path: Path):
+    open_secret(bench.folder / KEY_FILE)
+    assert run(config, "backup", str(tmp_path / "copy"))[0] == 0
+    config, folder = on_a_new_machine(tmp_path)
+    open_state(load_settings(config)).ledger.close()
+    own = open_secret(folder / KEY_FILE)
+    assert run(config, "restore", str(tmp_path / "copy"))[0] == 0
+    assert open_secret(folder / KEY_FILE) == open_secret(bench.folder / KEY_FILE)
+    (kept,) = folder.glob("*.before-restore-1")
+    assert open_secret(kept / KEY_FILE) == own
+
+
+def test_a_copy_without_a_key_leaves_the_key_and_says_where_one_is_missing(
+    bench: Bench, config: Path, tmp_path: Path
+):
+    """Copies of earlier versions held none."""
+    answered(bench, study(1), secret=b"k" * 32)
+    assert run(config, "backup", str(tmp_path / "copy"))[0] == 0
+    own = open_secret(bench.folder / KEY_FILE)
+    assert "patient.key" not in run(config, "restore", str(tmp_path / "copy"))[1]
+    assert open_secret(bench.folder / KEY_FILE) == own
+    elsewhere, _ = on_a_new_machine(tmp_path)
+    assert "copy patient.key to" in run(elsewhere, "restore", str(tmp_path / "copy"))[1]
+
+
 def test_a_server_is_left_to_its_own_tools(tmp_path: Path):
     config = tmp_path / "server.toml"
     config.write_text('[node]\ndata_dir = "state"\n[ledger]\nurl = "postgresql+pg8000://u@127.0.0.1:1/ra"\n')
     code, said = run(config, "backup", str(tmp_path / "copy"))
     assert code == 1
     assert "pg_dump" in said
+    assert "patient.key" in said

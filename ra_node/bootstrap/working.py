@@ -109,7 +109,7 @@ def _bench(settings: Settings, state: State, shelf: Shelf, stopping: Callable[[]
 
 def build_follow_ups(settings: Settings, state: State) -> FollowUps:
     """Who finds the patient's earlier reports; the secret lies in the data folder, which all hosts share."""
-    from ra_node.ledger.patient_key import open_secret
+    from ra_node.ledger.patient_key import KEY_FILE, open_secret
     from ra_node.services.follow_up import FollowUps, PacsAsker
 
     askers = [
@@ -117,7 +117,7 @@ def build_follow_ups(settings: Settings, state: State) -> FollowUps:
         for peer in settings.peer
         if peer.prior == "query"
     ]
-    return FollowUps(state.ledger, open_secret(settings.node.data_dir / "patient.key"), askers)
+    return FollowUps(state.ledger, open_secret(settings.node.data_dir / KEY_FILE), askers)
 
 
 def verify_bundle(settings: Settings, folder: Path) -> Verdict:

@@ -1,9 +1,14 @@
-"""Copies the ledger while the node runs, and puts a copy back; a server's ledger is left to its own tools."""
+"""Copies the ledger while the node runs, and puts a copy back; a server's ledger is left to its own tools.
+
+A copy also holds the secret that the patients of the ledger are hashed with: without it the answers of a
+restored ledger would be there, and no follow-up would ever find them.
+"""
 
 from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -19,13 +24,17 @@ def file_of(url: str) -> Path:
     """The file of a SQLite ledger; Refused, with what to do, for a server."""
     target = make_url(url)
     if target.get_backend_name() != "sqlite" or not target.database:
-        raise Refused("the ledger is on PostgreSQL: back it up with pg_dump, restore it with pg_restore")
+        raise Refused(
+            "the ledger is on PostgreSQL: back it up with pg_dump, restore it with pg_restore;"
+            " and keep a copy of patient.key, which lies in the data folder"
+        )
     return Path(target.database)
 
 
-def backup(ledger: Path, to: Path) -> int:
+def backup(ledger: Path, to: Path, secret: Path) -> int:
     """Write a consistent copy (SQLite's online backup) that outlives a power cut; give its size in bytes.
 
+    The file `secret` is read after the ledger, so it is the one that every answer in the copy hangs on.
     Fatal where there is no ledger, or something at `to` already, or the copy is not sound.
     """
     if not ledger.exists():
@@ -38,6 +47,7 @@ def backup(ledger: Path, to: Path) -> int:
         with closing(sqlite3.connect(ledger)) as source, closing(sqlite3.connect(unfinished)) as copy:
             source.backup(copy, pages=1000)
             copy.execute("PRAGMA journal_mode = DELETE")
+            _enclose(copy, secret)
         expect_sound(unfinished)
         _sync(unfinished)
         unfinished.rename(to)
@@ -49,20 +59,28 @@ def backup(ledger: Path, to: Path) -> int:
     return to.stat().st_size
 
 
-def restore(copy: Path, ledger: Path) -> Path | None:
+def restore(copy: Path, ledger: Path, secret: Path) -> Path | None:
     """Put a copy in the place of the ledger; give the folder that holds what was there, None for nothing.
 
-    No process may have the ledger open. Fatal where the copy is none or is not sound.
+    The secret in the copy becomes the file `secret`, and another one that was there is kept with the ledger
+    before; a copy without a secret leaves the file alone. No process may have the ledger open. Fatal where
+    the copy is none or is not sound.
     """
     expect_sound(copy)
-    kept = _set_aside(ledger)
+    ledger.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    enclosed = _enclosed(copy)
+    differs = enclosed is not None and secret.exists() and secret.read_bytes() != enclosed
+    kept = _set_aside(ledger, [secret] if differs else [])
     unfinished = ledger.with_name(f".{ledger.name}.part")
     try:
         with closing(sqlite3.connect(f"file:{copy}?mode=ro", uri=True)) as source:
             os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
             with closing(sqlite3.connect(unfinished)) as target:
                 source.backup(target)
+                _take_out(target)
         _sync(unfinished)
+        if enclosed is not None and not secret.exists():
+            _write_private(secret, enclosed)
         unfinished.rename(ledger)
         _sync(ledger.parent)
     finally:
@@ -84,9 +102,33 @@ def expect_sound(copy: Path) -> None:
         raise Fatal(f"expected a sound copy of a ledger, found {copy}: {said}")
 
 
-def _set_aside(ledger: Path) -> Path | None:
+def _enclose(copy: sqlite3.Connection, secret: Path) -> None:
+    """Put the secret into a table of the copy; a node that has answered nothing yet has none."""
+    if secret.exists():
+        copy.execute("CREATE TABLE enclosed_secret (content BLOB NOT NULL)")
+        copy.execute("INSERT INTO enclosed_secret VALUES (?)", (secret.read_bytes(),))
+        copy.commit()
+
+
+def _enclosed(copy: Path) -> bytes | None:
+    """Give the secret in a copy; copies of earlier versions have none."""
+    with closing(sqlite3.connect(f"file:{copy}?mode=ro", uri=True)) as opened:
+        there = opened.execute("SELECT 1 FROM sqlite_master WHERE name = 'enclosed_secret'").fetchone()
+        row = opened.execute("SELECT content FROM enclosed_secret").fetchone() if there else None
+    return None if row is None else bytes(row[0])
+
+
+def _take_out(ledger: sqlite3.Connection) -> None:
+    """Leave no byte of the secret in a ledger."""
+    ledger.execute("PRAGMA secure_delete = ON")
+    ledger.execute("DROP TABLE IF EXISTS enclosed_secret")
+    ledger.commit()
+
+
+def _set_aside(ledger: Path, others: Sequence[Path]) -> Path | None:
     """Move the present ledger with its journal into a folder of its own; nothing is ever removed."""
-    present = [Path(f"{ledger}{side}") for side in _SIDES if Path(f"{ledger}{side}").exists()]
+    sides = [Path(f"{ledger}{side}") for side in _SIDES]
+    present = [path for path in (*sides, *others) if path.exists()]
     if not present:
         return None
     number = 1
@@ -97,6 +139,16 @@ def _set_aside(ledger: Path) -> Path | None:
         path.rename(folder / path.name)
     _sync(ledger.parent)
     return folder
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    """Write a new file whole or not at all, for its owner alone."""
+    unfinished = path.with_name(f".{path.name}.part")
+    handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+    _sync(unfinished)
+    unfinished.rename(path)
 
 
 def _sync(path: Path) -> None:

@@ -9,8 +9,14 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
-from ra_node.errors import Fatal
+from sqlalchemy import select
 
+from ra_node.errors import Fatal
+from ra_node.ledger.engine import Ledger
+from ra_node.ledger.schema import result
+
+KEY_FILE = "patient.key"
+"""The secret's file in the data folder."""
 _LENGTH_BYTES = 32
 
 
@@ -34,6 +40,13 @@ def open_secret(path: Path) -> bytes:
     if len(found) != _LENGTH_BYTES:
         raise Fatal(f"expected {_LENGTH_BYTES} bytes in {path}, found {len(found)}: restore it, or remove it")
     return found
+
+
+def hangs_on_secret(ledger: Ledger) -> bool:
+    """Whether there is an answer that a follow-up finds by the secret alone."""
+    query = select(result.c.patient_key).where(result.c.patient_key.is_not(None)).limit(1)
+    with ledger.read() as connection:
+        return connection.execute(query).first() is not None
 
 
 def _make(path: Path) -> None:

@@ -10,6 +10,7 @@ from ra_node.errors import Refused
 from ra_node.ledger.backup import restore
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.files import INBOX, Files
+from ra_node.ledger.patient_key import KEY_FILE, hangs_on_secret
 from ra_node.ledger.retention import known_paths
 from ra_node.services.presence import alive
 
@@ -19,11 +20,16 @@ UNLISTED = "unlisted"
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """Where the ledger before it lies, and how many images must be sent again from `unlisted`."""
+    """Where the ledger before it lies, and how many images must be sent again from `unlisted`.
+
+    `missing` files are named by the ledger and not there; `secret_missing`: earlier answers are not found.
+    """
 
     before: Path | None
     images: int
     unlisted: Path
+    missing: int
+    secret_missing: bool
 
 
 def restore_ledger(
@@ -36,10 +42,12 @@ def restore_ledger(
     running = alive(files.data_dir / "run")
     if running:
         raise Refused(f"stop the node first, found running: {', '.join(sorted(running))}")
-    before = restore(copy, ledger_file)
+    secret = files.data_dir / KEY_FILE
+    before = restore(copy, ledger_file, secret)
     ledger = open_ledger()
     try:
         known = known_paths(ledger)
+        secret_missing = not secret.exists() and hangs_on_secret(ledger)
     finally:
         ledger.close()
     images = [path for path in files.unknown_files(known, float("inf")) if path.startswith(f"{INBOX}/")]
@@ -47,4 +55,5 @@ def restore_ledger(
     for path in images:
         folder.mkdir(mode=0o700, exist_ok=True)
         files.path(path).rename(folder / Path(path).name)
-    return Restored(before, len(images), folder)
+    missing = sum(not files.path(path).exists() for path in known)
+    return Restored(before, len(images), folder, missing, secret_missing)

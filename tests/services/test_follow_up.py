@@ -5,61 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from pydicom import Dataset, dcmread
+from pydicom import dcmread
 
-from ra_node.domain.job import JobKind
 from ra_node.domain.laterality import Side
 from ra_node.domain.result import ObjectKind
-from ra_node.ledger.results import latest_result, objects_of
+from ra_node.ledger.results import objects_of
 from ra_node.network.call import PeerAddress, Reach
-from ra_node.services.analyse import Rules
-from ra_node.services.answer import Answerer, Destination
-from ra_node.services.examine import Examiner
 from ra_node.services.follow_up import FollowUps, PacsAsker
-from ra_node.services.record import report_from_json
-from ra_node.services.unite import OneBundle
-from tests.dicom.builders import BUNDLE, PRODUCER, hand, image, source
-from tests.services.builders import FakeJudge, looked
-
-SECRET = b"k" * 32
-
-
-def study(number: int, day: str = "20261123", **attributes: object) -> Dataset:
-    """One image of a study of its own, of the same patient."""
-    made = source(number=number, StudyInstanceUID=f"2.25.40{number}", StudyDate=day, **attributes)
-    made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
-    return made
-
-
-def answered(bench, dataset, *, shown=looked, bundle=BUNDLE, secret=SECRET):
-    """Receive, examine and answer one study; gives its report."""
-    bench.keep(dataset)
-    bench.settle()
-    number = int(dataset.InstanceNumber)
-    judge = FakeJudge()
-    while jobs := bench.claim(JobKind.EXAMINE):
-        Examiner(
-            bench.ledger,
-            bench.files,
-            judge,
-            bundle.sha256,
-            Rules(),
-            lambda: False,
-            lambda path, rules: shown(number),
-        ).examine(jobs)
-    one_bundle = OneBundle(bench.ledger, bench.files, judge, bundle, Rules())
-    answerer = Answerer(
-        bench.ledger,
-        bench.files,
-        one_bundle,
-        PRODUCER,
-        [Destination("pacs", (ObjectKind.SR,))],
-        "Research use only",
-        follow_ups=FollowUps(bench.ledger, secret),
-    )
-    (job,) = bench.claim(JobKind.REPORT)
-    answerer.answer(job)
-    return report_from_json(latest_result(bench.ledger, str(dataset.StudyInstanceUID)).report_json)
+from tests.dicom.builders import BUNDLE, hand, image, source
+from tests.services.answers import SECRET, answered, study
+from tests.services.builders import looked
 
 
 def sr_of(bench, report, kind=ObjectKind.SR):
