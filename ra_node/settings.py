@@ -285,8 +285,8 @@ def _anchored(settings: Settings, base: Path) -> Settings:
     tls = settings.tls.model_copy(
         update={name: secret(getattr(settings.tls, name)) for name in TlsTable.model_fields}
     )
-    passwords = settings.web.password_file or node.data_dir / PASSWORDS
-    web = settings.web.model_copy(update={"password_file": credential(anchored(passwords))})
+    passwords = secret(settings.web.password_file) or node.data_dir / PASSWORDS
+    web = settings.web.model_copy(update={"password_file": passwords})
     changed = {"node": node, "models": models, "results": results, "tls": tls, "web": web}
     return settings.model_copy(update=changed)
 

@@ -31,6 +31,11 @@ class WebTable(BaseModel):
     timezone: str = "UTC"
     show_patient_names: bool = False
 
+    @field_validator("password_file", mode="before")
+    @classmethod
+    def _empty_is_none(cls, path: object) -> object:
+        return None if path == "" else path
+
     @field_validator("timezone")
     @classmethod
     def _is_known(cls, name: str) -> str:

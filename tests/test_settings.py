@@ -133,3 +133,16 @@ def test_a_secret_comes_from_the_credentials_of_the_service(tmp_path, monkeypatc
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(handed.parent))
     assert load_settings(path).tls.key == handed
     assert load_settings(path).tls.cert == tmp_path / "c.pem"
+
+
+def test_the_passwords_of_the_page_come_from_the_credentials_too(tmp_path, monkeypatch):
+    """Those that the site named: a file of that name elsewhere never replaces the one in data_dir."""
+    named = written(tmp_path, '[web]\npassword_file = "secret/web-passwords"\n')
+    assert load_settings(named).web.password_file == tmp_path / "secret" / "web-passwords"
+    handed = tmp_path / "credentials" / "ra-node_web-passwords"
+    handed.parent.mkdir()
+    handed.touch()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(handed.parent))
+    assert load_settings(named).web.password_file == handed
+    silent = written(tmp_path, '[node]\ndata_dir = "state"\n[web]\npassword_file = ""\n')
+    assert load_settings(silent).web.password_file == tmp_path / "state" / "web-passwords"

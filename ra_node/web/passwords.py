@@ -73,17 +73,28 @@ class Passwords:
         except FileNotFoundError:
             return {}
         except OSError as error:
-            raise Fatal(f"cannot read the password file {self.path}: {error.strerror}") from error
+            raise Fatal(f"web.password_file: expected a file, found {self.path}: {error.strerror}") from error
         if mode & (stat.S_IWGRP | stat.S_IRWXO):
+            found = f"mode {stat.S_IMODE(mode):04o}"
             raise Fatal(
-                f"expected {self.path} to be closed to others, found mode {stat.S_IMODE(mode):04o}:"
-                f" chmod 600 {self.path}"
+                f"web.password_file: expected {self.path} to be kept from others, found {found}; chmod 600 it"
             )
         pairs = (line.partition(":") for line in text.splitlines() if line.strip())
         return {name: hashed for name, _, hashed in pairs}
 
     def _write(self, lines: Mapping[str, str]) -> None:
-        """Replace the file in one step; it is never open to others."""
+        """Replace the file in one step; it is never open to others. Fatal where that cannot be.
+
+        So it is with the copy that systemd hands to a service: the file itself is to be changed.
+        """
+        try:
+            self._replace(lines)
+        except OSError as error:
+            raise Fatal(
+                f"web.password_file: expected to write {self.path}, found: {error.strerror}"
+            ) from error
+
+    def _replace(self, lines: Mapping[str, str]) -> None:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         unfinished = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -1,12 +1,17 @@
 """Passwords are kept as hashes, in a file that is closed to others."""
 
+import errno
+import os
 import stat
 
 import pytest
 from typer.testing import CliRunner
 
+from ra_node.bootstrap.watching import passwords as passwords_of
 from ra_node.cli import app
 from ra_node.errors import Fatal, Refused
+from ra_node.network.tls import TlsFiles, serving
+from ra_node.settings import load_settings
 from ra_node.web.passwords import SHORTEST, Passwords
 from ra_node.web.session_key import session_key
 
@@ -42,6 +47,42 @@ def test_a_file_that_others_may_read_or_write_is_not_believed(passwords, mode):
     passwords.path.chmod(mode)
     with pytest.raises(Fatal, match="chmod 600"):
         passwords.verify("night", LONG)
+
+
+def test_the_copy_that_systemd_hands_over_is_read_and_never_changed(passwords, tmp_path, monkeypatch):
+    """Its mode 0440 lets nobody else in, and its folder can only be read."""
+    handed = tmp_path / "credentials" / "ra-node_web-passwords"
+    handed.parent.mkdir()
+    passwords.path.rename(handed)
+    handed.chmod(0o440)
+    config = tmp_path / "node.toml"
+    config.write_text('[web]\npassword_file = "/nowhere/web-passwords"\n')
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(handed.parent))
+    given = passwords_of(load_settings(config))
+    assert given.verify("night", LONG)
+    monkeypatch.setattr(os, "open", read_only)
+    with pytest.raises(Fatal, match="expected to write"):
+        given.set("day", LONG)
+    assert given.names() == ["night"]
+
+
+def read_only(path, flags, mode=0o777):
+    """What a folder of systemd's credentials answers, also to root."""
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+
+
+def test_it_refuses_a_loose_mode_in_the_words_of_the_other_secrets(passwords, tmp_path):
+    """An operator who has read one of them knows the other."""
+    passwords.path.chmod(0o644)
+    with pytest.raises(Fatal) as ours:
+        passwords.names()
+    key = tmp_path / "key.pem"
+    key.touch(0o644)
+    key.chmod(0o644)
+    with pytest.raises(Fatal) as theirs:
+        serving(TlsFiles(key, key, key))
+    said = str(ours.value).replace("web.password_file", "tls.key").replace(str(passwords.path), str(key))
+    assert said == str(theirs.value)
 
 
 @pytest.mark.parametrize("name", ["", "a:b", "a\nb", "x" * 65, "name with blanks"])
