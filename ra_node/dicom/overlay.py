@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from jpeg_ls import encode_buffer
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
 from pydicom.sr.coding import Code
 from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGLSLossless, SecondaryCaptureImageStorage
 
@@ -33,6 +35,9 @@ SERIES_NUMBER = 9702
 
 SOURCE_IMAGE = Code("121322", "DCM", "Source image for image processing operation")
 SPATIAL_RESAMPLING = Code("113085", "DCM", "Spatial resampling")
+
+_BY_PIXEL = 2
+"""The interleave mode of JPEG-LS (ISO/IEC 14495-1 C.2.3) in which red, green and blue alternate."""
 
 
 def overlay_uid(report: StudyReport) -> str:
@@ -172,7 +177,16 @@ def _write_pixels(made: Dataset, picture: NDArray[np.uint8]) -> None:
     made.BitsAllocated = made.BitsStored = 8
     made.HighBit = 7
     made.PixelRepresentation = 0
-    data = np.ascontiguousarray(picture).tobytes()
-    made.PixelData = data + b"\x00" * (len(data) % 2)
+    made.PixelData = encapsulate([_jpeg_ls(picture)])
     made["PixelData"].VR = "OB"
-    made.compress(JPEGLSLossless, encoding_plugin="pyjpegls", generate_instance_uid=False)
+    made["PixelData"].is_undefined_length = True
+    made.file_meta.TransferSyntaxUID = JPEGLSLossless
+
+
+def _jpeg_ls(picture: NDArray[np.uint8]) -> bytes:
+    """Pack pixel by pixel, the mode that is quickest and smallest where nearly everything is grey.
+
+    By its codec and not by `Dataset.compress`, whose checks and copies cost a fifth on top.
+    """
+    rows, columns, samples = picture.shape
+    return bytes(encode_buffer(picture.tobytes(), rows, columns, samples, 8, interleave_mode=_BY_PIXEL))
