@@ -126,6 +126,7 @@ def text_width_px(face: Face, text: str, size_px: int, *, bold: bool = False) ->
     return round(length) + 1 + 2 * stroke_px(face, size_px, bold=bold)
 
 
+@lru_cache(maxsize=1024)
 def drawable(face: Face, text: str) -> str:
     """Spell `text` with what the face has: the node's own has ASCII only, so accents fall away."""
     if face.installed:

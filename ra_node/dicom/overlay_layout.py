@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ra_node.dicom.overlay_margins import footer, header, listed, remarked
 from ra_node.dicom.overlay_panel import refusal_panel
-from ra_node.dicom.overlay_parts import Block, Part, moved, stacked
+from ra_node.dicom.overlay_parts import Block, Part, moved, settled, stacked
 from ra_node.dicom.overlay_pen import Pen
 from ra_node.dicom.overlay_tile import GAP_PX, Plan, Shown, fitted, tile
 from ra_node.domain.report import HandFinding, ImageFinding, Reason, Refusal, StudyReport
@@ -54,7 +54,8 @@ def lay_out(report: StudyReport, displays: Displays, pen: Pen) -> Block:
     while max(sketch.width_px, sketch.height_px) > LONGEST_PX and sketch.photos and shrink > LEAST_SHRINK:
         shrink = max(_shrunk(sketch, shrink), LEAST_SHRINK)
         sketch = _laid_out(report, None, pen, shrink)
-    return _laid_out(report, displays, pen, shrink)
+    whole = _laid_out(report, displays, pen, shrink)
+    return replace(whole, parts=tuple(settled(whole.parts)))
 
 
 def _shrunk(block: Block, shrink: float) -> float:

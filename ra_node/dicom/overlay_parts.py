@@ -6,8 +6,9 @@ its own origin; blocks are stacked and moved until the whole picture is one bloc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from types import UnionType
 from typing import Literal
 
 from ra_node.dicom.overlay_face import OWN, Face
@@ -85,7 +86,17 @@ class Photo:
     box: Box
 
 
-Part = Words | Frame | Outline | Photo
+@dataclass(frozen=True, slots=True)
+class Shifted:
+    """Parts that lie `dx` further to the right and `dy` further down than they say."""
+
+    parts: tuple[Part, ...]
+    dx: int
+    dy: int
+
+
+Solid = Words | Frame | Outline | Photo
+Part = Solid | Shifted
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,27 +109,42 @@ class Block:
 
     @property
     def words(self) -> tuple[Words, ...]:
-        return tuple(part for part in self.parts if isinstance(part, Words))
+        return tuple(part for part in settled(self.parts, Words) if isinstance(part, Words))
 
     @property
     def photos(self) -> tuple[Photo, ...]:
-        return tuple(part for part in self.parts if isinstance(part, Photo))
+        return tuple(part for part in settled(self.parts, Photo) if isinstance(part, Photo))
 
     @property
     def outlines(self) -> tuple[Outline, ...]:
-        return tuple(part for part in self.parts if isinstance(part, Outline))
+        return tuple(part for part in settled(self.parts, Outline) if isinstance(part, Outline))
 
     @property
     def frames(self) -> tuple[Frame, ...]:
-        return tuple(part for part in self.parts if isinstance(part, Frame))
+        return tuple(part for part in settled(self.parts, Frame) if isinstance(part, Frame))
 
 
 def moved(parts: Iterable[Part], dx: int, dy: int) -> tuple[Part, ...]:
-    """Return the same parts, `dx` to the right and `dy` down."""
-    return tuple(_moved(part, dx, dy) for part in parts)
+    """Return the same parts, `dx` to the right and `dy` down.
+
+    They are only noted as shifted, since a word is moved once for each block that it lies in.
+    """
+    kept = tuple(parts)
+    return (Shifted(kept, dx, dy),) if kept else ()
 
 
-def _moved(part: Part, dx: int, dy: int) -> Part:
+def settled(
+    parts: Iterable[Part], kind: type[Solid] | UnionType = Solid, dx: int = 0, dy: int = 0
+) -> Iterator[Solid]:
+    """Give the parts of a kind where they really lie."""
+    for part in parts:
+        if isinstance(part, Shifted):
+            yield from settled(part.parts, kind, dx + part.dx, dy + part.dy)
+        elif isinstance(part, kind):
+            yield _moved(part, dx, dy) if dx or dy else part
+
+
+def _moved(part: Solid, dx: int, dy: int) -> Solid:
     if isinstance(part, Outline):
         return replace(part, points=tuple(Point(p.x + dx, p.y + dy) for p in part.points))
     box = part.box
