@@ -12,6 +12,9 @@ from typing import Any
 from ra_node.domain.report import STAGES, HandFinding, StudyReport
 from ra_node.ledger.timeline import Detail
 
+NAMED = 12
+"""Characters of a bundle's SHA-256 that name it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Gist:
@@ -35,7 +38,7 @@ def gist(report: StudyReport) -> dict[str, Detail]:
     """What the timeline says of an answer."""
     judged = [hand for hand in report.hands if hand.recognition is not None and hand.refusal is None]
     return {
-        "bundle": report.bundle.sha256[:12],
+        "bundle": report.bundle.sha256[:NAMED],
         "refusal": str(report.refusal.reason) if report.refusal else "",
         "refusals": " ".join(_refusals(report)),
         "positive": sum(_is_positive(hand) for hand in judged),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from ra_node.services.reference import Reference
 from ra_node.services.tally import HOUR_S, WEEK_S, Hour, Week
 
 CHART_WIDTH, CHART_HEIGHT = 360, 150
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 4, 12, 22
 HOURS, WEEKS = 24, 12
+PRESENT = 4
+"""Weeks that count as the present where it is set beside a card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ class Chart:
     table: tuple[tuple[str, ...], ...]
     empty: str = ""
     """What to say in place of a chart without numbers."""
+    mark: Tick | None = None
+    """A level to read the bars against, with its name."""
 
 
 def throughput(hours: Mapping[int, Hour], now: float, label: Callable[[float], str]) -> Chart:
@@ -88,6 +93,35 @@ def stage_mix(weeks: Mapping[int, Week], now: float, label: Callable[[float], st
     return _weekly("Stages of judged hands", bars, starts, label, legend, table)
 
 
+def stages_and_card(weeks: Mapping[int, Week], now: float, reference: Reference) -> Chart:
+    """Each stage's share of the hands judged in the last weeks, beside its share of the card's hands."""
+    _, rows = _last_weeks(weeks, now)
+    here = [sum(column) for column in zip(*(week.stages for week in rows[-PRESENT:]), strict=True)]
+    parts = (("card", "its card", reference.stages), ("here", "here", here))
+    top = next(top for top in (0.25, 0.5, 1.0) if all(max(of) <= top * sum(of) for *_, of in parts))
+    step = (CHART_WIDTH - _LEFT - _RIGHT) / len(here)
+    bars: list[Bar] = []
+    for place, (series, name, of) in enumerate(parts):
+        for stage, count in enumerate(of):
+            if count:
+                x = _LEFT + step * (stage + 0.14 + 0.37 * place)
+                title = f"stage {stage}, {name}: {_share(count, sum(of))}"
+                bars.append(_bar(x, step * 0.35, 0, count / sum(of) / top, series, title))
+    cells = [tuple(_share(count, sum(of)) for count in of) for *_, of in parts]
+    table = [("called", *(name for _, name, _ in parts))]
+    table += [(f"stage {stage}", *row) for stage, row in enumerate(zip(*cells, strict=True))]
+    across = [Tick(_LEFT + (stage + 0.5) * step, str(stage)) for stage in range(len(here))]
+    up = tuple(Tick(_y(share), f"{100 * top * share:g} %") for share in (0, 0.5, 1))
+    others = any(week.bundles - {reference.bundle} for week in rows[-PRESENT:])
+    legend = (
+        ("card", f"its card: {reference.hands} hands"),
+        ("here", f"here, last {PRESENT} weeks: {sum(here)} hands{', some by other models' * others}"),
+    )
+    empty = "" if sum(here) else f"No hand was judged in the last {PRESENT} weeks."
+    title = "Stages, here and on its card"
+    return Chart(title, tuple(bars), tuple(across), up, legend, tuple(table), empty)
+
+
 def refusal_rate(weeks: Mapping[int, Week], now: float, label: Callable[[float], str]) -> Chart:
     """The share of studies without any judged hand."""
     starts, rows = _last_weeks(weeks, now)
@@ -95,11 +129,21 @@ def refusal_rate(weeks: Mapping[int, Week], now: float, label: Callable[[float],
     return _shares("Studies without a judged hand", "refused", shares, starts, label)
 
 
-def positive_rate(weeks: Mapping[int, Week], now: float, label: Callable[[float], str]) -> Chart:
-    """The share of judged hands in which rheumatoid arthritis was called present."""
+def positive_rate(
+    weeks: Mapping[int, Week],
+    now: float,
+    label: Callable[[float], str],
+    reference: Reference | None = None,
+) -> Chart:
+    """The share of judged hands in which rheumatoid arthritis was called present, and that of the card."""
     starts, rows = _last_weeks(weeks, now)
     shares = [(week.positive, week.hands) for week in rows]
-    return _shares("Hands called rheumatoid arthritis", "positive", shares, starts, label)
+    chart = _shares("Hands called rheumatoid arthritis", "positive", shares, starts, label)
+    if reference is None or reference.positive is None:
+        return chart
+    share = reference.positive / reference.hands
+    row = ("its card", str(reference.positive), str(reference.hands))
+    return replace(chart, mark=Tick(_y(share), f"card {100 * share:.0f} %"), table=(*chart.table, row))
 
 
 def mean_probability(weeks: Mapping[int, Week], now: float, label: Callable[[float], str]) -> Chart:
@@ -117,6 +161,10 @@ def mean_probability(weeks: Mapping[int, Week], now: float, label: Callable[[flo
 
 
 _SERIES = {"images": "images received", "answered": "studies answered", "buried": "jobs given up"}
+
+
+def _share(count: int, whole: int) -> str:
+    return f"{100 * count / whole:.0f} % ({count} of {whole})" if whole else "none"
 
 
 def _last_weeks(weeks: Mapping[int, Week], now: float) -> tuple[list[int], list[Week]]:

@@ -27,6 +27,7 @@ from ra_node.ledger.schema import DeliveryState, StudyState
 from ra_node.ledger.timeline import newest_events
 from ra_node.services.gist import Gist, read_gist
 from ra_node.services.overview import study_story
+from ra_node.services.reference import reference_of
 from ra_node.services.shown import LARGE_PX, SMALL_PX
 from ra_node.services.standing import complaints, standings
 from ra_node.web import charts, moments
@@ -149,10 +150,17 @@ def model(request: Request) -> Response:
     desk = desk_of(request)
     zone = ZoneInfo(desk.table.timezone)
     now, label = desk.ledger.clock(), partial(moments.day, zone=zone)
-    drawn = (charts.stage_mix, charts.positive_rate, charts.mean_probability, charts.refusal_rate)
-    with desk.follower.tally() as tally:
-        drift = [draw(tally.weeks, now, label) for draw in drawn]
     bundle = desk.card()
+    reference = reference_of(bundle.manifest, bundle.identity.sha256) if bundle else None
+    drawn = (
+        charts.stage_mix,
+        partial(charts.positive_rate, reference=reference),
+        charts.mean_probability,
+        charts.refusal_rate,
+    )
+    with desk.follower.tally() as tally:
+        drift = [charts.stages_and_card(tally.weeks, now, reference)] if reference else []
+        drift += [draw(tally.weeks, now, label) for draw in drawn]
     card = ""
     if bundle is not None:
         path = bundle.folder / "card.md"
@@ -166,6 +174,7 @@ def model(request: Request) -> Response:
         bundle=bundle,
         card=card,
         drift=drift,
+        reference=reference,
         history=desk.history(),
     )
 
