@@ -110,6 +110,9 @@ def run(config: ConfigPath = DEFAULT_CONFIG) -> None:
 @app.command(rich_help_panel=SERVICE)
 def listen(config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Role: receive images by C-STORE and keep them safely."""
+    from ra_node.lean import leave_pixels_out
+
+    leave_pixels_out()
     from ra_node.roles import listen as role
 
     role(named_settings(config))
