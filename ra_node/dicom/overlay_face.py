@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from PIL import ImageFont
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 
 from ra_node.domain.language import Fonts, Language
 from ra_node.errors import Fatal
@@ -124,6 +127,31 @@ def text_width_px(face: Face, text: str, size_px: int, *, bold: bool = False) ->
     """Return the width that a line of text takes, its stroke included."""
     length = font(face, size_px, bold=bold).getlength(text)
     return round(length) + 1 + 2 * stroke_px(face, size_px, bold=bold)
+
+
+@dataclass(frozen=True, slots=True)
+class Letters:
+    """How much of each pixel a line of text covers: `cover` (rows, columns), 0 to 255.
+
+    Its first pixel lies `left` of where the line begins and `top` below its baseline (above: negative).
+    """
+
+    cover: NDArray[np.uint8]
+    left: int
+    top: int
+
+
+@lru_cache(maxsize=256)
+def letters(face: Face, text: str, size_px: int, *, bold: bool = False) -> Letters:
+    """Draw a line of text; most lines of a picture are those of the picture before."""
+    drawing = font(face, size_px, bold=bold)
+    stroke = stroke_px(face, size_px, bold=bold)
+    x0, y0, x1, y1 = drawing.getbbox(text, anchor="ls", stroke_width=stroke)
+    left, top = math.floor(x0), math.floor(y0)
+    image = Image.new("L", (math.ceil(x1) - left, math.ceil(y1) - top))
+    start = (-left, -top)
+    ImageDraw.Draw(image).text(start, text, fill=255, font=drawing, anchor="ls", stroke_width=stroke)
+    return Letters(np.asarray(image), left, top)
 
 
 @lru_cache(maxsize=1024)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ra_node.dicom.overlay_layout import lay_out
 from ra_node.dicom.overlay_paint import DASH_PX, dashes, paint, render_overlay
-from ra_node.dicom.overlay_parts import AMBER, GROUND, HEAT, WHITE, Block, Frame, Outline, Photo
+from ra_node.dicom.overlay_parts import AMBER, GROUND, HEAT, WHITE, Block, Frame, Outline, Photo, moved
 from ra_node.dicom.overlay_photo import BOLD_PX, THIN_PX
 from ra_node.domain.geometry import Box, Point
 from tests.dicom.builders import both_hands, hand, image, image_uid, report
@@ -156,6 +156,28 @@ def test_no_dash_is_longer_than_a_dash(points):
     for stroke in dashes(points):
         parts = (math.dist((a.x, a.y), (b.x, b.y)) for a, b in pairwise(stroke))
         assert sum(parts) <= DASH_PX[0] + 0.01
+
+
+def test_words_cover_nothing_but_their_letters():
+    """The ink is the one asked for where a letter is solid; between letters the ground stays."""
+    wedge = np.tile(np.linspace(0, 255, 400).astype(np.uint8), (120, 1))
+    (words,) = moved(ENGLISH.line("III", 60, ink=AMBER, bold=True).parts, 150, 20)
+    layout = Block(400, 120, (Photo("1", Box(0, 0, 400, 120)), words))
+    painted = paint(layout, {"1": wedge})
+    inked = np.all(painted == AMBER, axis=-1)
+    kept = np.all(painted == wedge[:, :, np.newaxis], axis=-1)
+    assert 500 < inked.sum() < 3000
+    assert inked[:, :150].sum() == inked[:20].sum() == inked[100:].sum() == 0
+    assert kept.mean() > 0.85
+
+
+@pytest.mark.parametrize(("dx", "dy"), [(-20, 0), (0, -40), (60, 0), (0, 90), (500, 500)])
+def test_words_that_run_out_of_the_picture_are_cut_off(dx, dy):
+    """A font may draw beyond the box that it claims; a picture without these pixels is still painted."""
+    whole = paint(Block(400, 400, moved(ENGLISH.line("WWW", 60).parts, 100, 100)), {})
+    part = paint(Block(100, 100, moved(ENGLISH.line("WWW", 60).parts, dx, dy)), {})
+    seen = whole[100 - dy :, 100 - dx :][:100, :100] if max(dx, dy) <= 100 else np.full(part.shape, GROUND)
+    assert np.array_equal(part, seen)
 
 
 def test_a_hand_of_the_development_radiographs_is_drawn(radiographs):
