@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 from ra_node.bootstrap.securing import ANY_NAME, listening_tls
@@ -38,7 +39,17 @@ def build_listener(settings: Settings, state: State, owner: str) -> tuple[Listen
         tls=listening_tls(settings),
         refused=Refusals(state.ledger).note,
     )
+    _keep_what_is_loaded()
     return listener, inbox
+
+
+def _keep_what_is_loaded() -> None:
+    """Let no collection look at the modules again.
+
+    The library makes a full one every few seconds: with them it would hold up every association for 0.1 s.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def listen_settings(settings: Settings) -> ListenSettings:

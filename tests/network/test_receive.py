@@ -197,6 +197,17 @@ def test_a_peer_that_may_only_report_is_offered_no_storage(listen: Listen, assoc
     assert [cx.abstract_syntax for cx in association.accepted_contexts] == ["1.2.840.10008.1.1"]
 
 
+def test_what_one_peer_may_not_send_the_next_one_may(listen: Listen, associate: Associate):
+    """All associations negotiate over one list of contexts."""
+    peers = (AllowedPeer("PACS", may_store=False), AllowedPeer("CR"))
+    port = listen(accept_unknown=False, peers=peers).port
+    asked = [*DX, *VERIFICATION]
+    accepted = [
+        len(associate(port, asked, calling=title).accepted_contexts) for title in ("CR", "PACS", "CR")
+    ]
+    assert accepted == [2, 1, 2]
+
+
 def test_a_peer_that_is_source_and_destination_may_store(listen: Listen, associate: Associate):
     peers = (AllowedPeer("PACS", may_store=False), AllowedPeer("PACS"))
     association = associate(

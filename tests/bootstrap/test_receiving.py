@@ -1,0 +1,34 @@
+"""The listener as it is built for its role."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+
+import pytest
+
+from ra_node.bootstrap.receiving import build_listener
+from ra_node.bootstrap.state import open_state
+from ra_node.settings import load_settings
+
+
+@pytest.fixture
+def collected_again():
+    """Leave the collector as it was found."""
+    gc.unfreeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("collected_again")
+def test_the_modules_of_a_listener_are_collected_only_once(tmp_path: Path):
+    """The library makes a full collection every few seconds, and everybody waits for it."""
+    (tmp_path / "node.toml").write_text(f'[node]\ndata_dir = "{tmp_path}"\n', encoding="utf-8")
+    settings = load_settings(tmp_path / "node.toml")
+    state = open_state(settings)
+    try:
+        build_listener(settings, state, "listen-1")
+        assert gc.get_freeze_count() > 50_000
+        assert len(gc.get_objects()) < 10_000
+    finally:
+        state.ledger.close()
