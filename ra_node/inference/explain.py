@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ra_node.inference.architectures import build
-from ra_node.inference.network import network_input
+from ra_node.inference.halves import Halves
 
 COARSEST_PX = 9
 """One cell of the map stands for at most so many pixels of the crop: 8 in all five networks."""
@@ -49,38 +49,23 @@ def feature_map(architecture: str, side_px: int, coarsest_px: float = COARSEST_P
 
 
 def heat_of(
-    network: nn.Module, place: FeatureMap, crops: NDArray[np.uint8], mean: float, std: float, batch: int
+    halves: Halves, place: FeatureMap, maps_NCHW: Tensor, side_px: int, batch: int
 ) -> NDArray[np.float32]:
-    """Heat (N, side, side) of crops (N, side, side): 0 to 1, all 0 where nothing speaks for a higher class.
+    """Heat (N, side, side) of a trunk's maps: 0 to 1, all 0 where nothing speaks for a higher class.
 
     Each hand has its own scale. Classes go from healthy to worst, and heat is what moves the answer up.
     """
-    parts = [
-        _coarse(network, place.path, crops[start : start + batch], mean, std)
-        for start in range(0, len(crops), batch)
-    ]
-    return np.stack([_at_full_size(one, place, crops.shape[-1]) for part in parts for one in part])
+    parts = [_coarse(halves, maps_NCHW[start : start + batch]) for start in range(0, len(maps_NCHW), batch)]
+    return np.stack([_at_full_size(one, place, side_px) for part in parts for one in part])
 
 
-def _coarse(
-    network: nn.Module, path: str, crops: NDArray[np.uint8], mean: float, std: float
-) -> NDArray[np.float32]:
+def _coarse(halves: Halves, maps_NCHW: Tensor) -> NDArray[np.float32]:
     """HiResCAM (N, cells, cells); the gradient goes back to the feature map only."""
-    kept: list[Tensor] = []
-
-    def keep(_part: nn.Module, _given: object, made: Tensor) -> Tensor:
-        kept.append(made.detach().requires_grad_())
-        return kept[0]
-
-    grey_NHW = torch.from_numpy(crops).to(next(network.parameters()).device)
-    hook = network.get_submodule(path).register_forward_hook(keep)
-    try:
-        with torch.enable_grad():
-            logits_NC = network(network_input(grey_NHW, mean, std)).float()
-            (slope_NCHW,) = torch.autograd.grad(_severity(logits_NC).sum(), kept[0])
-    finally:
-        hook.remove()
-    heat_NHW = torch.relu((slope_NCHW * kept[0].detach()).sum(dim=1))
+    with torch.enable_grad():
+        kept_NCHW = maps_NCHW.to(halves.device, copy=True).requires_grad_()
+        logits_NC = halves.rest(kept_NCHW).float()
+        (slope_NCHW,) = torch.autograd.grad(_severity(logits_NC).sum(), kept_NCHW)
+    heat_NHW = torch.relu((slope_NCHW * kept_NCHW.detach()).sum(dim=1))
     return np.asarray(heat_NHW.float().cpu().numpy(), np.float32)
 
 

@@ -14,12 +14,12 @@ import numpy as np
 import structlog
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from ra_node.inference.explain import FeatureMap, heat_of
-from ra_node.inference.network import logits_of
+from ra_node.inference.halves import Halves, answered
 
-Number = TypeVar("Number", bound=np.floating)
+Result = TypeVar("Result")
 
 
 class Room:
@@ -29,30 +29,26 @@ class Room:
         self.device = device
         self.batch = batch
         self._fitted: dict[str, int] = {}
-        self._copies: dict[int, nn.Module] = {}
+        self._copies: dict[int, Halves] = {}
 
-    def logits(
-        self, network: nn.Module, crops: NDArray[np.uint8], mean: float, std: float
-    ) -> NDArray[np.float64]:
-        """Run crops (N, side, side) through a network of this device: logits (N, classes).
+    def answer(
+        self, halves: Halves, crops: NDArray[np.uint8], mean: float, std: float
+    ) -> tuple[NDArray[np.float64], Tensor]:
+        """Run crops (N, side, side) through a network of this device: logits (N, classes), and maps.
 
         Raises torch.OutOfMemoryError only where even the CPU has no room for one hand.
         """
         return self._fit(
-            "logits", network, len(crops), lambda run, batch: logits_of(run, crops, mean, std, batch)
+            "answer", halves, len(crops), lambda run, batch: answered(run, crops, mean, std, batch)
         )
 
-    def heat(
-        self, network: nn.Module, place: FeatureMap, crops: NDArray[np.uint8], mean: float, std: float
-    ) -> NDArray[np.float32]:
-        """Where a network saw what it answers, as `heat_of` says: (N, side, side). Raises as `logits`."""
+    def heat(self, halves: Halves, place: FeatureMap, maps_NCHW: Tensor, side_px: int) -> NDArray[np.float32]:
+        """Where a network saw what it answers, as `heat_of` says: (N, side, side). Raises as `answer`."""
         return self._fit(
-            "heat", network, len(crops), lambda run, batch: heat_of(run, place, crops, mean, std, batch)
+            "heat", halves, len(maps_NCHW), lambda run, batch: heat_of(run, place, maps_NCHW, side_px, batch)
         )
 
-    def _fit(
-        self, kind: str, network: nn.Module, hands: int, run: Callable[[nn.Module, int], NDArray[Number]]
-    ) -> NDArray[Number]:
+    def _fit(self, kind: str, network: Halves, hands: int, run: Callable[[Halves, int], Result]) -> Result:
         """Run with as many hands at once as fit; what a pass of this kind fitted last is known."""
         batch = min(self.batch, max(1, 2 * self._fitted.get(kind, self.batch)))
         while batch:
@@ -75,7 +71,7 @@ class Room:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def _on_cpu(self, network: nn.Module) -> nn.Module:
+    def _on_cpu(self, network: Halves) -> Halves:
         """A copy in main memory, made once; the network itself stays where it is."""
         if id(network) not in self._copies:
             moved: dict[int, object] = {

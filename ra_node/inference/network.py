@@ -65,9 +65,14 @@ def logits_of(
 
 def network_input(grey_NHW: torch.Tensor, mean: float, std: float) -> torch.Tensor:
     """Normalise grey levels 0 to 255 and repeat them in three channels: (N, 3, H, W), channels last."""
-    x_NHW = (grey_NHW.float() / 255 - mean) / std
-    x_NCHW = x_NHW[:, None].expand(-1, 3, -1, -1)
+    x_NCHW = grey_input(grey_NHW, mean, std).expand(-1, 3, -1, -1)
     return x_NCHW.contiguous(memory_format=torch.channels_last)
+
+
+def grey_input(grey_NHW: torch.Tensor, mean: float, std: float) -> torch.Tensor:
+    """Normalise grey levels 0 to 255, in one channel: (N, 1, H, W), channels last."""
+    x_NHW1 = ((grey_NHW.float() / 255 - mean) / std)[..., None]
+    return x_NHW1.permute(0, 3, 1, 2)
 
 
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
 """Judges crops of hands with the two networks of one bundle, in one forward pass a task, and explains it.
 
 Only hands in which a network says disease are explained, each by that network alone; that takes one more
-pass of that network, there and half the way back.
+pass of its second half, there and back.
 
 Importing this module is cheap; torch comes with the first `Predictor`.
 """
@@ -19,7 +19,10 @@ from ra_node.domain.report import Recognition, Staging, explaining_task
 from ra_node.inference.bundle import Bundle, Task
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor
+
+    from ra_node.inference.explain import FeatureMap
+    from ra_node.inference.halves import Halves
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,15 @@ class Judgement:
     """Where the network that says disease saw it, (side_px, side_px) of 0 to 1; None where both say none."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Network:
+    """The network of one task, ready to run."""
+
+    task: Task
+    place: FeatureMap
+    halves: Halves
+
+
 class Predictor:
     """Holds the networks of one bundle on one device.
 
@@ -41,64 +53,68 @@ class Predictor:
     """
 
     def __init__(self, bundle: Bundle, device: str = "auto", batch: int = 16) -> None:
-        from ra_node.inference import explain, memory, network  # noqa: PLC0415  # see the module's docstring
+        from ra_node.inference import memory, network  # noqa: PLC0415  # see the module's docstring
 
         self.bundle = bundle
         self.device = network.chosen_device(device)
         self.batch = batch
         self._room = memory.Room(self.device, batch)
-        self._feature_map = explain.feature_map
         self._softmax = network.softmax
         tasks = bundle.manifest.tasks
-        self._recognition, self._staging = (
-            network.load_network(
-                task.architecture, len(task.classes), bundle.weights_path(task), self.device, task.head
-            )
-            for task in (tasks.recognition, tasks.staging)
-        )
+        self._recognition, self._staging = map(self._loaded, (tasks.recognition, tasks.staging))
+
+    def _loaded(self, task: Task) -> _Network:
+        from ra_node.inference import explain, halves, network  # noqa: PLC0415
+
+        path, side_px = self.bundle.weights_path(task), self.bundle.manifest.preprocessing.side_px
+        whole = network.load_network(task.architecture, len(task.classes), path, self.device, task.head)
+        place = explain.feature_map(task.architecture, side_px)
+        return _Network(task, place, halves.halves_of(whole, place.path, side_px))
 
     def judge(self, crops: Sequence[NDArray[np.uint8]]) -> list[Judgement]:
         """Judge hands (side_px, side_px) as `hand_crop` makes them, in their order."""
-        if not crops:
-            return []
-        tasks = self.bundle.manifest.tasks
-        recognised = self._probabilities(self._recognition, tasks.recognition, crops)
-        staged = self._probabilities(self._staging, tasks.staging, crops)
-        threshold = tasks.recognition.operating_points[0]
+        side_px = self.bundle.manifest.preprocessing.side_px
+        expected = (side_px, side_px)
+        if any(crop.shape != expected for crop in crops):
+            raise ValueError(f"expected crops of {expected}, found {[crop.shape for crop in crops]}")
+        parts = (crops[start : start + self.batch] for start in range(0, len(crops), self.batch))
+        return [judgement for part in parts for judgement in self._judged(np.stack(part))]
+
+    def _judged(self, crops: NDArray[np.uint8]) -> list[Judgement]:
+        """Judge crops (N, side_px, side_px); their maps are kept no longer."""
+        recognised, recognition_maps = self._answered(self._recognition, crops)
+        staged, staging_maps = self._answered(self._staging, crops)
+        threshold = self._recognition.task.operating_points[0]
         judged = [
             Judgement(Recognition(float(ra[1]), threshold), _staging(stages))
             for ra, stages in zip(recognised, staged, strict=True)
         ]
-        return self._explained(judged, crops)
+        return self._explained(judged, recognition_maps, staging_maps)
 
-    def _explained(self, judged: Sequence[Judgement], crops: Sequence[NDArray[np.uint8]]) -> list[Judgement]:
+    def _explained(
+        self, judged: Sequence[Judgement], recognition_maps: Tensor, staging_maps: Tensor
+    ) -> list[Judgement]:
         """The same judgements, with heat where there is disease to explain."""
         made = list(judged)
         told = [explaining_task(one.recognition, one.staging) for one in judged]
-        tasks, recipe = self.bundle.manifest.tasks, self.bundle.manifest.preprocessing
-        for name, network, task in (
-            ("staging", self._staging, tasks.staging),
-            ("recognition", self._recognition, tasks.recognition),
+        for name, network, maps_NCHW in (
+            ("staging", self._staging, staging_maps),
+            ("recognition", self._recognition, recognition_maps),
         ):
             chosen = [at for at, by in enumerate(told) if by == name]
             if not chosen:
                 continue
-            place = self._feature_map(task.architecture, recipe.side_px)
-            stacked = np.stack([crops[at] for at in chosen])
-            heats = self._room.heat(network, place, stacked, recipe.mean, recipe.std)
+            side_px = self.bundle.manifest.preprocessing.side_px
+            heats = self._room.heat(network.halves, network.place, maps_NCHW[chosen], side_px)
             for at, heat in zip(chosen, heats, strict=True):
                 made[at] = replace(made[at], heat=heat)
         return made
 
-    def _probabilities(
-        self, network: nn.Module, task: Task, crops: Sequence[NDArray[np.uint8]]
-    ) -> NDArray[np.float64]:
+    def _answered(self, network: _Network, crops: NDArray[np.uint8]) -> tuple[NDArray[np.float64], Tensor]:
+        """Probabilities (N, classes), and the maps that the explanation begins with."""
         recipe = self.bundle.manifest.preprocessing
-        expected = (recipe.side_px, recipe.side_px)
-        if any(crop.shape != expected for crop in crops):
-            raise ValueError(f"expected crops of {expected}, found {[crop.shape for crop in crops]}")
-        logits = self._room.logits(network, np.stack(crops), recipe.mean, recipe.std)
-        return self._softmax(logits / task.temperature)
+        logits, maps_NCHW = self._room.answer(network.halves, crops, recipe.mean, recipe.std)
+        return self._softmax(logits / network.task.temperature), maps_NCHW
 
 
 def _staging(probabilities: NDArray[np.float64]) -> Staging:

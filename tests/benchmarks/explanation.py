@@ -30,7 +30,9 @@ from ra_node.inference.architectures import build
 from ra_node.inference.bundle import Bundle, load_bundle
 from ra_node.inference.explain import COARSEST_PX, feature_map, heat_of
 from ra_node.inference.finder import Finder, load_finder
+from ra_node.inference.halves import answered, halves_of
 from ra_node.inference.heads import last_layer, new_head, replace_last_layer, width_of
+from ra_node.inference.network import load_network
 from ra_node.inference.predictor import Predictor
 from tests.benchmarks.explanation_hands import Pair, Values, drawn_pairs, kept_apart, real_pairs
 from training.metrics import clopper_pearson
@@ -96,8 +98,8 @@ class Bench:
             raise SystemExit("expected a bundle whose finder names joints, found one without")
         self.predictor = Predictor(bundle, "cpu", 1)
         self._task, self._recipe = bundle.manifest.tasks.staging, bundle.manifest.preprocessing
-        self._map = self._mapper(self.predictor._staging)
-        self._last_block = self._mapper(self.predictor._staging, LAST_BLOCK_PX)
+        self._map = self._mapper(self._taught(bundle))
+        self._last_block = self._mapper(self._taught(bundle), LAST_BLOCK_PX)
         self._random = [self._mapper(self._untaught(seed)) for seed in range(random)]
 
     def outcome(self, pair: Pair) -> Outcome | None:
@@ -121,7 +123,17 @@ class Bench:
     def _mapper(self, network: torch.nn.Module, coarsest_px: float = COARSEST_PX) -> Mapper:
         recipe = self._recipe
         place = feature_map(self._task.architecture, recipe.side_px, coarsest_px)
-        return lambda crop: heat_of(network, place, crop[None], recipe.mean, recipe.std, 1)[0]
+        halves = halves_of(network, place.path, recipe.side_px)
+
+        def mapped(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
+            _, maps = answered(halves, crop[None], recipe.mean, recipe.std, 1)
+            return heat_of(halves, place, maps, recipe.side_px, 1)[0]
+
+        return mapped
+
+    def _taught(self, bundle: Bundle) -> torch.nn.Module:
+        task, path = self._task, bundle.weights_path(self._task)
+        return load_network(task.architecture, len(task.classes), path, torch.device("cpu"), task.head)
 
     def _untaught(self, seed: int) -> torch.nn.Module:
         torch.manual_seed(seed)

@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 from ra_node.domain.report import Recognition, Staging, explaining_task
 from ra_node.errors import Fatal
 from ra_node.inference.bundle import Bundle, load_bundle
-from ra_node.inference.explain import feature_map, heat_of
+from ra_node.inference.explain import heat_of
+from ra_node.inference.halves import answered
 from ra_node.inference.network import chosen_device, load_network
 from ra_node.inference.predictor import Judgement, Predictor
 from tests.inference.bundles import SIDE_PX, read_manifest, write_bundle, write_manifest
@@ -50,31 +51,49 @@ def test_the_batch_changes_neither_results_nor_their_order(bundle: Bundle) -> No
 
 
 def test_each_network_runs_once_for_all_hands_of_a_batch(bundle: Bundle) -> None:
-    """A forward pass a task, not one a hand; the network that says disease has another of those hands."""
-    predictor, passes = Predictor(bundle, "cpu", 8), []
+    """A pass a task, not one a hand; only the rest of the network that says disease runs again for those."""
+    predictor, passes, again = Predictor(bundle, "cpu", 8), [], []
     for network in (predictor._recognition, predictor._staging):
-        network.register_forward_pre_hook(lambda _, inputs: passes.append(inputs[0].shape[0]))
+        halves = network.halves
+        halves.trunk.register_forward_pre_hook(lambda _, inputs: passes.append(inputs[0].shape[0]))
+        halves.answer.register_forward_pre_hook(lambda _, inputs: passes.append(inputs[0].shape[0]))
+        halves.rest.register_forward_pre_hook(lambda _, inputs: again.append(inputs[0].shape[0]))
     judged = predictor.judge(crops(5))
     told = [explaining_task(one.recognition, one.staging) for one in judged]
     explained = [told.count("staging"), told.count("recognition")]
-    assert passes == [5, 5, *(hands for hands in explained if hands)]
+    assert passes == [5, 5, 5, 5]
+    assert again == [hands for hands in explained if hands]
+    assert again
+
+
+def test_more_hands_than_a_batch_are_judged_part_by_part(bundle: Bundle) -> None:
+    """So that the maps of many hands are never held at once."""
+    predictor, passes = Predictor(bundle, "cpu", 2), []
+    trunk = predictor._staging.halves.trunk
+    trunk.register_forward_pre_hook(lambda _, inputs: passes.append(inputs[0].shape[0]))
+    judged = predictor.judge(crops(5))
+    assert passes == [2, 2, 1]
+    assert len(judged) == 5
 
 
 def test_only_disease_is_explained_and_by_the_network_that_says_it(bundle: Bundle) -> None:
-    predictor, hands = Predictor(bundle, "cpu", 8), crops(5)
+    predictor, hands = Predictor(bundle, "cpu", 8), np.stack(crops(4))
     staged = Staging((0.1, 0.9, 0.0, 0.0, 0.0, 0.0))
     healthy = Staging((0.9, 0.1, 0.0, 0.0, 0.0, 0.0))
     judged = [
         Judgement(Recognition(probability, 0.5), staging)
         for probability, staging in ((0.1, healthy), (0.9, healthy), (0.1, staged), (0.9, staged))
     ]
-    none, *by = [one.heat for one in predictor._explained(judged, hands[1:])]
+    recognition, staging = (
+        predictor._answered(network, hands)[1] for network in (predictor._recognition, predictor._staging)
+    )
+    none, *by = [one.heat for one in predictor._explained(judged, recognition, staging)]
     assert none is None
     recipe = bundle.manifest.preprocessing
-    place = feature_map("googlenet", SIDE_PX)
     networks = (predictor._recognition, predictor._staging, predictor._staging)
-    for heat, network, crop in zip(by, networks, hands[2:], strict=True):
-        expected = heat_of(network, place, crop[None], recipe.mean, recipe.std, 1)[0]
+    for heat, network, crop in zip(by, networks, hands[1:], strict=True):
+        _, maps = answered(network.halves, crop[None], recipe.mean, recipe.std, 1)
+        expected = heat_of(network.halves, network.place, maps, SIDE_PX, 1)[0]
         assert heat is not None
         assert np.abs(heat - expected).max() < 1e-2
 

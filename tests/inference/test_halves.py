@@ -1,0 +1,85 @@
+"""A network in two halves, folded and packed, answers as the whole one did, and has its slope."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from ra_node.inference import halves as halves_module
+from ra_node.inference.architectures import ARCHITECTURES
+from ra_node.inference.bundle import Head
+from ra_node.inference.explain import feature_map
+from ra_node.inference.halves import Halves, answered, halves_of
+from ra_node.inference.network import logits_of, network_input
+from tests.inference.networks import MEAN, STD, blobs, lively
+
+SIDE_PX = 96
+
+
+def parted(network: nn.Module, architecture: str) -> Halves:
+    return halves_of(network, feature_map(architecture, SIDE_PX).path, SIDE_PX)
+
+
+def test_the_batch_norm_of_these_tests_is_not_fresh():
+    """Fresh statistics would let a fold that forgets them pass."""
+    norms = [part for part in lively("googlenet", SIDE_PX).modules() if isinstance(part, nn.BatchNorm2d)]
+    assert all(norm.running_mean.abs().max() > 0.1 for norm in norms)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_architecture_answers_as_the_whole_network(architecture: str, monkeypatch):
+    """Packed and unpacked, to a thousandth of what tells hands apart; the network is left as it was."""
+    network = lively(architecture, SIDE_PX)
+    before = [(value.data_ptr(), value._version) for value in network.state_dict().values()]
+    hands = blobs(3, SIDE_PX)
+    expected = logits_of(network, hands, MEAN, STD, 3)
+    spread = np.ptp(expected, axis=0).max()
+    assert spread > 1e-3
+    packing = parted(network, architecture)
+    monkeypatch.setattr(halves_module, "can_pack", lambda _device: False)
+    for made in (packing, parted(network, architecture)):
+        found, maps = answered(made, hands, MEAN, STD, 2)
+        assert np.abs(found - expected).max() < min(1e-3 * spread, 1e-4 * max(1, np.abs(expected).max()))
+        with torch.no_grad():
+            assert made.rest(maps.clone()).numpy() == pytest.approx(expected, rel=1e-4, abs=1e-4)
+        assert not [part for part in made.modules() if isinstance(part, nn.BatchNorm2d)]
+    assert before == [(value.data_ptr(), value._version) for value in network.state_dict().values()]
+
+
+@pytest.mark.parametrize("head", ["softmax", "ordinal"])
+def test_the_slope_at_the_map_is_that_of_the_whole_network(head: Head):
+    network, hands = lively("googlenet", SIDE_PX, head), blobs(2, SIDE_PX)
+    place = feature_map("googlenet", SIDE_PX)
+    kept: list[torch.Tensor] = []
+
+    def keep(_part: nn.Module, _given: object, made: torch.Tensor) -> torch.Tensor:
+        kept.append(made.detach().requires_grad_())
+        return kept[0]
+
+    with network.get_submodule(place.path).register_forward_hook(keep):
+        logits = network(network_input(torch.from_numpy(hands), MEAN, STD))
+    (expected,) = torch.autograd.grad(logits[:, -1].sum(), kept[0])
+    made = parted(network, "googlenet")
+    maps = answered(made, hands, MEAN, STD, 2)[1].clone().requires_grad_()
+    (found,) = torch.autograd.grad(made.rest(maps)[:, -1].sum(), maps)
+    assert expected.abs().max() > 0
+    assert (maps - kept[0]).abs().max() < 1e-4 * kept[0].abs().max()
+    apart = (found - expected).abs()  # a rounding may turn a single cell at the bend of a ReLU
+    assert apart.mean() < 1e-3 * expected.abs().mean()
+    assert apart.median() < 1e-4 * expected.abs().max()
+
+
+def test_another_size_of_batch_or_hand_than_the_usual_runs_as_well():
+    network = lively("googlenet", SIDE_PX)
+    made = parted(network, "googlenet")
+    for count, side in ((1, SIDE_PX), (9, SIDE_PX), (2, 128)):
+        hands = np.resize(blobs(3, SIDE_PX), (count, side, side))
+        expected = logits_of(network, hands, MEAN, STD, count)
+        assert answered(made, hands, MEAN, STD, count)[0] == pytest.approx(expected, rel=1e-4, abs=1e-4)
+
+
+def test_a_part_that_is_not_there_is_an_error():
+    with pytest.raises(ValueError, match="expected a part 'inception9z'"):
+        halves_of(lively("googlenet", SIDE_PX), "inception9z", SIDE_PX)
