@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from ra_node.bootstrap.state import open_state
 from ra_node.cli import app, main
 from ra_node.domain.job import JobKind
+from ra_node.ledger.deliveries import Outcome, record_delivery
 from ra_node.ledger.outage import begin_outage, outages
 from ra_node.ledger.queue import claim
-from ra_node.ledger.results import Outcome, record_delivery
 from ra_node.ledger.retention import known_paths
 from ra_node.ledger.schema import DeliveryState
 from ra_node.settings import load_settings

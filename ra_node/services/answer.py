@@ -20,16 +20,9 @@ from ra_node.domain.study import ImageHeader
 from ra_node.imaging.preview import read_preview
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.files import Files
+from ra_node.ledger.findings import Finding, findings_of
 from ra_node.ledger.queue import LeaseLost
-from ra_node.ledger.results import (
-    Finding,
-    Result,
-    ResultObject,
-    earlier_result,
-    findings_of,
-    finish_report,
-    objects_of,
-)
+from ra_node.ledger.results import Result, ResultObject, earlier_result, finish_report, objects_of
 from ra_node.services.analyse import failed_finding, make_report
 from ra_node.services.follow_up import Followed, FollowUps
 from ra_node.services.gist import gist

@@ -15,17 +15,12 @@ from ra_node.dicom.read import transfer_syntax_of
 from ra_node.domain.job import Job, retry_delay_s
 from ra_node.domain.result import ObjectKind
 from ra_node.errors import Fatal
+from ra_node.ledger.deliveries import Outcome, pending_deliveries, record_delivery
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.files import Files
 from ra_node.ledger.outage import begin_outage, end_outage
 from ra_node.ledger.queue import release
-from ra_node.ledger.results import (
-    Outcome,
-    ResultObject,
-    objects_of,
-    pending_deliveries,
-    record_delivery,
-)
+from ra_node.ledger.results import ResultObject, objects_of
 from ra_node.ledger.schema import DeliveryState
 from ra_node.network.call import OUT_OF_REACH
 from ra_node.network.outcome import Answer

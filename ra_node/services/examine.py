@@ -19,9 +19,9 @@ from ra_node.domain.report import ImageFinding
 from ra_node.imaging.preview import encode_preview
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.files import Files
+from ra_node.ledger.findings import finish_examination
 from ra_node.ledger.inbox import find_instance
 from ra_node.ledger.queue import LeaseLost, bury, release
-from ra_node.ledger.results import finish_examination
 from ra_node.services.analyse import Judge, Look, Rules, judge_looks, look_at_file
 from ra_node.services.lease import postpone, unless_lost
 from ra_node.services.record import finding_to_json

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ra_node.dicom.text import report_text
 from ra_node.domain.job import Job
 from ra_node.errors import Refused
+from ra_node.ledger.deliveries import Delivery, deliveries_of
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.overview import (
     StudyLine,
@@ -20,7 +21,7 @@ from ra_node.ledger.overview import (
     studies,
     study_counts,
 )
-from ra_node.ledger.results import Delivery, deliveries_of, latest_result
+from ra_node.ledger.results import latest_result
 from ra_node.ledger.timeline import Event, timeline
 from ra_node.services.models import Models
 from ra_node.services.record import report_from_json

@@ -17,8 +17,8 @@ from ra_node.domain.job import Job
 from ra_node.domain.report import BundleIdentity, ImageFinding, Reason, Refusal
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.files import Files
+from ra_node.ledger.findings import Finding
 from ra_node.ledger.reexamine import replace_findings
-from ra_node.ledger.results import Finding
 from ra_node.services.analyse import Judge, Look, Rules, judge_looks, look_at_file
 from ra_node.services.record import finding_from_json, finding_to_json
 

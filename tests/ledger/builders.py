@@ -12,9 +12,10 @@ from sqlalchemy import event, select
 from ra_node.domain.job import Job, JobKind
 from ra_node.ledger import schema
 from ra_node.ledger.engine import Ledger
+from ra_node.ledger.findings import finish_examination
 from ra_node.ledger.inbox import Instance, Kept, NewInstance, keep_instance, settle_now
 from ra_node.ledger.queue import bury, claim
-from ra_node.ledger.results import Result, ResultObject, finish_examination, finish_report
+from ra_node.ledger.results import Result, ResultObject, finish_report
 
 LEASE_S = 60.0
 EVERY_KIND = tuple(JobKind)

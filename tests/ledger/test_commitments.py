@@ -16,9 +16,9 @@ from ra_node.ledger.commitments import (
     uncommitted,
     waive,
 )
+from ra_node.ledger.deliveries import Outcome, deliveries_of, pending_deliveries, record_delivery
 from ra_node.ledger.overview import commitment_counts, find_study, jobs_of
 from ra_node.ledger.queue import LeaseLost, expire_leases
-from ra_node.ledger.results import Outcome, deliveries_of, pending_deliveries, record_delivery
 from ra_node.ledger.schema import CommitmentState, DeliveryState
 from ra_node.ledger.timeline import timeline
 from tests.ledger.builders import LEASE_S, answered_study, claim_one, cut_at_every_statement

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from ra_node.domain.job import JobKind, JobState
+from ra_node.ledger.deliveries import Outcome, deliveries_of, record_delivery
 from ra_node.ledger.drop import drop
 from ra_node.ledger.overview import jobs_of, waiting_since
-from ra_node.ledger.results import Outcome, deliveries_of, record_delivery
 from ra_node.ledger.retention import purgeable
 from ra_node.ledger.schema import CommitmentState, DeliveryState
 from ra_node.ledger.timeline import timeline

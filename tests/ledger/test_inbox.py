@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from ra_node.domain.job import JobKind, JobState
+from ra_node.ledger.findings import findings_of
 from ra_node.ledger.inbox import (
     Kept,
     Repeated,
@@ -22,7 +23,6 @@ from ra_node.ledger.inbox import (
 )
 from ra_node.ledger.overview import find_study, job_counts, jobs_of
 from ra_node.ledger.queue import claim
-from ra_node.ledger.results import findings_of
 from ra_node.ledger.schema import StudyState
 from ra_node.ledger.timeline import timeline
 from tests.ledger.builders import (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ra_node.domain.job import JobKind, JobState
+from ra_node.ledger.deliveries import Outcome, record_delivery
 from ra_node.ledger.inbox import settle_now
 from ra_node.ledger.overview import (
     PeerState,
@@ -16,7 +17,6 @@ from ra_node.ledger.overview import (
     study_counts,
 )
 from ra_node.ledger.queue import bury
-from ra_node.ledger.results import Outcome, record_delivery
 from ra_node.ledger.schema import DeliveryState, StudyState
 from tests.ledger.builders import answer, answered_study, claim_one, examine_all, keep
 

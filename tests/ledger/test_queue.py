@@ -8,6 +8,7 @@ import pytest
 
 from ra_node.domain.job import MAX_ATTEMPTS, JobKind, JobState
 from ra_node.errors import Retryable
+from ra_node.ledger.findings import finish_examination
 from ra_node.ledger.inbox import settle_now
 from ra_node.ledger.overview import buried_jobs, job_counts, jobs_of
 from ra_node.ledger.queue import (
@@ -23,7 +24,6 @@ from ra_node.ledger.queue import (
     requeue,
     retry,
 )
-from ra_node.ledger.results import finish_examination
 from ra_node.ledger.timeline import timeline
 from tests.ledger.builders import (
     EVERY_KIND,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ra_node.domain.job import JobKind
-from ra_node.ledger.results import Outcome, record_delivery
+from ra_node.ledger.deliveries import Outcome, record_delivery
 from ra_node.ledger.schema import DeliveryState
 from ra_node.ledger.timeline import record, timeline
 from tests.ledger.builders import answered_study, claim_one, keep

@@ -12,9 +12,9 @@ from ra_node.bootstrap.sending import build_committer, build_deliverer
 from ra_node.bootstrap.state import State, open_state
 from ra_node.domain.job import JobKind
 from ra_node.domain.result import ObjectKind
+from ra_node.ledger.deliveries import deliveries_of
 from ra_node.ledger.inbox import settle_now
 from ra_node.ledger.queue import claim
-from ra_node.ledger.results import deliveries_of
 from ra_node.ledger.schema import CommitmentState, DeliveryState
 from ra_node.ledger.timeline import timeline
 from ra_node.services.answer import Destination

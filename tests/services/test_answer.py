@@ -10,8 +10,9 @@ from pydicom import dcmread
 
 from ra_node.domain.job import JobKind, JobState
 from ra_node.domain.result import OPTIONS, ObjectKind
+from ra_node.ledger.deliveries import deliveries_of
 from ra_node.ledger.overview import jobs_of
-from ra_node.ledger.results import deliveries_of, latest_result, objects_of
+from ra_node.ledger.results import latest_result, objects_of
 from ra_node.services.analyse import Rules
 from ra_node.services.answer import Answerer, Destination
 from ra_node.services.examine import Examiner

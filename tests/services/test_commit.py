@@ -8,10 +8,10 @@ import pytest
 
 from ra_node.domain.job import JobKind
 from ra_node.domain.result import ObjectKind
+from ra_node.ledger.deliveries import deliveries_of
 from ra_node.ledger.outage import outages
 from ra_node.ledger.overview import buried_jobs, commitment_counts
 from ra_node.ledger.queue import claim, requeue
-from ra_node.ledger.results import deliveries_of
 from ra_node.ledger.schema import CommitmentState, DeliveryState
 from ra_node.network.archive import Archive
 from ra_node.network.call import PeerAddress

@@ -107,7 +107,7 @@ def test_a_late_image_after_a_count_that_came_too_early_makes_a_revision(bench):
 def test_our_own_results_count_as_what_the_source_has(bench):
     """They are in its count when a late image comes, and it may or may not route them back to us."""
     from ra_node.domain.job import JobKind
-    from ra_node.ledger.results import Outcome, record_delivery
+    from ra_node.ledger.deliveries import Outcome, record_delivery
     from ra_node.ledger.schema import DeliveryState
     from tests.ledger.builders import claim_one
 

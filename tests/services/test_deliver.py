@@ -8,10 +8,10 @@ import pytest
 
 from ra_node.domain.job import JobKind, JobState
 from ra_node.domain.result import ObjectKind
+from ra_node.ledger.deliveries import deliveries_of
 from ra_node.ledger.outage import outages
 from ra_node.ledger.overview import buried_jobs
 from ra_node.ledger.queue import claim
-from ra_node.ledger.results import deliveries_of
 from ra_node.ledger.schema import DeliveryState
 from ra_node.network.archive import Archive, Behaviour
 from ra_node.network.send import PeerAddress

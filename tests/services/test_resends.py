@@ -10,9 +10,9 @@ from structlog.testing import capture_logs
 from ra_node.domain.job import JobKind
 from ra_node.domain.result import ObjectKind
 from ra_node.errors import Refused
+from ra_node.ledger.deliveries import deliveries_of
 from ra_node.ledger.inbox import instances_of
 from ra_node.ledger.overview import find_study, jobs_of
-from ra_node.ledger.results import deliveries_of
 from ra_node.network.archive import Archive
 from ra_node.network.receive import StoreOutcome
 from ra_node.services.answer import Destination

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ra_node.domain.job import JobKind
 from ra_node.ledger.commitments import record_lacking
+from ra_node.ledger.deliveries import Outcome, record_delivery
 from ra_node.ledger.outage import begin_outage
 from ra_node.ledger.queue import claim
-from ra_node.ledger.results import Outcome, record_delivery
 from ra_node.ledger.schema import DeliveryState
 from ra_node.services.standing import Disk, Room, complaints, standings
 from tests.ledger.builders import LEASE_S, answered_study, claim_one

@@ -4,8 +4,8 @@ import pytest
 
 from ra_node.domain.job import JobKind
 from ra_node.ledger import schema
+from ra_node.ledger.deliveries import Outcome, deliveries_of, record_delivery
 from ra_node.ledger.queue import bury, requeue
-from ra_node.ledger.results import Outcome, deliveries_of, record_delivery
 from ra_node.ledger.schema import DeliveryState
 from ra_node.ledger.timeline import Event, events_after, note
 from ra_node.services.follow import LATE_S, Follower

@@ -9,9 +9,9 @@ import pytest
 
 from ra_node.domain.job import JobKind, JobState
 from ra_node.ledger.commitments import waive
+from ra_node.ledger.deliveries import Outcome, deliveries_of, record_delivery
 from ra_node.ledger.engine import LedgerUnavailable
 from ra_node.ledger.overview import find_study, jobs_of
-from ra_node.ledger.results import Outcome, deliveries_of, record_delivery
 from ra_node.ledger.retention import known_paths
 from ra_node.ledger.schema import CommitmentState, DeliveryState
 from ra_node.services import ingest as ingest_module

@@ -9,9 +9,10 @@ from sqlalchemy import update
 
 from ra_node.domain.job import JobKind
 from ra_node.ledger import schema
+from ra_node.ledger.findings import findings_of
 from ra_node.ledger.overview import jobs_of
 from ra_node.ledger.queue import LeaseLost, abandon
-from ra_node.ledger.results import findings_of, latest_result
+from ra_node.ledger.results import latest_result
 from ra_node.services.analyse import Look, Rules
 from ra_node.services.answer import Answerer
 from ra_node.services.examine import Examiner

@@ -20,10 +20,10 @@ from ra_node.domain.laterality import Side
 from ra_node.domain.report import Recognition, Staging
 from ra_node.domain.result import ObjectKind
 from ra_node.ledger.commitments import begin_transaction, record_report, uncommitted
+from ra_node.ledger.deliveries import Outcome, pending_deliveries, record_delivery
 from ra_node.ledger.inbox import settle_now
 from ra_node.ledger.outage import begin_outage
 from ra_node.ledger.queue import bury, claim
-from ra_node.ledger.results import Outcome, pending_deliveries, record_delivery
 from ra_node.ledger.schema import DeliveryState
 from ra_node.ledger.timeline import note
 from ra_node.phantom.recipe import HandRecipe, PhantomRecipe

@@ -1,0 +1,157 @@
+"""Where each object stands with each peer: what an attempt came to commits with the end of its job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, and_, select, update
+
+from ra_node.domain.job import Job, JobState
+from ra_node.ledger import schema
+from ra_node.ledger.commitments import want_commitment
+from ra_node.ledger.engine import AnyRow, Ledger
+from ra_node.ledger.queue import bury_held, finish_held, retry_held
+from ra_node.ledger.results import ResultObject, object_columns
+from ra_node.ledger.schema import CommitmentState, DeliveryState
+from ra_node.ledger.timeline import note
+
+_EVENT_OF = {
+    DeliveryState.ACCEPTED: "object_delivered",
+    DeliveryState.REFUSED: "object_refused",
+    DeliveryState.WAITING: "object_postponed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Where one object stands with one peer; `status` is the last C-STORE status."""
+
+    object: ResultObject
+    peer: str
+    state: DeliveryState
+    status: int | None
+    detail: str | None
+    attempts: int
+    updated_at: float
+    commitment: CommitmentState
+    """Whether the peer has promised to keep it; delivered and committed are two things."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one attempt to send one object came to; WAITING means "try again".
+
+    `sent_uid` names what went out in its place, None for the object itself.
+    """
+
+    object_uid: str
+    state: DeliveryState
+    status: int | None = None
+    detail: str | None = None
+    sent_uid: str | None = None
+
+
+def record_delivery(
+    ledger: Ledger,
+    job: Job,
+    outcomes: Sequence[Outcome],
+    *,
+    retry_at: float,
+    give_up_after_s: float | None,
+    commit: bool = False,
+) -> JobState:
+    """Record one attempt to deliver and end or postpone its job; tell what became of it.
+
+    With `commit` the peer is then asked to promise that it keeps what it accepted.
+
+    READY: something still waits, tried again at `retry_at` (see `queue.retry`). BURIED: given up, or
+    nothing waits but the peer refused something for good. DONE: everything is accepted. Raises
+    LeaseLost.
+    """
+    with ledger.write() as connection:
+        now = ledger.clock()
+        for outcome in outcomes:
+            _record_outcome(connection, now, job, outcome, commit=commit)
+        deliveries = _read_deliveries(connection, job.study_uid, job.version, job.peer)
+        waiting = [item for item in deliveries if item.state is DeliveryState.WAITING]
+        refused = [item for item in deliveries if item.state is DeliveryState.REFUSED]
+        if waiting:
+            error = waiting[0].detail or f"{len(waiting)} of {len(deliveries)} objects wait"
+            return retry_held(connection, now, job, error, retry_at, give_up_after_s=give_up_after_s)
+        want_commitment(connection, ledger, job)
+        if refused:
+            bury_held(connection, now, job, _refusal_text(refused))
+            return JobState.BURIED
+        finish_held(connection, now, job)
+        note(connection, now, "version_delivered", job.study_uid, version=job.version, peer=job.peer)
+    return JobState.DONE
+
+
+def deliveries_of(
+    ledger: Ledger, study_uid: str, version: int | None = None, peer: str | None = None
+) -> list[Delivery]:
+    """List deliveries of a study, optionally of one version or to one peer, in a stable order."""
+    with ledger.read() as connection:
+        return _read_deliveries(connection, study_uid, version, peer)
+
+
+def pending_deliveries(ledger: Ledger, job: Job) -> list[Delivery]:
+    """List what a deliver job still has to send."""
+    with ledger.read() as connection:
+        deliveries = _read_deliveries(connection, job.study_uid, job.version, job.peer)
+    return [item for item in deliveries if item.state is DeliveryState.WAITING]
+
+
+def _record_outcome(connection: Connection, now: float, job: Job, outcome: Outcome, *, commit: bool) -> None:
+    delivery = schema.delivery
+    this = and_(
+        delivery.c.object_uid == outcome.object_uid,
+        delivery.c.peer == job.peer,
+        delivery.c.state != DeliveryState.ACCEPTED,
+    )
+    values = {"state": outcome.state, "status": outcome.status, "detail": outcome.detail, "updated_at": now}
+    if outcome.state is DeliveryState.ACCEPTED:
+        values["sent_uid"] = outcome.sent_uid
+        values["commitment"] = CommitmentState.WAITING if commit else CommitmentState.NOT_ASKED
+    attempts = delivery.c.attempts + 1
+    connection.execute(update(delivery).where(this).values(attempts=attempts, **values))
+    note(
+        connection,
+        now,
+        _EVENT_OF[outcome.state],
+        job.study_uid,
+        object_uid=outcome.object_uid,
+        peer=job.peer,
+        status=outcome.status,
+        detail=outcome.detail,
+    )
+
+
+def _refusal_text(refused: Sequence[Delivery]) -> str:
+    first = refused[0]
+    status = "no status" if first.status is None else f"status 0x{first.status:04X}"
+    return f"the peer refused {len(refused)} objects, {first.object.kind} with {status}: {first.detail or ''}"
+
+
+def _read_deliveries(
+    connection: Connection, study_uid: str, version: int | None, peer: str | None
+) -> list[Delivery]:
+    item, delivery = schema.result_object, schema.delivery
+    query = (
+        select(delivery, *object_columns())
+        .join(item, item.c.sop_instance_uid == delivery.c.object_uid)
+        .where(item.c.study_uid == study_uid)
+        .order_by(item.c.version, delivery.c.peer, item.c.kind.desc(), delivery.c.object_uid)
+    )
+    if version is not None:
+        query = query.where(item.c.version == version)
+    if peer is not None:
+        query = query.where(delivery.c.peer == peer)
+    return [_delivery(row) for row in connection.execute(query)]
+
+
+def _delivery(row: AnyRow) -> Delivery:
+    item = ResultObject(*(getattr(row, name) for name in ResultObject.__slots__))
+    state, commitment = DeliveryState(row.state), CommitmentState(row.commitment)
+    return Delivery(item, row.peer, state, row.status, row.detail, row.attempts, row.updated_at, commitment)
