@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ra_node.errors import Fatal
-from ra_node.settings import PeerTable, Settings, load_settings, settings_from
+from ra_node.settings import Settings, load_settings, settings_from
+from ra_node.settings_peer import PeerTable
 
 SHIPPED = Path(__file__).resolve().parents[1] / "config" / "node.toml"
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from ra_node.bootstrap.state import address, build_producer, folder_in_use, with_bundle
 from ra_node.errors import Fatal
-from ra_node.settings import PeerTable, Settings
+from ra_node.settings import Settings
+from ra_node.settings_peer import PeerTable
 
 if TYPE_CHECKING:
     from ra_node.network.send import PeerAddress

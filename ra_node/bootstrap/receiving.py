@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from ra_node.bootstrap.securing import ANY_NAME, listening_tls
 from ra_node.bootstrap.state import State, build_guard, presence_folder
-from ra_node.settings import PeerTable, Settings
+from ra_node.settings import Settings
+from ra_node.settings_peer import PeerTable
 
 if TYPE_CHECKING:
     from pynetdicom.presentation import PresentationContext

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING
 
-from ra_node.settings import PeerTable, Settings
+from ra_node.settings import Settings
+from ra_node.settings_peer import PeerTable
 
 if TYPE_CHECKING:
     from ra_node.network.tls import TlsFiles

@@ -14,7 +14,8 @@ from ra_node.errors import Fatal
 from ra_node.ledger.engine import Ledger, open_ledger
 from ra_node.ledger.files import Files
 from ra_node.services.wake import Bell
-from ra_node.settings import LEDGER_FILE, PeerTable, Settings, settings_from
+from ra_node.settings import LEDGER_FILE, Settings, settings_from
+from ra_node.settings_peer import PeerTable
 
 if TYPE_CHECKING:
     from ra_node.dicom.provenance import Producer

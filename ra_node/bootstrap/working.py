@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from ra_node.bootstrap.state import State, address, build_producer, build_shelf, folder_in_use, with_bundle
 from ra_node.domain.result import ObjectKind
-from ra_node.settings import PeerTable, Settings
+from ra_node.settings import Settings
+from ra_node.settings_peer import PeerTable
 
 if TYPE_CHECKING:
     from ra_node.inference.bundle import Bundle

@@ -20,7 +20,8 @@ from ra_node.network.send import EchoReport, PeerAddress, Reach, echo
 from ra_node.services.check import Check
 from ra_node.services.preflight_system import check_clock, check_privacy, check_tls
 from ra_node.services.standing import Complaint
-from ra_node.settings import PeerTable, Settings
+from ra_node.settings import Settings
+from ra_node.settings_peer import PeerTable
 
 
 def run_checks(
