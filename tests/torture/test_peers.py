@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.torture import resources
-from tests.torture.fuzz import Draw, corpus, fuzz, mutated, utter
+from tests.torture.conversations import Draw, corpus, mutated
+from tests.torture.fuzz import fuzz, utter
 from tests.torture.process import Listening, listening
 from tests.torture.wire import ASSOCIATE_AC, RELEASE_PDU, Line, echo_request
 
