@@ -19,15 +19,15 @@ from ra_node.dicom.overlay_pen import Pen
 from ra_node.dicom.overlay_tile import GAP_PX, Plan, Shown, fitted, tile
 from ra_node.domain.report import HandFinding, ImageFinding, Reason, Refusal, StudyReport
 
-MARGIN_PX = 40
-TILE_GAP_PX = 48
-LONGEST_PX = 2560
-"""What a reading station of five megapixels shows; radiographs shrink until the picture fits."""
+MARGIN_PX = 30
+TILE_GAP_PX = 36
+LONGEST_PX = 1920
+"""What a display of two megapixels shows whole; radiographs shrink until the picture fits."""
 
 LEAST_SHRINK, STEP = 0.55, 0.05
 """Radiographs are never smaller than about half of what they may be: rather is the picture longer."""
 
-LEAST_WIDTH_PX = 1700
+LEAST_WIDTH_PX = 1276
 MOST_IMAGES = 4
 
 _WITHOUT_PICTURE = frozenset(
@@ -142,10 +142,10 @@ def _full_plan(shown: Sequence[ImageFinding]) -> Plan:
     wide = any(len(image.hands) > 1 or image.columns > 1.15 * image.rows for image in shown)
     stacked_hands = all(len(image.hands) == 2 and not _side_by_side(image.hands) for image in shown)
     if len(shown) == 1:
-        return Plan(1700, 1300, under=True) if wide and not stacked_hands else Plan(1200, 1560, under=False)
+        return Plan(1276, 976, under=True) if wide and not stacked_hands else Plan(900, 1170, under=False)
     if len(shown) == 2:
-        return Plan(1400 if wide else 1100, 1300, under=True)
-    return Plan(1400, 1000, under=True) if wide else Plan(900, 1000, under=False)
+        return Plan(1050 if wide else 826, 976, under=True)
+    return Plan(1050, 750, under=True) if wide else Plan(676, 750, under=False)
 
 
 def _levelled(plan: Plan, shown: Sequence[ImageFinding]) -> Plan:

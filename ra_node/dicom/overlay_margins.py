@@ -37,9 +37,9 @@ from ra_node.domain.wording import (
     warnings_of,
 )
 
-BANNER_PX = 74
-SUMMARY_PX = 46
-SAMPLE_PX = 96
+BANNER_PX = 56
+SUMMARY_PX = 35
+SAMPLE_PX = 72
 """Length of the lines that the legend shows."""
 
 
@@ -51,24 +51,24 @@ def header(report: StudyReport, width_px: int, pen: Pen) -> Block:
     blocks.append(pen.paragraph(summary_sentence(report, pen.language), SUMMARY_PX, width_px, lines=5))
     changes = pen.language.say("sign.space").join(follow_up_sentences(report, pen.language))
     blocks += [pen.paragraph(changes, SMALL_PX, width_px, lines=9)] if changes else []
-    return stacked(blocks, 10)
+    return stacked(blocks, 8)
 
 
 def _banner(report: StudyReport, width_px: int, pen: Pen) -> Block:
     banner = pen.line(pen.say("banner"), BANNER_PX, ink=AMBER, bold=True)
     if report.version == 1:
         return _ruled(banner, width_px)
-    revision = pen.line(revision_words(report, pen), KEY_PX - 4, bold=True)
-    if banner.width_px + revision.width_px + 80 > width_px:
+    revision = pen.line(revision_words(report, pen), KEY_PX - 3, bold=True)
+    if banner.width_px + revision.width_px + 60 > width_px:
         return _ruled(stacked([banner, revision]), width_px)
-    right = moved(revision.parts, width_px - revision.width_px, 20)
+    right = moved(revision.parts, width_px - revision.width_px, 15)
     return _ruled(Block(width_px, banner.height_px, (*banner.parts, *right)), width_px)
 
 
 def _ruled(block: Block, width_px: int) -> Block:
-    foot = block.height_px + 6
-    rule = Frame(Box(0, foot, width_px, foot + 8), fill=AMBER)
-    return Block(width_px, foot + 8, (*block.parts, rule))
+    foot = block.height_px + 4
+    rule = Frame(Box(0, foot, width_px, foot + 6), fill=AMBER)
+    return Block(width_px, foot + 6, (*block.parts, rule))
 
 
 def revision_words(report: StudyReport, pen: Pen) -> str:
@@ -81,7 +81,7 @@ def revision_words(report: StudyReport, pen: Pen) -> str:
 def remarked(remarks: Sequence[str], width_px: int, pen: Pen) -> Block:
     """What is to be known about every image shown, said once."""
     said = (told(remark, pen.language) for remark in remarks)
-    return stacked([pen.paragraph(text, SMALL_PX, width_px, lines=3) for text in said], 4)
+    return stacked([pen.paragraph(text, SMALL_PX, width_px, lines=3) for text in said], 3)
 
 
 def listed(images: Sequence[ImageFinding], report: StudyReport, width_px: int, pen: Pen) -> Block:
@@ -90,7 +90,7 @@ def listed(images: Sequence[ImageFinding], report: StudyReport, width_px: int, p
     for image in images:
         said = _said(image, report.images.index(image) + 1, pen)
         blocks += [pen.paragraph(text, SMALL_PX, width_px, lines=3) for text in said]
-    return stacked(blocks, 6)
+    return stacked(blocks, 4)
 
 
 def _said(image: ImageFinding, number: int, pen: Pen) -> list[str]:
@@ -103,12 +103,12 @@ def _said(image: ImageFinding, number: int, pen: Pen) -> list[str]:
 
 def footer(report: StudyReport, width_px: int, pen: Pen) -> Block:
     """How to read the lines, and who judged, with what, when, in which version."""
-    rule: Part = Frame(Box(0, 0, width_px, 3), fill=RULE)
+    rule: Part = Frame(Box(0, 0, width_px, 2), fill=RULE)
     made = pen.language.say("sign.space").join(_made(report, pen))
     body = stacked(
-        [_legend(report, width_px, pen), pen.paragraph(made, FINE_PX, width_px, lines=9, ink=MUTED)], 4
+        [_legend(report, width_px, pen), pen.paragraph(made, FINE_PX, width_px, lines=9, ink=MUTED)], 3
     )
-    return Block(width_px, body.height_px + 16, (rule, *moved(body.parts, 0, 16)))
+    return Block(width_px, body.height_px + 12, (rule, *moved(body.parts, 0, 12)))
 
 
 def _made(report: StudyReport, pen: Pen) -> Iterator[str]:
@@ -142,12 +142,12 @@ def _legend(report: StudyReport, width_px: int, pen: Pen) -> Block:
         ),
     ]
     if any(hand.explanation is not None and hand.explanation.contours for hand in report.hands):
-        thin = Outline(_across(-9), HEAT, line_px=THIN_PX, closed=False, halo_px=1)
-        bold = Outline(_across(9), HEAT, line_px=BOLD_PX, closed=False, halo_px=1)
+        thin = Outline(_across(-7), HEAT, line_px=THIN_PX, closed=False, halo_px=1)
+        bold = Outline(_across(7), HEAT, line_px=BOLD_PX, closed=False, halo_px=1)
         entries.append(_entry([thin, bold], pen.say("legend_attention"), pen, width_px))
     rows: list[Block] = []
     for entry in entries:
-        x = rows[-1].width_px + 60 if rows else 0
+        x = rows[-1].width_px + 45 if rows else 0
         if rows and x + entry.width_px <= width_px:
             joined = (*rows[-1].parts, *moved(entry.parts, x, 0))
             rows[-1] = Block(x + entry.width_px, max(rows[-1].height_px, entry.height_px), joined)
@@ -161,7 +161,7 @@ def _across(dy: int) -> tuple[Point, Point]:
 
 
 def _entry(samples: Sequence[Outline], text: str, pen: Pen, width_px: int) -> Block:
-    indent = SAMPLE_PX + 20
+    indent = SAMPLE_PX + 15
     words = pen.paragraph(text, FINE_PX, width_px - indent, lines=3)
     middle = words.words[0].box.height_px // 2
     parts = (*moved(samples, 0, middle), *moved(words.parts, indent, 0))

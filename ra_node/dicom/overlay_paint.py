@@ -17,7 +17,7 @@ from ra_node.domain.geometry import Box, Point
 from ra_node.domain.language import Language, english
 from ra_node.domain.report import StudyReport
 
-DASH_PX = (26.0, 18.0)
+DASH_PX = (20.0, 14.0)
 """Length of a dash and of the gap after it."""
 
 HALO: Ink = (0, 0, 0)

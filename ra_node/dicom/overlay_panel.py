@@ -29,15 +29,15 @@ from ra_node.domain.geometry import Box
 from ra_node.domain.report import STAGES, HandFinding, ImageFinding, Recognition, Refusal, Staging, percents
 from ra_node.domain.wording import attention_sentence, doubt_words, hand_name, presence, refusal_text, told
 
-PANEL_PX = 832
+PANEL_PX = 624
 """Width of a panel that stands beside its radiograph, and the least under it."""
 
-PAD_PX = 28
-GAP_PX = 14
-GAUGE_PX = 22
-CHART_PX = 100
-CHART_GAP_PX = 28
-MOST_CHART_PX = 360
+PAD_PX = 21
+GAP_PX = 11
+GAUGE_PX = 16
+CHART_PX = 75
+CHART_GAP_PX = 21
+MOST_CHART_PX = 270
 _TOLD_ELSEWHERE = frozenset({Doubt.NOT_JUDGED, Doubt.DISAGREEMENT})
 """Doubts that have a box of their own."""
 
@@ -91,7 +91,7 @@ def refusal_panel(refusal: Refusal | None, width_px: int, pen: Pen) -> Block:
 
 
 def _reason_panel(key: str, refusal: Refusal | None, width_px: int, pen: Pen) -> Block:
-    title = pen.line(pen.say(key).upper(), KEY_PX + 4, bold=True)
+    title = pen.line(pen.say(key).upper(), KEY_PX + 3, bold=True)
     return _panel([title, _refused(refusal, width_px - 2 * PAD_PX, pen)], width_px, WHITE, dashed=True)
 
 
@@ -104,7 +104,7 @@ def resized(panel: Block, height_px: int) -> Block:
 
 def _panel(blocks: Sequence[Block], width_px: int, ink: Ink, *, dashed: bool) -> Block:
     body = stacked(blocks, GAP_PX)
-    style = Frame(Box(0, 0, 1, 1), fill=(22, 25, 30), line=ink, line_px=4, dashed=dashed)
+    style = Frame(Box(0, 0, 1, 1), fill=(22, 25, 30), line=ink, line_px=3, dashed=dashed)
     return framed(body, width_px, body.height_px + 2 * PAD_PX, pad_px=PAD_PX, frame=style)
 
 
@@ -113,19 +113,19 @@ def _title(hand: HandFinding, width_px: int, pen: Pen) -> Block:
     name = pen.paragraph(hand_name(hand, pen.language).upper(), KEY_PX, width_px, lines=3, bold=True)
     said = told(hand.side.evidence, pen.language)
     evidence = pen.line(said, FINE_PX, ink=MUTED)
-    if name.width_px + 24 + evidence.width_px > width_px or len(name.words) > 1:
+    if name.width_px + 18 + evidence.width_px > width_px or len(name.words) > 1:
         return stacked([name, pen.paragraph(said, FINE_PX, width_px, lines=3, ink=MUTED)])
-    drop = name.height_px - evidence.height_px - 8
+    drop = name.height_px - evidence.height_px - 6
     return over(name, Block(0, 0, moved(evidence.parts, width_px - evidence.width_px, drop)))
 
 
 def _refused(refusal: Refusal | None, width_px: int, pen: Pen) -> Block:
-    blocks = [pen.line(pen.say("not_analysed").upper(), KEY_PX + 4, bold=True)]
+    blocks = [pen.line(pen.say("not_analysed").upper(), KEY_PX + 3, bold=True)]
     if refusal is not None:
         reason = refusal_text(refusal, pen.language)
         blocks.append(pen.paragraph(reason, TEXT_PX, width_px - 2 * PAD_PX, lines=7))
-    words = stacked(blocks, 6)
-    style = Frame(Box(0, 0, 1, 1), line=WHITE, line_px=4, dashed=True)
+    words = stacked(blocks, 4)
+    style = Frame(Box(0, 0, 1, 1), line=WHITE, line_px=3, dashed=True)
     return framed(words, width_px, words.height_px + 2 * PAD_PX, pad_px=PAD_PX, frame=style)
 
 
@@ -147,38 +147,38 @@ def _recognition(found: Recognition, width_px: int, pen: Pen) -> Block:
     """Present is dark on a filled bar, absent is light in an empty one."""
     ink = GROUND if found.positive else WHITE
     said = pen.say("ra", presence=presence(found, pen.language).upper())
-    answer = pen.line(said, KEY_PX + 8, ink=ink, bold=True)
-    number = pen.line(f"{percents(found)[0]} %", KEY_PX + 8, ink=ink, bold=True)
-    height = answer.height_px + 16
+    answer = pen.line(said, KEY_PX + 6, ink=ink, bold=True)
+    number = pen.line(f"{percents(found)[0]} %", KEY_PX + 6, ink=ink, bold=True)
+    height = answer.height_px + 12
     bar = Frame(
         Box(0, 0, width_px, height),
         fill=AMBER if found.positive else None,
         line=AMBER if found.positive else SKY,
-        line_px=5,
+        line_px=4,
     )
-    words = (*moved(answer.parts, 20, 8), *moved(number.parts, width_px - number.width_px - 20, 8))
-    return stacked([Block(width_px, height, (bar, *words)), _gauge(found, width_px, pen)], 10)
+    words = (*moved(answer.parts, 15, 6), *moved(number.parts, width_px - number.width_px - 15, 6))
+    return stacked([Block(width_px, height, (bar, *words)), _gauge(found, width_px, pen)], 8)
 
 
 def _gauge(found: Recognition, width_px: int, pen: Pen) -> Block:
     """The probability on a line from 0 to 100 %, the operating point as a mark across it and in words."""
     words = pen.line(pen.say("operating_point", threshold=percents(found)[1]), FINE_PX, ink=MUTED)
-    width = width_px - words.width_px - 20
-    mark = min(max(round(found.threshold * width), 3), width - 3)
-    reach = min(max(round(found.probability * width), 4), width)
+    width = width_px - words.width_px - 15
+    mark = min(max(round(found.threshold * width), 2), width - 2)
+    reach = min(max(round(found.probability * width), 3), width)
     shapes = (
-        Frame(Box(0, 8, width, 8 + GAUGE_PX), line=MUTED, line_px=2),
-        Frame(Box(0, 8, reach, 8 + GAUGE_PX), fill=AMBER if found.positive else SKY),
-        Frame(Box(mark - 6, 0, mark + 6, GAUGE_PX + 16), fill=GROUND),
-        Frame(Box(mark - 3, 0, mark + 3, GAUGE_PX + 16), fill=WHITE),
+        Frame(Box(0, 6, width, 6 + GAUGE_PX), line=MUTED, line_px=2),
+        Frame(Box(0, 6, reach, 6 + GAUGE_PX), fill=AMBER if found.positive else SKY),
+        Frame(Box(mark - 5, 0, mark + 5, GAUGE_PX + 12), fill=GROUND),
+        Frame(Box(mark - 2, 0, mark + 2, GAUGE_PX + 12), fill=WHITE),
     )
-    right = moved(words.parts, width + 20, (GAUGE_PX + 16 - words.height_px) // 2)
-    return Block(width_px, max(GAUGE_PX + 16, words.height_px), (*shapes, *right))
+    right = moved(words.parts, width + 15, (GAUGE_PX + 12 - words.height_px) // 2)
+    return Block(width_px, max(GAUGE_PX + 12, words.height_px), (*shapes, *right))
 
 
 def _staging(found: Staging, width_px: int, pen: Pen, chart_px: int) -> Block:
     """The likeliest stage in large type, and beside it how likely each stage is."""
-    stage = pen.line(pen.say("stage", stage=found.stage).upper(), KEY_PX + 8, bold=True)
+    stage = pen.line(pen.say("stage", stage=found.stage).upper(), KEY_PX + 6, bold=True)
     notes = [pen.line(pen.say(key), FINE_PX, ink=MUTED) for key in ("stage_normal", "stage_bars")]
     left = stacked([stage, *notes], 2)
     chart = _chart(found, width_px - left.width_px - CHART_GAP_PX, pen, chart_px)
@@ -188,7 +188,7 @@ def _staging(found: Staging, width_px: int, pen: Pen, chart_px: int) -> Block:
 
 def _chart(found: Staging, width_px: int, pen: Pen, chart_px: int) -> Block:
     """One column a stage: value, bar, label; the likeliest filled, the others empty."""
-    gap = 10
+    gap = 8
     width = (width_px - gap * (len(STAGES) - 1)) // len(STAGES)
     columns = [_column(stage, found, (width, chart_px), pen) for stage in STAGES]
     parts = [part for n, c in enumerate(columns) for part in moved(c.parts, n * (width + gap), 0)]
@@ -205,17 +205,17 @@ def _column(stage: int, found: Staging, size: tuple[int, int], pen: Pen) -> Bloc
     label = pen.line(str(stage), SMALL_PX, bold=chosen, ink=GROUND if chosen else WHITE)
     top = value.height_px
     foot = top + track_px
-    height = max(round(share * track_px), 4)
+    height = max(round(share * track_px), 3)
     shapes = (
         Frame(Box(0, top, width, foot), line=RULE, line_px=2),
         Frame(Box(0, foot - height, width, foot), fill=WHITE if chosen else MUTED),
-        Frame(Box(0, foot + 4, width, foot + 4 + label.height_px), fill=WHITE if chosen else RULE),
+        Frame(Box(0, foot + 3, width, foot + 3 + label.height_px), fill=WHITE if chosen else RULE),
     )
     words = (
         *moved(value.parts, (width - value.width_px) // 2, 0),
-        *moved(label.parts, (width - label.width_px) // 2, foot + 4),
+        *moved(label.parts, (width - label.width_px) // 2, foot + 3),
     )
-    return Block(width, foot + 4 + label.height_px, (*shapes, *words))
+    return Block(width, foot + 3 + label.height_px, (*shapes, *words))
 
 
 def _disagreement(hand: HandFinding, width_px: int, pen: Pen) -> Block:
@@ -227,8 +227,8 @@ def _disagreement(hand: HandFinding, width_px: int, pen: Pen) -> Block:
     text = pen.say("disagree_how", presence=found, stage=staging.stage)
     title = pen.line(pen.say("disagree").upper(), TEXT_PX, bold=True)
     words = stacked([title, pen.paragraph(text, SMALL_PX, width_px - 2 * PAD_PX, lines=3)])
-    style = Frame(Box(0, 0, 1, 1), line=WHITE, line_px=4, dashed=True)
-    return framed(words, width_px, words.height_px + 28, pad_px=14, frame=style)
+    style = Frame(Box(0, 0, 1, 1), line=WHITE, line_px=3, dashed=True)
+    return framed(words, width_px, words.height_px + 22, pad_px=11, frame=style)
 
 
 def _percent(share: float) -> str:

@@ -27,14 +27,14 @@ SKY: Ink = (140, 212, 255)
 HEAT: Ink = (255, 140, 225)
 """What the networks looked at; its lines are also thinner than those of the hands, and lie in them."""
 
-KEY_PX = 60
-"""Smallest size of a result: 15 pixels where the picture is shown at a quarter of its size."""
-TEXT_PX = 46
-SMALL_PX = 40
-"""Smallest size of what a result needs: 10 pixels at a quarter."""
+KEY_PX = 45
+"""Smallest size of a result: 15 pixels where the picture is shown at a third of its size."""
+TEXT_PX = 35
+SMALL_PX = 30
+"""Smallest size of what a result needs: 10 pixels at a third."""
 
-FINE_PX = 32
-"""Smallest size of any word, for who made the result and with what: 8 pixels at a quarter."""
+FINE_PX = 24
+"""Smallest size of any word, for who made the result and with what: 8 pixels at a third."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Frame:
     box: Box
     fill: Ink | None = None
     line: Ink | None = None
-    line_px: int = 3
+    line_px: int = 2
     dashed: bool = False
 
 
@@ -74,7 +74,7 @@ class Outline:
     closed: bool = True
     dashed: bool = False
     role: Role = "line"
-    halo_px: int = 3
+    halo_px: int = 2
     """Width of the dark rim on both sides, which makes the line stand out on bone."""
 
 

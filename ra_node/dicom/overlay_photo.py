@@ -31,10 +31,10 @@ from ra_node.domain.laterality import Side
 from ra_node.domain.report import HandFinding, ImageFinding
 from ra_node.domain.wording import joint_name
 
-CLEAR_PX = 6
+CLEAR_PX = 5
 """A line to a panel begins this far from the radiograph, so that its halo does not touch it."""
 
-RING_PX = 10
+RING_PX = 8
 """Radius of the ring in the middle of a named joint; bone stays visible in it."""
 
 THIN_PX, BOLD_PX = 2, 4
@@ -69,16 +69,16 @@ def link(hand: HandFinding, image: ImageFinding, picture: Box, panel: Box) -> Ou
     """Draw the line from the edge of the radiograph, level with the hand, to the hand's panel."""
     start = on_canvas(hand.region.box.centre, image, picture)
     if panel.y0 >= picture.y1:
-        end = min(max(start.x, panel.x0 + 40), panel.x1 - 40)
+        end = min(max(start.x, panel.x0 + 30), panel.x1 - 30)
         middle = (picture.y1 + panel.y0) / 2
         first, last = Point(start.x, picture.y1 + CLEAR_PX), Point(end, panel.y0)
         path = (first, Point(start.x, middle), Point(end, middle), last)
     else:
-        end = min(max(start.y, panel.y0 + 40), panel.y1 - 40)
+        end = min(max(start.y, panel.y0 + 30), panel.y1 - 30)
         middle = (picture.x1 + panel.x0) / 2
         first, last = Point(picture.x1 + CLEAR_PX, start.y), Point(panel.x0, end)
         path = (first, Point(middle, start.y), Point(middle, end), last)
-    return Outline(path, ink_of(hand), line_px=4, closed=False, dashed=is_dashed(hand))
+    return Outline(path, ink_of(hand), line_px=3, closed=False, dashed=is_dashed(hand))
 
 
 def on_canvas(point: Point, image: ImageFinding, picture: Box) -> Point:
@@ -126,7 +126,7 @@ def _attention_lines(hand: HandFinding, image: ImageFinding, picture: Box) -> li
 
 
 def _refusal_tag(hand: HandFinding, pen: Pen) -> Block:
-    lines = [pen.line(pen.say("not_analysed").upper(), KEY_PX - 4, bold=True)]
+    lines = [pen.line(pen.say("not_analysed").upper(), KEY_PX - 3, bold=True)]
     if hand.refusal is not None:
         reason = pen.language.say(f"reason.{hand.refusal.reason}")
         if hand.side.side is not None:
@@ -151,8 +151,8 @@ def _joint_labels(hand: HandFinding, place: Hand, image: ImageFinding, free: Pla
             continue
         centre = on_canvas(seen[share.name], image, free.picture)
         words = pen.line(joint_name(share.name, pen.language), SMALL_PX, bold=True)
-        pad = Frame(Box(0, 0, words.width_px + 12, words.height_px), fill=GROUND)
-        block = Block(words.width_px + 12, words.height_px, (pad, *moved(words.parts, 6, 0)))
+        pad = Frame(Box(0, 0, words.width_px + 10, words.height_px), fill=GROUND)
+        block = Block(words.width_px + 10, words.height_px, (pad, *moved(words.parts, 5, 0)))
         box = free.put(Tag(block, centre, place.box, reach=NEAR_REACH))
         parts.append(_ring(centre))
         if box is not None:

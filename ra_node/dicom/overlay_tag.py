@@ -12,18 +12,18 @@ from numpy.typing import NDArray
 from ra_node.dicom.overlay_parts import GROUND, Block, Frame, Ink, Part, moved, stacked
 from ra_node.domain.geometry import Box, Point
 
-CELL_PX = 8
+CELL_PX = 6
 """Side of a cell of the coarse map in which a free place is sought."""
 
-MARGIN_PX = 12
+MARGIN_PX = 9
 DEAR = 16
 """What a cell of a hand costs, more than the brightest cell outside one."""
 
 GREY_STEP = 24
 """Each such step of brightness costs one: a lead marker much, a dark ground nothing."""
 
-FAR_REACH, NEAR_REACH = 0.25, 1.0
-"""What a pixel of distance costs: rather than hide a cell of a hand, a tag goes 64 further, a label 16."""
+FAR_REACH, NEAR_REACH = 1 / 3, 4 / 3
+"""What a pixel of distance costs: rather than hide a cell of a hand, a tag goes 48 further, a label 12."""
 
 AWAY = 2.0
 """What a pixel outside the box of its own hand costs a tag more, so that it stands with that hand."""
@@ -83,7 +83,7 @@ def framed_words(lines: Sequence[Block], ink: Ink, *, dashed: bool) -> Block:
     """Put lines of words on a dark ground in a frame."""
     words = stacked(lines)
     width, height = words.width_px + 2 * MARGIN_PX, words.height_px + 2 * MARGIN_PX
-    frame = Frame(Box(0, 0, width, height), fill=GROUND, line=ink, line_px=3, dashed=dashed)
+    frame = Frame(Box(0, 0, width, height), fill=GROUND, line=ink, line_px=2, dashed=dashed)
     return Block(width, height, (frame, *moved(words.parts, MARGIN_PX, MARGIN_PX)))
 
 

@@ -16,16 +16,16 @@ from ra_node.domain.geometry import Box
 from ra_node.domain.report import HandFinding, ImageFinding
 from ra_node.domain.wording import refusal_text, told
 
-GAP_PX = 36
-LINK_PX = 48
+GAP_PX = 28
+LINK_PX = 36
 """Space between a radiograph and its panels, where a line leads from each hand to its panel."""
 
-TITLE_PX = 68
+TITLE_PX = 52
 """Space above a radiograph for its title, where it has one."""
 
-REMARK_PX = 16
+REMARK_PX = 12
 
-MOST_SCALE = 2.0
+MOST_SCALE = 1.5
 """A small radiograph is shown at most this much larger than it is."""
 
 
@@ -87,7 +87,7 @@ def _remarks(shown: Shown, width_px: int, pen: Pen) -> Block:
     texts = [told(remark, pen.language) for remark in shown.remarks]
     if image.hands and image.refusal is not None:
         texts.append(refusal_text(image.refusal, pen.language))
-    return stacked([pen.paragraph(text, SMALL_PX, width_px, lines=3) for text in texts], 4)
+    return stacked([pen.paragraph(text, SMALL_PX, width_px, lines=3) for text in texts], 3)
 
 
 def fitted(image: ImageFinding, plan: Plan) -> tuple[int, int]:

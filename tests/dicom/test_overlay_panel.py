@@ -56,7 +56,7 @@ def test_the_bars_are_the_distribution(probabilities):
     ]
     assert len(tracks) == 6
     for track, bar, share in zip(tracks, bars, probabilities, strict=True):
-        assert bar.height_px == max(round(share * track.height_px), 4)
+        assert bar.height_px == max(round(share * track.height_px), 3)
     printed = [words.text for words in panel.words]
     for stage, share in enumerate(probabilities):
         assert str(stage) in printed
@@ -98,9 +98,9 @@ def test_a_disagreement_is_said_with_both_findings():
 
 def test_a_panel_grows_only_by_its_chart():
     """Spare height makes the bars taller, not the panel emptier; there is a limit to it."""
-    least, grown, most = (hand_panel(hand(), PANEL_PX, ENGLISH, height) for height in (0, 700, 5000))
-    assert least.height_px < grown.height_px == 700
-    assert grown.height_px < most.height_px < 1200
+    least, grown, most = (hand_panel(hand(), PANEL_PX, ENGLISH, height) for height in (0, 525, 5000))
+    assert least.height_px < grown.height_px == 525
+    assert grown.height_px < most.height_px < 900
     assert said(least) == said(grown) == said(most)
 
 
