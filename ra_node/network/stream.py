@@ -1,13 +1,14 @@
 """Data sets on the straight way from the socket to the disk, past the library's decoder.
 
 The library makes eight objects and five copies of each fragment, all under the lock of the interpreter.
-Here the fragments of a C-STORE's data set go from a buffer into the file, by calls that let other
-threads run; whatever else a peer sends the library reads itself. With `engine`, `bounds`, `guard`,
-`reactor` and `incoming` the files that reach behind its public face, as of pynetdicom 3.0.
+Here the fragments of a C-STORE's data set go from the socket to the file by way of one buffer, by calls
+that let other threads run; whatever else a peer sends the library reads itself. With `engine`, `bounds`,
+`guard`, `reactor` and `incoming` the files that reach behind its public face, as of pynetdicom 3.0.
 """
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import ssl
@@ -29,8 +30,6 @@ _PDU_BYTES = 6
 _HEADER = struct.Struct(">xxLLBB")
 """Length of a P-DATA-TF PDU; length, context and message control header of its first value."""
 _P_DATA_TF, _COMMAND, _LAST = 0x04, 1, 2
-_BUFFER_BYTES = 262_144
-"""As long as the longest PDU that peers are asked for, and short enough to stay in the processor's cache."""
 LOOK_UP_S = 0.05
 """How long a thread looks at nothing but its socket."""
 
@@ -48,8 +47,8 @@ class Stream:
         self._timeout_s = timeout_s
         self._poll = select.poll()
         self._poll.register(raw, select.POLLIN)
-        self._buffer = memoryview(b"")
-        self._held = self._buffer
+        self._header = memoryview(bytearray(_HEADER.size))
+        self._held = self._header[:0]
         wrapped = association.dul.socket
         assert wrapped is not None
         self._library_recv: Callable[[int], bytearray] = wrapped.recv
@@ -109,19 +108,21 @@ class Stream:
         return False
 
     def _copy(self, left: int, file: ArrivingFile, deadline: float) -> bool:
-        """Write that many bytes to the file; tell whether they all came."""
+        """Receive that many bytes into the file, and what came of the next header; False: not all came."""
         while left:
-            if not self._held and not self._fill(deadline):
+            room = file.room()[:left]
+            got = self._receive([room, self._header] if len(room) == left else [room], deadline)
+            if not got:
                 return False
-            part, self._held = self._held[:left], self._held[left:]
-            file.write(part)
-            left -= len(part)
+            taken = min(got, len(room))
+            file.took(taken)
+            left -= taken
+            self._held = self._header[: got - taken]
         return True
 
     def _finish(self, context: int, control: int, file: ArrivingFile) -> None:
         """Let the library end the message, by a last fragment with nothing in it."""
-        if not self.holds:
-            self._held = self._buffer = memoryview(b"")
+        file.flush()
         file.hasten()
         last = P_DATA()
         last.presentation_data_value_list = [[context, bytes([control])]]  # type: ignore[list-item]  # it insists on lists
@@ -142,21 +143,33 @@ class Stream:
         return True
 
     def _fill(self, deadline: float) -> bool:
-        """Read once into the buffer, behind what it holds; False at the end, or when the time is over."""
-        if not self._buffer:
-            self._buffer = memoryview(bytearray(_BUFFER_BYTES))
+        """Read once behind what is held of a header; False at the end, or when the time is over."""
         kept = len(self._held)
-        self._buffer[:kept] = bytes(self._held)
+        self._header[:kept] = bytes(self._held)
+        got = self._receive([self._header[kept:]], deadline)
+        self._held = self._header[: kept + got]
+        return got > 0
+
+    def _receive(self, places: list[memoryview], deadline: float) -> int:
+        """Read once, into one place after the other; 0 at the end, or when the time is over."""
+        try:
+            if isinstance(self._raw, ssl.SSLSocket):
+                return self._receive_secured(places[0], deadline)
+            while True:
+                with suppress(BlockingIOError):  # a socket with a time limit never blocks by itself
+                    return os.readv(self._raw.fileno(), places)
+                if not self._poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+                    return 0
+        except (OSError, ValueError):  # ValueError: closed by another thread
+            return 0
+
+    def _receive_secured(self, place: memoryview, deadline: float) -> int:
         try:
             self._raw.settimeout(max(0.001, deadline - time.monotonic()))
-            got = self._raw.recv_into(self._buffer[kept:])
-        except OSError:
-            got = 0
+            return self._raw.recv_into(place)
         finally:
             with suppress(OSError):
                 self._raw.settimeout(self._timeout_s)
-        self._held = self._buffer[: kept + got]
-        return got > 0
 
     def _recv(self, wanted_bytes: int) -> bytearray:
         """What the library reads: first what is held, then from the socket within its bounds."""

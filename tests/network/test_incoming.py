@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import random
 from pathlib import Path
 
 import pytest
 from pynetdicom import dimse_messages
 
 from ra_node.errors import Fatal
-from ra_node.network.incoming import ArrivingFile, IncomingFolder
+from ra_node.network.incoming import CHUNK_BYTES, ArrivingFile, IncomingFolder, TooLong
 
 
 def test_what_an_earlier_process_never_acknowledged_is_removed(tmp_path: Path):
@@ -41,6 +43,40 @@ def test_a_file_that_cannot_be_made_notes_why(tmp_path: Path):
     arriving.file.flush()
     arriving.close()
     assert isinstance(arriving.failure, FileNotFoundError)
+
+
+def test_a_file_is_written_in_whole_chunks_until_it_is_flushed(tmp_path: Path, monkeypatch):
+    """Writes that begin and end at multiples of a chunk; what the library writes between them included."""
+    writes: list[int] = []
+    write = os.write
+
+    def counted(handle: int, data: memoryview) -> int:
+        writes.append(len(data))
+        return write(handle, data)
+
+    monkeypatch.setattr(os, "write", counted)
+    arriving = ArrivingFile(tmp_path, lambda: True)
+    sent = random.Random(0).randbytes(2 * CHUNK_BYTES + 5000)
+    arriving.write(sent[:300])
+    at = 300
+    while at < len(sent):
+        room = arriving.room()[: len(sent) - at][:100_000]
+        room[:] = sent[at : at + len(room)]
+        arriving.took(len(room))
+        at += len(room)
+    arriving.flush()
+    arriving.close()
+    assert writes == [300, CHUNK_BYTES - 300, CHUNK_BYTES, 5000]
+    assert Path(arriving.name).read_bytes() == sent
+
+
+def test_a_file_takes_no_more_than_it_may(tmp_path: Path):
+    """What comes after that goes to nowhere, and nothing is left behind."""
+    arriving = ArrivingFile(tmp_path, lambda: True, most_bytes=CHUNK_BYTES + 1)
+    for _ in range(3):
+        arriving.took(len(arriving.room()))
+    assert isinstance(arriving.failure, TooLong)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_has_one_owner(tmp_path: Path):

@@ -14,7 +14,7 @@ from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
-from ra_node.network import reactor, stream
+from ra_node.network import incoming, reactor, stream
 from ra_node.network.receive import Listener
 from tests.network.conftest import DX
 from tests.network.fakes import FakeInbox, data_set_bytes, wait_until, write_instance
@@ -58,9 +58,9 @@ def pdus_of(values: list[bytes], draw: random.Random) -> bytes:
 def test_however_a_data_set_is_cut_it_is_stored_as_it_was(
     listen: Listen, associate: Associate, inbox: FakeInbox, tmp_path: Path, monkeypatch, seed: int
 ):
-    """Fragments of any length, several in a PDU, a buffer that ends anywhere, a wire in any pieces."""
+    """Fragments of any length, several in a PDU, chunks of any length, a wire in any pieces."""
     draw = random.Random(seed)
-    monkeypatch.setattr(stream, "_BUFFER_BYTES", draw.choice((13, 997, 65_536, 262_144)))
+    monkeypatch.setattr(incoming, "CHUNK_BYTES", draw.choice((13, 997, 65_536, 262_144)))
     path = write_instance(tmp_path, pixels_bytes=30_000)
     association = associate(listen().port)
     data = data_set_bytes(path)

@@ -52,7 +52,7 @@ def _commits(role: str) -> list[Point]:
 
 LISTEN = [
     Point("listen", "association recorded", "ra_node.services.ingest:open_association"),
-    Point("listen", "data set half received", "ra_node.network.incoming:ArrivingFile.write"),
+    Point("listen", "data set half received", "ra_node.network.incoming:ArrivingFile.took"),
     Point("listen", "data set received", "ra_node.services.ingest:Ingest.keep", "before"),
     *_files("listen"),
     Point("listen", "row committed, nothing said", "ra_node.services.ingest:keep_instance"),
