@@ -16,7 +16,7 @@ import structlog
 from ra_node.dicom.read import DatasetRefused
 from ra_node.domain.job import Job
 from ra_node.domain.report import ImageFinding
-from ra_node.imaging.preview import encode_preview
+from ra_node.imaging.preview import PREVIEW_SUFFIX, encode_preview
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.files import Files
 from ra_node.ledger.findings import finish_examination
@@ -72,7 +72,7 @@ class Examiner:
         try:
             preview = None
             if look.display is not None:
-                preview = self.files.write(encode_preview(look.display), "previews", ".png")
+                preview = self.files.write(encode_preview(look.display), "previews", PREVIEW_SUFFIX)
             finish_examination(self.ledger, job, finding_to_json(finding), preview, self.bundle_sha256)
         except LeaseLost:
             structlog.get_logger().warning("lease_lost", job_id=job.id)

@@ -19,7 +19,7 @@ from ra_node.domain.study import ImageHeader
 from ra_node.errors import NodeError
 from ra_node.imaging.picture import draw_finding, write_picture
 from ra_node.imaging.pixels import read_png
-from ra_node.imaging.preview import encode_preview, read_preview
+from ra_node.imaging.preview import PREVIEW_SUFFIX, encode_preview, read_preview
 from ra_node.services.analyse import (
     Judge,
     Look,
@@ -108,7 +108,7 @@ class _Previews(Mapping[str, NDArray[np.uint8]]):
     def keep(self, look: Look) -> None:
         if look.display is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
-            path = self.folder / f"{len(self.paths)}.png"
+            path = self.folder / f"{len(self.paths)}{PREVIEW_SUFFIX}"
             path.write_bytes(encode_preview(look.display))
             self.paths[look.finding.sop_instance_uid] = path
 
