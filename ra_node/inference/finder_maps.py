@@ -9,10 +9,16 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import nn
+from torch import fx, nn
 
 from ra_node.errors import Fatal
+from ra_node.inference.finder_input import SIDE_PX
 from ra_node.inference.finder_network import Reader, Seeker, joint_log_probabilities
+from ra_node.inference.graphs import folded
+from ra_node.inference.packed import can_pack, packed
+
+_TYPICAL_HANDS = 2
+"""Weights are laid out for so many squares at once; others run as well."""
 
 Maps32 = NDArray[np.float32]
 
@@ -21,8 +27,8 @@ class Maps:
     """Both networks; raises Fatal where a file does not hold the weights of its network."""
 
     def __init__(self, seeker: Path, reader: Path) -> None:
-        self._seeker = _loaded(Seeker(), seeker)
-        self._reader = _loaded(Reader(), reader)
+        self._seeker = _ready(_loaded(Seeker(), seeker), 1)
+        self._reader = _ready(_loaded(Reader(), reader), _TYPICAL_HANDS)
 
     def seek(self, seen: Maps32) -> tuple[Maps32, Maps32]:
         """Look at a whole image (2, H, W): heat (H/4, W/4) in 0..1, and numbers (4, H/4, W/4)."""
@@ -46,6 +52,15 @@ def _input(seen: Maps32) -> torch.Tensor:
     return torch.from_numpy(seen).contiguous(memory_format=torch.channels_last)
 
 
+def _ready(network: nn.Module, squares: int) -> nn.Module:
+    """The same network with its batch norm folded, and packed where this CPU can, for so many squares."""
+    whole = folded(network, fx.Tracer().trace(network)).to(memory_format=torch.channels_last).eval()
+    if not can_pack(torch.device("cpu")):
+        return whole
+    with torch.inference_mode():
+        return packed(whole, _input(np.zeros((squares, 2, SIDE_PX, SIDE_PX), np.float32)))
+
+
 def _loaded(network: nn.Module, path: Path) -> nn.Module:
     try:
         held = load_file(path)
@@ -53,4 +68,4 @@ def _loaded(network: nn.Module, path: Path) -> nn.Module:
     except (RuntimeError, SafetensorError, OSError) as error:
         raise Fatal(f"expected weights of the hand finder in {path}, found: {error}") from error
     network.requires_grad_(requires_grad=False)
-    return network.to(memory_format=torch.channels_last).eval()
+    return network.eval()

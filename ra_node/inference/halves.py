@@ -13,9 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ra_node.inference.graphs import leave_out, part_of, put
+from ra_node.inference.graphs import folded, put
 from ra_node.inference.heads import OrdinalHead
 from ra_node.inference.network import grey_input
 from ra_node.inference.packed import can_pack, packed
@@ -51,7 +50,7 @@ def halves_of(network: nn.Module, path: str, side_px: int) -> Halves:
     The network is in evaluation; it is not changed, though its weights may be shared.
     """
     before, behind = _parted(network, path)
-    trunk, rest = _folded(network, before), _folded(network, behind)
+    trunk, rest = folded(network, before), folded(network, behind)
     _take_grey(trunk)
     trunk, rest = (half.to(memory_format=torch.channels_last).eval() for half in (trunk, rest))
     device = next(network.parameters()).device
@@ -112,23 +111,6 @@ def _parted(network: nn.Module, path: str) -> tuple[fx.Graph, fx.Graph]:
     for node in nodes[at:]:
         known[node] = behind.node_copy(node, known.__getitem__)
     return before, behind
-
-
-def _folded(network: nn.Module, graph: fx.Graph) -> fx.GraphModule:
-    """A half of the network in which each batch norm behind a convolution has become part of it."""
-    half = fx.GraphModule(network, graph)
-    for node in list(half.graph.nodes):
-        norm = part_of(half, node)
-        if not isinstance(norm, nn.BatchNorm2d):
-            continue
-        (given,) = node.all_input_nodes
-        convolution = part_of(half, given)
-        if isinstance(convolution, nn.Conv2d) and len(given.users) == 1:
-            put(half, str(given.target), fuse_conv_bn_eval(convolution, norm))
-            leave_out(half, node)
-    half.delete_all_unused_submodules()
-    half.recompile()
-    return half
 
 
 def _take_grey(trunk: fx.GraphModule) -> None:
