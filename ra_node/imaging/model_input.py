@@ -74,8 +74,7 @@ def crop_frame(shape: tuple[int, ...], region: HandRegion, side_px: int = 224) -
 
 def _shrunk(cut: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
     """Resize to (rows, columns); area averaging keeps fine bone from aliasing."""
-    source = np.ascontiguousarray(cut, dtype=np.float32)
-    small = cv2.resize(source, (size[1], size[0]), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(cut, (size[1], size[0]), interpolation=cv2.INTER_AREA)
     return np.asarray(small, dtype=np.float32)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ra_node.domain.report import HandRegion
+from ra_node.imaging.middle import median
 from ra_node.imaging.pixels import Radiograph
 
 INVERTED = "The picture came inverted (bone dark, against its header); it was turned round for reading."
@@ -42,4 +43,4 @@ def is_dark(values: NDArray[np.float32], region: HandRegion) -> bool:
     beside = (grown > 0) & (cv2.dilate(mask, kernel, iterations=2) == 0)
     if not inside.any() or not beside.any():
         return False
-    return float(np.median(part[inside])) < float(np.median(part[beside]))
+    return median(part[inside]) < median(part[beside])

@@ -5,12 +5,15 @@ Conservative on purpose: a radiograph that a reader would still use is never ref
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ra_node.domain.joints import JOINTS
 from ra_node.domain.report import HandRegion, Reason, Refusal
+from ra_node.imaging.middle import median
 
 _EDGE_FRACTION = 0.006
 """A hand that comes this near to the edge, as a share of the box's longer side, touches it."""
@@ -30,9 +33,22 @@ _LEAST_CONTRAST_TO_NOISE = 1.5
 _SIDE_PX = 320
 
 
+Range = tuple[float, float]
+"""The smallest and the largest value of an image."""
+
+
+def hands_quality(values: NDArray[np.float32], regions: Sequence[HandRegion]) -> list[Refusal | None]:
+    """For each hand in values (rows, columns): the reason why it cannot be judged, or None."""
+    whole = (float(values.min()), float(values.max())) if regions else (0.0, 0.0)
+    return [
+        _cut_off(values.shape[0], values.shape[1], region) or _exposure(values, region, whole)
+        for region in regions
+    ]
+
+
 def hand_quality(values: NDArray[np.float32], region: HandRegion) -> Refusal | None:
     """Give the reason why the hand at `region` of values (rows, columns) cannot be judged, or None."""
-    return _cut_off(values.shape[0], values.shape[1], region) or _exposure(values, region)
+    return hands_quality(values, [region])[0]
 
 
 def _cut_off(rows: int, columns: int, region: HandRegion) -> Refusal | None:
@@ -92,7 +108,7 @@ def _contact(across: NDArray[np.float64], depth: NDArray[np.float64], near: floa
     return float(lengths[lengths <= most].sum())
 
 
-def _exposure(values: NDArray[np.float32], region: HandRegion) -> Refusal | None:
+def _exposure(values: NDArray[np.float32], region: HandRegion, whole: Range) -> Refusal | None:
     """Refuse a hand that is saturated, flat, or drowned in noise."""
     part, inside, around = _cut(values, region)
     hand = part[inside]
@@ -101,31 +117,32 @@ def _exposure(values: NDArray[np.float32], region: HandRegion) -> Refusal | None
     levels = len(np.unique(hand))
     if levels < _FEWEST_LEVELS:
         return _poor(f"at least {_FEWEST_LEVELS} grey levels in the hand", f"{levels}")
-    saturated = float(np.mean(hand >= values.max()))
+    saturated = float(np.mean(hand >= whole[1]))
     if saturated > _MOST_SATURATED:
         found = f"{round(100 * saturated)} %"
         return _poor(f"at most {round(100 * _MOST_SATURATED)} % of the hand saturated", found)
-    metal = _largest_saturated(part, inside, values)
+    metal = _largest_saturated(part, inside, whole)
     if metal > _MOST_METAL:
         return Refusal(
             Reason.METAL_OR_CAST,
             f"Expected joints that can be seen, found {round(100 * metal)} % of the hand white in one piece:"
             " metal, a cast or overexposure.",
         )
-    noise = 1.4826 * float(np.median(np.abs(cv2.Laplacian(part, cv2.CV_32F)))) / 4.5
-    contrast = abs(float(np.median(hand)) - float(np.median(part[around]))) if around.any() else np.inf
+    noise = 1.4826 * median(np.abs(cv2.Laplacian(part, cv2.CV_32F))) / 4.5
+    contrast = abs(median(hand) - median(part[around])) if around.any() else np.inf
     if contrast < _LEAST_CONTRAST_TO_NOISE * noise:
         found = f"{contrast / noise:.1f}"
         return _poor(f"a contrast of at least {_LEAST_CONTRAST_TO_NOISE} times the noise", found)
     return None
 
 
-def _largest_saturated(
-    part: NDArray[np.float32], inside: NDArray[np.bool_], values: NDArray[np.float32]
-) -> float:
-    """Give the share of the hand in its largest piece as white as the image can be."""
-    high, low = float(values.max()), float(values.min())
+def _largest_saturated(part: NDArray[np.float32], inside: NDArray[np.bool_], whole: Range) -> float:
+    """Give the share of the hand in its largest piece as white as the image can be, or at most that."""
+    low, high = whole
     white = ((part >= high - 0.01 * (high - low)) & inside).astype(np.uint8)
+    share = float(white.sum()) / float(inside.sum())
+    if share <= _MOST_METAL:
+        return share  # however it is divided, the pieces are too small to be looked at
     _, _, stats, _ = cv2.connectedComponentsWithStats(white, connectivity=4)
     return float(stats[1:, cv2.CC_STAT_AREA].max(initial=0)) / float(inside.sum())
 

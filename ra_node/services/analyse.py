@@ -35,7 +35,7 @@ from ra_node.imaging.heat import explained
 from ra_node.imaging.model_input import hand_crop
 from ra_node.imaging.pixels import PixelLimits, PixelsRefused, Radiograph, read_radiograph
 from ra_node.imaging.preview import reduced
-from ra_node.imaging.quality import hand_quality
+from ra_node.imaging.quality import hands_quality
 from ra_node.services.facts import facts_of
 from ra_node.services.find import HandFinder
 from ra_node.services.tones import find_in_tones
@@ -176,11 +176,11 @@ def _with_sides(
     regions: Sequence[HandRegion], radiograph: Radiograph, header: ImageHeader, convention: Convention
 ) -> tuple[HandFinding, ...]:
     boxes = [region.box for region in regions]
+    sides, places = sides_of(boxes, header.side, convention), places_of(boxes)
+    refusals = hands_quality(radiograph.values, regions)
     return tuple(
-        HandFinding(region, side, place, refusal=hand_quality(radiograph.values, region))
-        for region, side, place in zip(
-            regions, sides_of(boxes, header.side, convention), places_of(boxes), strict=True
-        )
+        HandFinding(region, side, place, refusal=refusal)
+        for region, side, place, refusal in zip(regions, sides, places, refusals, strict=True)
     )
 
 
