@@ -57,3 +57,15 @@ def test_a_large_picture_shrinks_to_the_longest_side_and_keeps_its_shape(shape):
 
 def test_a_small_picture_stays_as_it_is():
     assert reduced(NOISE) is NOISE
+
+
+@pytest.mark.parametrize("longest", [2100, 3000, 3980, 4020, 7000])
+def test_a_line_of_one_pixel_is_seen_at_its_place_wherever_it_lies(longest):
+    """No pixel falls between those of the preview, at any size."""
+    for at in (0, longest // 3, longest // 2 + 1, longest - 2):
+        film = np.zeros((40, longest), np.uint8)
+        film[:, at] = 255
+        row = reduced(film)[5].astype(float)
+        assert row.sum() > 50
+        middle = (row * (np.arange(row.size) + 0.5)).sum() / row.sum()
+        assert middle == pytest.approx((at + 0.5) * row.size / longest, abs=0.6)
