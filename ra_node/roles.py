@@ -19,14 +19,15 @@ from ra_node.bootstrap.receiving import build_listener
 from ra_node.bootstrap.sending import build_askers, build_committer, build_deliverer
 from ra_node.bootstrap.state import build_guard, new_owner, open_state, presence_folder
 from ra_node.bootstrap.watching import build_desk, build_server
-from ra_node.bootstrap.working import build_worker, gpu_bytes
+from ra_node.bootstrap.working import build_worker, gpu_bytes, lanes_of
 from ra_node.domain.job import Job, JobKind
 from ra_node.errors import Fatal, Retryable
 from ra_node.ledger.engine import SETTLING, Ledger
-from ra_node.ledger.queue import claim
+from ra_node.ledger.queue import claim, release
 from ra_node.log import configure_logging
-from ra_node.notify import EVERY_S, STOPPING, Pulse, tell
+from ra_node.notify import EVERY_S, LONGEST_S, STOPPING, Pulse, tell
 from ra_node.schedule import Task, run_line, run_tasks
+from ra_node.services.crew import Crew
 from ra_node.services.ingest import Ingest
 from ra_node.services.lease import describe, held
 from ra_node.services.presence import present
@@ -92,7 +93,7 @@ def work(settings: Settings) -> None:
     kinds = (JobKind.EXAMINE, JobKind.REPORT)
     has_room = build_guard(settings).has_room
     serve = partial(_serve, settings, state.ledger, "work", kinds, settings.models.images, worker.do, stop)
-    serve(between=refresh, ready=has_room, pulse=Pulse())
+    serve(between=refresh, ready=has_room, pulse=Pulse(), lanes=lanes_of())
 
 
 def deliver(settings: Settings) -> None:
@@ -238,28 +239,33 @@ def _serve(
     between: Callable[[str], None] = lambda _owner: None,
     ready: Callable[[], bool] = lambda: True,
     pulse: Pulse | None = None,
+    lanes: int = 1,
 ) -> None:
     """Claim and do jobs until told to stop; while the ledger is away or `ready` says no, wait.
 
-    `between` is called with the owner's name before each claim, while nothing is held.
+    `between` is called with the owner's name before each claim. With several `lanes` as many jobs or
+    batches of them are done side by side.
     """
-    owner, line = new_owner(role), threading.current_thread().name
+    owner, line, lease_s = new_owner(role), threading.current_thread().name, settings.limits.job_lease_s
     log = structlog.get_logger().bind(owner=owner)
     log.info("role_ready", peer=peer)
     folder = presence_folder(settings)
-    with present(folder, owner), listening(folder, owner, kinds, stop) as ear:
+
+    def hold(jobs: Sequence[Job]) -> None:
+        with held(ledger, jobs, lease_s):
+            do(jobs)
+
+    def more(most: int) -> list[Job]:
+        return claim(ledger, kinds, owner, most, lease_s, peer=peer) if ready() else []
+
+    crew = Crew(hold, lanes, limit)
+    with present(folder, owner), listening(folder, owner, kinds, stop) as ear, crew:
         while not stop.is_set():
             try:
                 between(owner)
-                if pulse is not None:
+                if pulse is not None and crew.longest_s() < LONGEST_S:
                     pulse.beat(line)
-                may_claim = ready()
-                lease_s = settings.limits.job_lease_s
-                jobs = claim(ledger, kinds, owner, limit, lease_s, peer=peer) if may_claim else []
-                if jobs:
-                    with held(ledger, jobs, settings.limits.job_lease_s):
-                        do(jobs)
-                else:
+                if not crew.work(more, partial(release, ledger)):
                     ear.wait(_poll_s(settings))
             except Retryable as error:
                 log.warning("ledger_away", error=str(error))

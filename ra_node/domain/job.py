@@ -64,6 +64,11 @@ class Job:
     finished_at: float | None
 
     @property
+    def tried_before(self) -> bool:
+        """An earlier attempt counts: whoever held it then may have died of it."""
+        return self.attempt - 1 > self.excused
+
+    @property
     def last_attempt(self) -> bool:
         """No counting attempt is left after this one."""
         return self.attempt - self.excused >= self.max_attempts

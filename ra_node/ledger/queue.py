@@ -142,6 +142,7 @@ def finish(ledger: Ledger, job: Job) -> None:
 
 def finish_held(connection: Connection, now: float, job: Job) -> None:
     """Mark a job done within the transaction of its result. Raises LeaseLost."""
+    _free_report(connection, job.kind)
     _end_lease(connection, job, state=JobState.DONE, finished_at=now, last_error=None)
 
 
@@ -182,6 +183,7 @@ def bury(ledger: Ledger, job: Job, reason: str) -> None:
 
 def bury_held(connection: Connection, now: float, job: Job, reason: str) -> None:
     """Like `bury`, within the caller's transaction."""
+    _free_report(connection, job.kind)
     _end_lease(connection, job, state=JobState.BURIED, finished_at=now, last_error=reason)
     _tell_burial(connection, now, job, reason)
 
@@ -276,6 +278,12 @@ def _lost(job: Job) -> LeaseLost:
     return LeaseLost(f"job {job.id}: expected the lease of claim {job.fence}, found it lost or ended")
 
 
+def _free_report(connection: Connection, kind: JobKind) -> None:
+    """Have it looked again for reports: one may have waited for this job, see `claim`."""
+    if kind in (JobKind.EXAMINE, JobKind.REPORT):
+        announce(connection, JobKind.REPORT)
+
+
 def _take_back(ledger: Ledger, which: ColumnElement[bool]) -> Expired:
     returned = buried = 0
     with ledger.write() as connection:
@@ -306,6 +314,7 @@ def _return_row(connection: Connection, now: float, row: AnyRow) -> None:
 
 def bury_row(connection: Connection, now: float, row: AnyRow, reason: str) -> None:
     """Bury a job that nobody holds, within the caller's transaction."""
+    _free_report(connection, row.kind)
     values = {"state": JobState.BURIED, "owner": None, "lease_until": None, "finished_at": now}
     connection.execute(update(_table).where(_table.c.id == row.id).values(last_error=reason, **values))
     _tell_burial(connection, now, job_of(row), reason)

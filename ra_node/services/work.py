@@ -54,7 +54,7 @@ class Worker:
         self.bench = load(self._has)
 
     def refresh(self, say: Said) -> None:
-        """Take the bundle that is promoted now; call it while no job is claimed. Raises Retryable."""
+        """Take the bundle that is promoted now, for the batches that begin after it. Raises Retryable."""
         wanted = self._wanted()
         if wanted == self._has:
             self.refused = ""
@@ -66,13 +66,17 @@ class Worker:
             self._told = told
 
     def do(self, jobs: Sequence[Job]) -> None:
-        """Do one batch with one bundle; each job ends recorded, postponed or buried, or is given back."""
+        """Do one batch with one bundle; each job ends recorded, postponed or buried, or is given back.
+
+        Safe from several threads; a batch under way at a promotion ends with the bundle that it began with.
+        """
+        bench = self.bench
         images = [job for job in jobs if job.kind is JobKind.EXAMINE]
         if images:
-            self.bench.examiner.examine(images)
+            bench.examiner.examine(images)
         for job in jobs:
             if job.kind is JobKind.REPORT:
-                self.bench.answerer.answer(job)
+                bench.answerer.answer(job)
 
     def _take(self, wanted: str | None) -> None:
         """Load first, then let go of the old networks: at no time is there nothing to judge with."""

@@ -12,7 +12,8 @@ from ra_node import roles
 from ra_node.bootstrap.state import open_state, presence_folder
 from ra_node.domain.job import JobKind
 from ra_node.ledger.engine import SETTLING
-from ra_node.ledger.inbox import Repeated, close_association, keep_instance, open_association
+from ra_node.ledger.inbox import Repeated, close_association, keep_instance, open_association, settle_now
+from ra_node.ledger.queue import bury, claim, finish
 from ra_node.services.presence import forget
 from ra_node.services.wake import Bell, Ear, listening
 from ra_node.settings import settings_from
@@ -78,6 +79,23 @@ def test_a_commit_tells_what_it_gave_others_to_do_and_a_rollback_nothing(tmp_pat
     assert isinstance(keep_instance(ledger, new_instance("1.2.3.1")), Repeated)
     close_association(ledger, association)
     assert rung == [["examine"], [SETTLING]]
+    ledger.close()
+
+
+@pytest.mark.parametrize("end", [finish, lambda ledger, job: bury(ledger, job, "poison")])
+def test_the_end_of_an_examination_wakes_whoever_makes_the_report_that_waited_for_it(tmp_path, end):
+    """It may be examined in one lane, or on another worker, while the study has settled already."""
+    settings = settings_from({"node": {"data_dir": "state"}}, base=tmp_path)
+    ledger = open_state(settings).ledger
+    keep(ledger, "1.2.3.1")
+    settle_now(ledger, "1.2.3")
+    kinds = (JobKind.EXAMINE, JobKind.REPORT)
+    (job,) = claim(ledger, kinds, "work-1", 4, 60.0)
+    rung = []
+    object.__setattr__(ledger, "ring", lambda things: rung.append(sorted(things)))
+    end(ledger, job)
+    assert rung == [["report"]]
+    assert [one.kind for one in claim(ledger, kinds, "work-2", 4, 60.0)] == [JobKind.REPORT]
     ledger.close()
 
 
