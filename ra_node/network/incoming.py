@@ -8,12 +8,12 @@ import fcntl
 import os
 import struct
 import sys
+import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from tempfile import mkstemp
 from typing import IO, Any, Self
 
 from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION, dimse_messages
@@ -110,7 +110,11 @@ class ArrivingFile:
     def _open(self, folder: Path, has_room: Callable[[], bool]) -> None:
         if not has_room():
             raise OSError(errno.ENOSPC, "the disk is nearly full")
-        self._handle, self.name = mkstemp(dir=folder, prefix=PREFIX, suffix=SUFFIX)
+        name = f"{folder}/{PREFIX}{uuid.uuid4().hex}{SUFFIX}"
+        self._handle, self.name = (
+            os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600),
+            name,
+        )
 
     def _put(self, data: memoryview) -> None:
         handle = self._handle

@@ -88,7 +88,7 @@ class _Transport:
         self._answering = False
         self._library_event = self._dul._is_transport_event  # noqa: SLF001
         self._dul._is_transport_event = self._event  # type: ignore[method-assign]  # noqa: SLF001
-        self._dul._run_loop_delay = _PAUSE_S / 10  # noqa: SLF001 - what is left of its sleeping
+        self._dul._run_loop_delay = 0  # noqa: SLF001 - all of its rounds wait in `_event`
 
     def _event(self) -> bool:
         """Wait a little for the peer or for ourselves; tell whether the peer sent something."""

@@ -44,6 +44,7 @@ from ra_node.network.engine import (
 )
 from ra_node.network.incoming import IncomingFolder
 from ra_node.network.reactor import awaken
+from ra_node.network.response import shorten
 from ra_node.network.store import Caller, Inbox, ReceivedFile, StoreOutcome, on_c_store, traced
 from ra_node.network.tls import names_in
 
@@ -199,6 +200,7 @@ class Listener:
         tend(event.assoc, self._settings.network_timeout_s)
         bounds.bound(event.assoc, self._settings.network_timeout_s)
         awaken(event.assoc, self._settings.network_timeout_s)
+        shorten(event.assoc)
         if crowded:
             bounds.turn_away(event.assoc)
 
