@@ -11,8 +11,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import structlog
+
+hypothesis.settings.load_profile("ci")
+"""The same examples at every run and no time limit for one of them, also where nobody set CI: another machine
+is busier. `--hypothesis-profile default` looks for new ones."""
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
