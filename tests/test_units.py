@@ -20,7 +20,8 @@ import pytest
 
 from ra_node.roles import ROLES
 from tests.conftest import absent, wait_until
-from tests.node.harness import REPOSITORY, free_port
+from tests.node.harness import REPOSITORY
+from tests.ports import free_port
 
 UNITS = REPOSITORY / "systemd"
 SERVICES = sorted(UNITS.glob("*.service"))

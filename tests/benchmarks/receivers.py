@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.conftest import find_tool, wait_until
-from tests.node.harness import Node, Orthanc, free_port, run_tool
+from tests.node.harness import Node, Orthanc, run_tool
+from tests.ports import free_port
 
 LARGEST_PDU = "131072"
 

@@ -25,7 +25,7 @@ from ra_node.network.receive import AllowedPeer, Listener, ListenSettings
 from ra_node.network.send import echo
 from tests.network.commitment_peer import CommitmentPeer, bring_report, report_of
 from tests.network.conftest import peer_at
-from tests.network.test_send import unused_port
+from tests.ports import free_port
 
 SC = "1.2.840.10008.5.1.4.1.1.7"
 
@@ -182,7 +182,7 @@ def test_a_peer_that_accepts_the_context_and_not_the_action_lacks_the_service_to
 
 
 def test_a_peer_that_is_down_has_answered_nothing():
-    report = ask(peer_at(unused_port()), [request(), request("1.8")], Hears())
+    report = ask(peer_at(free_port()), [request(), request("1.8")], Hears())
     assert report.reach is Reach.UNREACHABLE
     assert [one.answer for one in report.asked] == [ActionAnswer.RETRY] * 2
 

@@ -37,6 +37,7 @@ from ra_node.network.send import OutgoingObject, Reach, echo, send
 from tests.network.conftest import peer_at
 from tests.network.fakes import FakeInbox, data_set_bytes, wait_until, write_instance
 from tests.network.test_send import packed
+from tests.ports import free_port
 
 Listen = Callable[..., Listener]
 Tool = Callable[[str], str]
@@ -44,12 +45,6 @@ Tool = Callable[[str], str]
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-
-
-def unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def is_open(port: int) -> bool:
@@ -161,7 +156,7 @@ def test_storescp_keeps_the_bytes_that_were_sent(
     """With +B it writes the data set as it comes off the wire."""
     kept = tmp_path / "kept"
     kept.mkdir()
-    port = unused_port()
+    port = free_port()
     started(port, require_tool("storescp"), "+B", "-od", str(kept), str(port))
     one = outgoing(tmp_path, "1.2.3.4", SecondaryCaptureImageStorage)
     assert [outcome.answer for outcome in send(peer_at(port), [one]).outcomes] == [Answer.ACCEPTED]
@@ -172,7 +167,7 @@ def test_storescp_keeps_the_bytes_that_were_sent(
 def test_storescp_of_implicit_vr_gets_it_rewritten(
     started: Callable[..., int], require_tool: Tool, tmp_path: Path
 ):
-    port = unused_port()
+    port = free_port()
     started(port, require_tool("storescp"), "+xi", "-od", str(tmp_path), str(port))
     one = outgoing(tmp_path, "1.2.3.4", SecondaryCaptureImageStorage)
     [outcome] = send(peer_at(port), [one]).outcomes
@@ -189,7 +184,7 @@ def test_storescp_gets_an_overlay_in_what_it_accepts(
     """Packed for a peer of JPEG-LS, unpacked for one without: the same pixels for both."""
     kept = tmp_path / "kept"
     kept.mkdir()
-    port = unused_port()
+    port = free_port()
     started(port, require_tool("storescp"), option, "-od", str(kept), str(port))
     one, picture = packed(tmp_path)
     assert [outcome.answer for outcome in send(peer_at(port), [one]).outcomes] == [Answer.ACCEPTED]
@@ -200,7 +195,7 @@ def test_storescp_gets_an_overlay_in_what_it_accepts(
 
 def test_orthanc_takes_the_results(started: Callable[..., int], require_tool: Tool, tmp_path: Path):
     """Echo, contexts and both kinds of result against a real archive, sent twice without harm."""
-    port, http_port = unused_port(), unused_port()
+    port, http_port = free_port(), free_port()
     config = tmp_path / "orthanc.json"
     settings = {
         "DicomPort": port,

@@ -16,7 +16,7 @@ from ra_node.network.engine import prepare, serve, stop_serving
 from ra_node.network.query import count_instances
 from tests.network.conftest import peer_at
 from tests.network.fakes import TENDED
-from tests.network.test_send import unused_port
+from tests.ports import free_port
 
 FIND = StudyRootQueryRetrieveInformationModelFind
 Pacs = Callable[..., tuple[int, list[Dataset]]]
@@ -91,4 +91,4 @@ def test_a_query_that_fails_is_no_count(pacs: Pacs, status: int):
 def test_a_pacs_without_query_and_one_that_is_down_count_nothing(pacs: Pacs):
     port, _ = pacs({}, find=False)
     assert count_instances(peer_at(port), "1.2").reach is Reach.NO_CONTEXT
-    assert count_instances(peer_at(unused_port()), "1.2").reach is Reach.UNREACHABLE
+    assert count_instances(peer_at(free_port()), "1.2").reach is Reach.UNREACHABLE

@@ -38,6 +38,7 @@ from ra_node.network.outcome import Answer
 from ra_node.network.send import OutgoingObject, Reach, SendOutcome, SendReport, echo, send
 from tests.network.conftest import peer_at
 from tests.network.fakes import PATIENT, TENDED, data_set_bytes, wait_until, write_instance
+from tests.ports import free_port
 
 Archived = Callable[..., Archive]
 
@@ -56,12 +57,6 @@ def outgoing(
 
 def answers(report: SendReport) -> list[Answer]:
     return [outcome.answer for outcome in report.outcomes]
-
-
-def unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture
@@ -214,7 +209,7 @@ def packed(folder: Path) -> tuple[OutgoingObject, NDArray[np.uint8]]:
 
 
 def test_a_peer_that_is_down_loses_nothing(tmp_path: Path):
-    report = send(peer_at(unused_port()), [outgoing(tmp_path, "1.2.1"), outgoing(tmp_path, "1.2.2")])
+    report = send(peer_at(free_port()), [outgoing(tmp_path, "1.2.1"), outgoing(tmp_path, "1.2.2")])
     assert report.reach is Reach.UNREACHABLE
     assert answers(report) == [Answer.UNTRIED] * 2
 
@@ -226,7 +221,7 @@ def test_no_try_leaves_a_socket_behind():
     gc.disable()
     try:
         for _ in range(5):
-            assert echo(peer_at(unused_port())).reach is Reach.UNREACHABLE
+            assert echo(peer_at(free_port())).reach is Reach.UNREACHABLE
         assert wait_until(lambda: len(list(Path("/proc/self/fd").iterdir())) <= before)
     finally:
         gc.enable()
@@ -319,7 +314,7 @@ def test_each_outcome_is_told_as_it_comes_and_none_of_a_peer_out_of_reach(archiv
 
     send(peer_at(running.port), objects, tell)
     assert heard == [("1.2.0", 1), ("1.2.1", 2), ("1.2.2", 3)]
-    send(peer_at(unused_port()), objects, tell)
+    send(peer_at(free_port()), objects, tell)
     assert len(heard) == 3
 
 
@@ -340,7 +335,7 @@ def test_a_file_that_is_gone_does_not_stop_the_others(archive: Archived, tmp_pat
 
 
 def test_nothing_to_send_asks_nobody():
-    assert send(peer_at(unused_port()), []).outcomes == ()
+    assert send(peer_at(free_port()), []).outcomes == ()
 
 
 def test_an_echo_tells_which_results_a_peer_takes(archive: Archived):
@@ -355,7 +350,7 @@ def test_an_echo_tells_which_results_a_peer_takes(archive: Archived):
 
 def test_an_echo_says_how_far_it_came(scripted: Callable[..., int]):
     """Unreachable, rejected and deaf to Verification are three different repairs."""
-    down = echo(peer_at(unused_port()))
+    down = echo(peer_at(free_port()))
     assert (down.reach, down.alive) == (Reach.UNREACHABLE, False)
     rejected = echo(peer_at(scripted([], require_called_aet=True), ae_title="WRONG"))
     assert rejected.reach is Reach.REJECTED

@@ -26,7 +26,8 @@ from ra_node.network.tls import SUITES, TlsFiles, calling, serving
 from tests.network.authority import Authority
 from tests.network.conftest import peer_at
 from tests.network.fakes import FakeInbox, wait_until, write_instance
-from tests.network.test_peers import outgoing, run, started, unused_port
+from tests.network.test_peers import outgoing, run, started
+from tests.ports import free_port
 
 __all__ = ["started"]
 
@@ -261,7 +262,7 @@ def test_storescp_hears_us_and_a_plain_or_wrong_one_does_not(
     *, started: Callable[..., int], require_tool: Tool, node: TlsFiles, pacs: TlsFiles, tmp_path: Path
 ):
     """DCMTK as the PACS that asks for our certificate (+rc)."""
-    storescp, port = require_tool("storescp"), unused_port()
+    storescp, port = require_tool("storescp"), free_port()
     started(port, storescp, *dcmtk(pacs), "-rc", "-od", str(tmp_path), str(port))
     one = outgoing(tmp_path, "1.2.3.4", SecondaryCaptureImageStorage)
     peer = peer_at(port, tls=calling(node))
@@ -277,7 +278,7 @@ def test_orthanc_and_the_node_speak_tls_both_ways(
     *, started: Callable[..., int], require_tool: Tool, node: TlsFiles, pacs: TlsFiles, tmp_path: Path
 ):
     """With DicomTlsEnabled and its certificate asked and shown."""
-    port = unused_port()
+    port = free_port()
     config = tmp_path / "orthanc.json"
     settings = {
         "DicomPort": port,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -17,18 +16,12 @@ from typing import Any
 
 from ra_node.network.send import PeerAddress, echo
 from tests.conftest import wait_until
+from tests.ports import free_port
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROLES = ("listen", "work", "deliver", "schedule")
 REPLY_S, END_S = 300, 120
 """How long a slow machine may take over one answer, and over an orderly end."""
-
-
-def free_port() -> int:
-    """A TCP port of this machine that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

@@ -22,7 +22,8 @@ from ra_node.settings import Settings, settings_from
 from tests.conftest import find_tool, wait_until
 from tests.dicom.builders import source
 from tests.ledger.builders import LEASE_S, FakeClock
-from tests.node.harness import Orthanc, free_port
+from tests.node.harness import Orthanc
+from tests.ports import free_port
 from tests.services.builders import Bench
 from tests.services.test_answer import answer, examine
 

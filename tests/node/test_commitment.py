@@ -13,8 +13,8 @@ from ra_node.ledger.overview import find_study
 from ra_node.ledger.schema import CommitmentState
 from ra_node.network.query import count_instances
 from tests.conftest import wait_until
-from tests.node.harness import free_port
 from tests.node.lines import STUDY, Lines, answered_study
+from tests.ports import free_port
 from tests.torture import promises
 
 

@@ -14,7 +14,8 @@ from ra_node.network.send import OutgoingObject, send
 from ra_node.services.follow_up import PacsAsker
 from tests.conftest import find_tool
 from tests.dicom.builders import PRODUCER, STUDY, both_hands, image, image_uid, report, source
-from tests.node.harness import Orthanc, free_port
+from tests.node.harness import Orthanc
+from tests.ports import free_port
 
 
 def earlier(number: int, day: str, version: int = 1, **attributes: object):

@@ -25,7 +25,7 @@ from ra_node.services.preflight import (
 )
 from ra_node.services.standing import Complaint
 from ra_node.settings import settings_from
-from tests.node.harness import free_port
+from tests.ports import free_port
 
 PEER = PeerAddress("pacs", "PACS", "10.0.0.5", 104, calling_ae="RA_NODE")
 SYNTAX = "1.2.840.10008.1.2.1"

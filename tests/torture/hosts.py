@@ -23,7 +23,8 @@ from ra_node.ledger.files import Files
 from ra_node.network.send import PeerAddress, echo
 from tests.conftest import absent, wait_until
 from tests.ledger.server import _account, find_programs, postgresql
-from tests.node.harness import REPOSITORY, ROLES, Orthanc, free_port
+from tests.node.harness import REPOSITORY, ROLES, Orthanc
+from tests.ports import free_port
 from tests.torture.campaign import at_rest
 from tests.torture.load import DCMSEND, STORESCU, Acknowledged, Image, store, studies
 from tests.torture.process import OWN_AE

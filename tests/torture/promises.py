@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ra_node.ledger.schema import CommitmentState, DeliveryState
 from tests.conftest import wait_until
-from tests.node.harness import free_port
 from tests.node.lines import STUDY, Lines, answered_study
+from tests.ports import free_port
 
 KEPT = (DeliveryState.ACCEPTED, CommitmentState.COMMITTED)
 DELIVERED = (DeliveryState.ACCEPTED, CommitmentState.WAITING)

@@ -12,7 +12,8 @@ from sqlalchemy import func, select
 from ra_node.ledger import schema
 from ra_node.ledger.engine import open_ledger
 from tests.conftest import wait_until
-from tests.node.harness import Node, free_port
+from tests.node.harness import Node
+from tests.ports import free_port
 from tests.torture.campaign import at_rest
 from tests.torture.load import STORESCU, store, studies
 from tests.torture.points import WORK

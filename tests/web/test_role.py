@@ -12,7 +12,7 @@ from ra_node import roles
 from ra_node.settings import settings_from
 from ra_node.supervise import Supervisor
 from tests.conftest import wait_until
-from tests.node.harness import free_port
+from tests.ports import free_port
 
 
 @pytest.fixture
