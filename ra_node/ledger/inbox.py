@@ -16,6 +16,7 @@ from ra_node.ledger.engine import SETTLING, AnyRow, Ledger, announce, insert_new
 from ra_node.ledger.queue import enqueue
 from ra_node.ledger.schema import StudyState
 from ra_node.ledger.timeline import note
+from ra_node.ledger.together import Together
 
 
 class _AlreadyKeptError(Exception):
@@ -106,15 +107,16 @@ def close_all_associations(ledger: Ledger, listener: str) -> int:
     return _close(ledger, schema.association.c.listener == listener)
 
 
-def keep_instance(ledger: Ledger, new: NewInstance) -> Kept | Repeated:
+def keep_instance(ledger: Ledger, new: NewInstance, together: Together | None = None) -> Kept | Repeated:
     """Commit one received instance with its study, its event and its examine job.
 
-    Of concurrent stores of one SOP Instance UID exactly one is Kept. After this returns the peer may
-    be told Success (PS3.4 table B.2-1). Raises LedgerUnavailable, and then nothing was recorded.
+    Of concurrent stores of one SOP Instance UID exactly one is Kept; those by one `together` share
+    their transactions. After this returns the peer may be told Success (PS3.4 table B.2-1). Raises
+    LedgerUnavailable, and then nothing was recorded.
     """
+    line = Together(ledger) if together is None else together
     try:
-        with ledger.write() as connection:
-            instance = _insert(connection, ledger, new)
+        instance = line.write(lambda connection: _insert(connection, ledger, new))
     except _AlreadyKeptError:
         with ledger.read() as connection:
             same = schema.instance.c.sop_instance_uid == new.sop_instance_uid

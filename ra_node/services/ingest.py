@@ -25,6 +25,7 @@ from ra_node.ledger.inbox import (
     keep_instance,
     open_association,
 )
+from ra_node.ledger.together import Together
 from ra_node.network.receive import ReceivedFile, StoreOutcome
 from ra_node.services.record import finding_to_json
 
@@ -43,6 +44,10 @@ class Ingest:
     _rows: dict[str, str] = field(default_factory=dict)
     _unclosed: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _together: Together = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._together = Together(self.ledger)
 
     def start(self) -> None:
         """Close what this listener left open when it last died."""
@@ -84,7 +89,7 @@ class Ingest:
         size = file.path.stat().st_size
         folder = f"inbox/{datetime.fromtimestamp(self.ledger.clock(), UTC):%Y-%m-%d}"
         path = self.files.keep(file.path, folder)
-        kept = keep_instance(self.ledger, self._new_instance(header, file, path, size))
+        kept = keep_instance(self.ledger, self._new_instance(header, file, path, size), self._together)
         if not isinstance(kept, Repeated):
             return StoreOutcome.STORED
         try:
