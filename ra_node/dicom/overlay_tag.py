@@ -134,7 +134,8 @@ def cost_of_cells(
     dear = np.zeros(shape, np.uint8)
     cheap = np.zeros(shape, np.int64)
     if display is not None:
-        small = cv2.resize(display, shape[::-1], interpolation=cv2.INTER_AREA)
+        step = max(min(display.shape) // (4 * min(shape)), 1)
+        small = cv2.resize(display[::step, ::step], shape[::-1], interpolation=cv2.INTER_AREA)
         cheap += np.asarray(small, np.int64) // GREY_STEP
     for hand in hands:
         points = [[(p.x - picture.x0) / CELL_PX, (p.y - picture.y0) / CELL_PX] for p in hand.outline]
