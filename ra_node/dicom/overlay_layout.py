@@ -20,14 +20,19 @@ from ra_node.dicom.overlay_tile import GAP_PX, Plan, Shown, fitted, tile
 from ra_node.domain.report import HandFinding, ImageFinding, Reason, Refusal, StudyReport
 
 MARGIN_PX = 30
+TOP_PX = 16
+"""Above the first line, which stays clear of what viewers lay over the top of an image."""
+
 TILE_GAP_PX = 36
-LONGEST_PX = 1920
-"""What a display of two megapixels shows whole; radiographs shrink until the picture fits."""
+LONGEST_PX = 1800
+"""A display of two megapixels shows nearly every pixel; radiographs shrink until the picture fits."""
 
 LEAST_SHRINK, STEP = 0.55, 0.05
 """Radiographs are never smaller than about half of what they may be: rather is the picture longer."""
 
-LEAST_WIDTH_PX = 1276
+LEAST_WIDTH_PX, LEAST_HEIGHT_PX = 1276, 1360
+"""Viewers enlarge a smaller picture until its first line is under what they lay over the top of an image."""
+
 MOST_IMAGES = 4
 
 _WITHOUT_PICTURE = frozenset(
@@ -66,7 +71,10 @@ def _shrunk(block: Block, shrink: float) -> float:
 
 
 def _laid_out(report: StudyReport, displays: Displays | None, pen: Pen, shrink: float) -> Block:
-    """Lay out with radiographs of that size; without displays a sketch, in which only sizes count."""
+    """Lay out with radiographs of that size; without displays a sketch, in which only sizes count.
+
+    The footer stands at the foot of the page, however little there is to say.
+    """
     shown = shown_images(report)
     common = _common_remarks(shown)
     tiles = [_tiled(_tiles(shown, common, report, displays, pen, shrink))] if shown else []
@@ -79,10 +87,10 @@ def _laid_out(report: StudyReport, displays: Displays | None, pen: Pen, shrink: 
     others = [image for image in report.images if image not in shown]
     if others and len(report.images) > 1:
         blocks.append(listed(others, report, width, pen))
-    blocks.append(footer(report, width, pen))
-    body = stacked(blocks, GAP_PX)
-    parts = moved(body.parts, MARGIN_PX, MARGIN_PX)
-    return Block(width + 2 * MARGIN_PX, body.height_px + 2 * MARGIN_PX, parts)
+    body, foot = stacked(blocks, GAP_PX), footer(report, width, pen)
+    below = max(TOP_PX + body.height_px + GAP_PX, LEAST_HEIGHT_PX - MARGIN_PX - foot.height_px)
+    parts = (*moved(body.parts, MARGIN_PX, TOP_PX), *moved(foot.parts, MARGIN_PX, below))
+    return Block(width + 2 * MARGIN_PX, below + foot.height_px + MARGIN_PX, parts)
 
 
 def _common_remarks(shown: Sequence[ImageFinding]) -> tuple[str, ...]:

@@ -37,32 +37,47 @@ from ra_node.domain.wording import (
     warnings_of,
 )
 
-BANNER_PX = 56
+BANNER_PX = 50
+"""Of the title, whose lines are short: viewers lay their cine bar over the middle of the top of an image."""
+
 SUMMARY_PX = 35
 SAMPLE_PX = 72
 """Length of the lines that the legend shows."""
 
 
 def header(report: StudyReport, width_px: int, pen: Pen) -> Block:
-    """The banner, the research label, the bundle's notice, the summary, and the change since before."""
-    warnings = [told(text, pen.language) for text in warnings_of(report)]
-    blocks = [_banner(report, width_px, pen)]
-    blocks += [pen.paragraph(text, TEXT_PX, width_px, lines=3, ink=AMBER) for text in warnings]
+    """The research label and the bundle's notice, the title, the summary, and the change since before.
+
+    Where a viewer lays something over the top of the image, only the end of the title's lines is under it.
+    """
+    blocks = [_caveat(report, width_px, pen), _ruled(_title(pen), width_px)]
+    if report.version > 1:
+        blocks.append(pen.paragraph(revision_words(report, pen), KEY_PX - 3, width_px, lines=2, bold=True))
     blocks.append(pen.paragraph(summary_sentence(report, pen.language), SUMMARY_PX, width_px, lines=5))
     changes = pen.language.say("sign.space").join(follow_up_sentences(report, pen.language))
     blocks += [pen.paragraph(changes, SMALL_PX, width_px, lines=9)] if changes else []
     return stacked(blocks, 8)
 
 
-def _banner(report: StudyReport, width_px: int, pen: Pen) -> Block:
-    banner = pen.line(pen.say("banner"), BANNER_PX, ink=AMBER, bold=True)
-    if report.version == 1:
-        return _ruled(banner, width_px)
-    revision = pen.line(revision_words(report, pen), KEY_PX - 3, bold=True)
-    if banner.width_px + revision.width_px + 60 > width_px:
-        return _ruled(stacked([banner, revision]), width_px)
-    right = moved(revision.parts, width_px - revision.width_px, 15)
-    return _ruled(Block(width_px, banner.height_px, (*banner.parts, *right)), width_px)
+def _caveat(report: StudyReport, width_px: int, pen: Pen) -> Block:
+    """What the result is not to be used for, on as few lines as it needs."""
+    warnings = [told(text, pen.language) for text in warnings_of(report)]
+    text = "".join(_sentence(warning, pen) for warning in warnings).rstrip()
+    return pen.paragraph(text, TEXT_PX, width_px, lines=6, ink=AMBER)
+
+
+def _sentence(text: str, pen: Pen) -> str:
+    """End a sentence for the next one to follow, in the signs of the language that it is written in."""
+    plain = text.isascii()
+    stop = "." if plain else pen.language.say("sign.stop")
+    ended = text if text.endswith((stop, "!", "?")) else text + stop
+    return ended + (" " if plain else pen.language.say("sign.space"))
+
+
+def _title(pen: Pen) -> Block:
+    first, dash, second = pen.say("banner").partition(" - ")
+    lines = [first + dash.rstrip(), second] if dash else [first]
+    return stacked([pen.line(line, BANNER_PX, ink=AMBER, bold=True) for line in lines])
 
 
 def _ruled(block: Block, width_px: int) -> Block:

@@ -27,6 +27,18 @@ LEGIBLE_SMALL_PX = 24
 """And such a one 8 pixels: enough to read who made the result and with what."""
 
 BANNER = "AI result - not verified"
+TITLE = ("AI result -", "not verified")
+"""The lines in which the picture says it."""
+
+VIEWPORT = (1275, 942)
+"""Width and height of OHIF 3.13's only viewport in a window of 1600 x 1000 pixels."""
+
+CINE_BAR = Box(555, 41, 720, 83)
+"""Where it lays its cine bar, which opens with every secondary capture."""
+
+UNDER_THE_BAR = {"much to say", "four hands"}
+"""A notice of many lines, and a picture so wide that it begins in the middle of the bar."""
+
 TAG = {
     "NOT ANALYSED", "Right: hand cut off", "Left: hand cut off", "Left: poor exposure", "RIGHT", "LEFT",
     "SIDE UNDETERMINED", "MCP 2", "PIP 3", "wrist, middle",
@@ -108,7 +120,7 @@ def test_radiographs_lie_apart_and_keep_their_shape(case):
 def test_what_matters_is_legible_at_a_third(case):
     """Banner, notice, side, answer, probability and stage are large enough."""
     shown, layout = REPORTS[case], case_layout(case)
-    key = [BANNER]
+    key = [*TITLE]
     for each in shown_images(shown):
         for finding in each.hands:
             key.append(hand_name(finding).upper().split()[0])
@@ -238,6 +250,30 @@ def test_a_revision_says_what_it_replaces():
     assert len(words) == 2
     assert words[0].size_px >= LEGIBLE_PX
     assert "2.25." + "7" * 39 in said(layout)
+
+
+def under_the_cine_bar(layout: Block) -> Box:
+    """The part of a picture that the bar hides where the viewer fits the picture into its viewport."""
+    width, height = VIEWPORT
+    scale = min(width / layout.width_px, height / layout.height_px)
+    left, top = (width - scale * layout.width_px) / 2, (height - scale * layout.height_px) / 2
+    x0, x1 = (round((x - left) / scale) for x in (CINE_BAR.x0, CINE_BAR.x1))
+    y0, y1 = (round((y - top) / scale) for y in (CINE_BAR.y0, CINE_BAR.y1))
+    return Box(x0, y0, x1, y1)
+
+
+@pytest.mark.parametrize("case", [case for case in REPORTS if case not in UNDER_THE_BAR])
+def test_what_a_viewer_lays_over_the_top_hides_no_word(case):
+    """Notice, title and summary stay legible as soon as the picture is on the screen."""
+    layout = case_layout(case)
+    bar = under_the_cine_bar(layout)
+    assert [words.text for words in layout.words if not apart(words.box, bar)] == []
+
+
+def test_label_and_notice_are_the_first_words():
+    """Above the title, as sentences on as few lines as they need, in the words of the site and the bundle."""
+    first, *_ = case_layout("two hands").words
+    assert first.text == "For research use only. Learnt from simulated lesions; not a medical device."
 
 
 def test_a_label_that_the_notice_holds_is_not_said_twice():
