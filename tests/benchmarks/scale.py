@@ -12,9 +12,9 @@ class Scale:
     images: int = 40
     rounds: int = 3
     answers: int = 100
-    burst: int = 100
-    peer_burst: int = 25
-    """Studies of the straightforward script, whose time for each does not depend on how many there are."""
+    burst: int = 300
+    peer_burst: int = 30
+    """Studies of the straightforward scripts, whose time for each does not depend on how many there are."""
     waiting: tuple[int, ...] = (1, 10, 100, 1000)
     associations: tuple[int, ...] = (1, 2, 4, 8)
     megapixels: tuple[int, ...] = (1, 5, 15, 60)
