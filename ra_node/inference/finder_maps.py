@@ -12,10 +12,11 @@ from safetensors.torch import load_file
 from torch import fx, nn
 
 from ra_node.errors import Fatal
+from ra_node.inference.convolution import can_pack
 from ra_node.inference.finder_input import SIDE_PX
 from ra_node.inference.finder_network import Reader, Seeker, joint_log_probabilities
 from ra_node.inference.graphs import folded
-from ra_node.inference.packed import can_pack, packed
+from ra_node.inference.packed import packed
 
 _TYPICAL_HANDS = 2
 """Weights are laid out for so many squares at once; others run as well."""
@@ -57,8 +58,7 @@ def _ready(network: nn.Module, squares: int) -> nn.Module:
     whole = folded(network, fx.Tracer().trace(network)).to(memory_format=torch.channels_last).eval()
     if not can_pack(torch.device("cpu")):
         return whole
-    with torch.inference_mode():
-        return packed(whole, _input(np.zeros((squares, 2, SIDE_PX, SIDE_PX), np.float32)))
+    return packed(whole, _input(np.zeros((squares, 2, SIDE_PX, SIDE_PX), np.float32)))
 
 
 def _loaded(network: nn.Module, path: Path) -> nn.Module:

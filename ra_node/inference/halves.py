@@ -14,10 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
+from ra_node.inference.convolution import can_pack
 from ra_node.inference.graphs import folded, put
 from ra_node.inference.heads import OrdinalHead
 from ra_node.inference.network import grey_input
-from ra_node.inference.packed import can_pack, packed
+from ra_node.inference.packed import packed
 
 _TYPICAL_HANDS = 2
 """Weights are laid out for a pass of so many hands; others run as well."""
@@ -27,12 +28,12 @@ class Halves(nn.Module):
     """Both halves of one network in evaluation, on one device.
 
     `trunk` takes normalised grey (N, 1, side, side) to the map (N, C, h, w); `rest` takes the map to logits
-    (N, classes) and has a gradient; `answer` says the same as `rest`, faster and without one.
+    (N, classes), which have a gradient at the map.
     """
 
-    def __init__(self, trunk: nn.Module, rest: nn.Module, answer: nn.Module) -> None:
+    def __init__(self, trunk: nn.Module, rest: nn.Module) -> None:
         super().__init__()
-        self.trunk, self.rest, self.answer = trunk, rest, answer
+        self.trunk, self.rest = trunk, rest
 
     @property
     def device(self) -> torch.device:
@@ -41,7 +42,7 @@ class Halves(nn.Module):
     def forward(self, x_N1HW: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (N, classes), and the map that they were made of."""
         map_NCHW = self.trunk(x_N1HW)
-        return self.answer(map_NCHW), map_NCHW
+        return self.rest(map_NCHW), map_NCHW
 
 
 def halves_of(network: nn.Module, path: str, side_px: int) -> Halves:
@@ -55,10 +56,11 @@ def halves_of(network: nn.Module, path: str, side_px: int) -> Halves:
     trunk, rest = (half.to(memory_format=torch.channels_last).eval() for half in (trunk, rest))
     device = next(network.parameters()).device
     if not can_pack(device):
-        return Halves(trunk, rest, rest)
+        return Halves(trunk, rest)
+    x_N1HW = torch.zeros(_TYPICAL_HANDS, 1, side_px, side_px)
     with torch.inference_mode():
-        x_N1HW = torch.zeros(_TYPICAL_HANDS, 1, side_px, side_px)
-        return Halves(packed(trunk, x_N1HW), rest, packed(rest, trunk(x_N1HW)))
+        map_NCHW = trunk(x_N1HW)
+    return Halves(packed(trunk, x_N1HW), packed(rest, map_NCHW))
 
 
 def answered(

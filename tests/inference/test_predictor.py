@@ -52,18 +52,17 @@ def test_the_batch_changes_neither_results_nor_their_order(bundle: Bundle) -> No
 
 def test_each_network_runs_once_for_all_hands_of_a_batch(bundle: Bundle) -> None:
     """A pass a task, not one a hand; only the rest of the network that says disease runs again for those."""
-    predictor, passes, again = Predictor(bundle, "cpu", 8), [], []
+    predictor, trunks, rests = Predictor(bundle, "cpu", 8), [], []
     for network in (predictor._recognition, predictor._staging):
         halves = network.halves
-        halves.trunk.register_forward_pre_hook(lambda _, inputs: passes.append(inputs[0].shape[0]))
-        halves.answer.register_forward_pre_hook(lambda _, inputs: passes.append(inputs[0].shape[0]))
-        halves.rest.register_forward_pre_hook(lambda _, inputs: again.append(inputs[0].shape[0]))
+        halves.trunk.register_forward_pre_hook(lambda _, inputs: trunks.append(inputs[0].shape[0]))
+        halves.rest.register_forward_pre_hook(lambda _, inputs: rests.append(inputs[0].shape[0]))
     judged = predictor.judge(crops(5))
     told = [explaining_task(one.recognition, one.staging) for one in judged]
-    explained = [told.count("staging"), told.count("recognition")]
-    assert passes == [5, 5, 5, 5]
-    assert again == [hands for hands in explained if hands]
-    assert again
+    explained = [hands for hands in (told.count("staging"), told.count("recognition")) if hands]
+    assert trunks == [5, 5]
+    assert rests == [5, 5, *explained]
+    assert explained
 
 
 def test_more_hands_than_a_batch_are_judged_part_by_part(bundle: Bundle) -> None:

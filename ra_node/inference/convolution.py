@@ -1,0 +1,99 @@
+"""One convolution of this CPU, its weight laid out once and its activation part of it, there and back.
+
+PyTorch lays weights out anew in every pass, and with one thread runs 1 x 1 convolutions through a library
+that is half as fast on some CPUs. The operators here are those of oneDNN that its own compiler uses; that one
+needs a C++ compiler on the machine. They have no gradient, so the way back is told here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.grad import conv2d_input
+
+Activation = Literal["none", "relu", "swish"]
+
+
+def can_pack(device: torch.device) -> bool:
+    """Whether this device has those operators."""
+    return device.type == "cpu" and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+
+
+class Packed(nn.Module):
+    """A convolution and its activation, made for inputs of `size`; it takes others too.
+
+    What it answers has a gradient to its input, none to its weight. A packed weight can be neither moved
+    to another device nor copied.
+    """
+
+    def __init__(self, convolution: nn.Conv2d, activation: Activation, size: list[int]) -> None:
+        super().__init__()
+        grid = (convolution.padding, convolution.stride, convolution.dilation, convolution.groups)
+        self._learnt, self._grid, self._activation = convolution.weight.detach(), grid, activation
+        self._there = _Operator(self._learnt, convolution.bias, grid, size)
+        self._back = self._way_back(convolution, size)
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        if torch.is_grad_enabled() and x_NCHW.requires_grad:
+            made: Tensor = _WithSlope.apply(x_NCHW, self)
+            return made
+        return self._there(x_NCHW, self._activation)
+
+    def kept(self, x_NCHW: Tensor) -> tuple[Tensor, Tensor]:
+        """What it answers, and what the way back through its activation needs."""
+        if self._activation != "swish":
+            made = self._there(x_NCHW, self._activation)
+            return made, made
+        before = self._there(x_NCHW, "none")
+        return nn.functional.silu(before), before
+
+    def slope(self, slope_NCHW: Tensor, kept_NCHW: Tensor, size: torch.Size) -> Tensor:
+        """The slope at an input of `size`, from that at its output."""
+        if self._activation == "relu":
+            slope_NCHW = torch.ops.aten.threshold_backward(slope_NCHW, kept_NCHW, 0)
+        elif self._activation == "swish":
+            slope_NCHW = torch.ops.aten.silu_backward(slope_NCHW, kept_NCHW)
+        if self._back is not None:
+            return self._back(slope_NCHW, "none")
+        padding, stride, dilation, groups = self._grid
+        return conv2d_input(size, self._learnt, slope_NCHW, stride, padding, dilation, groups)  # type: ignore[no-untyped-call, no-any-return]
+
+    def _way_back(self, convolution: nn.Conv2d, size: list[int]) -> _Operator | None:
+        """The way back through steps of one pixel is a convolution as well; None through others."""
+        (rows, columns), (down, across) = convolution.kernel_size, map(int, convolution.padding)
+        if (convolution.stride, convolution.dilation, convolution.groups) != ((1, 1), (1, 1), 1):
+            return None
+        weight = self._learnt.flip(2, 3).transpose(0, 1).contiguous(memory_format=torch.channels_last)
+        out = [size[0], weight.shape[1], size[2] + 2 * down - rows + 1, size[3] + 2 * across - columns + 1]
+        return _Operator(weight, None, ((rows - 1 - down, columns - 1 - across), (1, 1), (1, 1), 1), out)
+
+
+class _Operator:
+    """oneDNN's convolution with one packed weight."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, grid: tuple[Any, ...], size: list[int]) -> None:
+        self._bias, self._grid = bias, grid
+        self._weight = torch.ops.aten.mkldnn_reorder_conv2d_weight(weight.to_mkldnn(), *grid, size)
+
+    def __call__(self, x_NCHW: Tensor, activation: Activation) -> Tensor:
+        made: Tensor = torch.ops.mkldnn._convolution_pointwise(  # noqa: SLF001  # has no other name
+            x_NCHW, self._weight, self._bias, *self._grid, activation, [], ""
+        )
+        return made
+
+
+class _WithSlope(torch.autograd.Function):
+    """A packed convolution in a pass that has a way back."""
+
+    @staticmethod
+    def forward(ctx: Any, x_NCHW: Tensor, part: Packed) -> Tensor:  # noqa: ANN401  # as torch declares it
+        made, kept = part.kept(x_NCHW)
+        ctx.part, ctx.size = part, x_NCHW.shape
+        ctx.save_for_backward(kept)
+        return made
+
+    @staticmethod
+    def backward(ctx: Any, slope_NCHW: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
+        return ctx.part.slope(slope_NCHW, *ctx.saved_tensors, ctx.size), None
