@@ -5,6 +5,9 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 import cv2
@@ -13,22 +16,29 @@ import numpy as np
 from ra_node.bootstrap.state import default_settings
 from ra_node.bootstrap.working import reading_rules
 from ra_node.domain.job import JobKind
+from ra_node.ledger.deliveries import Outcome, pending_deliveries, record_delivery
 from ra_node.ledger.engine import Ledger, open_ledger
-from ra_node.ledger.inbox import NewInstance, keep_instance, settle_due
+from ra_node.ledger.findings import finish_examination
+from ra_node.ledger.inbox import NewInstance, keep_instance, settle_due, settle_now
 from ra_node.ledger.queue import claim, release
+from ra_node.ledger.results import finish_report
+from ra_node.ledger.schema import DeliveryState
 from ra_node.phantom.study import ImageRecipe, phantom_study, wrap
 from ra_node.services.analyse import look_at_file
 from tests.benchmarks.receivers import node_listening
 from tests.benchmarks.receiving import rate, write_images
 from tests.benchmarks.scale import Scale
 from tests.benchmarks.table import Row
+from tests.ledger.builders import result_of
 
 DX = "1.2.840.10008.5.1.4.1.1.1.1"
 
 
 def measure(folder: Path, scale: Scale) -> Iterator[Row]:
     """Each cost beside that of the smallest load."""
-    yield from growing("claim with {} studies waiting", claims(folder, scale.waiting), "ms")
+    yield from growing("claim and look with {} studies waiting", claims(folder, scale.waiting), "ms of CPU")
+    through = passages(folder, scale.waiting)
+    yield from growing("a study's rows from arrival to delivery, {} waiting", through, "ms of CPU")
     yield from growing("{} associations", associations(folder, scale), "images/s")
     yield from growing("read and find in {} megapixels", pixels(folder, scale.megapixels), "s of CPU")
 
@@ -42,15 +52,54 @@ def growing(name: str, costs: Iterator[tuple[int, float]], unit: str) -> Iterato
 
 
 def claims(folder: Path, loads: tuple[int, ...]) -> Iterator[tuple[int, float]]:
-    """Milliseconds to claim a batch and look what settles, beside so many studies."""
-    ledger = open_ledger(f"sqlite:///{folder / 'ledger.sqlite3'}")
-    kept = 0
-    for load in loads:
-        for number in range(kept, load):
-            keep_instance(ledger, _instance(number))
-        kept = load
-        yield load, 1000 * median_s(lambda: _look(ledger))
-    ledger.close()
+    """CPU milliseconds to claim a job and look what settles, beside so many studies."""
+    with waiting_studies(folder / "claims.sqlite3", loads) as ledgers:
+        for load, ledger in ledgers:
+            yield load, 1000 * median_s(partial(_look, ledger), clock=time.process_time)
+
+
+def passages(folder: Path, loads: tuple[int, ...]) -> Iterator[tuple[int, float]]:
+    """CPU milliseconds of everything that is written of one study, while so many others wait."""
+    numbers = count(max(loads))
+    with waiting_studies(folder / "passages.sqlite3", loads) as ledgers:
+        for load, ledger in ledgers:
+            yield load, 1000 * median_s(lambda: _pass(ledger, next(numbers)), clock=time.process_time)  # noqa: B023
+
+
+@contextmanager
+def waiting_studies(file: Path, loads: tuple[int, ...]) -> Iterator[Iterator[tuple[int, Ledger]]]:
+    """One ledger, filled up to each load in turn with studies that nobody has looked at."""
+    ledger = open_ledger(f"sqlite:///{file}")
+
+    def filled() -> Iterator[tuple[int, Ledger]]:
+        kept = 0
+        for load in loads:
+            for number in range(kept, load):
+                keep_instance(ledger, _instance(number))
+            kept = load
+            yield load, ledger
+
+    try:
+        yield filled()
+    finally:
+        ledger.close()
+
+
+def _pass(ledger: Ledger, number: int) -> None:
+    """One more study comes, and the one that waits longest is examined, settled, answered and delivered."""
+    keep_instance(ledger, _instance(number))
+    (examine,) = claim(ledger, (JobKind.EXAMINE, JobKind.REPORT), "growth", 1, 60.0)
+    finish_examination(ledger, examine, "{}", None, "bundle")
+    settle_now(ledger, examine.study_uid)
+    (report,) = claim(ledger, (JobKind.REPORT,), "growth", 1, 60.0)
+    result, objects = result_of(report)
+    finish_report(ledger, report, result, objects, [(made.sop_instance_uid, "pacs") for made in objects])
+    (deliver,) = claim(ledger, (JobKind.DELIVER,), "growth", 1, 60.0, peer="pacs")
+    sent = [
+        Outcome(one.object.sop_instance_uid, DeliveryState.ACCEPTED, 0)
+        for one in pending_deliveries(ledger, deliver)
+    ]
+    record_delivery(ledger, deliver, sent, retry_at=0.0, give_up_after_s=3600.0, commit=False)
 
 
 def _look(ledger: Ledger) -> None:
