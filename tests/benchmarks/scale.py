@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Counts of what is repeated; the whole ones take about ten minutes of a quiet machine."""
+    """Counts of what is repeated; the whole ones take some twenty minutes of a quiet machine."""
 
     images: int = 40
     rounds: int = 3

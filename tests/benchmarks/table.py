@@ -53,13 +53,18 @@ def lines(rows: Iterable[Row], before: dict[str, Row]) -> list[str]:
 
 
 def save(rows: Sequence[Row], path: Path) -> None:
-    """Keep the rows for a later run to be held against."""
-    path.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
+    """Keep the rows, a line each, for a later run to be held against."""
+    lines = (json.dumps({**asdict(row), "ratio": _short(row.ratio)}) for row in rows)
+    path.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
 
 
 def saved(path: Path) -> dict[str, Row]:
     """The rows of an earlier run by their names."""
     return {fields["name"]: Row(**fields) for fields in json.loads(path.read_text(encoding="utf-8"))}
+
+
+def _short(ratio: float | None) -> float | None:
+    return None if ratio is None else float(f"{ratio:.4g}")
 
 
 def _cells(row: Row, before: Row | None) -> tuple[str, ...]:

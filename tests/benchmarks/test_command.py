@@ -60,6 +60,15 @@ def test_a_change_is_shown_beside_the_earlier_run(tmp_path):
     assert line.split() == ["receive", "30/s", "10/s", "3.00", ">=", "3", "met", "2.00", "(+50%)"]
 
 
+def test_a_saved_table_has_a_line_a_row_so_that_a_change_can_be_read(tmp_path):
+    rows = [Row("receive", "20/s", "10/s", 2.000012345, 3.0), Row("claim", "3 ms")]
+    save(rows, tmp_path / "kept.json")
+    text = (tmp_path / "kept.json").read_text(encoding="utf-8")
+    assert len(text.splitlines()) == len(rows) + 2
+    assert '"ratio": 2.0,' in text
+    assert saved(tmp_path / "kept.json")["claim"] == rows[1]
+
+
 def test_receivers_are_compared_by_their_medians():
     """One slow round, on either side, decides nothing."""
     rates = {
