@@ -7,6 +7,7 @@ needs a C++ compiler on the machine. They have no gradient, so the way back is t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -24,16 +25,18 @@ def can_pack(device: torch.device) -> bool:
 class Packed(nn.Module):
     """A convolution and its activation, made for inputs of `size`; it takes others too.
 
-    What it answers has a gradient to its input, none to its weight. A packed weight can be neither moved
-    to another device nor copied.
+    With `slope`, what it answers has a gradient to its input, though none to its weight. A packed weight can
+    be neither moved to another device nor copied.
     """
 
-    def __init__(self, convolution: nn.Conv2d, activation: Activation, size: list[int]) -> None:
+    def __init__(
+        self, convolution: nn.Conv2d, activation: Activation, size: list[int], *, slope: bool
+    ) -> None:
         super().__init__()
         grid = (convolution.padding, convolution.stride, convolution.dilation, convolution.groups)
-        self._learnt, self._grid, self._activation = convolution.weight.detach(), grid, activation
-        self._there = _Operator(self._learnt, convolution.bias, grid, size)
-        self._back = self._way_back(convolution, size)
+        self._activation = activation
+        self._there = _Operator(convolution.weight.detach(), convolution.bias, grid, size)
+        self._back = _way_back(convolution, size) if slope else None
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         if torch.is_grad_enabled() and x_NCHW.requires_grad:
@@ -49,25 +52,33 @@ class Packed(nn.Module):
         before = self._there(x_NCHW, "none")
         return nn.functional.silu(before), before
 
-    def slope(self, slope_NCHW: Tensor, kept_NCHW: Tensor, size: torch.Size) -> Tensor:
+    def slope_at_input(self, slope_NCHW: Tensor, kept_NCHW: Tensor, size: torch.Size) -> Tensor:
         """The slope at an input of `size`, from that at its output."""
         if self._activation == "relu":
             slope_NCHW = torch.ops.aten.threshold_backward(slope_NCHW, kept_NCHW, 0)
         elif self._activation == "swish":
             slope_NCHW = torch.ops.aten.silu_backward(slope_NCHW, kept_NCHW)
-        if self._back is not None:
-            return self._back(slope_NCHW, "none")
-        padding, stride, dilation, groups = self._grid
-        return conv2d_input(size, self._learnt, slope_NCHW, stride, padding, dilation, groups)  # type: ignore[no-untyped-call, no-any-return]
+        if self._back is None:
+            raise RuntimeError("expected a convolution that was packed for the way back, found one without")
+        return self._back(slope_NCHW, size)
 
-    def _way_back(self, convolution: nn.Conv2d, size: list[int]) -> _Operator | None:
-        """The way back through steps of one pixel is a convolution as well; None through others."""
-        (rows, columns), (down, across) = convolution.kernel_size, map(int, convolution.padding)
-        if (convolution.stride, convolution.dilation, convolution.groups) != ((1, 1), (1, 1), 1):
-            return None
-        weight = self._learnt.flip(2, 3).transpose(0, 1).contiguous(memory_format=torch.channels_last)
-        out = [size[0], weight.shape[1], size[2] + 2 * down - rows + 1, size[3] + 2 * across - columns + 1]
-        return _Operator(weight, None, ((rows - 1 - down, columns - 1 - across), (1, 1), (1, 1), 1), out)
+
+Back = Callable[[Tensor, torch.Size], Tensor]
+"""From the slope at the output to that at an input of the size."""
+
+
+def _way_back(convolution: nn.Conv2d, size: list[int]) -> Back:
+    """The way back through steps of one pixel is a convolution as well, and packed like one."""
+    (rows, columns), (down, across) = convolution.kernel_size, map(int, convolution.padding)
+    learnt, steps = convolution.weight.detach(), (convolution.stride, convolution.dilation)
+    if (*steps, convolution.groups) != ((1, 1), (1, 1), 1):
+        return lambda slope_NCHW, given: conv2d_input(  # type: ignore[no-untyped-call]
+            given, learnt, slope_NCHW, steps[0], convolution.padding, steps[1], convolution.groups
+        )
+    weight = learnt.flip(2, 3).transpose(0, 1).contiguous(memory_format=torch.channels_last)
+    out = [size[0], weight.shape[1], size[2] + 2 * down - rows + 1, size[3] + 2 * across - columns + 1]
+    operator = _Operator(weight, None, ((rows - 1 - down, columns - 1 - across), (1, 1), (1, 1), 1), out)
+    return lambda slope_NCHW, _given: operator(slope_NCHW, "none")
 
 
 class _Operator:
@@ -96,4 +107,4 @@ class _WithSlope(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, slope_NCHW: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
-        return ctx.part.slope(slope_NCHW, *ctx.saved_tensors, ctx.size), None
+        return ctx.part.slope_at_input(slope_NCHW, *ctx.saved_tensors, ctx.size), None

@@ -60,7 +60,7 @@ def halves_of(network: nn.Module, path: str, side_px: int) -> Halves:
     x_N1HW = torch.zeros(_TYPICAL_HANDS, 1, side_px, side_px)
     with torch.inference_mode():
         map_NCHW = trunk(x_N1HW)
-    return Halves(packed(trunk, x_N1HW), packed(rest, map_NCHW))
+    return Halves(packed(trunk, x_N1HW), packed(rest, map_NCHW, slope=True))
 
 
 def answered(

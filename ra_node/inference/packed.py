@@ -18,15 +18,18 @@ _ACTIVATIONS: dict[object, Activation] = {
 }
 
 
-def packed(half: fx.GraphModule, x_NCHW: Tensor) -> fx.GraphModule:
-    """The same network with packed convolutions, for inputs of the size of `x_NCHW`; it takes others too."""
+def packed(half: fx.GraphModule, x_NCHW: Tensor, *, slope: bool = False) -> fx.GraphModule:
+    """The same network with packed convolutions, for inputs of the size of `x_NCHW`; it takes others too.
+
+    With `slope` its answers have a gradient to its input, and every weight is held twice.
+    """
     sizes = _sizes(half, x_NCHW)
     made = fx.GraphModule(half, deepcopy(half.graph))
     for node in list(made.graph.nodes):
         convolution = part_of(made, node)
         if isinstance(convolution, nn.Conv2d):
             activation = _taken_in(made, node)
-            put(made, node.target, Packed(convolution, activation, sizes[node.target]))
+            put(made, node.target, Packed(convolution, activation, sizes[node.target], slope=slope))
     made.delete_all_unused_submodules()
     made.recompile()
     return made

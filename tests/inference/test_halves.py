@@ -9,6 +9,7 @@ from torch import nn
 
 from ra_node.inference import halves as halves_module
 from ra_node.inference.architectures import ARCHITECTURES
+from ra_node.inference.convolution import can_pack
 from ra_node.inference.explain import feature_map
 from ra_node.inference.halves import Halves, answered, halves_of
 from ra_node.inference.network import logits_of, network_input
@@ -83,6 +84,16 @@ def test_an_ordinal_network_has_its_slope_as_well():
     network = lively("googlenet", SIDE_PX, "ordinal")
     found, expected = slopes(network, "googlenet", blobs(2, SIDE_PX))
     assert (found - expected).norm() < 0.03 * expected.norm()
+
+
+@pytest.mark.skipif(not can_pack(torch.device("cpu")), reason="this CPU has no packed convolutions")
+def test_the_trunk_holds_nothing_for_a_way_back():
+    """Its weights are held once; who asks for a slope through it is told."""
+    trunk = parted(lively("googlenet", SIDE_PX), "googlenet").trunk
+    assert not list(trunk.parameters())
+    made = trunk(torch.zeros(1, 1, SIDE_PX, SIDE_PX, requires_grad=True))
+    with pytest.raises(RuntimeError, match="packed for the way back"):
+        made.sum().backward()
 
 
 def test_another_size_of_batch_or_hand_than_the_usual_runs_as_well():

@@ -10,10 +10,11 @@ import torch
 from structlog.testing import capture_logs
 from torch import nn
 
-from ra_node.inference import memory
-from ra_node.inference.explain import FeatureMap
+from ra_node.inference import halves, memory
+from ra_node.inference.explain import FeatureMap, feature_map, heat_of
 from ra_node.inference.halves import Halves, answered
 from ra_node.inference.memory import Room
+from tests.inference.networks import MEAN, STD, blobs, lively
 
 CROPS = np.random.default_rng(5).integers(0, 255, (8, 4, 4)).astype(np.uint8)
 Tight = Callable[[int], list[int]]
@@ -114,3 +115,18 @@ def test_heat_finds_its_room_in_the_same_way(network: Halves, monkeypatch: pytes
 def test_another_error_of_the_network_is_not_taken_for_a_lack_of_memory(network: Halves):
     with pytest.raises(RuntimeError, match="mat1 and mat2"):
         Room(torch.device("cpu"), 8).answer(network, CROPS[:, :2], 0.5, 0.2)
+
+
+def test_the_copy_in_main_memory_answers_and_explains_like_the_network_of_the_gpu(monkeypatch):
+    """A traced network is copied, not packed: as it lies on a GPU, with the same answers."""
+    monkeypatch.setattr(halves, "can_pack", lambda _device: False)
+    place = feature_map("googlenet", 64)
+    whole = halves.halves_of(lively("googlenet", 64), place.path, 64)
+    copied, hands = Room(torch.device("cpu"), 4)._on_cpu(whole), blobs(2, 64)
+    assert copied.trunk is not whole.trunk
+    (logits, maps), (expected, expected_maps) = (
+        answered(one, hands, MEAN, STD, 2) for one in (copied, whole)
+    )
+    assert logits == pytest.approx(expected, abs=1e-5)
+    heat = heat_of(copied, place, maps, 64, 2)
+    assert heat == pytest.approx(heat_of(whole, place, expected_maps, 64, 2), abs=1e-3)
