@@ -25,6 +25,42 @@ _CONNECTION_CLOSED = "Evt17"
 log = structlog.get_logger(__name__)
 
 
+class Checkpoint(threading.Event):
+    """Where a thread stops while this is cleared; `holds` says whether it stands there, and not just near it.
+
+    A thread that has passed may get no processor for a while. Who takes it for pausing, and asks the peer
+    something, has the answer taken away by it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._standing = 0
+        self._lock = threading.Lock()
+        self.set()
+
+    @property
+    def holds(self) -> bool:
+        """True once a thread is in `wait`, which it cannot leave before the next `set`."""
+        with self._lock:
+            return self._standing > 0 and not self.is_set()
+
+    def clear(self) -> None:
+        with self._lock:
+            super().clear()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        with self._lock:
+            if self.is_set():
+                return True
+            self._standing += 1
+        while True:  # cleared again before we had a processor: we have never left
+            super().wait(timeout)
+            with self._lock:
+                if self.is_set() or timeout is not None:
+                    self._standing -= 1
+                    return self.is_set()
+
+
 class _Steady(Association):
     """An association of which only its own thread says whether that thread pauses.
 
@@ -36,7 +72,9 @@ class _Steady(Association):
 
     @property
     def _is_paused(self) -> bool:
-        return self._kill or (bool(vars(self)["_paused"]) and not vars(self)["_answering"])
+        if self._kill or threading.current_thread() is self:
+            return self._kill or bool(vars(self)["_paused"])
+        return self._reactor_checkpoint.holds and not vars(self)["_answering"]  # type: ignore[attr-defined]  # a Checkpoint
 
     @_is_paused.setter
     def _is_paused(self, paused: bool) -> None:
@@ -51,6 +89,7 @@ def guard(association: Association) -> None:
         return
     vars(association)["_paused"] = vars(association).pop("_is_paused")
     vars(association)["_answering"] = set[int]()
+    association._reactor_checkpoint = Checkpoint()  # noqa: SLF001
     association.__class__ = _Steady
     act = machine.do_action
 

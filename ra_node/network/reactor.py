@@ -14,6 +14,7 @@ from typing import Any
 
 from pynetdicom.association import Association
 
+from ra_node.network.guard import Checkpoint
 from ra_node.network.stream import LOOK_UP_S, READY, Stream
 
 _ANSWER_S = 0.02
@@ -49,13 +50,12 @@ class _Ringing(queue.Queue[Any]):
         self._bell.set()
 
 
-class _Checkpoint(threading.Event):
+class _Checkpoint(Checkpoint):
     """Where the association's thread stops in each of its rounds: while it is held up, and without work."""
 
     def __init__(self, bell: _Bell) -> None:
         super().__init__()
         self._bell = bell
-        self.set()
 
     def wait(self, timeout: float | None = None) -> bool:
         super().wait(timeout)

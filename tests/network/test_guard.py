@@ -17,6 +17,7 @@ from pynetdicom.events import Event
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from structlog.testing import capture_logs
 
+from ra_node.network.guard import Checkpoint
 from ra_node.network.receive import Listener
 from tests.network.fakes import FakeInbox, wait_until
 from tests.network.wire import raw_socket
@@ -152,6 +153,54 @@ def test_a_report_that_is_served_meanwhile_does_not_hold_up_the_release(listen: 
     release.join(PATIENCE_S)
     assert not release.is_alive()
     assert association.is_released
+
+
+def test_an_answer_is_not_taken_by_a_thread_that_only_seemed_to_pause(
+    listen: Listen, associate: Associate, monkeypatch: pytest.MonkeyPatch
+):
+    """It has passed its checkpoint when we close it, gets no processor, and looks for messages later."""
+    association = associate(listen().port, ECHO)
+    passed, looked = threading.Event(), threading.Event()
+    wait, get = association._reactor_checkpoint.wait, association.dimse.get_msg
+
+    def pass_slowly(timeout: float | None = None) -> bool:
+        went = wait(timeout)
+        passed.set()
+        wait_until(lambda: association.dimse.msg_queue.qsize() > 0, 1.0)
+        return went
+
+    def get_msg(block: bool = False) -> object:
+        if block:
+            assert looked.wait(PATIENCE_S)
+            return get(block)
+        found = get(block)
+        looked.set()
+        return found
+
+    monkeypatch.setattr(association._reactor_checkpoint, "wait", pass_slowly)
+    assert passed.wait(PATIENCE_S)
+    monkeypatch.setattr(association.dimse, "get_msg", get_msg)
+    assert association.send_c_echo().get("Status") == 0x0000
+
+
+def test_a_checkpoint_that_is_closed_again_at_once_still_holds_its_thread():
+    """Who stood there has not left until it is seen to have left."""
+    checkpoint, left = Checkpoint(), threading.Event()
+    checkpoint.clear()
+    thread = threading.Thread(target=lambda: (checkpoint.wait(), left.set()))
+    thread.start()
+    assert wait_until(lambda: checkpoint.holds, PATIENCE_S)
+    for _ in range(1000):
+        checkpoint.set()
+        checkpoint.clear()
+        if checkpoint.holds:
+            assert not left.is_set()
+        else:
+            break
+    checkpoint.set()
+    thread.join(PATIENCE_S)
+    assert not thread.is_alive()
+    assert not checkpoint.holds
 
 
 def test_nobody_waits_for_the_pause_of_a_thread_that_has_died(
