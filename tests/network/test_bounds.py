@@ -7,6 +7,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from pynetdicom import build_context
@@ -50,7 +51,7 @@ def is_cut_while_sending(connection: socket.socket, data: bytes, times: int = 10
 
 @pytest.fixture(autouse=True)
 def the_next_peer_is_served(listen: Listen, associate: Associate):
-    listener = listen(network_timeout_s=1.0)
+    listener = listen(network_timeout_s=300.0)  # which no test waits for: its limit ends the connection
     yield listener
     association = associate(listener.port, ECHO)
     assert association.send_c_echo().Status == 0x0000
@@ -63,9 +64,12 @@ def test_a_pdu_that_claims_gigabytes_is_not_waited_for(the_next_peer_is_served: 
     assert is_cut(connection)
 
 
-def test_a_pdu_that_drips_in_is_given_up_after_the_timeout(the_next_peer_is_served: Listener, connect):
+def test_a_pdu_that_drips_in_is_given_up_after_the_timeout(
+    listen: Listen, associate: Associate, connect, tmp_path: Path
+):
     """Each byte would restart the timer of the library, for ever."""
-    connection = connect(the_next_peer_is_served.port)
+    port = listen(network_timeout_s=1.0, incoming=tmp_path / "dripping").port
+    connection = connect(port)
     connection.sendall(struct.pack(">BBL", 1, 0, 1_000_000))
     connection.settimeout(0.1)
 
@@ -79,6 +83,7 @@ def test_a_pdu_that_drips_in_is_given_up_after_the_timeout(the_next_peer_is_serv
             return True
 
     assert wait_until(dripped)
+    assert wait_until(lambda: associate(port, ECHO).is_established)
 
 
 def test_a_command_without_end_does_not_gather_in_memory(
@@ -117,12 +122,14 @@ def test_silent_connections_beyond_the_spare_ones_are_turned_away(
     the_next_peer_is_served: Listener, connect, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(bounds, "SPARE_CONNECTIONS", -18)  # of the 20 places two are left
-    connections = [connect(the_next_peer_is_served.port) for _ in range(4)]
-    ended, _, _ = select.select(connections, [], [], 120)
-    assert ended
-    assert all(is_cut(connection) for connection in ended)
-    for connection in connections:
-        connection.close()
     server = the_next_peer_is_served._server
     assert server is not None
+    silent = []
+    for number in range(1, 4):
+        silent.append(connect(the_next_peer_is_served.port))
+        assert wait_until(lambda number=number: bounds.open_connections(server.active_associations) == number)
+    assert all(is_cut(connect(the_next_peer_is_served.port)) for _ in range(2))
+    assert select.select(silent, [], [], 0)[0] == []
+    for connection in silent:
+        connection.close()
     assert wait_until(lambda: not server.active_associations)

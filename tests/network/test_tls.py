@@ -109,7 +109,9 @@ def test_whoever_cannot_show_the_right_certificate_is_refused_and_named(
     found: dict[str, tuple[Reach, str]] = {}
     for name, peer in callers.items():
         with capture_logs() as said:
-            found[name] = (echo(peer).reach, "".join(reasons(said)))
+            reach = echo(peer).reach
+            assert wait_until(lambda said=said: len(reasons(said)) == 1, 60)
+        found[name] = (reach, "".join(reasons(said)))
         assert [one.get("address") for one in said if one["event"] == "connection_refused"] == ["127.0.0.1"]
     assert found["wrong"][1].startswith("certificate not trusted")
     assert found["expired"][1] == "certificate not trusted: certificate has expired"
