@@ -42,7 +42,7 @@ def test_promtool_finds_nothing_to_complain_about(scraped, require_tool):
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
