@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,20 @@ def test_more_hands_than_a_batch_are_judged_part_by_part(bundle: Bundle) -> None
     judged = predictor.judge(crops(5))
     assert passes == [2, 2, 1]
     assert len(judged) == 5
+
+
+def test_lanes_that_judge_at_once_answer_as_one_after_the_other(bundle: Bundle) -> None:
+    """A worker's lanes share the networks, also on the way back that the heat takes."""
+    predictor, hands = Predictor(bundle, "cpu", 8), crops(6)
+    expected = [predictor.judge([hand])[0] for hand in hands]
+    with ThreadPoolExecutor(3) as lanes:
+        found = list(lanes.map(lambda hand: predictor.judge([hand])[0], hands * 4))
+    assert any(one.heat is not None for one in expected)
+    for one, alone in zip(found, expected * 4, strict=True):
+        assert one.recognition.probability == pytest.approx(alone.recognition.probability, abs=1e-6)
+        assert one.staging.probabilities == pytest.approx(alone.staging.probabilities, abs=1e-6)
+        assert (one.heat is None) == (alone.heat is None)
+        assert one.heat is None or alone.heat is None or np.abs(one.heat - alone.heat).max() < 1e-3
 
 
 def test_only_disease_is_explained_and_by_the_network_that_says_it(bundle: Bundle) -> None:
