@@ -1,0 +1,36 @@
+"""A worker has a lane for each core, and each is one thread."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import cv2
+import pytest
+import torch
+
+from ra_node.bootstrap import working
+from ra_node.bootstrap.working import MOST_LANES, lanes_of, prepare_lanes
+
+
+@pytest.fixture
+def as_before():
+    """Other tests of this process keep what they had."""
+    had = torch.get_num_threads(), cv2.getNumThreads(), sys.getswitchinterval()
+    yield
+    torch.set_num_threads(had[0])
+    cv2.setNumThreads(had[1])
+    sys.setswitchinterval(had[2])
+
+
+@pytest.mark.parametrize(("cores", "lanes"), [(1, 1), (2, 2), (3, 3), (64, MOST_LANES)])
+def test_there_are_as_many_lanes_as_cores_that_this_process_may_use(monkeypatch, cores, lanes):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(cores)))
+    assert lanes_of() == lanes
+
+
+@pytest.mark.usefixtures("as_before")
+def test_no_lane_starts_threads_of_its_own_nor_waits_long_for_another():
+    prepare_lanes()
+    assert (torch.get_num_threads(), cv2.getNumThreads()) == (1, 1)
+    assert sys.getswitchinterval() == pytest.approx(working.SWITCH_S)
