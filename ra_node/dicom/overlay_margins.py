@@ -75,8 +75,7 @@ def _sentence(text: str, pen: Pen) -> str:
 
 
 def _title(pen: Pen) -> Block:
-    first, dash, second = pen.say("banner").partition(" - ")
-    lines = [first + dash.rstrip(), second] if dash else [first]
+    lines = pen.say("banner").split(" - ", 1)
     return stacked([pen.line(line, BANNER_PX, ink=AMBER, bold=True) for line in lines])
 
 
