@@ -25,6 +25,10 @@ _MOST_SIDE_CONTACT = 0.15
 """A share of the box's height along a side; a thumb's tip that touches an edge covers 0.09 at most."""
 _FINGERS = 0.72
 """The share of the box, from the fingertips on, as far as the wrist."""
+_NEXT_PHALANX = 0.6
+"""Length of a finger's middle phalanx beside its first one."""
+_FINGERS_LOST = 2
+"""One finger alone may be bent towards the reader, or its joint a little off."""
 _MOST_SATURATED = 0.5
 _MOST_METAL = 0.08
 """A larger saturated piece of the hand hides joints; of 533 real hands the largest has 0.006."""
@@ -74,7 +78,7 @@ def _cut_off(rows: int, columns: int, region: HandRegion) -> Refusal | None:
             return Refusal(Reason.HAND_CUT_OFF, text)
     ahead = np.isfinite(down)
     nearest = min(start, float(left[ahead].min()), float(right[ahead].min()))
-    return _joints_lost(region) if nearest <= near else None
+    return _joints_lost(region) or _fingers_lost(region, rows, columns) if nearest <= near else None
 
 
 def _joints_lost(region: HandRegion) -> Refusal | None:
@@ -85,6 +89,23 @@ def _joints_lost(region: HandRegion) -> Refusal | None:
         return None
     words = ", ".join(name.replace("_", " ").upper() for name in lost)
     text = f"Expected all {len(JOINTS)} joints inside the image, found a hand at its edge without {words}."
+    return Refusal(Reason.HAND_CUT_OFF, text)
+
+
+def _fingers_lost(region: HandRegion, rows: int, columns: int) -> Refusal | None:
+    """Refuse a hand at the image's edge of which two fingers would end outside it, by their joints."""
+    joints = {joint.name: joint.at for joint in region.joints}
+    lost = 0
+    for finger in range(2, 6):
+        base, middle = joints.get(f"mcp_{finger}"), joints.get(f"pip_{finger}")
+        if base is None or middle is None:
+            continue
+        x = middle.x + _NEXT_PHALANX * (middle.x - base.x)
+        y = middle.y + _NEXT_PHALANX * (middle.y - base.y)
+        lost += not (0 <= x <= columns and 0 <= y <= rows)
+    if lost < _FINGERS_LOST:
+        return None
+    text = f"Expected all fingers inside the image, found {lost} whose last joint would lie beyond its edge."
     return Refusal(Reason.HAND_CUT_OFF, text)
 
 

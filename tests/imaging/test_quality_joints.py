@@ -47,6 +47,28 @@ def test_a_hand_that_touches_the_edge_with_all_joints_is_judged():
     assert hand_quality(film(-92), region(-92)) is None
 
 
+def fingers(pip_y: float, ends_outside: int) -> tuple[Joint, ...]:
+    """All joints of a hand that touches the upper edge; so many fingers point beyond it."""
+    placed = {joint.name: joint for joint in ALL}
+    for finger in range(2, 6):
+        out = finger - 2 < ends_outside
+        placed[f"mcp_{finger}"] = Joint(f"mcp_{finger}", Point(100 + 20 * finger, 60), 0.97)
+        placed[f"pip_{finger}"] = Joint(f"pip_{finger}", Point(100 + 20 * finger, pip_y if out else 40), 0.97)
+    return tuple(placed.values())
+
+
+@pytest.mark.parametrize(("ends_outside", "judged"), [(0, True), (1, True), (2, False), (4, False)])
+def test_a_hand_at_the_edge_whose_fingers_end_outside_is_cut_off(ends_outside: int, *, judged: bool):
+    """All named joints are seen, and the last ones of two fingers cannot be; one finger may be bent."""
+    top = [Point(x, max(0, y - 40)) for x, y in WEDGE]
+    hand = HandRegion(Box(90, 0, 210, 220), tuple(top), 0, 0.95, fingers(8, ends_outside))
+    refusal = hand_quality(np.roll(film(), -40, axis=0), hand)
+    assert (refusal is None) == judged
+    if refusal is not None:
+        assert refusal.reason is Reason.HAND_CUT_OFF
+        assert f"found {ends_outside} whose last joint" in refusal.text
+
+
 def test_a_hand_inside_the_image_may_lack_joints():
     """A destroyed joint is disease, no fault of the film."""
     assert hand_quality(film(), region(0, WITHOUT)) is None
