@@ -92,7 +92,7 @@ def test_networks_that_answer_with_no_number_are_found_out(run, tmp_path):
     weights = load_file(folder / "staging" / "weights.safetensors")
     assert any(bool(torch.isnan(tensor).any()) for tensor in weights.values())
     save_file(weights, tmp_path / "copy.safetensors")
-    assert "expected probabilities from 0 to 1" in failed(run, folder)["judgement"]
+    assert "holds what is no number" in failed(run, folder)["judgement"]
 
 
 def test_a_bundle_goes_into_use_and_out_again_and_the_list_tells_by_whom(run, siblings):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -43,11 +44,22 @@ def load_network(
         tensors = load_file(path)
         wide = {key: t.float() if t.is_floating_point() else t for key, t in tensors.items()}
         network.load_state_dict(wide, assign=True)
-    except (RuntimeError, SafetensorError, OSError) as error:
+        _refuse_no_numbers(wide)
+    except (RuntimeError, SafetensorError, OSError, ValueError) as error:
         raise Fatal(f"expected weights of {architecture} in {path}, found: {error}") from error
     network.requires_grad_(requires_grad=False)
     network.to(device).to(memory_format=torch.channels_last)
     return network.eval()
+
+
+def _refuse_no_numbers(tensors: Mapping[str, torch.Tensor]) -> None:
+    """Raise ValueError for weights that a training left behind when it diverged.
+
+    The answers would not tell: oneDNN's activations turn what is no number into zero.
+    """
+    for key, tensor in tensors.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise ValueError(f"{key} holds what is no number")
 
 
 def logits_of(
