@@ -82,6 +82,9 @@ def _follow(plan: Plan) -> None:
         BROKEN[plan.broken]()
     if plan.point is None:
         return
+    if plan.signal == signal.SIGSTOP:
+        # stopped while another of its threads writes, it would keep the ledger's lock and nobody could go on
+        roles.lanes_of = lambda: 1
     tired = _watch_attempts()
 
     def act() -> None:
