@@ -17,6 +17,7 @@ from pynetdicom import evt
 from pynetdicom.association import Association
 
 from ra_node.network.guard import cut
+from ra_node.network.prompt import acknowledge
 
 MOST_PDU_BYTES = 4 * 2**20
 """Many times what peers are asked to stay under; the length of a PDU may say up to 4 GiB (PS3.8 9.3)."""
@@ -75,6 +76,7 @@ def _received(raw: socket.socket, timeout_s: float, wanted_bytes: int) -> bytear
     try:
         while len(received) < wanted_bytes:
             raw.settimeout(max(0.001, deadline - time.monotonic()))
+            acknowledge(raw)
             part = raw.recv(min(_READ_BYTES, wanted_bytes - len(received)))
             if not part:
                 break

@@ -10,7 +10,9 @@ import queue
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -22,6 +24,7 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import ThreadedAssociationServer
 
 from ra_node.network.guard import cut, guard
+from ra_node.network.prompt import acknowledge, send_at_once
 
 
 class _Shared(list[PresentationContext]):
@@ -62,16 +65,23 @@ def tend(association: Association, timeout_s: float) -> None:
 
     The library reads a PDU in one blocking call, so that a peer which stops in the middle would hold
     its threads for ever: neither the idle timer nor an abort reaches them. And it forgets to close
-    a socket whose peer has left first, or was never reached.
+    a socket whose peer has left first, or was never reached. Nothing waits for a late acknowledgement.
     """
     guard(association)
     wrapped = association.dul.socket
     raw = None if wrapped is None else wrapped.socket
-    if raw is None:
+    if wrapped is None or raw is None:
         return
     raw.settimeout(timeout_s)
+    send_at_once(raw)
+    wrapped.recv = partial(_received, raw, wrapped.recv)  # type: ignore[method-assign]
     association.bind(evt.EVT_CONN_CLOSE, lambda _event: raw.close())
     association.bind(evt.EVT_ABORTED, lambda _event: _cut_later(raw))
+
+
+def _received(raw: socket.socket, receive: Callable[[int], bytearray], wanted_bytes: int) -> bytearray:
+    acknowledge(raw)
+    return receive(wanted_bytes)
 
 
 def _cut_later(raw: socket.socket) -> None:

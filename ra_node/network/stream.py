@@ -22,6 +22,7 @@ from pynetdicom.pdu_primitives import P_DATA
 
 from ra_node.network.bounds import MOST_PDU_BYTES
 from ra_node.network.incoming import ArrivingFile
+from ra_node.network.prompt import acknowledge
 
 READY = "Sta6"
 """Data transfer (PS3.8 9.2.1)."""
@@ -158,6 +159,7 @@ class Stream:
             while True:
                 with suppress(BlockingIOError):  # a socket with a time limit never blocks by itself
                     return os.readv(self._raw.fileno(), places)
+                acknowledge(self._raw)
                 if not self._poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
                     return 0
         except (OSError, ValueError):  # ValueError: closed by another thread
