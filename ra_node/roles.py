@@ -34,7 +34,7 @@ from ra_node.services.presence import present
 from ra_node.services.running import Announcer
 from ra_node.services.wake import listening
 from ra_node.settings import Settings
-from ra_node.supervise import Supervisor
+from ra_node.supervise import Supervisor, program
 
 if TYPE_CHECKING:
     import uvicorn
@@ -55,8 +55,8 @@ def supervise(settings: Settings, config: Path) -> None:
     open_state(settings).ledger.close()  # so that the roles find the tables made
     os.environ[SUPERVISED] = str(os.getpid())
     roles = (*ROLES, "web") if settings.web.enabled else ROLES
-    commands = {role: [sys.executable, "-m", "ra_node", role, "--config", str(config)] for role in roles}
-    supervisor = Supervisor(commands)
+    argv = (sys.executable, "-m", "ra_node")
+    supervisor = Supervisor({role: program([*argv, role, "--config", str(config)]) for role in roles})
     supervisor.stop_on_signals()
     supervisor.run()
 
@@ -80,7 +80,10 @@ def listen(settings: Settings) -> None:
 
 
 def work(settings: Settings) -> None:
-    """Examine images and answer studies until told to stop."""
+    """Examine images and answer studies until told to stop, side by side where there are several cores.
+
+    On a CPU each lane is a process of its own, forked from this one; a GPU is used by one process alone.
+    """
     stop = _begin("work")
     state = open_state(settings)
     worker = build_worker(settings, state, stop.is_set)
@@ -90,10 +93,30 @@ def work(settings: Settings) -> None:
         worker.refresh(partial(announcer.say, owner))
         announcer.say_again()
 
-    kinds = (JobKind.EXAMINE, JobKind.REPORT)
-    has_room = build_guard(settings).has_room
-    serve = partial(_serve, settings, state.ledger, "work", kinds, settings.models.images, worker.do, stop)
-    serve(between=refresh, ready=has_room, pulse=Pulse(), lanes=lanes_of())
+    lanes, owner = lanes_of(), new_owner("work")
+    kinds, has_room = (JobKind.EXAMINE, JobKind.REPORT), build_guard(settings).has_room
+    serve = partial(_serve, settings, state.ledger, "work", kinds, do=worker.do, stop=stop, ready=has_room)
+    if lanes == 1 or gpu_bytes() is not None:
+        serve(limit=settings.models.images, between=refresh, pulse=Pulse(), lanes=lanes)
+        return
+
+    def changed() -> bool:
+        bench = worker.bench
+        try:
+            refresh(owner)
+        except Retryable as error:
+            structlog.get_logger().warning("ledger_away", error=str(error))
+        finally:
+            state.ledger.close()  # a connection does not outlive a fork
+        return worker.bench is not bench
+
+    def lane(beat: Callable[[], None]) -> None:
+        serve(limit=1, pulse=Pulse(say=lambda _state: beat()))
+
+    from ra_node.lanes import keep_lanes  # noqa: PLC0415 - the other roles fork nothing
+
+    with present(presence_folder(settings), owner):
+        keep_lanes(lanes, lane, partial(_stop_with_parent, stop=stop), changed, stop, Pulse())
 
 
 def deliver(settings: Settings) -> None:

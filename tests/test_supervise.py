@@ -30,11 +30,11 @@ def test_a_killed_role_is_started_again():
 
     started = []
 
-    def spawn(argv):
-        started.append(subprocess.Popen(argv))
+    def start():
+        started.append(subprocess.Popen(SLEEPER))
         return started[-1]
 
-    supervisor = Supervisor({"listen": SLEEPER}, spawn=spawn)
+    supervisor = Supervisor({"listen": start})
     thread = threading.Thread(target=supervisor.run)
     thread.start()
     wait_until(lambda: started, "the first start")
@@ -48,36 +48,33 @@ def test_a_killed_role_is_started_again():
 
 def test_the_pause_grows_and_starts_anew_after_a_steady_run():
     now = [0.0]
-    supervisor = Supervisor({}, spawn=lambda _argv: FakeProcess(), clock=lambda: now[0])
-    from ra_node.supervise import _Role
-
-    role = _Role("work", [])
+    supervisor = Supervisor({"work": FakeProcess}, clock=lambda: now[0])
+    role = supervisor._seats["work"]
     pauses = []
     for _ in range(10):
-        supervisor._tend(role)
-        supervisor._tend(role)
+        supervisor.tend()
+        supervisor.tend()
         pauses.append(role.pause_s)
         now[0] = role.start_at
     assert pauses[0] == FIRST_PAUSE_S
     assert pauses == sorted(pauses)
     assert pauses[-1] == LONGEST_PAUSE_S
-    supervisor._tend(role)
+    supervisor.tend()
     now[0] += STEADY_S
-    supervisor._tend(role)
+    supervisor.tend()
     assert role.pause_s == FIRST_PAUSE_S
 
 
-def test_a_role_that_does_not_listen_is_killed_after_the_grace(monkeypatch):
+def test_a_role_that_does_not_listen_is_killed_after_the_grace():
     import subprocess
 
-    monkeypatch.setattr("ra_node.supervise.GRACE_S", 0.3)
     started = []
 
-    def spawn(argv):
-        started.append(subprocess.Popen(argv, stdout=subprocess.PIPE))
+    def start():
+        started.append(subprocess.Popen(DEAF, stdout=subprocess.PIPE))
         return started[-1]
 
-    supervisor = Supervisor({"work": DEAF}, spawn=spawn)
+    supervisor = Supervisor({"work": start}, grace_s=0.3)
     thread = threading.Thread(target=supervisor.run)
     thread.start()
     wait_until(lambda: started, "the start")
@@ -87,3 +84,41 @@ def test_a_role_that_does_not_listen_is_killed_after_the_grace(monkeypatch):
     assert not thread.is_alive()
     assert started[0].returncode == -9
     started[0].stdout.close()
+
+
+class Polite:
+    """A child that ends when it is told to, in its own time."""
+
+    def __init__(self, pid):
+        self.pid, self.told, self.status = pid, False, None
+
+    def poll(self):
+        return self.status
+
+    def terminate(self):
+        self.told = True
+
+    def wait(self, timeout=None):
+        assert self.told
+        return 0
+
+
+def test_whoever_is_renewed_ends_in_its_own_time_beside_its_successor():
+    """A promoted bundle must neither break off a study nor wait for one."""
+    started = []
+
+    def start():
+        started.append(Polite(len(started)))
+        return started[-1]
+
+    supervisor = Supervisor({"lane": start})
+    supervisor.tend()
+    supervisor.renew()
+    supervisor.tend()
+    old, new = started
+    assert (old.told, new.told) == (True, False)
+    old.status = 0
+    supervisor.tend()
+    assert len(started) == 2
+    supervisor.end()
+    assert new.told

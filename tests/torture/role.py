@@ -53,6 +53,7 @@ def _run(role: str, config: Path, log: Path, plan: Plan) -> None:
     os.dup2(handle, 2)
     os.environ.update(plan.environment)
     sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
+    roles.lanes_of = lambda: 1  # whoever is told to die is the role itself, with all that it has under way
     _follow(plan)
     if role == "work":
         _reuse_the_networks()
@@ -82,9 +83,6 @@ def _follow(plan: Plan) -> None:
         BROKEN[plan.broken]()
     if plan.point is None:
         return
-    if plan.signal == signal.SIGSTOP:
-        # stopped while another of its threads writes, it would keep the ledger's lock and nobody could go on
-        roles.lanes_of = lambda: 1
     tired = _watch_attempts()
 
     def act() -> None:
@@ -117,6 +115,7 @@ def main() -> None:
     parser.add_argument("--nth", type=int, default=1)
     asked = parser.parse_args()
     point = next((p for p in POINTS if (p.role, p.words) == (asked.role, asked.point)), None)
+    roles.lanes_of = lambda: 1
     _follow(Plan(point, asked.nth, broken=asked.broken))
     run(asked.role, asked.config)
 

@@ -68,7 +68,7 @@ def test_a_taken_port_ends_the_role_so_that_it_is_started_again(config):
 @pytest.mark.parametrize(("enabled", "started"), [(True, (*roles.ROLES, "web")), (False, roles.ROLES)])
 def test_the_page_is_supervised_where_it_is_asked_for(tmp_path, monkeypatch, enabled, started):
     found = []
-    monkeypatch.setattr(Supervisor, "run", lambda self: found.extend(self.commands))
+    monkeypatch.setattr(Supervisor, "run", lambda self: found.extend(self.children))
     monkeypatch.setattr(Supervisor, "stop_on_signals", lambda self: None)
     monkeypatch.delenv(roles.SUPERVISED, raising=False)
     monkeypatch.setattr(roles, "configure_logging", lambda role: None)

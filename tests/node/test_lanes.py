@@ -1,0 +1,92 @@
+"""The lanes of a worker share its networks and die alone; who kills the worker ends them too."""
+
+from __future__ import annotations
+
+import os
+import signal
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+from pydicom.uid import generate_uid
+
+from ra_node.bootstrap.working import lanes_of
+from ra_node.network.archive import Archive
+from tests.conftest import find_tool, wait_until
+from tests.node.harness import Node, run_tool
+from tests.node.studies import two_hands
+
+STUDIES = 6
+
+pytestmark = pytest.mark.skipif(lanes_of() == 1, reason="one core, so one lane, which is the worker itself")
+
+
+@pytest.fixture
+def archive(tmp_path):
+    with Archive(tmp_path / "archive", ae_title="ARCHIVE") as running:
+        yield running
+
+
+@pytest.fixture
+def node(tmp_path, archive):
+    running = Node(tmp_path / "node", destinations=[("archive", "ARCHIVE", archive.port)], quiet_s=0.3)
+    try:
+        running.start()
+        wait_until(lambda: running.log("work").count('"role_ready"') == lanes_of(), "every lane", 600)
+        yield running
+    finally:
+        running.stop()
+
+
+def lanes(node):
+    """The processes that the worker has forked."""
+    tasks = Path(f"/proc/{node.roles['work'].pid}/task").iterdir()
+    return [int(one) for task in tasks for one in (task / "children").read_text(encoding="ascii").split()]
+
+
+def send(node, folder, count):
+    """Send the same two hands as so many studies."""
+    image, paths = two_hands(seed=72), []
+    for number in range(count):
+        image = deepcopy(image)
+        image.StudyInstanceUID, image.SeriesInstanceUID = generate_uid(), generate_uid()
+        image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+        paths.append(folder / f"{image.SOPInstanceUID}.dcm")
+        image.save_as(paths[number], enforce_file_format=True)
+    argv = ["-aet", "STORESCU", "-aec", "RA_NODE", "127.0.0.1", str(node.port), *map(str, paths)]
+    assert run_tool([find_tool("storescu"), *argv]).returncode == 0
+
+
+def test_who_kills_a_lane_or_the_worker_loses_no_study_and_doubles_none(node, archive, tmp_path):
+    send(node, tmp_path, STUDIES)
+    wait_until(lambda: '"image_examined"' in node.log("work"), "the first image", 600)
+    victim, *others = lanes(node)
+    os.kill(victim, signal.SIGKILL)
+    wait_until(lambda: len(archive.objects) == 2 * STUDIES, "every answer", 600)
+    wait_until(lambda: len(lanes(node)) == lanes_of(), "the lane that died", 120)
+    assert set(others) < set(lanes(node))
+    orphans = lanes(node)
+    node.kill("work")
+    wait_until(lambda: not any(Path(f"/proc/{one}").exists() for one in orphans), "the lanes to follow", 120)
+    node.start(["work"])
+    send(node, tmp_path, 1)
+    wait_until(lambda: len(archive.objects) >= 2 * STUDIES + 2, "the answer of the new worker", 600)
+    assert len(archive.objects) == 2 * STUDIES + 2
+    assert node.log("work").count('"study_answered"') == STUDIES + 1
+
+
+def test_lanes_hold_the_networks_once(node):
+    """What a lane adds to the worker is a small part of it: the rest is one and the same memory."""
+    own = [_private_kib(one) for one in lanes(node)]
+    whole = _resident_kib(node.roles["work"].pid)
+    assert max(own) < whole / 4
+
+
+def _private_kib(pid):
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
+
+
+def _resident_kib(pid):
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Rss:"))
