@@ -74,6 +74,7 @@ class Lane:
 def keep_lanes(
     count: int,
     serve: Callable[[Callable[[], None]], None],
+    close: Callable[[], None],
     begin: Callable[[int], None],
     changed: Callable[[], bool],
     stop: threading.Event,
@@ -81,15 +82,16 @@ def keep_lanes(
 ) -> None:
     """Keep that many lanes serving until told to stop.
 
-    In each lane `begin` is called with the number of this process, then `serve` with what it is to call
-    whenever it is through with something; one that calls nothing for LONGEST_S is killed. `changed` is
-    called here each second and tells whether all lanes are to be replaced by new ones. The caller has one
-    thread, and no connection to a database after `changed`: neither gets across a fork.
+    Before each fork `close` closes what does not outlive one, as connections to a database. In each lane
+    `begin` is called with the number of this process, then `serve` with what it is to call whenever it is
+    through with something; one that calls nothing for LONGEST_S is killed. `changed` is called here each
+    second and tells whether all lanes are to be replaced by new ones. The caller has one thread.
     """
     beats = Beats(count)
 
     def start(number: int) -> Lane:
         beats.beat(number)
+        close()
         return _fork(partial(serve, partial(beats.beat, number)), begin)
 
     lanes = Supervisor({f"lane {at}": partial(start, at) for at in range(count)}, grace_s=GRACE_S)

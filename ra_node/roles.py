@@ -106,8 +106,6 @@ def work(settings: Settings) -> None:
             refresh(owner)
         except Retryable as error:
             structlog.get_logger().warning("ledger_away", error=str(error))
-        finally:
-            state.ledger.close()  # a connection does not outlive a fork
         return worker.bench is not bench
 
     def lane(beat: Callable[[], None]) -> None:
@@ -116,7 +114,8 @@ def work(settings: Settings) -> None:
     from ra_node.lanes import keep_lanes  # noqa: PLC0415 - the other roles fork nothing
 
     with present(presence_folder(settings), owner):
-        keep_lanes(lanes, lane, partial(_stop_with_parent, stop=stop), changed, stop, Pulse())
+        begin = partial(_stop_with_parent, stop=stop)
+        keep_lanes(lanes, lane, state.ledger.close, begin, changed, stop, Pulse())
 
 
 def deliver(settings: Settings) -> None:

@@ -37,7 +37,7 @@ def changed():
     renew.clear()
     return was
 
-lanes.keep_lanes(2, serve, lambda parent: None, changed, stop, Pulse())
+lanes.keep_lanes(2, serve, lambda: None, lambda parent: None, changed, stop, Pulse())
 print(json.dumps({"ended": os.getpid()}), flush=True)
 """
 

@@ -1,6 +1,7 @@
 """Does several jobs at a time for one owner, in a thread each; one that may have done harm goes alone.
 
-Reading, the networks and packing let go of Python's lock, so that as many threads keep as many cores busy.
+Reading, the networks and packing let go of Python's lock. On a GPU, which one process uses alone, so many
+threads keep its cores busy; on a CPU each lane is a process (`ra_node.lanes`) that does one job at a time.
 What kills the process takes every job down that is under way. A job that was under way when that
 happened is therefore not begun beside others, and none beside it: whoever dies again was to blame.
 """

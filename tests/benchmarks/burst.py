@@ -17,6 +17,7 @@ import torch
 from ra_node.domain.laterality import Side
 from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
 from ra_node.phantom.study import ImageRecipe, phantom_study, wrap
+from tests.benchmarks.processes import cpu_s
 from tests.benchmarks.receiving import send_by_dcmsend
 from tests.benchmarks.scale import Scale
 from tests.benchmarks.straightforward import READY, load_networks
@@ -172,12 +173,6 @@ def instances(pacs: Orthanc) -> int:
 def cpu_seconds(node: Node) -> dict[str, float]:
     """User and system time of each role so far."""
     return {role: cpu_s(process.pid) for role, process in node.roles.items()}
-
-
-def cpu_s(pid: int) -> float:
-    """User and system time of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def children_cpu_s() -> float:

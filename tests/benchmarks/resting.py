@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ra_node.network.send import echo
 from tests.benchmarks.burst import cpu_seconds
+from tests.benchmarks.processes import resident_mib
 from tests.benchmarks.scale import Scale
 from tests.benchmarks.table import Row
 from tests.conftest import wait_until
@@ -66,7 +67,7 @@ def import_torch_s() -> float:
 
 
 def at_rest(folder: Path) -> Iterator[Row]:
-    """Resident memory, and CPU over some quiet seconds."""
+    """Resident memory, shared parts once, and CPU over some quiet seconds."""
     node = Node(folder, [("pacs", "PACS", 9)])
     node.start()
     try:
@@ -89,10 +90,3 @@ def at_rest(folder: Path) -> Iterator[Row]:
             yield Row(f"CPU at rest: {role}", f"{100 * (used - before[role]) / IDLE_S:.1f} % of a core")
     finally:
         node.stop()
-
-
-def resident_mib(pid: int) -> float:
-    """Resident memory of a process."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    (line,) = (line for line in status.splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) / 1024
