@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-import highdicom.sr as hd
-from highdicom.sr.value_types import ContentItem
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, Comprehensive3DSRStorage, ComprehensiveSRStorage, ExplicitVRLittleEndian
 
@@ -19,6 +17,7 @@ from ra_node.dicom.moment import write_times
 from ra_node.dicom.provenance import IMPLEMENTATION_CLASS_UID, Producer, stamp_equipment
 from ra_node.dicom.sr_content import imaging_measurements, study_conclusions
 from ra_node.dicom.sr_context import image_library, language_and_observer, procedure_reported
+from ra_node.dicom.sr_item import Item, container, own_text, put_tree
 from ra_node.dicom.subject import copy_subject, subject_of
 from ra_node.dicom.uids import derive_uid
 from ra_node.domain.report import StudyReport
@@ -62,26 +61,27 @@ def build_sr(
     made.SOPInstanceUID = sr_uid(report, comprehensive3d=comprehensive3d)
     _write_document(made, report)
     stamp_equipment(made, producer, report.bundle)
-    made.update(tree)
+    put_tree(made, tree)
     _reference(made, report, predecessor)
     made.file_meta = _file_meta(made)
     return made
 
 
-def _tree(report: StudyReport, sources: Mapping[str, Dataset], producer: Producer) -> Dataset:
+def _tree(report: StudyReport, sources: Mapping[str, Dataset], producer: Producer) -> Item:
     """The root container (TID 1500 row 1) with its rows in the order of the template."""
-    rows: list[ContentItem | None] = [
+    rows = [
         *language_and_observer(producer, report.bundle),
         procedure_reported(),
         image_library(report, sources),
         imaging_measurements(report),
         study_conclusions(report),
     ]
-    root = hd.ContainerContentItem(
-        codes.IMAGING_MEASUREMENT_REPORT, is_content_continuous=False, template_id="1500"
+    return container(
+        codes.IMAGING_MEASUREMENT_REPORT,
+        [row for row in rows if row is not None],
+        template="1500",
+        relation=None,
     )
-    root.ContentSequence = hd.ContentSequence([row for row in rows if row is not None])
-    return root
 
 
 def _write_document(made: Dataset, report: StudyReport) -> None:
@@ -170,16 +170,9 @@ def _series(uid: str, references: list[Dataset]) -> Dataset:
     return item
 
 
-def _own_text(tree: Dataset, producer: Producer) -> str:
+def _own_text(tree: Item, producer: Producer) -> str:
     """All text that this node adds, to see whether the source's character set can write it."""
-    texts = [str(item.TextValue) for item in _walk(tree) if "TextValue" in item]
-    return "\n".join([*texts, producer.institution, producer.station_name, producer.manufacturer])
-
-
-def _walk(item: Dataset) -> Iterable[Dataset]:
-    yield item
-    for child in item.get("ContentSequence", []):
-        yield from _walk(child)
+    return "\n".join([*own_text([tree]), producer.institution, producer.station_name, producer.manufacturer])
 
 
 def sr_series_uid(sr_instance_uid: str) -> str:

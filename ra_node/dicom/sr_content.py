@@ -10,13 +10,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import highdicom.sr as hd
 import numpy as np
-from highdicom.sr.value_types import ContentItem
-from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
 from ra_node.dicom import codes
 from ra_node.dicom.sr_context import is_image
 from ra_node.dicom.sr_explanation import visual_explanation
+from ra_node.dicom.sr_item import CONTAINS, Item, Relation, code, container, finding_site, item, text
 from ra_node.dicom.uids import derive_uid
 from ra_node.domain.followup import follow_up_sentences
 from ra_node.domain.geometry import Box, Point
@@ -38,8 +37,6 @@ from ra_node.domain.wording import (
     summary_sentence,
 )
 
-_CONTAINS = hd.RelationshipTypeValues.CONTAINS
-
 RECOGNITION_TASK = "recognition"
 STAGING_TASK = "staging"
 
@@ -47,17 +44,17 @@ EDGE_PX = 0.5
 """Regions keep this far from the far edges: some viewers take a point on them as outside."""
 
 
-def imaging_measurements(report: StudyReport) -> ContentItem | None:
+def imaging_measurements(report: StudyReport) -> Item | None:
     """All groups (row 6), or None where no instance of the study can hold one."""
     groups = [
         group
         for number, image in enumerate(report.images, start=1)
         for group in _image_groups(report, image, number)
     ]
-    return _container(codes.IMAGING_MEASUREMENTS, groups) if groups else None
+    return container(codes.IMAGING_MEASUREMENTS, groups) if groups else None
 
 
-def study_conclusions(report: StudyReport) -> ContentItem:
+def study_conclusions(report: StudyReport) -> Item:
     """The study in sentences (rows 12 and 14): summary, caveat, models, and what no region can show."""
     judged = any(_is_judged(hand) for hand in report.hands)
     sentences = [summary_sentence(report), caveat(report), *_version_sentence(report)]
@@ -71,22 +68,16 @@ def study_conclusions(report: StudyReport) -> ContentItem:
         items.extend(_comment(f"Image {number}: {remark}") for remark in image.remarks)
         if not is_image(image):
             items.append(_without_picture(image, number))
-    return _container(codes.QUALITATIVE_EVALUATIONS, items)
+    return container(codes.QUALITATIVE_EVALUATIONS, items)
 
 
-def _follow_up(report: StudyReport) -> Iterator[ContentItem]:
+def _follow_up(report: StudyReport) -> Iterator[Item]:
     """The earlier report, each sentence with a reference to it."""
     for sentence in follow_up_sentences(report):
-        item = _comment(sentence)
         assert report.prior is not None
-        reference = hd.CompositeContentItem(
-            name=codes.SOURCE,
-            referenced_sop_class_uid=report.prior.sop_class_uid,
-            referenced_sop_instance_uid=report.prior.sop_instance_uid,
-            relationship_type=hd.RelationshipTypeValues.INFERRED_FROM,
-        )
-        item.ContentSequence = hd.ContentSequence([reference])
-        yield item
+        prior = report.prior
+        source = _source(hd.CompositeContentItem, prior.sop_class_uid, prior.sop_instance_uid)
+        yield _comment(sentence, [source])
 
 
 def _version_sentence(report: StudyReport) -> list[str]:
@@ -95,29 +86,34 @@ def _version_sentence(report: StudyReport) -> list[str]:
     return [f"Version {report.version} of this report; it replaces the earlier one."]
 
 
-def _without_picture(image: ImageFinding, number: int) -> ContentItem:
+def _without_picture(image: ImageFinding, number: int) -> Item:
     """The reason for an instance that has nothing to draw on, with a reference to it."""
     reason = "no result" if image.refusal is None else image.refusal.text
-    item = _comment(f"Instance {number} not analysed: {reason}")
     kind = hd.ImageContentItem if is_image_class(image.sop_class_uid) else hd.CompositeContentItem
-    reference = kind(
+    source = _source(kind, image.sop_class_uid, image.sop_instance_uid)
+    return _comment(f"Instance {number} not analysed: {reason}", [source])
+
+
+def _source(
+    kind: type[hd.ImageContentItem | hd.CompositeContentItem], sop_class: str, sop_instance: str
+) -> Item:
+    return item(
+        kind,
         name=codes.SOURCE,
-        referenced_sop_class_uid=image.sop_class_uid,
-        referenced_sop_instance_uid=image.sop_instance_uid,
-        relationship_type=hd.RelationshipTypeValues.INFERRED_FROM,
+        referenced_sop_class_uid=sop_class,
+        referenced_sop_instance_uid=sop_instance,
+        relationship_type=Relation.INFERRED_FROM,
     )
-    item.ContentSequence = hd.ContentSequence([reference])
-    return item
 
 
-def _image_groups(report: StudyReport, image: ImageFinding, number: int) -> Iterator[ContentItem]:
+def _image_groups(report: StudyReport, image: ImageFinding, number: int) -> Iterator[Item]:
     if image.refusal is not None and is_image(image):
         yield _refused_image(image, number)
     for hand in image.hands:
         yield _hand_group(report, image, hand, number)
 
 
-def _refused_image(image: ImageFinding, number: int) -> ContentItem:
+def _refused_image(image: ImageFinding, number: int) -> Item:
     """The whole image as region with its reason, so that a viewer shows which image is meant."""
     assert image.refusal is not None
     whole = Box(0, 0, image.columns, image.rows)
@@ -128,7 +124,7 @@ def _refused_image(image: ImageFinding, number: int) -> ContentItem:
     )
 
 
-def _hand_group(report: StudyReport, image: ImageFinding, hand: HandFinding, number: int) -> ContentItem:
+def _hand_group(report: StudyReport, image: ImageFinding, hand: HandFinding, number: int) -> Item:
     box = hand.region.box
     tracking = _tracking(
         f"{hand_name(hand)}, image {number}", image, f"hand {box.x0} {box.y0} {box.x1} {box.y1}"
@@ -166,89 +162,80 @@ def _hand_comments(report: StudyReport, hand: HandFinding, *, judged: bool) -> l
 
 
 def _group(
-    tracking: Sequence[ContentItem],
+    tracking: Item,
     *,
     comments: Iterable[str],
-    region: ContentItem,
+    region: Item,
     finding: Code | None = None,
-    site: ContentItem | None = None,
-    results: Iterable[ContentItem] = (),
-) -> ContentItem:
-    items = list(tracking)
+    site: Item | None = None,
+    results: Iterable[Item] = (),
+) -> Item:
+    items = [tracking]
     if finding is not None:
-        items.append(_evaluation(codes.FINDING, finding))
+        items.append(code(codes.FINDING, finding))
     if site is not None:
         items.append(site)
     items.extend(results)
-    items.extend(_comment(text) for text in comments)
+    items.extend(_comment(sentence) for sentence in comments)
     items.append(region)
-    return _container(codes.MEASUREMENT_GROUP, items, template="1410")
+    return container(codes.MEASUREMENT_GROUP, items, template="1410")
 
 
-def _tracking(name: str, image: ImageFinding, what: str) -> Sequence[ContentItem]:
+def _tracking(name: str, image: ImageFinding, what: str) -> Item:
     """TID 4108; the UID stays the same in every version that finds the same region."""
     uid = derive_uid("tracking", image.sop_instance_uid, what)
-    return _items(hd.TrackingIdentifier(uid=uid, identifier=name))
+    return item(hd.TrackingIdentifier, uid=uid, identifier=name)
 
 
-def _site(side: Side | None) -> ContentItem:
-    laterality = None if side is None else codes.side_code(side)
-    return hd.FindingSite(codes.hand_site(side), laterality=laterality)
+def _site(side: Side | None) -> Item:
+    return finding_site(codes.hand_site(side), None if side is None else codes.side_code(side))
 
 
-def _results(report: StudyReport, hand: HandFinding) -> Iterator[ContentItem]:
+def _results(report: StudyReport, hand: HandFinding) -> Iterator[Item]:
     """Present or absent, its probability, and the stage, each with the algorithm behind it."""
     assert hand.recognition is not None
-    yield _evaluation(
-        codes.RHEUMATOID_ARTHRITIS, codes.PRESENT if hand.recognition.positive else codes.ABSENT
-    )
+    yield code(codes.RHEUMATOID_ARTHRITIS, codes.PRESENT if hand.recognition.positive else codes.ABSENT)
     yield _probability(report, hand.recognition)
     if hand.staging is not None:
-        stage = _evaluation(codes.STAGE, codes.STAGE_CODES[hand.staging.stage])
-        algorithm = _algorithm(report, STAGING_TASK, [])
-        if algorithm:
-            stage.ContentSequence = hd.ContentSequence(algorithm)
-        yield stage
+        stage = codes.STAGE_CODES[hand.staging.stage]
+        yield code(codes.STAGE, stage, children=_algorithm(report, STAGING_TASK))
     if hand.explanation is not None:
         yield from visual_explanation(hand, hand.explanation)
 
 
-def _probability(report: StudyReport, recognition: Recognition) -> ContentItem:
+def _probability(report: StudyReport, recognition: Recognition) -> Item:
     probability, threshold = percents(recognition)
-    item = hd.NumContentItem(
-        name=codes.PROBABILITY, value=float(probability), unit=codes.PERCENT, relationship_type=_CONTAINS
+    return item(
+        hd.NumContentItem,
+        _algorithm(report, RECOGNITION_TASK, f"operating point {threshold} %"),
+        name=codes.PROBABILITY,
+        value=float(probability),
+        unit=codes.PERCENT,
+        relationship_type=CONTAINS,
     )
-    algorithm = _algorithm(report, RECOGNITION_TASK, [f"operating point {threshold} %"])
-    if algorithm:
-        item.ContentSequence = hd.ContentSequence(algorithm)
-    return item
 
 
-def _algorithm(report: StudyReport, task: str, parameters: Sequence[str]) -> list[ContentItem]:
+def _algorithm(report: StudyReport, task: str, *parameters: str) -> list[Item]:
     """TID 4019 of the model that judged the task, the same values as its contributing equipment."""
     model = next((model for model in report.bundle.models if model.task == task), None)
     if model is None:
         return []
-    return _items(
-        hd.AlgorithmIdentification(
+    return [
+        item(
+            hd.AlgorithmIdentification,
             name=model.name,
             version=model.version,
             manufacturer=model.manufacturer,
-            parameters=[*parameters, *_identity(model)],
+            parameters=(*parameters, *_identity(model)),
         )
-    )
-
-
-def _items(template: Iterable[Dataset]) -> list[ContentItem]:
-    """The content items of a highdicom template, whose type says only that it holds data sets."""
-    return [item for item in template if isinstance(item, ContentItem)]
+    ]
 
 
 def _identity(model: Model) -> list[str]:
     return [f"device UID {model.device_uid}", f"architecture {model.architecture}"]
 
 
-def _region(image: ImageFinding, outline: Sequence[Point], box: Box) -> ContentItem:
+def _region(image: ImageFinding, outline: Sequence[Point], box: Box) -> Item:
     """A closed POLYLINE inside the image (PS3.3 C.18.6.1.2), its image selected beneath it.
 
     An outline that is no polygon inside the image gives way to the box.
@@ -258,11 +245,20 @@ def _region(image: ImageFinding, outline: Sequence[Point], box: Box) -> ContentI
         inside = _inside(image, box.corners())
     if inside[0] != inside[-1]:
         inside.append(inside[0])
+    return item(
+        _polyline,
+        points=tuple(inside),
+        sop_class=image.sop_class_uid,
+        sop_instance=image.sop_instance_uid,
+    )
+
+
+def _polyline(points: Sequence[tuple[float, float]], sop_class: str, sop_instance: str) -> hd.ImageRegion:
     return hd.ImageRegion(
         graphic_type=hd.GraphicTypeValues.POLYLINE,
-        graphic_data=np.array(inside, dtype=np.float32),
+        graphic_data=np.array(points, dtype=np.float32),
         source_image=hd.SourceImageForRegion(
-            referenced_sop_class_uid=image.sop_class_uid, referenced_sop_instance_uid=image.sop_instance_uid
+            referenced_sop_class_uid=sop_class, referenced_sop_instance_uid=sop_instance
         ),
     )
 
@@ -272,18 +268,5 @@ def _inside(image: ImageFinding, points: Iterable[Point]) -> list[tuple[float, f
     return [(min(max(point.x, 0.0), right), min(max(point.y, 0.0), bottom)) for point in points]
 
 
-def _evaluation(name: Code, value: Code) -> ContentItem:
-    return hd.CodeContentItem(name=name, value=value, relationship_type=_CONTAINS)
-
-
-def _comment(text: str) -> ContentItem:
-    return hd.TextContentItem(name=codes.COMMENT, value=text, relationship_type=_CONTAINS)
-
-
-def _container(name: Code, items: Iterable[ContentItem], template: str | None = None) -> ContentItem:
-    """Separate content: plain renderers drop the concept names of continuous content."""
-    container = hd.ContainerContentItem(
-        name, is_content_continuous=False, template_id=template, relationship_type=_CONTAINS
-    )
-    container.ContentSequence = hd.ContentSequence(list(items))
-    return container
+def _comment(sentence: str, children: Iterable[Item] = ()) -> Item:
+    return text(codes.COMMENT, sentence, children=children)

@@ -5,59 +5,59 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import highdicom.sr as hd
-from highdicom.sr.value_types import ContentItem
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
 from ra_node.dicom import codes
 from ra_node.dicom.header import header_of
 from ra_node.dicom.provenance import Producer, observer_uid
+from ra_node.dicom.sr_item import CONTAINS, Item, Relation, code, container, item, text
 from ra_node.domain.report import BundleIdentity, ImageFinding, StudyReport
 
-_ACQUISITION = hd.RelationshipTypeValues.HAS_ACQ_CONTEXT
-_CONTAINS = hd.RelationshipTypeValues.CONTAINS
+_ACQUISITION = Relation.HAS_ACQ_CONTEXT
 
 
-def language_and_observer(producer: Producer, bundle: BundleIdentity) -> list[ContentItem]:
+def language_and_observer(producer: Producer, bundle: BundleIdentity) -> list[Item]:
     """English (TID 1204), seen by this installation with its models as a device (TID 1001, 1002, 1004)."""
-    device = hd.DeviceObserverIdentifyingAttributes(
+    device = item(
+        _device,
         uid=observer_uid(producer, bundle),
         name=producer.station_name,
         manufacturer_name=producer.manufacturer,
         model_name=producer.model_name,
         serial_number=producer.device_serial,
     )
-    observer = hd.ObserverContext(
-        observer_type=_concept(codes.DEVICE), observer_identifying_attributes=device
+    return [item(_language, language=codes.ENGLISH), device]
+
+
+def _language(language: Code) -> hd.LanguageOfContentItemAndDescendants:
+    return hd.LanguageOfContentItemAndDescendants(_concept(language))
+
+
+def _device(
+    uid: str, name: str, manufacturer_name: str, model_name: str, serial_number: str
+) -> hd.ObserverContext:
+    attributes = hd.DeviceObserverIdentifyingAttributes(
+        uid, name, manufacturer_name, model_name, serial_number
     )
-    return [*hd.LanguageOfContentItemAndDescendants(_concept(codes.ENGLISH)), *observer]
+    return hd.ObserverContext(
+        observer_type=_concept(codes.DEVICE), observer_identifying_attributes=attributes
+    )
 
 
-def procedure_reported() -> ContentItem:
+def procedure_reported() -> Item:
     """An imaging procedure (row 4, CID 100 knows no plain radiograph); the library tells the modality."""
-    return hd.CodeContentItem(
-        name=codes.PROCEDURE_REPORTED,
-        value=codes.IMAGING_PROCEDURE,
-        relationship_type=hd.RelationshipTypeValues.HAS_CONCEPT_MOD,
-    )
+    return code(codes.PROCEDURE_REPORTED, codes.IMAGING_PROCEDURE, Relation.HAS_CONCEPT_MOD)
 
 
-def image_library(report: StudyReport, sources: Mapping[str, Dataset]) -> ContentItem | None:
+def image_library(report: StudyReport, sources: Mapping[str, Dataset]) -> Item | None:
     """The images of the report with what their headers say of them (TID 1600); None without images."""
     entries = [
         _entry(image, sources.get(image.sop_instance_uid)) for image in report.images if is_image(image)
     ]
     if not entries:
         return None
-    group = hd.ContainerContentItem(
-        codes.IMAGE_LIBRARY_GROUP, is_content_continuous=False, relationship_type=_CONTAINS
-    )
-    group.ContentSequence = hd.ContentSequence(entries)
-    library = hd.ContainerContentItem(
-        codes.IMAGE_LIBRARY, is_content_continuous=False, relationship_type=_CONTAINS
-    )
-    library.ContentSequence = hd.ContentSequence([group])
-    return library
+    return container(codes.IMAGE_LIBRARY, [container(codes.IMAGE_LIBRARY_GROUP, entries)])
 
 
 def is_image(image: ImageFinding) -> bool:
@@ -65,24 +65,24 @@ def is_image(image: ImageFinding) -> bool:
     return image.rows > 0 and image.columns > 0
 
 
-def _entry(image: ImageFinding, source: Dataset | None) -> ContentItem:
-    entry = hd.ImageContentItem(
+def _entry(image: ImageFinding, source: Dataset | None) -> Item:
+    return item(
+        hd.ImageContentItem,
+        _descriptors(image, source),
         name=codes.SOURCE,
         referenced_sop_class_uid=image.sop_class_uid,
         referenced_sop_instance_uid=image.sop_instance_uid,
-        relationship_type=_CONTAINS,
+        relationship_type=CONTAINS,
     )
-    entry.ContentSequence = hd.ContentSequence(_descriptors(image, source))
-    return entry
 
 
-def _descriptors(image: ImageFinding, source: Dataset | None) -> list[ContentItem]:
+def _descriptors(image: ImageFinding, source: Dataset | None) -> list[Item]:
     """TID 1602 and 1603, with what the header really holds."""
     header = None if source is None else header_of(source)
-    items = [_code(codes.MODALITY, codes.modality_code(header.modality if header else ""))]
+    items = [code(codes.MODALITY, codes.modality_code(header.modality if header else ""), _ACQUISITION)]
     laterality = codes.LATERALITY_CODES.get(header.side.image_laterality) if header else None
     if laterality is not None:
-        items.append(_code(codes.IMAGE_LATERALITY, laterality))
+        items.append(code(codes.IMAGE_LATERALITY, laterality, _ACQUISITION))
     items.append(_number(codes.PIXEL_DATA_ROWS, image.rows, codes.PIXELS))
     items.append(_number(codes.PIXEL_DATA_COLUMNS, image.columns, codes.PIXELS))
     if source is not None and header is not None:
@@ -90,17 +90,14 @@ def _descriptors(image: ImageFinding, source: Dataset | None) -> list[ContentIte
     return items
 
 
-def _orientation(directions: tuple[str, ...]) -> list[ContentItem]:
+def _orientation(directions: tuple[str, ...]) -> list[Item]:
     if len(directions) != 2 or not all(directions):
         return []
     names = (codes.PATIENT_ORIENTATION_ROW, codes.PATIENT_ORIENTATION_COLUMN)
-    return [
-        hd.TextContentItem(name=name, value=value, relationship_type=_ACQUISITION)
-        for name, value in zip(names, directions, strict=True)
-    ]
+    return [text(name, value, _ACQUISITION) for name, value in zip(names, directions, strict=True)]
 
 
-def _spacing(source: Dataset) -> list[ContentItem]:
+def _spacing(source: Dataset) -> list[Item]:
     """Pixel spacing in mm, at the detector where it is not calibrated (PS3.3 10.7.1.3)."""
     value = source.get("PixelSpacing") or source.get("ImagerPixelSpacing")
     try:
@@ -117,12 +114,12 @@ def _concept(code: Code) -> hd.CodedConcept:
     return hd.CodedConcept.from_code(code)
 
 
-def _code(name: Code, value: Code) -> ContentItem:
-    return hd.CodeContentItem(name=name, value=value, relationship_type=_ACQUISITION)
+def _number(name: Code, value: float, unit: Code) -> Item:
+    return item(_num, name=name, value=value, unit=unit, whole=isinstance(value, int))
 
 
-def _number(name: Code, value: float, unit: Code) -> ContentItem:
-    item = hd.NumContentItem(name=name, value=value, unit=unit, relationship_type=_ACQUISITION)
-    if isinstance(value, int):
-        item.MeasuredValueSequence[0].NumericValue = str(value)
-    return item
+def _num(name: Code, value: float, unit: Code, *, whole: bool) -> hd.NumContentItem:
+    made = hd.NumContentItem(name=name, value=value, unit=unit, relationship_type=_ACQUISITION)
+    if whole:
+        made.MeasuredValueSequence[0].NumericValue = str(value)
+    return made
