@@ -8,14 +8,15 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from pydicom import config, filereader
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.tag import BaseTag
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
@@ -28,11 +29,13 @@ from ra_node.errors import Refused
 MARKER_OFFSET = 128
 """Where "DICM" stands in a DICOM file (PS3.10 7.1)."""
 
+START_BYTES = 65_536
+"""Most images begin their pixels before."""
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 
 _MALFORMED = (
-    InvalidDicomError, EOFError, ValueError, TypeError, LookupError, AttributeError, OverflowError,
-    RuntimeError, MemoryError, struct.error, zlib.error,
+    InvalidDicomError, BytesLengthException, EOFError, ValueError, TypeError, LookupError, AttributeError,
+    OverflowError, RuntimeError, MemoryError, struct.error, zlib.error,
 )  # fmt: skip
 """What pydicom lets through for data sets that break off or are no data sets, unknown VRs included."""
 
@@ -59,7 +62,7 @@ def read_dataset(path: Path | str) -> Dataset:
         seen.add(tag)
         return False
 
-    dataset = _parse(Path(path), watch, whole=True)
+    dataset = _parse_file(Path(path), watch, whole=True)
     if (seen & PIXEL_TAGS) - set(dataset.keys()):
         raise DatasetRefused("truncated: expected the end of the pixel data, found the end of the file")
     _expect_identity(_header(dataset))
@@ -70,7 +73,7 @@ def read_dataset(path: Path | str) -> Dataset:
 
 def read_attributes(path: Path | str) -> Dataset:
     """Read everything before the pixels, as the makers of results need it; raises DatasetRefused."""
-    dataset = _parse(Path(path), _at_pixels)
+    dataset = _parse_file(Path(path), _at_pixels)
     _expect_identity(_header(dataset))
     return dataset
 
@@ -95,6 +98,21 @@ def transfer_syntax_of(path: Path | str) -> str:
 
 
 def _header_of_file(path: Path) -> ImageHeader:
+    """Parse the start of the file in memory, and the file itself where its pixels begin later.
+
+    A parser asks a file where it stands for each element, which is a call to the system.
+    """
+    with path.open("rb") as file:
+        start = BytesIO(file.read(START_BYTES))
+        with suppress(DatasetRefused):  # of a start that breaks off, for one
+            header = _header_of_stream(start)
+            if header.has_pixels and header.transfer_syntax_uid != DeflatedExplicitVRLittleEndian:
+                return header
+        file.seek(0)
+        return _header_of_stream(file)
+
+
+def _header_of_stream(stream: BinaryIO) -> ImageHeader:
     reached: list[int] = []
 
     def stop(tag: BaseTag, vr: str | None, length: int) -> bool:
@@ -102,7 +120,7 @@ def _header_of_file(path: Path) -> ImageHeader:
             reached.append(tag)
         return bool(reached)
 
-    return _header(_parse(path, stop, HEADER_TAGS), has_pixels=bool(reached) or None)
+    return _header(_parse(stream, stop, HEADER_TAGS), has_pixels=bool(reached) or None)
 
 
 def _at_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
@@ -111,21 +129,25 @@ def _at_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
 
 def read_loosely(path: Path | str) -> Dataset:
     """Read a whole file for a comparison, whatever it lacks; DatasetRefused where it is no data set."""
-    return _parse(Path(path), lambda _tag, _vr, _length: False, whole=True)
+    return _parse_file(Path(path), lambda _tag, _vr, _length: False, whole=True)
 
 
-def _parse(path: Path, stop: StopWhen, tags: tuple[int, ...] = (), *, whole: bool = False) -> Dataset:
+def _parse_file(path: Path, stop: StopWhen, *, whole: bool = False) -> Dataset:
+    with path.open("rb") as stream:
+        return _parse(stream, stop, whole=whole)
+
+
+def _parse(stream: BinaryIO, stop: StopWhen, tags: tuple[int, ...] = (), *, whole: bool = False) -> Dataset:
     """The data set up to where `stop` holds, with these tags only where some are named."""
     _tolerate_odd_values()
-    with path.open("rb") as stream:
-        _expect_dicom(stream)
-        with _malformed_is_refused():
-            plain, was_deflated = inflated(stream, WHOLE_BYTES if whole else HEADER_BYTES, whole=whole)
-            counted = cast("BinaryIO", CountedReads(plain))
-            dataset = filereader.read_partial(counted, stop, force=True, specific_tags=list(tags) or None)
-            if was_deflated:
-                dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
-            return dataset
+    _expect_dicom(stream)
+    with _malformed_is_refused():
+        plain, was_deflated = inflated(stream, WHOLE_BYTES if whole else HEADER_BYTES, whole=whole)
+        counted = cast("BinaryIO", CountedReads(plain))
+        dataset = filereader.read_partial(counted, stop, force=True, specific_tags=list(tags) or None)
+        if was_deflated:
+            dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+        return dataset
 
 
 def _header(dataset: Dataset, *, has_pixels: bool | None = None) -> ImageHeader:

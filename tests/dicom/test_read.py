@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydicom import filereader
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEGBaseline8Bit,
 )
@@ -68,6 +70,31 @@ def test_every_encoding_gives_the_same_header(tmp_path, file, syntax):
     assert (other.side, other.image_type) == (read_header(file).side, read_header(file).image_type)
 
 
+@pytest.mark.parametrize(
+    "syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian]
+)
+@pytest.mark.filterwarnings("ignore:Unknown encoding")
+def test_wherever_the_start_ends_the_header_is_the_same(tmp_path, monkeypatch, syntax):
+    """A start that breaks off in an element, a sequence or the deflated part is not the end of the file."""
+    dataset = source()
+    dataset.file_meta.TransferSyntaxUID = syntax
+    path = written(dataset, tmp_path / "image.dcm")
+    whole = read_header(path)
+    for length in range(0, 2000, 13):
+        monkeypatch.setattr("ra_node.dicom.read.START_BYTES", length)
+        assert read_header(path) == whole
+
+
+def test_a_header_in_the_start_is_parsed_once(file, monkeypatch):
+    parsed = []
+    parse = filereader.read_partial
+    monkeypatch.setattr(
+        filereader, "read_partial", lambda *asked, **named: parsed.append(1) or parse(*asked, **named)
+    )
+    assert read_header(file).has_pixels
+    assert len(parsed) == 1
+
+
 def test_a_file_without_preamble_is_read(tmp_path, file):
     """Old archives keep bare data sets."""
     bare = tmp_path / "bare"
@@ -107,6 +134,14 @@ def test_a_file_that_ends_inside_its_header_is_refused(tmp_path):
     cut.write_bytes(content[: content.index(b"\x20\x00\x20\x00CS") + 9])
     with pytest.raises(DatasetRefused, match=r"element \(0020,0020\) expected 4 bytes, found 1"):
         read_dataset(cut)
+
+
+def test_a_file_that_ends_inside_a_number_is_refused(tmp_path, file):
+    """The group length, of which the parser complains with an exception of its own kind."""
+    cut = tmp_path / "cut.dcm"
+    cut.write_bytes(file.read_bytes()[:143])
+    with pytest.raises(DatasetRefused, match="BytesLengthException"):
+        read_header(cut)
 
 
 def test_pixels_shorter_than_the_header_promises_are_refused(tmp_path):
