@@ -37,7 +37,9 @@ def explained(heat: Heat, region: HandRegion, shape: tuple[int, ...]) -> Explana
     frame = crop_frame(shape, region, heat.shape[0])
     if heat.max() <= 0:
         return Explanation((), ())
-    lines = (line for level in LEVELS for line in _lines(heat, level, frame, shape))
+    side = heat.shape[0] * _FINE
+    fine = np.asarray(cv2.resize(heat / heat.max(), (side, side), interpolation=cv2.INTER_LINEAR), np.float32)
+    lines = (line for level in LEVELS for line in _lines(fine, level, frame, shape))
     return Explanation(_joints(heat, region, frame), tuple(lines))
 
 
@@ -51,10 +53,24 @@ def joint_shares(heat: Heat, region: HandRegion, frame: CropFrame) -> dict[str, 
     length = float(np.hypot(*np.subtract(places[_LENGTH[0]], places[_LENGTH[1]])))
     rows, columns = np.nonzero(heat)
     cells = frame.to_image(np.stack([columns + 0.5, rows + 0.5], axis=1))
-    away = np.hypot(*(cells[:, None] - joints[None]).transpose(2, 0, 1))
-    nearest = np.where(away.min(axis=1) < REACH * length, away.argmin(axis=1), len(joints))
+    nearest = _nearest(cells, joints, REACH * length)
     held = np.bincount(nearest, weights=heat[rows, columns], minlength=len(joints) + 1)
     return {name: float(held[at]) / total for at, name in enumerate(places)}
+
+
+def _nearest(cells: NDArray[np.float64], joints: NDArray[np.float64], reach: float) -> NDArray[np.intp]:
+    """For each cell (N, 2) the joint (J, 2) that lies nearest within `reach`, J where none does.
+
+    A joint at a time: all distances at once are so many that they leave the processor's cache.
+    """
+    x, y = np.ascontiguousarray(cells.T)
+    least, nearest = np.full(len(cells), reach**2), np.full(len(cells), len(joints))
+    for at, joint in enumerate(joints):
+        away = (x - joint[0]) ** 2 + (y - joint[1]) ** 2
+        closer = away < least
+        np.copyto(least, away, where=closer)
+        np.copyto(nearest, at, where=closer)
+    return nearest
 
 
 def _joints(heat: Heat, region: HandRegion, frame: CropFrame) -> tuple[JointShare, ...]:
@@ -63,10 +79,8 @@ def _joints(heat: Heat, region: HandRegion, frame: CropFrame) -> tuple[JointShar
     return tuple(sorted(named, key=lambda joint: -joint.share))
 
 
-def _lines(heat: Heat, level: float, frame: CropFrame, shape: tuple[int, ...]) -> list[Contour]:
-    """The outer lines of one level, largest first, inside the image."""
-    side = heat.shape[0] * _FINE
-    fine = cv2.resize(heat / heat.max(), (side, side), interpolation=cv2.INTER_LINEAR)
+def _lines(fine: Heat, level: float, frame: CropFrame, shape: tuple[int, ...]) -> list[Contour]:
+    """The outer lines of one level of a finer heat map, largest first, inside the image."""
     contours, _ = cv2.findContours((fine >= level).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     seen = [line for line in contours if cv2.contourArea(line) >= LEAST_AREA_PX * _FINE**2]
     made = (_points(_simple(line), frame, shape) for line in sorted(seen, key=cv2.contourArea, reverse=True))
