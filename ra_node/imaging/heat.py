@@ -83,7 +83,10 @@ def _lines(fine: Heat, level: float, frame: CropFrame, shape: tuple[int, ...]) -
     """The outer lines of one level of a finer heat map, largest first, inside the image."""
     contours, _ = cv2.findContours((fine >= level).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     seen = [line for line in contours if cv2.contourArea(line) >= LEAST_AREA_PX * _FINE**2]
-    made = (_points(_simple(line), frame, shape) for line in sorted(seen, key=cv2.contourArea, reverse=True))
+    made = (
+        _points(_simple(np.asarray(line, np.int32)), frame, shape)
+        for line in sorted(seen, key=cv2.contourArea, reverse=True)
+    )
     return [Contour(level, points) for points in made if len(set(points)) >= 3]
 
 
