@@ -6,9 +6,10 @@ processor time; what was written of one is kept, so that the next report only pu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, MutableSequence
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from struct import Struct
 
 import highdicom.sr as hd
 from pydicom.charset import convert_encodings, default_encoding
@@ -22,26 +23,29 @@ from pydicom.tag import Tag
 Relation = hd.RelationshipTypeValues
 CONTAINS = Relation.CONTAINS
 
+Make = Callable[..., Dataset | Iterable[Dataset]]
+Given = tuple[tuple[str, Hashable], ...]
+
 _CONTENT_SEQUENCE = Tag(0x0040A730)
+_ITEM, _SEQUENCE = Struct("<HHL"), Struct("<HH2sxxL")
+"""What stands before the content of an item and of a sequence, both with their length."""
 _KEPT = 1024
-"""Written items; the longest have a few hundred bytes."""
+"""Written items; the longest have a kilobyte."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
     """What a maker of highdicom is given: a content item, or a template that makes several.
 
-    A template has no `children`. Equal values are written alike.
+    A template has no `children`. Items of equal values are written alike.
     """
 
-    make: Callable[..., Dataset | Iterable[Dataset]]
-    given: tuple[tuple[str, Hashable], ...]
+    make: Make
+    given: Given
     children: tuple[Item, ...] = ()
 
 
-def item(
-    make: Callable[..., Dataset | Iterable[Dataset]], children: Iterable[Item] = (), **given: Hashable
-) -> Item:
+def item(make: Make, children: Iterable[Item] = (), **given: Hashable) -> Item:
     """Whatever `make` makes of the keywords; they must tell it everything, and never change."""
     return Item(make, tuple(given.items()), tuple(children))
 
@@ -92,50 +96,47 @@ def put_tree(document: Dataset, root: Item) -> None:
     """
     declared = document.get("SpecificCharacterSet")
     character_set = convert_encodings(declared) if declared else default_encoding
-    (made,) = _made(root)
-    made[_CONTENT_SEQUENCE] = _sequence(root.children, tuple(convert_encodings(declared)))
-    document.update(made)
-    _keep_as_written(document, character_set)
-
-
-def _sequence(items: Iterable[Item], encodings: tuple[str, ...]) -> RawDataElement:
-    value = b"".join(_written(one, encodings) for one in items)
-    return RawDataElement(
+    (made,) = _made(root.make, root.given)
+    tree = _beneath(root, tuple(convert_encodings(declared)))
+    made[_CONTENT_SEQUENCE] = RawDataElement(
         tag=_CONTENT_SEQUENCE,
         VR="SQ",
-        length=len(value),
-        value=value,
+        length=len(tree),
+        value=tree,
         value_tell=0,
         is_implicit_VR=False,
         is_little_endian=True,
     )
+    document.update(made)
+    document.set_original_encoding(
+        is_implicit_vr=False, is_little_endian=True, character_encoding=character_set
+    )
+
+
+def _beneath(one: Item, encodings: tuple[str, ...]) -> bytes:
+    return b"".join(_written(child, encodings) for child in one.children)
 
 
 def _written(one: Item, encodings: tuple[str, ...]) -> bytes:
-    """Containers hold what no other study has; of the rest nearly everything comes again."""
-    return _write(one, encodings) if one.make is hd.ContainerContentItem else _kept(one, encodings)
+    """An item with all items beneath it, which come last in it (PS3.5 7.1.2, 7.5)."""
+    own = _kept(one.make, one.given, encodings)
+    if not one.children:
+        return own
+    beneath = _beneath(one, encodings)
+    content = own[_ITEM.size :] + _SEQUENCE.pack(0x0040, 0xA730, b"SQ", len(beneath)) + beneath
+    return _ITEM.pack(0xFFFE, 0xE000, len(content)) + content
 
 
-def _write(one: Item, encodings: tuple[str, ...]) -> bytes:
-    """Sequence items in explicit little endian (PS3.5 7.5)."""
+@lru_cache(_KEPT)
+def _kept(make: Make, given: Given, encodings: tuple[str, ...]) -> bytes:
+    """Sequence items of explicit little endian, without what is beneath them."""
     file = DicomBytesIO()
     file.is_little_endian, file.is_implicit_VR = True, False
-    for made in _made(one):
-        if one.children:
-            made[_CONTENT_SEQUENCE] = _sequence(one.children, encodings)
-            _keep_as_written(made, default_encoding)
+    for made in _made(make, given):
         write_sequence_item(file, made, list(encodings))
     return file.getvalue()
 
 
-def _keep_as_written(made: Dataset, character_set: str | MutableSequence[str]) -> None:
-    """Have pydicom leave written items alone: it writes anew what it takes for another encoding."""
-    made.set_original_encoding(is_implicit_vr=False, is_little_endian=True, character_encoding=character_set)
-
-
-_kept = lru_cache(_KEPT)(_write)
-
-
-def _made(one: Item) -> list[Dataset]:
-    made = one.make(**dict(one.given))
+def _made(make: Make, given: Given) -> list[Dataset]:
+    made = make(**dict(given))
     return [made] if isinstance(made, Dataset) else list(made)
