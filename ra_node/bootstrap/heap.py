@@ -1,0 +1,24 @@
+"""Has a process keep the memory that it has freed for what it needs next, up to a bound.
+
+glibc gives the memory of a large picture back as soon as nobody needs it, and the system clears each page
+anew for the next one: of a study with 5 megapixels seven thousand pages, a tenth of its processor time.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+"""Parameters of mallopt (malloc.h of glibc)."""
+KEPT_BYTES = 64 * 2**20
+"""What a process keeps at most; it holds what is made of one radiograph of 5 to 8 megapixels."""
+LARGEST_BYTES = 32 * 2**20
+"""The most that glibc takes. Larger pictures come from the system and go back to it, as ever."""
+
+
+def keep_freed_memory() -> bool:
+    """Tell the allocator of this process, and of all that are forked from it; False where it is another."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return False
+    return bool(mallopt(_MMAP_THRESHOLD, LARGEST_BYTES)) and bool(mallopt(_TRIM_THRESHOLD, KEPT_BYTES))
