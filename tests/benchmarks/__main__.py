@@ -4,7 +4,8 @@
 
 ROWS are names of parts (`receive`, ...); without any, all of them. `--save` keeps the table, a part as soon
 as it is measured; `--against` shows what has changed since one was kept. Every ratio is to a peer or a limit
-of the same run. The whole needs 8 GB of disk and some twenty quiet minutes.
+of the same run. The whole needs 8 GB of disk and some twenty quiet minutes; `gpu` and `training` need a CUDA
+device, and some minutes more where there is one.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ PARTS = {
     "steps": "steps",
     "rest": "resting",
     "growth": "growth",
+    "gpu": "gpu",
+    "training": "gpu_training",
 }
 Measure = Callable[[Path, Scale], Iterator[Row]]
 
