@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +19,7 @@ from ra_node.imaging.hands import find_hands
 from ra_node.imaging.model_input import hand_crop
 from ra_node.imaging.pixels import read_png
 from training.recipe import DataRecipe, Recipe
+from training.side_by_side import side_by_side
 from training.simulate import Image, simulate
 from training.whole import write_whole
 
@@ -134,10 +136,15 @@ def simulated_rows(
 ) -> Iterator[Row]:
     """Simulate every stage of the recipe on every hand; held-out hands also come as they are."""
     splits = split_patients([hand.patient for hand in sources], recipe.data, recipe.seed)
-    for done, hand in enumerate(sources):
-        split = splits[hand.patient]
-        yield from hand_rows(hand, split, recipe, _stages(split, recipe.data))
-        report(done + 1, len(sources))
+    asked = [(hand, splits[hand.patient]) for hand in sources]
+    for done, rows in enumerate(side_by_side(partial(_every_stage, recipe), asked), start=1):
+        yield from rows
+        report(done, len(sources))
+
+
+def _every_stage(recipe: Recipe, asked: tuple[SourceHand, Split]) -> list[Row]:
+    hand, split = asked
+    return list(hand_rows(hand, split, recipe, _stages(split, recipe.data)))
 
 
 @dataclass(frozen=True, slots=True)

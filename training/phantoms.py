@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from ra_node.phantom.draw import draw_hands
 from ra_node.phantom.recipe import HandRecipe, PhantomHand, PhantomRecipe
 from training.dataset import Row, Split, jittered
 from training.recipe import Recipe
+from training.side_by_side import side_by_side
 
 SIZES = ((1000, 1200), (1000, 1200), (2000, 2400))
 """Rows and columns of the two-hand pictures in turn: coarse ones draw fast, fine ones are a detector's."""
@@ -25,13 +27,16 @@ SEEDS: dict[Split, int] = {"tune": 0, "validation": 1, "held-out": 2}
 
 def phantom_rows(recipe: Recipe, report: Callable[[int, int], None]) -> Iterator[Row]:
     """Draw two-hand pictures, both stages at random, and cut their hands as the node does."""
-    pictures = _pictures(recipe)
-    total, done = sum(pictures.values()), 0
-    for split, count in pictures.items():
-        for number in range(count):
-            yield from picture_rows(recipe, split, number)
-            done += 1
-            report(done, total)
+    counts = _pictures(recipe)
+    asked = [(split, number) for split, count in counts.items() for number in range(count)]
+    for done, rows in enumerate(side_by_side(partial(_rows_of, recipe), asked), start=1):
+        yield from rows
+        report(done, len(asked))
+
+
+def _rows_of(recipe: Recipe, asked: tuple[Split, int]) -> list[Row]:
+    split, number = asked
+    return list(picture_rows(recipe, split, number))
 
 
 def _pictures(recipe: Recipe) -> dict[Split, int]:

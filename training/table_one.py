@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from ra_node.errors import Fatal
 from training.dataset import Crops, Row, SourceHand, Split, hand_rows
 from training.phantoms import picture_rows
 from training.recipe import Recipe
+from training.side_by_side import side_by_side
 
 TRAINING = (26, 33, 54, 56, 38, 33)
 """Hands by stage, 0 (normal) to 5: 240."""
@@ -72,14 +74,20 @@ def paper_rows(
     """
     hands = {hand.patient: hand for hand in sources}
     plan = planned(list(hands), recipe.data.validation, recipe.seed)
-    for done, patient in enumerate(plan):
-        if patient.drawn:
-            number = int(patient.patient.rpartition(" ")[2])
-            rows = picture_rows(recipe, patient.split, number, patient.stages)
-            yield from (replace(row, patient=patient.patient, origin="simulated") for row in rows)
-        else:
-            yield from hand_rows(hands[patient.patient], patient.split, recipe, patient.stages)
-        report(done + 1, len(plan))
+    asked = [(patient, hands.get(patient.patient)) for patient in plan]
+    for done, rows in enumerate(side_by_side(partial(_rows_of, recipe), asked), start=1):
+        yield from rows
+        report(done, len(plan))
+
+
+def _rows_of(recipe: Recipe, asked: tuple[PlannedPatient, SourceHand | None]) -> list[Row]:
+    """The hands of one planned patient; without a source they are drawn."""
+    patient, source = asked
+    if source is not None:
+        return list(hand_rows(source, patient.split, recipe, patient.stages))
+    number = int(patient.patient.rpartition(" ")[2])
+    rows = picture_rows(recipe, patient.split, number, patient.stages)
+    return [replace(row, patient=patient.patient, origin="simulated") for row in rows]
 
 
 def class_counts(crops: Crops) -> dict[str, tuple[int, ...]]:
