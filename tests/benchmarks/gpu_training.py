@@ -17,8 +17,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -32,7 +34,6 @@ from tests.benchmarks.table import Row
 from tests.node.harness import REPOSITORY
 from training import paper
 from training.compare import HANDS, compare, entries
-from training.dataset import Crops
 from training.log import Log, read_log
 from training.loop import Around, tune
 from training.measure import Question
@@ -66,10 +67,10 @@ def measure(folder: Path, scale: Scale) -> Iterator[Row]:
     recipe = read_recipe(PAPER)
     if not torch.cuda.is_available():
         yield Row("GPU training", NO_CARD)
-        yield ready_row(recipe, torch.device("cpu"), 1 + scale.rounds, folder)
+        yield from ready_rows(recipe, torch.device("cpu"), 1 + scale.rounds, folder)
         return
     size = Size(epochs=2) if scale == TASTE else Size()
-    yield ready_row(recipe, torch.device("cuda"), size.epochs, folder)
+    yield from ready_rows(recipe, torch.device("cuda"), size.epochs, folder)
     yield from rows(recipe, torch.device("cuda"), hands_from(folder), folder, size)
 
 
@@ -81,21 +82,37 @@ def hands_from(folder: Path) -> HandsFrom:
     return HandsFrom(Path(named) if named else folder)
 
 
-def ready_row(recipe: Recipe, device: torch.device, epochs: int, folder: Path) -> Row:
-    """Images a second that the loop makes ready, for a network that does next to nothing."""
-    shape = (sum(TRAINING), recipe.side_px, recipe.side_px)
-    crops = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+def ready_rows(recipe: Recipe, device: torch.device, epochs: int, folder: Path) -> Iterator[Row]:
+    """Images a second made ready: by the real loop with next to no network, and by the plain one's reader."""
+    coarse = np.random.default_rng(0).integers(0, 256, (sum(TRAINING), 12, 12)).astype(np.uint8)
+    crops = np.stack([cv2.resize(one, (recipe.side_px, recipe.side_px)) for one in coarse])
+    with one_thread():
+        mine = len(crops) / ready_s(crops, recipe, device, epochs, folder / LOG)
+        theirs = read_rate(crops, recipe, folder / "ready")
+    needed = RUNS * EPOCHS * len(crops) / (60 * MINUTES)
+    name = f"training, images made ready by {'one core' if device.type == 'cpu' else 'the card'}"
+    asked = f"{name}, beside what {RUNS} runs of {EPOCHS} epochs need in {MINUTES:g} min"
+    yield Row(asked, f"{mine:.0f}/s", f"{needed:.0f}/s", mine / needed, 1.0)
+    yield Row(f"{name}, beside a plain loop's core", f"{mine:.0f}/s", f"{theirs:.0f}/s", mine / theirs)
+
+
+def ready_s(crops: NDArray[np.uint8], recipe: Recipe, device: torch.device, epochs: int, log: Path) -> float:
+    """Seconds of an epoch of the real loop, for a network that only averages."""
     labels = np.repeat(np.arange(len(TRAINING)), TRAINING)
     task = recipe.staging.model_copy(update={"epochs": epochs})
+    recipe = recipe.model_copy(update={"staging": task})
     nothing = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, len(TRAINING)))
-    around = Around(log=Log(folder / LOG))
-    with one_thread():
-        recipe = recipe.model_copy(update={"staging": task})
-        tune(nothing, crops, labels, recipe, "staging", lambda _progress: None, device, around)
-    mine, needed = len(crops) / pace_of(folder / LOG), RUNS * EPOCHS * len(crops) / (60 * MINUTES)
-    name = f"training, images made ready by {'one core' if device.type == 'cpu' else 'the card'}"
-    words = f"{name}, beside what {RUNS} runs of {EPOCHS} epochs need in {MINUTES:g} min"
-    return Row(words, f"{mine:.0f}/s", f"{needed:.0f}/s", mine / needed, 1.0)
+    tune(nothing, crops, labels, recipe, "staging", lambda _said: None, device, Around(log=Log(log)))
+    return pace_of(log)
+
+
+def read_rate(crops: NDArray[np.uint8], recipe: Recipe, folder: Path) -> float:
+    """Images a second of the plain loop's reader in this process."""
+    read = Pictures(write_pictures(crops, [0] * len(crops), folder), recipe)
+    start = time.monotonic()
+    for at in range(len(read)):
+        read[at]
+    return len(read) / (time.monotonic() - start)
 
 
 def rows(recipe: Recipe, device: torch.device, source: HandsFrom, folder: Path, size: Size) -> Iterator[Row]:
@@ -104,7 +121,7 @@ def rows(recipe: Recipe, device: torch.device, source: HandsFrom, folder: Path, 
     with untouched():
         ours = compared(recipe, device, source, out, size)
     crops = kept_crops(out / HANDS).part("tune")
-    pictures = write_pictures(crops, folder / "pictures")
+    pictures = write_pictures(crops.images, crops.stages.tolist(), folder / "pictures")
     theirs = {}
     for name in size.architectures:
         with untouched():
@@ -186,13 +203,13 @@ class Pictures(Dataset[tuple[Tensor, int]]):
             return self._change(picture), stage
 
 
-def write_pictures(crops: Crops, folder: Path) -> list[tuple[Path, int]]:
+def write_pictures(crops: NDArray[np.uint8], stages: Sequence[int], folder: Path) -> list[tuple[Path, int]]:
     """The same hands as PNG files, cut out and as small as the network takes them."""
     folder.mkdir()
     paths = [folder / f"{at}.png" for at in range(len(crops))]
-    for path, image in zip(paths, crops.images, strict=True):
+    for path, image in zip(paths, crops, strict=True):
         Image.fromarray(image).save(path)
-    return list(zip(paths, map(int, crops.stages), strict=True))
+    return list(zip(paths, stages, strict=True))
 
 
 def plain_loop(

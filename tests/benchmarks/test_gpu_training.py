@@ -64,10 +64,12 @@ def one_thread():
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a card")
 def test_without_a_card_only_what_feeds_it_is_measured():
-    card, ready = main(["training", "--taste"])
+    card, ready, reader = main(["training", "--taste"])
     assert card == Row("GPU training", NO_CARD)
     assert ready.beside == "400/s"
     assert ready.ratio == pytest.approx(float(ready.ours.removesuffix("/s")) / 400, rel=0.1)
+    assert reader.ours == ready.ours
+    assert reader.ratio > 0
 
 
 def test_a_comparison_and_the_plain_loop_are_measured_on_the_same_hands(tmp_path, monkeypatch):
@@ -120,7 +122,9 @@ def test_the_radiographs_of_the_environment_are_used_or_all_hands_are_drawn(tmp_
 def test_with_a_card_all_networks_are_measured(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(gpu_training, "ready_row", lambda recipe, device, *_: Row(f"ready {device.type}", ""))
+    monkeypatch.setattr(
+        gpu_training, "ready_rows", lambda recipe, device, *_: [Row(f"ready {device.type}", "")]
+    )
     monkeypatch.setattr(gpu_training, "rows", lambda *given: asked.append(given) or [])
     assert [row.name for row in measure(tmp_path, TASTE)] == ["ready cuda"]
     (recipe, device, _, _, size), *_ = asked
