@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ra_node.bootstrap.heap import keep_freed_memory
+from ra_node.bootstrap.heap import spend_less_on_memory
 from ra_node.bootstrap.state import State, address, build_producer, build_shelf, folder_in_use, with_bundle
 from ra_node.domain.result import ObjectKind
 from ra_node.settings import Settings
@@ -88,7 +88,7 @@ def prepare_lanes() -> None:
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     sys.setswitchinterval(SWITCH_S)
-    keep_freed_memory()
+    spend_less_on_memory()
 
 
 def build_worker(settings: Settings, state: State, stopping: Callable[[], bool]) -> Worker:

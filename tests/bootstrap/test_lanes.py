@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from ra_node.bootstrap import working
+from ra_node.bootstrap.heap import COLLECT_AFTER
 from ra_node.bootstrap.working import MOST_LANES, lanes_of, prepare_lanes
 
 
@@ -17,7 +19,9 @@ from ra_node.bootstrap.working import MOST_LANES, lanes_of, prepare_lanes
 def as_before():
     """Other tests of this process keep what they had."""
     had = torch.get_num_threads(), cv2.getNumThreads(), sys.getswitchinterval()
+    collects = gc.get_threshold()
     yield
+    gc.set_threshold(*collects)
     torch.set_num_threads(had[0])
     cv2.setNumThreads(had[1])
     sys.setswitchinterval(had[2])
@@ -34,3 +38,4 @@ def test_no_lane_starts_threads_of_its_own_nor_waits_long_for_another():
     prepare_lanes()
     assert (torch.get_num_threads(), cv2.getNumThreads()) == (1, 1)
     assert sys.getswitchinterval() == pytest.approx(working.SWITCH_S)
+    assert gc.get_threshold()[0] == COLLECT_AFTER
