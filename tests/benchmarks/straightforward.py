@@ -5,14 +5,15 @@ the same networks as torchvision runs them, explains what is called diseased by 
 and labels on the full-size picture, and sends report and picture to the PACS, one association a study. It
 keeps no ledger and syncs nothing, and its picture is uncompressed as highdicom makes it by default. The
 three-fold rate that is asked of the node is asked beside this script, with PyTorch's threads as many as
-suit it best.
+suit it best. HURRIED is 1 where it also knows of Nagle's rule, by which pynetdicom waits for the PACS.
 
-    python -m tests.benchmarks.straightforward FOLDER PORT PACS_PORT THREADS
+    python -m tests.benchmarks.straightforward FOLDER PORT PACS_PORT THREADS HURRIED
 """
 
 from __future__ import annotations
 
 import queue
+import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ class Hand:
     heat: NDArray[np.float32] | None = None
 
 
-def main(folder: Path, port: int, pacs_port: int, threads: int) -> None:
+def main(folder: Path, port: int, pacs_port: int, threads: int, hurried: int) -> None:
     """Receive into a folder, answer whatever has come, until killed."""
     torch.set_num_threads(threads)
     networks = load_networks()
@@ -65,7 +66,7 @@ def main(folder: Path, port: int, pacs_port: int, threads: int) -> None:
     print(READY, flush=True)
     try:
         while True:
-            answer(arrived.get(), networks, ("127.0.0.1", pacs_port))
+            answer(arrived.get(), networks, ("127.0.0.1", pacs_port), hurried=bool(hurried))
     finally:
         server.shutdown()
 
@@ -97,12 +98,14 @@ def receive(folder: Path, port: int, arrived: queue.SimpleQueue[Path]):  # type:
     return entity.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, keep)])
 
 
-def answer(path: Path, networks: Sequence[nn.Module], address: tuple[str, int]) -> None:
+def answer(
+    path: Path, networks: Sequence[nn.Module], address: tuple[str, int], *, hurried: bool = False
+) -> None:
     """Read, find, judge, explain, write, send."""
     image = dcmread(path)
     grey = grey_of(image)
     hands = judged(find_hands(grey), grey, networks)
-    send([report_of(image, hands), picture_of(image, drawn(grey, hands))], address)
+    send([report_of(image, hands), picture_of(image, drawn(grey, hands))], address, hurried=hurried)
 
 
 def grey_of(image: Dataset) -> Grey:
@@ -239,12 +242,14 @@ def picture_of(image: Dataset, shown: NDArray[np.uint8]) -> Dataset:
     )
 
 
-def send(objects: Sequence[Dataset], address: tuple[str, int]) -> None:
+def send(objects: Sequence[Dataset], address: tuple[str, int], *, hurried: bool = False) -> None:
     """One association a study."""
     entity = AE("SCRIPT")
     for made in objects:
         entity.add_requested_context(made.SOPClassUID, ExplicitVRLittleEndian)
     association = entity.associate(*address, max_pdu=0)
+    if hurried:
+        association.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for made in objects:
         if association.send_c_store(made).Status != 0:
             raise SystemExit("the script's object was refused")
