@@ -21,9 +21,11 @@ from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_
 from ra_node.errors import Fatal
 
 PREFIX, SUFFIX = "arriving-", ".dcm"
-CHUNK_BYTES = 262_144
-"""How much is gathered for one write. Whole chunks at multiples of their length cost a third less than
+CHUNK_BYTES = 2**20
+"""How much is received for one write. Whole chunks at multiples of their length cost half as much as
 fragments as they come: the system keeps them as one, and the disk never holds a page that we go on with."""
+MOST_PARTS = 1000
+"""How many parts one write takes; the system has a limit of its own (IOV_MAX)."""
 HASTEN_BYTES = 2**20
 """How much is written before the disk begins with it."""
 _SYNC_FILE_RANGE_WRITE = 2
@@ -60,7 +62,7 @@ class ArrivingFile:
         self.failure: OSError | None = None
         self._handle: int | None = None
         self._written = self._hastened = self._gathered = 0
-        self._chunk = memoryview(b"")
+        self._parts: list[memoryview] = []
         self._noting(lambda: self._open(folder, has_room))
 
     @property
@@ -68,30 +70,36 @@ class ArrivingFile:
         """What the library flushes after each fragment."""
         return self
 
-    def room(self) -> memoryview:
-        """Where to put what comes next, at least one byte; `took` says how much of it was used."""
-        if not self._chunk:
-            self._chunk = memoryview(bytearray(CHUNK_BYTES))
-        end = CHUNK_BYTES - self._written % CHUNK_BYTES
-        return self._chunk[self._gathered : end]
+    @property
+    def gathers(self) -> bool:
+        """Something is held back, which nobody may change before it is written."""
+        return bool(self._parts)
 
-    def took(self, count: int) -> None:
-        """Count what was put into `room`, and write it once a chunk is whole."""
-        self._gathered += count
-        if (self._written + self._gathered) % CHUNK_BYTES == 0:
+    def room(self) -> int:
+        """How much may come until a chunk is whole, at least one byte."""
+        return CHUNK_BYTES - (self._written + self._gathered) % CHUNK_BYTES
+
+    def took(self, part: memoryview) -> None:
+        """Hold back what came, and write it once a chunk is whole."""
+        whole = len(part) >= self.room()
+        self.write(part)
+        if whole or len(self._parts) >= MOST_PARTS:
             self.flush()
 
     def write(self, data: bytes | memoryview) -> int:
-        """Write all of it to the system, or to nowhere after a failure."""
-        self.flush()
-        self._put(memoryview(data))
+        """Take all of it, for the system or for nowhere after a failure."""
+        if self._handle is not None and len(data) > 0:
+            self._parts.append(memoryview(data))
+            self._gathered += len(data)
         return len(data)
 
     def flush(self) -> None:
         """Hold nothing back."""
-        gathered, self._gathered = self._gathered, 0
-        if gathered:
-            self._put(self._chunk[:gathered])
+        parts, self._parts = self._parts, []
+        self._gathered = 0
+        handle = self._handle
+        if parts and handle is not None:
+            self._noting(lambda: self._write(handle, parts))
 
     def hasten(self) -> None:
         """Let the disk begin with what was written; whoever syncs the file waits for the rest alone."""
@@ -102,7 +110,7 @@ class ArrivingFile:
 
     def close(self) -> None:
         handle, self._handle = self._handle, None
-        self._chunk, self._gathered = memoryview(b""), 0
+        self._parts, self._gathered = [], 0
         if handle is not None:
             with suppress(OSError):  # closing may tell what a full disk has not taken
                 os.close(handle)
@@ -116,18 +124,13 @@ class ArrivingFile:
             name,
         )
 
-    def _put(self, data: memoryview) -> None:
-        handle = self._handle
-        if handle is not None:
-            self._noting(lambda: self._write(handle, data))
-
-    def _write(self, handle: int, data: memoryview) -> None:
-        if self._written + len(data) > self._most_bytes:
+    def _write(self, handle: int, parts: list[memoryview]) -> None:
+        if self._written + sum(map(len, parts)) > self._most_bytes:
             raise TooLong(errno.EFBIG, f"longer than {self._most_bytes} bytes")
-        while data:
-            done = os.write(handle, data)
+        while parts:
+            done = os.writev(handle, parts)
             self._written += done
-            data = data[done:]
+            parts = _beyond(parts, done)
         if self._written - self._hastened >= HASTEN_BYTES:
             self.hasten()
 
@@ -139,6 +142,15 @@ class ArrivingFile:
             self.close()
             if self.name:
                 Path(self.name).unlink(missing_ok=True)
+
+
+def _beyond(parts: list[memoryview], done: int) -> list[memoryview]:
+    """What is left of the parts after so many bytes."""
+    for number, part in enumerate(parts):
+        if done < len(part):
+            return [part[done:], *parts[number + 1 :]]
+        done -= len(part)
+    return []
 
 
 @dataclass(frozen=True, slots=True)

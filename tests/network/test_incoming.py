@@ -45,37 +45,71 @@ def test_a_file_that_cannot_be_made_notes_why(tmp_path: Path):
     assert isinstance(arriving.failure, FileNotFoundError)
 
 
-def test_a_file_is_written_in_whole_chunks_until_it_is_flushed(tmp_path: Path, monkeypatch):
+@pytest.fixture
+def writes(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
+    """What was handed to the system: the lengths of the parts of each write."""
+    seen: list[list[int]] = []
+    write = os.writev
+
+    def counted(handle: int, parts: list[memoryview]) -> int:
+        seen.append([len(part) for part in parts])
+        return write(handle, parts)
+
+    monkeypatch.setattr(os, "writev", counted)
+    return seen
+
+
+def received(arriving: ArrivingFile, data: bytes, most_bytes: int) -> None:
+    """Let it come in parts that end where a chunk ends, as a stream does."""
+    at = 0
+    while at < len(data):
+        part = data[at : at + min(arriving.room(), most_bytes)]
+        arriving.took(memoryview(part))
+        at += len(part)
+    arriving.flush()
+    arriving.close()
+
+
+def test_a_file_is_written_in_whole_chunks_until_it_is_flushed(tmp_path: Path, writes: list[list[int]]):
     """Writes that begin and end at multiples of a chunk; what the library writes between them included."""
-    writes: list[int] = []
-    write = os.write
-
-    def counted(handle: int, data: memoryview) -> int:
-        writes.append(len(data))
-        return write(handle, data)
-
-    monkeypatch.setattr(os, "write", counted)
     arriving = ArrivingFile(tmp_path, lambda: True)
     sent = random.Random(0).randbytes(2 * CHUNK_BYTES + 5000)
     arriving.write(sent[:300])
-    at = 300
-    while at < len(sent):
-        room = arriving.room()[: len(sent) - at][:100_000]
-        room[:] = sent[at : at + len(room)]
-        arriving.took(len(room))
-        at += len(room)
-    arriving.flush()
-    arriving.close()
-    assert writes == [300, CHUNK_BYTES - 300, CHUNK_BYTES, 5000]
+    received(arriving, sent[300:], 100_000)
+    assert [sum(parts) for parts in writes] == [CHUNK_BYTES, CHUNK_BYTES, 5000]
+    assert Path(arriving.name).read_bytes() == sent
+    assert not arriving.gathers
+
+
+def test_a_file_of_countless_parts_is_written_in_as_many_as_the_system_takes(
+    tmp_path: Path, writes: list[list[int]]
+):
+    """The system takes 1024 at once; a peer may send a data set byte by byte."""
+    arriving = ArrivingFile(tmp_path, lambda: True)
+    sent = random.Random(0).randbytes(5_000)
+    received(arriving, sent, 1)
+    assert max(map(len, writes)) <= os.sysconf("SC_IOV_MAX")
+    assert len(writes) <= 10
+    assert Path(arriving.name).read_bytes() == sent
+
+
+def test_what_the_system_did_not_write_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A disk that fills up, or a signal, ends a write in the middle of a part."""
+    write = os.writev
+    monkeypatch.setattr(os, "writev", lambda handle, parts: write(handle, [b"".join(parts)[:7]]))
+    arriving = ArrivingFile(tmp_path, lambda: True)
+    sent = random.Random(0).randbytes(100)
+    received(arriving, sent, 5)
     assert Path(arriving.name).read_bytes() == sent
 
 
 def test_a_file_takes_no_more_than_it_may(tmp_path: Path):
-    """What comes after that goes to nowhere, and nothing is left behind."""
+    """What comes after that goes to nowhere, and nothing is left behind or held."""
     arriving = ArrivingFile(tmp_path, lambda: True, most_bytes=CHUNK_BYTES + 1)
     for _ in range(3):
-        arriving.took(len(arriving.room()))
+        arriving.took(memoryview(bytes(arriving.room())))
     assert isinstance(arriving.failure, TooLong)
+    assert not arriving.gathers
     assert list(tmp_path.iterdir()) == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import struct
 from collections.abc import Callable
@@ -60,7 +61,8 @@ def test_however_a_data_set_is_cut_it_is_stored_as_it_was(
 ):
     """Fragments of any length, several in a PDU, chunks of any length, a wire in any pieces."""
     draw = random.Random(seed)
-    monkeypatch.setattr(incoming, "CHUNK_BYTES", draw.choice((13, 997, 65_536, 262_144)))
+    monkeypatch.setattr(incoming, "CHUNK_BYTES", draw.choice((13, 997, 65_536, 2**20)))
+    monkeypatch.setattr(incoming, "MOST_PARTS", draw.choice((2, 1000)))
     path = write_instance(tmp_path, pixels_bytes=30_000)
     association = associate(listen().port)
     data = data_set_bytes(path)
@@ -73,6 +75,22 @@ def test_however_a_data_set_is_cut_it_is_stored_as_it_was(
         pdus = pdus[length:]
     assert inbox.wait_for(lambda: len(inbox.kept) == 1)
     assert inbox.raw["1.2.3.4"] == data
+
+
+def test_data_sets_follow_each_other_through_one_buffer(
+    listen: Listen, associate: Associate, inbox: FakeInbox, tmp_path: Path, monkeypatch
+):
+    """Longer ones than it and shorter ones, each written by the megabyte however many PDUs it came in."""
+    writes: list[int] = []
+    write = os.writev
+    monkeypatch.setattr(os, "writev", lambda handle, parts: writes.append(len(parts)) or write(handle, parts))
+    association = associate(listen(max_pdu=16_384).port)
+    for number, length in enumerate((10_000, 3_000_000, 40, 1_500_000)):
+        path = write_instance(tmp_path, f"1.2.{number}", pixels_bytes=length)
+        writes.clear()
+        assert association.send_c_store(path).Status == 0
+        assert inbox.raw[f"1.2.{number}"] == data_set_bytes(path)
+        assert len(writes) <= 2 + length // 2**20
 
 
 def test_the_file_names_what_it_holds(listen: Listen, associate: Associate, inbox: FakeInbox, tmp_path: Path):

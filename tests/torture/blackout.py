@@ -120,7 +120,7 @@ def steps_in_order(history: History, acknowledged: Acknowledgement) -> list[str]
         return ["Success sent"]
     file, folder = move.path, move.other.rpartition("/")[0]
     last = {
-        "data set written": _last(before, ("write", "pwrite64"), file),
+        "data set written": _last(before, ("write", "writev", "pwrite64"), file),
         "file synced": _last(before, ("fsync", "fdatasync"), file),
         "file moved into the inbox": move.ended,
         "folder synced": _last(before, ("fsync",), folder, after=move.ended),

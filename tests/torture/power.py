@@ -90,6 +90,8 @@ class Disk:
         self._put(call.path, self.offsets.get(key, 0), call.data)
         self.offsets[key] = self.offsets.get(key, 0) + len(call.data)
 
+    _writev = _write
+
     def _pwrite64(self, call: Call) -> None:
         self._put(call.path, call.number, call.data)
 

@@ -21,11 +21,12 @@ from tests.conftest import find_tool
 from tests.node.harness import REPOSITORY
 
 CALLS = (
-    "openat,write,pwrite64,lseek,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,"
+    "openat,write,writev,pwrite64,lseek,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,"
     "ftruncate,sendto,link,linkat"
 )
 _LINE = re.compile(r"^(?P<at>\d+\.\d+) (?P<name>\w+)\((?P<arguments>.*)\) += (?P<result>-?\d+)(?P<rest>.*)$")
 _HEX = re.compile(r'"((?:\\x[0-9a-f]{2})*)"(\.\.\.)?')
+_PART = re.compile(r'iov_base="((?:\\x[0-9a-f]{2})*)"(?:\.\.\.)?, iov_len=(\d+)')
 _NAMED = re.compile(r"^(-?\d+|AT_FDCWD)<((?:\\x[0-9a-f]{2}|[^>])*)>")
 
 
@@ -112,6 +113,9 @@ def _parsed(process: str, line: str) -> Call | None:
     if name in ("write", "pwrite64", "sendto"):
         about["data"] = _done(strings[0] if strings else b"", int(found["result"]))
         about["number"] = int(arguments.rsplit(",", 1)[1]) if name == "pwrite64" else 0
+    elif name == "writev":
+        parts = (_done(_unhex(part), int(length)) for part, length in _PART.findall(arguments))
+        about["data"] = _done(b"".join(parts), int(found["result"]))
     elif name == "openat":
         about.update(path=_opened(found["rest"]), handle=int(found["result"]), flags=arguments)
     elif name == "lseek":
