@@ -10,6 +10,8 @@ class Scale:
     """Counts of what is repeated; the whole ones take some twenty minutes of a quiet machine."""
 
     images: int = 40
+    received: int = 120
+    """Images to each receiver: enough that the 20 ms in which a sender starts are no part of the rate."""
     rounds: int = 3
     answers: int = 100
     burst: int = 300
@@ -24,6 +26,7 @@ class Scale:
 WHOLE = Scale()
 TASTE = Scale(
     images=2,
+    received=2,
     rounds=1,
     answers=3,
     burst=4,

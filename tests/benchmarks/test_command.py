@@ -79,4 +79,4 @@ def test_receivers_are_compared_by_their_medians():
         "disk": [100.0],
     }
     ratios = {row.name: round(row.ratio, 2) for row in rows(rates)}
-    assert list(ratios.values()) == [2.9, 5.8, 1.55, 0.58]
+    assert list(ratios.values()) == [2.9, 5.8, 1.55, 0.58, 0.9]
