@@ -22,7 +22,7 @@ import structlog
 
 from ra_node.notify import EVERY_S, LONGEST_S, Pulse
 from ra_node.services.lease import describe
-from ra_node.supervise import Supervisor
+from ra_node.supervise import Supervisor, stop_with_parent
 
 GRACE_S = 8.0
 """Less than that of whoever started us, so that no lane is left behind."""
@@ -75,7 +75,6 @@ def keep_lanes(
     count: int,
     serve: Callable[[Callable[[], None]], None],
     close: Callable[[], None],
-    begin: Callable[[int], None],
     changed: Callable[[], bool],
     stop: threading.Event,
     pulse: Pulse,
@@ -83,16 +82,16 @@ def keep_lanes(
     """Keep that many lanes serving until told to stop.
 
     Before each fork `close` closes what does not outlive one, as connections to a database. In each lane
-    `begin` is called with the number of this process, then `serve` with what it is to call whenever it is
-    through with something; one that calls nothing for LONGEST_S is killed. `changed` is called here each
-    second and tells whether all lanes are to be replaced by new ones. The caller has one thread.
+    `serve` is called with what it is to call whenever it is through with something; one that calls nothing
+    for LONGEST_S is killed. `changed` is called here each second and tells whether all lanes are to be
+    replaced by new ones. The caller has one thread, and sets `stop` on SIGTERM, which also ends a lane.
     """
     beats = Beats(count)
 
     def start(number: int) -> Lane:
         beats.beat(number)
         close()
-        return _fork(partial(serve, partial(beats.beat, number)), begin)
+        return _fork(partial(serve, partial(beats.beat, number)), stop)
 
     lanes = Supervisor({f"lane {at}": partial(start, at) for at in range(count)}, grace_s=GRACE_S)
     while not stop.is_set():
@@ -106,16 +105,16 @@ def keep_lanes(
     lanes.end()
 
 
-def _fork(serve: Callable[[], None], begin: Callable[[int], None]) -> Lane:
+def _fork(serve: Callable[[], None], stop: threading.Event) -> Lane:
     gc.collect()
     gc.freeze()  # or each collection of a lane would copy what it shares
-    process = multiprocessing.get_context("fork").Process(target=_run, args=(serve, begin, os.getpid()))
+    process = multiprocessing.get_context("fork").Process(target=_run, args=(serve, stop, os.getpid()))
     process.start()
     return Lane(process)
 
 
-def _run(serve: Callable[[], None], begin: Callable[[int], None], parent: int) -> None:
-    begin(parent)
+def _run(serve: Callable[[], None], stop: threading.Event, parent: int) -> None:
+    stop_with_parent(parent, stop)
     try:
         serve()
     except Exception as error:  # noqa: BLE001 - a trace with its message could hold a patient's data

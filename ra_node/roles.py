@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
@@ -34,7 +33,7 @@ from ra_node.services.presence import present
 from ra_node.services.running import Announcer
 from ra_node.services.wake import listening
 from ra_node.settings import Settings
-from ra_node.supervise import Supervisor, program
+from ra_node.supervise import Supervisor, program, stop_with_parent
 
 if TYPE_CHECKING:
     import uvicorn
@@ -114,8 +113,7 @@ def work(settings: Settings) -> None:
     from ra_node.lanes import keep_lanes  # noqa: PLC0415 - the other roles fork nothing
 
     with present(presence_folder(settings), owner):
-        begin = partial(_stop_with_parent, stop=stop)
-        keep_lanes(lanes, lane, state.ledger.close, begin, changed, stop, Pulse())
+        keep_lanes(lanes, lane, state.ledger.close, changed, stop, Pulse())
 
 
 def deliver(settings: Settings) -> None:
@@ -310,7 +308,7 @@ def _begin(role: str) -> threading.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: _stop(stop))
     if SUPERVISED in os.environ:
-        _stop_with_parent(int(os.environ[SUPERVISED]), stop)
+        stop_with_parent(int(os.environ[SUPERVISED]), stop)
     return stop
 
 
@@ -318,12 +316,3 @@ def _stop(stop: threading.Event) -> None:
     """End in good order, and say so."""
     stop.set()
     tell(STOPPING)
-
-
-def _stop_with_parent(parent: int, stop: threading.Event) -> None:
-    """Ask Linux for SIGTERM when the supervisor dies, also by SIGKILL; elsewhere do nothing."""
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
-        if os.getppid() != parent:
-            stop.set()

@@ -5,8 +5,11 @@ At the stop each gets SIGTERM, and SIGKILL when the grace is over.
 
 from __future__ import annotations
 
+import ctypes
+import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -43,6 +46,15 @@ Start = Callable[[], Child]
 def program(argv: Sequence[str]) -> Start:
     """A child that is a program of its own."""
     return partial(subprocess.Popen, argv)
+
+
+def stop_with_parent(parent: int, stop: threading.Event) -> None:
+    """Ask Linux for SIGTERM when the parent of this process dies, also by SIGKILL; elsewhere do nothing."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+        if os.getppid() != parent:
+            stop.set()
 
 
 @dataclass

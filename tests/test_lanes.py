@@ -37,7 +37,7 @@ def changed():
     renew.clear()
     return was
 
-lanes.keep_lanes(2, serve, lambda: None, lambda parent: None, changed, stop, Pulse())
+lanes.keep_lanes(2, serve, lambda: None, changed, stop, Pulse())
 print(json.dumps({"ended": os.getpid()}), flush=True)
 """
 
@@ -95,6 +95,14 @@ def test_a_killed_lane_comes_back_and_the_other_goes_on(parent_of):
     assert lives(second)
     assert parent.end() == 0
     assert not any(map(lives, parent.started()))
+
+
+def test_no_lane_outlives_its_parent(parent_of):
+    parent = parent_of()
+    wait_until(lambda: len(parent.started()) == 2, "both lanes", 120)
+    parent.process.kill()
+    parent.process.wait()
+    wait_until(lambda: not any(map(lives, parent.started())), "the lanes to follow", 120)
 
 
 def test_all_lanes_give_way_to_new_ones_when_something_has_changed(parent_of):
