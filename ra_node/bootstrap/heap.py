@@ -6,7 +6,6 @@ anew for the next one: of a study with 5 megapixels seven thousand pages, a tent
 
 from __future__ import annotations
 
-import ctypes
 import gc
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
@@ -27,6 +26,8 @@ def spend_less_on_memory() -> None:
 
 def keep_freed_memory() -> bool:
     """Tell the allocator of this process, and of all that are forked from it; False where it is another."""
+    import ctypes
+
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
