@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,12 +27,13 @@ def node_listening(folder: Path) -> Iterator[int]:
 
 
 @contextmanager
-def storescp(folder: Path) -> Iterator[int]:
+def storescp(folder: Path, **environment: str) -> Iterator[int]:
     """DCMTK's receiver: bit-preserving, largest PDU; it syncs nothing."""
     folder.mkdir(parents=True)
     port = free_port()
     argv = [find_tool("storescp"), "+B", "-dhl", "-pdu", LARGEST_PDU, "-od", str(folder), str(port)]
-    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(argv, env={**os.environ, **environment}, **quiet)
     echoscu = find_tool("echoscu")
     wait_until(lambda: run_tool([echoscu, "127.0.0.1", str(port)]).returncode == 0, "storescp", 60)
     try:
@@ -42,9 +44,9 @@ def storescp(folder: Path) -> Iterator[int]:
 
 
 @contextmanager
-def orthanc(folder: Path) -> Iterator[int]:
+def orthanc(folder: Path, **environment: str) -> Iterator[int]:
     """Orthanc without compression and with the largest PDU; it syncs its files, as it does by default."""
-    server = Orthanc(find_tool("Orthanc"), folder)
+    server = Orthanc(find_tool("Orthanc"), folder, environment=environment)
     server.start()
     try:
         yield server.dicom_port

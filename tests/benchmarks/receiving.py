@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,29 +23,40 @@ from tests.conftest import find_tool
 ROWS, COLUMNS = 2000, 2500
 """10 MB of 16 bits."""
 TOGETHER = 4
-HURRIED = {"TCP_NODELAY": "1"}
-"""With it in its environment DCMTK's sender holds no packet back. By default it waits until the packet before
-is acknowledged, which receivers that do nothing about it leave to their system: for 40 ms."""
 Receiver = Callable[[Path], AbstractContextManager[int]]
+HURRIED = {"TCP_NODELAY": "1"}
+"""With it in its environment DCMTK, and so Orthanc, holds no packet back. By default it waits until the one
+before is acknowledged, which the other side's system leaves for 40 ms if nothing is done about it there."""
+CASES: dict[str, tuple[Receiver, dict[str, str]]] = {
+    "node": (node_listening, {}),
+    "storescp": (storescp, {}),
+    "Orthanc": (orthanc, {}),
+    "storescp with TCP_NODELAY": (partial(storescp, **HURRIED), {}),
+    "Orthanc with TCP_NODELAY": (partial(orthanc, **HURRIED), {}),
+    "node, sender too": (node_listening, HURRIED),
+    "storescp, sender too": (partial(storescp, **HURRIED), HURRIED),
+}
+"""Who receives, and what the sender finds in its environment."""
+TARGETS = {
+    "storescp": 3.0,
+    "Orthanc": 5.0,
+    "storescp with TCP_NODELAY": 3.0,
+    "Orthanc with TCP_NODELAY": 5.0,
+}
 
 
 def measure(folder: Path, scale: Scale) -> Iterator[Row]:
     """Send the same files to all receivers in turn, `scale.rounds` times, and compare medians."""
     files = write_images(folder / "images", scale.received)
-    receivers: dict[str, Receiver] = {"node": node_listening, "storescp": storescp, "Orthanc": orthanc}
     rates: dict[str, list[float]] = {}
-    for number in range(scale.rounds):
-        for name, receiver in receivers.items():
-            with receiver(folder / f"{name}-{number}") as port:
-                send_by_dcmsend(port, files[:1])
-                rates.setdefault(name, []).append(rate(port, [files]))
+    for _ in range(scale.rounds):
+        for name, (receiver, environment) in CASES.items():
+            with receiver(folder / "receiver") as port:
+                send_by_dcmsend(port, files[:1], **environment)
+                rates.setdefault(name, []).append(rate(port, [files], **environment))
                 if name == "node":
                     rates.setdefault("together", []).append(rate(port, copies(files, folder / "more")))
-            shutil.rmtree(folder / f"{name}-{number}")
-            with receiver(folder / f"{name}-{number}-hurried") as port:
-                send_by_dcmsend(port, files[:1], **HURRIED)
-                rates.setdefault(f"{name}, hurried", []).append(rate(port, [files], **HURRIED))
-            shutil.rmtree(folder / f"{name}-{number}-hurried")
+            shutil.rmtree(folder / "receiver")
         rates.setdefault("disk", []).append(disk_rate(files, folder / "disk"))
     yield from rows(rates)
 
@@ -52,24 +64,22 @@ def measure(folder: Path, scale: Scale) -> Iterator[Row]:
 def rows(rates: dict[str, list[float]]) -> Iterator[Row]:
     """What the issue asks of the rates: ratios of medians over the rounds."""
     middle = {name: statistics.median(each) for name, each in rates.items()}
-    own = middle["node"]
-    ours = f"{own:.1f}/s ({min(rates['node']):.1f}-{max(rates['node']):.1f})"
-    for peer, target in (("storescp", 3.0), ("Orthanc", 5.0)):
-        yield Row(
-            f"durable receive, beside {peer}", ours, f"{middle[peer]:.1f}/s", own / middle[peer], target
-        )
-    together, disk = middle["together"], middle["disk"]
+    shown = {name: f"{rate:.1f}/s" for name, rate in middle.items()}
+    own, together, disk = middle["node"], middle["together"], middle["disk"]
+    ours = f"{shown['node']} ({min(rates['node']):.1f}-{max(rates['node']):.1f})"
+    for peer, target in TARGETS.items():
+        yield Row(f"durable receive, beside {peer}", ours, shown[peer], own / middle[peer], target)
+    hurried, theirs = "node, sender too", "storescp, sender too"
     yield Row(
-        f"{TOGETHER} associations, beside one", f"{together:.1f}/s", f"{own:.1f}/s", together / own, 1.5
+        "the same where the sender has it too",
+        shown[hurried],
+        shown[theirs],
+        middle[hurried] / middle[theirs],
     )
-    yield Row("durable receive, share of the disk's", ours, f"{disk:.1f}/s", own / disk, 0.6)
-    yield Row(
-        f"{TOGETHER} associations, share of the disk's", f"{together:.1f}/s", f"{disk:.1f}/s", together / disk
-    )
-    for peer in ("storescp", "Orthanc"):
-        hurried, theirs = middle["node, hurried"], middle[f"{peer}, hurried"]
-        name = f"the same from a sender with TCP_NODELAY, beside {peer}"
-        yield Row(name, f"{hurried:.1f}/s", f"{theirs:.1f}/s", hurried / theirs)
+    many = f"{TOGETHER} associations"
+    yield Row(f"{many}, beside one", shown["together"], shown["node"], together / own, 1.5)
+    yield Row("durable receive, share of the disk's", ours, shown["disk"], own / disk, 0.6)
+    yield Row(f"{many}, share of the disk's", shown["together"], shown["disk"], together / disk)
 
 
 def write_images(folder: Path, count: int, first: int = 1) -> list[Path]:

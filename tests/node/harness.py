@@ -36,6 +36,7 @@ class Orthanc:
     plugins: Sequence[Path] = ()
     modalities: dict[str, tuple[str, str, int]] = field(default_factory=dict)
     """Whom it knows, as (AE title, host, port): those to whom it may report commitment."""
+    environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -43,7 +44,9 @@ class Orthanc:
         config = self.folder / "orthanc.json"
         config.write_text(json.dumps(self._configuration()), encoding="utf-8")
         with (self.folder / "orthanc.log").open("ab") as log:
-            self.process = subprocess.Popen([self.program, str(config)], stdout=log, stderr=log)
+            environment = {**os.environ, **self.environment}
+            argv = [self.program, str(config)]
+            self.process = subprocess.Popen(argv, stdout=log, stderr=log, env=environment)
         with left_running_only_if_whole(self.stop):
             wait_until(self._answers, "Orthanc's REST interface", 600)
 
