@@ -63,7 +63,7 @@ def many_associations(node: Listening, count: int, seed: int, warm_up: int) -> G
     started = time.monotonic()
     _associate(node.port, count, seed, "count", failures)
     seconds = time.monotonic() - started
-    return Growth(count, before, node.at_rest(idle), seconds, failures)
+    return Growth(count, before, node.at_rest(before.threads), seconds, failures)
 
 
 def _associate(port: int, count: int, seed: int, key: str, failures: list[str]) -> None:
