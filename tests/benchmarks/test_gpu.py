@@ -26,13 +26,7 @@ HEALTHY = Judgement(Recognition(0.1, 0.5), Staging((0.9, 0.02, 0.02, 0.02, 0.02,
 ILL = Judgement(Recognition(0.8, 0.5), Staging((0.1, 0.1, 0.1, 0.6, 0.05, 0.05)), np.ones((2, 2), np.float32))
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Two threads of one pass wait for each other where another test has the second core."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a card")

@@ -53,13 +53,7 @@ def few_hands_recipe() -> Recipe:
     return recipe.model_copy(update=changed)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Two threads of one pass wait for each other where another test has the second core."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a card")

@@ -12,6 +12,7 @@ from pydicom.uid import generate_uid
 
 from ra_node.bootstrap.working import lanes_of
 from ra_node.network.archive import Archive
+from tests.benchmarks.processes import forked
 from tests.conftest import find_tool, wait_until
 from tests.node.harness import Node, run_tool
 from tests.node.studies import two_hands
@@ -40,8 +41,7 @@ def node(tmp_path, archive):
 
 def lanes(node):
     """The processes that the worker has forked."""
-    tasks = Path(f"/proc/{node.roles['work'].pid}/task").iterdir()
-    return [int(one) for task in tasks for one in (task / "children").read_text(encoding="ascii").split()]
+    return list(forked(node.roles["work"].pid))
 
 
 def send(node, folder, count):
