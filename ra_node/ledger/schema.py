@@ -116,6 +116,8 @@ instance = Table(
     Column("preview_path", Text),
     Column("bundle_sha256", Text),
     Column("examined_at", Double),
+    Column("sha256", Text),
+    Column("preview_sha256", Text),
 )
 Index(
     "ix_instance_pending",
@@ -172,6 +174,7 @@ result_object = Table(
     Column("kind", Text, nullable=False),
     Column("sop_class_uid", Text, nullable=False),
     Column("path", Text),
+    Column("sha256", Text),
     ForeignKeyConstraint(["study_uid", "version"], ["result.study_uid", "result.version"]),
 )
 Index("ix_object_result", result_object.c.study_uid, result_object.c.version)
@@ -250,4 +253,21 @@ mark = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("event_id", BigInteger, nullable=False),
+)
+
+alarm = Table(
+    "alarm",
+    metadata,
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("since", Double, nullable=False),
+    Column("detail", Text, nullable=False),
+    PrimaryKeyConstraint("kind", "subject"),
+)
+
+named_value = Table(
+    "property",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
 )

@@ -1,0 +1,91 @@
+"""Conditions that need a person, kept until they end: shown by `status`, `check`, the page and the metrics.
+
+An alarm is named by its kind and its subject (a SOP Instance UID, a role, a folder, "" where there is
+only one). Neither these nor the detail may hold a patient attribute.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import Connection, and_, delete, select
+
+from ra_node.ledger import schema
+from ra_node.ledger.engine import Ledger, insert_new
+from ra_node.ledger.timeline import note
+
+_table = schema.alarm
+
+
+class AlarmKind(StrEnum):
+    """What is wrong; the value is the label of the metric `ra_node_alarms`."""
+
+    IDENTITY = "identity"
+    """Data folder and ledger do not belong together; nothing is swept or purged."""
+    ORPHANS = "orphans"
+    """More files without a row than a crash can leave; nothing is swept."""
+    CONTENT = "content"
+    """A kept file is missing or differs from its SHA-256; subject: its SOP Instance UID."""
+    CLOCK = "clock"
+    """The wall clock jumped or disagrees with monotonic time; nothing is purged or given up."""
+    MACHINE = "machine"
+    """Files cannot be read, handles or memory ran out, or the GPU failed; jobs wait."""
+    ROLE = "role"
+    """A role or a worker process makes no progress; subject: the role."""
+    PATIENT_CONFLICT = "patient_conflict"
+    """One study names several patients; subject: its Study Instance UID."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """One condition; `since` is UTC seconds since 1970."""
+
+    kind: AlarmKind
+    subject: str
+    since: float
+    detail: str
+
+
+def raise_alarm(ledger: Ledger, kind: AlarmKind, subject: str, detail: str) -> bool:
+    """Keep an alarm and its event; tell whether it is new. One that is raised already keeps its time."""
+    with ledger.write() as connection:
+        return raise_alarm_held(connection, ledger.clock(), kind, subject, detail)
+
+
+def raise_alarm_held(connection: Connection, now: float, kind: AlarmKind, subject: str, detail: str) -> bool:
+    """Like `raise_alarm`, within the caller's transaction."""
+    row = {"kind": kind, "subject": subject, "since": now, "detail": detail}
+    if not insert_new(connection, _table, row):
+        return False
+    note(connection, now, "alarm_raised", None, kind=kind, subject=subject, detail=detail)
+    return True
+
+
+def clear_alarm(ledger: Ledger, kind: AlarmKind, subject: str) -> bool:
+    """End an alarm; tell whether it was raised. Writes nothing where it was not."""
+    these = and_(_table.c.kind == kind, _table.c.subject == subject)
+    with ledger.read() as connection:
+        if connection.execute(select(_table.c.kind).where(these)).first() is None:
+            return False
+    with ledger.write() as connection:
+        return clear_alarm_held(connection, ledger.clock(), kind, subject)
+
+
+def clear_alarm_held(connection: Connection, now: float, kind: AlarmKind, subject: str) -> bool:
+    """Like `clear_alarm`, within the caller's transaction."""
+    these = and_(_table.c.kind == kind, _table.c.subject == subject)
+    if connection.execute(delete(_table).where(these)).rowcount == 0:
+        return False
+    note(connection, now, "alarm_cleared", None, kind=kind, subject=subject)
+    return True
+
+
+def alarms(ledger: Ledger) -> list[Alarm]:
+    """Every alarm, the oldest first."""
+    query = select(_table).order_by(_table.c.since, _table.c.kind, _table.c.subject)
+    with ledger.read() as connection:
+        return [
+            Alarm(AlarmKind(row.kind), row.subject, row.since, row.detail)
+            for row in connection.execute(query)
+        ]
