@@ -14,6 +14,7 @@ from ra_node.ledger.alarms import AlarmKind, clear_alarm_held, raise_alarm_held
 from ra_node.ledger.engine import SETTLING, Ledger, announce
 from ra_node.ledger.inbox import Instance, NewInstance
 from ra_node.ledger.queue import enqueue, finish_held, require_held
+from ra_node.ledger.results import ResultObject
 from ra_node.ledger.schema import StudyState
 from ra_node.ledger.timeline import Detail, note
 
@@ -122,3 +123,17 @@ def _start_anew(connection: Connection, ledger: Ledger, which: object) -> None:
     connection.execute(update(_job).where(which).values(**fresh, **ended))  # type: ignore[arg-type]
     announce(connection, JobKind.EXAMINE)
     announce(connection, JobKind.REPORT)
+
+
+def replace_object(ledger: Ledger, made: ResultObject, path: str) -> bool:
+    """Let a file that was made again take the place of a damaged one; False: somebody else did."""
+    item = schema.result_object
+    this = and_(item.c.sop_instance_uid == made.sop_instance_uid, item.c.path == made.path)
+    with ledger.write() as connection:
+        if connection.execute(update(item).where(this).values(path=path)).rowcount != 1:
+            return False
+        now = ledger.clock()
+        clear_alarm_held(connection, now, AlarmKind.CONTENT, made.sop_instance_uid)
+        told: dict[str, Detail] = {"object_uid": made.sop_instance_uid, "kind": made.kind}
+        note(connection, now, "object_rebuilt", made.study_uid, **told)
+    return True

@@ -11,7 +11,7 @@ import structlog
 from pydicom import Dataset
 
 from ra_node.dicom.provenance import Producer
-from ra_node.dicom.read import read_attributes, read_header
+from ra_node.dicom.read import read_header
 from ra_node.domain.job import Job
 from ra_node.domain.report import ImageFinding, StudyReport
 from ra_node.domain.result import ObjectKind
@@ -20,14 +20,14 @@ from ra_node.ledger.engine import Ledger
 from ra_node.ledger.files import RESULTS, Files, sha256_of
 from ra_node.ledger.findings import Finding, findings_of
 from ra_node.ledger.queue import LeaseLost
-from ra_node.ledger.results import Result, ResultObject, earlier_result, finish_report, objects_of
+from ra_node.ledger.results import Result, ResultObject, earlier_result, finish_report
 from ra_node.services.analyse import failed_finding, make_report
 from ra_node.services.follow_up import Followed, FollowUps
 from ra_node.services.gist import gist
 from ra_node.services.lease import postpone
 from ra_node.services.publish import Publication, Sources, encoded, name_content, publish
 from ra_node.services.record import finding_from_json, report_to_json
-from ra_node.services.sources import SourceReader
+from ra_node.services.sources import SourceReader, sr_of
 from ra_node.services.unite import OneBundle
 
 
@@ -67,7 +67,7 @@ class Answerer:
         found = reader.checked(job, findings_of(self.ledger, job.study_uid, job.version))
         bundle, findings = self.one_bundle.unite(job, found)
         earlier = earlier_result(self.ledger, job.study_uid, job.version)
-        predecessor = self._sr_of(earlier)
+        predecessor = sr_of(self.ledger, self.files, earlier)
         report = make_report(
             job.study_uid,
             job.version,
@@ -113,16 +113,6 @@ class Answerer:
             study_instance_uid="",
             transfer_syntax_uid="",
         )
-
-    def _sr_of(self, result: Result | None) -> Dataset | None:
-        """The SR of an earlier answer, None where its file is purged or damaged."""
-        if result is None:
-            return None
-        for made in objects_of(self.ledger, result.study_uid, result.version):
-            ours = made.sop_instance_uid == result.sr_uid
-            if ours and made.path is not None and self.files.damage(made.path, made.sha256) is None:
-                return read_attributes(self.files.path(made.path))
-        return None
 
     def _record(self, job: Job, report: StudyReport, publication: Publication, followed: Followed) -> None:
         objects = [self._keep(report, kind, dataset) for kind, dataset in publication.objects]

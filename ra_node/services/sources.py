@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import structlog
@@ -19,6 +20,7 @@ from ra_node.ledger.engine import Ledger
 from ra_node.ledger.files import PREVIEWS, Damage, Files, sha256_of
 from ra_node.ledger.findings import Finding
 from ra_node.ledger.reexamine import replace_preview
+from ra_node.ledger.results import Result, objects_of
 from ra_node.services.analyse import Look, Rules
 from ra_node.services.content import alarm_text, damaged_finding, says_damaged, wait_for_missing
 from ra_node.services.publish import Sources
@@ -43,9 +45,8 @@ class SourceReader:
 
     def read(self, job: Job, findings: Sequence[Finding], predecessor: Dataset | None) -> Sources:
         """Read headers and pictures; where no header is left, the predecessor tells whose study it is."""
-        datasets = {f.sop_instance_uid: read_attributes(self.files.path(f.path)) for f in findings if f.path}
-        if not datasets:
-            datasets = {f.sop_instance_uid: predecessor or _nobody(job, f) for f in findings[:1]}
+        first = next(iter(findings), None)
+        datasets = read_datasets(self.files, job.study_uid, findings, first, predecessor)
         return Sources(datasets, dict(self._displays(job, findings)))
 
     def _checked(self, job: Job, finding: Finding) -> Finding:
@@ -103,11 +104,52 @@ class SourceReader:
         return display
 
 
-def _nobody(job: Job, finding: Finding) -> Dataset:
+class _Image(Protocol):
+    """What a finding and a row of the inbox both tell of an image."""
+
+    @property
+    def sop_instance_uid(self) -> str: ...
+    @property
+    def sop_class_uid(self) -> str: ...
+    @property
+    def series_uid(self) -> str: ...
+    @property
+    def path(self) -> str | None: ...
+
+
+def read_datasets(
+    files: Files,
+    study_uid: str,
+    whole: Iterable[_Image],
+    first: _Image | None,
+    predecessor: Dataset | None,
+) -> dict[str, Dataset]:
+    """Headers by SOP Instance UID; where there is none, `first` has the patient and study of the predecessor.
+
+    Without that one either, the study belongs to nobody that is known.
+    """
+    datasets = {one.sop_instance_uid: read_attributes(files.path(one.path)) for one in whole if one.path}
+    if not datasets and first is not None:
+        datasets[first.sop_instance_uid] = predecessor or _nobody(study_uid, first)
+    return datasets
+
+
+def sr_of(ledger: Ledger, files: Files, result: Result | None) -> Dataset | None:
+    """The SR of an earlier answer, None where its file is purged or damaged."""
+    if result is None:
+        return None
+    for made in objects_of(ledger, result.study_uid, result.version):
+        ours = made.sop_instance_uid == result.sr_uid
+        if ours and made.path is not None and files.damage(made.path, made.sha256) is None:
+            return read_attributes(files.path(made.path))
+    return None
+
+
+def _nobody(study_uid: str, image: _Image) -> Dataset:
     """What is known of an image without its header: the study belongs to it, the patient is not known."""
     known = Dataset()
-    known.StudyInstanceUID = job.study_uid
-    known.SeriesInstanceUID = finding.series_uid
-    known.SOPClassUID = finding.sop_class_uid
-    known.SOPInstanceUID = finding.sop_instance_uid
+    known.StudyInstanceUID = study_uid
+    known.SeriesInstanceUID = image.series_uid
+    known.SOPClassUID = image.sop_class_uid
+    known.SOPInstanceUID = image.sop_instance_uid
     return known
