@@ -19,7 +19,7 @@ from ra_node.dicom.sr_content import imaging_measurements, study_conclusions
 from ra_node.dicom.sr_context import image_library, language_and_observer, procedure_reported
 from ra_node.dicom.sr_item import Item, container, own_text, put_tree
 from ra_node.dicom.subject import copy_subject, subject_of
-from ra_node.dicom.uids import derive_uid
+from ra_node.dicom.uids import derive_uid, result_uid
 from ra_node.domain.report import StudyReport
 
 Triple = tuple[str, str, str]
@@ -31,7 +31,7 @@ SERIES_NUMBER = 9701
 
 def sr_uid(report: StudyReport, *, comprehensive3d: bool = True) -> str:
     """The SOP Instance UID that `build_sr` gives this report."""
-    uid = derive_uid(report.study_instance_uid, report.bundle.sha256, str(report.version), "sr")
+    uid = result_uid(report, "sr")
     return uid if comprehensive3d else _comprehensive_uid(uid)
 
 

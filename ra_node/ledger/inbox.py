@@ -44,6 +44,8 @@ class NewInstance:
     counts: bool = True
     examine: bool = True
     finding_json: str | None = None
+    sha256: str | None = None
+    """Of the whole file, taken while it was received; None: unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,9 @@ class Instance:
     preview_path: str | None
     bundle_sha256: str | None
     examined_at: float | None
+    sha256: str | None = None
+    """None for a file that an older version received: its content cannot be checked."""
+    preview_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,8 @@ class ResultObject:
     kind: str
     sop_class_uid: str
     path: str | None
+    sha256: str | None = None
+    """None for an object of an older version: neither its file nor its UID tells its content."""
 
 
 def finish_report(

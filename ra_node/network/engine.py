@@ -139,6 +139,11 @@ def receive_failure(request: C_STORE) -> OSError | None:
     return getattr(request._dataset_file, "failure", None)  # noqa: SLF001 - the request alone knows its file
 
 
+def received_sha256(request: C_STORE) -> str:
+    """The SHA-256 of the file that a data set was received into, taken while it was written."""
+    return str(request._dataset_file.sha256)  # type: ignore[union-attr]  # noqa: SLF001 - see above; an `ArrivingFile`
+
+
 def discard_served(request: C_STORE) -> None:
     """Close the file of a request that came on an association of ours, and remove it where it still lies.
 

@@ -5,30 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import Path
 from random import Random
 
 import structlog
 from pydicom import Dataset
 
 from ra_node.dicom.provenance import Producer
-from ra_node.dicom.read import read_attributes, read_header
+from ra_node.dicom.read import read_header
 from ra_node.domain.job import Job
 from ra_node.domain.report import ImageFinding, StudyReport
 from ra_node.domain.result import ObjectKind
 from ra_node.domain.study import ImageHeader
-from ra_node.imaging.preview import read_preview
 from ra_node.ledger.engine import Ledger
-from ra_node.ledger.files import Files
+from ra_node.ledger.files import RESULTS, Files, sha256_of
 from ra_node.ledger.findings import Finding, findings_of
 from ra_node.ledger.queue import LeaseLost
-from ra_node.ledger.results import Result, ResultObject, earlier_result, finish_report, objects_of
+from ra_node.ledger.results import Result, ResultObject, earlier_result, finish_report
 from ra_node.services.analyse import failed_finding, make_report
 from ra_node.services.follow_up import Followed, FollowUps
 from ra_node.services.gist import gist
 from ra_node.services.lease import postpone
-from ra_node.services.publish import Publication, Sources, publish
+from ra_node.services.publish import Publication, Sources, encoded, name_content, publish
 from ra_node.services.record import finding_from_json, report_to_json
+from ra_node.services.sources import SourceReader, sr_of
 from ra_node.services.unite import OneBundle
 
 
@@ -64,9 +63,11 @@ class Answerer:
 
     def _answer(self, job: Job) -> None:
         assert job.version is not None
-        found = findings_of(self.ledger, job.study_uid, job.version)
+        reader = SourceReader(self.ledger, self.files, self.one_bundle.rules, self.one_bundle.look)
+        found = reader.checked(job, findings_of(self.ledger, job.study_uid, job.version))
         bundle, findings = self.one_bundle.unite(job, found)
         earlier = earlier_result(self.ledger, job.study_uid, job.version)
+        predecessor = sr_of(self.ledger, self.files, earlier)
         report = make_report(
             job.study_uid,
             job.version,
@@ -76,15 +77,17 @@ class Answerer:
             predecessor=earlier.sr_uid if earlier else None,
             research_label=self.research_label,
         )
-        sources = self._sources(findings)
+        sources = reader.read(job, findings, predecessor)
         followed = self._followed(job, sources)
         if followed.subject is not None and followed.prior is not None:
             report = replace(report, study_date=followed.subject.study_date, prior=followed.prior)
+        digests = {finding.sop_instance_uid: finding.sha256 for finding in findings}
+        report = name_content(report, digests, self.producer)
         publication = publish(
             report,
             sources,
             self.producer,
-            self._sr_of(earlier),
+            predecessor,
             wanted={kind for to in self.destinations for kind in to.kinds},
         )
         self._record(job, report, publication, followed)
@@ -111,24 +114,6 @@ class Answerer:
             transfer_syntax_uid="",
         )
 
-    def _sources(self, findings: Sequence[Finding]) -> Sources:
-        return Sources(
-            {f.sop_instance_uid: read_attributes(self.files.path(f.path)) for f in findings if f.path},
-            {
-                f.sop_instance_uid: read_preview(self.files.path(f.preview_path))
-                for f in findings
-                if f.preview_path
-            },
-        )
-
-    def _sr_of(self, result: Result | None) -> Dataset | None:
-        if result is None:
-            return None
-        for made in objects_of(self.ledger, result.study_uid, result.version):
-            if made.sop_instance_uid == result.sr_uid and made.path is not None:
-                return read_attributes(self.files.path(made.path))
-        return None
-
     def _record(self, job: Job, report: StudyReport, publication: Publication, followed: Followed) -> None:
         objects = [self._keep(report, kind, dataset) for kind, dataset in publication.objects]
         result = Result(
@@ -151,10 +136,8 @@ class Answerer:
             _log_answered(report)
 
     def _keep(self, report: StudyReport, kind: ObjectKind, dataset: Dataset) -> ResultObject:
-        def write(path: Path) -> None:
-            dataset.save_as(path, enforce_file_format=True)
-
-        path = self.files.write(write, "results", ".dcm")
+        content = encoded(dataset)
+        path = self.files.write(content, RESULTS, ".dcm")
         return ResultObject(
             str(dataset.SOPInstanceUID),
             report.study_instance_uid,
@@ -162,6 +145,7 @@ class Answerer:
             kind,
             str(dataset.SOPClassUID),
             path,
+            sha256_of(content),
         )
 
 

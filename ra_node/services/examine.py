@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -17,12 +18,14 @@ from ra_node.dicom.read import DatasetRefused
 from ra_node.domain.job import Job
 from ra_node.domain.report import ImageFinding
 from ra_node.imaging.preview import PREVIEW_SUFFIX, encode_preview
+from ra_node.ledger.damage import record_damage
 from ra_node.ledger.engine import Ledger
-from ra_node.ledger.files import Files
+from ra_node.ledger.files import PREVIEWS, Damage, Files, sha256_of
 from ra_node.ledger.findings import finish_examination
-from ra_node.ledger.inbox import find_instance
-from ra_node.ledger.queue import LeaseLost, bury, release
+from ra_node.ledger.inbox import Instance, find_instance
+from ra_node.ledger.queue import LeaseLost, release
 from ra_node.services.analyse import Judge, Look, Rules, judge_looks, look_at_file
+from ra_node.services.content import alarm_text, damaged_finding, wait_for_missing
 from ra_node.services.lease import postpone, unless_lost
 from ra_node.services.record import finding_to_json
 
@@ -60,20 +63,45 @@ class Examiner:
         try:
             instance = find_instance(self.ledger, job.instance_id)
             assert instance.path is not None
-            return self.look(self.files.path(instance.path), self.rules)
-        except DatasetRefused as error:
-            reason = str(error)
-            unless_lost(lambda: bury(self.ledger, job, reason), job)
+            damage = self.files.damage(instance.path, instance.sha256)
+            wait_for_missing(damage, job)
+            look = None if damage else self._read(instance.path)
+            if look is not None:
+                return look
+            unless_lost(partial(self._record_damage, job, instance, damage or Damage.DIFFERS), job)
         except Exception as error:  # noqa: BLE001 - a strange file must not end the worker
             postpone(self.ledger, job, error, self.random)
         return None
 
+    def _read(self, path: str) -> Look | None:
+        """Look at an image; None where not even its header can be read, as it was when it came."""
+        try:
+            return self.look(self.files.path(path), self.rules)
+        except DatasetRefused:
+            return None
+
+    def _record_damage(self, job: Job, instance: Instance, damage: Damage) -> None:
+        """Record that the kept file is not what was received: it is the image's finding, and an alarm."""
+        assert instance.path is not None
+        finding = damaged_finding(
+            instance.sop_instance_uid, instance.sop_class_uid, instance.series_uid, damage
+        )
+        detail = alarm_text(damage, instance.path)
+        record_damage(self.ledger, job, instance.id, instance.path, finding_to_json(finding), detail)
+        structlog.get_logger().error(
+            "content_damaged", study_uid=job.study_uid, job_id=job.id, path=instance.path, damage=damage
+        )
+
     def _record(self, job: Job, look: Look, finding: ImageFinding) -> None:
         try:
-            preview = None
+            preview = digest = None
             if look.display is not None:
-                preview = self.files.write(encode_preview(look.display), "previews", PREVIEW_SUFFIX)
-            finish_examination(self.ledger, job, finding_to_json(finding), preview, self.bundle_sha256)
+                content = encode_preview(look.display)
+                digest = sha256_of(content)
+                preview = self.files.write(content, PREVIEWS, PREVIEW_SUFFIX)
+            finish_examination(
+                self.ledger, job, finding_to_json(finding), preview, self.bundle_sha256, digest
+            )
         except LeaseLost:
             structlog.get_logger().warning("lease_lost", job_id=job.id)
         except Exception as error:  # noqa: BLE001 - a full disk now may be an empty one later

@@ -20,6 +20,7 @@ from ra_node.errors import NodeError
 from ra_node.imaging.picture import draw_finding, write_picture
 from ra_node.imaging.pixels import read_png
 from ra_node.imaging.preview import PREVIEW_SUFFIX, encode_preview, read_preview
+from ra_node.ledger.files import sha256_of_file
 from ra_node.services.analyse import (
     Judge,
     Look,
@@ -30,7 +31,7 @@ from ra_node.services.analyse import (
     look_at_pixels,
     make_report,
 )
-from ra_node.services.publish import Sources, publish, save
+from ra_node.services.publish import Sources, name_content, publish, save
 
 PNG_MAGIC = b"\x89PNG"
 IMAGES_AT_ONCE = 4
@@ -79,6 +80,10 @@ class Analyst:
         )
         if not publishing:
             return report
+        digests = {
+            one.sop_instance_uid: sha256_of_file(path) for one, path in zip(images, files, strict=True)
+        }
+        report = name_content(report, digests, self.producer)
         datasets = {
             one.sop_instance_uid: read_attributes(path) for one, path in zip(images, files, strict=True)
         }
