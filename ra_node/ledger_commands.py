@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ra_node.options import DEFAULT_CONFIG, ConfigPath, account, named_settings
+from ra_node.tabular import say
 
 if TYPE_CHECKING:
     from ra_node.services.restore import Restored
@@ -38,7 +39,7 @@ def backup(
 
     settings = named_settings(config)
     size = copy(file_of(settings.ledger_url), to, settings.node.data_dir / KEY_FILE)
-    typer.echo(f"{to}: {size / 2**20:.1f} MiB")
+    say(f"{to}: {size / 2**20:.1f} MiB")
 
 
 @keep.command(rich_help_panel=WATCH)
@@ -63,9 +64,9 @@ def restore(
     ledger = open_state(settings).ledger
     acted(ledger, Operator(account(), ""), "ledger_restored", images_set_aside=done.images)
     ledger.close()
-    typer.echo("the ledger is restored" + (f"; the one before: {done.before}" if done.before else ""))
+    say("the ledger is restored" + (f"; the one before: {done.before}" if done.before else ""))
     for line in _left_to_do(done, settings.node.data_dir):
-        typer.echo(line)
+        say(line)
 
 
 def _left_to_do(done: Restored, data_dir: Path) -> Iterator[str]:

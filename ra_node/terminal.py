@@ -174,8 +174,13 @@ def print_hands(line: dict[str, Any]) -> None:
 
 def progress(items: Iterable[_T], what: str, total: int | None = None) -> Iterator[_T]:
     """Show how far long work is, on standard error, while giving its items."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console(stderr=True), transient=True) as bar:
         yield from bar.track(items, description=what, total=total)
 
 

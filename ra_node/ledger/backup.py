@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy import make_url
-
 from ra_node.errors import Fatal, Refused
+from ra_node.ledger.engine import ledger_address
 
 _SIDES = ("", "-wal", "-shm")
 """SQLite's file, its journal and its index; they belong together."""
@@ -22,7 +21,7 @@ _SIDES = ("", "-wal", "-shm")
 
 def file_of(url: str) -> Path:
     """The file of a SQLite ledger; Refused, with what to do, for a server."""
-    target = make_url(url)
+    target = ledger_address(url)
     if target.get_backend_name() != "sqlite" or not target.database:
         raise Refused(
             "the ledger is on PostgreSQL: back it up with pg_dump, restore it with pg_restore;"

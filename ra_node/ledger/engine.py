@@ -31,7 +31,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ra_node.errors import Fatal, Retryable
@@ -143,14 +143,29 @@ def _new_row(dialect_name: str, table: Table) -> Executable:
     return new
 
 
+def ledger_address(url: str) -> URL:
+    """Read the URL of a ledger; Fatal, without a part of it in its words, for one that cannot be read."""
+    try:
+        target = make_url(url)
+        unread = "@" in (target.host or "")
+    except (ArgumentError, ValueError):
+        unread = True
+    if unread:
+        raise Fatal(
+            "ledger url: expected sqlite:////folder/file or postgresql+pg8000://user:password@host/name, with"
+            " the special characters of the password percent-encoded; found something else"
+        )
+    return target
+
+
 def _checked(url: str) -> URL:
-    target = make_url(url)
+    target = ledger_address(url)
     if target.get_backend_name() == "postgresql":
         return target.set(drivername="postgresql+pg8000")
     if target.get_backend_name() == "sqlite" and target.database not in (None, "", ":memory:"):
         return target
     expected = "sqlite:////folder/file or postgresql+pg8000://user@host/name"
-    raise Fatal(f"ledger url: expected {expected}, found {target.render_as_string()}")
+    raise Fatal(f"ledger url: expected {expected}, found a URL of {target.get_backend_name()}")
 
 
 def _server_engine(target: URL) -> Engine:
