@@ -50,6 +50,7 @@ def restore(
     """Put a copy of the ledger back, while the node is stopped; the present one is kept beside it."""
     from ra_node.bootstrap.state import open_state
     from ra_node.ledger.backup import file_of
+    from ra_node.ledger.engine import open_ledger
     from ra_node.ledger.files import Files
     from ra_node.services.operate import Operator, acted
     from ra_node.services.restore import restore_ledger
@@ -59,7 +60,7 @@ def restore(
         copy,
         file_of(settings.ledger_url),
         Files(settings.node.data_dir),
-        lambda: open_state(settings).ledger,
+        lambda: open_ledger(settings.ledger_url),
     )
     ledger = open_state(settings).ledger
     acted(ledger, Operator(account(), ""), "ledger_restored", images_set_aside=done.images)

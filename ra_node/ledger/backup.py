@@ -101,6 +101,15 @@ def expect_sound(copy: Path) -> None:
         raise Fatal(f"expected a sound copy of a ledger, found {copy}: {said}")
 
 
+def identity_in(copy: Path) -> str | None:
+    """The identity of the ledger that a copy was made of; copies of earlier versions have none."""
+    with closing(sqlite3.connect(f"file:{copy}?mode=ro", uri=True)) as opened:
+        if not opened.execute("SELECT 1 FROM sqlite_master WHERE name = 'property'").fetchone():
+            return None
+        row = opened.execute("SELECT value FROM property WHERE name = 'identity'").fetchone()
+    return None if row is None else str(row[0])
+
+
 def _enclose(copy: sqlite3.Connection, secret: Path) -> None:
     """Put the secret into a table of the copy; a node that has answered nothing yet has none."""
     if secret.exists():

@@ -138,6 +138,13 @@ def find_instance(ledger: Ledger, instance_id: str) -> Instance:
     return found[0]
 
 
+def has_instance(ledger: Ledger, sop_instance_uid: str) -> bool:
+    """Whether a row has this SOP Instance UID."""
+    query = select(schema.instance.c.id).where(schema.instance.c.sop_instance_uid == sop_instance_uid)
+    with ledger.read() as connection:
+        return connection.execute(query).first() is not None
+
+
 def instances_of(ledger: Ledger, study_uid: str) -> list[Instance]:
     """All instances of a study in the order of their arrival."""
     with ledger.read() as connection:
