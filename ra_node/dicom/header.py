@@ -18,7 +18,8 @@ from pydicom.tag import BaseTag
 from ra_node.domain.laterality import SideHeader
 from ra_node.domain.study import ImageHeader
 
-PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
+FLOAT_PIXELS, _DOUBLE_PIXELS, _PIXELS = 0x7FE00008, 0x7FE00009, 0x7FE00010
+PIXEL_TAGS = frozenset({FLOAT_PIXELS, _DOUBLE_PIXELS, _PIXELS})
 """Float, double float and ordinary pixel data."""
 
 _TEXTS = {
@@ -197,15 +198,16 @@ def _number(dataset: Dataset, tag: int) -> int:
         if binary is not None:
             return binary
     try:
-        return int(_first(dataset, tag) or 0)
-    except ValueError:
+        return int(float(_first(dataset, tag) or 0))
+    except (ValueError, OverflowError):
         return 0
 
 
 def _binary(element: RawDataElement) -> int | None:
     """The first number of a binary element, or None for a decimal string (IS)."""
-    vr = element.VR or ("IS" if element.tag == _FRAMES else "US")
-    form = {"US": "H", "SS": "h", "UL": "L", "SL": "l"}.get(vr)
+    known = element.VR not in (None, "UN", "OB", "OW")
+    vr = element.VR if known else ("IS" if element.tag in (_FRAMES, _INSTANCE_NUMBER) else "US")
+    form = {"US": "H", "SS": "h", "UL": "L", "SL": "l"}.get(str(vr))
     if form is None or element.value is None:
         return None
     packed = ("<" if element.is_little_endian else ">") + form

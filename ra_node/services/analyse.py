@@ -115,7 +115,7 @@ def look_at_pixels(radiograph: Radiograph, header: ImageHeader, rules: Rules) ->
         rows=rows,
         columns=columns,
         hands=hands,
-        remarks=(*remarks, *_remarks(hands)),
+        remarks=(*radiograph.remarks, *remarks, *_remarks(hands)),
         facts=facts_of(header, radiograph.values),
     )
     crops = tuple(hand_crop(radiograph.values, h.region, rules.side_px) for h in hands if h.refusal is None)
