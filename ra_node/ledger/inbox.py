@@ -29,7 +29,8 @@ class NewInstance:
 
     `path` is relative to the data folder. `counts`: it calls for an answer (False for what an AI
     made and the PACS routed back). `examine`: it is to be analysed; otherwise `finding_json` may
-    hold what its header alone has decided.
+    hold what its header alone has decided. `patient` is whom it names, as `kept_identity` writes it; "" for
+    what an AI made, whose header is copied from somebody.
     """
 
     sop_instance_uid: str
@@ -44,6 +45,7 @@ class NewInstance:
     counts: bool = True
     examine: bool = True
     finding_json: str | None = None
+    patient: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Instance:
     preview_path: str | None
     bundle_sha256: str | None
     examined_at: float | None
+    patient: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

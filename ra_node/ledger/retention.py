@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, exists, or_, sele
 
 from ra_node.domain.job import JobKind, JobState
 from ra_node.ledger import schema
+from ra_node.ledger.alarms import AlarmKind, clear_alarm_held
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.schema import CommitmentState, DeliveryState, StudyState
 from ra_node.ledger.timeline import note
@@ -51,6 +52,7 @@ def mark_purged(ledger: Ledger, listed: Purgeable) -> bool:
             return False
         for table, column in _PATH_COLUMNS:
             _forget(connection, table, column, listed)
+        clear_alarm_held(connection, now, AlarmKind.PATIENT_CONFLICT, listed.study_uid)
         note(connection, now, "study_purged", listed.study_uid, files=len(listed.paths))
     return True
 

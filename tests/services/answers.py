@@ -50,7 +50,7 @@ def answered(bench, dataset, *, shown=looked, bundle=BUNDLE, secret=SECRET):
         PRODUCER,
         [Destination("pacs", (ObjectKind.SR,))],
         "Research use only",
-        follow_ups=FollowUps(bench.ledger, secret),
+        follow_ups=FollowUps(bench.ledger, secret, files=bench.files),
     )
     (job,) = bench.claim(JobKind.REPORT)
     answerer.answer(job)

@@ -165,7 +165,9 @@ def test_a_report_that_only_the_pacs_has_is_compared_with(bench):
 
 def test_the_pacs_is_told_whose_and_until_when(bench):
     asker, calls = asked(bench)
-    FollowUps(bench.ledger, SECRET, [asker]).follow("2.25.402", [study(2, IssuerOfPatientID="Ward 3")])
+    FollowUps(bench.ledger, SECRET, [asker], bench.files).follow(
+        "2.25.402", [study(2, IssuerOfPatientID="Ward 3")]
+    )
     (wanted,) = calls
     assert (wanted.patient_id, wanted.issuer, wanted.birth_date) == ("P-1", "Ward 3", "19600101")
     assert (wanted.before, wanted.not_study_uid) == ("20261123080000", "2.25.402")
@@ -174,7 +176,7 @@ def test_the_pacs_is_told_whose_and_until_when(bench):
 def test_a_pacs_that_is_away_is_left_alone_for_a_while_and_the_ledger_still_answers(bench):
     answered(bench, study(1, "20260105"))
     asker, calls = asked(bench, reach=Reach.UNREACHABLE)
-    follow_ups = FollowUps(bench.ledger, SECRET, [asker])
+    follow_ups = FollowUps(bench.ledger, SECRET, [asker], bench.files)
     assert follow_ups.follow("2.25.402", [study(2)]).prior is not None
     follow_ups.follow("2.25.402", [study(2)])
     assert len(calls) == 1
