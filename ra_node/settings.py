@@ -73,6 +73,7 @@ class ResultsTable(_Table):
     overlay: bool = True
     language: str = Field(default="en", min_length=1)
     research_label: str = Field(default="Research use only", max_length=64)
+    placeholder_patient_ids: tuple[str, ...] = ()
 
 
 class ModelsTable(_Table):

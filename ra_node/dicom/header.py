@@ -15,6 +15,7 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
+from ra_node.dicom.identity import IDENTITY_TAGS, identity_of
 from ra_node.domain.laterality import SideHeader
 from ra_node.domain.study import ImageHeader
 
@@ -64,7 +65,7 @@ HEADER_TAGS: tuple[int, ...] = (
     *_TEXTS.values(), *_UIDS.values(), _IMAGE_TYPE, _FRAMES, _ROWS, _COLUMNS, *_DESCRIPTIONS,
     _REGION, _PRIMARY_REGION, _CONTRIBUTING, _IMAGE_LATERALITY, _LATERALITY, _ORIENTATION, *_IMAGE_TEXTS,
     _VIEW_CODES, _BIRTH_DATE, _STUDY_DATE, _INSTANCE_NUMBER,
-    *(tag for pair in _ACQUIRED for tag in pair if tag is not None),
+    *(tag for pair in _ACQUIRED for tag in pair if tag is not None), *IDENTITY_TAGS,
 )  # fmt: skip
 
 
@@ -90,6 +91,7 @@ def header_of(dataset: Dataset, *, has_pixels: bool | None = None) -> ImageHeade
         columns=_number(dataset, _COLUMNS),
         frames=_number(dataset, _FRAMES) or 1,
         has_pixels=seen,
+        identity=identity_of(dataset),
         side=SideHeader(
             image_laterality=_first(dataset, _IMAGE_LATERALITY).upper(),
             laterality=_first(dataset, _LATERALITY).upper(),

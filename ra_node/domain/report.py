@@ -37,6 +37,7 @@ class Reason(StrEnum):
     INVERTED = "inverted"
     METAL_OR_CAST = "metal_or_cast"
     OUTSIDE_AGES = "outside_ages"
+    PATIENT_CONFLICT = "patient_conflict"
     AI_MADE = "ai_made"
     FILE_DAMAGED = "file_damaged"
     """The kept file is missing, or is not what was received."""

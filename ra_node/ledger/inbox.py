@@ -29,7 +29,8 @@ class NewInstance:
 
     `path` is relative to the data folder. `counts`: it calls for an answer (False for what an AI
     made and the PACS routed back). `examine`: it is to be analysed; otherwise `finding_json` may
-    hold what its header alone has decided.
+    hold what its header alone has decided. `patient` is whom it names, as `kept_identity` writes it; "" for
+    what an AI made, whose header is copied from somebody.
     """
 
     sop_instance_uid: str
@@ -46,6 +47,7 @@ class NewInstance:
     finding_json: str | None = None
     sha256: str | None = None
     """Of the whole file, taken while it was received; None: unknown."""
+    patient: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Instance:
     sha256: str | None = None
     """None for a file that an older version received: its content cannot be checked."""
     preview_sha256: str | None = None
+    patient: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, o
 
 from ra_node.domain.job import JobKind, JobState
 from ra_node.ledger import schema
+from ra_node.ledger.alarms import AlarmKind, clear_alarm_held
 from ra_node.ledger.engine import Ledger, insert_new
 from ra_node.ledger.schema import CommitmentState, DeliveryState, StudyState
 from ra_node.ledger.timeline import note
@@ -54,6 +55,7 @@ def mark_purged(ledger: Ledger, listed: Purgeable) -> bool:
             _forget(connection, table, column, listed)
         row = {"name": f"{_PURGING}{listed.study_uid}", "value": json.dumps(listed.paths)}
         insert_new(connection, schema.named_value, row)
+        clear_alarm_held(connection, now, AlarmKind.PATIENT_CONFLICT, listed.study_uid)
         note(connection, now, "study_purged", listed.study_uid, files=len(listed.paths))
     return True
 

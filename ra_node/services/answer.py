@@ -13,9 +13,10 @@ from pydicom import Dataset
 from ra_node.dicom.provenance import Producer
 from ra_node.dicom.read import read_header
 from ra_node.domain.job import Job
-from ra_node.domain.report import ImageFinding, StudyReport
+from ra_node.domain.report import ImageFinding, Reason, StudyReport
 from ra_node.domain.result import ObjectKind
 from ra_node.domain.study import ImageHeader
+from ra_node.ledger.alarms import AlarmKind, clear_alarm, raise_alarm
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.files import RESULTS, Files, sha256_of
 from ra_node.ledger.findings import Finding, findings_of
@@ -25,6 +26,7 @@ from ra_node.services.analyse import failed_finding, make_report
 from ra_node.services.follow_up import Followed, FollowUps
 from ra_node.services.gist import gist
 from ra_node.services.lease import postpone
+from ra_node.services.one_patient import Witnesses, witnesses_of
 from ra_node.services.publish import Publication, Sources, encoded, name_content, publish
 from ra_node.services.record import finding_from_json, report_to_json
 from ra_node.services.sources import SourceReader, sr_of
@@ -68,6 +70,7 @@ class Answerer:
         bundle, findings = self.one_bundle.unite(job, found)
         earlier = earlier_result(self.ledger, job.study_uid, job.version)
         predecessor = sr_of(self.ledger, self.files, earlier)
+        witnesses = self._witnesses(job.study_uid)
         report = make_report(
             job.study_uid,
             job.version,
@@ -76,9 +79,11 @@ class Answerer:
             created_at=datetime.fromtimestamp(self.ledger.clock()).astimezone(),
             predecessor=earlier.sr_uid if earlier else None,
             research_label=self.research_label,
+            conflict=witnesses.conflict,
+            remark=witnesses.remark,
         )
         sources = reader.read(job, findings, predecessor)
-        followed = self._followed(job, sources)
+        followed = self._followed(report, sources)
         if followed.subject is not None and followed.prior is not None:
             report = replace(report, study_date=followed.subject.study_date, prior=followed.prior)
         digests = {finding.sop_instance_uid: finding.sha256 for finding in findings}
@@ -92,10 +97,14 @@ class Answerer:
         )
         self._record(job, report, publication, followed)
 
-    def _followed(self, job: Job, sources: Sources) -> Followed:
-        if self.follow_ups is None:
+    def _witnesses(self, study_uid: str) -> Witnesses:
+        secret = self.follow_ups.secret if self.follow_ups else b""
+        return witnesses_of(self.ledger, self.files, study_uid, secret)
+
+    def _followed(self, report: StudyReport, sources: Sources) -> Followed:
+        if self.follow_ups is None or _is_conflict(report):
             return Followed()
-        return self.follow_ups.follow(job.study_uid, sources.datasets.values())
+        return self.follow_ups.follow(report.study_instance_uid, sources.datasets.values())
 
     def _finding(self, finding: Finding) -> ImageFinding:
         if finding.finding_json is not None:
@@ -132,8 +141,18 @@ class Answerer:
             for made in objects
             if made.kind in to.kinds
         ]
+        self._alarm(report)
         if finish_report(self.ledger, job, result, objects, wanted, gist(report)):
             _log_answered(report)
+
+    def _alarm(self, report: StudyReport) -> None:
+        """Raise the alarm of a study of several patients before its answer is there, or end it."""
+        uid = report.study_instance_uid
+        if report.refusal is not None and _is_conflict(report):
+            raise_alarm(self.ledger, AlarmKind.PATIENT_CONFLICT, uid, report.refusal.text)
+            structlog.get_logger().warning("patient_conflict_found", study_uid=uid, version=report.version)
+        elif report.version > 1:
+            clear_alarm(self.ledger, AlarmKind.PATIENT_CONFLICT, uid)
 
     def _keep(self, report: StudyReport, kind: ObjectKind, dataset: Dataset) -> ResultObject:
         content = encoded(dataset)
@@ -147,6 +166,10 @@ class Answerer:
             path,
             sha256_of(content),
         )
+
+
+def _is_conflict(report: StudyReport) -> bool:
+    return report.refusal is not None and report.refusal.reason is Reason.PATIENT_CONFLICT
 
 
 def _log_answered(report: StudyReport) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from ra_node.dicom.read import read_header
 from ra_node.domain.report import ImageFinding
-from ra_node.domain.selection import calls_for_answer, header_refusal
+from ra_node.domain.selection import calls_for_answer, header_refusal, is_ai_made
 from ra_node.domain.study import ImageHeader
 from ra_node.errors import Refused
 from ra_node.ledger.engine import Ledger
@@ -24,6 +24,7 @@ from ra_node.ledger.inbox import (
 )
 from ra_node.ledger.together import Together
 from ra_node.network.receive import ReceivedFile, StoreOutcome
+from ra_node.services.one_patient import kept_patient, names_another
 from ra_node.services.record import finding_to_json
 from ra_node.services.resend import Resends
 
@@ -42,6 +43,8 @@ class Ingest:
     ledger: Ledger
     files: Files
     listener: str
+    secret: bytes = b""
+    """Hashes whom an instance names, see `ledger.patient_key`."""
     _rows: dict[str, str] = field(default_factory=dict)
     _unclosed: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -106,8 +109,8 @@ class Ingest:
         return StoreOutcome.STORED if taken else StoreOutcome.REPEATED
 
     def _new_instance(self, header: ImageHeader, file: ReceivedFile, path: str, size: int) -> NewInstance:
-        counts = calls_for_answer(header)
         refusal = header_refusal(header)
+        counts = calls_for_answer(header) or self._brings_another_patient(header)
         finding = None
         if counts and refusal is not None:
             finding = ImageFinding(
@@ -132,7 +135,12 @@ class Ingest:
             examine=counts and refusal is None,
             finding_json=finding_to_json(finding) if finding else None,
             sha256=file.sha256,
+            patient=kept_patient(self.secret, header),
         )
+
+    def _brings_another_patient(self, header: ImageHeader) -> bool:
+        """A report or key object of another patient in a study calls for an answer: that they conflict."""
+        return not is_ai_made(header) and names_another(self.ledger, self.files, self.secret, header)
 
 
 def _expect_the_same(header: ImageHeader, file: ReceivedFile) -> None:

@@ -30,7 +30,9 @@ from ra_node.services.analyse import (
     look_at_file,
     look_at_pixels,
     make_report,
+    refused,
 )
+from ra_node.services.one_patient import witnesses_in
 from ra_node.services.publish import Sources, name_content, publish, save
 
 PNG_MAGIC = b"\x89PNG"
@@ -61,22 +63,35 @@ class Analyst:
         created_at: datetime,
         *,
         publishing: bool = True,
+        repeats: Sequence[Path] = (),
     ) -> StudyReport:
         """Answer one study of DICOM files, each another instance; `publishing` writes it into `folder`.
+
+        `repeats` are further files of the study; of them only the patient counts.
 
         As with a study that is received, what is wrong with an image is its finding, also that its
         analysis failed. Raises DatasetRefused for a file without a header.
         """
         previews = _Previews(folder / "previews")
+        witnesses = witnesses_in([*files, *repeats])
         images: list[ImageFinding] = []
-        for part in _parts(files):
+        if witnesses.conflict is not None:
+            images = [refused(read_header(path), witnesses.conflict) for path in files]
+        for part in _parts(files if witnesses.conflict is None else ()):
             looks = [self._look(path) for path in part]
             for look in looks:
                 if publishing:
                     previews.keep(look)
             images += judge_looks(looks, self.judge)
         report = make_report(
-            study_uid, 1, images, self.bundle, created_at=created_at, research_label=self.research_label
+            study_uid,
+            1,
+            images,
+            self.bundle,
+            created_at=created_at,
+            research_label=self.research_label,
+            conflict=witnesses.conflict,
+            remark=witnesses.remark,
         )
         if not publishing:
             return report
