@@ -34,6 +34,7 @@ class Reason(StrEnum):
     OTHER_VIEW = "other_view"
     SAME_PICTURE = "same_picture"
     OTHER_IMAGE_COUNTS = "other_image_counts"
+    SECOND_VIEW = "second_view"
     INVERTED = "inverted"
     METAL_OR_CAST = "metal_or_cast"
     OUTSIDE_AGES = "outside_ages"

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from ra_node.dicom.read import DatasetRefused, read_dataset, read_header
-from ra_node.domain.choice import one_result_a_hand, within_ages
-from ra_node.domain.laterality import Convention, places_of, sides_of
+from ra_node.domain.chirality import pairing_of
+from ra_node.domain.choice import one_result_a_hand, one_view_a_hand, within_ages
+from ra_node.domain.laterality import Convention, Pairing, places_of, sides_of
 from ra_node.domain.report import (
     BundleIdentity,
     HandFinding,
@@ -194,12 +195,14 @@ def _with_sides(
     regions: Sequence[HandRegion], radiograph: Radiograph, header: ImageHeader, convention: Convention
 ) -> tuple[HandFinding, ...]:
     boxes = [region.box for region in regions]
-    sides, places = sides_of(boxes, header.side, convention), places_of(boxes)
+    pairing = pairing_of(regions) if len(regions) == 2 else Pairing.TWO_HANDS
+    sides, places = sides_of(boxes, header.side, convention, pairing), places_of(boxes)
     refusals = hands_quality(radiograph.values, regions)
-    return tuple(
+    hands = [
         HandFinding(region, side, place, refusal=refusal)
         for region, side, place, refusal in zip(regions, sides, places, refusals, strict=True)
-    )
+    ]
+    return one_view_a_hand(hands, pairing)
 
 
 def _remarks(hands: Sequence[HandFinding]) -> tuple[str, ...]:
