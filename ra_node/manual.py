@@ -37,6 +37,7 @@ PAGES = {
     "drop": Page(("ra-node drop 1.2.840.1", "ra-node drop --peer pacs"), "nothing waits there"),
     "purge": Page(("ra-node purge --dry-run",)),
     "audit": Page(("ra-node audit --since 2026-11-01", "ra-node audit --csv > trail.csv")),
+    "scrub": Page(("ra-node scrub", "ra-node scrub --json"), "a kept file is missing or damaged"),
     "backup": Page(("ra-node backup /backup/ledger.sqlite3",)),
     "restore": Page(("ra-node restore /backup/ledger.sqlite3",), "the copy is none of this ledger"),
     "conformance": Page(("ra-node conformance --format html --out conformance.html",)),

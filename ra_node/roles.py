@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from ra_node.bootstrap.keeping import build_audit, build_tidier
+from ra_node.bootstrap.keeping import build_audit, build_scrubber, build_tidier
 from ra_node.bootstrap.receiving import build_listener
 from ra_node.bootstrap.sending import build_askers, build_committer, build_deliverer
 from ra_node.bootstrap.state import build_guard, new_owner, open_state, presence_folder
@@ -142,6 +142,9 @@ def schedule(settings: Settings) -> None:
         Task("sweep", tidier.sweep, 3600.0),
         Task("purge", tidier.purge, 3600.0, at_once=True),
     ]
+    scrub_bytes = round(settings.limits.scrub_mib_per_minute * 2**20)
+    if scrub_bytes:
+        tasks.append(Task("scrub", partial(build_scrubber(settings, state).step, scrub_bytes), 60.0))
     pulse = Pulse()
     looks = {"settle": tidier.settle} | {f"ask {asker.source.name}": asker.look for asker in askers}
     lines: dict[str, Callable[[], None]] = {

@@ -98,6 +98,7 @@ class LimitsTable(_Table):
     job_lease_s: float = Field(default=60.0, ge=1)
     delivery_days: float = Field(default=7.0, gt=0)
     commitment_silence_s: float = Field(default=3600.0, ge=1)
+    scrub_mib_per_minute: float = Field(default=100.0, ge=0)
 
     @model_validator(mode="after")
     def _enough_is_not_less(self) -> LimitsTable:

@@ -12,6 +12,7 @@ from ra_node.settings import Settings
 if TYPE_CHECKING:
     from ra_node.services.audit import AuditSender
     from ra_node.services.purge import Purged
+    from ra_node.services.scrub import Scrubber
     from ra_node.services.tidy import Tidier
 
 
@@ -33,6 +34,16 @@ def build_tidier(settings: Settings, state: State) -> Tidier:
         subject=alarm_subject(settings),
         not_committing=[peer.name for peer in settings.destinations if not peer.commitment],
     )
+
+
+def build_scrubber(settings: Settings, state: State, *, mend: bool = False) -> Scrubber:
+    """What compares kept files with their SHA-256; with `mend` it makes damaged results again."""
+    from ra_node.bootstrap.sending import rebuild_of
+    from ra_node.services.scrub import Scrubber
+
+    if mend:
+        return Scrubber(state.ledger, state.files, rebuild_of(settings, state))
+    return Scrubber(state.ledger, state.files)
 
 
 def build_audit(settings: Settings, state: State) -> AuditSender | None:

@@ -16,11 +16,13 @@ import structlog
 
 from ra_node.dicom.compare import OTHER_PIXELS, SAME_PIXELS, UNKNOWN_PIXELS, differences, same_pixel_bytes
 from ra_node.dicom.read import DatasetRefused, read_dataset, read_loosely
+from ra_node.domain.identity import differences as identity_differences
 from ra_node.errors import Refused, Retryable
 from ra_node.ledger.damage import replace_file, restored
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.files import Damage, Files
 from ra_node.ledger.inbox import Instance, NewInstance, find_instance
+from ra_node.ledger.patient_key import read_identity
 from ra_node.ledger.timeline import record
 from ra_node.services.content import says_damaged
 
@@ -38,6 +40,7 @@ class Resends:
 
     ledger: Ledger
     files: Files
+    secret: bytes = b""
     _decoding: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, first: Instance, new: NewInstance) -> bool:
@@ -70,13 +73,22 @@ class Resends:
         if first.study_uid != new.study_uid:
             return _OTHER_STUDY, None
         if first.path is None:
-            return ("" if first.sha256 in (None, new.sha256) else _PURGED), None
+            same = first.sha256 in (None, new.sha256)
+            return self._other_person(first, new) or ("" if same else _PURGED), None
         damage = self.files.damage(first.path, first.sha256)
         if damage is None and first.sha256 is None and self._is_broken(first, new):
             damage = Damage.DIFFERS
-        if damage is not None or first.sha256 == new.sha256 or not (first.counts or new.counts):
-            return "", damage
+        if damage is not None:
+            return self._other_person(first, new), damage
+        if first.sha256 == new.sha256 or not (first.counts or new.counts):
+            return "", None
         return self._contradiction(self.files.path(first.path), self.files.path(new.path)), None
+
+    def _other_person(self, first: Instance, new: NewInstance) -> str:
+        """In what a copy names another patient than the first one, whose file is of no use any more."""
+        people = [who for one in (first, new) if (who := read_identity(self.secret, one.patient or "{}"))]
+        named = identity_differences(people)
+        return f"names another patient than the first copy: {', '.join(named)}" if named else ""
 
     def _is_broken(self, first: Instance, new: NewInstance) -> bool:
         """A file of an older version, without a SHA-256, breaks off where the new one is whole."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -177,6 +178,17 @@ def test_a_changed_copy_of_a_purged_image_is_refused(bench, tmp_path):
     assert purge(bench.ledger, bench.files, DAY_S).studies == 1
     with pytest.raises(Refused, match="purged"):
         bench.keep(source(ImageLaterality="L"))
+
+
+@pytest.mark.parametrize("gone", [Path.unlink, lambda path: path.write_bytes(b"x")])
+def test_a_copy_of_another_patient_takes_no_damaged_file_s_place(bench, gone):
+    """The kept file cannot be compared; whom it named is known."""
+    bench.keep(source())
+    (path,) = (bench.folder / "inbox").rglob("*.dcm")
+    gone(path)
+    with pytest.raises(Refused, match="another patient than the first copy: Patient ID"):
+        bench.keep(source(PatientID="P-2"))
+    assert bench.keep(source()) == [StoreOutcome.STORED]
 
 
 def compressed(image, syntax):
