@@ -27,9 +27,14 @@ from ra_node.network.outcome import Answer
 from ra_node.network.send import OutgoingObject, PeerAddress, SendOutcome, SendReport, send
 from ra_node.services.lease import postpone, unless_lost
 
+MOST_DOUBTFUL = 8
+"""How often an object is sent that the peer refuses by a status of its own; with the pauses, a quarter of an
+hour."""
+
 _STATES = {
     Answer.ACCEPTED: DeliveryState.ACCEPTED,
     Answer.RETRY: DeliveryState.WAITING,
+    Answer.DOUBTFUL: DeliveryState.WAITING,
     Answer.REFUSED: DeliveryState.REFUSED,
     Answer.NO_CONTEXT: DeliveryState.REFUSED,
     Answer.UNTRIED: DeliveryState.WAITING,
@@ -156,7 +161,7 @@ class _Batch:
             state = record_delivery(
                 ledger,
                 job,
-                [_outcome(one) for one in tried],
+                [_outcome(one, job.attempt) for one in tried],
                 retry_at=ledger.clock() + retry_delay_s(job.attempt, self._do.random),
                 give_up_after_s=self._do.give_up_after_s,
                 commit=self._peer.name in self._do.committing,
@@ -181,8 +186,11 @@ class _Batch:
         )
 
 
-def _outcome(sent: SendOutcome) -> Outcome:
+def _outcome(sent: SendOutcome, attempt: int) -> Outcome:
+    state = _STATES[sent.answer]
+    if sent.answer is Answer.DOUBTFUL and attempt >= MOST_DOUBTFUL:
+        state = DeliveryState.REFUSED
     detail, sent_uid = sent.detail, sent.sent_sop_instance_uid or None
     if sent_uid not in (None, sent.sop_instance_uid):
         detail = f"{detail} (sent as Comprehensive SR {sent_uid})"
-    return Outcome(sent.sop_instance_uid, _STATES[sent.answer], sent.status, detail, sent_uid)
+    return Outcome(sent.sop_instance_uid, state, sent.status, detail, sent_uid)
