@@ -26,6 +26,7 @@ from ra_node.network.admission import (
     CALLED_AE_UNKNOWN,
     CALLING_AE_UNKNOWN,
     CONGESTED,
+    NO_USE,
     TOO_MANY,
     AllowedPeer,
     Rejection,
@@ -36,6 +37,7 @@ from ra_node.network.doorstep import Doorstep
 from ra_node.network.engine import (
     discard_unfinished,
     forbid_storage,
+    negotiable,
     prepare,
     requested_by,
     serve,
@@ -237,6 +239,8 @@ class Listener:
                 return CALLING_AE_UNKNOWN
             if not any(peer.may_store for peer in known):
                 forbid_storage(association)
+        if not negotiable(association):
+            return NO_USE
         return CONGESTED if self._stopping else None
 
     def _open_association(self, association: Association, caller: Caller) -> Rejection | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
@@ -52,9 +52,13 @@ def new_transaction_uid() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Ear:
-    """Hears the reports of peers, in whatever process they arrive."""
+    """Hears the reports of peers, in whatever process they arrive.
+
+    `speaks_for` names the AE titles that were asked, by another one that may report in their place.
+    """
 
     ledger: Ledger
+    speaks_for: Mapping[str, Collection[str]] = field(default_factory=dict)
     random: Random = field(default_factory=Random)
 
     def hear(self, report: CommitmentReport, ae_title: str) -> Hearing:
@@ -62,7 +66,7 @@ class Ear:
         taken = record_report(
             self.ledger,
             report.transaction_uid,
-            ae_title,
+            {ae_title, *self.speaks_for.get(ae_title.strip(), ())},
             report.committed,
             report.failed,
             lambda times: retry_delay_s(times, self.random),
@@ -98,7 +102,7 @@ class Committer:
         questions = [found for job in jobs if (found := self._question(job, peer)) is not None]
         if not questions:
             return
-        hear = Ear(self.ledger, self.random).hear
+        hear = Ear(self.ledger, random=self.random).hear
         report = self.ask(peer, [request for _, request, _ in questions], hear)
         if report.reach in OUT_OF_REACH:
             self._wait_together([job for job, _, _ in questions], f"{report.reach}: {report.detail}")

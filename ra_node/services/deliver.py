@@ -29,9 +29,14 @@ from ra_node.network.send import OutgoingObject, PeerAddress, SendOutcome, SendR
 from ra_node.services.content import wait_for_missing
 from ra_node.services.lease import postpone, unless_lost
 
+MOST_DOUBTFUL = 8
+"""How often an object is sent that the peer refuses by a status of its own; with the pauses, a quarter of an
+hour."""
+
 _STATES = {
     Answer.ACCEPTED: DeliveryState.ACCEPTED,
     Answer.RETRY: DeliveryState.WAITING,
+    Answer.DOUBTFUL: DeliveryState.WAITING,
     Answer.REFUSED: DeliveryState.REFUSED,
     Answer.NO_CONTEXT: DeliveryState.REFUSED,
     Answer.UNTRIED: DeliveryState.WAITING,
@@ -212,7 +217,7 @@ class _Batch:
             state = record_delivery(
                 ledger,
                 job,
-                [*(_outcome(one, outgoing.named) for one in tried), *outgoing.lost],
+                [*(_outcome(one, outgoing.named, job.attempt) for one in tried), *outgoing.lost],
                 retry_at=ledger.clock() + retry_delay_s(job.attempt, self._do.random),
                 give_up_after_s=self._do.give_up_after_s,
                 commit=self._peer.name in self._do.committing,
@@ -237,12 +242,14 @@ class _Batch:
         )
 
 
-def _outcome(sent: SendOutcome, named: Collection[str]) -> Outcome:
+def _outcome(sent: SendOutcome, named: Collection[str], attempt: int) -> Outcome:
     """What is recorded of an object; a duplicate is a delivery only where its UID tells its content."""
     detail, sent_uid = sent.detail, sent.sent_sop_instance_uid or None
     if sent_uid not in (None, sent.sop_instance_uid):
         detail = f"{detail} (sent as Comprehensive SR {sent_uid})"
     state = _STATES[sent.answer]
+    if sent.answer is Answer.DOUBTFUL and attempt >= MOST_DOUBTFUL:
+        state = DeliveryState.REFUSED
     if sent.status == DUPLICATE_SOP_INSTANCE and sent.sop_instance_uid not in named:
         state, detail = DeliveryState.REFUSED, f"{detail}; {_UNPROVEN}"
     return Outcome(sent.sop_instance_uid, state, sent.status, detail, sent_uid)

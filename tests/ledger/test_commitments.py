@@ -51,7 +51,7 @@ def asked(ledger, transaction="1.9") -> Job:
 
 
 def report(ledger, *kept, lost=None, transaction="1.9", ae_title="ARCHIVE", delay_s=30.0):
-    return record_report(ledger, transaction, ae_title, set(kept), lost or {}, lambda _times: delay_s)
+    return record_report(ledger, transaction, {ae_title}, set(kept), lost or {}, lambda _times: delay_s)
 
 
 def states(ledger):

@@ -11,7 +11,7 @@ import pytest
 from pynetdicom import dimse_messages
 
 from ra_node.errors import Fatal
-from ra_node.network.incoming import CHUNK_BYTES, ArrivingFile, IncomingFolder, TooLong
+from ra_node.network.incoming import CHUNK_BYTES, ArrivingFile, IncomingFolder, NotTaken
 
 
 def test_what_an_earlier_process_never_acknowledged_is_removed(tmp_path: Path):
@@ -120,7 +120,7 @@ def test_a_file_takes_no_more_than_it_may(tmp_path: Path):
     arriving = ArrivingFile(tmp_path, lambda: True, most_bytes=CHUNK_BYTES + 1)
     for _ in range(3):
         arriving.took(memoryview(bytes(arriving.room())))
-    assert isinstance(arriving.failure, TooLong)
+    assert isinstance(arriving.failure, NotTaken)
     assert not arriving.gathers
     assert list(tmp_path.iterdir()) == []
 
