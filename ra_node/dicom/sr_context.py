@@ -12,6 +12,7 @@ from ra_node.dicom import codes
 from ra_node.dicom.header import header_of
 from ra_node.dicom.provenance import Producer, observer_uid
 from ra_node.dicom.sr_item import CONTAINS, Item, Relation, code, container, item, text
+from ra_node.domain.groups import grouped_numbers, groups_of
 from ra_node.domain.report import BundleIdentity, ImageFinding, Reason, StudyReport
 
 _ACQUISITION = Relation.HAS_ACQ_CONTEXT
@@ -51,9 +52,15 @@ def procedure_reported() -> Item:
 
 
 def image_library(report: StudyReport, sources: Mapping[str, Dataset]) -> Item | None:
-    """The images of the report with what their headers say of them (TID 1600); None without images."""
+    """The images of the report with what their headers say of them (TID 1600); None without images.
+
+    Images without a result that are told together are only referred to, there.
+    """
+    told_together = grouped_numbers(groups_of(report))
     entries = [
-        _entry(image, sources.get(image.sop_instance_uid)) for image in report.images if is_image(image)
+        _entry(image, sources.get(image.sop_instance_uid))
+        for number, image in enumerate(report.images, start=1)
+        if is_image(image) and number not in told_together
     ]
     if not entries:
         return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from copy import deepcopy
+from itertools import chain
 
 from pydicom import config
 from pydicom.charset import python_encoding
@@ -45,10 +46,10 @@ OPTIONAL = (
 
 def subject_of(report: StudyReport, sources: Mapping[str, Dataset]) -> Dataset:
     """The source that gives patient and study: that of the first image, or any, or only the study's UID."""
-    known = [sources[image.sop_instance_uid] for image in report.images if image.sop_instance_uid in sources]
+    known = (sources[image.sop_instance_uid] for image in report.images if image.sop_instance_uid in sources)
     nobody = Dataset()
     nobody.StudyInstanceUID = report.study_instance_uid
-    return next(iter([*known, *sources.values()]), nobody)
+    return next(chain(known, sources.values()), nobody)
 
 
 def copy_subject(made: Dataset, source: Dataset, *, own_text: str = "") -> None:

@@ -28,6 +28,7 @@ from ra_node.services.analyse import failed_finding, make_report
 from ra_node.services.follow_up import Followed, FollowUps
 from ra_node.services.gist import gist
 from ra_node.services.lease import postpone
+from ra_node.services.on_demand import OnDemand
 from ra_node.services.one_patient import Witnesses, witnesses_of
 from ra_node.services.publish import Publication, Sources, publish
 from ra_node.services.record import finding_from_json, report_to_json
@@ -121,14 +122,9 @@ class Answerer:
         )
 
     def _sources(self, findings: Sequence[Finding]) -> Sources:
-        return Sources(
-            {f.sop_instance_uid: read_attributes(self.files.path(f.path)) for f in findings if f.path},
-            {
-                f.sop_instance_uid: read_preview(self.files.path(f.preview_path))
-                for f in findings
-                if f.preview_path
-            },
-        )
+        headers = {f.sop_instance_uid: self.files.path(f.path) for f in findings if f.path}
+        previews = {f.sop_instance_uid: self.files.path(f.preview_path) for f in findings if f.preview_path}
+        return Sources(OnDemand(headers, read_attributes), OnDemand(previews, read_preview))
 
     def _sr_of(self, result: Result | None) -> Dataset | None:
         if result is None:

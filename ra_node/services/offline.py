@@ -31,6 +31,7 @@ from ra_node.services.analyse import (
     make_report,
     refused,
 )
+from ra_node.services.on_demand import OnDemand
 from ra_node.services.one_patient import witnesses_in
 from ra_node.services.publish import Sources, publish, save
 
@@ -94,10 +95,9 @@ class Analyst:
         )
         if not publishing:
             return report
-        datasets = {
-            one.sop_instance_uid: read_attributes(path) for one, path in zip(images, files, strict=True)
-        }
-        save(publish(report, Sources(datasets, previews), self.producer, None), report, folder)
+        paths = {one.sop_instance_uid: path for one, path in zip(images, files, strict=True)}
+        sources = Sources(OnDemand(paths, read_attributes), previews)
+        save(publish(report, sources, self.producer, None), report, folder)
         previews.remove()
         return report
 
