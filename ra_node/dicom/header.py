@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
 from ra_node.dicom.identity import IDENTITY_TAGS, identity_of
+from ra_node.domain import terms
 from ra_node.domain.laterality import SideHeader
 from ra_node.domain.study import ImageHeader
 
@@ -92,9 +93,9 @@ def header_of(dataset: Dataset, *, has_pixels: bool | None = None) -> ImageHeade
         has_pixels=seen,
         identity=identity_of(dataset),
         side=SideHeader(
-            image_laterality=_first(dataset, _IMAGE_LATERALITY).upper(),
-            laterality=_first(dataset, _LATERALITY).upper(),
-            patient_orientation=tuple(value.upper() for value in _texts(dataset, _ORIENTATION)),
+            image_laterality=terms.laterality(_first(dataset, _IMAGE_LATERALITY).upper()),
+            laterality=terms.laterality(_first(dataset, _LATERALITY).upper()),
+            patient_orientation=tuple(terms.direction(v.upper()) for v in _texts(dataset, _ORIENTATION)),
         ),
     )
 

@@ -21,6 +21,7 @@ from pydicom.pixels.processing import apply_color_lut
 from pydicom.uid import UID, RLELossless
 
 from ra_node.domain.report import Reason, Refusal
+from ra_node.domain.terms import photometric_interpretation
 from ra_node.errors import Refused
 from ra_node.imaging import codestream, greyscale
 from ra_node.imaging.greyscale import Curve, StoredFormat
@@ -108,7 +109,7 @@ def _checked_format(dataset: Dataset, limits: PixelLimits) -> StoredFormat:
     samples = _integer(dataset, "SamplesPerPixel", 1)
     wanted = 1 if interpretation in (*_MONOCHROME, "PALETTE COLOR") else 3
     if interpretation not in (*_MONOCHROME, *_COLOUR) or samples != wanted:
-        found = f'"{interpretation[:16]}" with {samples} samples per pixel'
+        found = f"{photometric_interpretation(interpretation)} with {samples} samples per pixel"
         raise _unreadable(f"expected a grey or colour photometric interpretation, found {found}")
     return _stored_format(dataset)
 
@@ -152,6 +153,11 @@ def _transfer_syntax(dataset: Dataset) -> UID:
     return UID(syntax)
 
 
+def _name_of(syntax: UID) -> str:
+    """The name of a transfer syntax; what is none may be any text."""
+    return syntax.name if syntax.name != syntax else "an unknown transfer syntax"
+
+
 def _decoded_words(dataset: Dataset) -> Words:
     """Decode to pixel words, (rows, columns), without interpreting their bits."""
     syntax = _transfer_syntax(dataset)
@@ -190,7 +196,7 @@ def _decoded(dataset: Dataset, options: dict[str, Any]) -> NDArray[Any]:
     except Exception as error:  # codecs in C++ raise whatever they like
         found = type(error).__name__
         raise _unreadable(
-            f"expected pixels encoded as {syntax.name}, found {found} while decoding"
+            f"expected pixels encoded as {_name_of(syntax)}, found {found} while decoding"
         ) from error
     return pixels
 
