@@ -6,7 +6,7 @@ The same report makes the same bytes. Names no patient.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -29,6 +29,7 @@ from reportlab.platypus import (  # type: ignore[import-untyped]
 )
 
 from ra_node.domain.followup import follow_up_sentences
+from ra_node.domain.groups import Group, grouped_numbers, groups_of, ranges
 from ra_node.domain.language import Language, english
 from ra_node.domain.report import ImageFinding, StudyReport
 from ra_node.domain.wording import (
@@ -46,6 +47,9 @@ from ra_node.domain.wording import (
 _LATIN, _LATIN_BOLD = "Helvetica", "Helvetica-Bold"
 _HAN = "STSong-Light"
 """A font that every viewer of PDF brings for Chinese, so nothing has to be embedded."""
+
+MOST_PRINTED = 60
+"""Images with a result, or few without one, that are printed: about twenty pages."""
 
 _MARGIN = 18 * mm
 _WIDTH, _HEIGHT = A4[0] - 2 * _MARGIN, A4[1] - 2 * _MARGIN - 12 * mm
@@ -82,14 +86,27 @@ def _flow(report: StudyReport, picture: NDArray[np.uint8], words: Language) -> I
     yield _paragraph(summary_sentence(report, words), 13, bold=True)
     for sentence in follow_up_sentences(report, words):
         yield _paragraph(sentence, 11)
-    for number, image in enumerate(report.images, start=1):
-        yield from _image(report, image, number, words)
+    groups = groups_of(report)
+    alone = [n for n in range(1, len(report.images) + 1) if n not in grouped_numbers(groups)]
+    for number in alone[:MOST_PRINTED]:
+        yield from _image(report, report.images[number - 1], number, words)
+    yield from _told_together(groups, len(alone) - MOST_PRINTED, words)
     if any(hand.recognition is not None for hand in report.hands):
         yield Spacer(1, 4 * mm)
         for model in report.bundle.models:
             yield _paragraph(model_sentence(model, words), 9)
     yield PageBreak()
     yield _picture(picture)
+
+
+def _told_together(groups: Sequence[Group], left_out: int, words: Language) -> Iterator[Flowable]:
+    """Many images without a result by their reason, and how many with one are not printed."""
+    if left_out > 0:
+        yield _paragraph(words.say("overlay.not_printed", count=left_out), 11, bold=True)
+    for group in groups:
+        text = " ".join(refusal_text(refusal, words) for refusal in group.refusals)
+        said = {"count": len(group.numbers), "numbers": ranges(group.numbers), "text": text}
+        yield _paragraph(words.say("overlay.not_shown_refusals", **said), 11)
 
 
 def _image(report: StudyReport, image: ImageFinding, number: int, words: Language) -> Iterator[Flowable]:

@@ -8,7 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 
+from ra_node.dicom.identity import text_of
 from ra_node.dicom.read import read_attributes, read_dataset
 from ra_node.domain.result import ObjectKind
 from ra_node.errors import Refused
@@ -67,5 +69,5 @@ def _jpeg(path: Path, longest_px: int) -> bytes:
 
 
 def _words(header: Dataset) -> str:
-    told = (str(header.get(name, "") or "").strip() for name in ("PatientName", "PatientID"))
+    told = (text_of(header, Tag(name)) for name in ("PatientName", "PatientID"))
     return ", ".join(part for part in told if part)
