@@ -43,5 +43,5 @@ def _quieten_libraries() -> None:
     """Libraries quote values of data sets in logs and warnings, and a data set names its patient."""
     warnings.simplefilter("ignore")
     logging.basicConfig(level=logging.ERROR, format="%(name)s: %(message)s", stream=sys.stderr)
-    for name in ("pynetdicom", "pydicom", "apscheduler", "highdicom"):
+    for name in ("pynetdicom", "pydicom", "highdicom"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

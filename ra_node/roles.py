@@ -138,6 +138,8 @@ def schedule(settings: Settings) -> None:
     tidier = build_tidier(settings, state)
     askers = build_askers(settings, state)
     tasks = [
+        Task("watch_clock", tidier.watch_clock, 5.0, at_once=True),
+        Task("mend_times", tidier.mend_times, 10.0, at_once=True),
         Task("take_back", tidier.take_back, 1.0),
         Task("sweep", tidier.sweep, 3600.0),
         Task("purge", tidier.purge, 3600.0, at_once=True),
