@@ -25,6 +25,7 @@ from ra_node.ledger.engine import SETTLING, Ledger
 from ra_node.ledger.queue import claim, release
 from ra_node.log import configure_logging
 from ra_node.notify import EVERY_S, LONGEST_S, STOPPING, Pulse, tell
+from ra_node.output import original, take_over_stdout
 from ra_node.schedule import Task, run_line, run_tasks
 from ra_node.services.crew import Crew
 from ra_node.services.ingest import Ingest
@@ -51,11 +52,14 @@ SUPERVISED = "RA_NODE_SUPERVISED"
 def supervise(settings: Settings, config: Path) -> None:
     """Run every role as a child process until SIGTERM or SIGINT."""
     configure_logging("run")
+    take_over_stdout()
     open_state(settings).ledger.close()  # so that the roles find the tables made
     os.environ[SUPERVISED] = str(os.getpid())
     roles = (*ROLES, "web") if settings.web.enabled else ROLES
     argv = (sys.executable, "-m", "ra_node")
-    supervisor = Supervisor({role: program([*argv, role, "--config", str(config)]) for role in roles})
+    supervisor = Supervisor(
+        {role: program([*argv, role, "--config", str(config)], original()) for role in roles}
+    )
     supervisor.stop_on_signals()
     supervisor.run()
 
@@ -138,6 +142,8 @@ def schedule(settings: Settings) -> None:
     tidier = build_tidier(settings, state)
     askers = build_askers(settings, state)
     tasks = [
+        Task("watch_clock", tidier.watch_clock, 5.0, at_once=True),
+        Task("mend_times", tidier.mend_times, 10.0, at_once=True),
         Task("take_back", tidier.take_back, 1.0),
         Task("sweep", tidier.sweep, 3600.0),
         Task("purge", tidier.purge, 3600.0, at_once=True),
@@ -307,6 +313,7 @@ def _mend(inbox: Ingest) -> None:
 def _begin(role: str) -> threading.Event:
     """Set up logging and signals of a role; under a supervisor, die with it."""
     configure_logging(role)
+    take_over_stdout()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: _stop(stop))

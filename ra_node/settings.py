@@ -97,7 +97,7 @@ class LimitsTable(_Table):
     enough_free_gib: float | None = Field(default=None, ge=0)
     job_lease_s: float = Field(default=60.0, ge=1)
     delivery_days: float = Field(default=7.0, gt=0)
-    commitment_silence_s: float = Field(default=3600.0, ge=1)
+    commitment_silence_s: float = Field(default=3600.0, ge=1, le=86400.0)
     scrub_mib_per_minute: float = Field(default=100.0, ge=0)
 
     @model_validator(mode="after")

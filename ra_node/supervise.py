@@ -43,9 +43,9 @@ class Child(Protocol):
 Start = Callable[[], Child]
 
 
-def program(argv: Sequence[str]) -> Start:
-    """A child that is a program of its own."""
-    return partial(subprocess.Popen, argv)
+def program(argv: Sequence[str], output: int | None = None) -> Start:
+    """A child that is a program of its own; it writes to `output`, or where we do."""
+    return partial(subprocess.Popen, argv, stdout=output, stderr=output)
 
 
 def stop_with_parent(parent: int, stop: threading.Event) -> None:

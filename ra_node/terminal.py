@@ -62,7 +62,7 @@ def print_overview(view: Overview, *, as_json: bool) -> None:
             rows.add_row(name, state, str(count))
     out.print(rows)
     if view.oldest_unanswered is not None:
-        out.print(f"Oldest unanswered image: {view.at - view.oldest_unanswered:.0f} s ago")
+        out.print(f"Oldest unanswered image: {_age(view.at - view.oldest_unanswered)}")
     for standing in view.peers:
         for complaint in complaints(standing, view.at):
             words = f" {complaint.found}; {complaint.hint}"
@@ -194,6 +194,11 @@ def progress(items: Iterable[_T], what: str, total: int | None = None) -> Iterat
     )
     with Progress(*columns, console=console(stderr=True), transient=True) as bar:
         yield from bar.track(items, description=what, total=total)
+
+
+def _age(seconds: float) -> str:
+    """How long ago something was; a time ahead means that the clock was set back since."""
+    return f"{seconds:.0f} s ago" if seconds >= 0 else f"from {-seconds:.0f} s ahead: the clock was set back"
 
 
 def _when(seconds: float) -> str:

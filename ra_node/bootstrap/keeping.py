@@ -5,8 +5,15 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ra_node.bootstrap.state import DAY_S, State, alarm_subject, open_state, presence_folder
-from ra_node.errors import Fatal
+from ra_node.bootstrap.state import (
+    DAY_S,
+    State,
+    alarm_subject,
+    build_clock_watch,
+    open_state,
+    presence_folder,
+)
+from ra_node.errors import Fatal, Retryable
 from ra_node.settings import Settings
 
 if TYPE_CHECKING:
@@ -18,6 +25,7 @@ if TYPE_CHECKING:
 
 def build_tidier(settings: Settings, state: State) -> Tidier:
     """What must happen by the clock."""
+    from ra_node.ledger.leases import LeaseWatch
     from ra_node.services.orphans import FILES_OF_A_JOB, CrashBound
     from ra_node.services.tidy import Tidier
 
@@ -33,6 +41,8 @@ def build_tidier(settings: Settings, state: State) -> Tidier:
         bound=CrashBound(settings.limits.associations, made),
         subject=alarm_subject(settings),
         not_committing=[peer.name for peer in settings.destinations if not peer.commitment],
+        leases=LeaseWatch(settings.limits.job_lease_s),
+        clock_watch=build_clock_watch(settings, state),
     )
 
 
@@ -64,8 +74,12 @@ def build_audit(settings: Settings, state: State) -> AuditSender | None:
 
 
 def purge_now(settings: Settings, *, dry_run: bool) -> Purged:
-    """Remove, or only count, the files that nobody needs any more."""
+    """Remove, or only count, what nobody needs any more; Retryable while the clock is not believed."""
     from ra_node.services.purge import purge
 
     state = open_state(settings)
-    return purge(state.ledger, state.files, settings.retention.keep_days * DAY_S, dry_run=dry_run)
+    trust = build_clock_watch(settings, state).trust()
+    if trust.reason:
+        raise Retryable(f"nothing is purged: {trust.reason}; if it is right now: ra-node clock --accept")
+    keep_s = trust.patience_s(settings.retention.keep_days * DAY_S, state.ledger.clock())
+    return purge(state.ledger, state.files, keep_s, dry_run=dry_run)

@@ -20,6 +20,7 @@ from ra_node.settings_peer import PeerTable
 
 if TYPE_CHECKING:
     from ra_node.dicom.provenance import Producer
+    from ra_node.ledger.clock import ClockWatch
     from ra_node.ledger.disk import DiskGuard
     from ra_node.network.send import PeerAddress
     from ra_node.services.shelf import Shelf
@@ -93,6 +94,13 @@ def build_guard(settings: Settings) -> DiskGuard:
 
     limits = settings.limits
     return DiskGuard(settings.node.data_dir, limits.low_bytes, limits.enough_bytes)
+
+
+def build_clock_watch(settings: Settings, state: State) -> ClockWatch:
+    """The clock of this machine against what the ledger knows of it."""
+    from ra_node.ledger.clock import ClockWatch
+
+    return ClockWatch(state.ledger, settings.node.machine)
 
 
 def build_shelf(settings: Settings, state: State) -> Shelf:

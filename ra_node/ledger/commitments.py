@@ -66,7 +66,11 @@ def begin_transaction(ledger: Ledger, job: Job, transaction_uid: str, ae_title: 
     with ledger.write() as connection:
         require_held(connection, job)
         now = ledger.clock()
-        row = {**told, "study_uid": job.study_uid, "ae_title": ae_title, "asked_at": now}
+        before = connection.execute(select(func.max(_asked.c.asked_at)).where(_these(job))).scalar()
+        asked_at = (
+            now if before is None else max(now, before + 0.001)
+        )  # the newest, also when the clock went back
+        row = {**told, "study_uid": job.study_uid, "ae_title": ae_title, "asked_at": asked_at}
         connection.execute(_asked.insert(), [row])
         note(connection, now, "commitment_asked", job.study_uid, **told)
         return _times_asked(connection, job.study_uid, job.version, job.peer)
@@ -173,7 +177,7 @@ def _any_waits(job: Job) -> Select[tuple[str]]:
     return select(_delivery.c.object_uid).where(_waits(job.study_uid, job.version, job.peer)).limit(1)
 
 
-def _these(asked: AnyRow) -> ColumnElement[bool]:
+def _these(asked: AnyRow | Job) -> ColumnElement[bool]:
     """The transactions about the same version and peer."""
     return and_(
         _asked.c.study_uid == asked.study_uid, _asked.c.version == asked.version, _asked.c.peer == asked.peer

@@ -11,7 +11,8 @@ from typing import Protocol
 
 import structlog
 
-from ra_node.domain.job import Job, retry_delay_s
+from ra_node.domain.job import LONGEST_SILENCE_S, Job, retry_delay_s
+from ra_node.ledger.clock import Trust
 from ra_node.ledger.commitments import (
     begin_transaction,
     end_transaction,
@@ -34,9 +35,6 @@ from ra_node.network.commitment import (
     ask,
 )
 from ra_node.services.lease import postpone, unless_lost
-
-LONGEST_SILENCE_S = 86400.0
-"""A peer that never reports is asked again at least this often."""
 
 
 class Ask(Protocol):
@@ -88,6 +86,11 @@ class Committer:
     ask: Ask = ask
     random: Random = field(default_factory=Random)
     new_uid: Callable[[], str] = new_transaction_uid
+    trust: Callable[[], Trust] = Trust
+
+    def patience_s(self) -> float:
+        """Give the age at which a question is given up; infinite while the clock is not believed."""
+        return self.trust().patience_s(self.give_up_after_s, self.ledger.clock())
 
     def commit(self, jobs: Sequence[Job]) -> None:
         """Do commit jobs of one peer; each ends committed, postponed or buried, or is given back."""
@@ -127,7 +130,7 @@ class Committer:
         now = self.ledger.clock()
         if asked.answer is ActionAnswer.TAKEN:
             again = now + self._silence_s(times)
-            end_transaction(self.ledger, job, again, give_up_after_s=self.give_up_after_s)
+            end_transaction(self.ledger, job, again, give_up_after_s=self.patience_s())
         elif asked.answer is ActionAnswer.LACKING:
             record_lacking(self.ledger, job, asked.detail)
             structlog.get_logger().warning("commitment_lacking", peer=job.peer, detail=asked.detail)
@@ -135,10 +138,10 @@ class Committer:
             bury(self.ledger, job, f"the peer refused to commit: {asked.detail}")
         else:
             run_at = now + retry_delay_s(times, self.random)
-            retry(self.ledger, job, asked.detail, run_at, give_up_after_s=self.give_up_after_s)
+            retry(self.ledger, job, asked.detail, run_at, give_up_after_s=self.patience_s())
 
     def _silence_s(self, times: int) -> float:
-        grown = min(self.silence_s * 2.0 ** min(times - 1, 30), max(self.silence_s, LONGEST_SILENCE_S))
+        grown = min(self.silence_s * 2.0 ** min(times - 1, 30), LONGEST_SILENCE_S)
         return grown * self.random.uniform(1.0, 1.25)
 
     def _wait_together(self, jobs: Sequence[Job], error: str) -> None:
@@ -147,5 +150,5 @@ class Committer:
             jobs,
             error,
             lambda failures: retry_delay_s(failures, self.random),
-            give_up_after_s=self.give_up_after_s,
+            give_up_after_s=self.patience_s(),
         )

@@ -16,6 +16,7 @@ from ra_node.domain.job import Job, retry_delay_s
 from ra_node.domain.result import ObjectKind
 from ra_node.errors import Fatal
 from ra_node.ledger.alarms import AlarmKind, raise_alarm
+from ra_node.ledger.clock import Trust
 from ra_node.ledger.deliveries import Outcome, pending_deliveries, record_delivery
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.files import Damage, Files
@@ -82,6 +83,11 @@ class Deliverer:
     send: Send = send
     random: Random = field(default_factory=Random)
     rebuild: Rebuild = lambda _study_uid, _version, _uids: set()
+    trust: Callable[[], Trust] = Trust
+
+    def patience_s(self) -> float:
+        """Give the age at which a result is given up; infinite while the clock is not believed."""
+        return self.trust().patience_s(self.give_up_after_s, self.ledger.clock())
 
     def deliver(self, jobs: Sequence[Job]) -> None:
         """Do deliver jobs of one peer; each ends delivered, postponed or buried, or is given back."""
@@ -219,7 +225,7 @@ class _Batch:
                 job,
                 [*(_outcome(one, outgoing.named, job.attempt) for one in tried), *outgoing.lost],
                 retry_at=ledger.clock() + retry_delay_s(job.attempt, self._do.random),
-                give_up_after_s=self._do.give_up_after_s,
+                give_up_after_s=self._do.patience_s(),
                 commit=self._peer.name in self._do.committing,
             )
             told = {"study_uid": job.study_uid, "version": job.version, "peer": job.peer}
@@ -235,7 +241,7 @@ class _Batch:
             waiting,
             error,
             lambda failures: retry_delay_s(failures, self._do.random),
-            give_up_after_s=self._do.give_up_after_s,
+            give_up_after_s=self._do.patience_s(),
         )
         structlog.get_logger().warning(
             "peer_out_of_reach", peer=self._peer.name, error=error, failures=outage.failures
