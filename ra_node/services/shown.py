@@ -44,6 +44,8 @@ class Shown:
         for instance in reversed(instances_of(self.ledger, study_uid)):
             if instance.path is not None:
                 try:
+                    if self.files.damage(instance.path, instance.sha256):
+                        continue
                     return _words(read_attributes(self.files.path(instance.path)))
                 except (Refused, OSError):
                     continue
@@ -51,6 +53,10 @@ class Shown:
 
     def _picture(self, made: ResultObject, path: str, longest_px: int) -> bytes:
         try:
+            if self.files.damage(path, made.sha256):
+                raise Refused(
+                    f"expected the overlay {made.sop_instance_uid} as it was made, found it damaged"
+                )
             return self._jpeg(self.files.path(path), longest_px)
         except OSError as error:
             raise Refused(f"the overlay {made.sop_instance_uid} cannot be read: {error.strerror}") from error

@@ -151,6 +151,18 @@ def test_a_corrected_header_is_refused_by_the_name_of_what_differs(bench, change
     assert len(list((bench.folder / "inbox").rglob("*.dcm"))) == 1
 
 
+def test_a_sender_that_tries_again_and_again_is_noted_once(bench):
+    """An hour; every time it hears the reason, and so does the log."""
+    bench.keep(source())
+    ingest = bench.ingest()
+    with capture_logs() as said:
+        for _ in range(5):
+            with pytest.raises(Refused):
+                ingest.keep(bench.received(source(ImageLaterality="L")))
+    assert len([line for line in said if line["event"] == "instance_contradicted"]) == 5
+    assert [one.what for one in timeline(bench.ledger, STUDY)].count("resend_refused") == 1
+
+
 def test_a_name_in_another_character_set_is_the_same_name(bench):
     """ISO_IR 100 and ISO_IR 192 write it with other bytes."""
     umlaut = {"PatientName": "M\u00fcller^Eva"}
