@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from io import BytesIO
 
+import pytest
 from pydicom import config, dcmread
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
@@ -101,3 +102,12 @@ def test_whom_an_object_names_is_read_and_not_shown():
     assert found.identity.issuer == "ward 3"
     assert "p-1" not in repr(found)
     assert "19600101" not in repr(found)
+
+
+def test_every_statement_about_the_shape_of_a_pixel_arrives():
+    """Rows first, as spacing and as a ratio; what is no pair of positive numbers is none."""
+    odd = source(ImagerPixelSpacing=None)
+    odd.add_new("PixelSpacing", "LO", ["0,2", "0,15"])
+    odd.PixelAspectRatio = [4, 3]
+    odd.add_new("NominalScannedPixelSpacing", "LO", ["0", "0.1"])
+    assert header_of(odd).pixel_aspects == pytest.approx((4 / 3, 4 / 3))
