@@ -94,10 +94,50 @@ def scrub(config: ConfigPath = DEFAULT_CONFIG, as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
+@keep.command(rich_help_panel=WATCH)
+def adopt(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    ingest: Annotated[
+        bool,
+        typer.Option("--ingest", help="Take the images in unlisted/ in again, as if they were sent now."),
+    ] = False,
+    config: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Bind data folder and ledger to each other, while the node is stopped, after one of them was replaced.
+
+    Removes nothing: what the ledger does not know is moved to unlisted/ in the data folder. Where the ledger
+    is lost and there is no backup, a new one begins.
+    """
+    from ra_node.bootstrap.keeping import adopt_folder, survey_of
+    from ra_node.services.operate import Operator
+
+    settings = named_settings(config)
+    found = survey_of(settings)
+    typer.echo(f"data folder {settings.node.data_dir}: {_identity_words(found.folder)}")
+    typer.echo(f"ledger: {_identity_words(found.ledger)}")
+    typer.echo(
+        f"{found.images} images, {found.made} previews and results without a row: to unlisted/;"
+        f" {found.missing} files that the ledger names are not in the folder"
+    )
+    if not yes:
+        typer.confirm("Bind these two from now on?", abort=True)
+    done = adopt_folder(settings, Operator(account(), ""), typer.echo, ingest=ingest)
+    typer.echo(f"bound; {done.moved} images moved to {done.unlisted}")
+    if ingest:
+        typer.echo(f"{done.taken} images taken in again: they are answered once the node runs")
+
+
+def _identity_words(identity: str | None) -> str:
+    return "no identity" if identity is None else f"identity {identity or 'unreadable'}"
+
+
 def _left_to_do(done: Restored, data_dir: Path) -> Iterator[str]:
     """What a ledger cannot bring back by itself."""
     if done.images:
-        yield f"{done.images} images came after this backup: send those in {done.unlisted} to the node again"
+        yield (
+            f"{done.images} images came after this backup: `ra-node adopt --ingest` takes those in"
+            f" {done.unlisted} in again, or send them to the node again"
+        )
     if done.missing:
         yield (
             f"{done.missing} files that it names are not in {data_dir}:"

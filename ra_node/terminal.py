@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 from rich.text import Text
 
 from ra_node.domain.report import ImageFinding
@@ -48,19 +49,10 @@ def print_overview(view: Overview, *, as_json: bool) -> None:
     _print_models(out, view.models)
     _print_disk(out, view.disk)
     if not view.studies:
-        out.print("Nothing was received yet.")
+        if not view.alarms:
+            out.print("Nothing was received yet.")
         return
-    rows = table("what", "state", "count")
-    tables = {
-        "studies": view.studies,
-        "jobs": view.jobs,
-        "deliveries": view.deliveries,
-        "commitments": view.commitments,
-    }
-    for name, counts in tables.items():
-        for state, count in sorted(counts.items()):
-            rows.add_row(name, state, str(count))
-    out.print(rows)
+    out.print(_count_table(view))
     if view.oldest_unanswered is not None:
         out.print(f"Oldest unanswered image: {_age(view.at - view.oldest_unanswered)}")
     for standing in view.peers:
@@ -72,6 +64,20 @@ def print_overview(view: Overview, *, as_json: bool) -> None:
         out.print(Text.assemble(("buried", "red"), words))
     if view.buried:
         out.print("Mend the cause, then `ra-node requeue STUDY_UID`.")
+
+
+def _count_table(view: Overview) -> Table:
+    rows = table("what", "state", "count")
+    tables = {
+        "studies": view.studies,
+        "jobs": view.jobs,
+        "deliveries": view.deliveries,
+        "commitments": view.commitments,
+    }
+    for name, counts in tables.items():
+        for state, count in sorted(counts.items()):
+            rows.add_row(name, state, str(count))
+    return rows
 
 
 def _print_alarms(out: Console, raised: Sequence[Alarm]) -> None:

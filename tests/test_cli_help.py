@@ -139,6 +139,7 @@ def test_a_script_can_ask_every_command_that_answers():
         "init",
         "backup",
         "restore",
+        "adopt",
         "conformance",
     }
     assert set(COMMANDS) - silent - WITH_JSON == set()
