@@ -164,7 +164,8 @@ def schedule(settings: Settings) -> None:
     ]
     scrub_bytes = round(settings.limits.scrub_mib_per_minute * 2**20)
     if scrub_bytes:
-        tasks.append(Task("scrub", partial(build_scrubber(settings, state).step, scrub_bytes), 60.0))
+        scrubber, bound = build_scrubber(settings, state), build_binding(settings, state).holds
+        tasks.append(Task("scrub", lambda: scrubber.step(scrub_bytes) if bound() else None, 60.0))
     pulse = Pulse()
     looks = {"settle": tidier.settle} | {f"ask {asker.source.name}": asker.look for asker in askers}
     lines: dict[str, Callable[[], None]] = {
