@@ -14,6 +14,7 @@ from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import UID, ExplicitVRLittleEndian, JPEG2000TransferSyntaxes, RLELossless
 
 from ra_node.domain.report import Reason, Refusal
+from ra_node.domain.terms import photometric_interpretation
 from ra_node.errors import Refused
 from ra_node.imaging import codestream
 from ra_node.imaging.attributes import number, term
@@ -134,7 +135,11 @@ def _samples(dataset: Dataset, remarks: list[str]) -> tuple[str, int]:
         samples = wanted
         remarks.append(_assumed("SamplesPerPixel", wanted))
     if not known or samples != wanted:
-        name = "no photometric interpretation" if not interpretation else f'"{interpretation[:16]}"'
+        name = (
+            "no photometric interpretation"
+            if not interpretation
+            else photometric_interpretation(interpretation)
+        )
         found = f"{name} with {samples or 0} samples per pixel"
         raise unreadable(f"expected a grey or colour photometric interpretation, found {found}")
     return interpretation, wanted
