@@ -15,7 +15,7 @@ import structlog
 
 from ra_node.bootstrap.keeping import build_audit, build_scrubber, build_tidier
 from ra_node.bootstrap.receiving import build_listener
-from ra_node.bootstrap.sending import build_askers, build_committer, build_deliverer
+from ra_node.bootstrap.sending import build_askers, build_committer, build_deliverer, build_prior_server
 from ra_node.bootstrap.state import build_binding, build_guard, new_owner, open_state, presence_folder
 from ra_node.bootstrap.watching import build_desk, build_server, state_for_page
 from ra_node.bootstrap.working import build_worker, gpu_bytes, lanes_of
@@ -171,6 +171,9 @@ def schedule(settings: Settings) -> None:
     lines: dict[str, Callable[[], None]] = {
         name: partial(_look, settings, name, look, stop, pulse) for name, look in looks.items()
     }
+    prior_server = build_prior_server(settings)
+    if prior_server is not None:
+        lines["earlier reports"] = partial(prior_server.serve, stop)
     auditor = build_audit(settings, state)
     if auditor is not None:
         tasks.append(Task("audit", auditor.send_new, 1.0))

@@ -26,7 +26,7 @@ def preflight(settings: Settings, *, roundtrip: bool = False) -> list[Check]:
     from ra_node.services.preflight import run_checks
 
     reachable = addresses(settings, settings.destinations)
-    asked = [peer for peer in settings.sources if peer.complete_by == "query"]
+    asked = [peer for peer in settings.peer if "query" in (peer.prior, peer.complete_by)]
     rows = run_checks(
         settings,
         open_state=lambda: open_state(settings),
