@@ -35,9 +35,11 @@ _UNDEFINED_LENGTH = 0xFFFFFFFF
 
 _MALFORMED = (
     InvalidDicomError, BytesLengthException, EOFError, ValueError, TypeError, LookupError, AttributeError,
-    OverflowError, RuntimeError, MemoryError, struct.error, zlib.error,
+    OverflowError, RuntimeError, struct.error, zlib.error,
 )  # fmt: skip
-"""What pydicom lets through for data sets that break off or are no data sets, unknown VRs included."""
+"""What pydicom lets through for data sets that break off or are no data sets, unknown VRs included.
+
+No MemoryError: no more is asked for than the file has (`CountedReads`), so it is the machine's."""
 
 StopWhen = Callable[[BaseTag, str | None, int], bool]
 

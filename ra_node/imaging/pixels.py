@@ -18,10 +18,20 @@ from pydicom import Dataset
 from pydicom.encaps import generate_frames
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
-from pydicom.uid import UID, RLELossless
+from pydicom.uid import (
+    JPEG2000,
+    UID,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
 
 from ra_node.domain.report import Reason, Refusal
-from ra_node.errors import Refused
+from ra_node.errors import MachineFault, Refused
 from ra_node.imaging import codestream, greyscale
 from ra_node.imaging.greyscale import Curve, StoredFormat
 
@@ -30,6 +40,13 @@ Words = NDArray[Any]
 
 _MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "PALETTE COLOR")
+_OWN_SYNTAXES = frozenset(
+    {
+        JPEGBaseline8Bit, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEGLSNearLossless,
+        JPEG2000Lossless, JPEG2000, RLELossless,
+    }
+)  # fmt: skip
+"""Compressed transfer syntaxes that the installed libraries decode."""
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 
 
@@ -176,23 +193,35 @@ def _decoded_colour(dataset: Dataset) -> Words:
 
 
 def _decoded(dataset: Dataset, options: dict[str, Any]) -> NDArray[Any]:
-    """Run pydicom's decoder on the only frame; any failure is the image's fault."""
+    """Run pydicom's decoder on the only frame; a failure is the image's fault.
+
+    Except for what the system says: memory or handles ran out, or a library cannot be loaded (MachineFault).
+    """
     syntax = _transfer_syntax(dataset)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about padding and odd headers; the result is checked instead
             decoder = get_decoder(syntax)
             if syntax.is_encapsulated:
+                _expect_library(syntax, available=decoder.is_available)
                 _check_codestream(dataset, syntax)
             pixels: NDArray[Any] = decoder.as_array(dataset, index=0, **options)[0]
-    except PixelsRefused:
+    except (PixelsRefused, MachineFault, MemoryError):
         raise
     except Exception as error:  # codecs in C++ raise whatever they like
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # Pillow has errors of this type, without a number, for images that break off
         found = type(error).__name__
         raise _unreadable(
             f"expected pixels encoded as {syntax.name}, found {found} while decoding"
         ) from error
     return pixels
+
+
+def _expect_library(syntax: UID, *, available: bool) -> None:
+    """Raise MachineFault for what this installation decodes, where its library does not load now."""
+    if syntax in _OWN_SYNTAXES and not available:
+        raise MachineFault(f"expected a library that decodes {syntax.name}, found none that loads")
 
 
 def _check_codestream(dataset: Dataset, syntax: UID) -> None:

@@ -44,11 +44,14 @@ def encode_preview(preview: NDArray[np.uint8]) -> bytes:
 
 
 def read_preview(path: Path) -> NDArray[np.uint8]:
-    """Read what `encode_preview` wrote: (rows, columns); raises Refused where it is cut off or no picture.
+    """Read what `encode_preview` wrote: (rows, columns).
+
+    Raises Refused where it is cut off or no picture, OSError where the file cannot be read.
 
     Other lossless formats are read as well, such as the PNG of earlier versions.
     """
-    picture = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    content = np.frombuffer(path.read_bytes(), np.uint8)  # OpenCV does not tell a broken disk from no picture
+    picture = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE) if content.size else None
     if picture is None:
         raise Refused(f"expected a preview, found none that can be read: {path.name}")
     return np.asarray(picture, dtype=np.uint8)

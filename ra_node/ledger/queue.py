@@ -22,6 +22,8 @@ from ra_node.ledger.schema import StudyState
 from ra_node.ledger.timeline import note
 
 _table = schema.job
+EXCUSED = "machine: "
+"""How the reason of a job begins that waits for the machine and not for itself."""
 
 
 class LeaseLost(Retryable):
@@ -175,6 +177,27 @@ def retry_held(
     return JobState.READY
 
 
+def excuse(ledger: Ledger, job: Job, error: str, run_at: float) -> None:
+    """Put a job back for `run_at` that failed by no fault of its own; what counted before still counts.
+
+    Raises LeaseLost.
+    """
+    with ledger.write() as connection:
+        values = {"state": JobState.READY, "run_at": run_at, "excused": job.excused + 1}
+        _end_lease(connection, job, last_error=f"{EXCUSED}{error}", **values)
+        _tell(connection, ledger.clock(), "job_postponed", job, f"{EXCUSED}{error}")
+
+
+def waiting_for_machine(ledger: Ledger, kind: JobKind) -> bool:
+    """Tell whether a job of this kind was put back by `excuse` and has not ended since."""
+    unfinished = _table.c.state.in_((JobState.READY, JobState.LEASED))
+    query = select(_table.c.id).where(
+        unfinished, _table.c.kind == kind, _table.c.last_error.startswith(EXCUSED)
+    )
+    with ledger.read() as connection:
+        return connection.execute(query.limit(1)).first() is not None
+
+
 def bury(ledger: Ledger, job: Job, reason: str) -> None:
     """End a claimed job without success; only an operator brings it back. Raises LeaseLost."""
     with ledger.write() as connection:
@@ -305,8 +328,15 @@ def _lost_reason(row: AnyRow) -> str:
     return f"lease lost on attempt {times}; before: {row.last_error}"
 
 
+def _lost_on(row: AnyRow) -> str:
+    """What a job complains of that comes back; one that waited for the machine has begun since."""
+    if row.last_error is not None and not row.last_error.startswith(EXCUSED):
+        return str(row.last_error)
+    return f"lease lost on attempt {row.attempt}"
+
+
 def _return_row(connection: Connection, now: float, row: AnyRow) -> None:
-    error = row.last_error or f"lease lost on attempt {row.attempt}"
+    error = _lost_on(row)
     values = {"state": JobState.READY, "owner": None, "lease_until": None, "run_at": now, "last_error": error}
     connection.execute(update(_table).where(_table.c.id == row.id).values(**values))
     note(connection, now, "lease_expired", row.study_uid, kind=row.kind, attempt=row.attempt)

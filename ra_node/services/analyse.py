@@ -149,7 +149,13 @@ def make_report(
 ) -> StudyReport:
     """Put the findings of a study together, one result a hand; with none it says why."""
     counted = within_ages(one_result_a_hand(images), bundle.ages)
-    report = StudyReport(study_uid, version, created_at, counted, bundle, None, predecessor, research_label)
+    return reason_for_study(
+        StudyReport(study_uid, version, created_at, counted, bundle, None, predecessor, research_label)
+    )
+
+
+def reason_for_study(report: StudyReport) -> StudyReport:
+    """The same report, with its reason where no hand was judged."""
     if any(hand.refusal is None for hand in report.hands):
         return report
     return replace(report, refusal=_reason_for_study(report))

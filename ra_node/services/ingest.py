@@ -13,6 +13,7 @@ from ra_node.dicom.read import read_header
 from ra_node.domain.report import ImageFinding
 from ra_node.domain.selection import calls_for_answer, header_refusal
 from ra_node.domain.study import ImageHeader
+from ra_node.domain.uid import uid_fault
 from ra_node.errors import Refused
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.files import Files
@@ -81,11 +82,13 @@ class Ingest:
     def keep(self, file: ReceivedFile) -> StoreOutcome:
         """Keep one received instance for good: file synced, then row committed.
 
-        Raises Refused for what is no DICOM object, contradicts its request, or brings other pixels
-        under a UID that is already here; LedgerUnavailable or OSError when the node cannot keep it now.
+        Raises Refused for what is no DICOM object, contradicts its request, has UIDs that no result could
+        repeat, or brings other pixels under a UID that is already here; LedgerUnavailable or OSError when
+        the node cannot keep it now.
         """
         header = read_header(file.path)
         _expect_the_same(header, file)
+        _expect_uids(header)
         size = file.path.stat().st_size
         folder = f"inbox/{datetime.fromtimestamp(self.ledger.clock(), UTC):%Y-%m-%d}"
         path = self.files.keep(file.path, folder)
@@ -141,3 +144,12 @@ def _expect_the_same(header: ImageHeader, file: ReceivedFile) -> None:
         raise Refused("expected the SOP Instance UID of the request in the data set, found another")
     if header.sop_class_uid != file.sop_class_uid:
         raise Refused("expected the SOP Class UID of the request in the data set, found another")
+
+
+def _expect_uids(header: ImageHeader) -> None:
+    """Refuse before the acknowledgement what could never be answered in its own study (PS3.5 9.1)."""
+    uids = {"Study": header.study_instance_uid, "Series": header.series_instance_uid}
+    for name, uid in uids.items():
+        fault = uid_fault(uid)
+        if fault is not None:
+            raise Refused(f"{name} Instance UID: {fault}")
