@@ -13,19 +13,24 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 
-@dataclass
+@dataclass(eq=False)
 class Progress:
-    """When one piece of work last came a step further, and whether it still has its lease."""
+    """When one piece of work last came a step further, and whether it still has its lease.
+
+    `moved` is called after each step.
+    """
 
     clock: Callable[[], float] = time.monotonic
+    moved: Callable[[], None] = lambda: None
     at: float = 0.0
     lost: bool = False
 
     def __post_init__(self) -> None:
-        self.mark()
+        self.at = self.clock()
 
     def mark(self) -> None:
         self.at = self.clock()
+        self.moved()
 
     def idle_s(self) -> float:
         return self.clock() - self.at
