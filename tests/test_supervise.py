@@ -1,11 +1,10 @@
 """A role that dies comes back; a stop reaches all of them."""
 
-import sys
-import threading
-
 import os
 import signal
 import subprocess
+import sys
+import threading
 
 import pytest
 

@@ -24,6 +24,8 @@ from ra_node.ledger.timeline import note
 _table = schema.job
 EXCUSED = "machine: "
 """How the reason of a job begins that waits for the machine and not for itself."""
+LOST = "lease lost"
+"""How that of a job begins whose process died, hung or was stopped."""
 
 
 class LeaseLost(Retryable):
@@ -275,6 +277,7 @@ def _lease(connection: Connection, row: AnyRow, owner: str, now: float, lease_s:
             lease_until=now + lease_s,
             attempt=row.attempt + 1,
             fence=row.fence + 1,
+            last_error=_lost_on(row) if row.state == JobState.LEASED else row.last_error,
         )
         .returning(*_table.columns)
     )
@@ -322,17 +325,22 @@ def _take_back(ledger: Ledger, which: ColumnElement[bool]) -> Expired:
 
 
 def _lost_reason(row: AnyRow) -> str:
-    times = row.attempt - row.excused
-    if row.last_error is None or row.last_error.startswith("lease lost"):
-        return f"lease lost {times} times"
-    return f"lease lost on attempt {times}; before: {row.last_error}"
+    times, before = row.attempt - row.excused, _complaint(row)
+    return f"{LOST} on attempt {times}; before: {before}" if before else f"{LOST} {times} times"
 
 
 def _lost_on(row: AnyRow) -> str:
-    """What a job complains of that comes back; one that waited for the machine has begun since."""
-    if row.last_error is not None and not row.last_error.startswith(EXCUSED):
-        return str(row.last_error)
-    return f"lease lost on attempt {row.attempt}"
+    """What is said of a job that comes back; what it complained of before is kept."""
+    before = _complaint(row)
+    return f"{LOST} on attempt {row.attempt}" + (f"; before: {before}" if before else "")
+
+
+def _complaint(row: AnyRow) -> str:
+    """The last reason of a job's own, "" for none: not that its lease or the machine failed."""
+    error = str(row.last_error or "")
+    if error.startswith(LOST):
+        return error.partition("; before: ")[2]
+    return "" if error.startswith(EXCUSED) else error
 
 
 def _return_row(connection: Connection, now: float, row: AnyRow) -> None:

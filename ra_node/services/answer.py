@@ -28,7 +28,7 @@ from ra_node.imaging.preview import read_preview
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.files import Files
 from ra_node.ledger.findings import Finding, findings_of
-from ra_node.ledger.queue import LeaseLost
+from ra_node.ledger.queue import LOST, LeaseLost
 from ra_node.ledger.results import Result, ResultObject, earlier_result, finish_report, objects_of
 from ra_node.services.analyse import failed_finding, make_report
 from ra_node.services.effort import (
@@ -166,16 +166,23 @@ class Answerer:
                     _names(finding), f"its recorded finding cannot be read: {describe(error)}"
                 )
         header: dict[str, ImageHeader] = {}
-        self._read(job, header, finding.sop_instance_uid, finding.path, read_header, Effort.WITHOUT_OPTIONS)
+        if not _suspect(job, finding):
+            name, path = finding.sop_instance_uid, finding.path
+            self._read(job, header, name, path, read_header, Effort.WITHOUT_OPTIONS)
         known = header.get(finding.sop_instance_uid) or _names(finding)
         return failed_finding(known, finding.failure or "no reason was recorded")
 
     def _sources(self, job: Job, findings: Sequence[Finding], effort: Effort) -> Sources:
-        """What is there of the images: one whose file is gone or damaged does not hold up the others."""
+        """What is there of the images: one whose file is gone or damaged does not hold up the others.
+
+        The very last attempt reads nothing.
+        """
         datasets: dict[str, Dataset] = {}
         displays: dict[str, NDArray[np.uint8]] = {}
-        for finding in findings:
+        for finding in findings if job.attempts_left else ():
             name = finding.sop_instance_uid
+            if _suspect(job, finding):
+                continue
             self._read(job, datasets, name, finding.path, read_attributes, effort)
             if effort <= Effort.WITHOUT_OPTIONS:
                 self._read(job, displays, name, finding.preview_path, read_preview, effort)
@@ -255,6 +262,11 @@ class Answerer:
             str(dataset.SOPClassUID),
             path,
         )
+
+
+def _suspect(job: Job, finding: Finding) -> bool:
+    """Whether an image may be what killed the process of the last attempt: its examination failed before."""
+    return finding.finding_json is None and (job.last_error or "").startswith(LOST)
 
 
 def _names(finding: Finding) -> ImageHeader:

@@ -80,6 +80,7 @@ def raising(error):
 
 
 ANSWER, EFFORT = "ra_node.services.answer.", "ra_node.services.effort."
+CONTENT = "ra_node.dicom.sr_content."
 PARTS = {
     "an optional object": ([ANSWER + "publish"], BOTH, 2),
     "drawing the overlay": ([ANSWER + "publish", EFFORT + "render_overlay"], (ObjectKind.SR,), 2),
@@ -87,7 +88,7 @@ PARTS = {
     "one model for all images": (["ra_node.services.unite.OneBundle.unite"], (ObjectKind.SR,), 0),
     "reading previews": ([ANSWER + "read_preview"], BOTH, 2),
     "reading headers": ([ANSWER + "read_attributes"], BOTH, 2),
-    "the contents of the report": ([ANSWER + "publish", "ra_node.dicom.sr_content.hand_sentence"], (ObjectKind.SR,), 0),
+    "the contents of the report": ([ANSWER + "publish", CONTENT + "hand_sentence"], (ObjectKind.SR,), 0),
 }  # fmt: skip
 """What fails, what is delivered all the same, and how many hands have a result in it."""
 
@@ -224,6 +225,49 @@ def test_a_report_that_kills_its_process_is_made_without_what_kills(bench, monke
             break
     assert set(objects) == {ObjectKind.SR}
     assert len(made.hands) == 2
+
+
+def test_a_file_that_hangs_whoever_reads_it_does_not_take_the_other_hands_answer(bench, monkeypatch):
+    """Its examination was killed three times; reading its header for the report kills a process too."""
+    from ra_node.services import answer as module
+
+    real_header, real_attributes = module.read_header, module.read_attributes
+    bench.keep(source(number=1), source(number=2))
+    bench.settle()
+    bad = next(one for one in instances_of(bench.ledger, STUDY) if one.sop_instance_uid == image_uid(1))
+    while jobs := bench.claim(JobKind.EXAMINE):
+        for job in jobs:
+            if job.instance_id == bad.id:
+                continue
+            Examiner(
+                bench.ledger,
+                bench.files,
+                FakeJudge(),
+                report().bundle.sha256,
+                Rules(),
+                look=lambda *_: looked(2),
+            ).examine([job])
+        bench.clock.advance(61)
+
+    def hang(real):
+        def read(path):
+            if path == bench.files.path(bad.path):
+                raise KeyboardInterrupt
+            return real(path)
+
+        return read
+
+    monkeypatch.setattr(module, "read_header", hang(real_header))
+    monkeypatch.setattr(module, "read_attributes", hang(real_attributes))
+    with pytest.raises(KeyboardInterrupt):
+        answer(bench, most_s=6)
+    bench.clock.advance(100)
+    made, objects = answer(bench, most_s=6)
+    images = {image.sop_instance_uid: image for image in made.images}
+    assert "lease lost 3 times" in images[image_uid(1)].refusal.text
+    assert len(images[image_uid(2)].hands) == 2
+    assert set(objects) == set(BOTH)
+    assert objects[ObjectKind.SR].PatientID == "P-1"
 
 
 def test_a_study_whose_uid_is_no_uid_is_answered_in_its_own_bytes(bench, monkeypatch):
