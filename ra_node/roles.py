@@ -178,7 +178,8 @@ def schedule(settings: Settings) -> None:
     pulse = _pulse(settings, "schedule")
     looks = {"settle": tidier.settle} | {f"ask {asker.source.name}": asker.look for asker in askers}
     lines: dict[str, Callable[[], None]] = {
-        name: partial(_look, settings, name, look, stop, pulse) for name, look in looks.items()
+        name: partial(_look, settings, name, watched(state.ledger, name, look), stop, pulse)
+        for name, look in looks.items()
     }
     auditor = build_audit(settings, state)
     if auditor is not None:

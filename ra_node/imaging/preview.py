@@ -46,12 +46,16 @@ def encode_preview(preview: NDArray[np.uint8]) -> bytes:
 def read_preview(path: Path) -> NDArray[np.uint8]:
     """Read what `encode_preview` wrote: (rows, columns).
 
-    Raises Refused where it is cut off or no picture, OSError where the file cannot be read.
+    Raises Refused where it is missing, cut off or no picture, OSError where the file cannot be read.
 
     Other lossless formats are read as well, such as the PNG of earlier versions.
     """
-    content = np.frombuffer(path.read_bytes(), np.uint8)  # OpenCV does not tell a broken disk from no picture
-    picture = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE) if content.size else None
+    try:
+        content = path.read_bytes()  # not by OpenCV, which does not tell a broken disk from no picture
+    except FileNotFoundError as error:
+        raise Refused(f"expected a preview, found no file: {path.name}") from error
+    stored = np.frombuffer(content, np.uint8)
+    picture = cv2.imdecode(stored, cv2.IMREAD_GRAYSCALE) if stored.size else None
     if picture is None:
         raise Refused(f"expected a preview, found none that can be read: {path.name}")
     return np.asarray(picture, dtype=np.uint8)

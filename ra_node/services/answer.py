@@ -170,7 +170,7 @@ class Answerer:
             name, path = finding.sop_instance_uid, finding.path
             self._read(job, header, name, path, read_header, Effort.WITHOUT_OPTIONS)
         known = header.get(finding.sop_instance_uid) or _names(finding)
-        return failed_finding(known, finding.failure or "no reason was recorded")
+        return failed_finding(known, _in_words(finding.failure or "no reason was recorded"))
 
     def _sources(self, job: Job, findings: Sequence[Finding], effort: Effort) -> Sources:
         """What is there of the images: one whose file is gone or damaged does not hold up the others.
@@ -262,6 +262,13 @@ class Answerer:
             str(dataset.SOPClassUID),
             path,
         )
+
+
+def _in_words(failure: str) -> str:
+    """Why an examination was buried, for a reader."""
+    if failure.startswith(LOST):
+        return f"whatever examined it ended or came no further{failure.removeprefix(LOST)}"
+    return failure
 
 
 def _suspect(job: Job, finding: Finding) -> bool:

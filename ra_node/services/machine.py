@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from typing import TypeVar
 
 import structlog
 from sqlalchemy.exc import DatabaseError
@@ -20,11 +21,14 @@ from ra_node.ledger.alarms import AlarmKind, alarms, clear_alarm, raise_alarm
 from ra_node.ledger.engine import Ledger, LedgerUnavailable
 from ra_node.ledger.queue import EXCUSED, waiting_for_machine
 
+T = TypeVar("T")
+
 PATIENCE_ATTEMPTS = 20
 """So often one job meets faults of the machine, while a known-good image is analysed, until it is the job:
 a quarter of an hour."""
 
 _OF_THE_FILE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP})
+_OF_THE_PROCESS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
 _SIGNS = (
     "cuda", "cudnn", "cublas", "cufft", "nvml", "hip error", "out of memory", "allocate memory",
     "insufficient memory", "failed to allocate", "start new thread",
@@ -73,6 +77,13 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
+def stops_everything(error: BaseException) -> bool:
+    """Tell whether the next image would fail as well; one file of an archive may have an I/O error alone."""
+    return any(
+        one.errno in _OF_THE_PROCESS if isinstance(one, OSError) else _is_fault(one) for one in _causes(error)
+    )
+
+
 def raise_machine_alarm(ledger: Ledger, subject: str, reason: str) -> None:
     """Keep an alarm for what this machine cannot do; the ledger may be what is broken."""
     with suppress(Exception):
@@ -89,14 +100,14 @@ def clear_machine_alarms(ledger: Ledger) -> None:
             clear_alarm(ledger, AlarmKind.MACHINE, alarm.subject)
 
 
-def watched(ledger: Ledger, name: str, run: Callable[[], None]) -> Callable[[], None]:
+def watched(ledger: Ledger, name: str, run: Callable[[], T]) -> Callable[[], T]:
     """A task that alarms while the machine keeps it from its work."""
     failing = True  # an earlier process may have raised the alarm
 
-    def task() -> None:
+    def task() -> T:
         nonlocal failing
         try:
-            run()
+            done = run()
         except Exception as error:
             if is_machine_fault(error) and not isinstance(error, LedgerUnavailable):
                 failing = True
@@ -104,6 +115,7 @@ def watched(ledger: Ledger, name: str, run: Callable[[], None]) -> Callable[[], 
             raise
         if failing:
             failing = not _cleared(ledger, name)
+        return done
 
     return task
 

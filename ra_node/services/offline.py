@@ -30,6 +30,7 @@ from ra_node.services.analyse import (
     look_at_pixels,
     make_report,
 )
+from ra_node.services.machine import stops_everything
 from ra_node.services.publish import Sources, publish, save
 
 PNG_MAGIC = b"\x89PNG"
@@ -64,7 +65,8 @@ class Analyst:
         """Answer one study of DICOM files, each another instance; `publishing` writes it into `folder`.
 
         As with a study that is received, what is wrong with an image is its finding, also that its
-        analysis failed. Raises DatasetRefused for a file without a header.
+        analysis failed. Raises DatasetRefused for a file without a header, and whatever the machine does
+        when memory, handles or the GPU fail.
         """
         previews = _Previews(folder / "previews")
         images: list[ImageFinding] = []
@@ -92,7 +94,9 @@ class Analyst:
             return self.look(path, self.rules)
         except NodeError:
             raise
-        except Exception as error:  # noqa: BLE001 - a strange file must not take its study with it
+        except Exception as error:
+            if stops_everything(error):
+                raise
             kind = type(error).__name__
             structlog.get_logger().warning("image_failed", error=kind)
             return Look(failed_finding(read_header(path), kind))
