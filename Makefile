@@ -1,6 +1,14 @@
 # ra-node: `make demo` shows the product, `make test` proves it, `make run` leaves a node running.
 PYTHON ?= python3
 BIN := .venv/bin
+# Behind a proxy that inspects TLS only the system's store has its authority. uv, npm and a pip older than 24.2
+# bring a list of their own.
+SYSTEM_CA := $(firstword $(wildcard $(SSL_CERT_FILE) /etc/ssl/certs/ca-certificates.crt \
+  /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem /etc/ssl/cert.pem))
+export UV_SYSTEM_CERTS ?= $(if $(SYSTEM_CA),true,false)
+export PIP_CERT ?= $(SYSTEM_CA)
+export NODE_EXTRA_CA_CERTS ?= $(SYSTEM_CA)
+export REQUESTS_CA_BUNDLE ?= $(SYSTEM_CA)
 INSTALLED := .venv/.installed
 
 .PHONY: demo run test torture lint types arrows pytest peers viewer install audit sbom lock clean

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from ra_node.options import DEFAULT_CONFIG, ConfigPath, Json, account, named_settings, settings_or_defaults
-from ra_node.tabular import print_json
+from ra_node.tabular import print_json, say
 
 bundle = typer.Typer(
     help="Verify, install, promote and roll back the model bundle.",
@@ -54,8 +54,8 @@ def install(folder: Folder, config: ConfigPath = DEFAULT_CONFIG, as_json: Json =
         told = {"name": identity.name, "version": identity.version, "sha256": identity.sha256}
         print_json({**told, "folder": installed.folder})
         return
-    typer.echo(f"Installed {identity.name} {identity.version} ({identity.sha256[:12]}) in {installed.folder}")
-    typer.echo(f"To use it: ra-node bundle promote {installed.folder.name}")
+    say(f"Installed {identity.name} {identity.version} ({identity.sha256[:12]}) in {installed.folder}")
+    say(f"To use it: ra-node bundle promote {installed.folder.name}")
 
 
 @bundle.command("list")
@@ -91,11 +91,11 @@ def promote(
         print_json(dataclasses.asdict(changed))
         return
     if changed.now == changed.was:
-        typer.echo(f"{choice_words(changed.now)} is in use already; nothing was changed.")
+        say(f"{choice_words(changed.now)} is in use already; nothing was changed.")
         return
-    typer.echo(f"Promoted {choice_words(changed.now)}; before: {choice_words(changed.was)}.")
-    typer.echo("The workers take it at their next batch; `ra-node status` shows one that cannot.")
-    typer.echo("To go back: ra-node bundle rollback")
+    say(f"Promoted {choice_words(changed.now)}; before: {choice_words(changed.was)}.")
+    say("The workers take it at their next batch; `ra-node status` shows one that cannot.")
+    say("To go back: ra-node bundle rollback")
 
 
 @bundle.command()
@@ -112,8 +112,8 @@ def rollback(config: ConfigPath = DEFAULT_CONFIG, as_json: Json = False) -> None
     if as_json:
         print_json(dataclasses.asdict(changed))
         return
-    typer.echo(f"Rolled back to {choice_words(changed.now)}; before: {choice_words(changed.was)}.")
-    typer.echo("The workers take it at their next batch; `ra-node status` shows one that cannot.")
+    say(f"Rolled back to {choice_words(changed.now)}; before: {choice_words(changed.was)}.")
+    say("The workers take it at their next batch; `ra-node status` shows one that cannot.")
 
 
 @bundle.command()

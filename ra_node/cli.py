@@ -23,6 +23,7 @@ from ra_node.log import configure_logging
 from ra_node.manual import complete
 from ra_node.options import DEFAULT_CONFIG, ConfigPath, named_settings
 from ra_node.settings import load_settings
+from ra_node.tabular import say
 from ra_node.watch_commands import WATCH, watch
 
 app = typer.Typer(
@@ -48,7 +49,7 @@ def main() -> None:
     try:
         app()
     except NodeError as error:
-        typer.echo(f"ra-node: {error}", err=True)
+        say(f"ra-node: {error}", err=True)
         sys.exit(exit_of(error))
 
 
@@ -57,7 +58,7 @@ def _version(
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,  # noqa: FBT002 - typer's idiom
 ) -> None:
     if version:
-        typer.echo(f"ra-node {__version__}")
+        say(f"ra-node {__version__}")
         raise typer.Exit
 
 
@@ -74,15 +75,15 @@ def demo(
     from ra_node.services.overview import study_story
     from ra_node.terminal import story_lines
 
-    shown = show_demo(out, timeout_s, typer.echo)
+    shown = show_demo(out, timeout_s, say)
     story = study_story(open_state(load_settings(shown.config)).ledger, shown.study_uid)
-    typer.echo("\nTimeline")
+    say("\nTimeline")
     for line in story_lines(story):
-        typer.echo(line)
-    typer.echo(f"\n{story.text}")
-    typer.echo("Files")
+        say(line)
+    say(f"\n{story.text}")
+    say("Files")
     for name, path in shown.files().items():
-        typer.echo(f"  {name:<18} {path}")
+        say(f"  {name:<18} {path}")
 
 
 @app.command(rich_help_panel=SERVICE)
@@ -95,8 +96,8 @@ def init(
     """Write a configuration to begin with, and say where the units for systemd are."""
     from ra_node.bootstrap.shipped import shipped, write_configuration
 
-    typer.echo(f"configuration: {write_configuration(folder.resolve(), data.resolve())}")
-    typer.echo(f"systemd units: {shipped('systemd')}")
+    say(f"configuration: {write_configuration(folder.resolve(), data.resolve())}")
+    say(f"systemd units: {shipped('systemd')}")
 
 
 @app.command(rich_help_panel=SERVICE)
@@ -164,7 +165,7 @@ def web_password(
         kept.remove(name)
     else:
         kept.set(name, _asked_twice() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n"))
-    typer.echo(f"{kept.path}: {', '.join(kept.names()) or 'nobody'} may sign in")
+    say(f"{kept.path}: {', '.join(kept.names()) or 'nobody'} may sign in")
 
 
 def _asked_twice() -> str:

@@ -6,16 +6,17 @@ A command imports only what it runs, so that the other commands start fast.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ra_node.domain.printable import printable
 from ra_node.errors import NodeError, Retryable
 from ra_node.exits import SIGNALLED, Exit
 from ra_node.options import DEFAULT_CONFIG, ConfigPath, Json, settings_or_defaults
 from ra_node.settings import Settings
+from ra_node.tabular import print_json, say
 
 if TYPE_CHECKING:
     from ra_node.bootstrap.looking_back import Asked
@@ -47,7 +48,7 @@ def hands(
         except (NodeError, OSError) as error:
             failed = True
             line = {"file": str(path), "hands": [], "refusal": str(error)}
-        typer.echo(json.dumps(line)) if as_json else print_hands(line)
+        print_json(line) if as_json else print_hands(line)
     if failed:
         raise typer.Exit(1)
 
@@ -111,7 +112,7 @@ def analyse(
         except Retryable as error:
             if not stop.number:
                 raise
-            typer.echo(f"ra-node: {error}", err=True)
+            say(f"ra-node: {error}", err=True)
             raise typer.Exit(SIGNALLED + stop.number) from error
     print_summary(summary, as_json=as_json)
     if stop.number:
@@ -134,5 +135,5 @@ def _expect_paths(sources: list[str]) -> None:
     for source in sources:
         if not Path(source).exists():
             raise typer.BadParameter(
-                f"no file or folder {source}; for study UIDs name an archive with --from"
+                f"no file or folder {printable(source)}; for study UIDs name an archive with --from"
             )

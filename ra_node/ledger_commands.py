@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ra_node.options import DEFAULT_CONFIG, ConfigPath, account, named_settings
+from ra_node.tabular import say
 
 if TYPE_CHECKING:
     from ra_node.services.restore import Restored
@@ -38,7 +39,7 @@ def backup(
 
     settings = named_settings(config)
     size = copy(file_of(settings.ledger_url), to, settings.node.data_dir / KEY_FILE)
-    typer.echo(f"{to}: {size / 2**20:.1f} MiB")
+    say(f"{to}: {size / 2**20:.1f} MiB")
 
 
 @keep.command(rich_help_panel=WATCH)
@@ -49,6 +50,7 @@ def restore(
     """Put a copy of the ledger back, while the node is stopped; the present one is kept beside it."""
     from ra_node.bootstrap.state import open_state
     from ra_node.ledger.backup import file_of
+    from ra_node.ledger.engine import open_ledger
     from ra_node.ledger.files import Files
     from ra_node.services.operate import Operator, acted
     from ra_node.services.restore import restore_ledger
@@ -58,14 +60,14 @@ def restore(
         copy,
         file_of(settings.ledger_url),
         Files(settings.node.data_dir),
-        lambda: open_state(settings).ledger,
+        lambda: open_ledger(settings.ledger_url),
     )
     ledger = open_state(settings).ledger
     acted(ledger, Operator(account(), ""), "ledger_restored", images_set_aside=done.images)
     ledger.close()
-    typer.echo("the ledger is restored" + (f"; the one before: {done.before}" if done.before else ""))
+    say("the ledger is restored" + (f"; the one before: {done.before}" if done.before else ""))
     for line in _left_to_do(done, settings.node.data_dir):
-        typer.echo(line)
+        say(line)
 
 
 def _left_to_do(done: Restored, data_dir: Path) -> Iterator[str]:

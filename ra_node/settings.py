@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import socket
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -21,7 +22,13 @@ from ra_node.errors import Fatal
 from ra_node.settings_peer import AeTitle, PeerTable, Port
 from ra_node.settings_web import PASSWORDS, WebTable
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 LEDGER_FILE = "ledger.sqlite3"
+_SECRET = (("ledger", "url"), ("audit", "syslog"), ("tls", "key"), ("web", "password_file"))
+"""Keys whose value is never quoted: a password may stand in it."""
+_HARMLESS = re.compile(r"[A-Za-z0-9 ._/+-]{0,80}")
 Seconds = Annotated[float, Field(ge=0)]
 
 
@@ -48,7 +55,7 @@ class NodeTable(_Table):
 class LedgerTable(_Table):
     """[ledger]: where the node remembers; empty is SQLite in the data directory."""
 
-    url: str = ""
+    url: str = Field(default="", repr=False)
 
 
 class StudyTable(_Table):
@@ -66,6 +73,7 @@ class ResultsTable(_Table):
     overlay: bool = True
     language: str = Field(default="en", min_length=1)
     research_label: str = Field(default="Research use only", max_length=64)
+    placeholder_patient_ids: tuple[str, ...] = ()
 
 
 class ModelsTable(_Table):
@@ -128,6 +136,8 @@ class TlsTable(_Table):
     @field_validator("cert", "key", "ca", mode="before")
     @classmethod
     def _empty_is_none(cls, path: object) -> object:
+        if isinstance(path, str) and ("\n" in path or "-----BEGIN" in path):
+            raise ValueError("expected the path of a PEM file, found its content")
         return None if path == "" else path
 
     @model_validator(mode="after")
@@ -145,7 +155,7 @@ class TlsTable(_Table):
 class AuditTable(_Table):
     """[audit]: where the trail is told besides the ledger, as DICOM audit messages."""
 
-    syslog: str = Field(default="", pattern=r"^$|^(tls|udp)://\S+$")
+    syslog: str = Field(default="", pattern=r"^$|^(tls|udp)://[^\s@]+$")
 
 
 class Settings(_Table):
@@ -209,6 +219,8 @@ def load_settings(path: Path) -> Settings:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise Fatal(f"cannot read the configuration {path}: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise Fatal(f"cannot read the configuration {path}: expected UTF-8, found other bytes") from None
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -221,8 +233,11 @@ def settings_from(tables: dict[str, Any], *, base: Path, name: str = "configurat
     try:
         settings = Settings.model_validate(tables)
     except ValidationError as error:
-        raise Fatal("\n".join([f"{name}:", *_mistakes(error)])) from error
-    return _anchored(settings, base)
+        mistakes = _mistakes(error)
+    else:
+        return _anchored(settings, base)
+    # outside of the handler: a traceback would print the library's error, and with it every value
+    raise Fatal("\n".join([f"{name}:", *mistakes]))
 
 
 def _anchored(settings: Settings, base: Path) -> Settings:
@@ -258,12 +273,26 @@ def credential(path: Path) -> Path:
 def _mistakes(error: ValidationError) -> list[str]:
     lines = []
     for mistake in error.errors(include_url=False, include_context=False):
-        where = ".".join(str(part) for part in mistake["loc"])
+        where = ".".join(map(_key, mistake["loc"]))
         if mistake["type"] == "extra_forbidden":
             lines.append(f"  {where}: no such key{_nearest(mistake['loc'])}")
         else:
-            lines.append(f"  {where}: {mistake['msg']}, found {mistake['input']!r}")
+            lines.append(f"  {where + ': ' if where else ''}{mistake['msg']}{_found(mistake)}")
     return lines
+
+
+def _found(mistake: ErrorDetails) -> str:
+    """Quote what was found where that is no secret: a number, or a short text without the signs of a URL."""
+    found, where = mistake["input"], mistake["loc"]
+    harmless = isinstance(found, int | float) or (isinstance(found, str) and _HARMLESS.fullmatch(found))
+    if not harmless or where[:2] in _SECRET or len(where) < 2:  # what stands in place of a table may be a URL
+        return ""
+    return f", found {found!r}"
+
+
+def _key(part: int | str) -> str:
+    """A key as it is named; one that looks like no key may be a value that went astray."""
+    return str(part) if re.fullmatch(r"[A-Za-z0-9_-]{1,40}", str(part)) else "(not a key)"
 
 
 def _nearest(location: tuple[int | str, ...]) -> str:

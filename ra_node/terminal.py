@@ -13,8 +13,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from ra_node.domain.report import ImageFinding
+from ra_node.ledger.alarms import Alarm
 from ra_node.ledger.overview import StudyLine
 from ra_node.ledger.schema import CommitmentState, DeliveryState
+from ra_node.services.alarm import hint_of, words_of
 from ra_node.services.check import Check
 from ra_node.services.models import Models, bundle_words, refusals
 from ra_node.services.overview import Overview, Story
@@ -42,6 +44,7 @@ def print_overview(view: Overview, *, as_json: bool) -> None:
         print_json(dataclasses.asdict(view))
         return
     out = console()
+    _print_alarms(out, view.alarms)
     _print_models(out, view.models)
     _print_disk(out, view.disk)
     if not view.studies:
@@ -69,6 +72,15 @@ def print_overview(view: Overview, *, as_json: bool) -> None:
         out.print(Text.assemble(("buried", "red"), words))
     if view.buried:
         out.print("Mend the cause, then `ra-node requeue STUDY_UID`.")
+
+
+def _print_alarms(out: Console, raised: Sequence[Alarm]) -> None:
+    """Before everything else; then what to do about each kind."""
+    for alarm in raised:
+        words = f" since {_when(alarm.since)} UTC: {words_of(alarm)}"
+        out.print(Text.assemble((f"ALARM {alarm.kind}", "bold red"), words))
+    for kind in dict.fromkeys(alarm.kind for alarm in raised):
+        out.print(Text(f"{kind}: {hint_of(kind)}"))
 
 
 def _print_models(out: Console, models: Models) -> None:
@@ -174,8 +186,13 @@ def print_hands(line: dict[str, Any]) -> None:
 
 def progress(items: Iterable[_T], what: str, total: int | None = None) -> Iterator[_T]:
     """Show how far long work is, on standard error, while giving its items."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console(stderr=True), transient=True) as bar:
         yield from bar.track(items, description=what, total=total)
 
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-import typer
-
+from ra_node.domain.printable import csv_cell, printable
 from ra_node.errors import Fatal
 from ra_node.ledger.audit import Entry
+from ra_node.tabular import print_json, say
 
 COLUMNS = ("at", "what", "who", "address", "study_uid", "detail")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def moment(since: str) -> float:
@@ -34,15 +32,15 @@ def print_trail(entries: Iterable[Entry], *, as_json: bool, as_csv: bool) -> Non
         writer = csv.writer(sys.stdout)
         writer.writerow(COLUMNS)
         for entry in entries:
-            writer.writerow(_plain(cell) for cell in _row(entry))
+            writer.writerow(printable(csv_cell(cell)) for cell in _row(entry))
         return
     for entry in entries:
         row = _row(entry)
         if as_json:
             told = dict(zip(COLUMNS, row, strict=True)) | {"detail": dict(entry.event.detail)}
-            typer.echo(json.dumps(told, ensure_ascii=False))
+            print_json(told)
         else:
-            typer.echo("  ".join(cell for cell in row if cell))
+            say(printable("  ".join(cell for cell in row if cell)))
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
@@ -51,8 +49,3 @@ def _row(entry: Entry) -> tuple[str, ...]:
     shown = {key: value for key, value in event.detail.items() if value not in (None, "")}
     words = " ".join(f"{key}={value}" for key, value in sorted(shown.items()))
     return when, event.what, entry.who, entry.address, event.study_uid or "", words
-
-
-def _plain(cell: str) -> str:
-    """A caller names itself: what a spreadsheet would take for a formula is made text."""
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell

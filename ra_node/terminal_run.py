@@ -13,9 +13,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from ra_node.domain.printable import printable
 from ra_node.services.journal import LinedUp, StudyState
 from ra_node.services.retrospect import Watcher
 from ra_node.services.summary import Summary
+from ra_node.tabular import console as terminal
 from ra_node.tabular import print_json
 
 LINE_EVERY_S = 10.0
@@ -63,12 +65,17 @@ class Pace:
 @contextmanager
 def watching(console: Console | None = None, pace: Pace | None = None) -> Iterator[Watcher]:
     """Show on standard error how a run goes, in the way of the terminal or the file that it is."""
-    out, pace = console or Console(stderr=True), pace or Pace()
+    out, pace = console or terminal(stderr=True), pace or Pace()
     if not out.is_terminal:
         yield _lines(out, pace)
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("{task.fields[words]}"), console=out) as bar:
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, TextColumn("{task.fields[words]}", markup=False), console=out) as bar:
         yield _bar(bar, pace)
 
 
@@ -77,7 +84,7 @@ def print_summary(summary: Summary, *, as_json: bool) -> None:
     if as_json:
         print_json(dataclasses.asdict(summary))
         return
-    out = Console(soft_wrap=True)
+    out = terminal()
     if summary.studies == 1:
         for path in sorted(Path(summary.out).glob("*/report.txt")):
             out.print(Text(path.read_text(encoding="utf-8")))
@@ -100,7 +107,7 @@ def _bar(bar: Progress, pace: Pace) -> Watcher:
         show(description="Analysing studies")
 
     def waiting(why: str) -> None:
-        bar.update(task, description=f"Waiting: {why}" if why else "Analysing studies")
+        bar.update(task, description=f"Waiting: {printable(why)}" if why else "Analysing studies")
 
     return Watcher(lambda files: bar.update(task, completed=files), begun, finished, waiting)
 

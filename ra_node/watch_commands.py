@@ -20,7 +20,7 @@ from ra_node.options import (
     named_settings,
     settings_or_defaults,
 )
-from ra_node.tabular import print_json
+from ra_node.tabular import print_json, say
 
 WATCH = "Watch and mend"
 
@@ -64,7 +64,7 @@ def conformance(
     statement = statement_of(settings_or_defaults(config))
     text = as_html(statement) if form == "html" else as_markdown(statement)
     if out is None:
-        typer.echo(text, nl=False)
+        say(text, end="")
     else:
         out.write_text(text, encoding="utf-8")
 
@@ -120,11 +120,11 @@ def requeue(
     if as_json:
         print_json({"requeued": count, "tried_now": was_away})
     else:
-        typer.echo(f"{count} job{'' if count == 1 else 's'} requeued")
+        say(f"{count} job{'' if count == 1 else 's'} requeued")
     if was_away and not as_json:
-        typer.echo(f"{uid} is tried again now")
+        say(f"{uid} is tried again now")
     if count == 0 and not was_away:
-        typer.echo("Nothing is buried under this name; `ra-node status` lists what is.", err=True)
+        say("Nothing is buried under this name; `ra-node status` lists what is.", err=True)
         raise typer.Exit(1)
 
 
@@ -149,9 +149,9 @@ def drop(
     if as_json:
         print_json({"dropped": count})
     else:
-        typer.echo(f"{count} object{'' if count == 1 else 's'} dropped")
+        say(f"{count} object{'' if count == 1 else 's'} dropped")
     if count == 0:
-        typer.echo("Nothing waits under this name; `ra-node status` lists what does.", err=True)
+        say("Nothing waits under this name; `ra-node status` lists what does.", err=True)
         raise typer.Exit(1)
 
 
@@ -176,7 +176,7 @@ def purge(
         return
     verb = "would be removed" if dry_run else "removed"
     size = f"{removed.bytes / 2**20:.1f} MiB"
-    typer.echo(f"{removed.studies} studies, {removed.files} files, {size} {verb}")
+    say(f"{removed.studies} studies, {removed.files} files, {size} {verb}")
 
 
 @watch.command(rich_help_panel=WATCH)

@@ -1,5 +1,6 @@
 """The configuration is understood whole, or the node says what it did not understand."""
 
+import traceback
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ra_node.errors import Fatal
+from ra_node.ledger.engine import open_ledger
 from ra_node.settings import Settings, load_settings, settings_from
 from ra_node.settings_peer import PeerTable
 
@@ -147,3 +149,57 @@ def test_the_passwords_of_the_page_come_from_the_credentials_too(tmp_path, monke
     assert load_settings(named).web.password_file == handed
     silent = written(tmp_path, '[node]\ndata_dir = "state"\n[web]\npassword_file = ""\n')
     assert load_settings(silent).web.password_file == tmp_path / "state" / "web-passwords"
+
+
+SECRET = "hunter2"
+URL = f"postgresql+pg8000://ra:{SECRET}@db/ra"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'[ledger]\nurl = "{URL}"\n[results]\noverlay = false\n' + PEER + "key_object = true\n",
+        f'ledger = "{URL}"\n',
+        f'[ledger]\nurl = ["{URL}"]\n',
+        f'[ledger]\n"{URL}" = 1\n',
+        f'[ledger]\npassword = "{SECRET}"\n',
+        f'[node]\nport = "{URL}"\n',
+        f'[audit]\nsyslog = "tls://ra:{SECRET}@log:6514"\n',
+        f'[tls]\ncert = "a.pem"\nca = "ca.pem"\nkey = """-----BEGIN PRIVATE KEY-----\n{SECRET}"""\n',
+        f'[web]\nhost = "0.0.0.0"\n[ledger]\nurl = "{URL}"\n[[peer]]\nname = "{URL}"\n',
+        f'[ledger]\nurl = "{URL}"\n{SECRET}\n',
+        f'[web]\npassword_file = {{ secret = "{SECRET}" }}\n',
+    ],
+)
+def test_no_mistake_prints_a_secret(tmp_path, text):
+    """A mistake found at the root had the whole configuration in its words, the ledger's password too."""
+    with pytest.raises(Fatal) as refused:
+        load_settings(written(tmp_path, text))
+    assert SECRET not in "".join(traceback.format_exception(refused.value))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql+pg8000//ra:{SECRET}@db/ra",
+        f"postgresql://ra:{SECRET}@db:port/ra",
+        f"postgresql://ra:x@{SECRET}@db/ra",
+        f"mysql://ra:{SECRET}@db/ra",
+        f"mysql://db/ra?password={SECRET}",
+    ],
+)
+def test_a_ledger_url_that_cannot_be_read_is_not_printed(url):
+    with pytest.raises(Fatal, match="expected sqlite") as refused:
+        open_ledger(url)
+    assert SECRET not in str(refused.value)
+
+
+def test_the_settings_do_not_show_the_url_of_the_ledger():
+    assert SECRET not in repr(settings_from({"ledger": {"url": URL}}, base=Path("/")))
+
+
+def test_a_file_that_is_not_utf_8_is_named(tmp_path):
+    path = tmp_path / "node.toml"
+    path.write_bytes(b'[node]\nstation_name = "R\xf6ntgen"\n')
+    with pytest.raises(Fatal, match="expected UTF-8"):
+        load_settings(path)

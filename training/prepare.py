@@ -10,7 +10,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -250,7 +250,7 @@ def _with_label_side(
     """The only label of an only hand is its evidence where the header is silent."""
     silent = not (header.image_laterality or header.laterality)
     if silent and len(hands) == len(wanted) == 1:
-        return SideHeader(wanted[0].side.value, "", header.patient_orientation)
+        return replace(header, image_laterality=wanted[0].side.value)
     return header
 
 

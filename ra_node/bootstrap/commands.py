@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 def preflight(settings: Settings, *, roundtrip: bool = False) -> list[Check]:
     """Check everything that the settings name; `roundtrip` stores a phantom's results at each destination."""
+    from ra_node.ledger.alarms import alarms
     from ra_node.services.models import checked_words, worker_checks
     from ra_node.services.preflight import run_checks
 
@@ -35,6 +36,7 @@ def preflight(settings: Settings, *, roundtrip: bool = False) -> list[Check]:
         destinations=reachable,
         queried=[where for where, _ in addresses(settings, asked)],
         standing=lambda: _complaints(settings),
+        alarms=lambda: alarms(open_state(settings).ledger),
         tls_contexts=lambda: listening_tls(settings),
     )
     return rows + (roundtrips(settings, [where for where, _ in reachable]) if roundtrip else [])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
-from ra_node.bootstrap.state import DAY_S, State, open_state, presence_folder
+from ra_node.bootstrap.state import DAY_S, State, alarm_subject, open_state, presence_folder
 from ra_node.errors import Fatal
 from ra_node.settings import Settings
 
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
 
 def build_tidier(settings: Settings, state: State) -> Tidier:
     """What must happen by the clock."""
+    from ra_node.services.orphans import FILES_OF_A_JOB, CrashBound
     from ra_node.services.tidy import Tidier
 
+    made = FILES_OF_A_JOB * max(os.cpu_count() or 1, settings.models.images)
     study, retention = settings.study, settings.retention
     return Tidier(
         state.ledger,
@@ -26,6 +29,8 @@ def build_tidier(settings: Settings, state: State) -> Tidier:
         study.quiet_s,
         study.max_wait_s,
         keep_s=retention.keep_days * DAY_S if retention.purge else None,
+        bound=CrashBound(settings.limits.associations, made),
+        subject=alarm_subject(settings),
         not_committing=[peer.name for peer in settings.destinations if not peer.commitment],
     )
 

@@ -110,10 +110,12 @@ def _archive(settings: Settings, asked: Asked) -> Archive:
 
 def _fetch(settings: Settings, asked: Asked) -> Callable[[str, Path], object]:
     """How a study comes from the archive; Fatal where the configuration does not know it."""
+    from ra_node.network.dicomweb import Server
     from ra_node.services.fetch import from_dicomweb, from_peer
 
     if "://" in asked.came_from:
         token = None if asked.token_file is None else asked.token_file.read_text(encoding="utf-8").strip()
+        Server(asked.came_from)  # refuses one with a password before it is written down anywhere
         return partial(from_dicomweb, asked.came_from, token=token)
     peers = {peer.name: peer for peer in settings.peer}
     if asked.came_from not in peers:

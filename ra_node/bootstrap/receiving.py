@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def build_listener(settings: Settings, state: State, owner: str) -> tuple[Listener, Ingest]:
     """The listener, not yet started, and its inbox, where `owner` names it."""
     from ra_node.ledger.inbox import close_all_associations
+    from ra_node.ledger.patient_key import KEY_FILE, open_secret
     from ra_node.network.commitment import commitment_handlers
     from ra_node.network.receive import Listener
     from ra_node.services.commit import Ear
@@ -30,7 +31,8 @@ def build_listener(settings: Settings, state: State, owner: str) -> tuple[Listen
 
     for dead in gone(presence_folder(settings)):
         close_all_associations(state.ledger, dead)
-    inbox = Ingest(state.ledger, state.files, listener=owner)
+    secret = open_secret(settings.node.data_dir / KEY_FILE)
+    inbox = Ingest(state.ledger, state.files, listener=owner, secret=secret)
     listener = Listener(
         listen_settings(settings),
         inbox,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
-from ra_node.bootstrap.state import DAY_S, State, address
+from ra_node.bootstrap.state import DAY_S, State, address, build_producer
 from ra_node.settings import Settings
 
 if TYPE_CHECKING:
     from ra_node.services.commit import Committer
     from ra_node.services.complete import CompletenessAsker
-    from ra_node.services.deliver import Deliverer
+    from ra_node.services.deliver import Deliverer, Rebuild
 
 
 def build_deliverer(settings: Settings, state: State, stopping: Callable[[], bool]) -> Deliverer:
@@ -25,7 +25,21 @@ def build_deliverer(settings: Settings, state: State, stopping: Callable[[], boo
         settings.limits.delivery_days * DAY_S,
         committing=[peer.name for peer in settings.destinations if peer.commitment],
         stopping=stopping,
+        rebuild=rebuild_of(settings, state),
     )
+
+
+def rebuild_of(settings: Settings, state: State) -> Rebuild:
+    """Makes damaged objects again; what that needs is loaded when it is needed."""
+
+    def rebuild(study_uid: str, version: int, uids: Collection[str]) -> Collection[str]:
+        from ra_node.services.rebuild import Rebuilder
+
+        return Rebuilder(state.ledger, state.files, build_producer(settings)).rebuild(
+            study_uid, version, uids
+        )
+
+    return rebuild
 
 
 def build_committer(settings: Settings, state: State) -> Committer:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from ra_node.bootstrap.securing import ANY_NAME, calling_tls
 from ra_node.bootstrap.shipped import shipped
 from ra_node.errors import Fatal
-from ra_node.ledger.engine import Ledger, open_ledger
+from ra_node.ledger.engine import Ledger, LedgerMissing, open_ledger
 from ra_node.ledger.files import Files
+from ra_node.ledger.identity import Unbound, bind, has_history, ledger_identity, tell
 from ra_node.services.wake import Bell
 from ra_node.settings import LEDGER_FILE, Settings, settings_from
 from ra_node.settings_peer import PeerTable
@@ -24,14 +25,21 @@ if TYPE_CHECKING:
     from ra_node.services.shelf import Shelf
 
 DAY_S = 86400.0
+NOBODY = "nobody"
+"""The identity that is expected of the folder of a ledger without one: nothing is kept there."""
+LEDGER_WAY_OUT = (
+    "name its ledger in [ledger] url, put a backup back with `ra-node restore`,"
+    " or begin a new ledger with `ra-node adopt`"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What every role shares: the ledger and the files."""
+    """What every role shares: the ledger and the files, and why these two do not belong together, or ""."""
 
     ledger: Ledger
     files: Files
+    problem: str = ""
 
 
 def default_settings() -> Settings:
@@ -40,14 +48,33 @@ def default_settings() -> Settings:
 
 
 def open_state(settings: Settings) -> State:
-    """Open the ledger and the data folder, made where they do not exist; Fatal where that fails."""
+    """Open the ledger and the data folder, both made where neither has a history; Fatal where that fails.
+
+    Raises Unbound where the ledger of a folder with a history is not there: no empty one takes its place.
+    """
     folder = settings.node.data_dir
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise Fatal(f"expected a data_dir that can be made, found {folder}: {error.strerror}") from error
-    ledger = replace(open_ledger(settings.ledger_url), ring=Bell(presence_folder(settings)).ring)
-    return State(ledger, Files(settings.node.data_dir))
+    files = Files(folder)
+    try:
+        opened = open_ledger(settings.ledger_url, may_create=not has_history(files))
+    except LedgerMissing as error:
+        raise Unbound(f"{error}; {folder} holds what another ledger knows; {LEDGER_WAY_OUT}") from error
+    ledger = replace(opened, ring=Bell(presence_folder(settings)).ring)
+    try:
+        problem = bind(ledger, files)
+        tell(ledger, alarm_subject(settings), problem)
+        return State(ledger, Files(folder, ledger_identity(ledger) or NOBODY), problem)
+    except BaseException:
+        ledger.close()
+        raise
+
+
+def alarm_subject(settings: Settings) -> str:
+    """How the alarm of this data folder is told apart from that of another host."""
+    return f"{settings.node.machine}:{settings.node.data_dir}"
 
 
 def presence_folder(settings: Settings) -> Path:

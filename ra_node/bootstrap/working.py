@@ -157,7 +157,10 @@ def build_follow_ups(settings: Settings, state: State) -> FollowUps:
         for peer in settings.peer
         if peer.prior == "query"
     ]
-    return FollowUps(state.ledger, open_secret(settings.node.data_dir / KEY_FILE), askers)
+    secret = open_secret(settings.node.data_dir / KEY_FILE)
+    return FollowUps(
+        state.ledger, secret, askers, state.files, tuple(settings.results.placeholder_patient_ids)
+    )
 
 
 def verify_bundle(settings: Settings, folder: Path) -> Verdict:

@@ -6,10 +6,17 @@ import zlib
 from io import SEEK_END, BytesIO
 from typing import BinaryIO
 
+from pydicom.dataset import FileMetaDataset
 from pydicom.filebase import DicomIO
 from pydicom.filereader import _read_file_meta_info, read_preamble
 from pydicom.filewriter import write_file_meta_info
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
 MOST_READS = 300_000
 """Reads before the pixels, two or three an element: seconds of parsing, far beyond any radiograph."""
@@ -48,26 +55,51 @@ class CountedReads:
         return self._stream.read(min(size, self._size))
 
 
-def inflated(stream: BinaryIO, most_bytes: int, *, whole: bool) -> tuple[BinaryIO, bool]:
-    """Give a stream that pydicom need not inflate, and whether it was deflated (PS3.5 A.5).
+def plain_stream(stream: BinaryIO, most_bytes: int, *, whole: bool) -> tuple[BinaryIO, UID | None]:
+    """Give a stream that pydicom reads as it is, and the transfer syntax to name in its place, if another.
 
-    The file meta information of the new stream says explicit little endian. At most `most_bytes` are
-    inflated: with `whole` more is TooMuchError, without it the rest is left out. Leaves a file of
-    another transfer syntax, or without file meta information, at its start.
+    A deflated data set (PS3.5 A.5) is inflated, at most `most_bytes` of it: with `whole` more is
+    TooMuchError, without it the rest is left out. One that has another byte order than its meta information
+    says, or is not deflated, gets a name that fits. Every other stream is left at its start.
     """
     preamble = read_preamble(stream, force=True)
     meta = _read_file_meta_info(stream)
-    if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
-        stream.seek(0)
-        return stream, False
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    data = inflater.decompress(stream.read(), most_bytes)
-    if whole and inflater.unconsumed_tail:
-        raise TooMuchError(f"expected at most {most_bytes} bytes when inflated, found more")
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    stated = meta.get("TransferSyntaxUID")
+    at = stream.tell()
+    start = stream.read(2)
+    found = _found_order(start)
+    if stated == DeflatedExplicitVRLittleEndian and found is None:
+        stream.seek(at)
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        data = inflater.decompress(stream.read(), most_bytes)
+        if whole and inflater.unconsumed_tail:
+            raise TooMuchError(f"expected at most {most_bytes} bytes when inflated, found more")
+        return _rewritten(preamble, meta, ExplicitVRLittleEndian, data), DeflatedExplicitVRLittleEndian
+    contradicted = stated in _ORDERS and found is not None and found != _ORDERS[stated]
+    if contradicted or (stated == DeflatedExplicitVRLittleEndian and found is not None):
+        assert found is not None
+        return _rewritten(preamble, meta, found, start + stream.read(-1 if whole else most_bytes)), found
+    stream.seek(0)
+    return stream, None
+
+
+_ORDERS = {
+    ExplicitVRBigEndian: ExplicitVRBigEndian,
+    ExplicitVRLittleEndian: ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian: ExplicitVRLittleEndian,
+}
+
+
+def _found_order(start: bytes) -> UID | None:
+    """The byte order in which a data set begins with group 0008, None for another beginning."""
+    return {b"\x08\0": ExplicitVRLittleEndian, b"\0\x08": ExplicitVRBigEndian}.get(start)
+
+
+def _rewritten(preamble: bytes | None, meta: FileMetaDataset, syntax: UID, data: bytes) -> BinaryIO:
+    meta.TransferSyntaxUID = syntax
     plain = BytesIO()
     plain.write((preamble or bytes(128)) + b"DICM")
     write_file_meta_info(DicomIO(plain), meta, enforce_standard=False)
     plain.write(data)
     plain.seek(0)
-    return plain, True
+    return plain

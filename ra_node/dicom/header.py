@@ -15,10 +15,12 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
-from ra_node.domain.laterality import SideHeader
+from ra_node.dicom.identity import IDENTITY_TAGS, identity_of
+from ra_node.dicom.side_evidence import SIDE_TAGS, side_header
 from ra_node.domain.study import ImageHeader
 
-PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
+FLOAT_PIXELS, _DOUBLE_PIXELS, _PIXELS = 0x7FE00008, 0x7FE00009, 0x7FE00010
+PIXEL_TAGS = frozenset({FLOAT_PIXELS, _DOUBLE_PIXELS, _PIXELS})
 """Float, double float and ordinary pixel data."""
 
 _TEXTS = {
@@ -57,13 +59,12 @@ _PURPOSE = 0x0040A170
 _DEVICE_UID = 0x00181002
 _MANUFACTURER = 0x00080070
 _CODE_VALUE, _CODE_SCHEME = 0x00080100, 0x00080102
-_IMAGE_LATERALITY, _LATERALITY, _ORIENTATION = 0x00200062, 0x00200060, 0x00200020
 
 HEADER_TAGS: tuple[int, ...] = (
-    *_TEXTS.values(), *_UIDS.values(), _IMAGE_TYPE, _FRAMES, _ROWS, _COLUMNS, *_DESCRIPTIONS,
-    _REGION, _PRIMARY_REGION, _CONTRIBUTING, _IMAGE_LATERALITY, _LATERALITY, _ORIENTATION, *_IMAGE_TEXTS,
+    *SIDE_TAGS, *_TEXTS.values(), *_UIDS.values(), _IMAGE_TYPE, _FRAMES, _ROWS, _COLUMNS, *_DESCRIPTIONS,
+    _REGION, _PRIMARY_REGION, _CONTRIBUTING, *_IMAGE_TEXTS,
     _VIEW_CODES, _BIRTH_DATE, _STUDY_DATE, _INSTANCE_NUMBER,
-    *(tag for pair in _ACQUIRED for tag in pair if tag is not None),
+    *(tag for pair in _ACQUIRED for tag in pair if tag is not None), *IDENTITY_TAGS,
 )  # fmt: skip
 
 
@@ -90,11 +91,8 @@ def header_of(dataset: Dataset, *, has_pixels: bool | None = None) -> ImageHeade
         columns=_number(dataset, _COLUMNS),
         frames=_number(dataset, _FRAMES) or 1,
         has_pixels=seen,
-        side=SideHeader(
-            image_laterality=_first(dataset, _IMAGE_LATERALITY).upper(),
-            laterality=_first(dataset, _LATERALITY).upper(),
-            patient_orientation=tuple(value.upper() for value in _texts(dataset, _ORIENTATION)),
-        ),
+        identity=identity_of(dataset),
+        side=side_header(dataset, _texts, _items),
     )
 
 
@@ -175,19 +173,19 @@ def _uid(dataset: Dataset, tag: int) -> str:
     return "\\".join(_texts(dataset, tag))
 
 
-def _texts(dataset: Dataset, tag: int) -> tuple[str, ...]:
+def _texts(dataset: Dataset, tag: int, codec: str = "utf-8") -> tuple[str, ...]:
     """The values of a text element, stripped of padding; () where it is absent or empty."""
     element = dataset.get_item(BaseTag(tag)) if tag in dataset else None
     if element is None or element.value is None:
         return ()
-    values = _stored(element.value) if isinstance(element.value, bytes) else _converted(element)
+    values = _stored(element.value, codec) if isinstance(element.value, bytes) else _converted(element)
     texts = tuple(str(value).strip(" \0\t\r\n") for value in values)
     return texts if any(texts) else ()
 
 
-def _stored(value: bytes) -> list[str]:
+def _stored(value: bytes, codec: str) -> list[str]:
     """Selection compares ASCII words only, so that a wrong character set cannot hurt."""
-    return value.decode("utf-8", errors="replace").split("\\")
+    return value.decode(codec, errors="replace").split("\\")
 
 
 def _converted(element: DataElement | RawDataElement) -> list[object]:
@@ -203,15 +201,16 @@ def _number(dataset: Dataset, tag: int) -> int:
         if binary is not None:
             return binary
     try:
-        return int(_first(dataset, tag) or 0)
-    except ValueError:
+        return int(float(_first(dataset, tag) or 0))
+    except (ValueError, OverflowError):
         return 0
 
 
 def _binary(element: RawDataElement) -> int | None:
     """The first number of a binary element, or None for a decimal string (IS)."""
-    vr = element.VR or ("IS" if element.tag == _FRAMES else "US")
-    form = {"US": "H", "SS": "h", "UL": "L", "SL": "l"}.get(vr)
+    known = element.VR not in (None, "UN", "OB", "OW")
+    vr = element.VR if known else ("IS" if element.tag in (_FRAMES, _INSTANCE_NUMBER) else "US")
+    form = {"US": "H", "SS": "h", "UL": "L", "SL": "l"}.get(str(vr))
     if form is None or element.value is None:
         return None
     packed = ("<" if element.is_little_endian else ">") + form

@@ -11,7 +11,7 @@ from ra_node import __version__
 from ra_node.dicom.moment import write_times
 from ra_node.dicom.provenance import IMPLEMENTATION_CLASS_UID, Producer, stamp_equipment
 from ra_node.dicom.subject import copy_subject, subject_of
-from ra_node.dicom.uids import derive_uid
+from ra_node.dicom.uids import result_uid
 from ra_node.domain.report import StudyReport
 
 
@@ -26,15 +26,13 @@ def begin_instance(
 ) -> Dataset:
     """Make a data set with the modules that every object has (PS3.3 C.7.1.1, C.7.2.1, C.7.5.1, C.12.1).
 
-    Its UIDs follow from study, bundle, version and `kind`. `own_text` is what the maker will add, so that
+    Its UIDs follow from what the report is made of and `kind`. `own_text` is what the maker will add, so that
     the character set can write it. Series Number, Modality and description are the maker's.
     """
     made = Dataset()
     copy_subject(made, subject_of(report, sources), own_text=own_text)
     made.SOPClassUID = sop_class
-    made.SOPInstanceUID = derive_uid(
-        report.study_instance_uid, report.bundle.sha256, str(report.version), kind
-    )
+    made.SOPInstanceUID = result_uid(report, kind)
     made.InstanceNumber = report.version
     write_times(made, report.created_at, ("InstanceCreation", "Series", "Content"))
     stamp_equipment(made, producer, report.bundle)

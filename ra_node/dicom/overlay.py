@@ -21,7 +21,7 @@ from ra_node.dicom.overlay_layout import shown_images
 from ra_node.dicom.overlay_paint import render_overlay
 from ra_node.dicom.provenance import IMPLEMENTATION_CLASS_UID, Producer, stamp_equipment
 from ra_node.dicom.subject import copy_subject, subject_of
-from ra_node.dicom.uids import derive_uid
+from ra_node.dicom.uids import derive_uid, result_uid
 from ra_node.domain.language import Language
 from ra_node.domain.laterality import Side
 from ra_node.domain.report import ImageFinding, StudyReport
@@ -42,7 +42,7 @@ _BY_PIXEL = 2
 
 def overlay_uid(report: StudyReport) -> str:
     """Return the SOP Instance UID that `build_overlay` gives the overlay of this report."""
-    return derive_uid(report.study_instance_uid, report.bundle.sha256, str(report.version), "overlay")
+    return result_uid(report, "overlay")
 
 
 def build_overlay(
@@ -52,7 +52,7 @@ def build_overlay(
 
     `sources` are the data sets of the study by SOP Instance UID, with or without pixels; patient and study
     attributes are equal to those of the first image. What a source lacks stays empty. Its UIDs follow
-    from study, bundle and version, so the same report gives the same object.
+    from what the report is made of, so the same report gives the same object.
     """
     if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
         raise ValueError(

@@ -36,8 +36,11 @@ LEAST_WIDTH_PX, LEAST_HEIGHT_PX = 1276, 1360
 MOST_IMAGES = 4
 
 _WITHOUT_PICTURE = frozenset(
-    {Reason.UNREADABLE_PIXELS, Reason.NO_PIXELS, Reason.TOO_LARGE, Reason.NOT_A_RADIOGRAPH, Reason.AI_MADE}
-)
+    {
+        Reason.UNREADABLE_PIXELS, Reason.NO_PIXELS, Reason.TOO_LARGE, Reason.NOT_A_RADIOGRAPH, Reason.AI_MADE,
+        Reason.PATIENT_CONFLICT,
+    }
+)  # fmt: skip
 
 Displays = Mapping[str, NDArray[np.uint8]]
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from pydicom.dataset import Dataset
+
+from ra_node.dicom.identity import identity_of
+from ra_node.domain.identity import Identity, differences, is_placeholder
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,20 +19,28 @@ class Subject:
     identity: tuple[str, str, str]
     """Issuer of Patient ID (0010,0021), Patient ID (0010,0020), Patient's Birth Date (0010,0030)."""
     study_at: str
+    person: Identity = field(default=Identity(), compare=False)
+    """Name and sex as well, to be compared with those of an earlier study."""
 
     @property
     def study_date(self) -> date:
         return datetime.strptime(self.study_at[:8], "%Y%m%d").date()  # noqa: DTZ007 - a day has no zone
 
 
-def subject_known(sources: Iterable[Dataset]) -> Subject | None:
+def subject_known(sources: Iterable[Dataset], placeholders: Collection[str] = ()) -> Subject | None:
     """Give the one patient and moment that all images of a study agree on, else None.
 
-    Without a Patient ID or a valid Study Date nothing can be said about earlier studies. The birth date
-    counts too: two patients may have been given one ID, by two departments or as "anonymous".
+    Without a Patient ID, a birth date or a valid Study Date nothing can be said about earlier studies: two
+    patients may have been given one ID, by two departments or as "UNKNOWN". `placeholders` are IDs of the
+    site that name nobody.
     """
-    found = {_subject(source) for source in sources}
-    return found.pop() if len(found) == 1 else None
+    subjects = [_subject(source) for source in sources]
+    found = set(subjects)
+    if len(found) != 1 or subjects[0] is None or is_placeholder(subjects[0].identity[1], placeholders):
+        return None
+    people = {subject.person for subject in subjects if subject is not None}
+    known = bool(subjects[0].person.birth_date) and not differences(people, accession=False)
+    return subjects[0] if known else None
 
 
 def _subject(source: Dataset) -> Subject | None:
@@ -44,4 +55,4 @@ def _subject(source: Dataset) -> Subject | None:
         return None
     digits = time.partition(".")[0]
     moment = day + (digits if digits.isdecimal() else "").ljust(6, "0")[:6]
-    return Subject((issuer, patient, birth), moment) if patient else None
+    return Subject((issuer, patient, birth), moment, identity_of(source)) if patient else None

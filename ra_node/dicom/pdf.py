@@ -14,6 +14,7 @@ from ra_node.dicom.codes import code_item
 from ra_node.dicom.instance import begin_instance
 from ra_node.dicom.pdf_page import report_pdf
 from ra_node.dicom.provenance import Producer
+from ra_node.dicom.sr_context import is_referenced
 from ra_node.dicom.uids import derive_uid
 from ra_node.domain.language import Language
 from ra_node.domain.report import ImageFinding, StudyReport
@@ -55,7 +56,7 @@ def build_pdf(
     made.DocumentTitle = title[:1024]
     made.ConceptNameCodeSequence = [code_item(DIAGNOSTIC_REPORT)]
     made.VerificationFlag = "UNVERIFIED"
-    made.SourceInstanceSequence = [_source(image) for image in report.images]
+    made.SourceInstanceSequence = [_source(image) for image in report.images if is_referenced(image)]
     made.MIMETypeOfEncapsulatedDocument = "application/pdf"
     document = report_pdf(report, picture, language)
     made.EncapsulatedDocumentLength = len(document)

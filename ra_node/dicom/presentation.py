@@ -25,6 +25,7 @@ from pydicom.uid import GrayscaleSoftcopyPresentationStateStorage
 from ra_node.dicom.instance import begin_instance
 from ra_node.dicom.moment import write_times
 from ra_node.dicom.provenance import Producer
+from ra_node.dicom.sr_context import is_image
 from ra_node.dicom.uids import derive_uid
 from ra_node.domain.geometry import Box, Point
 from ra_node.domain.language import Language
@@ -62,7 +63,7 @@ def build_presentations(
 
 def _can_be_drawn_on(image: ImageFinding, source: Dataset) -> bool:
     greyscale = str(source.get("PhotometricInterpretation", "")) in ("MONOCHROME1", "MONOCHROME2")
-    return greyscale and image.rows > 0 and image.columns > 0
+    return greyscale and is_image(image)
 
 
 def _presentation(

@@ -14,14 +14,22 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from pydicom import config, filereader
-from pydicom.dataelem import RawDataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.tag import BaseTag
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
-from ra_node.dicom.bounded import HEADER_BYTES, WHOLE_BYTES, CountedReads, TooMuchError, inflated
-from ra_node.dicom.header import HEADER_TAGS, PIXEL_TAGS, header_of
+from ra_node.dicom.bounded import HEADER_BYTES, WHOLE_BYTES, CountedReads, TooMuchError, plain_stream
+from ra_node.dicom.encapsulated import UNDEFINED_LENGTH, CutOffError, is_codestream, read_value
+from ra_node.dicom.header import FLOAT_PIXELS, HEADER_TAGS, PIXEL_TAGS, header_of
 from ra_node.domain.report import Reason, Refusal
 from ra_node.domain.study import ImageHeader
 from ra_node.errors import Refused
@@ -31,7 +39,7 @@ MARKER_OFFSET = 128
 
 START_BYTES = 65_536
 """Most images begin their pixels before."""
-_UNDEFINED_LENGTH = 0xFFFFFFFF
+_PIXEL_DATA = BaseTag(0x7FE00010)
 
 _MALFORMED = (
     InvalidDicomError, BytesLengthException, EOFError, ValueError, TypeError, LookupError, AttributeError,
@@ -40,6 +48,8 @@ _MALFORMED = (
 """What pydicom lets through for data sets that break off or are no data sets, unknown VRs included.
 
 No MemoryError: no more is asked for than the file has (`CountedReads`), so it is the machine's."""
+
+_BROKEN = "not readable: expected a DICOM data set, found a broken one: it breaks off, or holds no elements"
 
 StopWhen = Callable[[BaseTag, str | None, int], bool]
 
@@ -53,20 +63,14 @@ class DatasetRefused(Refused):
 
 
 def read_dataset(path: Path | str) -> Dataset:
-    """Read a whole file; raises DatasetRefused with what was expected and found.
+    """Read a file up to the end of its pixels; raises DatasetRefused with what was expected and found.
 
     Values that break the rules of their VR are kept as they are: half of all archives hold some.
-    A file without preamble is read when it starts like a data set.
+    A file without preamble is read when it starts like a data set, and what comes after the pixels is not
+    looked at. Fragments of pixels come joined (see `encapsulated`).
     """
-    seen: set[int] = set()
-
-    def watch(tag: BaseTag, _vr: str | None, _length: int) -> bool:
-        seen.add(tag)
-        return False
-
-    dataset = _parse_file(Path(path), watch, whole=True)
-    if (seen & PIXEL_TAGS) - set(dataset.keys()):
-        raise DatasetRefused("truncated: expected the end of the pixel data, found the end of the file")
+    with Path(path).open("rb") as stream:
+        dataset = _parse_whole(stream)
     _expect_identity(_header(dataset))
     _expect_whole_values(dataset)
     _expect_all_pixels(dataset)
@@ -122,7 +126,7 @@ def _header_of_stream(stream: BinaryIO) -> ImageHeader:
             reached.append(tag)
         return bool(reached)
 
-    return _header(_parse(stream, stop, HEADER_TAGS), has_pixels=bool(reached) or None)
+    return _header(_parse(stream, stop, HEADER_TAGS)[0], has_pixels=bool(reached) or None)
 
 
 def _at_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
@@ -130,26 +134,61 @@ def _at_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
 
 
 def read_loosely(path: Path | str) -> Dataset:
-    """Read a whole file for a comparison, whatever it lacks; DatasetRefused where it is no data set."""
-    return _parse_file(Path(path), lambda _tag, _vr, _length: False, whole=True)
+    """Read a file for a comparison, whatever it lacks; DatasetRefused where it is no data set."""
+    with Path(path).open("rb") as stream:
+        return _parse_whole(stream)
 
 
-def _parse_file(path: Path, stop: StopWhen, *, whole: bool = False) -> Dataset:
+def _parse_file(path: Path, stop: StopWhen) -> Dataset:
     with path.open("rb") as stream:
-        return _parse(stream, stop, whole=whole)
+        return _parse(stream, stop)[0]
 
 
-def _parse(stream: BinaryIO, stop: StopWhen, tags: tuple[int, ...] = (), *, whole: bool = False) -> Dataset:
-    """The data set up to where `stop` holds, with these tags only where some are named."""
+def _parse_whole(stream: BinaryIO) -> Dataset:
+    """The data set with its pixels, read where the parser has stopped before them."""
+    reached: list[tuple[BaseTag, str | None, int]] = []
+
+    def stop(tag: BaseTag, vr: str | None, length: int) -> bool:
+        if _at_pixels(tag, vr, length):
+            reached.append((tag, vr, length))
+        return bool(reached)
+
+    dataset, rest = _parse(stream, stop, whole=True)
+    for tag, vr, length in reached:
+        if tag != _PIXEL_DATA:  # of float pixels it is enough to know that they are there
+            dataset.add_new(tag, "OF" if tag == FLOAT_PIXELS else "OD", b"")
+            continue
+        rest.seek(rest.tell() + (12 if vr in EXPLICIT_VR_LENGTH_32 else 8))
+        with _malformed_is_refused():
+            value, in_fragments = read_value(rest, length)
+        dataset[tag] = DataElement(tag, "OB" if in_fragments or vr == "OB" else "OW", value)
+        dataset[tag].is_undefined_length = in_fragments
+    return dataset
+
+
+def _parse(
+    stream: BinaryIO, stop: StopWhen, tags: tuple[int, ...] = (), *, whole: bool = False
+) -> tuple[Dataset, BinaryIO]:
+    """The data set up to where `stop` holds, with these tags only where some are named, and what follows."""
     _tolerate_odd_values()
     _expect_dicom(stream)
     with _malformed_is_refused():
-        plain, was_deflated = inflated(stream, WHOLE_BYTES if whole else HEADER_BYTES, whole=whole)
+        plain, stated = plain_stream(stream, WHOLE_BYTES if whole else HEADER_BYTES, whole=whole)
         counted = cast("BinaryIO", CountedReads(plain))
         dataset = filereader.read_partial(counted, stop, force=True, specific_tags=list(tags) or None)
-        if was_deflated:
-            dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
-        return dataset
+        if stated is not None:
+            dataset.file_meta.TransferSyntaxUID = stated
+        if not dataset.file_meta.get("TransferSyntaxUID"):
+            dataset.file_meta.TransferSyntaxUID = _found_encoding(dataset)
+        return dataset, counted
+
+
+def _found_encoding(dataset: Dataset) -> UID:
+    """The transfer syntax of a data set without meta information, as far as its elements tell."""
+    implicit, little = dataset.original_encoding
+    if implicit:
+        return ImplicitVRLittleEndian
+    return ExplicitVRLittleEndian if little else ExplicitVRBigEndian
 
 
 def _header(dataset: Dataset, *, has_pixels: bool | None = None) -> ImageHeader:
@@ -163,20 +202,16 @@ def _malformed_is_refused() -> Iterator[None]:
         yield
     except TooMuchError as error:
         raise DatasetRefused(f"not readable: {error}") from error
+    except CutOffError as error:
+        raise DatasetRefused(f"truncated: {error}") from error
     except _MALFORMED as error:
-        raise _broken(error) from error
+        raise DatasetRefused(_BROKEN) from error
     except OSError as error:
         # pydicom raises it for a sequence that breaks off, and in the place of whatever stopped it there
         if any(isinstance(one, OSError) and one.errno is not None for one in _causes(error)):
             raise  # the disk: the file may well be whole
         too_much = next((one for one in _causes(error) if isinstance(one, TooMuchError)), None)
-        raise DatasetRefused(f"not readable: {too_much}") if too_much else _broken(error) from error
-
-
-def _broken(error: Exception) -> DatasetRefused:
-    return DatasetRefused(
-        f"not readable: expected a DICOM data set, found a broken one ({type(error).__name__})"
-    )
+        raise DatasetRefused(f"not readable: {too_much}" if too_much else _BROKEN) from error
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -234,20 +269,20 @@ def _expect_identity(header: ImageHeader) -> None:
 def _expect_whole_values(dataset: Dataset) -> None:
     """Refuse a data set that ends inside one of its values."""
     for element in dataset.values():
-        if not isinstance(element, RawDataElement) or element.length == _UNDEFINED_LENGTH:
+        if not isinstance(element, RawDataElement) or element.length == UNDEFINED_LENGTH:
             continue
         found = len(element.value or b"")
         if found < element.length:
-            name = "pixel data" if element.tag in PIXEL_TAGS else f"element {element.tag}"
+            name = f"element {element.tag}"
             raise DatasetRefused(f"truncated: {name} expected {element.length} bytes, found {found}")
 
 
 def _expect_all_pixels(dataset: Dataset) -> None:
     """Refuse native pixel data shorter than the header of the image promises."""
-    element = dataset.get_item(BaseTag(0x7FE00010)) if "PixelData" in dataset else None
-    if element is None or getattr(element, "length", 0) == _UNDEFINED_LENGTH:
+    element = dataset.get(_PIXEL_DATA)
+    if element is None or element.is_undefined_length or is_codestream(element.value):
         return
-    expected, found = _native_bytes(dataset), len(element.value or b"")
+    expected, found = _native_bytes(dataset), len(element.value)
     if found < expected:
         raise DatasetRefused(f"truncated: pixel data expected {expected} bytes, found {found}")
 

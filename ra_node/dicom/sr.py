@@ -16,10 +16,10 @@ from ra_node.dicom import codes
 from ra_node.dicom.moment import write_times
 from ra_node.dicom.provenance import IMPLEMENTATION_CLASS_UID, Producer, stamp_equipment
 from ra_node.dicom.sr_content import imaging_measurements, study_conclusions
-from ra_node.dicom.sr_context import image_library, language_and_observer, procedure_reported
+from ra_node.dicom.sr_context import image_library, is_referenced, language_and_observer, procedure_reported
 from ra_node.dicom.sr_item import Item, container, own_text, put_tree
 from ra_node.dicom.subject import copy_subject, subject_of
-from ra_node.dicom.uids import derive_uid
+from ra_node.dicom.uids import derive_uid, result_uid
 from ra_node.domain.report import StudyReport
 
 Triple = tuple[str, str, str]
@@ -31,7 +31,7 @@ SERIES_NUMBER = 9701
 
 def sr_uid(report: StudyReport, *, comprehensive3d: bool = True) -> str:
     """The SOP Instance UID that `build_sr` gives this report."""
-    uid = derive_uid(report.study_instance_uid, report.bundle.sha256, str(report.version), "sr")
+    uid = result_uid(report, "sr")
     return uid if comprehensive3d else _comprehensive_uid(uid)
 
 
@@ -102,7 +102,9 @@ def _write_document(made: Dataset, report: StudyReport) -> None:
 def _reference(made: Dataset, report: StudyReport, predecessor: Dataset | None) -> None:
     """Evidence is exactly what the tree refers to (C.17.2.3); a revision names what it replaces."""
     evidence = [
-        (image.series_instance_uid, image.sop_class_uid, image.sop_instance_uid) for image in report.images
+        (image.series_instance_uid, image.sop_class_uid, image.sop_instance_uid)
+        for image in report.images
+        if is_referenced(image)
     ]
     if evidence:
         made.CurrentRequestedProcedureEvidenceSequence = [_references(made.StudyInstanceUID, evidence)]

@@ -13,7 +13,7 @@ import numpy as np
 from pydicom.sr.coding import Code
 
 from ra_node.dicom import codes
-from ra_node.dicom.sr_context import is_image
+from ra_node.dicom.sr_context import is_image, is_referenced
 from ra_node.dicom.sr_explanation import visual_explanation
 from ra_node.dicom.sr_item import CONTAINS, Item, Relation, code, container, finding_site, item, text
 from ra_node.dicom.uids import derive_uid
@@ -89,6 +89,10 @@ def _version_sentence(report: StudyReport) -> list[str]:
 def _without_picture(image: ImageFinding, number: int) -> Item:
     """The reason for an instance that has nothing to draw on, with a reference to it."""
     reason = "no result" if image.refusal is None else image.refusal.text
+    if not is_referenced(image):
+        return _comment(
+            f"Instance {number} (SOP Instance UID {image.sop_instance_uid}) not analysed: {reason}"
+        )
     kind = hd.ImageContentItem if is_image_class(image.sop_class_uid) else hd.CompositeContentItem
     source = _source(kind, image.sop_class_uid, image.sop_instance_uid)
     return _comment(f"Instance {number} not analysed: {reason}", [source])

@@ -12,7 +12,7 @@ from ra_node.dicom import codes
 from ra_node.dicom.header import header_of
 from ra_node.dicom.provenance import Producer, observer_uid
 from ra_node.dicom.sr_item import CONTAINS, Item, Relation, code, container, item, text
-from ra_node.domain.report import BundleIdentity, ImageFinding, StudyReport
+from ra_node.domain.report import BundleIdentity, ImageFinding, Reason, StudyReport
 
 _ACQUISITION = Relation.HAS_ACQ_CONTEXT
 
@@ -62,7 +62,12 @@ def image_library(report: StudyReport, sources: Mapping[str, Dataset]) -> Item |
 
 def is_image(image: ImageFinding) -> bool:
     """True for what has rows and columns, so that a region of it can be shown."""
-    return image.rows > 0 and image.columns > 0
+    return image.rows > 0 and image.columns > 0 and is_referenced(image)
+
+
+def is_referenced(image: ImageFinding) -> bool:
+    """False for what may be another patient's: a viewer would open it under the patient of the report."""
+    return image.refusal is None or image.refusal.reason is not Reason.PATIENT_CONFLICT
 
 
 def _entry(image: ImageFinding, source: Dataset | None) -> Item:

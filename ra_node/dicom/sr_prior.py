@@ -13,6 +13,7 @@ from pydicom.sr.coding import Code
 from ra_node.dicom import codes
 from ra_node.dicom.patient import Subject, subject_known
 from ra_node.dicom.sr import sr_series_uid
+from ra_node.domain.identity import differences
 from ra_node.domain.laterality import Side
 from ra_node.domain.report import EarlierHand, Prior, Recognition
 
@@ -32,6 +33,8 @@ def read_prior(report: Dataset, subject: Subject) -> Prior | None:
     about = subject_known([report])
     ours = str(report.SeriesInstanceUID) == sr_series_uid(str(report.SOPInstanceUID))
     if not ours or about is None or about.identity != subject.identity:
+        return None
+    if differences((about.person, subject.person), accession=False):
         return None
     versions = list(report.get("SoftwareVersions") or [])
     return Prior(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from hashlib import sha256
 from uuid import UUID
 
+from ra_node.domain.report import StudyReport
+
 
 def derive_uid(*parts: str) -> str:
     """A UID under the UUID root 2.25 (PS3.5 B.2) that depends on all parts and their order.
@@ -19,6 +21,13 @@ def derive_uid(*parts: str) -> str:
     value = value & ~(0xF << 76) | 8 << 76
     value = value & ~(0x3 << 62) | 2 << 62
     return f"2.25.{UUID(int=value).int}"
+
+
+def result_uid(report: StudyReport, kind: str) -> str:
+    """The SOP Instance UID of an object of a report: no other content ever has it."""
+    return derive_uid(
+        report.study_instance_uid, report.bundle.sha256, str(report.version), report.made_of, kind
+    )
 
 
 def _measured(part: str) -> bytes:

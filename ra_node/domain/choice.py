@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ra_node.domain.laterality import Side
+from ra_node.domain.chirality import better_view
+from ra_node.domain.laterality import Pairing, Side
 from ra_node.domain.report import HandFinding, ImageFinding, Reason, Refusal
 
 Ages = tuple[float, float]
@@ -19,6 +20,7 @@ _GROWN_AT = 16.0
 """From this age on a bundle that learnt from nobody younger knows only closed growth plates."""
 
 _SAME_PICTURE = "The same picture was sent twice; the other instance counts."
+_SECOND_VIEW = "Second view of the same hand, not rated: the other view in this image counts."
 _RAW = (
     "Raw detector image: expected a radiograph FOR PRESENTATION, found one FOR PROCESSING;"
     " the study has the presented one, which counts."
@@ -35,6 +37,16 @@ def one_result_a_hand(images: Sequence[ImageFinding]) -> tuple[ImageFinding, ...
     for side in Side:
         found = _without_repeats(found, side)
     return tuple(found)
+
+
+def one_view_a_hand(hands: Sequence[HandFinding], pairing: Pairing) -> tuple[HandFinding, ...]:
+    """Refuse the worse view where one image shows one hand twice; a refused view never counts."""
+    if pairing is not Pairing.SAME_HAND:
+        return tuple(hands)
+    able = [n for n, hand in enumerate(hands) if hand.refusal is None] or list(range(len(hands)))
+    best = able[better_view([hands[n].region for n in able])]
+    second = Refusal(Reason.SECOND_VIEW, _SECOND_VIEW)
+    return tuple(hand if n == best else _refused_hand(hand, second) for n, hand in enumerate(hands))
 
 
 def within_ages(images: Sequence[ImageFinding], ages: Ages | None) -> tuple[ImageFinding, ...]:

@@ -83,6 +83,11 @@ class Job:
         return max(0, self.max_attempts - (self.attempt - self.excused))
 
     @property
+    def gives_up(self) -> bool:
+        """What is missing now is not waited for any more."""
+        return self.makes_less if self.kind is JobKind.REPORT else self.last_attempt
+
+    @property
     def makes_less(self) -> bool:
         """One of the last attempts: what still fails is left out."""
         return self.attempts_left <= LESS_FROM

@@ -1,13 +1,13 @@
 """Which hand is which: the side follows from evidence, never from shape.
 
-Two hands on one plate show their thumbs towards each other from the back and from the palm alike,
-so only the header or the site's convention can tell right from left. Evidence that disagrees, or is
-absent, leaves the side undetermined and says so.
+Two hands on one plate show their thumbs on opposite sides from the back and from the palm alike,
+so only the header or the site's convention can tell right from left. Evidence that disagrees, is
+impossible or absent leaves the side undetermined and says so. Thumbs on the same side are one hand twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -22,26 +22,48 @@ class Side(StrEnum):
     LEFT = "L"
 
 
-class EvidenceKind(StrEnum):
-    """Where a statement about the side comes from, strongest first."""
+class Reach(StrEnum):
+    """How much of a study a statement about the side speaks of."""
 
-    IMAGE_LATERALITY = "ImageLaterality"
-    LATERALITY = "Laterality"
-    PATIENT_ORIENTATION = "PatientOrientation"
-    SITE_CONVENTION = "site convention"
+    IMAGE = "image"
+    STUDY = "study"
+    """Study and procedure texts: they may speak of another image, so they contradict but never decide."""
+
+
+class Pairing(StrEnum):
+    """What the thumbs of two hands on one plate say about whose they are."""
+
+    TWO_HANDS = "thumbs on opposite sides"
+    SAME_HAND = "thumbs on the same side"
+    THUMBS_UNSURE = "thumbs not seen well enough"
+    VIEWS_DIFFER = "one hand PA, the other oblique, thumbs on opposite sides"
+
+
+Laterality = Literal["R", "L", "B"]
+
+
+@dataclass(frozen=True, slots=True)
+class SideStatement:
+    """What a code or text says: `source` is the DICOM keyword; "B" is both hands. No text is kept."""
+
+    source: str
+    says: Laterality
+    reach: Reach = Reach.IMAGE
 
 
 @dataclass(frozen=True, slots=True)
 class SideHeader:
-    """The header attributes that speak about sides, empty where absent.
+    """What the header says about sides, empty where absent.
 
     image_laterality is (0020,0062), laterality (0020,0060), patient_orientation (0020,0020): the
-    directions of the rows and of the columns (PS3.3 C.7.6.1.1.1).
+    directions of the rows and of the columns (PS3.3 C.7.6.1.1.1). `statements` are those of codes and texts.
+    Several values of one attribute are joined by a backslash; one that is no defined term is "?".
     """
 
     image_laterality: str = ""
     laterality: str = ""
     patient_orientation: tuple[str, ...] = ()
+    statements: tuple[SideStatement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +76,36 @@ class SideFinding:
     side: Side | None
     evidence: str
     conflict: bool = False
+    by_header: bool = True
+    """False where only the site's convention gave the side."""
 
 
 Convention = Literal["none", "right-hand-on-image-left", "right-hand-on-image-right"]
 """What a site may promise about every two-hand radiograph it sends."""
 
+UNDEFINED = "?"
+"""Stands for a value that is no defined term: it may hold anything, so it is never repeated."""
+
+_AXES = {"R": 0, "L": 0, "A": 1, "P": 1, "H": 2, "F": 2}
+_WORDS = {"R": "right", "L": "left", "B": "both hands"}
+_TWICE = "thumbs on the same side: one hand twice"
+_UNSURE = {
+    Pairing.THUMBS_UNSURE: "the thumbs are not seen well enough to tell two hands from one hand twice",
+    Pairing.VIEWS_DIFFER: "one hand is seen PA, the other oblique: they may be one hand twice",
+}
+
 
 def sides_of(
-    boxes: Sequence[Box], header: SideHeader, convention: Convention = "none"
+    boxes: Sequence[Box],
+    header: SideHeader,
+    convention: Convention = "none",
+    pairing: Pairing = Pairing.TWO_HANDS,
 ) -> tuple[SideFinding, ...]:
-    """Give each hand of one image its side, in the order of `boxes`."""
+    """Give each hand of one image its side, in the order of `boxes`; `pairing` is what their thumbs say."""
     if len(boxes) == 1:
         return (_side_of_single(header),)
     if len(boxes) == 2:
-        return _sides_of_pair(boxes[0], boxes[1], header, convention)
+        return _sides_of_pair(boxes[0], boxes[1], header, convention, pairing)
     return tuple(SideFinding(None, f"{len(boxes)} hands in one image") for _ in boxes)
 
 
@@ -81,57 +119,152 @@ def places_of(boxes: Sequence[Box]) -> tuple[str, ...]:
     return ("image top", "image bottom") if first.y <= second.y else ("image bottom", "image top")
 
 
+def defined_orientation(values: Sequence[str]) -> tuple[str, ...]:
+    """Patient Orientation with each value that is no defined term for people replaced by `UNDEFINED`.
+
+    A single letter may stay: it says what was found and identifies nobody.
+    """
+    return tuple(value if _is_direction(value) or len(value) < 2 else UNDEFINED for value in values)
+
+
+def _is_direction(value: str) -> bool:
+    """One to three letters of different axes (PS3.3 C.7.6.1.1.1)."""
+    axes = [_AXES.get(letter) for letter in value]
+    return 0 < len(axes) <= 3 and None not in axes and len(set(axes)) == len(axes)
+
+
+def _attributes(header: SideHeader) -> dict[str, str]:
+    """The two attributes with their values, strongest first (PS3.3 C.7.6.1, C.8.11.7)."""
+    both = {"ImageLaterality": header.image_laterality, "Laterality": header.laterality}
+    return {keyword: value for keyword, value in both.items() if value}
+
+
+def _statements(header: SideHeader) -> list[tuple[Laterality, str, Reach]]:
+    """Every statement as (what it says, how it is named, reach), strongest first."""
+    found: list[tuple[Laterality, str, Reach]] = []
+    for keyword, value in _attributes(header).items():
+        named = value.split("\\")
+        found += [(each, f"{keyword} ({each})", Reach.IMAGE) for each in ("R", "L", "B") if each in named]
+    return found + [(each.says, each.source, each.reach) for each in header.statements]
+
+
+def _by_side(statements: Iterable[tuple[Laterality, str, Reach]]) -> dict[Laterality, list[str]]:
+    """The names of the sources by what they say, each once."""
+    named: dict[Laterality, list[str]] = {}
+    for says, source, _ in statements:
+        sources = named.setdefault(says, [])
+        if source not in sources:
+            sources.append(source)
+    return named
+
+
+def _contradiction(named: dict[Laterality, list[str]]) -> SideFinding:
+    parts = [f"{_WORDS[says]} by {', '.join(named[says])}" for says in ("R", "L", "B") if says in named]
+    return SideFinding(None, f"{'; '.join(parts)}: they disagree", conflict=True)
+
+
 def _side_of_single(header: SideHeader) -> SideFinding:
-    """One hand: Image Laterality, then Laterality (PS3.3 C.7.6.1, C.8.11.7)."""
-    statements = {
-        kind: value
-        for kind, value in (
-            (EvidenceKind.IMAGE_LATERALITY, header.image_laterality),
-            (EvidenceKind.LATERALITY, header.laterality),
-        )
-        if value
-    }
-    words = " and ".join(f"{kind} is {value}" for kind, value in statements.items())
-    if not statements:
-        return SideFinding(None, "no laterality in the header")
-    sides = {value for value in statements.values() if value in ("R", "L")}
-    if len(sides) == 2:
-        return SideFinding(None, f"{words}: they disagree", conflict=True)
-    if not sides:
-        return SideFinding(None, f"{words}, but one hand was found")
-    return SideFinding(Side(sides.pop()), words)
+    """One hand: the attributes, then codes and texts of the image; any contradiction leaves it open."""
+    statements = _statements(header)
+    named = _by_side(statements)
+    if len(named) > 1:
+        return _contradiction(named)
+    words = " and ".join(f"{keyword} is {value}" for keyword, value in _attributes(header).items())
+    if UNDEFINED in words or not named:
+        return SideFinding(None, _silence(header, words))
+    ((says, sources),) = named.items()
+    if says == "B":
+        return SideFinding(None, f"{words or f'both hands by {sources[0]}'}, but one hand was found")
+    image = _by_side(each for each in statements if each[2] is Reach.IMAGE).get(says)
+    if image is None:
+        text = f"{', '.join(sources)} alone names the {_WORDS[says]} hand and may mean another image"
+        return SideFinding(None, text)
+    by_attribute = says in (*header.image_laterality, *header.laterality)
+    return SideFinding(Side(says), words if by_attribute else f"{_WORDS[says]} by {', '.join(image)}")
 
 
-def _sides_of_pair(a: Box, b: Box, header: SideHeader, convention: Convention) -> tuple[SideFinding, ...]:
-    single = header.image_laterality or header.laterality
-    if single in ("R", "L"):
-        text = f"the header says only {single}, but two hands were found"
+def _silence(header: SideHeader, words: str) -> str:
+    """Why a header names no side of a single hand."""
+    odd = [keyword for keyword, value in _attributes(header).items() if UNDEFINED in value]
+    if odd:
+        return f"{', '.join(odd)}: expected R or L, found no defined term"
+    return f"{words}, but one hand was found" if words else "no laterality in the header"
+
+
+def _sides_of_pair(
+    a: Box, b: Box, header: SideHeader, convention: Convention, pairing: Pairing
+) -> tuple[SideFinding, ...]:
+    if pairing is Pairing.SAME_HAND:
+        single = _side_of_single(header)
+        return (SideFinding(single.side, f"{_TWICE}; {single.evidence}", single.conflict),) * 2
+    named = _by_side(each for each in _statements(header) if each[2] is Reach.IMAGE)
+    one_sided = {says: sources for says, sources in named.items() if says != "B"}
+    if len(one_sided) > 1 or (one_sided and "B" in named):
+        return (_contradiction(named),) * 2
+    if one_sided:
+        ((says, sources),) = one_sided.items()
+        text = f"the header says only {says} ({', '.join(sources)}), but two hands were found"
         return (SideFinding(None, text, conflict=True),) * 2
-    statements = [s for s in (_by_orientation(a, b, header), _by_convention(a, b, convention)) if s]
-    if not statements:
-        return (SideFinding(None, "no patient orientation in the header"),) * 2
-    words = " and ".join(text for text, _ in statements)
-    if len({first for _, first in statements}) > 1:
-        return (SideFinding(None, f"{words}: they disagree", conflict=True),) * 2
-    first = statements[0][1]
-    return SideFinding(first, words), SideFinding(_other(first), words)
+    if pairing in _UNSURE:
+        return (SideFinding(None, _UNSURE[pairing]),) * 2
+    return _by_place(a, b, header, convention)
 
 
-def _by_orientation(a: Box, b: Box, header: SideHeader) -> tuple[str, Side] | None:
-    """The side of `a` by Patient Orientation (0020,0020), PS3.3 C.7.6.1.1.1.
+def _by_place(a: Box, b: Box, header: SideHeader, convention: Convention) -> tuple[SideFinding, ...]:
+    """The sides of two hands by Patient Orientation and the site's convention."""
+    oriented, fault = _by_orientation(a, b, header)
+    agreed = _by_convention(a, b, convention)
+    if oriented is None and agreed is None:
+        impossible = "impossible" in fault
+        return (SideFinding(None, fault, conflict=impossible),) * 2
+    if oriented is not None and agreed is not None:
+        words = f"{oriented[0]} and {agreed[0]}"
+        if oriented[1] != agreed[1]:
+            return (SideFinding(None, f"{words}: they disagree", conflict=True),) * 2
+        return _both(oriented[1], words, by_header=True)
+    if oriented is not None:
+        return _both(oriented[1], oriented[0], by_header=True)
+    assert agreed is not None
+    words = f"{fault}; by convention: {agreed[0]}" if header.patient_orientation else agreed[0]
+    return _both(agreed[1], words, by_header=False)
+
+
+def _both(first: Side, words: str, *, by_header: bool) -> tuple[SideFinding, ...]:
+    return tuple(SideFinding(side, words, by_header=by_header) for side in (first, _other(first)))
+
+
+def _by_orientation(a: Box, b: Box, header: SideHeader) -> tuple[tuple[str, Side] | None, str]:
+    """The side of `a` by Patient Orientation (0020,0020), or why it gives none; PS3.3 C.7.6.1.1.1.
 
     Its first value names the patient direction in which columns grow, the second that of rows.
     """
+    values = header.patient_orientation
+    fault = _fault_of_orientation(values)
+    if fault:
+        return None, fault
+    text = "PatientOrientation is " + "\\".join(values)
     axis = 0 if _side_by_side(a, b) else 1
-    if len(header.patient_orientation) != 2:
-        return None
-    value = header.patient_orientation[axis]
-    if value[:1] not in ("R", "L"):
-        return None
-    towards_end = Side(value[0])
+    if values[axis][0] not in ("R", "L"):
+        return None, f"{text}: neither right nor left from hand to hand"
+    towards_end = Side(values[axis][0])
     last = max((a, b), key=lambda box: box.centre.x if axis == 0 else box.centre.y)
-    text = "PatientOrientation is " + "\\".join(header.patient_orientation)
-    return text, towards_end if last is a else _other(towards_end)
+    return (text, towards_end if last is a else _other(towards_end)), ""
+
+
+def _fault_of_orientation(values: Sequence[str]) -> str:
+    """Why Patient Orientation cannot be used, or "" where its two directions are possible."""
+    text = "PatientOrientation is " + "\\".join(values)
+    if not any(values):
+        return "no patient orientation in the header"
+    if len(values) != 2 or "" in values:
+        return f"PatientOrientation: expected 2 values, found {sum(bool(value) for value in values)}"
+    if UNDEFINED in values:
+        return "PatientOrientation: expected directions such as L\\F, found no defined terms"
+    if not all(_is_direction(value) for value in values):
+        return f"{text}: not defined terms"
+    if _AXES[values[0][0]] == _AXES[values[1][0]]:
+        return f"{text}: impossible, rows and columns along one axis"
+    return ""
 
 
 def _by_convention(a: Box, b: Box, convention: Convention) -> tuple[str, Side] | None:

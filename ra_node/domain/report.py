@@ -34,10 +34,14 @@ class Reason(StrEnum):
     OTHER_VIEW = "other_view"
     SAME_PICTURE = "same_picture"
     OTHER_IMAGE_COUNTS = "other_image_counts"
+    SECOND_VIEW = "second_view"
     INVERTED = "inverted"
     METAL_OR_CAST = "metal_or_cast"
     OUTSIDE_AGES = "outside_ages"
+    PATIENT_CONFLICT = "patient_conflict"
     AI_MADE = "ai_made"
+    FILE_DAMAGED = "file_damaged"
+    """The kept file is missing, or is not what was received."""
     ANALYSIS_FAILED = "analysis_failed"
 
 
@@ -278,6 +282,8 @@ class StudyReport:
     study_date: date | None = None
     """The day of the study, known where there is a `prior` to compare with."""
     prior: Prior | None = None
+    made_of: str = ""
+    """SHA-256 of all that the report is made of but its moment; the UIDs of its objects derive from it."""
 
     @property
     def hands(self) -> tuple[HandFinding, ...]:

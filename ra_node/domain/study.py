@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ra_node.domain.identity import Identity
 from ra_node.domain.laterality import SideHeader
 
 
@@ -11,7 +12,7 @@ from ra_node.domain.laterality import SideHeader
 class ImageHeader:
     """The attributes of one instance that decide whether and how it is read.
 
-    Holds no attribute that identifies the patient. Empty strings and None stand for absent.
+    Only `identity` says whose it is; it has no repr. Empty strings and None stand for absent.
     """
 
     sop_instance_uid: str
@@ -52,3 +53,5 @@ class ImageHeader:
     """Date and time of the exposure as digits that sort, "" where absent."""
     instance_number: int = 0
     side: SideHeader = field(default_factory=SideHeader)
+    identity: Identity = field(default=Identity(), repr=False)
+    """Whom it names, to compare it with the other objects of its study; never for logs."""

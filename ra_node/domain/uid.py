@@ -1,21 +1,17 @@
-"""What a UID may be made of (PS3.5 9.1)."""
+"""Which UIDs the objects of an answer can repeat (PS3.5 9.1)."""
 
 from __future__ import annotations
 
 import re
 
-LONGEST = 64
-_CHARACTERS = re.compile(r"[0-9.]+")
+_REPEATABLE = re.compile(r"[!-\[\]-~]{1,64}")
 
 
-def uid_fault(uid: str) -> str | None:
-    """Say what keeps a text from naming a study, a series or an instance; None: nothing.
+def can_be_repeated(uid: str) -> bool:
+    """Whether an answer can refer to a study, series or instance by this UID.
 
-    Components that are empty or begin with 0 pass: results repeat them as they came. What passes can be
-    written into every result; other characters cannot.
+    The standard allows digits and dots, without empty components and without leading zeros. Other printable
+    ASCII, which some modalities write, is repeated as it came; a backslash or more than 64 characters
+    cannot be.
     """
-    if len(uid) > LONGEST:
-        return f"expected at most {LONGEST} characters, found {len(uid)}"
-    if not _CHARACTERS.fullmatch(uid):
-        return "expected digits and dots, found other characters" if uid else "expected a UID, found none"
-    return None
+    return _REPEATABLE.fullmatch(uid) is not None

@@ -123,7 +123,15 @@ def side_sentence(hand: HandFinding, language: Language | None = None) -> str:
         place=told(hand.place, words),
         evidence=told(hand.side.evidence, words) or words.say("statement.side_no_evidence"),
     )
-    return _sentence(said, words)
+    return _sentence(words.say("sign.parts").join(filter(None, (said, marker_words(hand, words)))), words)
+
+
+def marker_words(hand: HandFinding, language: Language | None = None) -> str:
+    """That the side comes from elsewhere than the lead marker, which nobody has read; "" without a side."""
+    if hand.side.side is None:
+        return ""
+    words = language or english()
+    return words.say("statement.marker_header" if hand.side.by_header else "statement.marker_convention")
 
 
 def distribution_sentence(staging: Staging, language: Language | None = None) -> str:

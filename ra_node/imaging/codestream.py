@@ -1,10 +1,22 @@
 """What a compressed frame says about itself, read before any decoder sees it.
 
-A header may promise 512 x 512 while the frame unpacks to gigabytes, and a decoder may fill the end of a
-frame that was cut off with grey: both show in a few bytes of the codestream.
+A header may promise 512 x 512 while the frame unpacks to gigabytes, or name another compression; a decoder
+may fill the end of a frame that was cut off with grey: all of it shows in a few bytes of the codestream.
 """
 
 from __future__ import annotations
+
+from pydicom.uid import (
+    JPEG2000,
+    UID,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+)
 
 _JPEG_START = b"\xff\xd8"
 _J2K_START = b"\xff\x4f\xff\x51"
@@ -13,6 +25,14 @@ _END = b"\xff\xd9"
 _JPEG_SIZES = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
 """Start-of-frame markers: the JPEG processes and JPEG-LS (0xF7)."""
 _BARE_MARKERS = frozenset({0x01, *range(0xD0, 0xDA)})
+_SCAN, _TILE_PART, _TILE_DATA = 0xDA, 0x90, 0x93
+_SYNTAXES: dict[int, tuple[UID, ...]] = {
+    0xC0: (JPEGBaseline8Bit, JPEGExtended12Bit),
+    0xC1: (JPEGExtended12Bit, JPEGBaseline8Bit),
+    0xC3: (JPEGLosslessSV1, JPEGLossless),
+    0xF7: (JPEGLSLossless, JPEGLSNearLossless),
+}
+"""Which transfer syntaxes a start-of-frame marker fits."""
 
 
 def declared_size(frame: bytes) -> tuple[int, int] | None:
@@ -20,12 +40,40 @@ def declared_size(frame: bytes) -> tuple[int, int] | None:
     start = frame.find(_J2K_START)
     if start >= 0 and not frame.startswith(_JPEG_START):
         return _j2k_size(frame, start + 4)
-    return _jpeg_size(frame) if frame.startswith(_JPEG_START) else None
+    at = _start_of_frame(frame)
+    if at is None or at + 9 > len(frame):
+        return None
+    return int.from_bytes(frame[at + 5 : at + 7], "big"), int.from_bytes(frame[at + 7 : at + 9], "big")
 
 
-def is_complete(frame: bytes) -> bool:
-    """Say whether the codestream ends with its end marker, padding aside."""
-    return _END in frame[-64:].rstrip(b"\x00")[-18:]
+def declared_bits(frame: bytes) -> int | None:
+    """Give the bits of a sample as the codestream declares them (P of SOF, Ssiz of SIZ)."""
+    start = frame.find(_J2K_START)
+    if start >= 0 and not frame.startswith(_JPEG_START):
+        return (frame[start + 42] & 0x7F) + 1 if len(frame) > start + 42 else None
+    at = _start_of_frame(frame)
+    return frame[at + 4] if at is not None and at + 4 < len(frame) else None
+
+
+def fitting_syntaxes(frame: bytes) -> tuple[UID, ...]:
+    """The transfer syntaxes that a frame fits by its own markers, likeliest first; () for no such frame."""
+    if frame.startswith(_J2K_START):
+        return (JPEG2000Lossless, JPEG2000)
+    at = _start_of_frame(frame)
+    return () if at is None else _SYNTAXES.get(frame[at + 1], ())
+
+
+def end_of(frame: bytes) -> int | None:
+    """Where the codestream ends, with its end marker; None for one that was cut off.
+
+    Other markers are walked over by their lengths, since a comment or a preview may hold the same two bytes.
+    """
+    start = frame.find(_J2K_START)
+    if start >= 0 and not frame.startswith(_JPEG_START):
+        return _j2k_end(frame, start)
+    at = _scan(frame)
+    end = frame.find(_END, 2 if at is None else at)
+    return None if end < 0 else end + 2
 
 
 def _j2k_size(frame: bytes, at: int) -> tuple[int, int] | None:
@@ -36,17 +84,46 @@ def _j2k_size(frame: bytes, at: int) -> tuple[int, int] | None:
     return words[1] - words[3], words[0] - words[2]
 
 
-def _jpeg_size(frame: bytes) -> tuple[int, int] | None:
-    """Walk the marker segments (ISO 10918-1 B.1.1) to the start of frame."""
-    at = 2
-    while at + 9 <= len(frame) and frame[at] == 0xFF:
+def _j2k_end(frame: bytes, start: int) -> int | None:
+    """Walk the segments and tile-parts (ISO 15444-1 A.4.2); a last tile-part may be of unknown length (0)."""
+    at = start + 2
+    while at + 4 <= len(frame) and frame[at] == 0xFF:
+        if frame[at : at + 2] == _END:
+            return at + 2
+        length = int.from_bytes(frame[at + 2 : at + 4], "big")
+        if frame[at + 1] == _TILE_PART:
+            whole = int.from_bytes(frame[at + 6 : at + 10], "big")
+            if whole < 14:
+                break
+            at += whole
+        else:
+            at += 2 + length
+    if at == len(frame):  # every tile-part is whole, and only the marker behind them is missing
+        return at
+    end = frame.find(_END, at) if at < len(frame) else -1
+    return None if end < 0 else end + 2
+
+
+def _segments(frame: bytes) -> list[tuple[int, int]]:
+    """Walk the marker segments (ISO 10918-1 B.1.1) up to the first scan: marker and place of each."""
+    at, found = 2, []
+    if not frame.startswith(_JPEG_START):
+        return []
+    while at + 4 <= len(frame) and frame[at] == 0xFF:
         marker = frame[at + 1]
         if marker == 0xFF or marker in _BARE_MARKERS:
             at += 1 if marker == 0xFF else 2
-        elif marker in _JPEG_SIZES:
-            return int.from_bytes(frame[at + 5 : at + 7], "big"), int.from_bytes(
-                frame[at + 7 : at + 9], "big"
-            )
-        else:
-            at += 2 + int.from_bytes(frame[at + 2 : at + 4], "big")
-    return None
+            continue
+        found.append((marker, at))
+        if marker == _SCAN:
+            break
+        at += 2 + int.from_bytes(frame[at + 2 : at + 4], "big")
+    return found
+
+
+def _start_of_frame(frame: bytes) -> int | None:
+    return next((at for marker, at in _segments(frame) if marker in _JPEG_SIZES), None)
+
+
+def _scan(frame: bytes) -> int | None:
+    return next((at for marker, at in _segments(frame) if marker == _SCAN), None)

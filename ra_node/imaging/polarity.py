@@ -6,6 +6,8 @@ inverted hand without noticing.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +26,11 @@ _RIM = 0.04
 def turned_round(radiograph: Radiograph) -> Radiograph:
     """The same picture (rows, columns) with bright and dark exchanged within its range."""
     values = radiograph.values
-    return Radiograph(values.min() + values.max() - values, np.uint8(255) - radiograph.display)
+    return replace(
+        radiograph,
+        values=values.min() + values.max() - values,
+        display=np.uint8(255) - radiograph.display,
+    )
 
 
 def is_dark(values: NDArray[np.float32], region: HandRegion) -> bool:

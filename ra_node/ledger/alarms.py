@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+import structlog
 from sqlalchemy import Connection, and_, delete, select
 
 from ra_node.ledger import schema
@@ -16,6 +17,7 @@ from ra_node.ledger.engine import Ledger, insert_new
 from ra_node.ledger.timeline import note
 
 _table = schema.alarm
+LONGEST_DETAIL = 1000
 
 
 class AlarmKind(StrEnum):
@@ -55,16 +57,18 @@ def raise_alarm(ledger: Ledger, kind: AlarmKind, subject: str, detail: str) -> b
 
 def raise_alarm_held(connection: Connection, now: float, kind: AlarmKind, subject: str, detail: str) -> bool:
     """Like `raise_alarm`, within the caller's transaction."""
+    subject, detail = _plain(subject), _plain(detail)
     row = {"kind": kind, "subject": subject, "since": now, "detail": detail}
     if not insert_new(connection, _table, row):
         return False
     note(connection, now, "alarm_raised", None, kind=kind, subject=subject, detail=detail)
+    structlog.get_logger().error("alarm_raised", kind=kind, subject=subject, detail=detail)
     return True
 
 
 def clear_alarm(ledger: Ledger, kind: AlarmKind, subject: str) -> bool:
     """End an alarm; tell whether it was raised. Writes nothing where it was not."""
-    these = and_(_table.c.kind == kind, _table.c.subject == subject)
+    these = and_(_table.c.kind == kind, _table.c.subject == _plain(subject))
     with ledger.read() as connection:
         if connection.execute(select(_table.c.kind).where(these)).first() is None:
             return False
@@ -74,10 +78,11 @@ def clear_alarm(ledger: Ledger, kind: AlarmKind, subject: str) -> bool:
 
 def clear_alarm_held(connection: Connection, now: float, kind: AlarmKind, subject: str) -> bool:
     """Like `clear_alarm`, within the caller's transaction."""
-    these = and_(_table.c.kind == kind, _table.c.subject == subject)
+    these = and_(_table.c.kind == kind, _table.c.subject == _plain(subject))
     if connection.execute(delete(_table).where(these)).rowcount == 0:
         return False
     note(connection, now, "alarm_cleared", None, kind=kind, subject=subject)
+    structlog.get_logger().info("alarm_cleared", kind=kind, subject=subject)
     return True
 
 
@@ -89,3 +94,8 @@ def alarms(ledger: Ledger) -> list[Alarm]:
             Alarm(AlarmKind(row.kind), row.subject, row.since, row.detail)
             for row in connection.execute(query)
         ]
+
+
+def _plain(text: str) -> str:
+    """One line without control characters, which a terminal would obey."""
+    return "".join(sign if sign.isprintable() else " " for sign in text)[:LONGEST_DETAIL]

@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy import make_url
-
 from ra_node.errors import Fatal, Refused
+from ra_node.ledger.engine import ledger_address
 
 _SIDES = ("", "-wal", "-shm")
 """SQLite's file, its journal and its index; they belong together."""
@@ -22,7 +21,7 @@ _SIDES = ("", "-wal", "-shm")
 
 def file_of(url: str) -> Path:
     """The file of a SQLite ledger; Refused, with what to do, for a server."""
-    target = make_url(url)
+    target = ledger_address(url)
     if target.get_backend_name() != "sqlite" or not target.database:
         raise Refused(
             "the ledger is on PostgreSQL: back it up with pg_dump, restore it with pg_restore;"
@@ -100,6 +99,15 @@ def expect_sound(copy: Path) -> None:
         raise Fatal(f"expected a copy of a ledger, found {copy}: {error}") from error
     if said != "ok" or version is None:
         raise Fatal(f"expected a sound copy of a ledger, found {copy}: {said}")
+
+
+def identity_in(copy: Path) -> str | None:
+    """The identity of the ledger that a copy was made of; copies of earlier versions have none."""
+    with closing(sqlite3.connect(f"file:{copy}?mode=ro", uri=True)) as opened:
+        if not opened.execute("SELECT 1 FROM sqlite_master WHERE name = 'property'").fetchone():
+            return None
+        row = opened.execute("SELECT value FROM property WHERE name = 'identity'").fetchone()
+    return None if row is None else str(row[0])
 
 
 def _enclose(copy: sqlite3.Connection, secret: Path) -> None:

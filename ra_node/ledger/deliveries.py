@@ -130,7 +130,9 @@ def _record_outcome(connection: Connection, now: float, job: Job, outcome: Outco
 
 def _refusal_text(refused: Sequence[Delivery]) -> str:
     first = refused[0]
-    status = "no status" if first.status is None else f"status 0x{first.status:04X}"
+    if first.status is None:
+        return f"{len(refused)} objects not delivered, {first.object.kind}: {first.detail or ''}"
+    status = f"status 0x{first.status:04X}"
     return f"the peer refused {len(refused)} objects, {first.object.kind} with {status}: {first.detail or ''}"
 
 

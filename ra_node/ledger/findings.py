@@ -29,10 +29,17 @@ class Finding:
     preview_path: str | None
     bundle_sha256: str | None
     failure: str | None
+    sha256: str | None = None
+    preview_sha256: str | None = None
 
 
 def finish_examination(
-    ledger: Ledger, job: Job, finding_json: str, preview_path: str | None, bundle_sha256: str | None
+    ledger: Ledger,
+    job: Job,
+    finding_json: str,
+    preview_path: str | None,
+    bundle_sha256: str | None,
+    preview_sha256: str | None = None,
 ) -> None:
     """Record what was found in one image and end its job. Raises LeaseLost."""
     with ledger.write() as connection:
@@ -41,6 +48,7 @@ def finish_examination(
         values = {
             "finding_json": finding_json,
             "preview_path": preview_path,
+            "preview_sha256": preview_sha256,
             "bundle_sha256": bundle_sha256,
             "examined_at": now,
         }

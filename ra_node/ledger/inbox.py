@@ -29,7 +29,8 @@ class NewInstance:
 
     `path` is relative to the data folder. `counts`: it calls for an answer (False for what an AI
     made and the PACS routed back). `examine`: it is to be analysed; otherwise `finding_json` may
-    hold what its header alone has decided.
+    hold what its header alone has decided. `patient` is whom it names, as `kept_identity` writes it; "" for
+    what an AI made, whose header is copied from somebody.
     """
 
     sop_instance_uid: str
@@ -44,6 +45,9 @@ class NewInstance:
     counts: bool = True
     examine: bool = True
     finding_json: str | None = None
+    sha256: str | None = None
+    """Of the whole file, taken while it was received; None: unknown."""
+    patient: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,10 @@ class Instance:
     preview_path: str | None
     bundle_sha256: str | None
     examined_at: float | None
+    sha256: str | None = None
+    """None for a file that an older version received: its content cannot be checked."""
+    preview_sha256: str | None = None
+    patient: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +139,13 @@ def find_instance(ledger: Ledger, instance_id: str) -> Instance:
     if not found:
         raise LookupError(f"expected an instance with id {instance_id}, found none")
     return found[0]
+
+
+def has_instance(ledger: Ledger, sop_instance_uid: str) -> bool:
+    """Whether a row has this SOP Instance UID."""
+    query = select(schema.instance.c.id).where(schema.instance.c.sop_instance_uid == sop_instance_uid)
+    with ledger.read() as connection:
+        return connection.execute(query).first() is not None
 
 
 def instances_of(ledger: Ledger, study_uid: str) -> list[Instance]:

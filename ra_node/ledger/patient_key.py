@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hmac
+import json
 import os
 import secrets
 from contextlib import suppress
+from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
+from typing import Any, cast
 
 from sqlalchemy import select
 
+from ra_node.domain.identity import Identity
 from ra_node.errors import Fatal
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.schema import result
@@ -18,6 +22,8 @@ from ra_node.ledger.schema import result
 KEY_FILE = "patient.key"
 """The secret's file in the data folder."""
 _LENGTH_BYTES = 32
+_DIGITS = 16
+"""Of a hash that is compared within one study: 64 bits."""
 
 
 def patient_key(secret: bytes, identity: tuple[str, ...]) -> str:
@@ -27,6 +33,34 @@ def patient_key(secret: bytes, identity: tuple[str, ...]) -> str:
     """
     measured = b"".join(len(part.encode()).to_bytes(8, "big") + part.encode() for part in identity)
     return hmac.new(secret, measured, sha256).hexdigest()
+
+
+KEY_NAME = "key"
+"""Of the part of `kept_identity` that says with which secret it was made."""
+
+
+def keyed_identity(secret: bytes, found: Identity) -> Identity:
+    """Hash each value of an identity with the node's secret: equal ones stay equal, and none can be read."""
+    return found.hashed(lambda value: hmac.digest(secret, value.encode(), "sha256").hex()[:_DIGITS])
+
+
+def kept_identity(secret: bytes, found: Identity) -> str:
+    """The form in which the ledger holds an identity: JSON of keyed hashes, and which key made them."""
+    made = {name: value for name, value in asdict(keyed_identity(secret, found)).items() if value}
+    return json.dumps({KEY_NAME: _key_id(secret), **made}, separators=(",", ":"))
+
+
+def read_identity(secret: bytes, kept: str) -> Identity | None:
+    """Read what `kept_identity` wrote with the same secret; None where it was made with another one."""
+    found: dict[str, str | list[str]] = json.loads(kept)
+    if found.pop(KEY_NAME, None) != _key_id(secret):
+        return None
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
+    return Identity(**cast("dict[str, Any]", values))
+
+
+def _key_id(secret: bytes) -> str:
+    return hmac.digest(secret, b"key", "sha256").hex()[:_DIGITS]
 
 
 def open_secret(path: Path) -> bytes:

@@ -28,3 +28,13 @@ def replace_findings(ledger: Ledger, job: Job, findings: Mapping[str, str], bund
             connection.execute(update(image).where(this).values(**values))
             told = {"instance_id": instance_id, "bundle": bundle_sha256[:12]}
             note(connection, now, "instance_examined_again", job.study_uid, **told)
+
+
+def replace_preview(ledger: Ledger, job: Job, instance_id: str, path: str, sha256: str) -> None:
+    """Record the picture of an image that was made again for the report of `job`. Raises LeaseLost."""
+    image = schema.instance
+    with ledger.write() as connection:
+        require_held(connection, job)
+        this = and_(image.c.id == instance_id, image.c.study_uid == job.study_uid)
+        connection.execute(update(image).where(this).values(preview_path=path, preview_sha256=sha256))
+        note(connection, ledger.clock(), "preview_made_again", job.study_uid, instance_id=instance_id)

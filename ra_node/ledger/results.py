@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, select, true, update
 
-from ra_node.domain.job import Job, JobKind
+from ra_node.domain.job import Job, JobKind, JobState
 from ra_node.ledger import schema
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.queue import enqueue, finish_held
@@ -47,6 +47,8 @@ class ResultObject:
     kind: str
     sop_class_uid: str
     path: str | None
+    sha256: str | None = None
+    """None for an object of an older version: neither its file nor its UID tells its content."""
 
 
 def finish_report(
@@ -60,14 +62,19 @@ def finish_report(
     """Record an answer with its objects, its deliveries and their jobs, and end the report job.
 
     `destinations` are (object UID, peer name) pairs, `told` what the timeline says of the answer.
-    False: this version was answered before and nothing changed, so doing it twice is harmless.
-    Raises LeaseLost.
+    False: this version was answered before and nothing changed, so doing it twice is harmless; or a
+    later version, which covers the same images, was: then the job ends without an answer, since a
+    second report without a predecessor would stand beside the first. Raises LeaseLost.
     """
     with ledger.write() as connection:
         if _read_result(connection, result.study_uid, schema.result.c.version == result.version) is not None:
             return False
         now = ledger.clock()
         finish_held(connection, now, job)
+        if _read_result(connection, result.study_uid, schema.result.c.version > result.version) is not None:
+            note(connection, now, "report_superseded", result.study_uid, version=result.version)
+            return False
+        _end_superseded(connection, now, result)
         connection.execute(schema.result.insert(), [asdict(result)])
         if objects:
             connection.execute(schema.result_object.insert(), [asdict(item) for item in objects])
@@ -152,6 +159,21 @@ def _mark_answered(connection: Connection, result: Result) -> None:
         study.c.state.in_((StudyState.SETTLED, StudyState.FAILED)),
     )
     connection.execute(update(study).where(current).values(state=StudyState.ANSWERED))
+
+
+def _end_superseded(connection: Connection, now: float, result: Result) -> None:
+    """End buried report jobs of earlier versions: this answer covers their images, nobody requeues them."""
+    job = schema.job
+    earlier = and_(
+        job.c.kind == JobKind.REPORT,
+        job.c.study_uid == result.study_uid,
+        job.c.version < result.version,
+        job.c.state == JobState.BURIED,
+    )
+    for row in connection.execute(select(job.c.id, job.c.version).where(earlier).with_for_update()).all():
+        change = update(job).where(job.c.id == row.id)
+        connection.execute(change.values(state=JobState.DONE, finished_at=now))
+        note(connection, now, "report_superseded", result.study_uid, version=row.version)
 
 
 def _read_result(connection: Connection, study_uid: str, which: ColumnElement[bool]) -> Result | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, exists, or_, select, union_all, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, or_, select, union_all, update
 
 from ra_node.domain.job import JobKind, JobState
 from ra_node.ledger import schema
-from ra_node.ledger.engine import Ledger
+from ra_node.ledger.alarms import AlarmKind, clear_alarm_held
+from ra_node.ledger.engine import Ledger, insert_new
 from ra_node.ledger.schema import CommitmentState, DeliveryState, StudyState
 from ra_node.ledger.timeline import note
 
@@ -51,8 +53,29 @@ def mark_purged(ledger: Ledger, listed: Purgeable) -> bool:
             return False
         for table, column in _PATH_COLUMNS:
             _forget(connection, table, column, listed)
+        row = {"name": f"{_PURGING}{listed.study_uid}", "value": json.dumps(listed.paths)}
+        insert_new(connection, schema.named_value, row)
+        clear_alarm_held(connection, now, AlarmKind.PATIENT_CONFLICT, listed.study_uid)
         note(connection, now, "study_purged", listed.study_uid, files=len(listed.paths))
     return True
+
+
+def end_purge(ledger: Ledger, study_uid: str) -> None:
+    """Note that the files of a study that was marked are removed."""
+    value = schema.named_value
+    with ledger.write() as connection:
+        connection.execute(delete(value).where(value.c.name == f"{_PURGING}{study_uid}"))
+
+
+def unfinished_purges(ledger: Ledger) -> list[Purgeable]:
+    """Studies that were marked, and whose files a crash may have left."""
+    value = schema.named_value
+    query = select(value.c.name, value.c.value).where(value.c.name.startswith(_PURGING))
+    with ledger.read() as connection:
+        return [
+            Purgeable(row.name.removeprefix(_PURGING), tuple(json.loads(row.value)))
+            for row in connection.execute(query)
+        ]
 
 
 def known_paths(ledger: Ledger) -> set[str]:
@@ -63,6 +86,8 @@ def known_paths(ledger: Ledger) -> set[str]:
         return set(connection.execute(query).scalars())
 
 
+_PURGING = "purging:"
+"""Before the Study Instance UID, in the name of the value that lists the files still to be removed."""
 _PATH_COLUMNS = (
     (schema.instance, "path"),
     (schema.instance, "preview_path"),

@@ -118,6 +118,7 @@ instance = Table(
     Column("examined_at", Double),
     Column("sha256", Text),
     Column("preview_sha256", Text),
+    Column("patient", Text),
 )
 Index(
     "ix_instance_pending",

@@ -38,10 +38,13 @@ class Server:
     timeout_s: float = TIMEOUT_S
 
     def __post_init__(self) -> None:
-        parts = httpx.URL(self.url)
+        try:
+            parts = httpx.URL(self.url)
+        except httpx.InvalidURL:
+            raise Refused("expected the URL of a DICOMweb service, found none that can be read") from None
         if parts.scheme not in ("http", "https") or not parts.host:
             raise Refused(f"expected the URL of a DICOMweb service, found {parts.scheme or 'no scheme'}")
-        if parts.userinfo:
+        if parts.userinfo or parts.query:
             raise Fatal("expected a URL without a password: everybody on this machine sees it; use ~/.netrc")
 
 

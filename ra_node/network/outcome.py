@@ -34,6 +34,7 @@ SUCCESS: Final = 0x0000
 OUT_OF_RESOURCES: Final = 0xA700
 CANNOT_UNDERSTAND: Final = 0xC000
 PROCESSING_FAILURE: Final = 0x0110
+DUPLICATE_SOP_INSTANCE: Final = 0x0111
 SOP_CLASS_NOT_SUPPORTED: Final = 0x0122
 
 EXACT: Final[dict[int, StatusMeaning]] = {
@@ -43,8 +44,8 @@ EXACT: Final[dict[int, StatusMeaning]] = {
     0x0106: StatusMeaning(Answer.REFUSED, "invalid attribute value"),
     0x0107: StatusMeaning(Answer.ACCEPTED, "warning: attribute list error"),
     0x0110: StatusMeaning(Answer.RETRY, "processing failure"),
-    # our UIDs derive from the source, so what the peer already has under this UID is this object
-    0x0111: StatusMeaning(Answer.ACCEPTED, "duplicate SOP instance: the peer has it already"),
+    # our UIDs derive from all that an object is made of; of those of older versions see `services.deliver`
+    DUPLICATE_SOP_INSTANCE: StatusMeaning(Answer.ACCEPTED, "duplicate SOP instance: the peer has it already"),
     0x0112: StatusMeaning(Answer.REFUSED, "no such SOP instance"),
     0x0113: StatusMeaning(Answer.REFUSED, "no such event type"),
     0x0114: StatusMeaning(Answer.REFUSED, "no such argument"),

@@ -16,7 +16,7 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
 
 from ra_node.errors import Refused, Retryable
-from ra_node.network.engine import receive_failure
+from ra_node.network.engine import receive_failure, received_sha256
 from ra_node.network.incoming import TooLong
 from ra_node.network.outcome import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, PROCESSING_FAILURE, SUCCESS
 
@@ -51,6 +51,8 @@ class ReceivedFile:
     transfer_syntax_uid: str
     calling_ae: str
     association_id: str
+    sha256: str
+    """Of the whole file, taken while it was received."""
 
 
 class StoreOutcome(StrEnum):
@@ -134,4 +136,5 @@ def _received(event: Event, caller: Caller) -> ReceivedFile:
         transfer_syntax_uid=str(event.context.transfer_syntax),
         calling_ae=caller.ae_title,
         association_id=caller.association_id,
+        sha256=received_sha256(request),
     )

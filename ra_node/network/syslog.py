@@ -41,8 +41,8 @@ class LogServer:
             port = parts.port
         except ValueError:
             parts, port = urlsplit(""), None
-        if parts.scheme not in _PORTS or not parts.hostname:
-            raise Fatal(f"expected tls://HOST:PORT or udp://HOST:PORT, found {url}")
+        if parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc:
+            raise Fatal("audit.syslog: expected tls://HOST:PORT or udp://HOST:PORT, found something else")
         return cls(parts.scheme, parts.hostname, port or _PORTS[parts.scheme])
 
 

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from ra_node.dicom.read import DatasetRefused, read_dataset, read_header
-from ra_node.domain.choice import one_result_a_hand, within_ages
-from ra_node.domain.laterality import Convention, places_of, sides_of
+from ra_node.domain.chirality import pairing_of
+from ra_node.domain.choice import one_result_a_hand, one_view_a_hand, within_ages
+from ra_node.domain.laterality import Convention, Pairing, places_of, sides_of
 from ra_node.domain.report import (
     BundleIdentity,
     HandFinding,
@@ -88,7 +89,7 @@ def look_at_file(path: Path, rules: Rules) -> Look:
     try:
         dataset = read_dataset(path)
     except DatasetRefused as error:
-        return Look(_refused(read_header(path), error.refusal))
+        return Look(refused(read_header(path), error.refusal))
     return look_at(dataset, rules)
 
 
@@ -97,11 +98,11 @@ def look_at(dataset: Dataset, rules: Rules) -> Look:
     header = read_header(dataset)
     refusal = header_refusal(header)
     if refusal is not None:
-        return Look(_refused(header, refusal))
+        return Look(refused(header, refusal))
     try:
         radiograph = read_radiograph(dataset, PixelLimits(area_px=rules.max_pixels))
     except PixelsRefused as error:
-        return Look(_refused(header, error.refusal))
+        return Look(refused(header, error.refusal))
     return look_at_pixels(radiograph, header, rules)
 
 
@@ -111,11 +112,11 @@ def look_at_pixels(radiograph: Radiograph, header: ImageHeader, rules: Rules) ->
     radiograph, found, remarks = find_in_tones(radiograph, rules.finder)
     hands = _with_sides(found.hands, radiograph, header, rules.convention)
     finding = replace(
-        _refused(header, found.refusal),
+        refused(header, found.refusal),
         rows=rows,
         columns=columns,
         hands=hands,
-        remarks=(*remarks, *_remarks(hands)),
+        remarks=(*radiograph.remarks, *remarks, *_remarks(hands)),
         facts=facts_of(header, radiograph.values),
     )
     crops = tuple(hand_crop(radiograph.values, h.region, rules.side_px) for h in hands if h.refusal is None)
@@ -146,9 +147,19 @@ def make_report(
     created_at: datetime,
     predecessor: str | None = None,
     research_label: str = "",
+    conflict: Refusal | None = None,
+    remark: str = "",
 ) -> StudyReport:
-    """Put the findings of a study together, one result a hand; with none it says why."""
-    counted = within_ages(one_result_a_hand(images), bundle.ages)
+    """Put the findings of a study together, one result a hand; with none it says why.
+
+    With a `conflict` (see `one_patient`) every image is refused for it. `remark` is of the whole study.
+    """
+    if conflict is not None:
+        refused = [replace(image, hands=(), refusal=conflict, remarks=()) for image in images]
+        return StudyReport(
+            study_uid, version, created_at, tuple(refused), bundle, conflict, predecessor, research_label
+        )
+    counted = _remarked(within_ages(one_result_a_hand(images), bundle.ages), remark)
     return reason_for_study(
         StudyReport(study_uid, version, created_at, counted, bundle, None, predecessor, research_label)
     )
@@ -164,10 +175,18 @@ def reason_for_study(report: StudyReport) -> StudyReport:
 def failed_finding(header: ImageHeader, why: str) -> ImageFinding:
     """The finding of an image whose analysis failed for good; `why` is for the report."""
     text = f"The analysis of this image failed and was given up: {why}"
-    return _refused(header, Refusal(Reason.ANALYSIS_FAILED, text))
+    return refused(header, Refusal(Reason.ANALYSIS_FAILED, text))
 
 
-def _refused(header: ImageHeader, refusal: Refusal | None) -> ImageFinding:
+def _remarked(images: tuple[ImageFinding, ...], remark: str) -> tuple[ImageFinding, ...]:
+    """Say a remark of the whole study at its first image, whose patient and order the report bears."""
+    if not remark or not images:
+        return images
+    return (replace(images[0], remarks=(*images[0].remarks, remark)), *images[1:])
+
+
+def refused(header: ImageHeader, refusal: Refusal | None) -> ImageFinding:
+    """The finding of an image without hands."""
     return ImageFinding(
         header.sop_instance_uid,
         header.sop_class_uid,
@@ -182,12 +201,14 @@ def _with_sides(
     regions: Sequence[HandRegion], radiograph: Radiograph, header: ImageHeader, convention: Convention
 ) -> tuple[HandFinding, ...]:
     boxes = [region.box for region in regions]
-    sides, places = sides_of(boxes, header.side, convention), places_of(boxes)
+    pairing = pairing_of(regions) if len(regions) == 2 else Pairing.TWO_HANDS
+    sides, places = sides_of(boxes, header.side, convention, pairing), places_of(boxes)
     refusals = hands_quality(radiograph.values, regions)
-    return tuple(
+    hands = [
         HandFinding(region, side, place, refusal=refusal)
         for region, side, place, refusal in zip(regions, sides, places, refusals, strict=True)
-    )
+    ]
+    return one_view_a_hand(hands, pairing)
 
 
 def _remarks(hands: Sequence[HandFinding]) -> tuple[str, ...]:

@@ -8,28 +8,24 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import Path
 from random import Random
-from typing import TypeVar
 
-import numpy as np
 import structlog
-from numpy.typing import NDArray
 from pydicom import Dataset
 
 from ra_node.dicom.provenance import Producer
-from ra_node.dicom.read import read_attributes, read_header
+from ra_node.dicom.read import read_header
 from ra_node.domain.job import Job
-from ra_node.domain.report import ImageFinding, StudyReport
+from ra_node.domain.report import ImageFinding, Reason, StudyReport
 from ra_node.domain.result import ObjectKind
 from ra_node.domain.study import ImageHeader
-from ra_node.errors import MachineFault, Refused
-from ra_node.imaging.preview import read_preview
+from ra_node.errors import MachineFault, NodeError
+from ra_node.ledger.alarms import AlarmKind, clear_alarm, raise_alarm
 from ra_node.ledger.engine import Ledger
-from ra_node.ledger.files import Files
+from ra_node.ledger.files import RESULTS, Files, sha256_of
 from ra_node.ledger.findings import Finding, findings_of
 from ra_node.ledger.queue import LOST, LeaseLost
-from ra_node.ledger.results import Result, ResultObject, earlier_result, finish_report, objects_of
+from ra_node.ledger.results import Result, ResultObject, earlier_result, finish_report
 from ra_node.services.analyse import failed_finding, make_report
 from ra_node.services.effort import (
     Effort,
@@ -44,12 +40,12 @@ from ra_node.services.follow_up import Followed, FollowUps
 from ra_node.services.gist import gist
 from ra_node.services.lease import describe, is_shortage, postpone
 from ra_node.services.machine import ProcessBroken, breaks_process, is_machine_fault
+from ra_node.services.one_patient import Witnesses, witnesses_of
 from ra_node.services.progress import mark
-from ra_node.services.publish import Sources, publish
+from ra_node.services.publish import Sources, encoded, name_content, publish
 from ra_node.services.record import finding_from_json, report_to_json
+from ra_node.services.sources import SourceReader, sr_of
 from ra_node.services.unite import OneBundle
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +68,7 @@ class Answerer:
     research_label: str
     random: Random = field(default_factory=Random)
     follow_ups: FollowUps | None = None
+
     healthy: Callable[[], bool] = lambda: True
     """Whether a known-good image can be analysed now."""
 
@@ -111,39 +108,51 @@ class Answerer:
     def _postpone(self, job: Job, error: Exception) -> None:
         broken = breaks_process(error)
         if not is_machine_fault(error) and not self.healthy():
+            broken = not isinstance(error, (NodeError, OSError))
             error = MachineFault(f"a known-good image fails too; {describe(error)}")
-            broken = True
         postpone(self.ledger, job, error, self.random)
         if broken:
             raise ProcessBroken(f"a new process takes over after: {describe(error)}")
 
     def _answer(self, job: Job, effort: Effort) -> None:
         assert job.version is not None
-        found = findings_of(self.ledger, job.study_uid, job.version)
-        earlier = earlier_result(self.ledger, job.study_uid, job.version)
-        bundle, findings = self.one_bundle.bundle, found
+        reader = SourceReader(
+            self.ledger, self.files, self.one_bundle.rules, self.one_bundle.look, self.healthy
+        )
+        bundle, findings = self.one_bundle.bundle, findings_of(self.ledger, job.study_uid, job.version)
+        if effort > Effort.WHOLE or _killed(job):
+            findings = reader.readable(job, findings, pictures=effort < Effort.WITHOUT_PICTURES)
         if effort < Effort.MINIMAL:
-            bundle, findings = self.one_bundle.unite(job, found)
+            bundle, findings = self.one_bundle.unite(job, reader.checked(job, findings))
+        earlier = earlier_result(self.ledger, job.study_uid, job.version)
+        predecessor = self._predecessor(earlier, effort)
+        witnesses = self._witnesses(job.study_uid, effort)
         report = make_report(
             job.study_uid,
             job.version,
-            [self._finding(job, finding) for finding in findings] if effort < Effort.MINIMAL else [],
+            [self._finding(finding) for finding in findings] if effort < Effort.MINIMAL else [],
             bundle,
             created_at=datetime.fromtimestamp(self.ledger.clock()).astimezone(),
             predecessor=earlier.sr_uid if earlier else None,
             research_label=self.research_label,
+            conflict=witnesses.conflict,
+            remark=witnesses.remark,
         )
         if effort is Effort.MINIMAL:
-            report = minimal(report, [_names(finding) for finding in findings])
-        sources = self._sources(job, findings, effort)
-        followed = self._followed(job, sources) if effort is Effort.WHOLE else Followed()
+            report = minimal(report, [_names(finding) for finding in findings], witnesses.conflict)
+        sources = reader.read(job, findings, predecessor)
+        followed = self._followed(report, sources) if effort is Effort.WHOLE else Followed()
         if followed.subject is not None and followed.prior is not None:
             report = replace(report, study_date=followed.subject.study_date, prior=followed.prior)
-        predecessor = self._sr_of(job, earlier, effort)
-        if effort is Effort.WHOLE and sources.datasets:
-            made = self._whole(report, sources, predecessor)
+        digests = {finding.sop_instance_uid: finding.sha256 for finding in findings}
+
+        def named(made: StudyReport) -> StudyReport:
+            return name_content(made, digests, self.producer)
+
+        if effort is Effort.WHOLE:
+            made = self._whole(named(report), sources, predecessor)
         else:
-            made = make_less(effort, report, sources, self.producer, predecessor)
+            made = make_less(effort, report, sources, self.producer, predecessor, named)
         mark()
         self._record(job, made, followed)
 
@@ -152,80 +161,41 @@ class Answerer:
         publication = publish(report, sources, self.producer, predecessor, wanted=wanted)
         return Made(report, publication.objects)
 
-    def _followed(self, job: Job, sources: Sources) -> Followed:
-        if self.follow_ups is None:
-            return Followed()
-        return self.follow_ups.follow(job.study_uid, sources.datasets.values())
+    def _predecessor(self, earlier: Result | None, effort: Effort) -> Dataset | None:
+        """The SR of the version before; where it cannot be read, its name alone says what is replaced."""
+        try:
+            return sr_of(self.ledger, self.files, earlier)
+        except Exception as error:
+            if effort is Effort.WHOLE or is_machine_fault(error):
+                raise
+            return None
 
-    def _finding(self, job: Job, finding: Finding) -> ImageFinding:
+    def _witnesses(self, study_uid: str, effort: Effort) -> Witnesses:
+        secret = self.follow_ups.secret if self.follow_ups else b""
+        try:
+            return witnesses_of(self.ledger, self.files, study_uid, secret)
+        except Exception:
+            if effort < Effort.MINIMAL:
+                raise
+            return Witnesses(())
+
+    def _followed(self, report: StudyReport, sources: Sources) -> Followed:
+        if self.follow_ups is None or _is_conflict(report):
+            return Followed()
+        return self.follow_ups.follow(report.study_instance_uid, sources.datasets.values())
+
+    def _finding(self, finding: Finding) -> ImageFinding:
         if finding.finding_json is not None:
             try:
                 return finding_from_json(finding.finding_json)
             except Exception as error:  # noqa: BLE001 - one image's row must not take the other images' answer
-                return failed_finding(
-                    _names(finding), f"its recorded finding cannot be read: {describe(error)}"
-                )
-        header: dict[str, ImageHeader] = {}
-        if not _suspect(job, finding):
-            name, path = finding.sop_instance_uid, finding.path
-            self._read(job, header, name, path, read_header, Effort.WITHOUT_OPTIONS)
-        known = header.get(finding.sop_instance_uid) or _names(finding)
-        return failed_finding(known, _in_words(finding.failure or "no reason was recorded"))
+                why = f"its recorded finding cannot be read: {describe(error)}"
+                return failed_finding(_names(finding), why)
+        return failed_finding(self._header(finding), _in_words(finding.failure or "no reason was recorded"))
 
-    def _sources(self, job: Job, findings: Sequence[Finding], effort: Effort) -> Sources:
-        """What is there of the images: one whose file is gone or damaged does not hold up the others.
-
-        The very last attempt reads nothing.
-        """
-        datasets: dict[str, Dataset] = {}
-        displays: dict[str, NDArray[np.uint8]] = {}
-        for finding in findings if job.attempts_left else ():
-            name = finding.sop_instance_uid
-            if _suspect(job, finding):
-                continue
-            self._read(job, datasets, name, finding.path, read_attributes, effort)
-            if effort <= Effort.WITHOUT_OPTIONS:
-                self._read(job, displays, name, finding.preview_path, read_preview, effort)
-        return Sources(datasets, displays)
-
-    def _read(
-        self,
-        job: Job,
-        into: dict[str, T],
-        name: str,
-        path: str | None,
-        read: Callable[[Path], T],
-        effort: Effort,
-    ) -> None:
-        """Read one file of an image, or leave it out where that is no fault of the machine."""
-        if path is None:
-            return
-        try:
-            into[name] = read(self.files.path(path))
-        except Exception as error:
-            waits = is_machine_fault(error) and not out_of_patience(job)
-            gone = isinstance(error, (FileNotFoundError, Refused))
-            if waits or (effort is Effort.WHOLE and not gone):
-                raise
-            self._expect_a_disk()
-            structlog.get_logger().warning("source_left_out", sop_instance_uid=name, error=describe(error))
-
-    def _expect_a_disk(self) -> None:
-        """A file that is gone counts only where others can be read."""
-        if not self.healthy():
-            raise MachineFault(
-                "expected the files of the data folder, found that a known-good image fails too"
-            )
-
-    def _sr_of(self, job: Job, result: Result | None, effort: Effort) -> Dataset | None:
-        """The SR of the version before; without its file, its name alone says what is replaced."""
-        if result is None:
-            return None
-        found: dict[str, Dataset] = {}
-        for made in objects_of(self.ledger, result.study_uid, result.version):
-            if made.sop_instance_uid == result.sr_uid:
-                self._read(job, found, made.sop_instance_uid, made.path, read_attributes, effort)
-        return found.get(result.sr_uid)
+    def _header(self, finding: Finding) -> ImageHeader:
+        """The header of an image; of one whose file is not read any more, its names alone."""
+        return _names(finding) if finding.path is None else read_header(self.files.path(finding.path))
 
     def _record(self, job: Job, made: Made, followed: Followed) -> None:
         report = made.report
@@ -246,14 +216,22 @@ class Answerer:
             for one in objects
             if one.kind in _kinds(to, {one.kind for one in objects})
         ]
+        self._alarm(report)
         if finish_report(self.ledger, job, result, objects, wanted, gist(report)):
             _log_answered(report)
 
-    def _keep(self, report: StudyReport, kind: ObjectKind, dataset: Dataset) -> ResultObject:
-        def write(path: Path) -> None:
-            dataset.save_as(path, enforce_file_format=True)
+    def _alarm(self, report: StudyReport) -> None:
+        """Raise the alarm of a study of several patients before its answer is there, or end it."""
+        uid = report.study_instance_uid
+        if report.refusal is not None and _is_conflict(report):
+            raise_alarm(self.ledger, AlarmKind.PATIENT_CONFLICT, uid, report.refusal.text)
+            structlog.get_logger().warning("patient_conflict_found", study_uid=uid, version=report.version)
+        elif report.version > 1:
+            clear_alarm(self.ledger, AlarmKind.PATIENT_CONFLICT, uid)
 
-        path = self.files.write(write, "results", ".dcm")
+    def _keep(self, report: StudyReport, kind: ObjectKind, dataset: Dataset) -> ResultObject:
+        content = encoded(dataset)
+        path = self.files.write(content, RESULTS, ".dcm")
         return ResultObject(
             str(dataset.SOPInstanceUID),
             report.study_instance_uid,
@@ -261,7 +239,13 @@ class Answerer:
             kind,
             str(dataset.SOPClassUID),
             path,
+            sha256_of(content),
         )
+
+
+def _killed(job: Job) -> bool:
+    """Whether the last attempt's process ended, or was killed because it hung."""
+    return (job.last_error or "").startswith(LOST)
 
 
 def _in_words(failure: str) -> str:
@@ -269,11 +253,6 @@ def _in_words(failure: str) -> str:
     if failure.startswith(LOST):
         return f"whatever examined it ended or came no further{failure.removeprefix(LOST)}"
     return failure
-
-
-def _suspect(job: Job, finding: Finding) -> bool:
-    """Whether an image may be what killed the process of the last attempt: its examination failed before."""
-    return finding.finding_json is None and (job.last_error or "").startswith(LOST)
 
 
 def _names(finding: Finding) -> ImageHeader:
@@ -290,6 +269,10 @@ def _names(finding: Finding) -> ImageHeader:
 def _kinds(to: Destination, made: Collection[str]) -> Collection[ObjectKind]:
     """What a destination gets; the SR, where nothing of what it takes could be made."""
     return to.kinds if not to.kinds or any(kind in made for kind in to.kinds) else (ObjectKind.SR,)
+
+
+def _is_conflict(report: StudyReport) -> bool:
+    return report.refusal is not None and report.refusal.reason is Reason.PATIENT_CONFLICT
 
 
 def _log_answered(report: StudyReport) -> None:

@@ -15,16 +15,18 @@ from ra_node.dicom.read import transfer_syntax_of
 from ra_node.domain.job import Job, retry_delay_s
 from ra_node.domain.result import ObjectKind
 from ra_node.errors import Fatal
+from ra_node.ledger.alarms import AlarmKind, raise_alarm
 from ra_node.ledger.deliveries import Outcome, pending_deliveries, record_delivery
 from ra_node.ledger.engine import Ledger
-from ra_node.ledger.files import Files
+from ra_node.ledger.files import Damage, Files
 from ra_node.ledger.outage import begin_outage, end_outage
 from ra_node.ledger.queue import release
 from ra_node.ledger.results import ResultObject, objects_of
 from ra_node.ledger.schema import DeliveryState
 from ra_node.network.call import OUT_OF_REACH
-from ra_node.network.outcome import Answer
+from ra_node.network.outcome import DUPLICATE_SOP_INSTANCE, Answer
 from ra_node.network.send import OutgoingObject, PeerAddress, SendOutcome, SendReport, send
+from ra_node.services.content import wait_for_missing
 from ra_node.services.lease import postpone, unless_lost
 from ra_node.services.progress import lost, mark
 
@@ -35,6 +37,16 @@ _STATES = {
     Answer.NO_CONTEXT: DeliveryState.REFUSED,
     Answer.UNTRIED: DeliveryState.WAITING,
 }
+
+
+Rebuild = Callable[[str, int, Collection[str]], Collection[str]]
+"""Makes objects of one version of a study again, by UID; gives those that are whole now."""
+
+_TEXTS = {
+    Damage.MISSING: "its file is missing and cannot be made again as it was",
+    Damage.DIFFERS: "its file was damaged and cannot be made again as it was",
+}
+_UNPROVEN = "whether it is this object is not known, as an older version of the node made it"
 
 
 class Send(Protocol):
@@ -65,6 +77,7 @@ class Deliverer:
     stopping: Callable[[], bool] = lambda: False
     send: Send = send
     random: Random = field(default_factory=Random)
+    rebuild: Rebuild = lambda _study_uid, _version, _uids: set()
 
     def deliver(self, jobs: Sequence[Job]) -> None:
         """Do deliver jobs of one peer; each ends delivered, postponed or buried, or is given back."""
@@ -78,16 +91,52 @@ class Deliverer:
                 for job in batch.unrecorded():
                     postpone(self.ledger, job, error, self.random)
 
-    def _outgoing(self, job: Job) -> list[OutgoingObject] | None:
+    def _outgoing(self, job: Job) -> _Outgoing | None:
         """What a job still has to send; None: the job failed and is put back."""
         assert job.version is not None
         try:
             pending = pending_deliveries(self.ledger, job)
-            made = {one.kind: one for one in objects_of(self.ledger, job.study_uid, job.version)}
-            return [self._object(delivery.object, made.get(ObjectKind.SR_FALLBACK)) for delivery in pending]
+            uids = [delivery.object.sop_instance_uid for delivery in pending]
+            lost = self._mended(job, uids)
+            made = {one.sop_instance_uid: one for one in objects_of(self.ledger, job.study_uid, job.version)}
+            whole = [one for uid, one in made.items() if uid not in lost]
+            fallback = next((one for one in whole if one.kind == ObjectKind.SR_FALLBACK), None)
+            return _Outgoing(
+                [self._object(made[uid], fallback) for uid in uids if uid not in lost],
+                [_lost(uid, lost[uid]) for uid in uids if uid in lost],
+                frozenset(uid for uid, one in made.items() if one.sha256 is not None),
+            )
         except Exception as error:  # noqa: BLE001 - a lost file must not hold up the other studies
             postpone(self.ledger, job, error, self.random)
         return None
+
+    def _mended(self, job: Job, uids: Collection[str]) -> dict[str, Damage]:
+        """Make damaged objects again; give those that cannot be, with their alarms raised.
+
+        A missing file is waited for as long as there is another attempt.
+        """
+        assert job.version is not None
+        damaged = self._damaged(job, uids)
+        if damaged and self.rebuild(job.study_uid, job.version, set(damaged)):
+            damaged = self._damaged(job, uids)
+        for uid, damage in damaged.items():
+            wait_for_missing(damage, job)
+            raise_alarm(self.ledger, AlarmKind.CONTENT, uid, _TEXTS[damage])
+            log = structlog.get_logger().bind(study_uid=job.study_uid, object_uid=uid)
+            log.error("content_damaged", damage=damage)
+        return damaged
+
+    def _damaged(self, job: Job, uids: Collection[str]) -> dict[str, Damage]:
+        """What is wrong with the files that a job sends, the fallback of an SR included."""
+        assert job.version is not None
+        found = {}
+        for one in objects_of(self.ledger, job.study_uid, job.version):
+            if one.path is None or not (one.sop_instance_uid in uids or one.kind == ObjectKind.SR_FALLBACK):
+                continue
+            damage = self.files.damage(one.path, one.sha256)
+            if damage is not None:
+                found[one.sop_instance_uid] = damage
+        return found
 
     def _object(self, made: ResultObject, fallback: ResultObject | None) -> OutgoingObject:
         """The SR brings its fallback for a peer that refuses the class of Comprehensive 3D SR."""
@@ -104,17 +153,24 @@ class Deliverer:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Outgoing:
+    """What one job sends, what it cannot send, and which of its objects have a UID that tells the content."""
+
+    objects: Sequence[OutgoingObject]
+    lost: Sequence[Outcome]
+    named: frozenset[str]
+
+
 class _Batch:
     """Jobs of one peer in one association; each is recorded as soon as its last object is answered."""
 
-    def __init__(
-        self, deliverer: Deliverer, jobs: Sequence[Job], outgoing: Mapping[str, Sequence[OutgoingObject]]
-    ) -> None:
+    def __init__(self, deliverer: Deliverer, jobs: Sequence[Job], outgoing: Mapping[str, _Outgoing]) -> None:
         self._do = deliverer
         self._jobs = list(jobs)
         self._peer = deliverer.peers[str(jobs[0].peer)]
         self._outgoing = outgoing
-        self._owner = {one.sop_instance_uid: job for job in jobs for one in outgoing[job.id]}
+        self._owner = {one.sop_instance_uid: job for job in jobs for one in outgoing[job.id].objects}
         self._outcomes: dict[str, list[SendOutcome]] = defaultdict(list)
         self._recorded: set[str] = set()
 
@@ -124,9 +180,9 @@ class _Batch:
 
     def send(self) -> None:
         for job in self._jobs:
-            if not self._outgoing[job.id]:  # everything was accepted before the last holder died
+            if not self._outgoing[job.id].objects:  # all accepted before the last holder died, or damaged
                 self._record(job)
-        objects = [one for job in self._jobs for one in self._outgoing[job.id]]
+        objects = [one for job in self._jobs for one in self._outgoing[job.id].objects]
         if not objects:
             return
         report = self._do.send(
@@ -142,7 +198,7 @@ class _Batch:
         job = self._owner[outcome.sop_instance_uid]
         outcomes = self._outcomes[job.id]
         outcomes.append(outcome)
-        if len(outcomes) < len(self._outgoing[job.id]):
+        if len(outcomes) < len(self._outgoing[job.id].objects):
             return
         if all(one.answer is Answer.UNTRIED for one in outcomes):
             self._recorded.add(job.id)
@@ -153,14 +209,14 @@ class _Batch:
     def _record(self, job: Job) -> None:
         """Record what became of a job's objects; one that was never sent is no failed attempt."""
         self._recorded.add(job.id)
-        ledger = self._do.ledger
+        ledger, outgoing = self._do.ledger, self._outgoing[job.id]
         tried = [one for one in self._outcomes[job.id] if one.answer is not Answer.UNTRIED]
 
         def record() -> None:
             state = record_delivery(
                 ledger,
                 job,
-                [_outcome(one) for one in tried],
+                [*(_outcome(one, outgoing.named) for one in tried), *outgoing.lost],
                 retry_at=ledger.clock() + retry_delay_s(job.attempt, self._do.random),
                 give_up_after_s=self._do.give_up_after_s,
                 commit=self._peer.name in self._do.committing,
@@ -185,8 +241,16 @@ class _Batch:
         )
 
 
-def _outcome(sent: SendOutcome) -> Outcome:
+def _outcome(sent: SendOutcome, named: Collection[str]) -> Outcome:
+    """What is recorded of an object; a duplicate is a delivery only where its UID tells its content."""
     detail, sent_uid = sent.detail, sent.sent_sop_instance_uid or None
     if sent_uid not in (None, sent.sop_instance_uid):
         detail = f"{detail} (sent as Comprehensive SR {sent_uid})"
-    return Outcome(sent.sop_instance_uid, _STATES[sent.answer], sent.status, detail, sent_uid)
+    state = _STATES[sent.answer]
+    if sent.status == DUPLICATE_SOP_INSTANCE and sent.sop_instance_uid not in named:
+        state, detail = DeliveryState.REFUSED, f"{detail}; {_UNPROVEN}"
+    return Outcome(sent.sop_instance_uid, state, sent.status, detail, sent_uid)
+
+
+def _lost(uid: str, damage: Damage) -> Outcome:
+    return Outcome(uid, DeliveryState.REFUSED, None, f"not sent: {_TEXTS[damage]}")

@@ -6,7 +6,7 @@ the names of study and images in the ledger.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -19,7 +19,7 @@ from ra_node.domain.job import Job
 from ra_node.domain.report import ImageFinding, Reason, Refusal, StudyReport
 from ra_node.domain.result import ObjectKind
 from ra_node.domain.study import ImageHeader
-from ra_node.domain.uid import uid_fault
+from ra_node.domain.uid import can_be_repeated
 from ra_node.services.analyse import reason_for_study
 from ra_node.services.machine import PATIENCE_ATTEMPTS, is_machine_fault
 from ra_node.services.publish import Sources
@@ -81,19 +81,24 @@ def out_of_patience(job: Job) -> bool:
 
 
 def make_less(
-    effort: Effort, report: StudyReport, sources: Sources, producer: Producer, predecessor: Dataset | None
+    effort: Effort,
+    report: StudyReport,
+    sources: Sources,
+    producer: Producer,
+    predecessor: Dataset | None,
+    named: Callable[[StudyReport], StudyReport],
 ) -> Made:
     """Make what an effort below the whole comes to.
 
-    A study without a readable file is written with the patient of the version before, or with none.
+    `named` gives a report the hash of its content, from which the UIDs of its objects derive.
     """
-    known = Sources(sources.datasets or _nobody(report, predecessor), sources.displays)
-    build = _Build(known, producer, predecessor)
+    build = _Build(sources, producer, predecessor)
     if effort is Effort.WITHOUT_IMAGE:
         report = _without_failing(report, build)
     if effort is Effort.MINIMAL:
-        return Made(report, _named_at_least(report, build))
-    said = _saying(report, _SAYS.get(effort, ""))
+        said = named(report)
+        return Made(said, _named_at_least(said, build))
+    said = named(_saying(report, _SAYS[effort]))
     if effort >= Effort.WITHOUT_OVERLAY:
         return Made(said, build.reports(said))
     return Made(said, (*build.reports(said), (ObjectKind.OVERLAY, build.overlay(said))))
@@ -132,13 +137,11 @@ def _named_at_least(report: StudyReport, build: _Build) -> tuple[tuple[ObjectKin
     except Exception as error:
         if is_machine_fault(error):
             raise
-    return replace(build, sources=Sources(_nobody(report, None), {})).reports(report)
+    return replace(build, sources=Sources(_nobody(report), {})).reports(report)
 
 
-def _nobody(report: StudyReport, predecessor: Dataset | None) -> dict[str, Dataset]:
-    """A source that knows the study alone, or what the version before says of its patient."""
-    if predecessor is not None:
-        return {"": predecessor}
+def _nobody(report: StudyReport) -> dict[str, Dataset]:
+    """A source that knows the study alone."""
     source = Dataset()
     source.StudyInstanceUID = report.study_instance_uid
     return {"": source}
@@ -175,8 +178,8 @@ def _saying(report: StudyReport, remark: str) -> StudyReport:
     return replace(report, images=(replace(first, remarks=(*first.remarks, remark)), *others))
 
 
-def minimal(report: StudyReport, names: Sequence[ImageHeader]) -> StudyReport:
+def minimal(report: StudyReport, names: Sequence[ImageHeader], conflict: Refusal | None) -> StudyReport:
     """The report of names and reason; an image whose names no object can repeat is left out."""
-    images = tuple(_given_up(one) for one in names if uid_fault(one.series_instance_uid) is None)
-    refusal = Refusal(Reason.ANALYSIS_FAILED, _SAYS[Effort.MINIMAL])
+    images = tuple(_given_up(one) for one in names if can_be_repeated(one.series_instance_uid))
+    refusal = conflict or Refusal(Reason.ANALYSIS_FAILED, _SAYS[Effort.MINIMAL])
     return replace(report, images=images, refusal=refusal)

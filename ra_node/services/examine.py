@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -17,14 +18,16 @@ import structlog
 from ra_node.dicom.read import DatasetRefused
 from ra_node.domain.job import Job
 from ra_node.domain.report import ImageFinding, Reason
-from ra_node.errors import MachineFault
+from ra_node.errors import MachineFault, NodeError
 from ra_node.imaging.preview import PREVIEW_SUFFIX, encode_preview
+from ra_node.ledger.damage import record_damage
 from ra_node.ledger.engine import Ledger
-from ra_node.ledger.files import Files
+from ra_node.ledger.files import PREVIEWS, Damage, Files, sha256_of
 from ra_node.ledger.findings import finish_examination
-from ra_node.ledger.inbox import find_instance
+from ra_node.ledger.inbox import Instance, find_instance
 from ra_node.ledger.queue import LeaseLost, bury, release
 from ra_node.services.analyse import Judge, Look, Rules, judge_looks, look_at_file
+from ra_node.services.content import alarm_text, damaged_finding, wait_for_missing
 from ra_node.services.lease import describe, is_shortage, postpone, unless_lost
 from ra_node.services.machine import PATIENCE_ATTEMPTS, ProcessBroken, breaks_process, is_machine_fault
 from ra_node.services.progress import mark
@@ -71,29 +74,48 @@ class Examiner:
         try:
             instance = find_instance(self.ledger, job.instance_id)
             assert instance.path is not None
-            look = self.look(self.files.path(instance.path), self.rules)
-            refusal = look.finding.refusal
-            if refusal is not None and refusal.reason is Reason.UNREADABLE_PIXELS:
-                failed.expect_health(refusal.text)
-        except DatasetRefused as error:
-            reason = str(error)
-            if not failed.is_healthy():
-                failed.postpone(job, error)
-                return None
-            unless_lost(lambda: bury(self.ledger, job, reason), job)
+            damage = self.files.damage(instance.path, instance.sha256)
+            wait_for_missing(damage, job)
+            look = None if damage else self._read(instance.path)
+            if look is None or _is_unreadable(look):
+                failed.expect_health("not readable")
+            if look is None:
+                unless_lost(partial(self._record_damage, job, instance, damage or Damage.DIFFERS), job)
         except Exception as error:  # noqa: BLE001 - a strange file must not end the worker
             failed.reading(job, error)
-        else:
-            mark()
-            return look
-        return None
+            return None
+        mark()
+        return look
+
+    def _read(self, path: str) -> Look | None:
+        """Look at an image; None where not even its header can be read, as it was when it came."""
+        try:
+            return self.look(self.files.path(path), self.rules)
+        except DatasetRefused:
+            return None
+
+    def _record_damage(self, job: Job, instance: Instance, damage: Damage) -> None:
+        """Record that the kept file is not what was received: it is the image's finding, and an alarm."""
+        assert instance.path is not None
+        finding = damaged_finding(
+            instance.sop_instance_uid, instance.sop_class_uid, instance.series_uid, damage
+        )
+        detail = alarm_text(damage, instance.path)
+        record_damage(self.ledger, job, instance.id, instance.path, finding_to_json(finding), detail)
+        structlog.get_logger().error(
+            "content_damaged", study_uid=job.study_uid, job_id=job.id, path=instance.path, damage=damage
+        )
 
     def _record(self, job: Job, look: Look, finding: ImageFinding, failed: _Failed) -> None:
         try:
-            preview = None
+            preview = digest = None
             if look.display is not None:
-                preview = self.files.write(encode_preview(look.display), "previews", PREVIEW_SUFFIX)
-            finish_examination(self.ledger, job, finding_to_json(finding), preview, self.bundle_sha256)
+                content = encode_preview(look.display)
+                digest = sha256_of(content)
+                preview = self.files.write(content, PREVIEWS, PREVIEW_SUFFIX)
+            finish_examination(
+                self.ledger, job, finding_to_json(finding), preview, self.bundle_sha256, digest
+            )
         except LeaseLost:
             structlog.get_logger().warning("lease_lost", job_id=job.id)
         except Exception as error:  # noqa: BLE001 - a full disk now may be an empty one later
@@ -101,6 +123,11 @@ class Examiner:
         else:
             mark()
             _log_examined(job, finding)
+
+
+def _is_unreadable(look: Look) -> bool:
+    refusal = look.finding.refusal
+    return refusal is not None and refusal.reason is Reason.UNREADABLE_PIXELS
 
 
 class _Failed:
@@ -116,7 +143,8 @@ class _Failed:
         if breaks_process(error):
             self._broken = error
         if not is_machine_fault(error) and not self.is_healthy():
-            self._broken = self._broken or error
+            if not isinstance(error, (NodeError, OSError)):  # those say what is wrong, and it is not here
+                self._broken = self._broken or error
             error = MachineFault(f"a known-good image fails too; {describe(error)}")
         postpone(self._do.ledger, job, error, self._do.random)
 

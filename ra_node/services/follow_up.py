@@ -19,12 +19,15 @@ from ra_node.dicom.patient import Subject, subject_known
 from ra_node.dicom.sr import SERIES_NUMBER, sr_series_uid
 from ra_node.dicom.sr_prior import read_prior
 from ra_node.domain.followup import comparable_hands
+from ra_node.domain.identity import differences
 from ra_node.domain.report import Prior
 from ra_node.ledger.engine import Ledger
-from ra_node.ledger.patient_key import patient_key
+from ra_node.ledger.files import Files
+from ra_node.ledger.patient_key import keyed_identity, patient_key
 from ra_node.ledger.results import Result, prior_result
 from ra_node.network.call import OUT_OF_REACH, PeerAddress, Reach
 from ra_node.network.earlier import Wanted, earlier_reports
+from ra_node.services.one_patient import witnesses_of
 from ra_node.services.progress import mark
 from ra_node.services.record import report_from_json
 
@@ -54,10 +57,13 @@ class FollowUps:
     ledger: Ledger
     secret: bytes
     askers: Sequence[PacsAsker] = ()
+    files: Files | None = None
+    placeholders: tuple[str, ...] = ()
+    """IDs of the site that name nobody, besides those that `is_placeholder` knows."""
 
     def follow(self, study_uid: str, sources: Iterable[Dataset]) -> Followed:
         """Find the last earlier report of the patient whose study these images are."""
-        subject = subject_known(sources)
+        subject = subject_known(sources, self.placeholders)
         if subject is None:
             return Followed()
         key = patient_key(self.secret, subject.identity)
@@ -66,6 +72,8 @@ class FollowUps:
     def _prior(self, study_uid: str, subject: Subject, key: str) -> Prior | None:
         """The later of what the ledger and the PACS know; for the same report the ledger's."""
         kept = prior_result(self.ledger, study_uid, key, subject.study_at)
+        if kept is not None and not self._is_of(kept.study_uid, subject):
+            return None
         known = [] if kept is None else [_prior_of(kept)]
         known += [found for asker in self.askers if (found := asker.ask(subject, study_uid)) is not None]
         if not known:
@@ -75,6 +83,17 @@ class FollowUps:
             "prior_found", study_uid=study_uid, prior_study_uid=latest.study_instance_uid
         )
         return latest
+
+    def _is_of(self, study_uid: str, subject: Subject) -> bool:
+        """Whether an earlier study names the same person: one ID and birth date may be two people's.
+
+        False also where nothing is known of its name and sex any more.
+        """
+        if self.files is None:
+            return False
+        before = witnesses_of(self.ledger, self.files, study_uid, self.secret).people
+        person = keyed_identity(self.secret, subject.person)
+        return bool(before) and not differences([*before, person], accession=False)
 
 
 @dataclass(slots=True)

@@ -6,19 +6,15 @@ import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-import structlog
-
-from ra_node.dicom.compare import same_pixels
 from ra_node.dicom.read import read_header
 from ra_node.domain.report import ImageFinding
-from ra_node.domain.selection import calls_for_answer, header_refusal
+from ra_node.domain.selection import calls_for_answer, header_refusal, is_ai_made
 from ra_node.domain.study import ImageHeader
-from ra_node.domain.uid import uid_fault
+from ra_node.domain.uid import can_be_repeated
 from ra_node.errors import Refused
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.files import Files
 from ra_node.ledger.inbox import (
-    Instance,
     NewInstance,
     Repeated,
     close_all_associations,
@@ -28,7 +24,9 @@ from ra_node.ledger.inbox import (
 )
 from ra_node.ledger.together import Together
 from ra_node.network.receive import ReceivedFile, StoreOutcome
+from ra_node.services.one_patient import kept_patient, names_another
 from ra_node.services.record import finding_to_json
+from ra_node.services.resend import Resends
 
 
 @dataclass
@@ -42,13 +40,17 @@ class Ingest:
     ledger: Ledger
     files: Files
     listener: str
+    secret: bytes = b""
+    """Hashes whom an instance names, see `ledger.patient_key`."""
     _rows: dict[str, str] = field(default_factory=dict)
     _unclosed: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _together: Together = field(init=False)
+    _resends: Resends = field(init=False)
 
     def __post_init__(self) -> None:
         self._together = Together(self.ledger)
+        self._resends = Resends(self.ledger, self.files)
 
     def start(self) -> None:
         """Close what this listener left open when it last died."""
@@ -83,27 +85,29 @@ class Ingest:
         """Keep one received instance for good: file synced, then row committed.
 
         Raises Refused for what is no DICOM object, contradicts its request, has UIDs that no result could
-        repeat, or brings other pixels under a UID that is already here; LedgerUnavailable or OSError when
-        the node cannot keep it now.
+        repeat, or is another instance, or a corrected one, under a UID that is already here;
+        LedgerUnavailable or OSError when the node cannot keep it now.
         """
         header = read_header(file.path)
         _expect_the_same(header, file)
-        _expect_uids(header)
         size = file.path.stat().st_size
         folder = f"inbox/{datetime.fromtimestamp(self.ledger.clock(), UTC):%Y-%m-%d}"
         path = self.files.keep(file.path, folder)
-        kept = keep_instance(self.ledger, self._new_instance(header, file, path, size), self._together)
+        new = self._new_instance(header, file, path, size)
+        kept = keep_instance(self.ledger, new, self._together)
         if not isinstance(kept, Repeated):
             return StoreOutcome.STORED
+        taken = False
         try:
-            self._compare(kept.instance, path)
+            taken = self._resends.take(kept.instance, new)
         finally:
-            self.files.remove(path)
-        return StoreOutcome.REPEATED
+            if not taken:
+                self.files.remove(path)
+        return StoreOutcome.STORED if taken else StoreOutcome.REPEATED
 
     def _new_instance(self, header: ImageHeader, file: ReceivedFile, path: str, size: int) -> NewInstance:
-        counts = calls_for_answer(header)
         refusal = header_refusal(header)
+        counts = calls_for_answer(header) or self._brings_another_patient(header)
         finding = None
         if counts and refusal is not None:
             finding = ImageFinding(
@@ -127,15 +131,13 @@ class Ingest:
             counts=counts,
             examine=counts and refusal is None,
             finding_json=finding_to_json(finding) if finding else None,
+            sha256=file.sha256,
+            patient=kept_patient(self.secret, header),
         )
 
-    def _compare(self, first: Instance, again: str) -> None:
-        """Refuse other pixels; where retention has removed the first file, the first is all that counts."""
-        kept = None if first.path is None else self.files.path(first.path)
-        if kept is None or not kept.exists() or same_pixels(kept, self.files.path(again)):
-            return
-        structlog.get_logger().warning("instance_contradicted", sop_instance_uid=first.sop_instance_uid)
-        raise Refused("expected the pixels already kept under this SOP Instance UID, found others")
+    def _brings_another_patient(self, header: ImageHeader) -> bool:
+        """A report or key object of another patient in a study calls for an answer: that they conflict."""
+        return not is_ai_made(header) and names_another(self.ledger, self.files, self.secret, header)
 
 
 def _expect_the_same(header: ImageHeader, file: ReceivedFile) -> None:
@@ -144,12 +146,6 @@ def _expect_the_same(header: ImageHeader, file: ReceivedFile) -> None:
         raise Refused("expected the SOP Instance UID of the request in the data set, found another")
     if header.sop_class_uid != file.sop_class_uid:
         raise Refused("expected the SOP Class UID of the request in the data set, found another")
-
-
-def _expect_uids(header: ImageHeader) -> None:
-    """Refuse before the acknowledgement what could never be answered in its own study (PS3.5 9.1)."""
-    uids = {"Study": header.study_instance_uid, "Series": header.series_instance_uid}
-    for name, uid in uids.items():
-        fault = uid_fault(uid)
-        if fault is not None:
-            raise Refused(f"{name} Instance UID: {fault}")
+    for name, uid in (("Study", header.study_instance_uid), ("Series", header.series_instance_uid)):
+        if not can_be_repeated(uid):
+            raise Refused(f"expected a {name} Instance UID of digits and dots, found another")

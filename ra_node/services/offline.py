@@ -20,6 +20,7 @@ from ra_node.errors import NodeError
 from ra_node.imaging.picture import draw_finding, write_picture
 from ra_node.imaging.pixels import read_png
 from ra_node.imaging.preview import PREVIEW_SUFFIX, encode_preview, read_preview
+from ra_node.ledger.files import sha256_of_file
 from ra_node.services.analyse import (
     Judge,
     Look,
@@ -29,9 +30,11 @@ from ra_node.services.analyse import (
     look_at_file,
     look_at_pixels,
     make_report,
+    refused,
 )
 from ra_node.services.machine import stops_everything
-from ra_node.services.publish import Sources, publish, save
+from ra_node.services.one_patient import witnesses_in
+from ra_node.services.publish import Sources, name_content, publish, save
 
 PNG_MAGIC = b"\x89PNG"
 IMAGES_AT_ONCE = 4
@@ -61,26 +64,43 @@ class Analyst:
         created_at: datetime,
         *,
         publishing: bool = True,
+        repeats: Sequence[Path] = (),
     ) -> StudyReport:
         """Answer one study of DICOM files, each another instance; `publishing` writes it into `folder`.
+
+        `repeats` are further files of the study; of them only the patient counts.
 
         As with a study that is received, what is wrong with an image is its finding, also that its
         analysis failed. Raises DatasetRefused for a file without a header, and whatever the machine does
         when memory, handles or the GPU fail.
         """
         previews = _Previews(folder / "previews")
+        witnesses = witnesses_in([*files, *repeats])
         images: list[ImageFinding] = []
-        for part in _parts(files):
+        if witnesses.conflict is not None:
+            images = [refused(read_header(path), witnesses.conflict) for path in files]
+        for part in _parts(files if witnesses.conflict is None else ()):
             looks = [self._look(path) for path in part]
             for look in looks:
                 if publishing:
                     previews.keep(look)
             images += judge_looks(looks, self.judge)
         report = make_report(
-            study_uid, 1, images, self.bundle, created_at=created_at, research_label=self.research_label
+            study_uid,
+            1,
+            images,
+            self.bundle,
+            created_at=created_at,
+            research_label=self.research_label,
+            conflict=witnesses.conflict,
+            remark=witnesses.remark,
         )
         if not publishing:
             return report
+        digests = {
+            one.sop_instance_uid: sha256_of_file(path) for one, path in zip(images, files, strict=True)
+        }
+        report = name_content(report, digests, self.producer)
         datasets = {
             one.sop_instance_uid: read_attributes(path) for one, path in zip(images, files, strict=True)
         }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ra_node.dicom.text import report_text
 from ra_node.domain.job import Job
 from ra_node.errors import Refused
+from ra_node.ledger.alarms import Alarm, alarms
 from ra_node.ledger.deliveries import Delivery, deliveries_of
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.overview import (
@@ -42,6 +43,7 @@ class Overview:
     commitments: dict[str, int]
     peers: list[Standing]
     disk: Disk | None
+    alarms: list[Alarm]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ def overview(
         commitments={f"{peer} {state}": count for (peer, state), count in commitment_counts(ledger).items()},
         peers=standings(ledger, destinations),
         disk=disk,
+        alarms=alarms(ledger),
     )
 
 

@@ -14,9 +14,11 @@ from ra_node.dicom.overlay_face import face_of
 from ra_node.domain.language import load_language
 from ra_node.domain.result import OPTIONS, ObjectKind
 from ra_node.errors import NodeError
+from ra_node.ledger.alarms import Alarm
 from ra_node.network.contexts import OPTION_CLASSES, RESULT_CLASSES
 from ra_node.network.query import InstanceCount, count_instances
 from ra_node.network.send import EchoReport, PeerAddress, Reach, echo
+from ra_node.services.alarm import alarm_checks
 from ra_node.services.check import Check
 from ra_node.services.preflight_system import check_clock, check_privacy, check_tls
 from ra_node.services.standing import Complaint
@@ -32,6 +34,7 @@ def run_checks(
     destinations: Sequence[tuple[PeerAddress, PeerTable]],
     queried: Sequence[PeerAddress] = (),
     standing: Callable[[], Sequence[tuple[str, Complaint]]] = tuple,
+    alarms: Callable[[], Sequence[Alarm]] = tuple,
     workers: Callable[[], Sequence[Check]] = tuple,
     tls_contexts: Callable[[], object] = lambda: None,
 ) -> list[Check]:
@@ -60,6 +63,7 @@ def run_checks(
             or [NO_DESTINATION]
         ),
         *check_waiting(standing),
+        *alarm_checks(alarms),
     ]
 
 

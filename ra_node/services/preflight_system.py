@@ -9,9 +9,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import make_url
-
 from ra_node.errors import NodeError
+from ra_node.ledger.engine import ledger_address
 from ra_node.network.certificate import Certificate, read_certificate
 from ra_node.services.check import Check
 from ra_node.settings import Settings
@@ -88,4 +87,8 @@ def check_privacy(settings: Settings) -> Check:
 
 
 def _has_password(settings: Settings) -> bool:
-    return make_url(settings.ledger_url).password is not None
+    try:
+        address = ledger_address(settings.ledger_url)
+    except NodeError:
+        return True
+    return address.password is not None or "password" in address.query

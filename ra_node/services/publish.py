@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +59,28 @@ class Publication:
             (ObjectKind.OVERLAY, self.overlay),
             *self.options,
         )
+
+
+def name_content(report: StudyReport, digests: Mapping[str, str | None], producer: Producer) -> StudyReport:
+    """Give a report the hash of all that it is made of: the UIDs of its objects derive from it.
+
+    Findings, bundle, version and labels are in the report; to them come the SHA-256 of each image by SOP
+    Instance UID, headers included, and the installation with its language. The moment of making is left out:
+    the same answer made twice, also after the ledger was restored, has the same UIDs.
+    """
+    timeless = replace(report, created_at=datetime.fromtimestamp(0, UTC), made_of="")
+    language = producer.language
+    maker = {field.name: getattr(producer, field.name) for field in fields(producer)}
+    maker["language"] = [language.name, sorted(language.texts.items())]
+    parts = [report_to_json(timeless), sorted(digests.items()), sorted(maker.items())]
+    return replace(report, made_of=hashlib.sha256(json.dumps(parts).encode()).hexdigest())
+
+
+def encoded(dataset: Dataset) -> bytes:
+    """A made object as a DICOM file (PS3.10)."""
+    content = BytesIO()
+    dataset.save_as(content, enforce_file_format=True)
+    return content.getvalue()
 
 
 def publish(

@@ -8,7 +8,8 @@ import structlog
 
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.files import Files
-from ra_node.ledger.retention import Purgeable, mark_purged, purgeable
+from ra_node.ledger.identity import Unbound, problem_before_deletion
+from ra_node.ledger.retention import Purgeable, end_purge, mark_purged, purgeable, unfinished_purges
 
 PAGE = 100
 
@@ -25,8 +26,15 @@ class Purged:
 def purge(ledger: Ledger, files: Files, keep_s: float, *, dry_run: bool = False) -> Purged:
     """Remove the files of every study that is answered, delivered and `keep_s` seconds old.
 
-    The rows forget the files before they go: what a crash leaves in between has no row and is swept.
+    The rows forget the files before they go, and the ledger lists them until they are gone: what a crash
+    leaves in between goes with the next purge or sweep. Raises Unbound, and removes nothing, where data
+    folder and ledger do not belong together or the ledger is damaged.
     """
+    problem = problem_before_deletion(ledger, files)
+    if problem:
+        raise Unbound(f"nothing is purged: {problem}")
+    if not dry_run:
+        finish_purges(ledger, files)
     idle_since = ledger.clock() - keep_s
     done, seen = Purged(), set[str]()
     while True:
@@ -40,6 +48,14 @@ def purge(ledger: Ledger, files: Files, keep_s: float, *, dry_run: bool = False)
     return done
 
 
+def finish_purges(ledger: Ledger, files: Files) -> None:
+    """Remove what the rows have forgotten already."""
+    for listed in unfinished_purges(ledger):
+        for path in listed.paths:
+            files.remove(path)
+        end_purge(ledger, listed.study_uid)
+
+
 def _count(files: Files, listed: Purgeable) -> Purged:
     sizes = [size for path in listed.paths if (size := _size(files, path)) is not None]
     return Purged(1, len(sizes), sum(sizes))
@@ -51,6 +67,7 @@ def _remove(ledger: Ledger, files: Files, listed: Purgeable) -> Purged:
         return Purged()
     for path in listed.paths:
         files.remove(path)
+    end_purge(ledger, listed.study_uid)
     structlog.get_logger().info(
         "study_purged", study_uid=listed.study_uid, files=removed.files, bytes=removed.bytes
     )

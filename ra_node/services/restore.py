@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from ra_node.errors import Refused
-from ra_node.ledger.backup import restore
+from ra_node.ledger.backup import expect_sound, identity_in, restore
 from ra_node.ledger.engine import Ledger
-from ra_node.ledger.files import INBOX, Files
+from ra_node.ledger.files import INBOX, UNLISTED, Files, read_identity
+from ra_node.ledger.identity import IDENTITY, adopt, has_history, kept_files
 from ra_node.ledger.patient_key import KEY_FILE, hangs_on_secret
 from ra_node.ledger.retention import known_paths
 from ra_node.services.presence import alive
-
-UNLISTED = "unlisted"
-"""Below the data folder: images that the restored ledger does not know. No sweep looks there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +40,36 @@ def restore_ledger(
     running = alive(files.data_dir / "run")
     if running:
         raise Refused(f"stop the node first, found running: {', '.join(sorted(running))}")
+    _expect_own(copy, files)
     secret = files.data_dir / KEY_FILE
     before = restore(copy, ledger_file, secret)
     ledger = open_ledger()
     try:
         known = known_paths(ledger)
         secret_missing = not secret.exists() and hangs_on_secret(ledger)
+        images = set_aside_unknown(files, known)
+        adopt(ledger, files)
     finally:
         ledger.close()
-    images = [path for path in files.unknown_files(known, float("inf")) if path.startswith(f"{INBOX}/")]
     folder = files.data_dir / UNLISTED
-    for path in images:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        files.path(path).rename(folder / Path(path).name)
     missing = sum(not files.path(path).exists() for path in known)
-    return Restored(before, len(images), folder, missing, secret_missing)
+    return Restored(before, images, folder, missing, secret_missing)
+
+
+def set_aside_unknown(files: Files, known: Collection[str]) -> int:
+    """Move every kept file that no row names to `unlisted`; tell how many of them are images."""
+    unknown = [path for path in kept_files(files) if path not in known]
+    for path in unknown:
+        files.set_aside(path)
+    return sum(path.startswith(f"{INBOX}/") for path in unknown)
+
+
+def _expect_own(copy: Path, files: Files) -> None:
+    """Refused for the ledger of another data folder, where this one holds files."""
+    expect_sound(copy)
+    copied, present = identity_in(copy), read_identity(files.data_dir / IDENTITY)
+    if copied and present and copied != present and has_history(files):
+        raise Refused(
+            f"expected a copy of the ledger of {files.data_dir} ({present}),"
+            f" found that of another data folder ({copied}): restore it with its own data_dir"
+        )

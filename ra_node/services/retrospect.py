@@ -147,7 +147,7 @@ class Run:
                 return self._failed(uid, NOT_FETCHED, str(error))
             unique, again = one_of_each(found)
             try:
-                report = self._write(number, uid, unique)
+                report = self._write(number, uid, unique, again)
             except (Retryable, Fatal):
                 raise
             except Exception as error:  # one strange study must not end the run
@@ -174,14 +174,17 @@ class Run:
                 self.stop.wait(pause_s)
                 waited, pause_s = waited + pause_s, min(2 * pause_s, LONGEST_PAUSE_S)
 
-    def _write(self, number: int, uid: str, files: Sequence[SeenFile]) -> StudyReport:
+    def _write(
+        self, number: int, uid: str, files: Sequence[SeenFile], again: Sequence[SeenFile]
+    ) -> StudyReport:
         """Analyse a study into a folder that is whole or not there."""
         name = folder_name(uid, number)
         part = self.out / f".{name}{UNFINISHED}"
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir()
         paths, publishing = [one.path for one in files], not self.table_only
-        report = self.analyst.answer(uid, paths, part, self.began, publishing=publishing)
+        repeats = [one.path for one in again]
+        report = self.analyst.answer(uid, paths, part, self.began, publishing=publishing, repeats=repeats)
         if self.table_only:
             part.rmdir()
             return report
@@ -204,7 +207,9 @@ class Run:
 
     def _rows(self, report: StudyReport, files: Sequence[SeenFile]) -> Iterator[Cells]:
         where = {one.sop_uid: self._named(one.path) for one in files}
-        for row in rows_of(report, where, self.patient_of(files[0].path)):
+        one_patient = report.refusal is None or report.refusal.reason is not Reason.PATIENT_CONFLICT
+        patient = self.patient_of(files[0].path) if one_patient else {}
+        for row in rows_of(report, where, patient):
             yield as_cells(row)
 
     def _again(self, one: SeenFile) -> Cells:

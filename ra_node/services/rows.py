@@ -10,10 +10,8 @@ from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 
 from ra_node import __version__
+from ra_node.domain.printable import csv_cell
 from ra_node.domain.report import HandFinding, ImageFinding, Refusal, StudyReport
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the start of a formula."""
 
 
 class Outcome(StrEnum):
@@ -103,7 +101,7 @@ def rows_of(
 
 def as_cells(row: Row) -> Cells:
     """The cells of a row by column; none of them is a formula to a spreadsheet."""
-    return {name: _plain(str(value)) for name, value in asdict(row).items()}
+    return {name: csv_cell(str(value)) for name, value in asdict(row).items()}
 
 
 def _of_hand(hand: HandFinding, image: ImageFinding, common: Mapping[str, str]) -> Row:
@@ -128,7 +126,3 @@ def _of_hand(hand: HandFinding, image: ImageFinding, common: Mapping[str, str]) 
 
 def _refusal(refusal: Refusal | None) -> dict[str, str]:
     return {"refusal": refusal.reason, "refusal_text": refusal.text} if refusal else {}
-
-
-def _plain(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell

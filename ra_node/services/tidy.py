@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -11,14 +11,12 @@ import structlog
 from ra_node.ledger.commitments import waive
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.files import Files
+from ra_node.ledger.identity import Unbound, problem_of, tell
 from ra_node.ledger.inbox import close_all_associations, next_due, settle_due
 from ra_node.ledger.queue import abandon, expire_leases
-from ra_node.ledger.retention import known_paths
+from ra_node.services.orphans import CrashBound, sweep
 from ra_node.services.presence import forget, gone
 from ra_node.services.purge import purge
-
-ORPHAN_AGE_S = 3600.0
-"""A file without a row this old was left by a crash; a younger one may be about to get its row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +32,9 @@ class Tidier:
     """Seconds after its last image until the files of a finished study go; None: never."""
     not_committing: Collection[str] = ()
     """Destinations that are not, or no longer, to be asked for commitment."""
+    bound: CrashBound = field(default_factory=CrashBound)
+    subject: str = ""
+    """Of the alarm for the data folder."""
 
     def settle(self) -> float:
         """Fix the next version of every study that is complete; tell how long until the next one may be."""
@@ -54,12 +55,16 @@ class Tidier:
             structlog.get_logger().warning("leases_expired", returned=expired.returned, buried=expired.buried)
 
     def sweep(self) -> None:
-        """Remove files that a crash left between their writing and their row."""
-        orphans = list(self.files.unknown_files(known_paths(self.ledger), self.ledger.clock() - ORPHAN_AGE_S))
-        for path in orphans:
-            self.files.remove(path)
-        if orphans:
-            structlog.get_logger().info("orphans_removed", files=len(orphans))
+        """Clear away files that a crash left between their writing and their row."""
+        swept = sweep(self.ledger, self.files, self.bound)
+        if swept.removed or swept.set_aside:
+            log = structlog.get_logger()
+            log.info("orphans_swept", removed=swept.removed, set_aside=swept.set_aside)
+
+    def watch(self) -> None:
+        """Raise or end the alarm that says whether data folder and ledger belong together."""
+        if self.files.identity:
+            tell(self.ledger, self.subject, problem_of(self.ledger, self.files))
 
     def purge(self) -> None:
         """Stop waiting for promises that nobody asks for, then remove what nobody waits for."""
@@ -67,7 +72,11 @@ class Tidier:
             waive(self.ledger, peer)
         if self.keep_s is None:
             return
-        removed = purge(self.ledger, self.files, self.keep_s)
+        try:
+            removed = purge(self.ledger, self.files, self.keep_s)
+        except Unbound as error:
+            structlog.get_logger().error("purge_refused", reason=str(error))
+            return
         if removed.studies:
             log = structlog.get_logger()
             log.info("purged", studies=removed.studies, files=removed.files, bytes=removed.bytes)

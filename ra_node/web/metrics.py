@@ -20,8 +20,10 @@ from prometheus_client.registry import Collector
 from ra_node import __version__
 from ra_node.domain.job import JobKind
 from ra_node.errors import NodeError
+from ra_node.ledger.alarms import alarms
 from ra_node.ledger.overview import NOT_DONE, oldest_unanswered, open_delivery_counts, open_job_counts
 from ra_node.ledger.overview import unkept_counts as unkept
+from ra_node.services.alarm import counts_by_kind
 from ra_node.services.standing import standings
 from ra_node.services.tally import BOUNDS_S, Durations, Tally
 from ra_node.web.desk import Desk
@@ -75,6 +77,8 @@ class LedgerCollector(Collector):
 
     def _open(self) -> Iterator[Metric]:
         ledger = self.desk.ledger
+        raised = {(kind,): n for kind, n in counts_by_kind(alarms(ledger)).items()}
+        yield gauge("alarms", "Conditions that need a person, by kind.", raised, "kind")
         found = open_job_counts(ledger)
         jobs = {(kind, state): found.get((kind, state), 0) for kind in JobKind for state in NOT_DONE}
         yield gauge("jobs", "Jobs that are not done; buried ones wait for a person.", jobs, "kind", "state")

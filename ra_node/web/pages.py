@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from ra_node.domain.job import JobState
+from ra_node.ledger.alarms import alarms
 from ra_node.ledger.overview import (
     StudyLine,
     buried_jobs,
@@ -191,6 +192,7 @@ def _page(
         template,
         who=operator.name if operator else "",
         notice=bundle.identity.notice if bundle else "",
+        alarms=alarms(desk.ledger),
         given_up=open_job_counts(desk.ledger),
         reading=not desk.follower.caught_up,
         **context,

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ra_node.domain.job import JobKind, JobState
+from ra_node.ledger.alarms import AlarmKind
 from ra_node.ledger.overview import PeerState
 from ra_node.ledger.schema import CommitmentState, DeliveryState, StudyState
+from ra_node.services.alarm import hint_of
 from ra_node.services.gist import Gist
 from ra_node.services.running import Running
 from ra_node.services.shelf import BundleLine
@@ -62,6 +64,8 @@ _EVENT = {
     "job_postponed": "put off",
     "lease_expired": "worker lost, work taken back",
     "operator_acted": "operator",
+    "alarm_raised": "alarm",
+    "alarm_cleared": "alarm ended",
 }
 _BAD_EVENTS = ("object_refused", "commitment_failed", "job_buried")
 _WARN_EVENTS = ("object_postponed", "job_postponed", "lease_expired", "commitment_lacking")
@@ -177,6 +181,11 @@ def worker(one: Running, in_use: BundleLine | None) -> Badge:
 def step(one: Step) -> str:
     """A step of the way of a study."""
     return _STEP[one]
+
+
+def alarm_hint(kind: AlarmKind) -> str:
+    """What to do about alarms of a kind."""
+    return hint_of(kind)
 
 
 def buried_count(jobs: Mapping[tuple[JobKind, JobState], int]) -> int:

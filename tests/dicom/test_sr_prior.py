@@ -25,7 +25,7 @@ def made(name, *, comprehensive3d=True):
 @pytest.mark.parametrize("name", CASES)
 def test_the_hands_of_a_report_are_read_as_they_were_written(name, comprehensive3d):
     report, dataset = made(name, comprehensive3d=comprehensive3d)
-    prior = read_prior(dataset, SUBJECT)
+    prior = read_prior(dataset, subject_known(CASES[name]().sources.values()))
     assert prior.hands == comparable_hands(report.hands)
     assert prior.study_date == date(2026, 11, 23)
     assert prior.sop_instance_uid == dataset.SOPInstanceUID

@@ -34,7 +34,9 @@ def test_the_caveat_denies_a_medical_device_even_without_any_notice():
 
 
 def test_the_side_is_said_with_its_evidence():
-    assert side_sentence(hand()) == "Side (image left): right; evidence: PatientOrientation L\\F."
+    assert side_sentence(hand()) == (
+        "Side (image left): right; evidence: PatientOrientation L\\F; side from header, marker not read."
+    )
     assert side_sentence(hand(which=None, place="")) == (
         "Side: undetermined; evidence: no header attribute names a side."
     )

@@ -11,6 +11,7 @@ from ra_node.ledger.queue import (
     claim,
     requeue,
 )
+from ra_node.ledger.results import earlier_result, finish_report, latest_result
 from ra_node.ledger.schema import DeliveryState, StudyState
 from tests.ledger.builders import (
     LEASE_S,
@@ -21,6 +22,7 @@ from tests.ledger.builders import (
     examine_all,
     keep,
     keep_many,
+    result_of,
 )
 
 
@@ -117,3 +119,37 @@ def test_a_requeued_delivery_sends_what_was_refused_once_more(ledger, clock):
     assert requeue(ledger, "1.2.3") == 1
     states = [delivery.state for delivery in deliveries_of(ledger, "1.2.3")]
     assert states == [DeliveryState.ACCEPTED, DeliveryState.WAITING]
+
+
+def test_a_buried_report_is_ended_by_the_answer_of_a_later_version(ledger):
+    """That answer covers its images; requeued, it would become a second report without a predecessor."""
+    keep(ledger, "1.2.3.1.1")
+    examine_all(ledger)
+    settle_now(ledger, "1.2.3")
+    bury_one(ledger, JobKind.REPORT)
+    keep(ledger, "1.2.3.1.2")
+    examine_all(ledger)
+    settle_now(ledger, "1.2.3")
+    answer(ledger)
+    assert requeue(ledger, "1.2.3") == 0
+    assert job_counts(ledger)[JobKind.REPORT, JobState.DONE] == 2
+    assert find_study(ledger, "1.2.3").state is StudyState.ANSWERED
+
+
+def test_a_report_that_was_claimed_ends_without_an_answer_after_a_later_one(ledger):
+    """It was requeued before the later version settled, and its worker was slow."""
+    keep(ledger, "1.2.3.1.1")
+    examine_all(ledger)
+    settle_now(ledger, "1.2.3")
+    buried = bury_one(ledger, JobKind.REPORT)
+    keep(ledger, "1.2.3.1.2")
+    examine_all(ledger)
+    settle_now(ledger, "1.2.3")
+    later = claim_one(ledger, JobKind.REPORT)
+    assert requeue(ledger, buried.id) == 1
+    earlier = claim_one(ledger, JobKind.REPORT)
+    assert (later.version, earlier.version) == (2, 1)
+    assert finish_report(ledger, later, *result_of(later), [])
+    assert not finish_report(ledger, earlier, *result_of(earlier), [])
+    assert latest_result(ledger, "1.2.3").version == 2
+    assert earlier_result(ledger, "1.2.3", 2) is None

@@ -26,7 +26,7 @@ def study(number: int, day: str = "20261123", **attributes: object) -> Dataset:
     return made
 
 
-def answered(bench, dataset, *, shown=looked, bundle=BUNDLE, secret=SECRET):
+def answered(bench, dataset, *, shown=looked, bundle=BUNDLE, secret=SECRET, placeholders=()):
     """Receive, examine and answer one study; gives its report."""
     bench.keep(dataset)
     bench.settle()
@@ -50,7 +50,7 @@ def answered(bench, dataset, *, shown=looked, bundle=BUNDLE, secret=SECRET):
         PRODUCER,
         [Destination("pacs", (ObjectKind.SR,))],
         "Research use only",
-        follow_ups=FollowUps(bench.ledger, secret),
+        follow_ups=FollowUps(bench.ledger, secret, files=bench.files, placeholders=placeholders),
     )
     (job,) = bench.claim(JobKind.REPORT)
     answerer.answer(job)

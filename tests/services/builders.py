@@ -13,7 +13,7 @@ from pydicom import Dataset
 from ra_node.domain.job import Job, JobKind
 from ra_node.domain.report import Recognition, Staging
 from ra_node.ledger.engine import Ledger
-from ra_node.ledger.files import Files
+from ra_node.ledger.files import Files, sha256_of
 from ra_node.ledger.inbox import settle_due
 from ra_node.ledger.queue import claim
 from ra_node.network.receive import ReceivedFile, StoreOutcome
@@ -73,6 +73,7 @@ class Bench:
             "transfer_syntax_uid": str(dataset.file_meta.TransferSyntaxUID),
             "calling_ae": "MODALITY",
             "association_id": association,
+            "sha256": sha256_of(path.read_bytes()),
         }
         return ReceivedFile(path=path, **{**fields, **changes})
 

@@ -81,13 +81,14 @@ def raising(error):
 
 ANSWER, EFFORT = "ra_node.services.answer.", "ra_node.services.effort."
 CONTENT = "ra_node.dicom.sr_content."
+SOURCES = "ra_node.services.sources."
 PARTS = {
     "an optional object": ([ANSWER + "publish"], BOTH, 2),
     "drawing the overlay": ([ANSWER + "publish", EFFORT + "render_overlay"], (ObjectKind.SR,), 2),
     "wrapping the overlay": ([ANSWER + "publish", EFFORT + "build_overlay"], (ObjectKind.SR,), 2),
     "one model for all images": (["ra_node.services.unite.OneBundle.unite"], (ObjectKind.SR,), 0),
-    "reading previews": ([ANSWER + "read_preview"], BOTH, 2),
-    "reading headers": ([ANSWER + "read_attributes"], BOTH, 2),
+    "reading previews": ([SOURCES + "read_preview"], BOTH, 2),
+    "reading headers": ([SOURCES + "read_attributes"], BOTH, 2),
     "the contents of the report": ([ANSWER + "publish", CONTENT + "hand_sentence"], (ObjectKind.SR,), 0),
 }  # fmt: skip
 """What fails, what is delivered all the same, and how many hands have a result in it."""
@@ -229,7 +230,7 @@ def test_a_report_that_kills_its_process_is_made_without_what_kills(bench, monke
 
 def test_a_file_that_hangs_whoever_reads_it_does_not_take_the_other_hands_answer(bench, monkeypatch):
     """Its examination was killed three times; reading its header for the report kills a process too."""
-    from ra_node.services import answer as module
+    from ra_node.services import sources as module
 
     real_header, real_attributes = module.read_header, module.read_attributes
     bench.keep(source(number=1), source(number=2))
@@ -272,7 +273,7 @@ def test_a_file_that_hangs_whoever_reads_it_does_not_take_the_other_hands_answer
 
 def test_a_study_whose_uid_is_no_uid_is_answered_in_its_own_bytes(bench, monkeypatch):
     """Newer nodes refuse it; a ledger of an older one may hold it."""
-    monkeypatch.setattr("ra_node.services.ingest.uid_fault", lambda _uid: None)
+    monkeypatch.setattr("ra_node.services.ingest.can_be_repeated", lambda _uid: True)
     odd = source(StudyInstanceUID="1.2.3\xe9", SeriesInstanceUID="1.2.4\xe9")
     path = bench.folder / "odd.dcm"
     odd.save_as(path, enforce_file_format=False)
@@ -353,7 +354,7 @@ def test_a_data_folder_that_is_not_mounted_is_waited_for(bench):
 
 
 def test_one_file_that_gives_io_errors_for_ever_is_left_out_at_last(bench, monkeypatch):
-    from ra_node.services import answer as module
+    from ra_node.services import sources as module
 
     real = module.read_attributes
     received(bench, images=2)
@@ -364,7 +365,7 @@ def test_one_file_that_gives_io_errors_for_ever_is_left_out_at_last(bench, monke
             raise OSError(errno.EIO, "I/O error")
         return real(path)
 
-    monkeypatch.setattr(ANSWER + "read_attributes", read)
+    monkeypatch.setattr(SOURCES + "read_attributes", read)
     made, objects = answer(bench, most_s=7200)
     assert len(made.hands) == 4
     assert set(objects) == set(BOTH)

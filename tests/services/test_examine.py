@@ -104,13 +104,15 @@ def test_a_stop_gives_back_what_was_not_begun(bench, judge):
     assert all(job.attempt == 1 for job in again)
 
 
-def test_a_file_that_lost_its_header_is_buried_at_once(bench, judge):
+def test_a_file_that_lost_its_header_is_refused_at_once(bench, judge):
     bench.keep(source())
     (kept,) = instances_of(bench.ledger, STUDY)
     bench.files.path(kept.path).write_bytes(b"rubbish")
     Examiner(bench.ledger, bench.files, judge, "bundle", Rules()).examine(bench.claim(JobKind.EXAMINE))
     (job,) = jobs_of(bench.ledger, STUDY)
-    assert job.state is JobState.BURIED
+    assert job.state is JobState.DONE
+    (kept,) = instances_of(bench.ledger, STUDY)
+    assert finding_from_json(kept.finding_json).refusal.reason == "file_damaged"
 
 
 def sick(error, times):

@@ -84,11 +84,46 @@ def test_a_later_study_is_no_prior_of_an_older_one_that_comes_late(bench):
         {"IssuerOfPatientID": "Elsewhere"},
         {"PatientBirthDate": "19700101"},
         {"PatientID": ""},
+        {"PatientName": "Else^Somebody"},
+        {"PatientSex": "M"},
+        {"PatientBirthDate": ""},
     ],
 )
 def test_another_patient_has_no_prior(bench, changed):
     answered(bench, study(1, "20260105"))
     assert answered(bench, study(2, **changed)).prior is None
+
+
+@pytest.mark.parametrize(
+    "nobody",
+    [
+        {"PatientID": "UNKNOWN"},
+        {"PatientID": "000000"},
+        {"PatientBirthDate": ""},
+        {"PatientBirthDate": "19000101"},
+        {"PatientID": "SPARE"},
+    ],
+)
+def test_who_is_not_known_is_never_compared(bench, nobody):
+    """The same placeholder, or an ID without a birth date, may be anybody's."""
+    for number, day in ((1, "20260105"), (2, "20261123")):
+        made = answered(bench, study(number, day, **nobody), placeholders=("spare",))
+        assert made.prior is None
+    with bench.ledger.read() as connection:
+        keys = connection.exec_driver_sql("SELECT patient_key FROM result").scalars().all()
+    assert keys == [None, None]
+
+
+def test_a_name_that_is_only_written_differently_is_compared(bench):
+    answered(bench, study(1, "20260105"))
+    assert answered(bench, study(2, PatientName="PHANTOM^HAND^^", PatientSex="")).prior is not None
+
+
+def test_an_earlier_study_of_which_nothing_is_known_any_more_is_not_compared(bench):
+    answered(bench, study(1, "20260105"))
+    with bench.ledger.write() as connection:
+        connection.exec_driver_sql("UPDATE instance SET patient = NULL, path = NULL")
+    assert answered(bench, study(2)).prior is None
 
 
 def test_a_revision_of_the_same_study_is_no_prior(bench):
@@ -163,9 +198,26 @@ def test_a_report_that_only_the_pacs_has_is_compared_with(bench):
     assert prior.bundle_sha256 == BUNDLE.sha256
 
 
+@pytest.mark.parametrize("changed", [{"PatientName": "Else^Somebody"}, {"PatientSex": "M"}])
+def test_a_report_of_the_pacs_about_another_person_is_not_compared_with(bench, changed):
+    report = sr_of(bench, answered(bench, study(1, "20260105")))
+    asker, _ = asked(bench, reports=[report])
+    follow_ups = FollowUps(bench.ledger, b"o" * 32, [asker], bench.files)
+    assert follow_ups.follow("2.25.402", [study(2, **changed)]).prior is None
+
+
+def test_a_pacs_is_not_asked_for_nobody(bench):
+    asker, calls = asked(bench)
+    follow_ups = FollowUps(bench.ledger, SECRET, [asker], bench.files)
+    follow_ups.follow("2.25.402", [study(2, PatientID="UNKNOWN")])
+    assert calls == []
+
+
 def test_the_pacs_is_told_whose_and_until_when(bench):
     asker, calls = asked(bench)
-    FollowUps(bench.ledger, SECRET, [asker]).follow("2.25.402", [study(2, IssuerOfPatientID="Ward 3")])
+    FollowUps(bench.ledger, SECRET, [asker], bench.files).follow(
+        "2.25.402", [study(2, IssuerOfPatientID="Ward 3")]
+    )
     (wanted,) = calls
     assert (wanted.patient_id, wanted.issuer, wanted.birth_date) == ("P-1", "Ward 3", "19600101")
     assert (wanted.before, wanted.not_study_uid) == ("20261123080000", "2.25.402")
@@ -174,7 +226,7 @@ def test_the_pacs_is_told_whose_and_until_when(bench):
 def test_a_pacs_that_is_away_is_left_alone_for_a_while_and_the_ledger_still_answers(bench):
     answered(bench, study(1, "20260105"))
     asker, calls = asked(bench, reach=Reach.UNREACHABLE)
-    follow_ups = FollowUps(bench.ledger, SECRET, [asker])
+    follow_ups = FollowUps(bench.ledger, SECRET, [asker], bench.files)
     assert follow_ups.follow("2.25.402", [study(2)]).prior is not None
     follow_ups.follow("2.25.402", [study(2)])
     assert len(calls) == 1

@@ -3,6 +3,7 @@
 import struct
 
 import pytest
+from pydicom import DataElement, config
 
 from ra_node.domain.job import JobKind
 from ra_node.errors import Refused
@@ -28,17 +29,23 @@ def test_a_repeat_is_a_success_and_kept_once(bench):
     assert len(list((bench.folder / "inbox").rglob("*.dcm"))) == 1
 
 
-def test_a_repeat_with_a_corrected_header_is_a_repeat(bench):
-    corrected = source()
-    corrected.PatientName = "Corrected^Name"
-    assert bench.keep(source(), corrected)[1] is StoreOutcome.REPEATED
+@pytest.mark.parametrize("field", ["study", "series"])
+def test_a_study_or_series_that_no_answer_could_name_is_refused(bench, field):
+    """A UID with a byte beyond ASCII cannot be written into a report: its study could never be answered."""
+    image = source()
+    image[f"{field.title()}InstanceUID"] = DataElement(
+        f"{field.title()}InstanceUID", "UI", "1.2.\u00e9", validation_mode=config.IGNORE
+    )
+    with pytest.raises(Refused, match="UID of digits and dots"):
+        bench.keep(image)
+    assert list((bench.folder / "inbox").rglob("*.dcm")) == []
 
 
 def test_other_pixels_under_the_same_uid_are_refused_and_the_first_is_kept(bench):
     bench.keep(source())
     other = source()
     other.PixelData = bytes(byte ^ 1 for byte in other.PixelData)
-    with pytest.raises(Refused, match="found others"):
+    with pytest.raises(Refused, match="pixels differ"):
         bench.keep(other)
     (kept,) = instances_of(bench.ledger, STUDY)
     assert bench.files.path(kept.path).exists()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 
+import numpy as np
 import pytest
+from pydicom.encaps import encapsulate
+from pydicom.uid import ImplicitVRLittleEndian, JPEGLSLossless, RLELossless
 from structlog.testing import capture_logs
 
 from ra_node.domain.job import JobKind
@@ -13,6 +16,7 @@ from ra_node.errors import Refused
 from ra_node.ledger.deliveries import deliveries_of
 from ra_node.ledger.inbox import instances_of
 from ra_node.ledger.overview import find_study, jobs_of
+from ra_node.ledger.timeline import timeline
 from ra_node.network.archive import Archive
 from ra_node.network.receive import StoreOutcome
 from ra_node.services.answer import Destination
@@ -89,11 +93,132 @@ def test_other_pixels_under_the_same_uid_are_refused_even_days_later(bench):
     bench.clock.advance(3 * DAY_S)
     other = source()
     other.PixelData = bytes(byte ^ 1 for byte in other.PixelData)
-    with capture_logs() as said, pytest.raises(Refused, match="found others"):
+    with capture_logs() as said, pytest.raises(Refused, match="pixels differ"):
         bench.keep(other)
     assert answered_once(bench)
     assert "instance_contradicted" in [line["event"] for line in said]
     assert str(source().PatientName) not in str(said)
+
+
+HARMLESS = {
+    "institution": {"InstitutionName": "Clinic"},
+    "character set": {"SpecificCharacterSet": "ISO_IR 100"},
+    "letter case": {"PatientName": "PHANTOM^HAND"},
+    "number of its own": {"InstanceNumber": 17},
+    "referring physician": {"ReferringPhysicianName": "Somebody^Else"},
+    "description": {"StudyDescription": "XR hands"},
+    "decimal": {"WindowCenter": "2048.0"},
+}
+CORRECTED = {
+    "patient": {"PatientID": "P-2"},
+    "name": {"PatientName": "Other^Person"},
+    "birth date": {"PatientBirthDate": "19600102"},
+    "sex": {"PatientSex": "M"},
+    "accession number": {"AccessionNumber": "A2"},
+    "side": {"ImageLaterality": "L"},
+    "side of the series": {"Laterality": "L"},
+    "orientation": {"PatientOrientation": ["R", "F"]},
+    "side in a description": {"SeriesDescription": "HAND LT PA"},
+    "body part": {"BodyPartExamined": "FOOT"},
+    "spacing": {"ImagerPixelSpacing": [0.1, 0.1]},
+    "polarity": {"PhotometricInterpretation": "MONOCHROME1"},
+    "window": {"WindowCenter": 100},
+}
+
+
+@pytest.mark.parametrize("changes", HARMLESS.values(), ids=HARMLESS)
+def test_what_a_pacs_rewrites_on_the_way_is_a_repeat(bench, changes):
+    """Success, no new version: nothing that the answer depends on is another."""
+    image = source(**changes)
+    image.add_new(0x00091001, "LO", "private")
+    assert bench.keep(source(), image) == [StoreOutcome.STORED, StoreOutcome.REPEATED]
+    go(bench)
+    assert answered_once(bench)
+
+
+@pytest.mark.parametrize("changes", CORRECTED.values(), ids=CORRECTED)
+def test_a_corrected_header_is_refused_by_the_name_of_what_differs(bench, changes):
+    """Not dropped in silence: sender, log and timeline hear what differs, and no value of it."""
+    (keyword,) = changes
+    bench.keep(source())
+    with capture_logs() as said, pytest.raises(Refused, match=f"differs from the kept copy in .*{keyword}"):
+        bench.keep(source(**changes))
+    (event,) = [one for one in timeline(bench.ledger, STUDY) if one.what == "resend_refused"]
+    assert keyword in event.detail["reason"]
+    for value in ("P-2", "Other", "19600102"):
+        assert value not in f"{said} {event.detail}"
+    assert len(list((bench.folder / "inbox").rglob("*.dcm"))) == 1
+
+
+def test_a_name_in_another_character_set_is_the_same_name(bench):
+    """ISO_IR 100 and ISO_IR 192 write it with other bytes."""
+    umlaut = {"PatientName": "M\u00fcller^Eva"}
+    latin = source(SpecificCharacterSet="ISO_IR 100", **umlaut)
+    assert bench.keep(source(**umlaut), latin) == [StoreOutcome.STORED, StoreOutcome.REPEATED]
+
+
+def test_the_same_instance_in_another_study_is_refused_in_both_timelines(bench):
+    """Acknowledged, it would never be answered: a SOP Instance UID names one instance."""
+    moved = source(StudyInstanceUID="2.25.99")
+    bench.keep(source())
+    with pytest.raises(Refused, match="received in another study"):
+        bench.keep(moved)
+    for study in (STUDY, "2.25.99"):
+        assert [one.what for one in timeline(bench.ledger, study)][-1] == "resend_refused"
+
+
+def test_a_changed_copy_of_a_purged_image_is_refused(bench, tmp_path):
+    """What it is compared with is gone; its digest says that it is another one."""
+    bench.keep(source())
+    go(bench)
+    with Archive(tmp_path / "archive") as archive:
+        deliver(bench, archive.port)
+    bench.clock.advance(3 * DAY_S)
+    assert purge(bench.ledger, bench.files, DAY_S).studies == 1
+    with pytest.raises(Refused, match="purged"):
+        bench.keep(source(ImageLaterality="L"))
+
+
+def compressed(image, syntax):
+    image.compress(syntax, generate_instance_uid=False)
+    return image
+
+
+def noise():
+    """Pixels that tell whether they were decoded."""
+    image = source()
+    values = np.random.default_rng(0).integers(0, 4096, (image.Rows, image.Columns), np.uint16)
+    image.PixelData = values.tobytes()
+    return image
+
+
+@pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless])
+def test_the_same_pixels_in_another_compression_are_a_repeat(bench, syntax):
+    """They are decoded in a process of their own."""
+    assert bench.keep(noise(), compressed(noise(), syntax))[1] is StoreOutcome.REPEATED
+
+
+@pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless])
+def test_other_pixels_in_another_compression_are_refused(bench, syntax):
+    """Black pixels under a known UID: Rows and Columns agree, and nothing else."""
+    bench.keep(noise())
+    with pytest.raises(Refused, match="pixels differ"):
+        bench.keep(compressed(source(), syntax))
+
+
+def test_pixels_that_cannot_be_decoded_are_refused_as_not_compared(bench):
+    bench.keep(noise())
+    broken = compressed(noise(), JPEGLSLossless)
+    broken.PixelData = encapsulate([b"no codestream"])
+    with pytest.raises(Refused, match="cannot be compared"):
+        bench.keep(broken)
+
+
+def test_implicit_and_explicit_vr_of_one_image_are_a_repeat(bench):
+    """Their pixels have the same bytes: nothing needs decoding."""
+    plain = noise()
+    plain.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    assert bench.keep(noise(), plain)[1] is StoreOutcome.REPEATED
 
 
 def test_the_same_instance_in_another_series_is_the_same_instance(bench):

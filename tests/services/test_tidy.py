@@ -15,9 +15,10 @@ from ra_node.ledger.overview import find_study, jobs_of
 from ra_node.ledger.retention import known_paths
 from ra_node.ledger.schema import CommitmentState, DeliveryState
 from ra_node.services import ingest as ingest_module
+from ra_node.services.orphans import ORPHAN_AGE_S
 from ra_node.services.presence import present
 from ra_node.services.purge import purge
-from ra_node.services.tidy import ORPHAN_AGE_S, Tidier
+from ra_node.services.tidy import Tidier
 from tests.dicom.builders import source
 from tests.ledger.builders import answered_study, claim_one
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import shutil
 import sys
 import tempfile
 import time
@@ -44,12 +45,20 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=5_000, help="wrong conversations")
     parser.add_argument("--outage", type=float, default=60.0, help="seconds without PostgreSQL")
     parser.add_argument("--only", nargs="*", choices=list(PARTS), default=list(PARTS))
-    parser.add_argument("--folder", type=Path, help="where everything is kept; default: a temporary folder")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        help="where everything is kept; default: a temporary folder, removed only after success",
+    )
     asked = parser.parse_args()
     configure_logging("torture", level=logging.ERROR)
-    with tempfile.TemporaryDirectory(prefix="ra-node-torture-") as temporary:
-        folder = asked.folder or Path(temporary)
-        return 0 if table.all_kept([_shown(name, folder, asked) for name in asked.only]) else 1
+    folder = asked.folder or Path(tempfile.mkdtemp(prefix="ra-node-torture-"))
+    kept = table.all_kept([_shown(name, folder, asked) for name in asked.only])
+    if not kept:
+        print(f"evidence: ledger, files, logs and PACS of each part are kept in {folder}")
+    elif asked.folder is None:
+        shutil.rmtree(folder)
+    return 0 if kept else 1
 
 
 def _shown(name: str, folder: Path, asked: argparse.Namespace) -> Sequence[Row]:

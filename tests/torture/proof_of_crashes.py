@@ -50,10 +50,15 @@ def crashes(folder: Path, asked: argparse.Namespace) -> list[Row]:
             f"{committed} of {accepted} accepted",
             committed == accepted,
         ),
-        ("acknowledged images lost", str(len(verdict.lost)), not verdict.lost),
-        ("studies unanswered", str(len(verdict.unanswered)), not verdict.unanswered),
-        ("answers doubled", str(len(verdict.doubled)), not verdict.doubled),
+        ("acknowledged images lost", _named(verdict.lost), not verdict.lost),
+        ("studies unanswered", _named(verdict.unanswered), not verdict.unanswered),
+        ("answers doubled", _named(verdict.doubled), not verdict.doubled),
     ]
+
+
+def _named(found: Sequence[str]) -> str:
+    """How many there are, and the first three by name."""
+    return f"{len(found)}: {', '.join(found[:3])}" if found else "0"
 
 
 def _covered(missing: Sequence[object], role: str) -> str:
