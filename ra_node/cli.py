@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 
 from ra_node import __version__
@@ -19,9 +20,10 @@ from ra_node.errors import NodeError
 from ra_node.exits import exit_of
 from ra_node.file_commands import files
 from ra_node.ledger_commands import keep
-from ra_node.log import configure_logging
+from ra_node.log import SERVICES, configure_logging
 from ra_node.manual import complete
 from ra_node.options import DEFAULT_CONFIG, ConfigPath, named_settings
+from ra_node.output import leave
 from ra_node.settings import load_settings
 from ra_node.tabular import say
 from ra_node.watch_commands import WATCH, watch
@@ -45,12 +47,23 @@ app.add_typer(keep)
 def main() -> None:
     """Run the command line; an error of the node becomes one clear line and an exit code."""
     os.umask(0o077)  # what the node writes is for its own account alone
-    configure_logging("command", level=logging.WARNING)
+    service = next((word for word in sys.argv[1:2] if word in SERVICES), None)
+    if service is None:
+        configure_logging("command", level=logging.WARNING)
+    else:
+        configure_logging(service)
     try:
         app()
     except NodeError as error:
-        say(f"ra-node: {error}", err=True)
+        if service is None or sys.stderr.isatty():
+            say(f"ra-node: {error}", err=True)
+        else:
+            structlog.get_logger().error("start_refused", error=str(error))
         sys.exit(exit_of(error))
+    except SystemExit as stopped:
+        if service is not None and stopped.code in (0, None):
+            leave(0)
+        raise
 
 
 @app.callback(invoke_without_command=True)

@@ -1,8 +1,8 @@
-"""Commands that copy the ledger and put a copy back.
+"""Commands that copy the ledger, put a copy back, and check what is kept.
 
 A command imports only what it runs, so that the other commands start fast.
 """
-# ruff: noqa: PLC0415 - imports inside, see above
+# ruff: noqa: PLC0415, FBT002 - imports inside, see above; a flag is a bool in typer's idiom
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ra_node.options import DEFAULT_CONFIG, ConfigPath, account, named_settings
+from ra_node.options import DEFAULT_CONFIG, ConfigPath, Json, account, named_settings
 from ra_node.tabular import say
 
 if TYPE_CHECKING:
@@ -70,10 +70,74 @@ def restore(
         say(line)
 
 
+@keep.command(rich_help_panel=WATCH)
+def scrub(config: ConfigPath = DEFAULT_CONFIG, as_json: Json = False) -> None:
+    """Read every kept file and compare it with its SHA-256; damaged results are made again.
+
+    Exit code 1 where something is damaged that was not made again. The node does the same slowly by itself.
+    """
+    from ra_node.bootstrap.keeping import build_scrubber
+    from ra_node.bootstrap.state import open_state
+    from ra_node.ledger.kept import count_kept
+    from ra_node.services.operate import Operator, acted
+    from ra_node.terminal import progress
+    from ra_node.terminal_scrub import print_scrubbed
+
+    settings = named_settings(config)
+    state = open_state(settings)
+    total = count_kept(state.ledger)
+    done = build_scrubber(settings, state, mend=True).scrub(lambda files: progress(files, "files", total))
+    by = Operator(account(), "")
+    acted(state.ledger, by, "content_checked", files=done.files, problems=len(done.problems))
+    print_scrubbed(done, as_json=as_json)
+    if any(not one.mended for one in done.problems):
+        raise typer.Exit(1)
+
+
+@keep.command(rich_help_panel=WATCH)
+def adopt(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    ingest: Annotated[
+        bool,
+        typer.Option("--ingest", help="Take the images in unlisted/ in again, as if they were sent now."),
+    ] = False,
+    config: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Bind data folder and ledger to each other, while the node is stopped, after one of them was replaced.
+
+    Removes nothing: what the ledger does not know is moved to unlisted/ in the data folder. Where the ledger
+    is lost and there is no backup, a new one begins.
+    """
+    from ra_node.bootstrap.keeping import adopt_folder, survey_of
+    from ra_node.services.operate import Operator
+
+    settings = named_settings(config)
+    found = survey_of(settings)
+    typer.echo(f"data folder {settings.node.data_dir}: {_identity_words(found.folder)}")
+    typer.echo(f"ledger: {_identity_words(found.ledger)}")
+    typer.echo(
+        f"{found.images} images, {found.made} previews and results without a row: to unlisted/;"
+        f" {found.missing} files that the ledger names are not in the folder"
+    )
+    if not yes:
+        typer.confirm("Bind these two from now on?", abort=True)
+    done = adopt_folder(settings, Operator(account(), ""), typer.echo, ingest=ingest)
+    typer.echo(f"bound; {done.moved} images moved to {done.unlisted}")
+    if ingest:
+        typer.echo(f"{done.taken} images taken in again: they are answered once the node runs")
+
+
+def _identity_words(identity: str | None) -> str:
+    return "no identity" if identity is None else f"identity {identity or 'unreadable'}"
+
+
 def _left_to_do(done: Restored, data_dir: Path) -> Iterator[str]:
     """What a ledger cannot bring back by itself."""
     if done.images:
-        yield f"{done.images} images came after this backup: send those in {done.unlisted} to the node again"
+        yield (
+            f"{done.images} images came after this backup: `ra-node adopt --ingest` takes those in"
+            f" {done.unlisted} in again, or send them to the node again"
+        )
     if done.missing:
         yield (
             f"{done.missing} files that it names are not in {data_dir}:"

@@ -15,22 +15,23 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from ra_node.bootstrap.keeping import build_audit, build_tidier
+from ra_node.bootstrap.keeping import build_audit, build_scrubber, build_tidier
 from ra_node.bootstrap.receiving import build_listener
 from ra_node.bootstrap.sending import build_askers, build_committer, build_deliverer
-from ra_node.bootstrap.state import build_guard, new_owner, open_state, presence_folder
-from ra_node.bootstrap.watching import build_desk, build_server
+from ra_node.bootstrap.state import build_binding, build_guard, new_owner, open_state, presence_folder
+from ra_node.bootstrap.watching import build_desk, build_server, state_for_page
 from ra_node.bootstrap.working import build_worker, gpu_bytes, lanes_of
 from ra_node.domain.job import Job, JobKind
 from ra_node.errors import Fatal, Retryable
 from ra_node.ledger.alarms import AlarmKind, raise_alarm
-from ra_node.ledger.engine import SETTLING, Ledger
+from ra_node.ledger.engine import SETTLING, Ledger, LedgerLost
+from ra_node.ledger.identity import Unbound
 from ra_node.ledger.queue import claim, release
 from ra_node.log import configure_logging
 from ra_node.notify import EVERY_S, STALLED, STOPPING, Pulse, tell
+from ra_node.output import original, take_over_stdout
 from ra_node.schedule import Task, run_line, run_tasks
 from ra_node.services.crew import Crew
-from ra_node.services.ingest import Ingest
 from ra_node.services.lease import describe, held
 from ra_node.services.machine import watched
 from ra_node.services.presence import beat, present
@@ -58,13 +59,17 @@ SUPERVISED = "RA_NODE_SUPERVISED"
 def supervise(settings: Settings, config: Path) -> None:
     """Run every role as a child process until SIGTERM or SIGINT."""
     configure_logging("run")
-    open_state(settings).ledger.close()  # so that the roles find the tables made
+    take_over_stdout()
+    try:
+        open_state(settings).ledger.close()  # so that the roles find the tables made
+    except Unbound as error:  # the page shows it, and `listen` goes on refusing until it is mended
+        structlog.get_logger().error("ledger_lost", error=str(error))
     os.environ[SUPERVISED] = str(os.getpid())
     roles = (*ROLES, "web") if settings.web.enabled else ROLES
     argv = (sys.executable, "-m", "ra_node")
     with closing(Watchdog(roles, settings.limits.stall_s)) as watchdog:
         starts = {
-            role: program([*argv, role, "--config", str(config)], watchdog.environment(role))
+            role: program([*argv, role, "--config", str(config)], original(), watchdog.environment(role))
             for role in roles
         }
         supervisor = Supervisor(starts, fault=watchdog.fault, alarm=partial(_alarm, settings))
@@ -90,21 +95,26 @@ def _alarm(settings: Settings, role: str, found: str) -> None:
 def listen(settings: Settings) -> None:
     """Receive until told to stop; running associations get some seconds to finish."""
     stop = _begin("listen")
-    owner = new_owner("listen")
-    listener, inbox = build_listener(settings, open_state(settings), owner)
+    owner, state = new_owner("listen"), open_state(settings)
+    if state.problem:
+        raise Unbound(state.problem)
+    binding = build_binding(settings, state)
+    binding.expect_sound()
+    listener, inbox = build_listener(settings, state, owner)
     with present(presence_folder(settings), owner):
         listener.start()
         pulse = _pulse(settings, "listen")
         pulse.beat()
         try:
             while not stop.wait(LEDGER_PAUSE_S):
-                _mend(inbox)
+                _mend(binding.look, inbox.mend)
                 if not listener.accepting:
                     raise Fatal("expected a port that is listened on, found that nothing accepts connections")
                 pulse.beat()
         finally:
             listener.stop(deadline_s=5.0)
-            _mend(inbox)
+            _mend(inbox.mend)
+        _mend(binding.look)
 
 
 def work(settings: Settings) -> None:
@@ -123,7 +133,9 @@ def work(settings: Settings) -> None:
 
     lanes, owner, stall_s = lanes_of(), new_owner("work"), settings.limits.stall_s
     kinds, has_room = (JobKind.EXAMINE, JobKind.REPORT), build_guard(settings).has_room
-    serve = partial(_serve, settings, state.ledger, "work", kinds, do=worker.do, stop=stop, ready=has_room)
+    bound = build_binding(settings, state).holds
+    serve = partial(_serve, settings, state.ledger, "work", kinds, do=worker.do, stop=stop)
+    serve = partial(serve, ready=lambda: has_room() and bound())
     pulse = _pulse(settings, "work")
     if lanes == 1 or gpu_bytes() is not None:
         together = partial(serve, limit=settings.models.images, between=refresh, pulse=pulse, lanes=lanes)
@@ -134,6 +146,8 @@ def work(settings: Settings) -> None:
         bench = worker.bench
         try:
             refresh(owner)
+        except LedgerLost:
+            raise
         except Retryable as error:
             structlog.get_logger().warning("ledger_away", error=str(error))
         return worker.bench is not bench
@@ -154,7 +168,8 @@ def deliver(settings: Settings) -> None:
     deliverer = build_deliverer(settings, state, stop.is_set)
     committer = build_committer(settings, state)
     pulse = _pulse(settings, "deliver")
-    serve = partial(_serve, settings, state.ledger, "deliver", pulse=pulse)
+    bound = build_binding(settings, state).holds
+    serve = partial(_serve, settings, state.ledger, "deliver", pulse=pulse, ready=bound)
     deliver = partial(serve, (JobKind.DELIVER,), AT_ONCE, deliverer.deliver, stop)
     commit = partial(serve, (JobKind.COMMIT,), AT_ONCE, committer.commit, stop)
     lines = {f"deliver to {name}": partial(deliver, name) for name in deliverer.peers}
@@ -170,11 +185,17 @@ def schedule(settings: Settings) -> None:
     askers = build_askers(settings, state)
     watch = RoleWatch(state.ledger, settings.node.data_dir / "run")
     tasks = [
+        Task("watch_clock", tidier.watch_clock, 5.0, at_once=True),
+        Task("mend_times", tidier.mend_times, 10.0, at_once=True),
         Task("take_back", tidier.take_back, 1.0),
         Task("watch_roles", watch.look, 5.0),
         Task("sweep", tidier.sweep, 3600.0),
         Task("purge", tidier.purge, 3600.0, at_once=True),
+        Task("watch", tidier.watch, 10.0, at_once=True),
     ]
+    scrub_bytes = round(settings.limits.scrub_mib_per_minute * 2**20)
+    if scrub_bytes:
+        tasks.append(Task("scrub", partial(build_scrubber(settings, state).step, scrub_bytes), 60.0))
     pulse = _pulse(settings, "schedule")
     looks = {"settle": tidier.settle} | {f"ask {asker.source.name}": asker.look for asker in askers}
     lines: dict[str, Callable[[], None]] = {
@@ -186,7 +207,11 @@ def schedule(settings: Settings) -> None:
         tasks.append(Task("audit", auditor.send_new, 1.0))
     tasks = [replace(task, run=watched(state.ledger, task.name, task.run)) for task in tasks]
     with present(presence_folder(settings), new_owner("schedule")):
-        serve_all(lines | {"tasks": partial(run_tasks, tasks, stop, pulse.beat)}, stop, pulse.beat)
+        lines |= {
+            "tasks": partial(run_tasks, tasks, stop, pulse.beat),
+            "ledger": partial(_end_with, state.ledger.expect_file, stop),
+        }
+        serve_all(lines, stop, pulse.beat)
     if auditor is not None:
         auditor.close()
 
@@ -207,13 +232,23 @@ def _poll_s(settings: Settings) -> float:
 def web(settings: Settings) -> None:
     """Show the operator page and the metrics until told to stop."""
     stop = _begin("web")
-    state = open_state(settings)
+    state, changed = state_for_page(settings)
     desk = build_desk(settings, state)
     pulse = _pulse(settings, "web")
     server = build_server(settings, desk, lambda: pulse.beat("page"))
-    lines = {"page": partial(_show, server, stop), "past": partial(_catch_up, desk.follower.catch_up, stop)}
+    lines = {
+        "page": partial(_show, server, stop),
+        "past": partial(_catch_up, desk.follower.catch_up, stop),
+        "ledger": partial(_end_with, changed, stop),
+    }
     with present(presence_folder(settings), new_owner("web")):
         serve_all(lines, stop, lambda: pulse.beat() if server.started else None)
+
+
+def _end_with(look: Callable[[], None], stop: threading.Event) -> None:
+    """Look each second until told to stop; what it raises ends the role, so that it begins anew."""
+    while not stop.wait(LEDGER_PAUSE_S):
+        look()
 
 
 def _show(server: uvicorn.Server, stop: threading.Event) -> None:
@@ -332,23 +367,27 @@ def _serve(
                 further()
                 if not crew.work(more, partial(release, ledger)):
                     ear.wait(_poll_s(settings))
+            except LedgerLost:
+                raise
             except Retryable as error:
                 log.warning("ledger_away", error=str(error))
                 stop.wait(LEDGER_PAUSE_S)
     log.info("role_stopped")
 
 
-def _mend(inbox: Ingest) -> None:
-    """Record what the inbox could not; the next second is as good."""
-    try:
-        inbox.mend()
-    except Retryable as error:
-        structlog.get_logger().warning("ledger_away", error=str(error))
+def _mend(*steps: Callable[[], None]) -> None:
+    """Do each step; one that cannot be done while the ledger is away is done as well in the next second."""
+    for step in steps:
+        try:
+            step()
+        except Retryable as error:
+            structlog.get_logger().warning("ledger_away", error=str(error))
 
 
 def _begin(role: str) -> threading.Event:
     """Set up logging and signals of a role; under a supervisor, die with it."""
     configure_logging(role)
+    take_over_stdout()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: _stop(stop))

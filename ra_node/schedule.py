@@ -1,15 +1,17 @@
-"""Runs what must happen by the clock, each task on its own interval and never twice at once."""
+"""Runs what must happen again and again, each task on its own interval and never twice at once.
+
+Intervals are monotonic: a library that computes its next time from the wall clock (APScheduler) stops for an
+hour when the clock is set back by one.
+"""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import structlog
-from apscheduler.executors.pool import ThreadPoolExecutor
-from apscheduler.schedulers.background import BackgroundScheduler
 
 from ra_node.errors import Retryable
 from ra_node.notify import EVERY_S
@@ -32,29 +34,25 @@ def run_tasks(
 ) -> None:
     """Run all tasks until `stop` is set; one that fails is logged and runs again at its next time.
 
-    Each round of a task that runs every minute or more often is a beat, and so is each second of the whole.
+    A thread each, so that a slow peer never holds up another task. Each round of a task that runs every
+    minute or more often is a beat, and so is each second of the whole.
     """
-    threads = ThreadPoolExecutor(len(tasks))  # one each, so that a slow peer never holds up another task
-    scheduler = BackgroundScheduler(timezone="UTC", executors={"default": threads})
-    for task in tasks:
-        scheduler.add_job(
-            _guarded,
-            "interval",
-            args=[task, beat],
-            seconds=task.interval_s,
-            id=task.name,
-            coalesce=True,
-            max_instances=1,
-            misfire_grace_time=None,
-            **({"next_run_time": datetime.now(UTC)} if task.at_once else {}),
-        )
-    scheduler.start()
-    try:
-        while not stop.is_set():
-            beat("clock")
-            stop.wait(EVERY_S)
-    finally:
-        scheduler.shutdown(wait=True)
+    threads = [threading.Thread(target=_repeat, args=(task, stop, beat), name=task.name) for task in tasks]
+    for thread in threads:
+        thread.start()
+    while not stop.is_set():
+        beat("clock")
+        stop.wait(EVERY_S)
+    for thread in threads:
+        thread.join()
+
+
+def _repeat(task: Task, stop: threading.Event, beat: Callable[[str], None]) -> None:
+    """Run a task on its interval by a monotonic clock; what it has missed it does not make up for."""
+    due = time.monotonic() + (0.0 if task.at_once else task.interval_s)
+    while not stop.wait(max(0.0, due - time.monotonic())):
+        _guarded(task, beat)
+        due = max(due + task.interval_s, time.monotonic())
 
 
 def run_line(

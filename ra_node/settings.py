@@ -98,7 +98,8 @@ class LimitsTable(_Table):
     job_lease_s: float = Field(default=60.0, ge=1)
     stall_s: float = Field(default=300.0, ge=1)
     delivery_days: float = Field(default=7.0, gt=0)
-    commitment_silence_s: float = Field(default=3600.0, ge=1)
+    commitment_silence_s: float = Field(default=3600.0, ge=1, le=86400.0)
+    scrub_mib_per_minute: float = Field(default=100.0, ge=0)
 
     @model_validator(mode="after")
     def _enough_is_not_less(self) -> LimitsTable:

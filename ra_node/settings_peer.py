@@ -25,6 +25,7 @@ class PeerTable(BaseModel):
     roles: tuple[Literal["source", "destination"], ...] = ("source", "destination")
     sr_class: Literal["auto", "comprehensive-3d", "comprehensive"] = "auto"
     commitment: bool = False
+    commitment_ae_titles: tuple[AeTitle, ...] = ()
     complete_by: Literal["quiet", "query"] = "quiet"
     tls: bool = False
     tls_name: str = Field(default="", max_length=253)
@@ -46,6 +47,8 @@ class PeerTable(BaseModel):
     def _keys_fit_the_roles(self) -> PeerTable:
         if self.commitment and "destination" not in self.roles:
             raise ValueError("commitment = true needs the role destination: a source is sent nothing")
+        if self.commitment_ae_titles and not self.commitment:
+            raise ValueError("commitment_ae_titles needs commitment = true: else no report is expected")
         if self.options and "destination" not in self.roles:
             raise ValueError(f"{self.options[0]} = true needs the role destination: a source is sent nothing")
         if self.complete_by == "query" and "source" not in self.roles:

@@ -49,9 +49,16 @@ class Child(Protocol):
 Start = Callable[[], Child]
 
 
-def program(argv: Sequence[str], environment: Mapping[str, str] | None = None) -> Start:
-    """A child that is a program of its own, with more in its environment than this process has."""
-    return partial(subprocess.Popen, argv, env={**os.environ, **(environment or {})})
+def program(
+    argv: Sequence[str], output: int | None = None, environment: Mapping[str, str] | None = None
+) -> Start:
+    """A child that is a program of its own; it writes to `output`, or where we do.
+
+    Its environment is ours with `environment` on top.
+    """
+    return partial(
+        subprocess.Popen, argv, stdout=output, stderr=output, env={**os.environ, **(environment or {})}
+    )
 
 
 def die_with_parent(parent: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 from rich.text import Text
 
 from ra_node.domain.report import ImageFinding
@@ -48,8 +49,24 @@ def print_overview(view: Overview, *, as_json: bool) -> None:
     _print_models(out, view.models)
     _print_disk(out, view.disk)
     if not view.studies:
-        out.print("Nothing was received yet.")
+        if not view.alarms:
+            out.print("Nothing was received yet.")
         return
+    out.print(_count_table(view))
+    if view.oldest_unanswered is not None:
+        out.print(f"Oldest unanswered image: {_age(view.at - view.oldest_unanswered)}")
+    for standing in view.peers:
+        for complaint in complaints(standing, view.at):
+            words = f" {complaint.found}; {complaint.hint}"
+            out.print(Text.assemble((f"destination {standing.peer}", "bold red"), words))
+    for job in view.buried:
+        words = f" {job.kind} {job.study_uid} job {job.id}: {job.last_error}"
+        out.print(Text.assemble(("buried", "red"), words))
+    if view.buried:
+        out.print("Mend the cause, then `ra-node requeue STUDY_UID`.")
+
+
+def _count_table(view: Overview) -> Table:
     rows = table("what", "state", "count")
     tables = {
         "studies": view.studies,
@@ -60,18 +77,7 @@ def print_overview(view: Overview, *, as_json: bool) -> None:
     for name, counts in tables.items():
         for state, count in sorted(counts.items()):
             rows.add_row(name, state, str(count))
-    out.print(rows)
-    if view.oldest_unanswered is not None:
-        out.print(f"Oldest unanswered image: {view.at - view.oldest_unanswered:.0f} s ago")
-    for standing in view.peers:
-        for complaint in complaints(standing, view.at):
-            words = f" {complaint.found}; {complaint.hint}"
-            out.print(Text.assemble((f"destination {standing.peer}", "bold red"), words))
-    for job in view.buried:
-        words = f" {job.kind} {job.study_uid} job {job.id}: {job.last_error}"
-        out.print(Text.assemble(("buried", "red"), words))
-    if view.buried:
-        out.print("Mend the cause, then `ra-node requeue STUDY_UID`.")
+    return rows
 
 
 def _print_alarms(out: Console, raised: Sequence[Alarm]) -> None:
@@ -194,6 +200,11 @@ def progress(items: Iterable[_T], what: str, total: int | None = None) -> Iterat
     )
     with Progress(*columns, console=console(stderr=True), transient=True) as bar:
         yield from bar.track(items, description=what, total=total)
+
+
+def _age(seconds: float) -> str:
+    """How long ago something was; a time ahead means that the clock was set back since."""
+    return f"{seconds:.0f} s ago" if seconds >= 0 else f"from {-seconds:.0f} s ahead: the clock was set back"
 
 
 def _when(seconds: float) -> str:

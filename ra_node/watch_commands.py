@@ -180,6 +180,34 @@ def purge(
 
 
 @watch.command(rich_help_panel=WATCH)
+def clock(
+    accept: Annotated[
+        bool, typer.Option("--accept", help="The clock is right now: purge and give up by it again.")
+    ] = False,
+    config: ConfigPath = DEFAULT_CONFIG,
+    as_json: Json = False,
+) -> None:
+    """Say whether this machine's clock is believed; nothing is purged or given up while it is not."""
+    from ra_node.bootstrap.state import build_clock_watch, open_state
+    from ra_node.services.operate import Operator, acted
+
+    settings = named_settings(config)
+    state = open_state(settings)
+    watched = build_clock_watch(settings, state)
+    reason = watched.accept() if accept else watched.trust().reason
+    if accept:
+        acted(state.ledger, Operator(account(), ""), "clock_accepted", was=reason)
+    if as_json:
+        print_json({"believed": accept or not reason, "reason": reason})
+    elif not reason:
+        say("The clock is believed.")
+    else:
+        say(f"Accepted, though {reason}." if accept else f"Not believed: {reason}.")
+    if reason and not accept:
+        raise typer.Exit(1)
+
+
+@watch.command(rich_help_panel=WATCH)
 def audit(
     since: Annotated[
         str, typer.Option(help="Only from this day or moment on (UTC), e.g. 2026-11-01 or 2026-11-01T08:00.")

@@ -99,6 +99,7 @@ def words_for(tmp_path_factory):
         "requeue": (("1.2.3",), {1}),
         "drop": (("1.2.3",), {1}),
         "purge": (("--dry-run",), {0}),
+        "scrub": ((), {0}),
         "hands": ((str(folder / "one.dcm"),), {0}),
         "analyse": ((str(folder / "one.dcm"), "--table-only", "--out", str(folder / "out")), {0}),
         "bundle verify": ((str(bundle),), {0}),
@@ -138,6 +139,7 @@ def test_a_script_can_ask_every_command_that_answers():
         "init",
         "backup",
         "restore",
+        "adopt",
         "conformance",
     }
     assert set(COMMANDS) - silent - WITH_JSON == set()

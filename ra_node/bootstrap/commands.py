@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ra_node.bootstrap.checking import addresses, roundtrips
 from ra_node.bootstrap.securing import listening_tls
-from ra_node.bootstrap.state import build_shelf, default_settings, open_state
+from ra_node.bootstrap.state import build_shelf, default_settings, open_state, raised_alarms
 from ra_node.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 def preflight(settings: Settings, *, roundtrip: bool = False) -> list[Check]:
     """Check everything that the settings name; `roundtrip` stores a phantom's results at each destination."""
-    from ra_node.ledger.alarms import alarms
     from ra_node.services.models import checked_words, worker_checks
     from ra_node.services.preflight import run_checks
 
@@ -36,7 +35,7 @@ def preflight(settings: Settings, *, roundtrip: bool = False) -> list[Check]:
         destinations=reachable,
         queried=[where for where, _ in addresses(settings, asked)],
         standing=lambda: _complaints(settings),
-        alarms=lambda: alarms(open_state(settings).ledger),
+        alarms=lambda: raised_alarms(settings),
         tls_contexts=lambda: listening_tls(settings),
     )
     return rows + (roundtrips(settings, [where for where, _ in reachable]) if roundtrip else [])
@@ -53,10 +52,15 @@ def statement_of(settings: Settings) -> Statement:
 def look_over(settings: Settings) -> Overview:
     """How the node stands now."""
     from ra_node.ledger.disk import free_bytes
-    from ra_node.services.overview import overview
+    from ra_node.ledger.identity import Unbound
+    from ra_node.services.overview import no_overview, overview
     from ra_node.services.standing import Disk
 
-    state, limits = open_state(settings), settings.limits
+    limits = settings.limits
+    try:
+        state = open_state(settings)
+    except Unbound:
+        return no_overview(models_now(settings), raised_alarms(settings))
     disk = Disk(free_bytes(settings.node.data_dir), limits.low_bytes, limits.enough_bytes)
     names = [peer.name for peer in settings.destinations]
     return overview(state.ledger, models_now(settings), names, disk)

@@ -37,7 +37,7 @@ def build_listener(settings: Settings, state: State, owner: str) -> tuple[Listen
         listen_settings(settings),
         inbox,
         contexts=listen_contexts(),
-        extra_handlers=commitment_handlers(Ear(state.ledger).hear),
+        extra_handlers=commitment_handlers(Ear(state.ledger, _reporters(settings)).hear),
         has_room=build_guard(settings).has_room,
         tls=listening_tls(settings),
         refused=Refusals(state.ledger).note,
@@ -80,16 +80,29 @@ def listen_contexts() -> list[PresentationContext]:
     return [*accepted_contexts(), commitment_context()]
 
 
+def _reporters(settings: Settings) -> dict[str, frozenset[str]]:
+    """For whom each AE title may report: the peers that name it among their `commitment_ae_titles`."""
+    spoken_for: dict[str, set[str]] = {}
+    for peer in settings.destinations:
+        for ae_title in peer.commitment_ae_titles:
+            spoken_for.setdefault(ae_title.strip(), set()).add(peer.ae_title)
+    return {ae_title: frozenset(peers) for ae_title, peers in spoken_for.items()}
+
+
 def _callers(settings: Settings) -> tuple[AllowedPeer, ...]:
     """Sources may store; a destination that is asked for commitment may bring its report."""
     from ra_node.network.admission import AllowedPeer
 
-    def allowed(peer: PeerTable, *, may_store: bool = True) -> AllowedPeer:
+    def allowed(peer: PeerTable, ae_title: str, *, may_store: bool = True) -> AllowedPeer:
         name = "" if peer.tls_name == ANY_NAME else peer.tls_name
-        return AllowedPeer(peer.ae_title, peer.host, may_store, peer.tls, name)
+        return AllowedPeer(ae_title, peer.host, may_store, peer.tls, name)
 
     reporting = [peer for peer in settings.destinations if peer.commitment]
     return (
-        *(allowed(peer) for peer in settings.sources),
-        *(allowed(peer, may_store=False) for peer in reporting),
+        *(allowed(peer, peer.ae_title) for peer in settings.sources),
+        *(
+            allowed(peer, ae_title, may_store=False)
+            for peer in reporting
+            for ae_title in (peer.ae_title, *peer.commitment_ae_titles)
+        ),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
-from ra_node.bootstrap.state import DAY_S, State, address, build_producer
+from ra_node.bootstrap.state import DAY_S, State, address, build_clock_watch, build_producer
 from ra_node.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def build_deliverer(settings: Settings, state: State, stopping: Callable[[], boo
         committing=[peer.name for peer in settings.destinations if peer.commitment],
         stopping=stopping,
         rebuild=rebuild_of(settings, state),
+        trust=build_clock_watch(settings, state).trust,
     )
 
 
@@ -51,6 +52,7 @@ def build_committer(settings: Settings, state: State) -> Committer:
         {peer.name: address(settings, peer) for peer in settings.destinations if peer.commitment},
         settings.limits.commitment_silence_s,
         settings.limits.delivery_days * DAY_S,
+        trust=build_clock_watch(settings, state).trust,
     )
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from ra_node.bootstrap.securing import ANY_NAME, calling_tls
 from ra_node.bootstrap.shipped import shipped
 from ra_node.errors import Fatal
-from ra_node.ledger.engine import Ledger, LedgerMissing, open_ledger
+from ra_node.ledger.engine import Ledger, LedgerLost, LedgerMissing, open_ledger
 from ra_node.ledger.files import Files
 from ra_node.ledger.identity import Unbound, bind, has_history, ledger_identity, tell
 from ra_node.services.wake import Bell
@@ -20,8 +21,11 @@ from ra_node.settings_peer import PeerTable
 
 if TYPE_CHECKING:
     from ra_node.dicom.provenance import Producer
+    from ra_node.ledger.alarms import Alarm
+    from ra_node.ledger.clock import ClockWatch
     from ra_node.ledger.disk import DiskGuard
     from ra_node.network.send import PeerAddress
+    from ra_node.services.binding import Binding
     from ra_node.services.shelf import Shelf
 
 DAY_S = 86400.0
@@ -62,6 +66,8 @@ def open_state(settings: Settings) -> State:
         opened = open_ledger(settings.ledger_url, may_create=not has_history(files))
     except LedgerMissing as error:
         raise Unbound(f"{error}; {folder} holds what another ledger knows; {LEDGER_WAY_OUT}") from error
+    except LedgerLost as error:
+        raise Unbound(str(error)) from error
     ledger = replace(opened, ring=Bell(presence_folder(settings)).ring)
     try:
         problem = bind(ledger, files)
@@ -70,6 +76,35 @@ def open_state(settings: Settings) -> State:
     except BaseException:
         ledger.close()
         raise
+
+
+def lost_state(settings: Settings, reason: str) -> State:
+    """What the page shows where the ledger is lost: each use of it raises LedgerLost, nothing is kept."""
+    from sqlalchemy import create_engine
+
+    def connect() -> NoReturn:
+        raise LedgerLost(reason)
+
+    ledger = Ledger(create_engine("sqlite://", creator=connect))
+    return State(ledger, Files(settings.node.data_dir, NOBODY), reason)
+
+
+def build_binding(settings: Settings, state: State) -> Binding:
+    """Whether data folder and ledger still belong together."""
+    from ra_node.services.binding import Binding
+
+    return Binding(state.ledger, state.files, alarm_subject(settings))
+
+
+def raised_alarms(settings: Settings) -> list[Alarm]:
+    """Every alarm of the ledger; where it is lost, that it is."""
+    from ra_node.ledger.alarms import Alarm, AlarmKind, alarms
+
+    try:
+        ledger = open_state(settings).ledger
+    except Unbound as error:
+        return [Alarm(AlarmKind.IDENTITY, alarm_subject(settings), time.time(), str(error))]
+    return alarms(ledger)
 
 
 def alarm_subject(settings: Settings) -> str:
@@ -93,6 +128,13 @@ def build_guard(settings: Settings) -> DiskGuard:
 
     limits = settings.limits
     return DiskGuard(settings.node.data_dir, limits.low_bytes, limits.enough_bytes)
+
+
+def build_clock_watch(settings: Settings, state: State) -> ClockWatch:
+    """The clock of this machine against what the ledger knows of it."""
+    from ra_node.ledger.clock import ClockWatch
+
+    return ClockWatch(state.ledger, settings.node.machine)
 
 
 def build_shelf(settings: Settings, state: State) -> Shelf:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ra_node.bootstrap.state import State, build_guard, build_shelf
+from ra_node.bootstrap.state import State, build_guard, build_shelf, lost_state, open_state
 from ra_node.errors import NodeError
+from ra_node.ledger.engine import LedgerLost
+from ra_node.ledger.identity import Unbound
 from ra_node.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,6 +23,23 @@ if TYPE_CHECKING:
     from ra_node.services.standing import Disk
     from ra_node.web.desk import Desk
     from ra_node.web.passwords import Passwords
+
+
+def state_for_page(settings: Settings) -> tuple[State, Callable[[], None]]:
+    """What the page shows, also of a lost ledger, and what raises LedgerLost once it must begin anew."""
+    try:
+        state = open_state(settings)
+    except Unbound as error:
+        return lost_state(settings, str(error)), lambda: _expect_lost(settings)
+    return state, state.ledger.expect_file
+
+
+def _expect_lost(settings: Settings) -> None:
+    try:
+        open_state(settings).ledger.close()
+    except NodeError:
+        return
+    raise LedgerLost("expected a lost ledger, found it again: the page begins anew")
 
 
 def build_server(settings: Settings, desk: Desk, tick: Callable[[], object] = lambda: None) -> uvicorn.Server:

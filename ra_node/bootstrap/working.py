@@ -152,11 +152,7 @@ def build_follow_ups(settings: Settings, state: State) -> FollowUps:
     from ra_node.ledger.patient_key import KEY_FILE, open_secret
     from ra_node.services.follow_up import FollowUps, PacsAsker
 
-    askers = [
-        PacsAsker(address(settings, peer), state.ledger.clock)
-        for peer in settings.peer
-        if peer.prior == "query"
-    ]
+    askers = [PacsAsker(address(settings, peer)) for peer in settings.peer if peer.prior == "query"]
     secret = open_secret(settings.node.data_dir / KEY_FILE)
     return FollowUps(
         state.ledger, secret, askers, state.files, tuple(settings.results.placeholder_patient_ids)

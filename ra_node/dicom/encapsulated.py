@@ -15,6 +15,8 @@ UNDEFINED_LENGTH = 0xFFFFFFFF
 _ITEM = b"\xfe\xff\x00\xe0"
 _CODESTREAMS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51")
 """How JPEG and JPEG-LS, and JPEG 2000, begin."""
+_RLE = b"\x40\0\0\0"
+"""Where the first segment of an RLE frame begins, behind their number (PS3.5 G.5)."""
 
 
 class CutOffError(ValueError):
@@ -42,7 +44,7 @@ def read_value(stream: BinaryIO, length: int) -> tuple[bytes, bool]:
 
 def is_codestream(value: bytes) -> bool:
     """True for a value that begins as a compressed frame does."""
-    return value.startswith(_CODESTREAMS)
+    return value.startswith(_CODESTREAMS) or value[4:8] == _RLE
 
 
 def _joined(stream: BinaryIO) -> bytes:

@@ -53,6 +53,8 @@ _BIRTH_DATE, _STUDY_DATE = 0x00100030, 0x00080020
 _ACQUIRED = ((0x0008002A, None), (0x00080022, 0x00080032), (0x00080023, 0x00080033))
 """Acquisition date and time in one, then apart, then those of the content."""
 _INSTANCE_NUMBER = 0x00200013
+_PIXEL_SHAPES = (0x00280030, 0x00181164, 0x00182010, 0x00280034)
+"""Pixel Spacing, Imager Pixel Spacing, Nominal Scanned Pixel Spacing, Pixel Aspect Ratio: rows first."""
 _CODE_MEANING = 0x00080104
 _CONTRIBUTING = 0x0018A001
 _PURPOSE = 0x0040A170
@@ -63,7 +65,7 @@ _CODE_VALUE, _CODE_SCHEME = 0x00080100, 0x00080102
 HEADER_TAGS: tuple[int, ...] = (
     *SIDE_TAGS, *_TEXTS.values(), *_UIDS.values(), _IMAGE_TYPE, _FRAMES, _ROWS, _COLUMNS, *_DESCRIPTIONS,
     _REGION, _PRIMARY_REGION, _CONTRIBUTING, *_IMAGE_TEXTS,
-    _VIEW_CODES, _BIRTH_DATE, _STUDY_DATE, _INSTANCE_NUMBER,
+    _VIEW_CODES, _BIRTH_DATE, _STUDY_DATE, _INSTANCE_NUMBER, *_PIXEL_SHAPES,
     *(tag for pair in _ACQUIRED for tag in pair if tag is not None), *IDENTITY_TAGS,
 )  # fmt: skip
 
@@ -93,6 +95,7 @@ def header_of(dataset: Dataset, *, has_pixels: bool | None = None) -> ImageHeade
         has_pixels=seen,
         identity=identity_of(dataset),
         side=side_header(dataset, _texts, _items),
+        pixel_aspects=tuple(_pixel_aspects(dataset)),
     )
 
 
@@ -136,6 +139,22 @@ def _acquired_at(dataset: Dataset) -> str:
         if digits and len(digits[0]) >= 8:
             return digits[0]
     return ""
+
+
+def _pixel_aspects(dataset: Dataset) -> Iterator[float]:
+    for tag in _PIXEL_SHAPES:
+        pair = [_decimal(text) for text in _texts(dataset, tag)[:2]]
+        if len(pair) == 2 and min(pair) > 0:
+            yield pair[0] / pair[1]
+
+
+def _decimal(text: str) -> float:
+    """A positive decimal number, 0 for what is none."""
+    try:
+        number = float(text.replace(",", "."))
+    except ValueError:
+        return 0.0
+    return number if 1e-6 < number < 1e6 else 0.0
 
 
 def _processing_devices(equipment: Iterable[Dataset]) -> Iterable[str]:

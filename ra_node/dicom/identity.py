@@ -25,14 +25,14 @@ _DELIMITERS = {0x5C, 0x5E, 0x3D}
 
 def identity_of(dataset: Dataset) -> Identity:
     """The patient of an object (PS3.3 C.7.1.1) and its order, ready to be compared; takes 0.05 ms."""
-    terms = _terms(dataset)
+    terms = character_sets(dataset)
 
     def first(tag: int) -> str:
         return next(iter(_values(dataset, tag, terms)), "")
 
     others = [*_values(dataset, _OTHER_IDS, terms)]
     for item in _items(dataset, _OTHERS):
-        others += _values(item, _ID, _terms(item) or terms)
+        others += _values(item, _ID, character_sets(item) or terms)
     universal = [
         " ".join(part for tag in (_UNIVERSAL_ID, _UNIVERSAL_TYPE) for part in _values(item, tag, terms)[:1])
         for item in _items(dataset, _QUALIFIERS)
@@ -49,8 +49,15 @@ def identity_of(dataset: Dataset) -> Identity:
     )
 
 
-def _terms(dataset: Dataset) -> tuple[str, ...]:
-    return tuple(_values(dataset, _CHARACTER_SET, ()))
+def character_sets(dataset: Dataset) -> tuple[str, ...]:
+    """The terms of Specific Character Set (0008,0005); () where it is absent or empty."""
+    terms = tuple(_values(dataset, _CHARACTER_SET, ()))
+    return terms if any(terms) else ()
+
+
+def text_of(dataset: Dataset, tag: int) -> str:
+    """The first value of a text element, decoded without a loss; "" where it is absent or empty."""
+    return next(iter(_values(dataset, tag, character_sets(dataset))), "")
 
 
 def _values(dataset: Dataset, tag: int, terms: tuple[str, ...]) -> list[str]:
@@ -58,7 +65,7 @@ def _values(dataset: Dataset, tag: int, terms: tuple[str, ...]) -> list[str]:
     element = dataset.get_item(BaseTag(tag)) if tag in dataset else None
     value = None if element is None else element.value
     if isinstance(value, bytes):
-        texts = _decoded(value, terms).split("\\")
+        texts = decoded(value, terms).split("\\")
     elif value is None or (isinstance(value, Iterable) and not value):
         return []
     elif isinstance(value, (list, tuple)) or type(value).__name__ == "MultiValue":
@@ -68,7 +75,7 @@ def _values(dataset: Dataset, tag: int, terms: tuple[str, ...]) -> list[str]:
     return [text.strip(" \0\t\r\n") for text in texts]
 
 
-def _decoded(value: bytes, terms: tuple[str, ...]) -> str:
+def decoded(value: bytes, terms: tuple[str, ...]) -> str:
     """Text as it was declared, else as UTF-8, else byte by byte: the same bytes give the same text."""
     if value.isascii() and b"\x1b" not in value:
         return value.decode("ascii")

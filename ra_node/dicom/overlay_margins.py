@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC
 
 from ra_node import __version__
@@ -27,6 +28,7 @@ from ra_node.dicom.overlay_pen import Pen
 from ra_node.dicom.overlay_photo import BOLD_PX, THIN_PX
 from ra_node.domain.followup import follow_up_sentences
 from ra_node.domain.geometry import Box, Point
+from ra_node.domain.groups import ranges
 from ra_node.domain.report import ImageFinding, StudyReport
 from ra_node.domain.wording import (
     hand_sentence,
@@ -41,6 +43,9 @@ BANNER_PX = 50
 """Of the title, whose lines are short: viewers lay their cine bar over the middle of the top of an image."""
 
 SUMMARY_PX = 35
+MOST_LINES = 12
+"""Of images that are not shown."""
+
 SAMPLE_PX = 72
 """Length of the lines that the legend shows."""
 
@@ -99,20 +104,52 @@ def remarked(remarks: Sequence[str], width_px: int, pen: Pen) -> Block:
 
 
 def listed(images: Sequence[ImageFinding], report: StudyReport, width_px: int, pen: Pen) -> Block:
-    """One line for each image that is not shown: its number in the study and its result or refusal."""
+    """The images that are not shown: their numbers in the study, and their results or refusals.
+
+    What is the same of several is said once. Of very many results come first, and the rest is counted.
+    """
+    lines = _lines(images, report, pen)
+    if len(lines) > MOST_LINES:
+        lines.sort(key=lambda line: line.refused)
+    said = [line.text for line in lines[:MOST_LINES]]
+    if len(lines) > MOST_LINES:
+        said.append(pen.say("not_listed", count=len(lines) - MOST_LINES))
     blocks = [pen.line(pen.say("not_shown"), TEXT_PX, bold=True)]
+    return stacked([*blocks, *(pen.paragraph(text, SMALL_PX, width_px, lines=3) for text in said)], 4)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    refused: bool
+    text: str
+
+
+def _lines(images: Sequence[ImageFinding], report: StudyReport, pen: Pen) -> list[_Line]:
+    numbers = {image.sop_instance_uid: n for n, image in enumerate(report.images, 1)}
+    found: dict[tuple[str, str], list[int]] = {}
+    hopeless: set[tuple[str, str]] = set()
     for image in images:
-        said = _said(image, report.images.index(image) + 1, pen)
-        blocks += [pen.paragraph(text, SMALL_PX, width_px, lines=3) for text in said]
-    return stacked(blocks, 4)
+        for key, text, refused in _said(image, pen):
+            found.setdefault((key, text), []).append(numbers[image.sop_instance_uid])
+            hopeless |= {(key, text)} if refused else set()
+    return [_Line(said in hopeless, _told_of(said, told_of, pen)) for said, told_of in found.items()]
 
 
-def _said(image: ImageFinding, number: int, pen: Pen) -> list[str]:
+def _told_of(said: tuple[str, str], numbers: Sequence[int], pen: Pen) -> str:
+    key, text = said
+    each = list(dict.fromkeys(numbers))
+    if len(each) == 1:
+        return pen.say(key, number=each[0], text=text)
+    return pen.say(f"{key}s", count=len(each), numbers=ranges(each), text=text)
+
+
+def _said(image: ImageFinding, pen: Pen) -> list[tuple[str, str, bool]]:
     if image.refusal is not None:
-        text = refusal_text(image.refusal, pen.language)
-        return [pen.say("not_shown_refusal", number=number, text=text)]
-    sentences = (hand_sentence(hand, pen.language) for hand in image.hands)
-    return [pen.say("not_shown_result", number=number, text=text) for text in sentences]
+        return [("not_shown_refusal", refusal_text(image.refusal, pen.language), True)]
+    return [
+        ("not_shown_result", hand_sentence(hand, pen.language), hand.refusal is not None)
+        for hand in image.hands
+    ]
 
 
 def footer(report: StudyReport, width_px: int, pen: Pen) -> Block:

@@ -27,7 +27,15 @@ from ra_node.dicom.overlay_pen import Pen
 from ra_node.domain.doubt import Doubt, doubts_of
 from ra_node.domain.geometry import Box
 from ra_node.domain.report import STAGES, HandFinding, ImageFinding, Recognition, Refusal, Staging, percents
-from ra_node.domain.wording import attention_sentence, doubt_words, hand_name, presence, refusal_text, told
+from ra_node.domain.wording import (
+    attention_sentence,
+    doubt_words,
+    hand_name,
+    marker_words,
+    presence,
+    refusal_text,
+    told,
+)
 
 PANEL_PX = 624
 """Width of a panel that stands beside its radiograph, and the least under it."""
@@ -66,7 +74,7 @@ def hand_panel(hand: HandFinding, width_px: int, pen: Pen, height_px: int = 0) -
 
 def _hand_panel(hand: HandFinding, width_px: int, pen: Pen, chart_px: int) -> Block:
     inner = width_px - 2 * PAD_PX
-    blocks = [_title(hand, inner, pen)]
+    blocks = [_with_marker(_title(hand, inner, pen), hand, inner, pen)]
     if hand.refusal is not None or hand.recognition is None:
         blocks.append(_refused(hand.refusal, inner, pen))
     else:
@@ -117,6 +125,12 @@ def _title(hand: HandFinding, width_px: int, pen: Pen) -> Block:
         return stacked([name, pen.paragraph(said, FINE_PX, width_px, lines=3, ink=MUTED)])
     drop = name.height_px - evidence.height_px - 6
     return over(name, Block(0, 0, moved(evidence.parts, width_px - evidence.width_px, drop)))
+
+
+def _with_marker(title: Block, hand: HandFinding, width_px: int, pen: Pen) -> Block:
+    """The title and, under it, that nobody has read the lead marker."""
+    words = marker_words(hand, pen.language)
+    return stacked([title, pen.paragraph(words, FINE_PX, width_px, lines=2, ink=MUTED)]) if words else title
 
 
 def _refused(refusal: Refusal | None, width_px: int, pen: Pen) -> Block:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ra_node.dicom.overlay_panel import ink_of, is_dashed
 from ra_node.dicom.overlay_parts import (
+    FINE_PX,
     GROUND,
     HEAT,
     KEY_PX,
@@ -40,6 +41,9 @@ RING_PX = 8
 THIN_PX, BOLD_PX = 2, 4
 """Lines of attention: of any level, and of the highest."""
 
+TAGGED_PX = 24 * FINE_PX
+"""On a smaller radiograph a lead marker would be smaller than the words of a side, which then stay away."""
+
 _SIDE_KEYS = {Side.RIGHT: "tag_right", Side.LEFT: "tag_left", None: "tag_undetermined"}
 
 
@@ -56,7 +60,10 @@ def photo_parts(image: ImageFinding, picture: Box, display: NDArray[np.uint8] | 
     free = Places.around(places, picture, display)
     tips = [_fingertips(hand, place.box) for hand, place in zip(image.hands, places, strict=True)]
     for which, hand in enumerate(image.hands):
-        block = _refusal_tag(hand, pen) if hand.recognition is None or hand.refusal else _side_tag(hand, pen)
+        unjudged = hand.recognition is None or hand.refusal is not None
+        if not unjudged and max(picture.width_px, picture.height_px) < TAGGED_PX:
+            continue
+        block = _refusal_tag(hand, pen) if unjudged else _side_tag(hand, pen)
         rivals = tuple(tip for n, tip in enumerate(tips) if n != which)
         box = free.put(Tag(block, tips[which], places[which].box, rivals))
         parts += at(block, box) if box is not None else ()
@@ -136,8 +143,9 @@ def _refusal_tag(hand: HandFinding, pen: Pen) -> Block:
 
 
 def _side_tag(hand: HandFinding, pen: Pen) -> Block:
-    words = pen.line(pen.say(_SIDE_KEYS[hand.side.side]).upper(), TEXT_PX, bold=True)
-    return framed_words([words], ink_of(hand), dashed=is_dashed(hand))
+    """The side in the smallest words: never larger than a lead marker, and never taken for one."""
+    words = pen.line(pen.say(_SIDE_KEYS[hand.side.side]).upper(), FINE_PX, bold=True)
+    return framed_words([words], ink_of(hand), dashed=is_dashed(hand), margin_px=4)
 
 
 def _joint_labels(hand: HandFinding, place: Hand, image: ImageFinding, free: Places, pen: Pen) -> list[Part]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 
-from ra_node.dicom.identity import identity_of
+from ra_node.dicom.identity import identity_of, text_of
 from ra_node.domain.identity import Identity, differences, is_placeholder
 
 
@@ -45,10 +46,9 @@ def subject_known(sources: Iterable[Dataset], placeholders: Collection[str] = ()
 
 def _subject(source: Dataset) -> Subject | None:
     issuer, patient, birth = (
-        str(source.get(keyword) or "").strip()
-        for keyword in ("IssuerOfPatientID", "PatientID", "PatientBirthDate")
+        text_of(source, Tag(keyword)) for keyword in ("IssuerOfPatientID", "PatientID", "PatientBirthDate")
     )
-    day, time = (str(source.get(keyword) or "").strip() for keyword in ("StudyDate", "StudyTime"))
+    day, time = (text_of(source, Tag(keyword)) for keyword in ("StudyDate", "StudyTime"))
     try:
         datetime.strptime(day, "%Y%m%d")  # noqa: DTZ007 - a day has no zone
     except ValueError:

@@ -56,7 +56,9 @@ def build_pdf(
     made.DocumentTitle = title[:1024]
     made.ConceptNameCodeSequence = [code_item(DIAGNOSTIC_REPORT)]
     made.VerificationFlag = "UNVERIFIED"
-    made.SourceInstanceSequence = [_source(image) for image in report.images if is_referenced(image)]
+    referenced = [_source(image) for image in report.images if is_referenced(image)]
+    if referenced:
+        made.SourceInstanceSequence = referenced
     made.MIMETypeOfEncapsulatedDocument = "application/pdf"
     document = report_pdf(report, picture, language)
     made.EncapsulatedDocumentLength = len(document)

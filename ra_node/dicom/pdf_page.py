@@ -6,7 +6,8 @@ The same report makes the same bytes. Names no patient.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterator, Sequence
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -16,8 +17,6 @@ from reportlab.lib import colors  # type: ignore[import-untyped]
 from reportlab.lib.pagesizes import A4  # type: ignore[import-untyped]
 from reportlab.lib.styles import ParagraphStyle  # type: ignore[import-untyped]
 from reportlab.lib.units import mm  # type: ignore[import-untyped]
-from reportlab.pdfbase import pdfmetrics  # type: ignore[import-untyped]
-from reportlab.pdfbase.cidfonts import UnicodeCIDFont  # type: ignore[import-untyped]
 from reportlab.pdfgen.canvas import Canvas  # type: ignore[import-untyped]
 from reportlab.platypus import (  # type: ignore[import-untyped]
     Flowable,
@@ -28,7 +27,9 @@ from reportlab.platypus import (  # type: ignore[import-untyped]
     Spacer,
 )
 
+from ra_node.dicom.pdf_font import fitting
 from ra_node.domain.followup import follow_up_sentences
+from ra_node.domain.groups import Group, grouped_numbers, groups_of, ranges
 from ra_node.domain.language import Language, english
 from ra_node.domain.report import ImageFinding, StudyReport
 from ra_node.domain.wording import (
@@ -43,9 +44,8 @@ from ra_node.domain.wording import (
     told,
 )
 
-_LATIN, _LATIN_BOLD = "Helvetica", "Helvetica-Bold"
-_HAN = "STSong-Light"
-"""A font that every viewer of PDF brings for Chinese, so nothing has to be embedded."""
+MOST_PRINTED = 60
+"""Images with a result, or few without one, that are printed: about twenty pages."""
 
 _MARGIN = 18 * mm
 _WIDTH, _HEIGHT = A4[0] - 2 * _MARGIN, A4[1] - 2 * _MARGIN - 12 * mm
@@ -65,6 +65,7 @@ def report_pdf(report: StudyReport, picture: NDArray[np.uint8], language: Langua
         title=words.say("overlay.banner"),
         author=f"{report.bundle.name} {report.bundle.version}",
         subject=report.study_instance_uid,
+        initialFontName=fitting("", words)[0],  # or the library names one of its own, which nobody embeds
         invariant=1,
     )
 
@@ -76,31 +77,44 @@ def report_pdf(report: StudyReport, picture: NDArray[np.uint8], language: Langua
 
 
 def _flow(report: StudyReport, picture: NDArray[np.uint8], words: Language) -> Iterator[Flowable]:
-    yield _paragraph(words.say("overlay.banner"), 18, bold=True)
-    yield _paragraph(caveat(report, words), 10, colour=colors.HexColor("#8a4b00"))
+    yield _paragraph(words.say("overlay.banner"), 18, words, bold=True)
+    yield _paragraph(caveat(report, words), 10, words, colour=colors.HexColor("#8a4b00"))
     yield Spacer(1, 4 * mm)
-    yield _paragraph(summary_sentence(report, words), 13, bold=True)
+    yield _paragraph(summary_sentence(report, words), 13, words, bold=True)
     for sentence in follow_up_sentences(report, words):
-        yield _paragraph(sentence, 11)
-    for number, image in enumerate(report.images, start=1):
-        yield from _image(report, image, number, words)
+        yield _paragraph(sentence, 11, words)
+    groups = groups_of(report)
+    alone = [n for n in range(1, len(report.images) + 1) if n not in grouped_numbers(groups)]
+    for number in alone[:MOST_PRINTED]:
+        yield from _image(report, report.images[number - 1], number, words)
+    yield from _told_together(groups, len(alone) - MOST_PRINTED, words)
     if any(hand.recognition is not None for hand in report.hands):
         yield Spacer(1, 4 * mm)
         for model in report.bundle.models:
-            yield _paragraph(model_sentence(model, words), 9)
+            yield _paragraph(model_sentence(model, words), 9, words)
     yield PageBreak()
     yield _picture(picture)
+
+
+def _told_together(groups: Sequence[Group], left_out: int, words: Language) -> Iterator[Flowable]:
+    """Many images without a result by their reason, and how many with one are not printed."""
+    if left_out > 0:
+        yield _paragraph(words.say("overlay.not_printed", count=left_out), 11, words, bold=True)
+    for group in groups:
+        text = " ".join(refusal_text(refusal, words) for refusal in group.refusals)
+        said = {"count": len(group.numbers), "numbers": ranges(group.numbers), "text": text}
+        yield _paragraph(words.say("overlay.not_shown_refusals", **said), 11, words)
 
 
 def _image(report: StudyReport, image: ImageFinding, number: int, words: Language) -> Iterator[Flowable]:
     yield Spacer(1, 4 * mm)
     if len(report.images) > 1 or image.refusal is not None:
         title = words.say("overlay.image_of", number=number, count=len(report.images))
-        yield _paragraph(title, 11, bold=True)
+        yield _paragraph(title, 11, words, bold=True)
     if image.refusal is not None:
-        yield _paragraph(refusal_text(image.refusal, words), 11)
+        yield _paragraph(refusal_text(image.refusal, words), 11, words)
     for hand in image.hands:
-        yield _paragraph(hand_sentence(hand, words), 11, bold=True)
+        yield _paragraph(hand_sentence(hand, words), 11, words, bold=True)
         judged = hand.refusal is None and hand.recognition is not None
         for sentence in (
             disagreement_sentence(hand, words) if judged else "",
@@ -108,10 +122,10 @@ def _image(report: StudyReport, image: ImageFinding, number: int, words: Languag
             side_sentence(hand, words),
         ):
             if sentence:
-                yield _paragraph(sentence, 10)
+                yield _paragraph(sentence, 10, words)
         yield Spacer(1, 2 * mm)
     for remark in image.remarks:
-        yield _paragraph(told(remark, words), 10)
+        yield _paragraph(told(remark, words), 10, words)
 
 
 def _picture(picture: NDArray[np.uint8]) -> Image:
@@ -123,35 +137,19 @@ def _picture(picture: NDArray[np.uint8]) -> Image:
 
 
 def _paragraph(
-    text: str, size: float, *, bold: bool = False, colour: colors.Color = colors.black
+    text: str, size: float, words: Language, *, bold: bool = False, colour: colors.Color = colors.black
 ) -> Paragraph:
+    font, text = fitting(text, words, bold=bold)
     style = ParagraphStyle(
         f"{size} {bold}",
-        fontName=_font(text, bold=bold),
+        fontName=font,
         fontSize=size,
         leading=size * 1.3,
         textColor=colour,
         spaceAfter=size * 0.3,
-        wordWrap=None if _is_latin(text) else "CJK",
+        wordWrap="CJK" if any(unicodedata.east_asian_width(sign) in "WF" for sign in text) else None,
     )
     return Paragraph(escape(text), style)
-
-
-def _is_latin(text: str) -> bool:
-    try:
-        text.encode("cp1252")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _font(text: str, *, bold: bool = False) -> str:
-    """A font that every viewer has and that holds the text."""
-    if _is_latin(text):
-        return _LATIN_BOLD if bold else _LATIN
-    if _HAN not in pdfmetrics.getRegisteredFontNames():
-        pdfmetrics.registerFont(UnicodeCIDFont(_HAN))
-    return _HAN
 
 
 def _foot(canvas: Canvas, report: StudyReport, words: Language) -> None:
@@ -160,6 +158,7 @@ def _foot(canvas: Canvas, report: StudyReport, words: Language) -> None:
     version = words.say("overlay.report_version", version=report.version)
     text = f"{report.study_instance_uid}   {version}   {made}   {canvas.getPageNumber()}"
     canvas.saveState()
-    canvas.setFont(_font(text), 8)
+    font, text = fitting(text, words)
+    canvas.setFont(font, 8)
     canvas.drawString(_MARGIN, 10 * mm, text)
     canvas.restoreState()

@@ -28,6 +28,7 @@ from ra_node.dicom.provenance import Producer
 from ra_node.dicom.sr_context import is_image
 from ra_node.dicom.uids import derive_uid
 from ra_node.domain.geometry import Box, Point
+from ra_node.domain.groups import grouped_numbers, groups_of
 from ra_node.domain.language import Language
 from ra_node.domain.report import HandFinding, ImageFinding, StudyReport
 from ra_node.domain.wording import caveat, hand_sentence, refusal_text
@@ -52,12 +53,15 @@ def build_presentations(
 
     `sources` are the received data sets by SOP Instance UID, pixels not needed. An image whose source is
     not at hand, or that is no greyscale picture, has none. Each is a series of its own, as images of
-    one series have one side.
+    one series have one side. Images without a result that are told together have none.
     """
+    told_together = grouped_numbers(groups_of(report))
     return [
         _presentation(report, image, source, producer, language)
-        for image in report.images
-        if (source := sources.get(image.sop_instance_uid)) is not None and _can_be_drawn_on(image, source)
+        for number, image in enumerate(report.images, start=1)
+        if number not in told_together
+        and (source := sources.get(image.sop_instance_uid)) is not None
+        and _can_be_drawn_on(image, source)
     ]
 
 

@@ -19,6 +19,7 @@ from ra_node.dicom.sr_item import CONTAINS, Item, Relation, code, container, fin
 from ra_node.dicom.uids import derive_uid
 from ra_node.domain.followup import follow_up_sentences
 from ra_node.domain.geometry import Box, Point
+from ra_node.domain.groups import Group, grouped_numbers, groups_of, ranges
 from ra_node.domain.laterality import Side
 from ra_node.domain.report import HandFinding, ImageFinding, Model, Recognition, StudyReport, percents
 from ra_node.domain.selection import is_image_class
@@ -46,9 +47,11 @@ EDGE_PX = 0.5
 
 def imaging_measurements(report: StudyReport) -> Item | None:
     """All groups (row 6), or None where no instance of the study can hold one."""
+    told_together = grouped_numbers(groups_of(report))
     groups = [
         group
         for number, image in enumerate(report.images, start=1)
+        if number not in told_together
         for group in _image_groups(report, image, number)
     ]
     return container(codes.IMAGING_MEASUREMENTS, groups) if groups else None
@@ -64,10 +67,15 @@ def study_conclusions(report: StudyReport) -> Item:
         sentences.append(bundle_sentence(report.bundle))
     items = [_comment(sentence) for sentence in sentences if sentence]
     items.extend(_follow_up(report))
+    groups = groups_of(report)
+    told_together = grouped_numbers(groups)
     for number, image in enumerate(report.images, start=1):
+        if number in told_together:
+            continue
         items.extend(_comment(f"Image {number}: {remark}") for remark in image.remarks)
         if not is_image(image):
             items.append(_without_picture(image, number))
+    items.extend(item for group in groups for item in _told_together(group))
     return container(codes.QUALITATIVE_EVALUATIONS, items)
 
 
@@ -93,9 +101,24 @@ def _without_picture(image: ImageFinding, number: int) -> Item:
         return _comment(
             f"Instance {number} (SOP Instance UID {image.sop_instance_uid}) not analysed: {reason}"
         )
+    return _comment(f"Instance {number} not analysed: {reason}", [_reference(image)])
+
+
+def _reference(image: ImageFinding) -> Item:
     kind = hd.ImageContentItem if is_image_class(image.sop_class_uid) else hd.CompositeContentItem
-    source = _source(kind, image.sop_class_uid, image.sop_instance_uid)
-    return _comment(f"Instance {number} not analysed: {reason}", [source])
+    return _source(kind, image.sop_class_uid, image.sop_instance_uid)
+
+
+def _told_together(group: Group) -> Iterator[Item]:
+    """One reason for many images, with a reference to each; those of a conflict by their UIDs alone."""
+    reason = " ".join(refusal.text for refusal in group.refusals) or "no result"
+    said = f"{len(group.numbers)} instances ({ranges(group.numbers)}) not analysed: {reason}"
+    sources = [_reference(image) for image in group.images if is_referenced(image)]
+    yield _comment(said, sources)
+    if not sources:
+        yield _comment("SOP Instance UIDs: " + ", ".join(image.sop_instance_uid for image in group.images))
+    remarks = dict.fromkeys(remark for image in group.images for remark in image.remarks)
+    yield from (_comment(f"Of some of these instances: {remark}") for remark in remarks)
 
 
 def _source(

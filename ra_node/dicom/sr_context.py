@@ -12,7 +12,9 @@ from ra_node.dicom import codes
 from ra_node.dicom.header import header_of
 from ra_node.dicom.provenance import Producer, observer_uid
 from ra_node.dicom.sr_item import CONTAINS, Item, Relation, code, container, item, text
+from ra_node.domain.groups import grouped_numbers, groups_of
 from ra_node.domain.report import BundleIdentity, ImageFinding, Reason, StudyReport
+from ra_node.domain.terms import NOT_A_TERM
 
 _ACQUISITION = Relation.HAS_ACQ_CONTEXT
 
@@ -51,9 +53,15 @@ def procedure_reported() -> Item:
 
 
 def image_library(report: StudyReport, sources: Mapping[str, Dataset]) -> Item | None:
-    """The images of the report with what their headers say of them (TID 1600); None without images."""
+    """The images of the report with what their headers say of them (TID 1600); None without images.
+
+    Images without a result that are told together are only referred to, there.
+    """
+    told_together = grouped_numbers(groups_of(report))
     entries = [
-        _entry(image, sources.get(image.sop_instance_uid)) for image in report.images if is_image(image)
+        _entry(image, sources.get(image.sop_instance_uid))
+        for number, image in enumerate(report.images, start=1)
+        if is_image(image) and number not in told_together
     ]
     if not entries:
         return None
@@ -96,7 +104,7 @@ def _descriptors(image: ImageFinding, source: Dataset | None) -> list[Item]:
 
 
 def _orientation(directions: tuple[str, ...]) -> list[Item]:
-    if len(directions) != 2 or not all(directions):
+    if len(directions) != 2 or not all(directions) or NOT_A_TERM in directions:
         return []
     names = (codes.PATIENT_ORIENTATION_ROW, codes.PATIENT_ORIENTATION_COLUMN)
     return [text(name, value, _ACQUISITION) for name, value in zip(names, directions, strict=True)]

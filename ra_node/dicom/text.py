@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from textwrap import wrap
 
 from ra_node.domain.followup import follow_up_sentences
+from ra_node.domain.groups import grouped_numbers, groups_of, ranges
 from ra_node.domain.report import HandFinding, ImageFinding, StudyReport, percents
 from ra_node.domain.wording import (
     attention_sentence,
@@ -44,9 +45,17 @@ def _lines(report: StudyReport) -> Iterator[str]:
     yield from wrap(summary_sentence(report), WIDTH)
     for sentence in follow_up_sentences(report):
         yield from wrap(sentence, WIDTH)
+    groups = groups_of(report)
+    told_together = grouped_numbers(groups)
     for number, image in enumerate(report.images, start=1):
+        if number not in told_together:
+            yield ""
+            yield from _image_lines(image, number)
+    for group in groups:
         yield ""
-        yield from _image_lines(image, number)
+        yield f"{len(group.numbers)} images: {ranges(group.numbers)}"
+        yield "-" * WIDTH
+        yield from _field("Not analysed", " ".join(refusal.text for refusal in group.refusals))
     yield ""
     yield "-" * WIDTH
     for model in report.bundle.models:

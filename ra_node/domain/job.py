@@ -10,6 +10,8 @@ FIRST_RETRY_S = 5.0
 LONGEST_RETRY_S = 3600.0
 LONGEST_MACHINE_RETRY_S = 60.0
 LESS_FROM = 3
+LONGEST_SILENCE_S = 86400.0
+"""A peer that never reports is asked for commitment again at least this often."""
 
 
 class JobKind(StrEnum):
@@ -106,3 +108,16 @@ def retry_delay_s(attempt: int, jitter: random.Random) -> float:
     doublings = min(max(attempt, 1) - 1, 30)
     longest = min(FIRST_RETRY_S * 2.0**doublings, LONGEST_RETRY_S)
     return longest * jitter.uniform(0.5, 1.0)
+
+
+def longest_wait_s(kind: JobKind, attempt: int) -> float:
+    """Give how far ahead a job can have been put that has been claimed `attempt` times.
+
+    What a peer fails to keep is sent again after a pause although its job is new, and a peer that takes
+    the question of commitment is asked again within a day and a quarter.
+    """
+    if kind is JobKind.COMMIT:
+        return 1.25 * LONGEST_SILENCE_S
+    if kind is JobKind.DELIVER:
+        return LONGEST_RETRY_S
+    return min(max(60.0, FIRST_RETRY_S * 2.0 ** (attempt - 1)), LONGEST_RETRY_S)

@@ -225,7 +225,7 @@ def _by_place(a: Box, b: Box, header: SideHeader, convention: Convention) -> tup
     if oriented is not None:
         return _both(oriented[1], oriented[0], by_header=True)
     assert agreed is not None
-    words = f"{fault}; by convention: {agreed[0]}" if header.patient_orientation else agreed[0]
+    words = f"{fault}; by convention alone: {agreed[0]}" if header.patient_orientation else agreed[0]
     return _both(agreed[1], words, by_header=False)
 
 

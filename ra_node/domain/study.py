@@ -46,6 +46,8 @@ class ImageHeader:
     columns: int = 0
     frames: int = 1
     has_pixels: bool = False
+    pixel_aspects: tuple[float, ...] = ()
+    """Height by width of a pixel, as each of the attributes about it states."""
     patient_age: str = ""
     age_years: float | None = None
     """The age at the study: Patient's Age (0010,1010), else from the dates of birth and study."""

@@ -16,6 +16,7 @@ from pydicom.uid import (
     JPEGLosslessSV1,
     JPEGLSLossless,
     JPEGLSNearLossless,
+    RLELossless,
 )
 
 _JPEG_START = b"\xff\xd8"
@@ -59,6 +60,8 @@ def fitting_syntaxes(frame: bytes) -> tuple[UID, ...]:
     """The transfer syntaxes that a frame fits by its own markers, likeliest first; () for no such frame."""
     if frame.startswith(_J2K_START):
         return (JPEG2000Lossless, JPEG2000)
+    if _is_rle(frame):
+        return (RLELossless,)
     at = _start_of_frame(frame)
     return () if at is None else _SYNTAXES.get(frame[at + 1], ())
 
@@ -74,6 +77,13 @@ def end_of(frame: bytes) -> int | None:
     at = _scan(frame)
     end = frame.find(_END, 2 if at is None else at)
     return None if end < 0 else end + 2
+
+
+def _is_rle(frame: bytes) -> bool:
+    """A header of 64 bytes: how many segments, and where they begin (PS3.5 G.5)."""
+    count = int.from_bytes(frame[:4], "little")
+    starts = [int.from_bytes(frame[4 * i : 4 * i + 4], "little") for i in range(1, count + 1)]
+    return 1 <= count <= 15 and starts[0] == 64 and starts == sorted(starts) and starts[-1] < len(frame)
 
 
 def _j2k_size(frame: bytes, at: int) -> tuple[int, int] | None:

@@ -14,6 +14,7 @@ from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import UID, ExplicitVRLittleEndian, JPEG2000TransferSyntaxes, RLELossless
 
 from ra_node.domain.report import Reason, Refusal
+from ra_node.domain.terms import photometric_interpretation
 from ra_node.errors import Refused
 from ra_node.imaging import codestream
 from ra_node.imaging.attributes import number, term
@@ -62,7 +63,7 @@ def complete(dataset: Dataset, limits: PixelLimits) -> PixelModule:
     _expect_one_frame(dataset)
     interpretation, samples = _samples(dataset, remarks)
     value = bytes(dataset["PixelData"].value)
-    frame = _frame(dataset, value)
+    frame = _frame(dataset, value, rows * columns * samples * (_whole(dataset, "BitsAllocated") or 8) // 8)
     allocated = _allocated(dataset, frame, len(value) // (rows * columns * samples), remarks)
     native_bytes = rows * columns * (2 if interpretation == "YBR_FULL_422" else samples) * allocated // 8
     syntax = _encode(dataset, value, frame, native_bytes, remarks)
@@ -110,8 +111,8 @@ def _size(dataset: Dataset, limits: PixelLimits) -> tuple[int, int]:
 
 
 def _expect_one_frame(dataset: Dataset) -> None:
-    """No number, or one below 1, is one frame: PS3.3 has it for several only, and the pixels are there."""
-    frames = _whole(dataset, "NumberOfFrames") or 1
+    """A value below 1 or no number is one frame: PS3.3 has it for several only, and pixels are there."""
+    frames = int(number(dataset, "NumberOfFrames") or 1)
     if frames > 1:
         text = f"Expected a radiograph of one frame, found {frames} frames."
         raise PixelsRefused(Refusal(Reason.NOT_A_RADIOGRAPH, text))
@@ -126,20 +127,24 @@ def _samples(dataset: Dataset, remarks: list[str]) -> tuple[str, int]:
         samples = wanted
         remarks.append(_assumed("SamplesPerPixel", wanted))
     if not known or samples != wanted:
-        name = "no photometric interpretation" if not interpretation else f'"{interpretation[:16]}"'
+        name = (
+            "no photometric interpretation"
+            if not interpretation
+            else photometric_interpretation(interpretation)
+        )
         found = f"{name} with {samples or 0} samples per pixel"
         raise unreadable(f"expected a grey or colour photometric interpretation, found {found}")
     return interpretation, wanted
 
 
-def _frame(dataset: Dataset, value: bytes) -> bytes | None:
+def _frame(dataset: Dataset, value: bytes, native_bytes: int) -> bytes | None:
     """The one compressed frame in its fragments, or without these; None for native pixels."""
     if dataset["PixelData"].is_undefined_length or value.startswith(_ITEM):
         try:
             return next(iter(generate_frames(value, number_of_frames=1)), b"")
         except Exception as error:  # whatever the fragments are
             raise unreadable("expected pixels in fragments, found none that can be read") from error
-    return value if codestream.fitting_syntaxes(value) else None
+    return value if len(value) < native_bytes and codestream.fitting_syntaxes(value) else None
 
 
 def _allocated(dataset: Dataset, frame: bytes | None, bytes_each: int, remarks: list[str]) -> int:

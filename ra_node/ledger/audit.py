@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
 from ra_node.ledger import schema
+from ra_node.ledger.clock import is_due
 from ra_node.ledger.engine import AnyRow, Ledger, insert_new
 from ra_node.ledger.timeline import Event
 
@@ -38,10 +40,12 @@ def next_entries(ledger: Ledger, after: int, since: float = 0.0, limit: int = _B
     """The next entries behind `after`, as far as nothing can appear among them any more."""
     event = schema.event
     with ledger.read() as connection:
-        until = ledger.clock() - _SETTLED_S.get(connection.dialect.name, 0.0)
-        which = (event.c.id > after, event.c.at >= since, event.c.at <= until)
+        now, settled_s = ledger.clock(), _SETTLED_S.get(connection.dialect.name, 0.0)
+        which = (event.c.id > after, event.c.at >= since)
         query = select(event).where(*which).order_by(event.c.id).limit(limit)
         events = [_event(row) for row in connection.execute(query)]
+        # behind the first that may still be overtaken nothing is given, or it would be left out for good
+        events = list(takewhile(lambda one: is_due(one.at + settled_s, now, settled_s), events))
         callers = _callers(connection, events)
     return [_entry(one, callers) for one in events]
 

@@ -69,7 +69,7 @@ def restore(copy: Path, ledger: Path, secret: Path) -> Path | None:
     ledger.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     enclosed = _enclosed(copy)
     differs = enclosed is not None and secret.exists() and secret.read_bytes() != enclosed
-    kept = _set_aside(ledger, [secret] if differs else [])
+    kept = set_aside(ledger, [secret] if differs else [])
     unfinished = ledger.with_name(f".{ledger.name}.part")
     try:
         with closing(sqlite3.connect(f"file:{copy}?mode=ro", uri=True)) as source:
@@ -133,7 +133,7 @@ def _take_out(ledger: sqlite3.Connection) -> None:
     ledger.commit()
 
 
-def _set_aside(ledger: Path, others: Sequence[Path]) -> Path | None:
+def set_aside(ledger: Path, others: Sequence[Path] = ()) -> Path | None:
     """Move the present ledger with its journal into a folder of its own; nothing is ever removed."""
     sides = [Path(f"{ledger}{side}") for side in _SIDES]
     present = [path for path in (*sides, *others) if path.exists()]

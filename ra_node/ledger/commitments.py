@@ -66,7 +66,11 @@ def begin_transaction(ledger: Ledger, job: Job, transaction_uid: str, ae_title: 
     with ledger.write() as connection:
         require_held(connection, job)
         now = ledger.clock()
-        row = {**told, "study_uid": job.study_uid, "ae_title": ae_title, "asked_at": now}
+        before = connection.execute(select(func.max(_asked.c.asked_at)).where(_these(job))).scalar()
+        asked_at = (
+            now if before is None else max(now, before + 0.001)
+        )  # the newest, also when the clock went back
+        row = {**told, "study_uid": job.study_uid, "ae_title": ae_title, "asked_at": asked_at}
         connection.execute(_asked.insert(), [row])
         note(connection, now, "commitment_asked", job.study_uid, **told)
         return _times_asked(connection, job.study_uid, job.version, job.peer)
@@ -91,23 +95,24 @@ def end_transaction(ledger: Ledger, job: Job, ask_again_at: float, *, give_up_af
 def record_report(
     ledger: Ledger,
     transaction_uid: str,
-    ae_title: str,
+    ae_titles: Collection[str],
     committed: Collection[str],
     failed: Mapping[str, str],
     resend_delay_s: Callable[[int], float],
 ) -> Reported:
     """Take what a peer says of a transaction; what it does not keep is sent again.
 
-    `committed` and `failed` (with its reason in words) are SOP Instance UIDs as they were sent. Only
-    the AE title that was asked is believed, and only about its own objects. A report that comes twice
-    changes nothing, and one that comes after the peer was asked again can only add promises.
+    `committed` and `failed` (with its reason in words) are SOP Instance UIDs as they were sent. A report
+    is believed where one of `ae_titles`, those that its sender speaks for, was asked, and only about the
+    objects of that question. One that comes twice changes nothing, and one that comes after the peer was
+    asked again can only add promises.
     """
     this = _asked.c.transaction_uid == transaction_uid
     with ledger.write() as connection:
         asked = connection.execute(select(_asked).where(this).with_for_update()).first()
         if asked is None:
             return Reported.UNKNOWN
-        if asked.ae_title.strip() != ae_title.strip():
+        if asked.ae_title.strip() not in {ae_title.strip() for ae_title in ae_titles}:
             return Reported.STRANGER
         now = ledger.clock()
         _keep_promises(connection, now, asked, committed)
@@ -172,7 +177,7 @@ def _any_waits(job: Job) -> Select[tuple[str]]:
     return select(_delivery.c.object_uid).where(_waits(job.study_uid, job.version, job.peer)).limit(1)
 
 
-def _these(asked: AnyRow) -> ColumnElement[bool]:
+def _these(asked: AnyRow | Job) -> ColumnElement[bool]:
     """The transactions about the same version and peer."""
     return and_(
         _asked.c.study_uid == asked.study_uid, _asked.c.version == asked.version, _asked.c.peer == asked.peer

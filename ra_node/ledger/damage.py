@@ -61,6 +61,7 @@ def replace_file(ledger: Ledger, kept: Instance, new: NewInstance, *, again: boo
             "sha256": new.sha256,
             "transfer_syntax_uid": new.transfer_syntax_uid,
             "association_id": new.association_id,
+            "patient": new.patient,
         }
         if connection.execute(update(_image).where(this).values(**values)).rowcount != 1:
             return False
@@ -82,7 +83,7 @@ def restored(ledger: Ledger, kept: Instance, *, again: bool) -> None:
     """End the alarm of an image whose own file is whole again; `again` as in `replace_file`."""
     with ledger.write() as connection:
         now = ledger.clock()
-        if not clear_alarm_held(connection, now, AlarmKind.CONTENT, kept.sop_instance_uid):
+        if not clear_alarm_held(connection, now, AlarmKind.CONTENT, kept.sop_instance_uid) and not again:
             return
         note(connection, now, "instance_restored", kept.study_uid, sop_instance_uid=kept.sop_instance_uid)
         if again and kept.counts:

@@ -116,9 +116,8 @@ class Ledger:
         if self.file is None:
             return
         if self.file.problem() or self.file.journal_problem(connection.info):
-            with suppress(DBAPIError):  # the open log still holds what was committed: the file may take it
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
-                connection.rollback()
+            with suppress(sqlite3.Error):  # the open log still holds what was committed: the file may take it
+                connection.connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
             self.expect_file()
 
 

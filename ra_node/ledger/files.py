@@ -46,9 +46,11 @@ def sha256_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def sha256_of_file(path: Path) -> str:
-    """The SHA-256 of a file, read by the block: 6 ms for 10 MB."""
+def sha256_of_file(path: Path, *, from_disk: bool = False) -> str:
+    """The SHA-256 of a file, 6 ms for 10 MB; `from_disk` first drops what the system holds of it."""
     with path.open("rb") as file:
+        if from_disk and hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -121,7 +123,7 @@ class Files:
             raise ValueError(f"expected a path below the data folder, found {relative!r}")
         return absolute
 
-    def damage(self, relative: str, sha256: str | None) -> Damage | None:
+    def damage(self, relative: str, sha256: str | None, *, from_disk: bool = False) -> Damage | None:
         """Compare a kept file with its SHA-256; None where it is whole.
 
         Without one (None: a file of an older version) only its absence can be seen. Raises OSError where the
@@ -131,7 +133,7 @@ class Files:
             if sha256 is None:
                 self.path(relative).stat()
                 return None
-            found = sha256_of_file(self.path(relative))
+            found = sha256_of_file(self.path(relative), from_disk=from_disk)
         except (FileNotFoundError, NotADirectoryError):
             return Damage.MISSING
         return None if found == sha256 else Damage.DIFFERS

@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ra_node.domain.job import JobKind
 from ra_node.ledger import schema
+from ra_node.ledger.clock import is_due
 from ra_node.ledger.engine import SETTLING, AnyRow, Ledger, announce, insert_new
 from ra_node.ledger.queue import enqueue
 from ra_node.ledger.schema import StudyState
@@ -163,7 +164,7 @@ def settle_due(ledger: Ledger, quiet_s: float, max_wait_s: float) -> list[tuple[
     now = ledger.clock()
     with ledger.read() as connection:
         waiting = _waiting(connection)
-    due = [row.study_uid for row in waiting if _due_at(row, quiet_s, max_wait_s) <= now]
+    due = [row.study_uid for row in waiting if _due_at(row, now, quiet_s, max_wait_s) <= now]
     settled = [(uid, _settle(ledger, uid, quiet_s, max_wait_s)) for uid in due]
     return [(uid, version) for uid, version in settled if version is not None]
 
@@ -176,7 +177,8 @@ def settle_now(ledger: Ledger, study_uid: str, why: str = "known to be complete"
 def next_due(ledger: Ledger, quiet_s: float, max_wait_s: float) -> float | None:
     """When the next study settles if nothing more happens; None: no study waits."""
     with ledger.read() as connection:
-        return min((_due_at(row, quiet_s, max_wait_s) for row in _waiting(connection)), default=None)
+        now = ledger.clock()
+        return min((_due_at(row, now, quiet_s, max_wait_s) for row in _waiting(connection)), default=None)
 
 
 def _close(ledger: Ledger, which: ColumnElement[bool]) -> int:
@@ -281,9 +283,12 @@ def _unversioned() -> ColumnElement[bool]:
     return and_(schema.instance.c.version.is_(None), schema.instance.c.counts == true())
 
 
-def _due_at(row: AnyRow, quiet_s: float, max_wait_s: float) -> float:
-    longest = float(row.first) + max_wait_s
-    return longest if row.still_open else min(longest, float(row.last) + quiet_s)
+def _due_at(row: AnyRow, now: float, quiet_s: float, max_wait_s: float) -> float:
+    """When a study settles; at once where that would be later than it can be, as after a clock set back."""
+    longest, quiet = float(row.first) + max_wait_s, float(row.last) + quiet_s
+    longest = now if is_due(longest, now, max_wait_s) else longest
+    quiet = now if is_due(quiet, now, quiet_s) else quiet
+    return longest if row.still_open else min(longest, quiet)
 
 
 def _settle(
@@ -296,7 +301,7 @@ def _settle(
         locked = select(study.c.version).where(study.c.study_uid == study_uid).with_for_update()
         current = connection.execute(locked).scalar()
         waiting = _waiting(connection, study_uid)
-        if current is None or not waiting or _due_at(waiting[0], quiet_s, max_wait_s) > now:
+        if current is None or not waiting or _due_at(waiting[0], now, quiet_s, max_wait_s) > now:
             return None
         version = int(current) + 1
         _fix_version(connection, study_uid, version)

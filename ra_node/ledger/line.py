@@ -21,7 +21,7 @@ def candidates(
     waiting = and_(_table.c.state == JobState.READY, _table.c.run_at <= now)
     query = (
         select(_table)
-        .where(_table.c.kind.in_(list(kinds)), or_(waiting, ran_out(now)), ~_must_wait())
+        .where(_table.c.kind.in_(list(kinds)), waiting, ~_must_wait())
         .where(true() if peer is None else and_(_table.c.peer == peer, ~_out_of_reach(peer, kinds, now)))
         .order_by(_table.c.run_at, _table.c.created_at, _table.c.id)
         .limit(limit)
@@ -62,8 +62,3 @@ def batch(rows: list[AnyRow]) -> list[AnyRow]:
     if rows and rows[0].attempt > rows[0].excused:
         return rows[:1]
     return [row for row in rows if row.attempt == row.excused]
-
-
-def ran_out(now: float) -> ColumnElement[bool]:
-    """Tell the rows whose worker has not been heard of in time."""
-    return and_(_table.c.state == JobState.LEASED, _table.c.lease_until <= now)

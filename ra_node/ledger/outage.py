@@ -47,7 +47,8 @@ def begin_outage(
         found = _grown(connection, now, Outage(peer, kind, 0, now, now, error), delay_s)
         for job in jobs:
             release_held(connection, job, error)
-        _bury_old(connection, now, found, now - give_up_after_s)
+        if give_up_after_s < float("inf"):
+            _bury_old(connection, now, found, now - give_up_after_s)
     return found
 
 

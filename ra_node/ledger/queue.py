@@ -16,7 +16,7 @@ from ra_node.domain.job import MAX_ATTEMPTS, Job, JobKind, JobState
 from ra_node.errors import Retryable
 from ra_node.ledger import schema
 from ra_node.ledger.engine import AnyRow, Ledger, announce, insert_new
-from ra_node.ledger.line import batch, candidates, ran_out
+from ra_node.ledger.line import batch, candidates
 from ra_node.ledger.reopen import reopen
 from ra_node.ledger.schema import StudyState
 from ra_node.ledger.timeline import note
@@ -109,9 +109,10 @@ def claim(
 ) -> list[Job]:
     """Lease up to `limit` jobs of these kinds, the one that waits longest first; with `peer` only its own.
 
-    Takes jobs whose time has come and jobs whose lease ran out. A job that was tried before comes
-    alone. One that has no attempt left is buried instead. A report is not given before every image
-    of its version is examined (or buried) and every earlier version is reported. Empty: nothing to do.
+    Takes jobs whose time has come; `leases` gives back those whose worker is silent. A job that was
+    tried before comes alone. One that has no attempt left is buried instead. A report is not given
+    before every image of its version is examined (or buried) and every earlier version is reported.
+    Empty: nothing to do.
     """
     with ledger.write() as connection:
         now = ledger.clock()
@@ -226,18 +227,13 @@ def release_held(connection: Connection, job: Job, error: str | None) -> bool:
     return connection.execute(change).rowcount == 1
 
 
-def expire_leases(ledger: Ledger) -> Expired:
-    """Take back every lease that ran out: ready again, or buried after the last attempt."""
-    return _take_back(ledger, ran_out(ledger.clock()))
-
-
 def abandon(ledger: Ledger, owner: str) -> int:
     """Take back at once what a worker held that is known to be dead; tell how many jobs.
 
     The attempt counts: the job may be what killed the worker.
     """
     leased = and_(_table.c.state == JobState.LEASED, _table.c.owner == owner)
-    taken = _take_back(ledger, leased)
+    taken = take_back(ledger, leased)
     return taken.returned + taken.buried
 
 
@@ -310,7 +306,8 @@ def _free_report(connection: Connection, kind: JobKind) -> None:
         announce(connection, JobKind.REPORT)
 
 
-def _take_back(ledger: Ledger, which: ColumnElement[bool]) -> Expired:
+def take_back(ledger: Ledger, which: ColumnElement[bool]) -> Expired:
+    """Take these leases back: ready again, or buried after the last attempt."""
     returned = buried = 0
     with ledger.write() as connection:
         now = ledger.clock()

@@ -5,7 +5,19 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, or_, select, union_all, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    and_,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    union_all,
+    update,
+)
 
 from ra_node.domain.job import JobKind, JobState
 from ra_node.ledger import schema
@@ -13,6 +25,9 @@ from ra_node.ledger.alarms import AlarmKind, clear_alarm_held
 from ra_node.ledger.engine import Ledger, insert_new
 from ra_node.ledger.schema import CommitmentState, DeliveryState, StudyState
 from ra_node.ledger.timeline import note
+
+_AROUND = 500
+"""Events before the last image of a study whose times are compared with its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +50,25 @@ def purgeable(ledger: Ledger, idle_since: float, limit: int = 100) -> list[Purge
     query = select(study.c.study_uid).where(old).order_by(study.c.last_received_at).limit(limit)
     with ledger.read() as connection:
         uids = connection.execute(query).scalars().all()
-        return [Purgeable(uid, _paths(connection, uid)) for uid in uids]
+        return [
+            Purgeable(uid, _paths(connection, uid))
+            for uid in uids
+            if _came_before(connection, uid, idle_since)
+        ]
+
+
+def _came_before(connection: Connection, study_uid: str, idle_since: float) -> bool:
+    """Whether the times of what happened just before the last image say so too.
+
+    An image that came while the clock was behind looks older than it is.
+    """
+    event = schema.event
+    stored = and_(event.c.study_uid == study_uid, event.c.what == "instance_stored")
+    last = connection.execute(select(func.max(event.c.id)).where(stored)).scalar()
+    if last is None:
+        return True
+    around = and_(event.c.id <= last, event.c.id > last - _AROUND)
+    return bool(connection.execute(select(func.max(event.c.at)).where(around)).scalar_one() <= idle_since)
 
 
 def mark_purged(ledger: Ledger, listed: Purgeable) -> bool:

@@ -19,6 +19,7 @@ from ra_node.network.admission import (
     CALLED_AE_UNKNOWN,
     CALLING_AE_UNKNOWN,
     CONGESTED,
+    NO_USE,
     TOO_MANY,
     Rejection,
 )
@@ -50,6 +51,7 @@ REJECTIONS: Final[tuple[tuple[Rejection, str], ...]] = (
         "The calling AE title is no [[peer]], calls from elsewhere, or lacks its certificate.",
     ),
     (CALLED_AE_UNKNOWN, "The called AE title is not ours, where the node is told to mind it."),
+    (NO_USE, "No presentation context can be used, or the maximum PDU length is under 7 bytes."),
     (CONGESTED, "The node is stopping, or its ledger is away."),
     (TOO_MANY, "As many associations are open as [limits] associations allows."),
 )

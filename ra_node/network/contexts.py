@@ -79,6 +79,14 @@ OVERLAY_SYNTAX = JPEGLSLossless
 _PIXELS_WITHOUT_THE_WORD = {EnhancedUSVolumeStorage, ParametricMapStorage, SegmentationStorage}
 
 
+_STORAGE = frozenset(str(context.abstract_syntax) for context in AllStoragePresentationContexts)
+
+
+def is_storage(abstract_syntax: str) -> bool:
+    """Tell whether instances may come on a presentation context of this abstract syntax."""
+    return abstract_syntax in _STORAGE
+
+
 def carries_pixels(sop_class: UID) -> bool:
     """Tell whether instances of a storage SOP class hold pixel data that may be compressed."""
     return " Image " in sop_class.name or sop_class in _PIXELS_WITHOUT_THE_WORD

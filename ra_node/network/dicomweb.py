@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import httpx
+from httpx import codes
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 AS_IT_IS = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 """PS3.18 8.7.3.5.2: without it a server converts to explicit little endian."""
 TIMEOUT_S = 60.0
+_CONTENT_TYPES = frozenset(
+    {"application/dicom", "application/dicom+json", "application/json", "application/xml",
+     "multipart/related", "text/html", "text/plain"}
+)  # fmt: skip
+"""What is quoted of an answer; anything else is the server's own text."""
 REFUSED = frozenset({401, 403, 407})
 ABSENT = frozenset({404, 410})
 
@@ -91,7 +97,7 @@ def _netrc() -> httpx.NetRCAuth | None:
 
 def _expect_study(answer: httpx.Response, server: Server) -> None:
     code = answer.status_code
-    said = f"{_where(server)} answers {code} {answer.reason_phrase}"
+    said = f"{_where(server)} answers {code} {codes.get_reason_phrase(code)}".rstrip()
     if code in REFUSED:
         raise Fatal(f"{said}; name a token with --token-file, or the account in ~/.netrc")
     if code in ABSENT:
@@ -107,7 +113,9 @@ def _boundary(answer: httpx.Response) -> str:
     header["Content-Type"] = answer.headers.get("Content-Type", "")
     boundary = header.get_boundary()
     if header.get_content_type() != "multipart/related" or not boundary:
-        raise Refused(f"expected multipart/related, found {header.get_content_type()}")
+        found = header.get_content_type()
+        known = found if found in _CONTENT_TYPES else "another type"
+        raise Refused(f"expected multipart/related, found {known}")
     return boundary
 
 

@@ -13,18 +13,25 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Protocol, Self
 
-from pynetdicom import AE, AllStoragePresentationContexts, _config, evt
+from pydicom import Dataset
+from pynetdicom import AE, AllStoragePresentationContexts, _config, dimse_messages, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.dsutils import decode
 from pynetdicom.events import EventHandlerType
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import ThreadedAssociationServer
 
+from ra_node.network.command import mended
 from ra_node.network.guard import cut, guard
 from ra_node.network.prompt import acknowledge, send_at_once
+
+_VALUE_HEADER_BYTES = 6
+"""Length, context and control header of a presentation data value (PS3.8 9.3.5.1)."""
 
 
 class _Shared(list[PresentationContext]):
@@ -67,6 +74,12 @@ def prepare() -> None:
     _config.STORE_RECV_CHUNKED_DATASET = True
     _config.STORE_SEND_CHUNKED_DATASET = True
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
+    dimse_messages.decode = _decode_command  # type: ignore[attr-defined, assignment]
+
+
+def _decode_command(encoded: BytesIO, is_implicit_vr: bool, is_little_endian: bool) -> Dataset:  # noqa: FBT001 - the library's own
+    """What the library decodes command sets with."""
+    return mended(decode(encoded, is_implicit_vr, is_little_endian))
 
 
 def tend(association: Association, timeout_s: float) -> None:
@@ -143,6 +156,13 @@ def requested_by(association: Association) -> tuple[str, str, str]:
     return str(calling or "").strip(), str(called or "").strip(), str(address.address) if address else ""
 
 
+def negotiable(association: Association) -> bool:
+    """Whether a request has a presentation context, and takes PDUs that hold a byte of an answer (0: any)."""
+    request = association.requestor
+    contexts = request.primitive.presentation_context_definition_list if request.primitive else []
+    return bool(contexts) and not 0 < (request.maximum_length or 0) <= _VALUE_HEADER_BYTES
+
+
 def forbid_storage(association: Association) -> None:
     """Let an association that is being requested negotiate everything but storage contexts."""
     storage = {context.abstract_syntax for context in AllStoragePresentationContexts}
@@ -158,6 +178,11 @@ def receive_failure(request: C_STORE) -> OSError | None:
 def received_sha256(request: C_STORE) -> str:
     """The SHA-256 of the file that a data set was received into, taken while it was written."""
     return str(request._dataset_file.sha256)  # type: ignore[union-attr]  # noqa: SLF001 - see above; an `ArrivingFile`
+
+
+def announces_data_set(request: C_STORE) -> bool:
+    """Whether a request came with a data set, as its Command Data Set Type said (PS3.7 E.1)."""
+    return request._dataset_file is not None  # noqa: SLF001 - the request alone knows its file
 
 
 def discard_served(request: C_STORE) -> None:

@@ -13,14 +13,35 @@ import threading
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import structlog
 from pynetdicom.association import Association
-from pynetdicom.pdu import A_ABORT_RQ
+from pynetdicom.dimse_primitives import DIMSEPrimitive
+from pynetdicom.pdu import A_ABORT_RQ, A_ASSOCIATE_RJ
 
-_WAITING_FOR_THE_END = "Sta13"
+from ra_node.network.command import CommandError
+from ra_node.network.negotiation import ASSOCIATE_AC, ASSOCIATE_RQ, UnreadableError, tidied
+
+_Decoded = tuple[Any, str]
+_Sent = Any
+"""PDUs of the library, and the event that goes with one."""
+_WAITING_FOR_THE_END, _NOTHING_ASKED = "Sta13", "Sta2"
 _CONNECTION_CLOSED = "Evt17"
 """State and event of PS3.8 9.2."""
+
+_REASONS = {
+    "Evt3": "an unexpected A-ASSOCIATE-AC",
+    "Evt4": "an unexpected A-ASSOCIATE-RJ",
+    "Evt6": "an unexpected A-ASSOCIATE-RQ",
+    "Evt10": "an unexpected P-DATA-TF",
+    "Evt12": "an unexpected A-RELEASE-RQ",
+    "Evt13": "an unexpected A-RELEASE-RP",
+    "Evt15": "ended by this node",
+    "Evt18": "no request, or no end, in time",
+    "Evt19": "a PDU or a message that cannot be read",
+}
+"""Why an A-ABORT is sent, by the event of PS3.8 9.2 that causes it."""
 
 log = structlog.get_logger(__name__)
 
@@ -92,19 +113,71 @@ def guard(association: Association) -> None:
     association._reactor_checkpoint = Checkpoint()  # noqa: SLF001
     association.__class__ = _Steady
     act = machine.do_action
+    dul = association.dul
+    dul._decode_pdu = _tidying(association, dul._decode_pdu)  # type: ignore[method-assign, assignment]  # noqa: SLF001
+    dul._send = _telling(association, dul._send)  # type: ignore[method-assign, assignment]  # noqa: SLF001
 
     def do_action(event: str) -> None:
         state = machine.current_state
+        vars(association)["_event"] = event
         try:
             act(event)
         except Exception as error:  # noqa: BLE001 - the thread has to see the connection off
             _told(error, f"{event} in {state}")
+            _reason(association, str(error) if isinstance(error, CommandError) else "")
             _leave(association, act)
 
     machine.do_action = do_action  # type: ignore[method-assign]
     association.run = _seen_off(association, association.run)  # type: ignore[method-assign]
     # a report of storage commitment is served in a thread of its own
     association._serve_request = _answered(association, _seen_off(association, association._serve_request))  # type: ignore[method-assign]  # noqa: SLF001
+
+
+def _tidying(
+    association: Association, decode: Callable[[bytearray], _Decoded]
+) -> Callable[[bytearray], _Decoded]:
+    """Let the library decode what it can read of an A-ASSOCIATE PDU."""
+
+    def decode_pdu(pdu: bytearray) -> _Decoded:
+        if pdu[0] not in (ASSOCIATE_RQ, ASSOCIATE_AC):
+            return decode(pdu)
+        try:
+            made = tidied(bytes(pdu))
+        except UnreadableError as error:
+            _reason(association, f"A-ASSOCIATE PDU: {error}")
+            raise
+        if made.left_out:
+            log.warning("negotiation_items_left_out", items=made.left_out)
+        return decode(bytearray(made.pdu))
+
+    return decode_pdu
+
+
+def _telling(association: Association, send: Callable[[_Sent], None]) -> Callable[[_Sent], None]:
+    """Say in the log why an association is aborted, or rejected by the library itself."""
+
+    def send_pdu(pdu: _Sent) -> None:
+        if isinstance(pdu, A_ABORT_RQ):
+            event = str(vars(association).get("_event"))
+            reason = vars(association).get("_reason") or _REASONS.get(event, "not said")
+            log.warning("association_aborted", reason=reason, address=_address(association))
+        elif (
+            isinstance(pdu, A_ASSOCIATE_RJ) and association.dul.state_machine.current_state == _NOTHING_ASKED
+        ):
+            reason = "protocol version not supported"
+            log.warning("association_rejected", reason=reason, address=_address(association))
+        send(pdu)
+
+    return send_pdu
+
+
+def _reason(association: Association, reason: str) -> None:
+    vars(association)["_reason"] = reason
+
+
+def _address(association: Association) -> str:
+    remote = association.requestor if association.is_acceptor else association.acceptor
+    return str(remote.address_info.address) if remote.address_info else ""
 
 
 def cut(raw: socket.socket) -> None:
@@ -153,10 +226,20 @@ def _answered(association: Association, serve: Callable[..., None]) -> Callable[
     answering: set[int] = vars(association)["_answering"]
 
     def run(*asked: object) -> None:
+        message = asked[0] if asked else None
+        kind = message.msg_type if isinstance(message, DIMSEPrimitive) else "a message"
+        if isinstance(message, DIMSEPrimitive) and not message.is_valid_request:
+            log.warning("message_ignored", message=kind, reason="no request, or one that lacks elements")
+            if message.MessageID is not None:
+                _reason(association, f"{kind} lacks an element that it must have")
+                association.abort()
+            return
         answering.add(threading.get_ident())
+        _reason(association, f"no service for {kind} in its presentation context")
         try:
             serve(*asked)
         finally:
+            _reason(association, "")
             answering.discard(threading.get_ident())
 
     return run

@@ -42,8 +42,8 @@ def _sync_file_range() -> Callable[[int, int, int, int], int] | None:
     return call
 
 
-class TooLong(OSError):
-    """A data set that is longer than this node takes."""
+class NotTaken(OSError):
+    """A data set that this node does not take: too long, or not on the context of its command."""
 
 
 class ArrivingFile:
@@ -52,7 +52,7 @@ class ArrivingFile:
     An error of the disk in the middle of a transfer is kept in `failure` and not raised: there it
     would end the threads of the association, here it becomes the status of the request. What was
     written is removed at once, since space is what is missing. Without room nothing is written at all. More
-    than `most_bytes` are no data set but an attack on the disk: TooLong. The SHA-256 of the file is
+    than `most_bytes` are no data set but an attack on the disk: NotTaken. The SHA-256 of the file is
     taken of what is written, not of what the disk gives back: 6 ms for 10 MB, without the interpreter's lock.
     """
 
@@ -102,6 +102,15 @@ class ArrivingFile:
             self._gathered += len(data)
         return len(data)
 
+    def spoil(self, found: str) -> None:
+        """Keep nothing of a data set that breaks the rules of its message."""
+
+        def refuse() -> None:
+            raise NotTaken(errno.EBADMSG, found)
+
+        if self.failure is None:
+            self._noting(refuse)
+
     def flush(self) -> None:
         """Hold nothing back."""
         parts, self._parts = self._parts, []
@@ -135,7 +144,7 @@ class ArrivingFile:
 
     def _write(self, handle: int, parts: list[memoryview]) -> None:
         if self._written + sum(map(len, parts)) > self._most_bytes:
-            raise TooLong(errno.EFBIG, f"longer than {self._most_bytes} bytes")
+            raise NotTaken(errno.EFBIG, f"longer than {self._most_bytes} bytes")
         for part in parts:
             self._sha256.update(part)
         while parts:

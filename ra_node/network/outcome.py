@@ -14,6 +14,8 @@ class Answer(StrEnum):
     """The peer has it: done."""
     RETRY = "retry"
     """The peer was not able to take it now, or never answered: send it again later."""
+    DOUBTFUL = "doubtful"
+    """The peer has not taken it, by a status of its own that may pass or not: send it a few times more."""
     REFUSED = "refused"
     """The peer will not take this object: sending it again is of no use."""
     NO_CONTEXT = "no_context"
@@ -72,7 +74,9 @@ EXACT: Final[dict[int, StatusMeaning]] = {
 """Status codes with a meaning of their own."""
 
 RANGES: Final[tuple[tuple[int, int, StatusMeaning], ...]] = (
-    (0xA700, 0xA7FF, StatusMeaning(Answer.RETRY, "out of resources")),
+    (0xA700, 0xA702, StatusMeaning(Answer.RETRY, "out of resources")),
+    # the standard gives the class a meaning, archives give its further codes others (0xA777: no Patient ID)
+    (0xA703, 0xA7FF, StatusMeaning(Answer.DOUBTFUL, "refused for a reason of the peer's own")),
     (0xA900, 0xA9FF, StatusMeaning(Answer.REFUSED, "data set does not match SOP class")),
     (0xB000, 0xBFFF, StatusMeaning(Answer.ACCEPTED, "warning")),
     (0xC000, 0xCFFF, StatusMeaning(Answer.REFUSED, "cannot understand")),

@@ -91,7 +91,13 @@ class _Transport:
         self._dul._run_loop_delay = 0  # noqa: SLF001 - all of its rounds wait in `_event`
 
     def _event(self) -> bool:
-        """Wait a little for the peer or for ourselves; tell whether the peer sent something."""
+        """Wait a little for the peer or for ourselves; tell whether the peer sent something.
+
+        Nothing is read before what was read last has been acted on: the rest of a PDU that is none would be
+        waited for, and its A-ABORT would wait as well.
+        """
+        if not self._dul.event_queue.empty():
+            return False
         if self._stream.holds and self._dul.state_machine.current_state != "Sta1":
             return self._read()
         if self._dul.state_machine.current_state != READY:

@@ -26,6 +26,7 @@ from ra_node.network.admission import (
     CALLED_AE_UNKNOWN,
     CALLING_AE_UNKNOWN,
     CONGESTED,
+    NO_USE,
     TOO_MANY,
     AllowedPeer,
     Rejection,
@@ -37,6 +38,7 @@ from ra_node.network.engine import (
     discard_unfinished,
     forbid_storage,
     is_accepting,
+    negotiable,
     prepare,
     requested_by,
     serve,
@@ -243,6 +245,8 @@ class Listener:
                 return CALLING_AE_UNKNOWN
             if not any(peer.may_store for peer in known):
                 forbid_storage(association)
+        if not negotiable(association):
+            return NO_USE
         return CONGESTED if self._stopping else None
 
     def _open_association(self, association: Association, caller: Caller) -> Rejection | None:

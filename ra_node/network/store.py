@@ -16,8 +16,9 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
 
 from ra_node.errors import Refused, Retryable
-from ra_node.network.engine import receive_failure, received_sha256
-from ra_node.network.incoming import TooLong
+from ra_node.network.contexts import is_storage
+from ra_node.network.engine import announces_data_set, receive_failure, received_sha256
+from ra_node.network.incoming import NotTaken
 from ra_node.network.outcome import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, PROCESSING_FAILURE, SUCCESS
 
 log = structlog.get_logger(__name__)
@@ -121,14 +122,18 @@ def _received(event: Event, caller: Caller) -> ReceivedFile:
     request = event.request
     if not isinstance(request, C_STORE):
         raise Refused(f"expected a C-STORE request, found {type(request).__name__}")
+    if not announces_data_set(request):
+        raise Refused("expected a data set, found a command that announces none")
     failure = receive_failure(request)
-    if isinstance(failure, TooLong):
+    if isinstance(failure, NotTaken):
         raise Refused(f"the data set is {failure.strerror}")
     if failure is not None:
         raise Retryable(f"the data set was not written: {failure.strerror}")
     sop_class, sop_instance = str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID)
     if not (UID_CHARACTERS.fullmatch(sop_class) and UID_CHARACTERS.fullmatch(sop_instance)):
-        raise Refused("expected UIDs of digits and dots, found other characters")
+        raise Refused("expected UIDs of 1 to 64 digits and dots, found others")
+    if not is_storage(str(event.context.abstract_syntax)):
+        raise Refused("expected a storage presentation context, found another")
     return ReceivedFile(
         path=event.dataset_path,
         sop_class_uid=sop_class,

@@ -114,11 +114,18 @@ class Stream:
             self._dul._read_pdu_data()  # noqa: SLF001
             return False
         self._held = self._held[_HEADER.size :]
+        self._expect_context(context, file)
         if not self._pass_on(length - 6, file, deadline):
             return self._break_off()
         if control & _LAST:
             self._finish(context, control, file)
         return not control & _LAST
+
+    def _expect_context(self, context: int, file: ArrivingFile) -> None:
+        """A message has one presentation context (PS3.8 annex E): its data set is encoded as that says."""
+        message = self._association.dimse.message
+        if message is not None and message.context_id != context:
+            file.spoil("on another presentation context than its command")
 
     def _break_off(self) -> bool:
         """The peer left in the middle of a PDU, or took too long."""

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
@@ -21,6 +22,7 @@ from ra_node.domain.choice import one_result_a_hand, one_view_a_hand, within_age
 from ra_node.domain.laterality import Convention, Pairing, places_of, sides_of
 from ra_node.domain.report import (
     BundleIdentity,
+    Explanation,
     HandFinding,
     HandRegion,
     ImageFinding,
@@ -32,6 +34,16 @@ from ra_node.domain.report import (
 )
 from ra_node.domain.selection import header_refusal
 from ra_node.domain.study import ImageHeader
+from ra_node.imaging.aspect import (
+    UNSTRETCHED,
+    Stretch,
+    explanation_in_image,
+    region_in_image,
+    region_in_square,
+    square_shape,
+    squared,
+    true_aspect,
+)
 from ra_node.imaging.heat import explained
 from ra_node.imaging.model_input import hand_crop
 from ra_node.imaging.pixels import PixelLimits, PixelsRefused, Radiograph, read_radiograph
@@ -82,6 +94,8 @@ class Look:
     finding: ImageFinding
     crops: tuple[NDArray[np.uint8], ...] = ()
     display: NDArray[np.uint8] | None = None
+    stretch: Stretch = UNSTRETCHED
+    """From the pixels of the image to the square ones that the crops were cut out of."""
 
 
 def look_at_file(path: Path, rules: Rules) -> Look:
@@ -109,18 +123,26 @@ def look_at(dataset: Dataset, rules: Rules) -> Look:
 def look_at_pixels(radiograph: Radiograph, header: ImageHeader, rules: Rules) -> Look:
     """Find and cut out the hands of a radiograph."""
     rows, columns = radiograph.values.shape
+    aspect, about_shape = true_aspect(header.pixel_aspects)
+    radiograph, stretch = squared(radiograph, aspect)
     radiograph, found, remarks = find_in_tones(radiograph, rules.finder)
     hands = _with_sides(found.hands, radiograph, header, rules.convention)
+    crops = tuple(hand_crop(radiograph.values, h.region, rules.side_px) for h in hands if h.refusal is None)
+    display = radiograph.display
+    if not stretch.is_none:
+        display = np.asarray(cv2.resize(display, (columns, rows), interpolation=cv2.INTER_LINEAR), np.uint8)
+        hands = tuple(
+            replace(hand, region=region_in_image(hand.region, stretch, (rows, columns))) for hand in hands
+        )
     finding = replace(
         refused(header, found.refusal),
         rows=rows,
         columns=columns,
         hands=hands,
-        remarks=(*radiograph.remarks, *remarks, *_remarks(hands)),
+        remarks=(*radiograph.remarks, *about_shape, *remarks, *_remarks(hands)),
         facts=facts_of(header, radiograph.values),
     )
-    crops = tuple(hand_crop(radiograph.values, h.region, rules.side_px) for h in hands if h.refusal is None)
-    return Look(finding, crops, reduced(radiograph.display))
+    return Look(finding, crops, reduced(display), stretch)
 
 
 def judge_looks(looks: Sequence[Look], judge: Judge) -> list[ImageFinding]:
@@ -130,8 +152,7 @@ def judge_looks(looks: Sequence[Look], judge: Judge) -> list[ImageFinding]:
         replace(
             look.finding,
             hands=tuple(
-                hand if hand.refusal else _judged(hand, next(judgements), look.finding)
-                for hand in look.finding.hands
+                hand if hand.refusal else _judged(hand, next(judgements), look) for hand in look.finding.hands
             ),
         )
         for look in looks
@@ -216,14 +237,21 @@ def _remarks(hands: Sequence[HandFinding]) -> tuple[str, ...]:
     return tuple(f"Side not determined: {evidence}" for evidence in sorted(conflicts))
 
 
-def _judged(hand: HandFinding, judgement: Judgement, image: ImageFinding) -> HandFinding:
-    heat = judgement.heat
+def _judged(hand: HandFinding, judgement: Judgement, look: Look) -> HandFinding:
     return replace(
         hand,
         recognition=judgement.recognition,
         staging=judgement.staging,
-        explanation=None if heat is None else explained(heat, hand.region, (image.rows, image.columns)),
+        explanation=None if judgement.heat is None else _explained(judgement.heat, hand.region, look),
     )
+
+
+def _explained(heat: NDArray[np.float32], region: HandRegion, look: Look) -> Explanation:
+    shape, stretch = (look.finding.rows, look.finding.columns), look.stretch
+    if stretch.is_none:
+        return explained(heat, region, shape)
+    found = explained(heat, region_in_square(region, stretch, shape), square_shape(stretch, shape))
+    return explanation_in_image(found, stretch)
 
 
 def _reason_for_study(report: StudyReport) -> Refusal:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
@@ -11,7 +11,8 @@ from typing import Protocol
 
 import structlog
 
-from ra_node.domain.job import Job, retry_delay_s
+from ra_node.domain.job import LONGEST_SILENCE_S, Job, retry_delay_s
+from ra_node.ledger.clock import Trust
 from ra_node.ledger.commitments import (
     begin_transaction,
     end_transaction,
@@ -36,9 +37,6 @@ from ra_node.network.commitment import (
 from ra_node.services.lease import postpone, unless_lost
 from ra_node.services.progress import mark
 
-LONGEST_SILENCE_S = 86400.0
-"""A peer that never reports is asked again at least this often."""
-
 
 class Ask(Protocol):
     """Puts questions to a peer; see `network.commitment.ask`."""
@@ -53,9 +51,13 @@ def new_transaction_uid() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Ear:
-    """Hears the reports of peers, in whatever process they arrive."""
+    """Hears the reports of peers, in whatever process they arrive.
+
+    `speaks_for` names the AE titles that were asked, by another one that may report in their place.
+    """
 
     ledger: Ledger
+    speaks_for: Mapping[str, Collection[str]] = field(default_factory=dict)
     random: Random = field(default_factory=Random)
 
     def hear(self, report: CommitmentReport, ae_title: str) -> Hearing:
@@ -63,7 +65,7 @@ class Ear:
         taken = record_report(
             self.ledger,
             report.transaction_uid,
-            ae_title,
+            {ae_title, *self.speaks_for.get(ae_title.strip(), ())},
             report.committed,
             report.failed,
             lambda times: retry_delay_s(times, self.random),
@@ -85,6 +87,11 @@ class Committer:
     ask: Ask = ask
     random: Random = field(default_factory=Random)
     new_uid: Callable[[], str] = new_transaction_uid
+    trust: Callable[[], Trust] = Trust
+
+    def patience_s(self) -> float:
+        """Give the age at which a question is given up; infinite while the clock is not believed."""
+        return self.trust().patience_s(self.give_up_after_s, self.ledger.clock())
 
     def commit(self, jobs: Sequence[Job]) -> None:
         """Do commit jobs of one peer; each ends committed, postponed or buried, or is given back."""
@@ -99,7 +106,7 @@ class Committer:
         questions = [found for job in jobs if (found := self._question(job, peer)) is not None]
         if not questions:
             return
-        hear = Ear(self.ledger, self.random).hear
+        hear = Ear(self.ledger, random=self.random).hear
         report = self.ask(peer, [request for _, request, _ in questions], hear)
         if report.reach in OUT_OF_REACH:
             self._wait_together([job for job, _, _ in questions], f"{report.reach}: {report.detail}")
@@ -125,7 +132,7 @@ class Committer:
         now = self.ledger.clock()
         if asked.answer is ActionAnswer.TAKEN:
             again = now + self._silence_s(times)
-            end_transaction(self.ledger, job, again, give_up_after_s=self.give_up_after_s)
+            end_transaction(self.ledger, job, again, give_up_after_s=self.patience_s())
         elif asked.answer is ActionAnswer.LACKING:
             record_lacking(self.ledger, job, asked.detail)
             structlog.get_logger().warning("commitment_lacking", peer=job.peer, detail=asked.detail)
@@ -133,10 +140,10 @@ class Committer:
             bury(self.ledger, job, f"the peer refused to commit: {asked.detail}")
         else:
             run_at = now + retry_delay_s(times, self.random)
-            retry(self.ledger, job, asked.detail, run_at, give_up_after_s=self.give_up_after_s)
+            retry(self.ledger, job, asked.detail, run_at, give_up_after_s=self.patience_s())
 
     def _silence_s(self, times: int) -> float:
-        grown = min(self.silence_s * 2.0 ** min(times - 1, 30), max(self.silence_s, LONGEST_SILENCE_S))
+        grown = min(self.silence_s * 2.0 ** min(times - 1, 30), LONGEST_SILENCE_S)
         return grown * self.random.uniform(1.0, 1.25)
 
     def _wait_together(self, jobs: Sequence[Job], error: str) -> None:
@@ -145,5 +152,5 @@ class Committer:
             jobs,
             error,
             lambda failures: retry_delay_s(failures, self.random),
-            give_up_after_s=self.give_up_after_s,
+            give_up_after_s=self.patience_s(),
         )

@@ -6,6 +6,7 @@ revision, as it does after any other answer.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -25,7 +26,7 @@ AWAY_PAUSE_S = 10.0
 
 @dataclass(slots=True)
 class _Question:
-    """When a study was last seen growing, and when its source is asked again."""
+    """When a study was last seen growing, and when (monotonic) its source is asked again."""
 
     last_at: float
     pause_s: float
@@ -39,6 +40,7 @@ class CompletenessAsker:
     ledger: Ledger
     source: PeerAddress
     count: Callable[[PeerAddress, str], InstanceCount] = count_instances
+    clock: Callable[[], float] = time.monotonic
     _questions: dict[str, _Question] = field(default_factory=dict)
     _away_until: float = 0.0
 
@@ -51,16 +53,17 @@ class CompletenessAsker:
         uids = {study.study_uid for study in waiting}
         self._questions = {uid: one for uid, one in self._questions.items() if uid in uids}
         for study in waiting:
-            now = self.ledger.clock()
+            now = self.clock()
             if now >= self._away_until and self._due(study, now):
                 self._ask(study)
         ask_at = min((one.ask_at for one in self._questions.values()), default=float("inf"))
-        return max(0.0, max(ask_at, self._away_until) - self.ledger.clock())
+        return max(0.0, max(ask_at, self._away_until) - self.clock())
 
     def _due(self, study: WaitingStudy, now: float) -> bool:
         question = self._questions.get(study.study_uid)
         if question is None or question.last_at != study.last_at:
-            question = _Question(study.last_at, FIRST_PAUSE_S, study.last_at + FIRST_PAUSE_S)
+            age_s = min(max(self.ledger.clock() - study.last_at, 0.0), FIRST_PAUSE_S)
+            question = _Question(study.last_at, FIRST_PAUSE_S, now + FIRST_PAUSE_S - age_s)
             self._questions[study.study_uid] = question
         if now < question.ask_at:
             return False
@@ -74,7 +77,7 @@ class CompletenessAsker:
         if found.instances is None:
             log.warning("source_did_not_count", reach=found.reach, detail=found.detail)
             if found.reach in OUT_OF_REACH:
-                self._away_until = self.ledger.clock() + AWAY_PAUSE_S
+                self._away_until = self.clock() + AWAY_PAUSE_S
             return
         here = shared_with(self.ledger, study.study_uid, self.source.ae_title, self.source.name)
         if 0 < found.instances <= here:

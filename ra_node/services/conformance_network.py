@@ -25,6 +25,7 @@ from ra_node.settings import Settings
 _DOES = {
     Answer.ACCEPTED: "delivered",
     Answer.RETRY: "sent again later",
+    Answer.DOUBTFUL: "sent again a few times, then given up and shown to the operator",
     Answer.REFUSED: "given up and shown to the operator",
 }
 _ASKS = {

@@ -16,6 +16,7 @@ from ra_node.domain.job import Job, retry_delay_s
 from ra_node.domain.result import ObjectKind
 from ra_node.errors import Fatal
 from ra_node.ledger.alarms import AlarmKind, raise_alarm
+from ra_node.ledger.clock import Trust
 from ra_node.ledger.deliveries import Outcome, pending_deliveries, record_delivery
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.files import Damage, Files
@@ -30,9 +31,14 @@ from ra_node.services.content import wait_for_missing
 from ra_node.services.lease import postpone, unless_lost
 from ra_node.services.progress import lost, mark
 
+MOST_DOUBTFUL = 8
+"""How often an object is sent that the peer refuses by a status of its own; with the pauses, a quarter of an
+hour."""
+
 _STATES = {
     Answer.ACCEPTED: DeliveryState.ACCEPTED,
     Answer.RETRY: DeliveryState.WAITING,
+    Answer.DOUBTFUL: DeliveryState.WAITING,
     Answer.REFUSED: DeliveryState.REFUSED,
     Answer.NO_CONTEXT: DeliveryState.REFUSED,
     Answer.UNTRIED: DeliveryState.WAITING,
@@ -78,6 +84,11 @@ class Deliverer:
     send: Send = send
     random: Random = field(default_factory=Random)
     rebuild: Rebuild = lambda _study_uid, _version, _uids: set()
+    trust: Callable[[], Trust] = Trust
+
+    def patience_s(self) -> float:
+        """Give the age at which a result is given up; infinite while the clock is not believed."""
+        return self.trust().patience_s(self.give_up_after_s, self.ledger.clock())
 
     def deliver(self, jobs: Sequence[Job]) -> None:
         """Do deliver jobs of one peer; each ends delivered, postponed or buried, or is given back."""
@@ -216,9 +227,9 @@ class _Batch:
             state = record_delivery(
                 ledger,
                 job,
-                [*(_outcome(one, outgoing.named) for one in tried), *outgoing.lost],
+                [*(_outcome(one, outgoing.named, job.attempt) for one in tried), *outgoing.lost],
                 retry_at=ledger.clock() + retry_delay_s(job.attempt, self._do.random),
-                give_up_after_s=self._do.give_up_after_s,
+                give_up_after_s=self._do.patience_s(),
                 commit=self._peer.name in self._do.committing,
             )
             told = {"study_uid": job.study_uid, "version": job.version, "peer": job.peer}
@@ -234,19 +245,21 @@ class _Batch:
             waiting,
             error,
             lambda failures: retry_delay_s(failures, self._do.random),
-            give_up_after_s=self._do.give_up_after_s,
+            give_up_after_s=self._do.patience_s(),
         )
         structlog.get_logger().warning(
             "peer_out_of_reach", peer=self._peer.name, error=error, failures=outage.failures
         )
 
 
-def _outcome(sent: SendOutcome, named: Collection[str]) -> Outcome:
+def _outcome(sent: SendOutcome, named: Collection[str], attempt: int) -> Outcome:
     """What is recorded of an object; a duplicate is a delivery only where its UID tells its content."""
     detail, sent_uid = sent.detail, sent.sent_sop_instance_uid or None
     if sent_uid not in (None, sent.sop_instance_uid):
         detail = f"{detail} (sent as Comprehensive SR {sent_uid})"
     state = _STATES[sent.answer]
+    if sent.answer is Answer.DOUBTFUL and attempt >= MOST_DOUBTFUL:
+        state = DeliveryState.REFUSED
     if sent.status == DUPLICATE_SOP_INSTANCE and sent.sop_instance_uid not in named:
         state, detail = DeliveryState.REFUSED, f"{detail}; {_UNPROVEN}"
     return Outcome(sent.sop_instance_uid, state, sent.status, detail, sent_uid)

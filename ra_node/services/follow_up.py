@@ -6,6 +6,7 @@ answer when its files are long gone, so that a follow-up after years still finds
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -101,7 +102,7 @@ class PacsAsker:
     """Asks one PACS for a patient's last earlier report; not to be shared among threads."""
 
     peer: PeerAddress
-    clock: Callable[[], float]
+    clock: Callable[[], float] = time.monotonic
     fetch: Fetch = earlier_reports
     _away_until: float = 0.0
 

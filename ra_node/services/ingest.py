@@ -50,7 +50,7 @@ class Ingest:
 
     def __post_init__(self) -> None:
         self._together = Together(self.ledger)
-        self._resends = Resends(self.ledger, self.files)
+        self._resends = Resends(self.ledger, self.files, self.secret)
 
     def start(self) -> None:
         """Close what this listener left open when it last died."""

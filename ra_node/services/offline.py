@@ -33,6 +33,7 @@ from ra_node.services.analyse import (
     refused,
 )
 from ra_node.services.machine import stops_everything
+from ra_node.services.on_demand import OnDemand
 from ra_node.services.one_patient import witnesses_in
 from ra_node.services.publish import Sources, name_content, publish, save
 
@@ -97,14 +98,12 @@ class Analyst:
         )
         if not publishing:
             return report
-        digests = {
-            one.sop_instance_uid: sha256_of_file(path) for one, path in zip(images, files, strict=True)
-        }
-        report = name_content(report, digests, self.producer)
-        datasets = {
-            one.sop_instance_uid: read_attributes(path) for one, path in zip(images, files, strict=True)
-        }
-        save(publish(report, Sources(datasets, previews), self.producer, None), report, folder)
+        paths = {one.sop_instance_uid: path for one, path in zip(images, files, strict=True)}
+        report = name_content(
+            report, {uid: sha256_of_file(path) for uid, path in paths.items()}, self.producer
+        )
+        sources = Sources(OnDemand(paths, read_attributes), previews)
+        save(publish(report, sources, self.producer, None), report, folder)
         previews.remove()
         return report
 

@@ -76,6 +76,11 @@ def overview(
     )
 
 
+def no_overview(models: Models, raised: list[Alarm]) -> Overview:
+    """What is known where the ledger is lost: that it is."""
+    return Overview(raised[0].since, {}, {}, {}, None, [], models, {}, [], None, raised)
+
+
 def list_studies(ledger: Ledger, limit: int) -> list[StudyLine]:
     """Studies, the last received first."""
     return studies(ledger, limit)

@@ -2,44 +2,27 @@
 
 from __future__ import annotations
 
-import ctypes
 import stat
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ra_node.errors import NodeError
+from ra_node.ledger.clock import follows_a_server
 from ra_node.ledger.engine import ledger_address
 from ra_node.network.certificate import Certificate, read_certificate
 from ra_node.services.check import Check
 from ra_node.settings import Settings
 
 SOON = timedelta(days=30)
-_UNSYNCHRONISED = 5
-"""TIME_ERROR of adjtimex(2)."""
 
 
-class _Timex(ctypes.Structure):
-    """The head of struct timex, with room for all of it: only the answer of the call is read."""
-
-    _fields_ = (("modes", ctypes.c_uint), ("rest", ctypes.c_char * 508))
-
-
-def clock_state() -> int | None:
-    """What the kernel says of its clock (adjtimex(2)); None where nobody can be asked."""
-    if sys.platform != "linux":
-        return None
-    answer = int(ctypes.CDLL(None).adjtimex(ctypes.byref(_Timex())))
-    return None if answer < 0 else answer
-
-
-def check_clock(state: Callable[[], int | None] = clock_state) -> Check:
+def check_clock(follows: Callable[[], bool | None] = follows_a_server) -> Check:
     """The clock follows a time server, or timelines and audit trails of two systems cannot be compared."""
-    found = state()
+    found = follows()
     if found is None:
         return Check("clock", ok=True, found="not known; this system cannot be asked")
-    if found == _UNSYNCHRONISED:
+    if not found:
         hint = "run a time client, e.g. systemd-timesyncd or chrony, with the server of the hospital"
         return Check("clock", ok=False, found="follows no time server", hint=hint)
     return Check("clock", ok=True, found="follows a time server")

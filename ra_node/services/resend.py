@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,20 +17,27 @@ import structlog
 
 from ra_node.dicom.compare import OTHER_PIXELS, SAME_PIXELS, UNKNOWN_PIXELS, differences, same_pixel_bytes
 from ra_node.dicom.read import DatasetRefused, read_dataset, read_loosely
+from ra_node.domain.identity import differences as identity_differences
 from ra_node.errors import Refused, Retryable
 from ra_node.ledger.damage import replace_file, restored
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.files import Damage, Files
 from ra_node.ledger.inbox import Instance, NewInstance, find_instance
+from ra_node.ledger.patient_key import read_identity
 from ra_node.ledger.timeline import record
 from ra_node.services.content import says_damaged
 
-DECODE_S = 40.0
+DECODE_S = 25.0
 """Senders wait a minute for the answer to a C-STORE."""
 _OTHER_STUDY = "this SOP Instance UID was received in another study"
 _PURGED = "differs from the first copy, whose file is purged"
 _OTHER_PIXELS = "pixels differ from the kept copy of this SOP Instance UID"
 _NOT_DECODED = "pixels cannot be compared with the kept copy"
+MOST_COMPARED_BYTES = 2**29
+"""Both files are held in memory."""
+NOTED_S = 3600.0
+"""A sender that tries again and again is in the timeline once in so many seconds, in the log each time."""
+_MOST_NOTED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +46,9 @@ class Resends:
 
     ledger: Ledger
     files: Files
+    secret: bytes = b""
     _decoding: threading.Lock = field(default_factory=threading.Lock)
+    _noted: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def take(self, first: Instance, new: NewInstance) -> bool:
         """Tell whether the file of `new` was taken in the place of a damaged one; else it is a plain repeat.
@@ -70,13 +80,22 @@ class Resends:
         if first.study_uid != new.study_uid:
             return _OTHER_STUDY, None
         if first.path is None:
-            return ("" if first.sha256 in (None, new.sha256) else _PURGED), None
+            same = first.sha256 in (None, new.sha256)
+            return self._other_person(first, new) or ("" if same else _PURGED), None
         damage = self.files.damage(first.path, first.sha256)
         if damage is None and first.sha256 is None and self._is_broken(first, new):
             damage = Damage.DIFFERS
-        if damage is not None or first.sha256 == new.sha256 or not (first.counts or new.counts):
-            return "", damage
+        if damage is not None:
+            return self._other_person(first, new), damage
+        if first.sha256 == new.sha256 or not (first.counts or new.counts):
+            return "", None
         return self._contradiction(self.files.path(first.path), self.files.path(new.path)), None
+
+    def _other_person(self, first: Instance, new: NewInstance) -> str:
+        """In what a copy names another patient than the first one, whose file is of no use any more."""
+        people = [who for one in (first, new) if (who := read_identity(self.secret, one.patient or "{}"))]
+        named = identity_differences(people)
+        return f"names another patient than the first copy: {', '.join(named)}" if named else ""
 
     def _is_broken(self, first: Instance, new: NewInstance) -> bool:
         """A file of an older version, without a SHA-256, breaks off where the new one is whole."""
@@ -85,6 +104,8 @@ class Resends:
 
     def _contradiction(self, kept: Path, new: Path) -> str:
         """In what a copy differs from the kept one, or ""."""
+        if max(kept.stat().st_size, new.stat().st_size) > MOST_COMPARED_BYTES:
+            return _NOT_DECODED
         a, b = read_loosely(kept), read_loosely(new)
         found = differences(a, b)
         if found:
@@ -112,10 +133,20 @@ class Resends:
         """Say it to the sender, the log and the timelines of the studies; no values are named."""
         uid = first.sop_instance_uid
         structlog.get_logger().warning("instance_contradicted", sop_instance_uid=uid, reason=reason)
-        for study_uid in sorted({first.study_uid, new.study_uid}):
-            told = {"sop_instance_uid": uid, "calling_ae": new.calling_ae, "reason": reason}
-            record(self.ledger, "resend_refused", study_uid, **told)
+        if self._is_news(uid, reason):
+            for study_uid in sorted({first.study_uid, new.study_uid}):
+                told = {"sop_instance_uid": uid, "calling_ae": new.calling_ae, "reason": reason}
+                record(self.ledger, "resend_refused", study_uid, **told)
         raise Refused(reason)
+
+    def _is_news(self, uid: str, reason: str) -> bool:
+        now = time.monotonic()
+        if now - self._noted.get((uid, reason), float("-inf")) < NOTED_S:
+            return False
+        if len(self._noted) >= _MOST_NOTED:
+            self._noted.clear()
+        self._noted[uid, reason] = now
+        return True
 
 
 def _is_whole(path: Path) -> bool:

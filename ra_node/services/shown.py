@@ -8,7 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 
+from ra_node.dicom.identity import text_of
 from ra_node.dicom.read import read_attributes, read_dataset
 from ra_node.domain.result import ObjectKind
 from ra_node.errors import Refused
@@ -42,6 +44,8 @@ class Shown:
         for instance in reversed(instances_of(self.ledger, study_uid)):
             if instance.path is not None:
                 try:
+                    if self.files.damage(instance.path, instance.sha256):
+                        continue
                     return _words(read_attributes(self.files.path(instance.path)))
                 except (Refused, OSError):
                     continue
@@ -49,6 +53,10 @@ class Shown:
 
     def _picture(self, made: ResultObject, path: str, longest_px: int) -> bytes:
         try:
+            if self.files.damage(path, made.sha256):
+                raise Refused(
+                    f"expected the overlay {made.sop_instance_uid} as it was made, found it damaged"
+                )
             return self._jpeg(self.files.path(path), longest_px)
         except OSError as error:
             raise Refused(f"the overlay {made.sop_instance_uid} cannot be read: {error.strerror}") from error
@@ -67,5 +75,5 @@ def _jpeg(path: Path, longest_px: int) -> bytes:
 
 
 def _words(header: Dataset) -> str:
-    told = (str(header.get(name, "") or "").strip() for name in ("PatientName", "PatientID"))
+    told = (text_of(header, Tag(name)) for name in ("PatientName", "PatientID"))
     return ", ".join(part for part in told if part)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -27,6 +27,7 @@ from ra_node.services.analyse import Look, Rules
 from ra_node.services.content import alarm_text, damaged_finding, says_damaged, wait_for_missing
 from ra_node.services.lease import describe
 from ra_node.services.machine import PATIENCE_ATTEMPTS, is_machine_fault
+from ra_node.services.on_demand import OnDemand
 from ra_node.services.publish import Sources
 from ra_node.services.record import finding_to_json
 
@@ -90,7 +91,7 @@ class SourceReader:
         """Read headers and pictures; where no header is left, the predecessor tells whose study it is."""
         first = next(iter(findings), None)
         datasets = read_datasets(self.files, job.study_uid, findings, first, predecessor)
-        return Sources(datasets, dict(self._displays(job, findings)))
+        return Sources(datasets, self._displays(job, findings))
 
     def _checked(self, job: Job, finding: Finding) -> Finding:
         if finding.path is None:
@@ -124,19 +125,18 @@ class SourceReader:
                 return Damage.DIFFERS
         return damage
 
-    def _displays(self, job: Job, findings: Sequence[Finding]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-        for finding in findings:
-            if finding.preview_path is None:
-                continue
-            if self.files.damage(finding.preview_path, finding.preview_sha256) is None:
-                display: NDArray[np.uint8] | None = read_preview(self.files.path(finding.preview_path))
-            else:
-                display = self._made_again(job, finding)
-            if display is not None:
-                yield finding.sop_instance_uid, display
+    def _displays(self, job: Job, findings: Sequence[Finding]) -> Mapping[str, NDArray[np.uint8]]:
+        """Previews by SOP Instance UID, read when they are drawn; each is whole, or made again first."""
+        paths = {one.sop_instance_uid: self._preview(job, one) for one in findings}
+        kept = {uid: self.files.path(path) for uid, path in paths.items() if path is not None}
+        return OnDemand(kept, read_preview)
 
-    def _made_again(self, job: Job, finding: Finding) -> NDArray[np.uint8] | None:
-        """Read the image once more for its picture; None where its file is gone."""
+    def _preview(self, job: Job, finding: Finding) -> str | None:
+        """The path of a whole preview; None where there is none and its image is gone or shows nothing."""
+        if finding.preview_path is None:
+            return None
+        if self.files.damage(finding.preview_path, finding.preview_sha256) is None:
+            return finding.preview_path
         if finding.path is None:
             return None
         display = self.look(self.files.path(finding.path), self.rules).display
@@ -146,7 +146,7 @@ class SourceReader:
         path = self.files.write(content, PREVIEWS, PREVIEW_SUFFIX)
         replace_preview(self.ledger, job, finding.instance_id, path, sha256_of(content))
         structlog.get_logger().warning("preview_made_again", study_uid=job.study_uid, job_id=job.id)
-        return display
+        return path
 
 
 class _Image(Protocol):
@@ -168,15 +168,15 @@ def read_datasets(
     whole: Iterable[_Image],
     first: _Image | None,
     predecessor: Dataset | None,
-) -> dict[str, Dataset]:
+) -> Mapping[str, Dataset]:
     """Headers by SOP Instance UID; where there is none, `first` has the patient and study of the predecessor.
 
     Without that one either, the study belongs to nobody that is known.
     """
-    datasets = {one.sop_instance_uid: read_attributes(files.path(one.path)) for one in whole if one.path}
-    if not datasets and first is not None:
-        datasets[first.sop_instance_uid] = predecessor or _nobody(study_uid, first)
-    return datasets
+    paths = {one.sop_instance_uid: files.path(one.path) for one in whole if one.path}
+    if not paths and first is not None:
+        return {first.sop_instance_uid: predecessor or _nobody(study_uid, first)}
+    return OnDemand(paths, read_attributes)
 
 
 def sr_of(ledger: Ledger, files: Files, result: Result | None) -> Dataset | None:

@@ -89,7 +89,7 @@ def complaints(standing: Standing, now: float) -> list[Complaint]:
         hint = f"name it in [[peer]] again, or give them up: ra-node drop --peer {standing.peer}"
         said.append(Complaint(found, hint))
     for one in standing.outages:
-        since, soon = round(now - one.since), round(max(0.0, one.retry_at - now))
+        since, soon = round(max(0.0, now - one.since)), round(max(0.0, one.retry_at - now))
         found = f"out of reach ({one.kind}) for {since} s, tried {one.failures} times: {one.error}"
         said.append(Complaint(found, f"tried again in {soon} s; at once by ra-node requeue {standing.peer}"))
     if standing.lacking_commitment:

@@ -94,12 +94,12 @@ class _Begun:
         """Count the time since the beginning; an unknown one counts nothing."""
         began = self._at.pop(key, None)
         if began is not None:
-            took.add(at - began)
+            took.add(max(0.0, at - began))
 
     def pass_by(self, key: Hashable, at: float, took: Durations) -> None:
         """Count like `end`, where the same beginning has several ends."""
         if key in self._at:
-            took.add(at - self._at[key])
+            took.add(max(0.0, at - self._at[key]))
 
 
 class Tally:

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import structlog
 
+from ra_node.ledger.clock import SKEW_S, ClockWatch, Trust, alarm_if
 from ra_node.ledger.commitments import waive
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.files import Files
 from ra_node.ledger.identity import Unbound, problem_of, tell
 from ra_node.ledger.inbox import close_all_associations, next_due, settle_due
-from ra_node.ledger.queue import abandon, expire_leases
+from ra_node.ledger.leases import LeaseWatch, mend_due_times
+from ra_node.ledger.overview import oldest_unanswered
+from ra_node.ledger.queue import abandon
 from ra_node.services.orphans import CrashBound, sweep
 from ra_node.services.presence import forget, gone
 from ra_node.services.purge import purge
@@ -35,6 +38,9 @@ class Tidier:
     bound: CrashBound = field(default_factory=CrashBound)
     subject: str = ""
     """Of the alarm for the data folder."""
+    leases: LeaseWatch = field(default_factory=lambda: LeaseWatch(60.0))
+    clock_watch: ClockWatch | None = None
+    """None: the clock is believed."""
 
     def settle(self) -> float:
         """Fix the next version of every study that is complete; tell how long until the next one may be."""
@@ -50,12 +56,29 @@ class Tidier:
             closed = close_all_associations(self.ledger, owner)
             forget(self.presence, owner)
             structlog.get_logger().warning("worker_gone", owner=owner, jobs=returned, associations=closed)
-        expired = expire_leases(self.ledger)
+        expired = self.leases.expire(self.ledger)
         if expired.returned or expired.buried:
             structlog.get_logger().warning("leases_expired", returned=expired.returned, buried=expired.buried)
 
+    def watch_clock(self) -> None:
+        """Judge the clock; an alarm stands while it is doubted."""
+        if self.clock_watch is not None and (reason := self.clock_watch.observe().reason):
+            structlog.get_logger().warning("clock_doubted", reason=reason)
+
+    def mend_times(self) -> None:
+        """Make due what a wrong clock has put off."""
+        mended = mend_due_times(self.ledger)
+        if mended:
+            structlog.get_logger().warning("due_times_mended", count=mended)
+        oldest = oldest_unanswered(self.ledger)
+        ahead_s = 0.0 if oldest is None else oldest - self.ledger.clock()
+        said = f"the oldest image that waits is from {ahead_s:.0f} s ahead of the clock"
+        alarm_if(self.ledger, "times", said if ahead_s > SKEW_S else "")
+
     def sweep(self) -> None:
         """Clear away files that a crash left between their writing and their row."""
+        if self.clock_watch is not None and self.clock_watch.trust().reason:
+            return  # the age of a file says nothing then
         swept = sweep(self.ledger, self.files, self.bound)
         if swept.removed or swept.set_aside:
             log = structlog.get_logger()
@@ -72,8 +95,13 @@ class Tidier:
             waive(self.ledger, peer)
         if self.keep_s is None:
             return
+        trust = Trust() if self.clock_watch is None else self.clock_watch.trust()
+        if trust.reason:
+            structlog.get_logger().warning("purge_postponed", reason=trust.reason)
+            return
         try:
-            removed = purge(self.ledger, self.files, self.keep_s)
+            keep_s = trust.patience_s(self.keep_s, self.ledger.clock())
+            removed = purge(self.ledger, self.files, keep_s)
         except Unbound as error:
             structlog.get_logger().error("purge_refused", reason=str(error))
             return

@@ -12,6 +12,7 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from ra_node.ledger.clock import SKEW_S
 from ra_node.services.operate import Operator
 from ra_node.web.desk import Desk
 from ra_node.web.render import error_page
@@ -39,7 +40,8 @@ def operator_of(request: Request) -> Operator | None:
     if spoken_for:
         return Operator(spoken_for, caller_of(request))
     desk, name = desk_of(request), str(request.session.get("who", ""))
-    if not name or time.time() - float(request.session.get("since", 0)) > 3600 * desk.table.session_hours:
+    age_s = time.time() - float(request.session.get("since", 0))
+    if not name or not -SKEW_S <= age_s <= 3600 * desk.table.session_hours:  # else the clock was set back
         return None
     proof = desk.passwords.proof(name)
     if proof is None or not hmac.compare_digest(proof, str(request.session.get("proof", ""))):

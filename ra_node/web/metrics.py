@@ -20,7 +20,8 @@ from prometheus_client.registry import Collector
 from ra_node import __version__
 from ra_node.domain.job import JobKind
 from ra_node.errors import NodeError
-from ra_node.ledger.alarms import alarms
+from ra_node.ledger.alarms import AlarmKind, alarms
+from ra_node.ledger.engine import LedgerLost
 from ra_node.ledger.overview import NOT_DONE, oldest_unanswered, open_delivery_counts, open_job_counts
 from ra_node.ledger.overview import unkept_counts as unkept
 from ra_node.services.alarm import counts_by_kind
@@ -56,9 +57,12 @@ class LedgerCollector(Collector):
         yield from self._machine()
         try:
             metrics = [*self._open(), *self._peers(), *self._told(), *self._models()]
+            up = 1.0
+        except LedgerLost:
+            up, metrics = 0.0, [_alarms({AlarmKind.IDENTITY: 1})]
         except NodeError:
-            metrics = []
-        yield gauge("ledger_up", "1 while the ledger answers.", {(): float(bool(metrics))})
+            up, metrics = 0.0, []
+        yield gauge("ledger_up", "1 while the ledger answers.", {(): up})
         yield from metrics
 
     def _machine(self) -> Iterator[Metric]:
@@ -77,8 +81,7 @@ class LedgerCollector(Collector):
 
     def _open(self) -> Iterator[Metric]:
         ledger = self.desk.ledger
-        raised = {(kind,): n for kind, n in counts_by_kind(alarms(ledger)).items()}
-        yield gauge("alarms", "Conditions that need a person, by kind.", raised, "kind")
+        yield _alarms(counts_by_kind(alarms(ledger)))
         found = open_job_counts(ledger)
         jobs = {(kind, state): found.get((kind, state), 0) for kind in JobKind for state in NOT_DONE}
         yield gauge("jobs", "Jobs that are not done; buried ones wait for a person.", jobs, "kind", "state")
@@ -96,7 +99,7 @@ class LedgerCollector(Collector):
         stand, now = standings(ledger, self.desk.destinations), ledger.clock()
         up = {(one.peer,): float(not one.outages) for one in stand if one.configured}
         yield gauge("destination_up", "0 while a destination is out of reach.", up, "peer")
-        ages = {(one.peer,): now - (one.waiting_since or now) for one in stand}
+        ages = {(one.peer,): max(0.0, now - (one.waiting_since or now)) for one in stand}
         yield gauge("oldest_undelivered_seconds", "Age of the oldest delivery that waits.", ages, "peer")
         sources = {(one.ae_title, one.name): 1.0 for one in self.desk.sources}
         yield gauge("source_info", "Configured sources.", sources, "source", "name")
@@ -123,6 +126,12 @@ class LedgerCollector(Collector):
 
 
 _BUNDLE = ("name", "version", "sha256")
+
+
+def _alarms(raised: Mapping[AlarmKind, int]) -> Metric:
+    """One value a kind; a ledger that is lost is told without it."""
+    values = {(kind,): float(n) for kind, n in raised.items()}
+    return gauge("alarms", "Conditions that need a person, by kind.", values, "kind")
 
 
 def totals(tally: Tally) -> Iterator[Metric]:

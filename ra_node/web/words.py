@@ -49,10 +49,16 @@ _EVENT = {
     "instance_stored": "image received",
     "instance_examined": "image judged",
     "instance_examined_again": "image judged again by another model",
+    "instance_damaged": "kept image damaged or missing",
+    "instance_replaced": "good copy took the place of the damaged image",
+    "instance_restored": "image whole again",
+    "preview_made_again": "picture made again",
+    "resend_refused": "image that came again refused",
     "study_settled": "study complete",
     "study_answered": "answer made",
     "object_delivered": "object delivered",
     "object_refused": "object refused by the destination",
+    "object_rebuilt": "damaged object made again",
     "object_postponed": "delivery put off",
     "version_delivered": "whole answer delivered",
     "commitment_asked": "asked to promise keeping it",
@@ -67,7 +73,7 @@ _EVENT = {
     "alarm_raised": "alarm",
     "alarm_cleared": "alarm ended",
 }
-_BAD_EVENTS = ("object_refused", "commitment_failed", "job_buried")
+_BAD_EVENTS = ("object_refused", "commitment_failed", "job_buried", "instance_damaged", "resend_refused")
 _WARN_EVENTS = ("object_postponed", "job_postponed", "lease_expired", "commitment_lacking")
 _KIND = {
     "sr": "Structured report",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pydicom.dataset import Dataset
 
@@ -121,11 +121,22 @@ def remarked() -> Case:
     return _case(report(image(*both_hands(), remarks=("The image is inverted.",))), source())
 
 
+def two_patients() -> Case:
+    conflict = Refusal(Reason.PATIENT_CONFLICT, "Expected one patient in a study, found two (Patient ID).")
+    images = (image(refusal=conflict), image(refusal=conflict, number=2))
+    return _case(replace(report(*images), refusal=conflict), source(), source(number=2))
+
+
+def many_refused() -> Case:
+    refused = [image(refusal=OTHER_PART, number=n) for n in range(2, 24)]
+    return _case(report(image(*both_hands()), *refused), *(source(number=n) for n in range(1, 24)))
+
+
 CASES: dict[str, Callable[[], Case]] = {
     case.__name__: case
     for case in (
         two_hands, explained_hands, explained_without_side, negative, chinese_name, one_hand_cr, two_images,
         one_refused, both_refused, no_hands, other_part, not_an_image, side_undetermined, side_conflict,
-        disagreement, revision, remarked,
+        disagreement, revision, remarked, two_patients, many_refused,
     )
 }  # fmt: skip

@@ -85,3 +85,19 @@ def test_side_letters_are_read_in_any_case():
     small = source()
     small["ImageLaterality"] = DataElement("ImageLaterality", "CS", "l", validation_mode=config.IGNORE)
     assert header_of(small).side.image_laterality == "L"
+
+
+def test_a_free_text_in_the_place_of_a_side_is_told_as_no_term():
+    """It would stand in the report, in the table of an archive run and in the ledger."""
+    found = header_of(stored(source(side="L", ImageLaterality="L DOE", PatientOrientation=["RICHARD", "F"])))
+    assert found.side.image_laterality == "not a defined term"
+    assert found.side.patient_orientation == ("not a defined term", "F")
+
+
+def test_whom_an_object_names_is_read_and_not_shown():
+    found = header_of(stored(source(OtherPatientIDs="P-7", IssuerOfPatientID="Ward 3")))
+    assert found.identity.patient_id == "p-1"
+    assert found.identity.other_ids == ("p-7",)
+    assert found.identity.issuer == "ward 3"
+    assert "p-1" not in repr(found)
+    assert "19600101" not in repr(found)

@@ -130,3 +130,40 @@ def test_a_picture_too_small_for_a_tag_has_none():
     tiny, hand = Box(0, 0, 200, 100), Box(10, 10, 90, 90)
     assert Places.around([at(hand)], tiny, None).put(Tag(Block(190, 90), hand.centre, hand)) is not None
     assert Places.around([at(hand)], tiny, None).put(tag_of([hand])) is None
+
+
+def with_marker(hand: Box, size_px: int = 60) -> np.ndarray:
+    """A dark plate with a thin bright letter wherever a tag would stand: a grid, the hand left out."""
+    display = np.full((PICTURE.height_px, PICTURE.width_px), 20, np.uint8)
+    for y in range(0, PICTURE.height_px, size_px):
+        display[y : y + 4] = 255
+    display[hand.y0 - PICTURE.y0 : hand.y1 - PICTURE.y0, hand.x0 - PICTURE.x0 : hand.x1 - PICTURE.x0] = 120
+    return display
+
+
+def test_a_tag_that_could_only_hide_a_marker_is_left_out():
+    """Its panel names the hand; a lead marker is never covered."""
+    hand = Box(800, 500, 900, 600)
+    assert Places.around([at(hand)], PICTURE, with_marker(hand)).put(tag_of([hand])) is None
+
+
+def test_a_marker_of_thin_strokes_is_seen():
+    """Letters of three pixels in a large picture are not lost where it is looked at coarsely."""
+    hand = Box(600, 300, 1200, 1200)
+    first = put([hand])
+    display = np.full((4 * PICTURE.height_px, 4 * PICTURE.width_px), 15, np.uint8)
+    y, x = 4 * (round(first.centre.y) - PICTURE.y0), 4 * (round(first.centre.x) - PICTURE.x0)
+    display[y : y + 80, x : x + 6] = 255
+    second = put([hand], 0, display)
+    letter = Box(
+        round(first.centre.x), round(first.centre.y), round(first.centre.x) + 2, round(first.centre.y) + 20
+    )
+    assert overlap(second, letter) == 0
+
+
+def test_an_even_ground_of_any_grey_is_no_marker():
+    """Scatter brightens a whole plate; its tags stay."""
+    hand = Box(600, 300, 1200, 1200)
+    for grey in (0, 90, 200):
+        display = np.full((PICTURE.height_px, PICTURE.width_px), grey, np.uint8)
+        assert Places.around([at(hand)], PICTURE, display).put(tag_of([hand])) is not None

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from ra_node.dicom.pdf import build_pdf
+from ra_node.dicom.pdf_font import fitting
 from ra_node.domain.language import load_language
 from tests.dicom.builders import PRODUCER
 from tests.dicom.cases import CASES
@@ -70,6 +71,27 @@ def test_it_speaks_chinese(pages):
     assert "类风湿关节炎" in text
     with Image.open(pictures[0]) as opened:
         assert np.asarray(opened.convert("L")).min() < 100
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_font_is_embedded(tmp_path, require_tool, language):
+    """A viewer without its language pack showed no Chinese, and one without any font shows nothing."""
+    case = CASES["two_hands"]()
+    words = load_language(language)
+    path = tmp_path / "report.pdf"
+    path.write_bytes(build_pdf(case.report, PICTURE, case.sources, PRODUCER, words).EncapsulatedDocument)
+    told = subprocess.run([require_tool("pdffonts"), path], capture_output=True, check=True, text=True).stdout
+    fonts = [line.split() for line in told.splitlines()[2:]]
+    assert len(fonts) == 2
+    assert all(font[-5:-2] == ["yes", "yes", "yes"] for font in fonts), told
+    assert path.stat().st_size < 100_000
+
+
+def test_what_no_font_has_is_spelt_as_on_the_overlay():
+    """A label in a script of which the language knows no font; the page must still be made."""
+    assert fitting("\u4ec5\u4f9b R\xf6ntgen \x1b", load_language("en")) == ("Vera", "?? Rontgen ?")
+    name, text = fitting("\u624b \U0001f590", load_language("zh"))
+    assert (name.startswith("text-"), text) == (True, "\u624b ?")
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -8,6 +8,13 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
+from ra_node.dicom.header import header_of
+from ra_node.dicom.identity import character_sets
+from ra_node.dicom.key_object import build_key_object
+from ra_node.dicom.overlay import build_overlay, render_overlay
+from ra_node.dicom.patient import subject_known
+from ra_node.dicom.pdf import build_pdf
+from ra_node.dicom.presentation import build_presentations
 from ra_node.dicom.read import read_attributes
 from ra_node.dicom.sr import build_sr
 from ra_node.dicom.subject import REQUIRED, copy_subject
@@ -92,3 +99,89 @@ def test_optional_attributes_are_there_only_where_the_source_has_them():
     assert made.IssuerOfPatientID == "Hospital"
     assert made.PatientAge == "066Y"
     assert "PatientWeight" not in made
+
+
+def saved_with(tmp_path, character_set: str | None, text: bytes, **sequences: object) -> Dataset:
+    """A received image whose name, description and comment hold these bytes under that character set."""
+    received = source(SpecificCharacterSet=character_set, **sequences)
+    for keyword, vr in (("PatientName", "PN"), ("StudyDescription", "LO"), ("PatientComments", "LT")):
+        received.add_new(keyword, vr, text)
+    received.save_as(tmp_path / "image.dcm", enforce_file_format=True)
+    return read_attributes(tmp_path / "image.dcm")
+
+
+MISDECLARED = {
+    "Latin-1 under UTF-8": ("ISO_IR 192", b"M\xfcller^J\xf6rg"),
+    "Latin-1 under GB18030": ("GB18030", b"\xff\xfeller^X"),
+    "UTF-8 under Latin-1": ("ISO_IR 100", "Müller^Jörg".encode()),
+    "Latin-1 under ASCII": ("ISO_IR 6", b"M\xfcller^J"),
+    "GBK undeclared": (None, "张^三".encode("gbk")),
+    "Latin-1 under an unknown term": ("ISO_IR 999", b"M\xfcller^J"),
+    "escapes without their set": (None, b"\x1b$B;3ED\x1b(B^B@O:"),
+    "escapes of a declared set": ("\\ISO 2022 IR 87", b"Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B"),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", MISDECLARED)
+def test_text_is_carried_as_its_bytes_under_its_character_set(tmp_path, name):
+    """In every object: what shows the image's name shows the result's alike."""
+    character_set, text = MISDECLARED[name]
+    received = saved_with(tmp_path, character_set, text)
+    found = report(image(*both_hands()))
+    sources, picture = {image_uid(1): received}, render_overlay(found, {})
+    overlay = build_overlay(picture, found, sources, PRODUCER)
+    objects = [
+        build_sr(found, sources, PRODUCER),
+        build_sr(found, sources, PRODUCER, comprehensive3d=False),
+        overlay,
+        build_key_object(found, overlay, sources, PRODUCER),
+        build_pdf(found, picture, sources, PRODUCER),
+        *build_presentations(found, sources, PRODUCER),
+    ]
+    for made in objects:
+        document = read_back(made)
+        assert raw(document, "PatientName").rstrip() == text
+        assert raw(document, "StudyDescription").rstrip() == text
+        assert raw(document, "PatientComments").rstrip() == text
+        assert "\\".join(character_sets(document)) == (character_set or "")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_text_of_nested_items_is_carried_as_its_bytes(tmp_path):
+    item, other = Dataset(), Dataset()
+    item.add_new("PatientID", "LO", b"\xfc7")
+    item.add_new("IssuerOfPatientID", "LO", b"K\xf6ln")
+    other.add_new("CodeMeaning", "LO", b"H\xe4nde")
+    received = saved_with(
+        tmp_path, "ISO_IR 192", b"M\xfcller", OtherPatientIDsSequence=[item], ProcedureCodeSequence=[other]
+    )
+    made = copied(received)
+    assert raw(made.OtherPatientIDsSequence[0], "PatientID").rstrip() == b"\xfc7"
+    assert raw(made.OtherPatientIDsSequence[0], "IssuerOfPatientID").rstrip() == b"K\xf6ln"
+    assert raw(made.ProcedureCodeSequence[0], "CodeMeaning").rstrip() == b"H\xe4nde"
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("character_set", "text", "name"),
+    [
+        ("ISO_IR 100", b"M\xfcller^J", "Müller^J"),
+        ("ISO_IR 192", "Müller^J".encode(), "Müller^J"),
+        ("ISO_IR 6", b"M\xfcller^J", "Müller^J"),
+        (None, "张^三".encode("gbk"), "张^三"),
+        (None, b"M\xfcller^J\xff", "Müller^Jÿ"),
+        ("ISO_IR 999", b"M\xfcller^J", "Müller^J"),
+    ],
+)
+def test_where_own_text_needs_utf_8_no_letter_is_lost(tmp_path, character_set, text, name):
+    made = copied(saved_with(tmp_path, character_set, text), own_text="放射科")
+    assert made.SpecificCharacterSet == "ISO_IR 192"
+    assert str(made.PatientName) == made.StudyDescription == made.PatientComments == name
+
+
+def test_reading_the_patient_for_a_comparison_leaves_the_bytes_as_they_are(tmp_path):
+    received = saved_with(tmp_path, "ISO_IR 192", b"M\xfcller^J")
+    subject_known([received])
+    header_of(received)
+    assert raw(copied(received), "PatientName").rstrip() == b"M\xfcller^J"

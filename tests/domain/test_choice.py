@@ -7,9 +7,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ra_node.domain.choice import one_result_a_hand, within_ages
+from ra_node.domain.choice import one_result_a_hand, one_view_a_hand, within_ages
 from ra_node.domain.geometry import Box
-from ra_node.domain.laterality import Side, SideFinding
+from ra_node.domain.laterality import Pairing, Side, SideFinding
 from ra_node.domain.report import (
     HandFinding,
     HandRegion,
@@ -125,6 +125,33 @@ def test_an_adult_is_answered_by_a_bundle_of_children_and_told_so():
     assert "Age 52" in out.remarks[0]
     assert within_ages([adult], None) == (adult,)
     assert within_ages([replace(adult, facts=ImageFacts())], (1, 19))[0].remarks == ()
+
+
+def test_of_one_hand_twice_one_view_counts():
+    """The other is named with its reason and has no result."""
+    surer, other = hand(Side.LEFT), hand(Side.LEFT)
+    other = replace(other, region=replace(other.region, score=0.9))
+    kept, dropped = one_view_a_hand([surer, other], Pairing.SAME_HAND)
+    assert kept == surer
+    assert dropped.refusal is not None
+    assert dropped.refusal.reason is Reason.SECOND_VIEW
+    assert dropped.recognition is None
+    assert [one.refusal for one in one_view_a_hand([other, surer], Pairing.SAME_HAND)][1] is None
+
+
+def test_a_view_that_is_refused_leaves_the_other_one():
+    """A cut-off PA view does not take the result from a whole one beside it."""
+    cut = hand(Side.LEFT, Refusal(Reason.HAND_CUT_OFF, "cut"))
+    whole = replace(hand(Side.LEFT), region=replace(hand(Side.LEFT).region, score=0.5))
+    first, second = one_view_a_hand([cut, whole], Pairing.SAME_HAND)
+    assert second == whole
+    assert first.refusal == cut.refusal
+
+
+def test_two_hands_both_count():
+    pair = [hand(Side.RIGHT), hand(Side.LEFT)]
+    for pairing in (Pairing.TWO_HANDS, Pairing.THUMBS_UNSURE, Pairing.VIEWS_DIFFER):
+        assert list(one_view_a_hand(pair, pairing)) == pair
 
 
 IMAGES = st.lists(

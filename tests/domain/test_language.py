@@ -14,7 +14,15 @@ import pytest
 import ra_node
 from ra_node.domain.geometry import Box
 from ra_node.domain.language import BUILT_IN, english, load_language
-from ra_node.domain.laterality import SideHeader, places_of, sides_of
+from ra_node.domain.laterality import (
+    Pairing,
+    Reach,
+    SideHeader,
+    SideStatement,
+    defined_orientation,
+    places_of,
+    sides_of,
+)
 from ra_node.domain.report import Reason, Refusal
 from ra_node.domain.wording import caveat, hand_sentence, model_sentence, refusal_text, summary_sentence
 from ra_node.errors import Fatal
@@ -144,15 +152,40 @@ A, B = Box(0, 0, 10, 20), Box(30, 0, 40, 20)
         ((A, B), SideHeader(patient_orientation=("R", "F")), "right-hand-on-image-right"),
         ((A, B), SideHeader(patient_orientation=("L", "F")), "right-hand-on-image-right"),
         ((A, A, B), SideHeader(), "none"),
+        ((A,), SideHeader("R\\L", "B"), "none"),
+        ((A,), SideHeader("L", "B"), "none"),
+        ((A,), SideHeader("R", "B"), "none"),
+        ((A,), SideHeader("?", "?"), "none"),
+        ((A,), SideHeader(statements=(SideStatement("ProtocolName", "B"),)), "none"),
+        *(
+            (
+                (A,),
+                SideHeader(statements=tuple(SideStatement(name, side, reach) for name in names)),
+                "none",
+            )
+            for names in (("SeriesDescription",), ("SeriesDescription", "ProtocolName"))
+            for side in ("R", "L")
+            for reach in Reach
+        ),
+        ((A, B), SideHeader("L", statements=(SideStatement("ProtocolName", "L"),)), "none"),
+        *(
+            ((A, B), SideHeader(patient_orientation=defined_orientation(values)), convention)
+            for values in (("X", "Y"), ("L", "R"), ("L",), ("NAME", "F"), ("A", "F"))
+            for convention in ("none", "right-hand-on-image-left")
+        ),
     ],
 )
-def test_the_evidence_of_every_side_is_known(boxes, header, convention, chinese):
+@pytest.mark.parametrize("pairing", Pairing)
+def test_the_evidence_of_every_side_is_known(boxes, header, convention, pairing, chinese):
     """Only the DICOM keywords and their values stay as they are."""
-    texts = [each.evidence for each in sides_of(boxes, header, convention)] + list(places_of(boxes))
+    found = sides_of(boxes, header, convention, pairing)
+    texts = [each.evidence for each in found] + list(places_of(boxes))
     for text in filter(None, texts):
         said = chinese.told(text)
         assert said is not None, text
-        assert not LATIN.search(re.sub("ImageLaterality|Laterality|PatientOrientation", "", said)), said
+        assert not LATIN.search(
+            re.sub("ImageLaterality|Laterality|PatientOrientation|SeriesDescription|ProtocolName", "", said)
+        ), said
 
 
 def test_english_is_said_as_it_was_found():

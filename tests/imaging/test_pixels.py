@@ -382,3 +382,9 @@ def test_a_file_that_is_no_png_is_refused(tmp_path: Path):
         with pytest.raises(PixelsRefused) as caught:
             read()
         assert caught.value.refusal.reason is Reason.UNREADABLE_PIXELS
+
+
+def test_a_free_text_in_the_place_of_a_photometric_interpretation_is_not_quoted():
+    with pytest.raises(PixelsRefused, match="found not a defined term with 1 samples") as refused:
+        read_radiograph(image_dataset(ramp(8), PhotometricInterpretation="DOE JANE 1961"))
+    assert "DOE" not in str(refused.value)

@@ -14,7 +14,8 @@ from ra_node.ledger import schema
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.findings import finish_examination
 from ra_node.ledger.inbox import Instance, Kept, NewInstance, keep_instance, settle_now
-from ra_node.ledger.queue import bury, claim
+from ra_node.ledger.leases import LeaseWatch
+from ra_node.ledger.queue import Expired, bury, claim
 from ra_node.ledger.results import Result, ResultObject, finish_report
 
 LEASE_S = 60.0
@@ -65,6 +66,14 @@ def keep_many(ledger: Ledger, clock: FakeClock, count: int) -> None:
     for n in range(count):
         keep(ledger, f"1.2.3.1.{n}")
         clock.advance(0.001)
+
+
+def lose_leases(ledger: Ledger, clock: FakeClock) -> Expired:
+    """Look twice as a scheduler does, while nobody renews a lease for its whole length."""
+    watch = LeaseWatch(LEASE_S, clock)
+    assert watch.expire(ledger) == Expired(0, 0)
+    clock.advance(LEASE_S)
+    return watch.expire(ledger)
 
 
 def bury_one(ledger: Ledger, kind: JobKind, owner: str = "worker") -> Job:

@@ -18,10 +18,10 @@ from ra_node.ledger.commitments import (
 )
 from ra_node.ledger.deliveries import Outcome, deliveries_of, pending_deliveries, record_delivery
 from ra_node.ledger.overview import commitment_counts, find_study, jobs_of
-from ra_node.ledger.queue import LeaseLost, expire_leases
+from ra_node.ledger.queue import LeaseLost
 from ra_node.ledger.schema import CommitmentState, DeliveryState
 from ra_node.ledger.timeline import timeline
-from tests.ledger.builders import LEASE_S, answered_study, claim_one, cut_at_every_statement
+from tests.ledger.builders import answered_study, claim_one, cut_at_every_statement, lose_leases
 
 SR, OVERLAY = "1.2.3.9.1.1", "1.2.3.9.1.2"
 DAY_S = 86400.0
@@ -51,7 +51,7 @@ def asked(ledger, transaction="1.9") -> Job:
 
 
 def report(ledger, *kept, lost=None, transaction="1.9", ae_title="ARCHIVE", delay_s=30.0):
-    return record_report(ledger, transaction, ae_title, set(kept), lost or {}, lambda _times: delay_s)
+    return record_report(ledger, transaction, {ae_title}, set(kept), lost or {}, lambda _times: delay_s)
 
 
 def states(ledger):
@@ -232,8 +232,7 @@ def test_a_peer_that_is_asked_no_more_is_waited_for_no_more(ledger):
 def test_a_crash_between_question_and_answer_asks_again(ledger, clock):
     job = delivered(ledger)
     begin_transaction(ledger, job, "1.9", "ARCHIVE")
-    clock.advance(LEASE_S + 1)
-    expire_leases(ledger)
+    lose_leases(ledger, clock)
     again = claim_one(ledger, JobKind.COMMIT)
     assert len(uncommitted(ledger, again)) == 2
     with pytest.raises(LeaseLost):

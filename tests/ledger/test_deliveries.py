@@ -15,6 +15,7 @@ from tests.ledger.builders import (
     answered_study,
     claim_one,
     cut_at_every_statement,
+    lose_leases,
     picture,
 )
 
@@ -91,7 +92,7 @@ def test_recording_a_delivery_is_all_or_nothing(ledger, clock, deliver_job):
 
 def test_a_fenced_worker_records_no_delivery(ledger, clock, deliver_job):
     """The new holder sends and records."""
-    clock.advance(LEASE_S)
+    lose_leases(ledger, clock)
     claim_one(ledger, JobKind.DELIVER, "second")
     before = picture(ledger)
     with pytest.raises(LeaseLost):

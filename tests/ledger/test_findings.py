@@ -8,11 +8,11 @@ from ra_node.ledger.inbox import find_instance, settle_now
 from ra_node.ledger.overview import job_counts
 from ra_node.ledger.queue import bury
 from tests.ledger.builders import (
-    LEASE_S,
     claim_one,
     cut_at_every_statement,
     examine_all,
     keep,
+    lose_leases,
 )
 
 
@@ -56,7 +56,7 @@ def test_an_error_that_passed_is_no_failure(ledger, clock):
     """An image examined on its second attempt is examined."""
     keep(ledger, "1.2.3.1.1")
     claim_one(ledger)
-    clock.advance(LEASE_S)
+    lose_leases(ledger, clock)
     examine_all(ledger)
     settle_now(ledger, "1.2.3")
     assert [finding.failure for finding in findings_of(ledger, "1.2.3", 1)] == [None]

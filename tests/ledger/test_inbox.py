@@ -139,6 +139,23 @@ def test_a_study_settles_once_it_was_quiet_long_enough(ledger, clock):
     assert next_due(ledger, QUIET_S, LONGEST_S) is None
 
 
+@pytest.mark.parametrize("back_s", [3600.0, 86400.0, 40 * 86400.0])
+def test_a_clock_that_is_set_back_delays_no_study(ledger, clock, back_s):
+    """An hour back made studies wait 3,610 s where max_wait_s is 300."""
+    association = open_association(ledger, "listen", "PACS", "10.0.0.1")
+    keep(ledger, "1.2.3.1.1")
+    keep(ledger, "1.2.4.1.1", "1.2.4", association_id=association)
+    clock.advance(-back_s)
+    assert next_due(ledger, QUIET_S, LONGEST_S) == clock.now
+    assert settle(ledger) == [("1.2.3", 1), ("1.2.4", 1)]
+
+
+def test_clocks_of_hosts_that_differ_a_little_settle_nothing_early(ledger, clock):
+    keep(ledger, "1.2.3.1.1")
+    clock.advance(-3.0)
+    assert settle(ledger) == []
+
+
 def test_a_repeated_instance_does_not_make_the_study_wait_longer(ledger, clock):
     """A modality that sends everything again every minute would otherwise never get an answer."""
     keep(ledger, "1.2.3.1.1")

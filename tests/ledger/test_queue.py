@@ -10,6 +10,7 @@ from ra_node.domain.job import MAX_ATTEMPTS, JobKind, JobState
 from ra_node.errors import Retryable
 from ra_node.ledger.findings import finish_examination
 from ra_node.ledger.inbox import settle_now
+from ra_node.ledger.leases import LeaseWatch
 from ra_node.ledger.overview import buried_jobs, job_counts, jobs_of
 from ra_node.ledger.queue import (
     Expired,
@@ -17,7 +18,6 @@ from ra_node.ledger.queue import (
     abandon,
     bury,
     claim,
-    expire_leases,
     finish,
     heartbeat,
     release,
@@ -34,6 +34,7 @@ from tests.ledger.builders import (
     cut_at_every_statement,
     keep,
     keep_many,
+    lose_leases,
 )
 from tests.ledger.processes import run_together
 
@@ -106,7 +107,7 @@ def test_a_lost_lease_is_claimed_again_and_cannot_be_finished(ledger, clock):
     keep(ledger, "1.2.3.1.1")
     first = claim_one(ledger, owner="first")
     assert claim(ledger, [JobKind.EXAMINE], "second", 1, LEASE_S) == []
-    clock.advance(LEASE_S)
+    lose_leases(ledger, clock)
     second = claim_one(ledger, owner="second")
     assert (second.id, second.attempt) == (first.id, 2)
     for end in (
@@ -126,7 +127,7 @@ def test_one_worker_that_claims_its_own_lost_job_again_is_fenced_too(ledger, clo
     """A thread that hung and its successor have the same owner; the fence tells them apart."""
     keep(ledger, "1.2.3.1.1")
     hung = claim_one(ledger)
-    clock.advance(LEASE_S)
+    lose_leases(ledger, clock)
     claim_one(ledger)
     with pytest.raises(LeaseLost):
         finish(ledger, hung)
@@ -152,10 +153,11 @@ def test_a_heartbeat_holds_the_lease(ledger, clock):
     """Slow work is not lost work."""
     keep(ledger, "1.2.3.1.1")
     job = claim_one(ledger)
-    clock.advance(LEASE_S - 1)
-    assert heartbeat(ledger, job, LEASE_S)
-    clock.advance(LEASE_S - 1)
-    assert expire_leases(ledger) == Expired(0, 0)
+    watch = LeaseWatch(LEASE_S, clock)
+    for _ in range(3):
+        clock.advance(LEASE_S - 1)
+        assert heartbeat(ledger, job, LEASE_S)
+        assert watch.expire(ledger) == Expired(0, 0)
     finish(ledger, job)
 
 
@@ -172,9 +174,9 @@ def test_a_job_on_its_second_attempt_is_claimed_alone(ledger, clock):
     """One poisonous study cannot take its batch down twice."""
     keep_many(ledger, clock, 3)
     assert len(claim(ledger, [JobKind.EXAMINE], "dies", 2, LEASE_S)) == 2
-    clock.advance(LEASE_S)
+    lose_leases(ledger, clock)
     batches = [claim(ledger, [JobKind.EXAMINE], "worker", 5, LEASE_S) for _ in range(4)]
-    assert [[job.attempt for job in batch] for batch in batches] == [[2], [2], [1], []]
+    assert [[job.attempt for job in batch] for batch in batches] == [[1], [2], [2], []]
 
 
 def test_a_fresh_batch_leaves_out_the_job_that_was_tried_before(ledger, clock):
@@ -191,7 +193,7 @@ def test_a_job_that_loses_every_lease_is_buried(ledger, clock):
     keep(ledger, "1.2.3.1.1")
     for attempt in range(1, MOST + 1):
         assert claim_one(ledger).attempt == attempt
-        clock.advance(LEASE_S)
+        lose_leases(ledger, clock)
     assert claim(ledger, [JobKind.EXAMINE], "worker", 1, LEASE_S) == []
     assert [job.last_error for job in buried_jobs(ledger)] == [f"lease lost {MOST} times"]
 
@@ -201,22 +203,19 @@ def test_burying_one_job_does_not_cost_the_claimer_its_turn(ledger, clock):
     keep_many(ledger, clock, 1)
     for _ in range(MOST):
         claim_one(ledger)
-        clock.advance(LEASE_S)
+        lose_leases(ledger, clock)
     fresh = keep(ledger, "1.2.3.1.9")
     assert claim_one(ledger).instance_id == fresh.id
 
 
 def test_expired_leases_go_back_or_are_buried(ledger, clock):
-    """The schedule does the same without a claimer."""
+    """The schedule gives them back."""
     keep(ledger, "1.2.3.1.1")
     for _ in range(MOST - 1):
         claim_one(ledger)
-        clock.advance(LEASE_S)
-        assert expire_leases(ledger) == Expired(returned=1, buried=0)
+        assert lose_leases(ledger, clock) == Expired(returned=1, buried=0)
     claim_one(ledger)
-    assert expire_leases(ledger) == Expired(0, 0)
-    clock.advance(LEASE_S)
-    assert expire_leases(ledger) == Expired(returned=0, buried=1)
+    assert lose_leases(ledger, clock) == Expired(returned=0, buried=1)
     assert [job.last_error for job in buried_jobs(ledger)] == [f"lease lost {MOST} times"]
 
 
@@ -226,8 +225,7 @@ def test_a_burial_remembers_what_went_wrong_before(ledger, clock):
     for _ in range(MOST - 1):
         retry(ledger, claim_one(ledger), "out of memory", clock.now)
     claim_one(ledger)
-    clock.advance(LEASE_S)
-    expire_leases(ledger)
+    lose_leases(ledger, clock)
     assert [job.last_error for job in buried_jobs(ledger)] == [
         f"lease lost on attempt {MOST}; before: out of memory"
     ]
@@ -273,8 +271,8 @@ def test_a_sleeping_peer_does_not_hide_a_poisonous_job(ledger, clock):
         retry(ledger, claim_one(ledger), "no answer", clock.now, give_up_after_s=100)
     for _ in range(MOST):
         claim_one(ledger)
-        clock.advance(LEASE_S)
-    assert expire_leases(ledger) == Expired(returned=0, buried=1)
+        expired = lose_leases(ledger, clock)
+    assert expired == Expired(returned=0, buried=1)
 
 
 def test_a_released_job_has_not_been_tried(ledger):
@@ -300,13 +298,15 @@ def test_each_use_of_the_queue_is_all_or_nothing(ledger, clock, use):
     if use == "requeue":
         bury(ledger, job, "it broke")
         answer(ledger)
+    watch = LeaseWatch(LEASE_S, clock)
+    watch.expire(ledger)
     clock.advance(LEASE_S)
     places = cut_at_every_statement(
         ledger,
         {
             "retry": lambda: retry(ledger, job, "it broke", clock.now),
             "bury": lambda: bury(ledger, job, "it broke"),
-            "expire_leases": lambda: expire_leases(ledger),
+            "expire_leases": lambda: watch.expire(ledger),
             "requeue": lambda: requeue(ledger, "1.2.3"),
         }[use],
     )
@@ -318,8 +318,7 @@ def test_the_timeline_tells_what_became_of_a_job(ledger, clock):
     keep(ledger, "1.2.3.1.1")
     retry(ledger, claim_one(ledger), "out of memory", clock.now)
     claim_one(ledger)
-    clock.advance(LEASE_S)
-    expire_leases(ledger)
+    lose_leases(ledger, clock)
     bury_one(ledger, JobKind.EXAMINE)
     requeue(ledger, "1.2.3")
     told = [event.what for event in timeline(ledger, "1.2.3")]

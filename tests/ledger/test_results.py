@@ -19,6 +19,7 @@ from tests.ledger.builders import (
     cut_at_every_statement,
     examine_all,
     keep,
+    lose_leases,
     picture,
     result_of,
 )
@@ -80,7 +81,7 @@ def test_recording_a_report_twice_is_harmless(ledger, report_job):
 
 def test_a_fenced_worker_cannot_answer(ledger, clock, report_job):
     """Nothing of its report stays; the new holder answers, and then the old one does no harm."""
-    clock.advance(LEASE_S)
+    lose_leases(ledger, clock)
     second = claim_one(ledger, JobKind.REPORT, "second")
     before = picture(ledger)
     with pytest.raises(LeaseLost):

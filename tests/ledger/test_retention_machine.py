@@ -112,7 +112,7 @@ class Retention(RuleBasedStateMachine):
             uids = {item.object.sop_instance_uid for item in deliveries_of(self.ledger, job.study_uid)}
             failed = {} if kept else dict.fromkeys(uids, "lost")
             record_report(
-                self.ledger, f"1.9.{self.count}", peer, uids if kept else set(), failed, lambda _: 0.0
+                self.ledger, f"1.9.{self.count}", {peer}, uids if kept else set(), failed, lambda _: 0.0
             )
             end_transaction(self.ledger, job, self.clock.now, give_up_after_s=1e9)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable
@@ -61,6 +62,7 @@ class FakeInbox:
             repeated = file.sop_instance_uid in self.raw
             moved = self.folder / f"{file.sop_instance_uid}.dcm"
             file.path.replace(moved)
+            assert file.sha256 == hashlib.sha256(moved.read_bytes()).hexdigest()
             self.raw[file.sop_instance_uid] = data_set_bytes(moved)
             self.kept.append(file)
             self.changed.notify_all()

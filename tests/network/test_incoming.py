@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from pynetdicom import dimse_messages
 
 from ra_node.errors import Fatal
-from ra_node.network.incoming import CHUNK_BYTES, ArrivingFile, IncomingFolder, TooLong
+from ra_node.network.incoming import CHUNK_BYTES, ArrivingFile, IncomingFolder, NotTaken
 
 
 def test_what_an_earlier_process_never_acknowledged_is_removed(tmp_path: Path):
@@ -81,6 +82,17 @@ def test_a_file_is_written_in_whole_chunks_until_it_is_flushed(tmp_path: Path, w
     assert not arriving.gathers
 
 
+@pytest.mark.parametrize("most_bytes", [1000, 70_000, CHUNK_BYTES])
+def test_the_digest_is_that_of_all_that_came(tmp_path: Path, most_bytes: int):
+    """Of the bytes received, in whatever parts: what the disk makes of them later shows against it."""
+    arriving = ArrivingFile(tmp_path, lambda: True)
+    sent = random.Random(0).randbytes(2 * CHUNK_BYTES + 5000)
+    arriving.write(sent[:300])
+    received(arriving, sent[300:], most_bytes)
+    Path(arriving.name).write_bytes(b"rot")
+    assert arriving.sha256 == hashlib.sha256(sent).hexdigest()
+
+
 def test_a_file_of_countless_parts_is_written_in_as_many_as_the_system_takes(
     tmp_path: Path, writes: list[list[int]]
 ):
@@ -108,7 +120,7 @@ def test_a_file_takes_no_more_than_it_may(tmp_path: Path):
     arriving = ArrivingFile(tmp_path, lambda: True, most_bytes=CHUNK_BYTES + 1)
     for _ in range(3):
         arriving.took(memoryview(bytes(arriving.room())))
-    assert isinstance(arriving.failure, TooLong)
+    assert isinstance(arriving.failure, NotTaken)
     assert not arriving.gathers
     assert list(tmp_path.iterdir()) == []
 

@@ -31,7 +31,7 @@ class Source:
 
 
 def look(bench, pacs: Source, asker: CompletenessAsker | None = None, seconds: float = 0.5):
-    asker = asker or CompletenessAsker(bench.ledger, PACS, pacs)
+    asker = asker or CompletenessAsker(bench.ledger, PACS, pacs, bench.clock)
     bench.clock.advance(seconds)
     asker.look()
     return asker

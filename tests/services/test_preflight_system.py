@@ -9,7 +9,7 @@ import pytest
 
 from ra_node.errors import Fatal
 from ra_node.network.certificate import Certificate, read_certificate
-from ra_node.services.preflight_system import check_clock, check_privacy, check_tls, clock_state
+from ra_node.services.preflight_system import check_clock, check_privacy, check_tls
 from ra_node.settings import Settings, settings_from
 from tests.network.authority import Authority
 
@@ -29,16 +29,11 @@ def secured(tmp_path: Path) -> Settings:
     return settings_from(tables, base=tmp_path)
 
 
-@pytest.mark.parametrize(("state", "ok"), [(5, False), (0, True), (1, True), (None, True)])
-def test_a_clock_that_follows_no_time_server_fails(state: int | None, *, ok: bool):
-    row = check_clock(lambda: state)
+@pytest.mark.parametrize(("follows", "ok"), [(False, False), (True, True), (None, True)])
+def test_a_clock_that_follows_no_time_server_fails(follows: bool | None, *, ok: bool):
+    row = check_clock(lambda: follows)
     assert row.ok is ok
     assert ok or "chrony" in row.hint
-
-
-def test_the_kernel_can_be_asked():
-    """adjtimex(2) changes nothing when nothing is asked to change."""
-    assert clock_state() in (None, 0, 1, 2, 3, 4, 5)
 
 
 @pytest.mark.parametrize(("days", "ok"), [(400, True), (29, False), (-3, False)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -150,6 +151,18 @@ def test_a_corrected_header_is_refused_by_the_name_of_what_differs(bench, change
     assert len(list((bench.folder / "inbox").rglob("*.dcm"))) == 1
 
 
+def test_a_sender_that_tries_again_and_again_is_noted_once(bench):
+    """An hour; every time it hears the reason, and so does the log."""
+    bench.keep(source())
+    ingest = bench.ingest()
+    with capture_logs() as said:
+        for _ in range(5):
+            with pytest.raises(Refused):
+                ingest.keep(bench.received(source(ImageLaterality="L")))
+    assert len([line for line in said if line["event"] == "instance_contradicted"]) == 5
+    assert [one.what for one in timeline(bench.ledger, STUDY)].count("resend_refused") == 1
+
+
 def test_a_name_in_another_character_set_is_the_same_name(bench):
     """ISO_IR 100 and ISO_IR 192 write it with other bytes."""
     umlaut = {"PatientName": "M\u00fcller^Eva"}
@@ -177,6 +190,17 @@ def test_a_changed_copy_of_a_purged_image_is_refused(bench, tmp_path):
     assert purge(bench.ledger, bench.files, DAY_S).studies == 1
     with pytest.raises(Refused, match="purged"):
         bench.keep(source(ImageLaterality="L"))
+
+
+@pytest.mark.parametrize("gone", [Path.unlink, lambda path: path.write_bytes(b"x")])
+def test_a_copy_of_another_patient_takes_no_damaged_file_s_place(bench, gone):
+    """The kept file cannot be compared; whom it named is known."""
+    bench.keep(source())
+    (path,) = (bench.folder / "inbox").rglob("*.dcm")
+    gone(path)
+    with pytest.raises(Refused, match="another patient than the first copy: Patient ID"):
+        bench.keep(source(PatientID="P-2"))
+    assert bench.keep(source()) == [StoreOutcome.STORED]
 
 
 def compressed(image, syntax):

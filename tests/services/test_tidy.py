@@ -8,6 +8,7 @@ import time
 import pytest
 
 from ra_node.domain.job import JobKind, JobState
+from ra_node.ledger.clock import ClockWatch, Reading
 from ra_node.ledger.commitments import waive
 from ra_node.ledger.deliveries import Outcome, deliveries_of, record_delivery
 from ra_node.ledger.engine import LedgerUnavailable
@@ -20,7 +21,7 @@ from ra_node.services.presence import present
 from ra_node.services.purge import purge
 from ra_node.services.tidy import Tidier
 from tests.dicom.builders import source
-from tests.ledger.builders import answered_study, claim_one
+from tests.ledger.builders import answered_study, claim_one, keep
 
 STUDY = str(source().StudyInstanceUID)
 DAY_S = 86400.0
@@ -154,3 +155,35 @@ def test_an_image_that_comes_while_its_study_is_purged_keeps_the_study(bench):
 
 def _cut(*_):
     raise KeyboardInterrupt
+
+
+def test_nothing_is_purged_or_swept_while_the_clock_is_doubted(bench):
+    """Forty days ahead at the start purged every finished study."""
+    reading = Reading(bench.clock.now, 5000.0, "boot")
+    watch = ClockWatch(bench.ledger, "host", lambda: reading)
+    careful = tidier(bench, keep_s=30 * DAY_S, clock_watch=watch)
+    careful.watch_clock()
+    delivered(bench)
+    (bench.folder / "inbox" / "just-written.dcm").write_bytes(b"0")
+    before = present_files(bench)
+    bench.clock.advance(40 * DAY_S)
+    reading = Reading(bench.clock.now, 5020.0, "boot")
+    careful.purge()
+    careful.sweep()
+    assert present_files(bench) == before
+    reading = Reading(bench.clock.now, 5000.0 + 40 * DAY_S, "boot")
+    careful.purge()
+    assert present_files(bench) == ["just-written.dcm"]
+
+
+def test_an_image_that_came_while_the_clock_was_behind_is_kept_as_long_as_any(bench):
+    """It looks 40 days old when it is delivered."""
+    keep(bench.ledger, "1.2.9.1", "1.2.9")
+    bench.clock.advance(-40 * DAY_S)
+    delivered(bench)
+    bench.clock.advance(40 * DAY_S)
+    tidier(bench, keep_s=30 * DAY_S).purge()
+    assert find_study(bench.ledger, "1.2.3").purged_at is None
+    bench.clock.advance(31 * DAY_S)
+    tidier(bench, keep_s=30 * DAY_S).purge()
+    assert find_study(bench.ledger, "1.2.3").purged_at is not None

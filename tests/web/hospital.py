@@ -132,7 +132,7 @@ class Hospital:
         (job,) = claim(ledger, [JobKind.COMMIT], "deliver-1-a", 1, 60)
         promised = [one.sop_instance_uid for one in uncommitted(ledger, job)]
         begin_transaction(ledger, job, f"1.9.{job.id}"[:30], "PACS")
-        record_report(ledger, f"1.9.{job.id}"[:30], "PACS", promised, {}, lambda _: 5)
+        record_report(ledger, f"1.9.{job.id}"[:30], {"PACS"}, promised, {}, lambda _: 5)
 
     def fail(self, key: str) -> str:
         """A study whose image cannot be judged: its job is buried."""

@@ -1,0 +1,419 @@
+"""A listener as a process of its own acknowledges nothing into a folder or a ledger that is not its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from pydicom import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
+from pynetdicom import AE
+from pynetdicom.association import Association
+
+from ra_node.exits import Exit
+from ra_node.services.orphans import ORPHAN_AGE_S
+from tests.conftest import wait_until
+from tests.dicom.builders import source
+from tests.ledger.server import find_programs, postgresql
+from tests.node.harness import Node
+
+SUCCESS, OUT_OF_RESOURCES = 0x0000, 0xA700
+
+
+def image(number: int) -> Dataset:
+    made = source()
+    made.SOPInstanceUID = made.file_meta.MediaStorageSOPInstanceUID = f"1.2.826.0.1.3680043.2.99.{number}"
+    return made
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    running = Node(tmp_path / "node", [], extra="[limits]\nmin_free_gib = 0\n")
+    running.start(["listen"])
+    yield running
+    running.stop()
+
+
+@contextmanager
+def associated(node: Node) -> Iterator[Association]:
+    ae = AE(ae_title="STORESCU")
+    ae.add_requested_context(str(image(1).SOPClassUID), ExplicitVRLittleEndian)
+    association = ae.associate("127.0.0.1", node.port, ae_title="RA_NODE")
+    assert association.is_established
+    try:
+        yield association
+    finally:
+        association.release()
+
+
+def store(association: Association, number: int) -> int | None:
+    """The status of one C-STORE, None where the association was cut instead."""
+    status = association.send_c_store(image(number))
+    return status.Status if "Status" in status else None
+
+
+def send(node: Node, *numbers: int) -> list[int | None]:
+    with associated(node) as association:
+        return [store(association, number) for number in numbers]
+
+
+def kept(node: Node, folder: str = "inbox") -> int:
+    return sum(path.is_file() and not path.name.startswith(".") for path in (state(node) / folder).rglob("*"))
+
+
+def state(node: Node) -> Path:
+    return node.folder / "state"
+
+
+def ledger(node: Node) -> Path:
+    return state(node) / "ledger.sqlite3"
+
+
+def marked(node: Node, event: int) -> bool:
+    """Whether the folder's mark has reached an event."""
+    path = state(node) / "ledger-mark"
+    return path.exists() and int(path.read_text().split()[1]) >= event
+
+
+def checkpoint(node: Node) -> None:
+    """Put all of the ledger into its one file, as a copy of it needs: the roles leave a journal beside it."""
+    with closing(sqlite3.connect(ledger(node))) as opened:
+        opened.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    for side in ("-wal", "-shm"):
+        Path(f"{ledger(node)}{side}").unlink(missing_ok=True)
+
+
+def newest(node: Node) -> int:
+    with closing(sqlite3.connect(ledger(node))) as opened:
+        return int(opened.execute("SELECT max(id) FROM event").fetchone()[0])
+
+
+def run(node: Node, *words: str) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "ra_node", *words, "--config", str(node.config)]
+    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+
+
+def sweep(node: Node) -> None:
+    """What the role `schedule` does each hour, with every file older than that."""
+    old = time.time() - ORPHAN_AGE_S - 60
+    for path in state(node).rglob("*"):
+        if path.is_file() and path.suffix in (".dcm", ".part", ".png"):
+            os.utime(path, (old, old))
+    code = (
+        "import sys; from pathlib import Path; from ra_node.settings import load_settings;"
+        "from ra_node.bootstrap.state import open_state; from ra_node.bootstrap.keeping import build_tidier;"
+        "s = load_settings(Path(sys.argv[1])); t = build_tidier(s, open_state(s)); t.sweep(); t.purge()"
+    )
+    subprocess.run([sys.executable, "-c", code, str(node.config)], check=False, timeout=300)
+
+
+def expect_refusal(node: Node, words: str) -> None:
+    """The listener does not start, and check and status say why."""
+    done = run(node, "listen")
+    assert done.returncode == Exit.CONFIGURATION
+    assert words in done.stderr
+    (row,) = [row for row in json.loads(run(node, "check", "--json").stdout) if "identity" in row["name"]]
+    assert not row["ok"]
+    assert words in row["found"]
+    (alarm,) = json.loads(run(node, "status", "--json").stdout)["alarms"]
+    assert alarm["kind"] == "identity"
+    assert words in alarm["detail"]
+    assert "ALARM identity" in run(node, "status").stdout
+
+
+def removed(node: Node) -> None:
+    ledger(node).unlink()
+
+
+def replaced(node: Node) -> None:
+    other = ledger(node).with_name("other")
+    shutil.copy(ledger(node), other)
+    other.rename(ledger(node))
+
+
+def truncated(node: Node) -> None:
+    os.truncate(ledger(node), 0)
+
+
+def overwritten(node: Node) -> None:
+    with ledger(node).open("r+b") as file:
+        file.write(os.urandom(16384))
+
+
+def journal_removed(node: Node) -> None:
+    Path(f"{ledger(node)}-wal").unlink()
+
+
+def inbox_removed(node: Node) -> None:
+    shutil.rmtree(state(node) / "inbox")
+
+
+def folder_removed(node: Node) -> None:
+    shutil.rmtree(state(node))
+
+
+def folder_unmounted(node: Node) -> None:
+    """What is left of a mount point."""
+    state(node).rename(node.folder / "away")
+    (state(node) / "incoming").mkdir(parents=True)
+
+
+def identity_truncated(node: Node) -> None:
+    os.truncate(state(node) / "identity", 0)
+
+
+DAMAGES = [
+    removed,
+    replaced,
+    truncated,
+    overwritten,
+    journal_removed,
+    inbox_removed,
+    folder_removed,
+    folder_unmounted,
+    identity_truncated,
+]
+
+STAY_REFUSED = (removed, truncated, overwritten, inbox_removed, identity_truncated)
+"""The next start knows of the first node by what is left of it. Where all of it is gone, it is a new one."""
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_listener_whose_ledger_or_folder_goes_away_acknowledges_nothing_more(
+    node: Node, damage: Callable[[Node], None]
+):
+    """An association that is open already: its next C-STORE is no Success, and the listener ends."""
+    with associated(node) as association:
+        assert store(association, 1) == SUCCESS
+        damage(node)
+        assert store(association, 2) != SUCCESS
+    wait_until(lambda: node.roles["listen"].poll() is not None, "the end of the listener", 60)
+    if damage in STAY_REFUSED:
+        assert run(node, "listen").returncode == Exit.CONFIGURATION
+
+
+def test_damage_in_the_middle_of_the_ledger_ends_the_listener(node: Node):
+    """No header tells it and no page of it is read again: only reading the whole file finds it."""
+    send(node, *range(1, 6))
+    node.stop()
+    checkpoint(node)
+    size = ledger(node).stat().st_size
+    node.start(["listen"])
+    with ledger(node).open("r+b") as file:
+        file.seek(8192)
+        file.write(os.urandom(size - 8192))
+    wait_until(lambda: node.roles["listen"].poll() is not None, "the end of the listener", 60)
+    done = run(node, "listen")
+    assert done.returncode != 0
+    assert "malformed" in done.stderr or "sound ledger" in done.stderr
+
+
+def test_what_the_journal_held_is_not_lost_with_its_name(node: Node):
+    with associated(node) as association:
+        assert [store(association, number) for number in (1, 2, 3)] == [SUCCESS] * 3
+        journal_removed(node)
+        assert store(association, 4) == OUT_OF_RESOURCES
+    wait_until(lambda: node.roles["listen"].poll() is not None, "the end of the listener", 60)
+    with closing(sqlite3.connect(ledger(node))) as opened:
+        assert opened.execute("SELECT count(*) FROM instance").fetchone()[0] >= 3
+
+
+def test_a_ledger_that_is_lost_is_not_made_anew_and_nothing_is_swept(node: Node):
+    send(node, 1, 2, 3, 4)
+    node.stop()
+    ledger(node).unlink()
+    expect_refusal(node, "expected a ledger beside its journal")
+    for side in ("-wal", "-shm"):
+        Path(f"{ledger(node)}{side}").unlink()
+    expect_refusal(node, "expected a ledger at")
+    sweep(node)
+    run(node, "purge")
+    assert not ledger(node).exists()
+    assert kept(node) == 4
+
+
+def test_an_empty_file_in_the_place_of_the_ledger_is_no_ledger(node: Node):
+    send(node, 1)
+    node.stop()
+    checkpoint(node)
+    ledger(node).write_bytes(b"")
+    expect_refusal(node, "expected a ledger at")
+    assert ledger(node).stat().st_size == 0
+
+
+def test_an_older_ledger_is_refused_until_it_is_adopted(node: Node, tmp_path: Path):
+    """A copy by `cp` has the right identity; the folder has seen events that it does not know."""
+    send(node, 1, 2)
+    node.stop()
+    checkpoint(node)
+    shutil.copy(ledger(node), tmp_path / "older")
+    node.start(["listen"])
+    send(node, 3, 4)
+    wait_until(lambda: marked(node, newest(node)), "the mark", 30)
+    node.stop()
+    checkpoint(node)
+    shutil.copy(tmp_path / "older", ledger(node))
+    expect_refusal(node, "found an older ledger")
+    sweep(node)
+    done = run(node, "purge")
+    assert (done.returncode, "nothing is purged" in done.stderr) == (Exit.CONFIGURATION, True)
+    assert kept(node) == 4
+    said = run(node, "adopt", "--yes", "--ingest").stdout
+    assert "2 images, 0 previews" in said
+    assert "2 images taken in again" in said
+    assert (kept(node), kept(node, "unlisted")) == (4, 0)
+    node.start(["listen"])
+    assert run(node, "status", "--json").stdout.count('"kind": "identity"') == 0
+    assert send(node, 3, 4, 5) == [SUCCESS] * 3
+    assert kept(node) == 5
+
+
+def test_adopt_waits_for_a_yes_and_for_the_node_to_stop(node: Node):
+    send(node, 1)
+    assert "stop the node first" in run(node, "adopt", "--yes").stderr
+    node.stop()
+    ledger(node).unlink()
+    assert run(node, "adopt").returncode != 0
+    assert not ledger(node).exists()
+    assert run(node, "adopt", "--yes").returncode == 0
+    assert (kept(node), kept(node, "unlisted")) == (0, 1)
+    node.start(["listen"])
+    assert send(node, 2) == [SUCCESS]
+
+
+def test_an_unmounted_folder_under_a_ledger_elsewhere_is_refused(tmp_path: Path):
+    node = Node(tmp_path / "node", [], extra=f'[ledger]\nurl = "sqlite:///{tmp_path}/ledger.sqlite3"\n')
+    node.start(["listen"])
+    send(node, 1, 2)
+    node.stop()
+    folder_unmounted(node)
+    expect_refusal(node, "found none")
+    assert not (state(node) / "identity").exists()
+    shutil.rmtree(state(node))
+    (node.folder / "away").rename(state(node))
+    node.start(["listen"])
+    assert send(node, 3) == [SUCCESS]
+    node.stop()
+
+
+def test_the_data_folder_of_another_node_is_refused(tmp_path: Path):
+    nodes = [
+        Node(tmp_path / name, [], extra=f'[ledger]\nurl = "sqlite:///{tmp_path}/{name}.sqlite3"\n')
+        for name in "ab"
+    ]
+    for number, node in enumerate(nodes):
+        node.start(["listen"])
+        send(node, number)
+        node.stop()
+    shutil.rmtree(state(nodes[0]))
+    shutil.copytree(state(nodes[1]), state(nodes[0]))
+    expect_refusal(nodes[0], "expected the identity")
+    sweep(nodes[0])
+    assert kept(nodes[0]) == 1
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    programs = find_programs()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed")
+    with postgresql(programs) as url:
+        yield url
+
+
+def dumped(url: str, program: str, *words: str) -> None:
+    """Call pg_dump or pg_restore on the tests' server."""
+    programs = find_programs()
+    assert programs is not None
+    folder = Path(url.partition("unix_sock=")[2]).parent
+    argv = [programs / program, "-h", str(folder), "-U", "ledger", "-d", "postgres", *words]
+    subprocess.run(argv, check=True, timeout=300)
+
+
+def test_a_switch_to_another_database_takes_nothing_away(node: Node, server: str):
+    """[ledger] url set to PostgreSQL, as if that moved what the node knows: inbox 4 -> 0 before."""
+    send(node, 1, 2, 3, 4)
+    node.stop()
+    text = node.config.read_text()
+    node.config.write_text(f'{text}\n[ledger]\nurl = "{server}"\n')
+    expect_refusal(node, "found an empty database")
+    sweep(node)
+    run(node, "purge")
+    assert kept(node) == 4
+    node.config.write_text(text)
+    node.start(["listen"])
+    assert send(node, 5) == [SUCCESS]
+
+
+def test_a_server_that_was_restored_to_an_older_state_takes_nothing_away(tmp_path: Path, server: str):
+    node = Node(tmp_path / "node", [], extra=f'[ledger]\nurl = "{server}"\n')
+    node.start(["listen"])
+    send(node, 1, 2)
+    node.stop()
+    dumped(server, "pg_dump", "-Fc", "-f", str(tmp_path / "dump"))
+    node.start(["listen"])
+    send(node, 3, 4)
+    wait_until((state(node) / "ledger-mark").exists, "the mark", 30)
+    node.stop()
+    dumped(server, "pg_restore", "--clean", "--if-exists", str(tmp_path / "dump"))
+    expect_refusal(node, "found an older ledger")
+    sweep(node)
+    assert kept(node) == 4
+    assert run(node, "adopt", "--yes").returncode == 0
+    assert (kept(node), kept(node, "unlisted")) == (2, 2)
+    node.start(["listen"])
+    assert send(node, 5) == [SUCCESS]
+    node.stop()
+
+
+def test_two_nodes_cannot_share_a_ledger_without_sharing_their_folder(tmp_path: Path, server: str):
+    nodes = [Node(tmp_path / name, [], extra=f'[ledger]\nurl = "{server}"\n') for name in "ab"]
+    nodes[0].start(["listen"])
+    send(nodes[0], 1)
+    nodes[1].write_config()
+    expect_refusal(nodes[1], "found none")
+    assert send(nodes[0], 2) == [SUCCESS]
+    nodes[0].stop()
+
+
+def test_the_page_of_a_lost_ledger_says_so(node: Node, tmp_path: Path):
+    """`listen` goes on refusing under its supervisor; the metrics are there for whoever is on call."""
+    import urllib.request
+
+    from tests.ports import free_port
+
+    send(node, 1)
+    node.stop()
+    port = free_port()
+    node.config.write_text(f"{node.config.read_text()}\n[web]\nport = {port}\n")
+    ledger(node).rename(tmp_path / "ledger")
+    running = subprocess.Popen(
+        [sys.executable, "-m", "ra_node", "web", "--config", str(node.config)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+    def metrics() -> str:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+                return str(answer.read().decode())
+        except OSError:
+            return ""
+
+    try:
+        wait_until(lambda: "ra_node_ledger_up 0.0" in metrics(), "the metrics", 60)
+        assert 'ra_node_alarms{kind="identity"} 1.0' in metrics()
+        (tmp_path / "ledger").rename(ledger(node))
+        wait_until(lambda: running.poll() is not None, "the end of the page, to begin anew", 60)
+    finally:
+        running.kill()
+        running.wait()
