@@ -22,7 +22,7 @@ import structlog
 
 from ra_node.notify import EVERY_S, LONGEST_S, Pulse
 from ra_node.services.lease import describe
-from ra_node.supervise import Supervisor, stop_with_parent
+from ra_node.supervise import STOPPED_S, Frozen, Supervisor, die_with_parent
 
 GRACE_S = 8.0
 """Less than that of whoever started us, so that no lane is left behind."""
@@ -78,43 +78,51 @@ def keep_lanes(
     changed: Callable[[], bool],
     stop: threading.Event,
     pulse: Pulse,
+    longest_s: float = LONGEST_S,
 ) -> None:
     """Keep that many lanes serving until told to stop.
 
     Before each fork `close` closes what does not outlive one, as connections to a database. In each lane
-    `serve` is called with what it is to call whenever it is through with something; one that calls nothing
-    for LONGEST_S is killed. `changed` is called here each second and tells whether all lanes are to be
-    replaced by new ones. The caller has one thread, and sets `stop` on SIGTERM, which also ends a lane.
+    `serve` is called with what it is to call whenever it came a step further; one that calls nothing for
+    `longest_s`, or that stands stopped, is killed. `changed` is called here each second and tells whether
+    all lanes are to be replaced by new ones. The caller has one thread, and sets `stop` on SIGTERM, which
+    also ends a lane.
     """
     beats = Beats(count)
 
     def start(number: int) -> Lane:
         beats.beat(number)
         close()
-        return _fork(partial(serve, partial(beats.beat, number)), stop)
+        return _fork(partial(serve, partial(beats.beat, number)))
 
-    lanes = Supervisor({f"lane {at}": partial(start, at) for at in range(count)}, grace_s=GRACE_S)
+    numbers, frozen = {f"lane {at}": at for at in range(count)}, Frozen()
+
+    def fault(name: str, pid: int) -> str | None:
+        if frozen(pid):
+            return f"stopped for {STOPPED_S:.0f} s"
+        return f"no progress for {longest_s:.0f} s" if numbers[name] in beats.late(longest_s) else None
+
+    starts = {name: partial(start, at) for name, at in numbers.items()}
+    lanes = Supervisor(starts, grace_s=GRACE_S, fault=fault)
     while not stop.is_set():
         if changed():
             lanes.renew()
-        for late in beats.late(LONGEST_S):
-            lanes.kill(f"lane {late}")
         lanes.tend()
         pulse.beat()
         stop.wait(EVERY_S)
     lanes.end()
 
 
-def _fork(serve: Callable[[], None], stop: threading.Event) -> Lane:
+def _fork(serve: Callable[[], None]) -> Lane:
     gc.collect()
     gc.freeze()  # or each collection of a lane would copy what it shares
-    process = multiprocessing.get_context("fork").Process(target=_run, args=(serve, stop, os.getpid()))
+    process = multiprocessing.get_context("fork").Process(target=_run, args=(serve, os.getpid()))
     process.start()
     return Lane(process)
 
 
-def _run(serve: Callable[[], None], stop: threading.Event, parent: int) -> None:
-    stop_with_parent(parent, stop)
+def _run(serve: Callable[[], None], parent: int) -> None:
+    die_with_parent(parent)
     try:
         serve()
     except Exception as error:  # noqa: BLE001 - a trace with its message could hold a patient's data

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 READY = "READY=1"
 STOPPING = "STOPPING=1"
 ALIVE = "WATCHDOG=1"
-LONGEST_S = 3600.0
-"""How long one line of a role may be busy with one thing: sixteen studies to a PACS that takes its time."""
+STALLED = "X_RA_NODE_STALLED=1"
+"""For `ra-node run`, which need not wait for silence; systemd leaves out what it does not know."""
+LONGEST_S = 300.0
+"""How long one line of a role may be busy with one step, see [limits] stall_s."""
 EVERY_S = 1.0
 
 
@@ -23,6 +25,7 @@ def tell(state: str) -> None:
     where = os.environ.get("NOTIFY_SOCKET", "")
     if where:
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagrams:
+            datagrams.settimeout(0)  # whoever listens may be stopped, with its queue full
             datagrams.sendto(state.encode(), f"\0{where[1:]}" if where.startswith("@") else where)
 
 
@@ -30,7 +33,7 @@ def tell(state: str) -> None:
 class Pulse:
     """Says that a role is ready at its first beat, and alive as long as every line that ever beat goes on.
 
-    A line that hangs keeps the others' beats from being told, and the watchdog starts the role again.
+    A line that hangs makes the role stalled whatever the others do, and the watchdog starts it again.
     """
 
     longest_s: float = LONGEST_S
@@ -46,7 +49,8 @@ class Pulse:
         with self._lock:
             first, self._beats[line] = self._told is None, now
             due = self._told is None or now - self._told >= EVERY_S
-            if not due or any(now - at > self.longest_s for at in self._beats.values()):
+            if not due:
                 return
             self._told = now
-        self.say(READY if first else ALIVE)
+            stalled = any(now - at > self.longest_s for at in self._beats.values())
+        self.say(STALLED if stalled else READY if first else ALIVE)

@@ -7,6 +7,8 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,20 +23,25 @@ from ra_node.bootstrap.watching import build_desk, build_server, state_for_page
 from ra_node.bootstrap.working import build_worker, gpu_bytes, lanes_of
 from ra_node.domain.job import Job, JobKind
 from ra_node.errors import Fatal, Retryable
+from ra_node.ledger.alarms import AlarmKind, raise_alarm
 from ra_node.ledger.engine import SETTLING, Ledger, LedgerLost
 from ra_node.ledger.identity import Unbound
 from ra_node.ledger.queue import claim, release
 from ra_node.log import configure_logging
-from ra_node.notify import EVERY_S, LONGEST_S, STOPPING, Pulse, tell
+from ra_node.notify import EVERY_S, STALLED, STOPPING, Pulse, tell
 from ra_node.output import original, take_over_stdout
 from ra_node.schedule import Task, run_line, run_tasks
 from ra_node.services.crew import Crew
 from ra_node.services.lease import describe, held
-from ra_node.services.presence import present
+from ra_node.services.machine import watched
+from ra_node.services.presence import beat, present
+from ra_node.services.progress import Progress
+from ra_node.services.role_watch import RoleWatch
 from ra_node.services.running import Announcer
 from ra_node.services.wake import listening
 from ra_node.settings import Settings
-from ra_node.supervise import Supervisor, program, stop_with_parent
+from ra_node.supervise import Supervisor, die_with_parent, program
+from ra_node.watchdog import Watchdog
 
 if TYPE_CHECKING:
     import uvicorn
@@ -60,11 +67,29 @@ def supervise(settings: Settings, config: Path) -> None:
     os.environ[SUPERVISED] = str(os.getpid())
     roles = (*ROLES, "web") if settings.web.enabled else ROLES
     argv = (sys.executable, "-m", "ra_node")
-    supervisor = Supervisor(
-        {role: program([*argv, role, "--config", str(config)], original()) for role in roles}
-    )
-    supervisor.stop_on_signals()
-    supervisor.run()
+    with closing(Watchdog(roles, settings.limits.stall_s)) as watchdog:
+        starts = {
+            role: program([*argv, role, "--config", str(config)], original(), watchdog.environment(role))
+            for role in roles
+        }
+        supervisor = Supervisor(starts, fault=watchdog.fault, alarm=partial(_alarm, settings))
+        supervisor.stop_on_signals()
+        supervisor.run()
+
+
+def _alarm(settings: Settings, role: str, found: str) -> None:
+    """Keep the alarm of a role in a thread of its own: the ledger may be locked or away."""
+
+    def keep() -> None:
+        with suppress(Exception):
+            ledger = open_state(settings).ledger
+            try:
+                raise_alarm(ledger, AlarmKind.ROLE, role, found)
+            finally:
+                ledger.close()
+
+    with suppress(RuntimeError):  # no thread can be started: the log has said it
+        threading.Thread(target=keep, daemon=True).start()
 
 
 def listen(settings: Settings) -> None:
@@ -78,11 +103,13 @@ def listen(settings: Settings) -> None:
     listener, inbox = build_listener(settings, state, owner)
     with present(presence_folder(settings), owner):
         listener.start()
-        pulse = Pulse()
+        pulse = _pulse(settings, "listen")
         pulse.beat()
         try:
             while not stop.wait(LEDGER_PAUSE_S):
                 _mend(binding.look, inbox.mend)
+                if not listener.accepting:
+                    raise Fatal("expected a port that is listened on, found that nothing accepts connections")
                 pulse.beat()
         finally:
             listener.stop(deadline_s=5.0)
@@ -104,13 +131,15 @@ def work(settings: Settings) -> None:
         worker.refresh(partial(announcer.say, owner))
         announcer.say_again()
 
-    lanes, owner = lanes_of(), new_owner("work")
+    lanes, owner, stall_s = lanes_of(), new_owner("work"), settings.limits.stall_s
     kinds, has_room = (JobKind.EXAMINE, JobKind.REPORT), build_guard(settings).has_room
     bound = build_binding(settings, state).holds
     serve = partial(_serve, settings, state.ledger, "work", kinds, do=worker.do, stop=stop)
     serve = partial(serve, ready=lambda: has_room() and bound())
+    pulse = _pulse(settings, "work")
     if lanes == 1 or gpu_bytes() is not None:
-        serve(limit=settings.models.images, between=refresh, pulse=Pulse(), lanes=lanes)
+        together = partial(serve, limit=settings.models.images, between=refresh, pulse=pulse, lanes=lanes)
+        serve_all({"work": together}, stop, pulse.beat)
         return
 
     def changed() -> bool:
@@ -123,13 +152,13 @@ def work(settings: Settings) -> None:
             structlog.get_logger().warning("ledger_away", error=str(error))
         return worker.bench is not bench
 
-    def lane(beat: Callable[[], None]) -> None:
-        serve(limit=1, pulse=Pulse(say=lambda _state: beat()))
+    def lane(further: Callable[[], None]) -> None:
+        serve(limit=1, pulse=Pulse(stall_s, say=lambda state: None if state == STALLED else further()))
 
     from ra_node.lanes import keep_lanes  # noqa: PLC0415 - the other roles fork nothing
 
     with present(presence_folder(settings), owner):
-        keep_lanes(lanes, lane, state.ledger.close, changed, stop, Pulse())
+        keep_lanes(lanes, lane, state.ledger.close, changed, stop, pulse, stall_s)
 
 
 def deliver(settings: Settings) -> None:
@@ -138,7 +167,7 @@ def deliver(settings: Settings) -> None:
     state = open_state(settings)
     deliverer = build_deliverer(settings, state, stop.is_set)
     committer = build_committer(settings, state)
-    pulse = Pulse()
+    pulse = _pulse(settings, "deliver")
     bound = build_binding(settings, state).holds
     serve = partial(_serve, settings, state.ledger, "deliver", pulse=pulse, ready=bound)
     deliver = partial(serve, (JobKind.DELIVER,), AT_ONCE, deliverer.deliver, stop)
@@ -154,10 +183,12 @@ def schedule(settings: Settings) -> None:
     state = open_state(settings)
     tidier = build_tidier(settings, state)
     askers = build_askers(settings, state)
+    watch = RoleWatch(state.ledger, settings.node.data_dir / "run")
     tasks = [
         Task("watch_clock", tidier.watch_clock, 5.0, at_once=True),
         Task("mend_times", tidier.mend_times, 10.0, at_once=True),
         Task("take_back", tidier.take_back, 1.0),
+        Task("watch_roles", watch.look, 5.0),
         Task("sweep", tidier.sweep, 3600.0),
         Task("purge", tidier.purge, 3600.0, at_once=True),
         Task("watch", tidier.watch, 10.0, at_once=True),
@@ -166,10 +197,11 @@ def schedule(settings: Settings) -> None:
     if scrub_bytes:
         scrubber, bound = build_scrubber(settings, state), build_binding(settings, state).holds
         tasks.append(Task("scrub", lambda: scrubber.step(scrub_bytes) if bound() else None, 60.0))
-    pulse = Pulse()
+    pulse = _pulse(settings, "schedule")
     looks = {"settle": tidier.settle} | {f"ask {asker.source.name}": asker.look for asker in askers}
     lines: dict[str, Callable[[], None]] = {
-        name: partial(_look, settings, name, look, stop, pulse) for name, look in looks.items()
+        name: partial(_look, settings, name, watched(state.ledger, name, look), stop, pulse)
+        for name, look in looks.items()
     }
     prior_server = build_prior_server(settings)
     if prior_server is not None:
@@ -177,6 +209,7 @@ def schedule(settings: Settings) -> None:
     auditor = build_audit(settings, state)
     if auditor is not None:
         tasks.append(Task("audit", auditor.send_new, 1.0))
+    tasks = [replace(task, run=watched(state.ledger, task.name, task.run)) for task in tasks]
     with present(presence_folder(settings), new_owner("schedule")):
         lines |= {
             "tasks": partial(run_tasks, tasks, stop, pulse.beat),
@@ -205,8 +238,8 @@ def web(settings: Settings) -> None:
     stop = _begin("web")
     state, changed = state_for_page(settings)
     desk = build_desk(settings, state)
-    server = build_server(settings, desk)
-    pulse = Pulse()
+    pulse = _pulse(settings, "web")
+    server = build_server(settings, desk, lambda: pulse.beat("page"))
     lines = {
         "page": partial(_show, server, stop),
         "past": partial(_catch_up, desk.follower.catch_up, stop),
@@ -307,25 +340,35 @@ def _serve(
     `between` is called with the owner's name before each claim. With several `lanes` as many jobs or
     batches of them are done side by side.
     """
-    owner, line, lease_s = new_owner(role), threading.current_thread().name, settings.limits.job_lease_s
+    owner, line, limits = new_owner(role), threading.current_thread().name, settings.limits
+    under_way: set[Progress] = set()
     log = structlog.get_logger().bind(owner=owner)
     log.info("role_ready", peer=peer)
     folder = presence_folder(settings)
 
+    def further() -> None:
+        """Beat, unless one of the jobs under way has come no step further for too long."""
+        if pulse is not None and all(one.idle_s() < limits.stall_s for one in tuple(under_way)):
+            pulse.beat(line)
+
     def hold(jobs: Sequence[Job]) -> None:
-        with held(ledger, jobs, lease_s):
-            do(jobs)
+        progress = Progress(moved=further)
+        under_way.add(progress)
+        try:
+            with held(ledger, jobs, limits.job_lease_s, limits.stall_s, progress):
+                do(jobs)
+        finally:
+            under_way.discard(progress)
 
     def more(most: int) -> list[Job]:
-        return claim(ledger, kinds, owner, most, lease_s, peer=peer) if ready() else []
+        return claim(ledger, kinds, owner, most, limits.job_lease_s, peer=peer) if ready() else []
 
     crew = Crew(hold, lanes, limit)
     with present(folder, owner), listening(folder, owner, kinds, stop) as ear, crew:
         while not stop.is_set():
             try:
                 between(owner)
-                if pulse is not None and crew.longest_s() < LONGEST_S:
-                    pulse.beat(line)
+                further()
                 if not crew.work(more, partial(release, ledger)):
                     ear.wait(_poll_s(settings))
             except LedgerLost:
@@ -353,8 +396,20 @@ def _begin(role: str) -> threading.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: _stop(stop))
     if SUPERVISED in os.environ:
-        stop_with_parent(int(os.environ[SUPERVISED]), stop)
+        die_with_parent(int(os.environ[SUPERVISED]))
     return stop
+
+
+def _pulse(settings: Settings, role: str) -> Pulse:
+    """What tells systemd or the supervisor, and whoever looks into the folder of presence, of each beat."""
+    folder = presence_folder(settings)
+
+    def say(state: str) -> None:
+        tell(state)
+        if state != STALLED:
+            beat(folder, role)
+
+    return Pulse(settings.limits.stall_s, say=say)
 
 
 def _stop(stop: threading.Event) -> None:

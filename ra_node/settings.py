@@ -96,6 +96,7 @@ class LimitsTable(_Table):
     min_free_gib: float = Field(default=2.0, ge=0)
     enough_free_gib: float | None = Field(default=None, ge=0)
     job_lease_s: float = Field(default=60.0, ge=1)
+    stall_s: float = Field(default=300.0, ge=1)
     delivery_days: float = Field(default=7.0, gt=0)
     commitment_silence_s: float = Field(default=3600.0, ge=1, le=86400.0)
     scrub_mib_per_minute: float = Field(default=100.0, ge=0)

@@ -1,4 +1,4 @@
-"""Keeps child processes running: one that dies comes back, with growing pauses, until all are to stop.
+"""Keeps child processes running: one that dies, hangs or cannot be started comes back, with growing pauses.
 
 At the stop each gets SIGTERM, and SIGKILL when the grace is over.
 """
@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 import structlog
@@ -23,6 +24,11 @@ FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 STEADY_S = 60.0
 """A child that ran this long has recovered; its next death starts at the first pause again."""
+HASTY_DEATHS = 3
+"""So many deaths in a row, none after a steady run, are an alarm."""
+STOPPED_S = 10.0
+"""How long a process may stand stopped by a signal until it is killed."""
+LOOK_EVERY_S = 1.0
 GRACE_S = 9.0
 """A stop takes less than 10 s in all."""
 
@@ -43,18 +49,61 @@ class Child(Protocol):
 Start = Callable[[], Child]
 
 
-def program(argv: Sequence[str], output: int | None = None) -> Start:
-    """A child that is a program of its own; it writes to `output`, or where we do."""
-    return partial(subprocess.Popen, argv, stdout=output, stderr=output)
+def program(
+    argv: Sequence[str], output: int | None = None, environment: Mapping[str, str] | None = None
+) -> Start:
+    """A child that is a program of its own; it writes to `output`, or where we do.
+
+    Its environment is ours with `environment` on top.
+    """
+    return partial(
+        subprocess.Popen, argv, stdout=output, stderr=output, env={**os.environ, **(environment or {})}
+    )
 
 
-def stop_with_parent(parent: int, stop: threading.Event) -> None:
-    """Ask Linux for SIGTERM when the parent of this process dies, also by SIGKILL; elsewhere do nothing."""
+def die_with_parent(parent: int) -> None:
+    """Have Linux kill this process when its parent dies, however that ends; elsewhere do nothing.
+
+    By SIGKILL, for it may hang and hold the leases of its jobs; what it does can be cut off anywhere.
+    """
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
-        if os.getppid() != parent:
-            stop.set()
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before
+            os._exit(1)
+
+
+class Frozen:
+    """Tells which processes stand stopped (SIGSTOP, SIGTSTP) for too long; on Linux, elsewhere none do."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._since: dict[int, float] = {}
+
+    def __call__(self, pid: int) -> bool:
+        if process_state(pid) != "T":
+            self._since.pop(pid, None)
+            return False
+        return self._clock() - self._since.setdefault(pid, self._clock()) >= STOPPED_S
+
+
+def process_state(pid: int) -> str:
+    """The letter of a process's state in proc(5), "T" for stopped; "" where nothing tells it."""
+    try:
+        return (
+            Path(f"/proc/{pid}/stat")
+            .read_text(encoding="ascii", errors="replace")
+            .rpartition(")")[2]
+            .split()[0]
+        )
+    except (OSError, IndexError):
+        return ""
+
+
+Fault = Callable[[str, int], str | None]
+"""Why the child of that name and process must be killed, None where it does its work."""
+Alarm = Callable[[str, str], object]
+"""Hears of a child by its name, and what is wrong with it. Never raises and never waits."""
 
 
 @dataclass
@@ -65,6 +114,8 @@ class _Seat:
     started_at: float = 0.0
     pause_s: float = FIRST_PAUSE_S / 2
     start_at: float = 0.0
+    deaths: int = 0
+    look_at: float = 0.0
 
 
 @dataclass
@@ -75,6 +126,8 @@ class Supervisor:
     clock: Callable[[], float] = time.monotonic
     stop: threading.Event = field(default_factory=threading.Event)
     grace_s: float = GRACE_S
+    fault: Fault = lambda _name, _pid: None
+    alarm: Alarm = lambda _name, _found: None
     _seats: dict[str, _Seat] = field(init=False)
     _leaving: list[Child] = field(default_factory=list)
 
@@ -108,12 +161,6 @@ class Supervisor:
                 self._leaving.append(seat.process)
             self._seats[seat.name] = _Seat(seat.name, seat.start)
 
-    def kill(self, name: str) -> None:
-        """End a child that hangs; it comes back as one that has died."""
-        process = self._seats[name].process
-        if process is not None:
-            process.kill()
-
     def end(self) -> None:
         """Stop all; return when they have ended."""
         running = [seat.process for seat in self._seats.values() if seat.process is not None]
@@ -133,15 +180,44 @@ class Supervisor:
         now = self.clock()
         if seat.process is None:
             if now >= seat.start_at:
-                seat.process = seat.start()
-                seat.started_at = now
-                log.info("role_started", pid=seat.process.pid)
+                self._start(seat, now)
             return
         status = seat.process.poll()
         if status is None:
+            if now >= seat.look_at:
+                seat.look_at = now + LOOK_EVERY_S
+                self._look_at(seat.name, seat.process)
             return
         steady = now - seat.started_at >= STEADY_S
+        seat.deaths = 1 if steady else seat.deaths + 1
+        seat.process = None
+        self._pause(seat, now, steady=steady)
+        log.warning("role_died", status=status, restart_in_s=seat.pause_s)
+        if seat.deaths == HASTY_DEATHS:
+            self.alarm(seat.name, f"ended {seat.deaths} times in a row, the last time with status {status}")
+
+    def _start(self, seat: _Seat, now: float) -> None:
+        """Start a child; a system without room for one more process is asked again after a pause."""
+        log = structlog.get_logger().bind(child=seat.name)
+        try:
+            seat.process = seat.start()
+        except (OSError, RuntimeError, MemoryError) as error:
+            self._pause(seat, now, steady=False)
+            log.error("role_not_started", error=type(error).__name__, again_in_s=seat.pause_s)  # noqa: TRY400 - no trace
+            return
+        seat.started_at = now
+        seat.look_at = now + LOOK_EVERY_S
+        log.info("role_started", pid=seat.process.pid)
+
+    def _look_at(self, name: str, process: Child) -> None:
+        """Kill a child that lives and does nothing; it comes back as one that has died."""
+        found = self.fault(name, process.pid)
+        if found is None:
+            return
+        structlog.get_logger().error("role_stalled", child=name, pid=process.pid, found=found)
+        process.kill()
+        self.alarm(name, found)
+
+    def _pause(self, seat: _Seat, now: float, *, steady: bool) -> None:
         seat.pause_s = FIRST_PAUSE_S if steady else min(seat.pause_s * 2, LONGEST_PAUSE_S)
         seat.start_at = now + seat.pause_s
-        seat.process = None
-        log.warning("role_died", status=status, restart_in_s=seat.pause_s)

@@ -14,11 +14,11 @@ from ra_node.lanes import Beats
 from tests.conftest import wait_until
 
 PROGRAM = """
-import json, os, signal, sys, threading, time
-from ra_node import lanes
+import ctypes, json, os, signal, sys, threading, time
+from ra_node import lanes, supervise
 from ra_node.notify import Pulse
 
-lanes.LONGEST_S = float(sys.argv[1])
+lanes.STOPPED_S = supervise.STOPPED_S = 1.0
 stop, renew = threading.Event(), threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: stop.set())
 signal.signal(signal.SIGUSR1, lambda *_: renew.set())
@@ -26,6 +26,9 @@ loaded = os.getpid()
 
 def serve(beat):
     print(json.dumps({"lane": os.getpid(), "loaded by": loaded}), flush=True)
+    if sys.argv[2] == "deaf":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        ctypes.PyDLL(None).sleep(600)  # keeps Python's lock, as a decoder may
     while not stop.wait(0.05):
         if sys.argv[2] == "beats":
             beat()
@@ -37,7 +40,7 @@ def changed():
     renew.clear()
     return was
 
-lanes.keep_lanes(2, serve, lambda: None, changed, stop, Pulse())
+lanes.keep_lanes(2, serve, lambda: None, changed, stop, Pulse(), float(sys.argv[1]))
 print(json.dumps({"ended": os.getpid()}), flush=True)
 """
 
@@ -97,8 +100,10 @@ def test_a_killed_lane_comes_back_and_the_other_goes_on(parent_of):
     assert not any(map(lives, parent.started()))
 
 
-def test_no_lane_outlives_its_parent(parent_of):
-    parent = parent_of()
+@pytest.mark.parametrize("kind", ["beats", "deaf"])
+def test_no_lane_outlives_its_parent(parent_of, kind):
+    """Not even one that hangs in a library: its lease would be renewed, or its job done, beside another's."""
+    parent = parent_of(kind=kind)
     wait_until(lambda: len(parent.started()) == 2, "both lanes", 120)
     parent.process.kill()
     parent.process.wait()
@@ -118,7 +123,23 @@ def test_all_lanes_give_way_to_new_ones_when_something_has_changed(parent_of):
 def test_a_lane_that_is_through_with_nothing_for_too_long_is_killed(parent_of):
     parent = parent_of(longest_s=0.5, kind="hangs")
     wait_until(lambda: len(parent.started()) >= 4, "both to be replaced", 120)
-    assert "role_died" in parent.words()
+    assert "no progress for" in parent.words()
+
+
+def test_a_lane_that_hangs_with_pythons_lock_is_killed(parent_of):
+    """No thread of it runs, and no signal reaches its handlers."""
+    parent = parent_of(longest_s=0.5, kind="deaf")
+    wait_until(lambda: len(parent.started()) >= 4, "both to be replaced", 120)
+
+
+def test_a_lane_that_stands_stopped_is_replaced_and_the_other_goes_on(parent_of):
+    parent = parent_of()
+    wait_until(lambda: len(parent.started()) == 2, "both lanes", 120)
+    first, second = parent.started()
+    os.kill(first, signal.SIGSTOP)
+    wait_until(lambda: len(parent.started()) == 3, "another in its place", 120)
+    assert not lives(first)
+    assert lives(second)
 
 
 def test_a_lane_that_breaks_says_where_and_not_with_what(parent_of):

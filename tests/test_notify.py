@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ra_node.notify import ALIVE, EVERY_S, READY, Pulse, tell
+from ra_node.notify import ALIVE, EVERY_S, READY, STALLED, Pulse, tell
 from tests.ledger.builders import FakeClock
 
 
@@ -30,6 +30,15 @@ def test_without_systemd_nothing_is_said_and_nothing_breaks(monkeypatch: pytest.
     tell(READY)
 
 
+def test_nobody_waits_for_a_supervisor_that_does_not_listen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """One that is stopped leaves its queue full: a role that waited for it would stop too."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as deaf:
+        deaf.bind(str(tmp_path / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        for _ in range(2000):
+            tell(ALIVE)
+
+
 def test_the_first_beat_says_ready_and_the_others_alive():
     clock, said = FakeClock(), []
     pulse = Pulse(clock=clock, say=said.append)
@@ -40,7 +49,7 @@ def test_the_first_beat_says_ready_and_the_others_alive():
 
 
 def test_a_line_that_hangs_keeps_the_role_from_being_called_alive():
-    """Though its other lines go on; when it goes on too, so does the role."""
+    """Though its other lines go on: it is stalled; when the line goes on too, so does the role."""
     clock, said = FakeClock(), []
     pulse = Pulse(longest_s=60, clock=clock, say=said.append)
     pulse.beat("a")
@@ -49,6 +58,7 @@ def test_a_line_that_hangs_keeps_the_role_from_being_called_alive():
     pulse.beat("a")
     clock.advance(2)
     pulse.beat("a")
-    assert said == [READY, ALIVE]
+    assert said == [READY, ALIVE, STALLED]
+    clock.advance(EVERY_S)
     pulse.beat("b")
-    assert said == [READY, ALIVE, ALIVE]
+    assert said == [READY, ALIVE, STALLED, ALIVE]

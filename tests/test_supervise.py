@@ -1,9 +1,24 @@
 """A role that dies comes back; a stop reaches all of them."""
 
+import os
+import signal
+import subprocess
 import sys
 import threading
 
-from ra_node.supervise import FIRST_PAUSE_S, LONGEST_PAUSE_S, STEADY_S, Supervisor
+import pytest
+
+from ra_node.supervise import (
+    FIRST_PAUSE_S,
+    HASTY_DEATHS,
+    LONGEST_PAUSE_S,
+    LOOK_EVERY_S,
+    STEADY_S,
+    STOPPED_S,
+    Frozen,
+    Supervisor,
+    process_state,
+)
 from tests.conftest import wait_until
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(60)"]
@@ -26,8 +41,6 @@ class FakeProcess:
 
 
 def test_a_killed_role_is_started_again():
-    import subprocess
-
     started = []
 
     def start():
@@ -66,8 +79,6 @@ def test_the_pause_grows_and_starts_anew_after_a_steady_run():
 
 
 def test_a_role_that_does_not_listen_is_killed_after_the_grace():
-    import subprocess
-
     started = []
 
     def start():
@@ -122,3 +133,99 @@ def test_whoever_is_renewed_ends_in_its_own_time_beside_its_successor():
     assert len(started) == 2
     supervisor.end()
     assert new.told
+
+
+class Lives:
+    """A child that lives until it is killed."""
+
+    def __init__(self, pid):
+        self.pid, self.status = pid, None
+
+    def poll(self):
+        return self.status
+
+    def kill(self):
+        self.status = -9
+
+
+@pytest.mark.parametrize("error", [BlockingIOError(11, "fork"), RuntimeError("thread"), MemoryError()])
+def test_a_child_that_cannot_be_started_is_tried_again_and_the_others_go_on(error):
+    """fork() fails for some seconds: a dead lane must not stay dead, nor a dead role end the node."""
+    now, fails, started = [0.0], [True], []
+
+    def start():
+        if fails[0]:
+            raise error
+        started.append(Lives(2))
+        return started[-1]
+
+    supervisor = Supervisor({"listen": lambda: Lives(1), "work": start}, clock=lambda: now[0])
+    for _ in range(20):
+        supervisor.tend()
+        now[0] += 0.5
+    assert not started
+    fails[0] = False
+    now[0] += LONGEST_PAUSE_S
+    supervisor.tend()
+    assert len(started) == 1
+
+
+def test_a_child_that_lives_and_does_nothing_is_killed_and_comes_back():
+    now, ill, told, started = [0.0], set(), [], []
+
+    def start():
+        started.append(Lives(len(started) + 1))
+        return started[-1]
+
+    supervisor = Supervisor(
+        {"work": start},
+        clock=lambda: now[0],
+        fault=lambda _name, pid: "no progress" if pid in ill else None,
+        alarm=lambda name, found: told.append((name, found)),
+    )
+    for _ in range(5):
+        supervisor.tend()
+        now[0] += LOOK_EVERY_S
+    assert len(started) == 1
+    ill.add(1)
+    for _ in range(5):
+        supervisor.tend()
+        now[0] += LOOK_EVERY_S
+    assert started[0].status == -9
+    assert len(started) == 2
+    assert told == [("work", "no progress")]
+
+
+def test_a_role_that_ends_at_each_start_alarms_once():
+    now, told = [0.0], []
+    supervisor = Supervisor(
+        {"work": FakeProcess}, clock=lambda: now[0], alarm=lambda name, found: told.append((name, found))
+    )
+    for _ in range(3 * HASTY_DEATHS):
+        supervisor.tend()
+        supervisor.tend()
+        now[0] += LONGEST_PAUSE_S
+    assert told == [("work", "ended 3 times in a row, the last time with status 1")]
+
+
+def test_a_process_is_frozen_after_it_stood_stopped_for_a_while():
+    now = [0.0]
+    frozen = Frozen(lambda: now[0])
+    process = subprocess.Popen(SLEEPER)
+    try:
+        assert not frozen(process.pid)
+        os.kill(process.pid, signal.SIGSTOP)
+        wait_until(lambda: process_state(process.pid) == "T", "the stop")
+        assert not frozen(process.pid)
+        now[0] += STOPPED_S
+        assert frozen(process.pid)
+        os.kill(process.pid, signal.SIGCONT)
+        wait_until(lambda: process_state(process.pid) != "T", "the process to go on")
+        assert not frozen(process.pid)
+        now[0] += STOPPED_S
+        os.kill(process.pid, signal.SIGSTOP)
+        wait_until(lambda: process_state(process.pid) == "T", "the stop")
+        assert not frozen(process.pid)
+    finally:
+        process.kill()
+        process.wait()

@@ -42,15 +42,23 @@ def _expect_lost(settings: Settings) -> None:
     raise LedgerLost("expected a lost ledger, found it again: the page begins anew")
 
 
-def build_server(settings: Settings, desk: Desk) -> uvicorn.Server:
-    """The server of the page, not yet started; it says nothing in the log but errors."""
+def build_server(settings: Settings, desk: Desk, tick: Callable[[], object] = lambda: None) -> uvicorn.Server:
+    """The server of the page, not yet started; it says nothing in the log but errors.
+
+    `tick` is called while its loop goes round, ten times a second.
+    """
     import uvicorn
 
     from ra_node.web.app import build_app
     from ra_node.web.session_key import session_key
 
+    class Ticking(uvicorn.Server):
+        async def on_tick(self, counter: int) -> bool:
+            tick()
+            return await super().on_tick(counter)
+
     app = build_app(desk, session_key(settings.node.data_dir / "web-session-key"))
-    return uvicorn.Server(
+    return Ticking(
         uvicorn.Config(
             app,
             host=settings.web.host,

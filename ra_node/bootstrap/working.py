@@ -123,15 +123,26 @@ def gpu_bytes() -> int | None:
 def _bench(settings: Settings, state: State, shelf: Shelf, stopping: Callable[[], bool]) -> Bench:
     """Both halves of the worker with the networks of the bundle that the settings name."""
     from ra_node.services.answer import Answerer
+    from ra_node.services.canary import Canary
     from ra_node.services.examine import Examiner
     from ra_node.services.unite import OneBundle
     from ra_node.services.work import Bench
 
     judge, bundle = build_judge(settings)
     rules = reading_rules(settings, bundle)
+    canary = Canary(state.files, judge, rules)
+    canary.place()
     return Bench(
         bundle.identity,
-        Examiner(state.ledger, state.files, judge, bundle.identity.sha256, rules, stopping),
+        Examiner(
+            state.ledger,
+            state.files,
+            judge,
+            bundle.identity.sha256,
+            rules,
+            stopping,
+            healthy=canary.healthy,
+        ),
         Answerer(
             state.ledger,
             state.files,
@@ -140,6 +151,7 @@ def _bench(settings: Settings, state: State, shelf: Shelf, stopping: Callable[[]
             [_destination(settings, peer) for peer in settings.destinations],
             settings.results.research_label,
             follow_ups=build_follow_ups(settings, state),
+            healthy=canary.healthy,
         ),
     )
 

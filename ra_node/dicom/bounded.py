@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from io import BytesIO
+from io import SEEK_END, BytesIO
 from typing import BinaryIO
 
 from pydicom.dataset import FileMetaDataset
@@ -34,12 +34,15 @@ class CountedReads:
     """A binary stream that gives up after MOST_READS reads.
 
     A sequence of undefined length must be parsed to be skipped: sixteen megabytes of empty items take
-    a minute and a gigabyte.
+    a minute and a gigabyte. No read asks for more than there is: Python reserves what a length claims.
     """
 
     def __init__(self, stream: BinaryIO, most: int = MOST_READS) -> None:
         self._stream = stream
         self._left = most
+        at = stream.tell()
+        self._size = stream.seek(0, SEEK_END)
+        stream.seek(at)
         self.name = getattr(stream, "name", "")
         self.seek = stream.seek
         self.tell = stream.tell
@@ -49,7 +52,7 @@ class CountedReads:
         self._left -= 1
         if self._left < 0:
             raise TooMuchError("expected the elements of an image, found far more")
-        return self._stream.read(size)
+        return self._stream.read(min(size, self._size))
 
 
 def plain_stream(stream: BinaryIO, most_bytes: int, *, whole: bool) -> tuple[BinaryIO, UID | None]:

@@ -75,7 +75,8 @@ def header_of(dataset: Dataset, *, has_pixels: bool | None = None) -> ImageHeade
     seen = any(tag in dataset for tag in PIXEL_TAGS) if has_pixels is None else has_pixels
     equipment = _items(dataset, _CONTRIBUTING)
     return ImageHeader(
-        **{name: _first(dataset, tag) for name, tag in {**_UIDS, **_TEXTS}.items()},
+        **{name: _first(dataset, tag) for name, tag in _TEXTS.items()},
+        **{name: _uid(dataset, tag) for name, tag in _UIDS.items()},
         transfer_syntax_uid=_transfer_syntax(dataset),
         image_type=_texts(dataset, _IMAGE_TYPE),
         anatomic_region_codes=tuple(_codes(dataset, (_REGION, _PRIMARY_REGION))),
@@ -184,6 +185,11 @@ def _items(dataset: Dataset, tag: int) -> list[Dataset]:
 
 def _first(dataset: Dataset, tag: int) -> str:
     return next(iter(_texts(dataset, tag)), "")
+
+
+def _uid(dataset: Dataset, tag: int) -> str:
+    """A UID with everything that it should not hold: a second value is no part of it, but a fault."""
+    return "\\".join(_texts(dataset, tag))
 
 
 def _texts(dataset: Dataset, tag: int, codec: str = "utf-8") -> tuple[str, ...]:

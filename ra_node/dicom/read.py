@@ -43,9 +43,11 @@ _PIXEL_DATA = BaseTag(0x7FE00010)
 
 _MALFORMED = (
     InvalidDicomError, BytesLengthException, EOFError, ValueError, TypeError, LookupError, AttributeError,
-    OverflowError, RuntimeError, MemoryError, struct.error, zlib.error,
+    OverflowError, RuntimeError, struct.error, zlib.error,
 )  # fmt: skip
-"""What pydicom lets through for data sets that break off or are no data sets, unknown VRs included."""
+"""What pydicom lets through for data sets that break off or are no data sets, unknown VRs included.
+
+No MemoryError: no more is asked for than the file has (`CountedReads`), so it is the machine's."""
 
 _BROKEN = "not readable: expected a DICOM data set, found a broken one: it breaks off, or holds no elements"
 

@@ -107,10 +107,10 @@ def _reference(made: Dataset, report: StudyReport, predecessor: Dataset | None) 
         if is_referenced(image)
     ]
     if evidence:
-        made.CurrentRequestedProcedureEvidenceSequence = [_references(report.study_instance_uid, evidence)]
+        made.CurrentRequestedProcedureEvidenceSequence = [_references(made.StudyInstanceUID, evidence)]
     replaced = _replaced(made, report, predecessor)
     if replaced is not None:
-        made.PredecessorDocumentsSequence = [_references(report.study_instance_uid, [replaced])]
+        made.PredecessorDocumentsSequence = [_references(made.StudyInstanceUID, [replaced])]
     prior = report.prior
     if prior is not None:
         named = (prior.series_instance_uid, prior.sop_class_uid, prior.sop_instance_uid)

@@ -8,6 +8,8 @@ from enum import StrEnum
 
 FIRST_RETRY_S = 5.0
 LONGEST_RETRY_S = 3600.0
+LONGEST_MACHINE_RETRY_S = 60.0
+LESS_FROM = 3
 LONGEST_SILENCE_S = 86400.0
 """A peer that never reports is asked for commitment again at least this often."""
 
@@ -34,8 +36,10 @@ class JobState(StrEnum):
     BURIED = "buried"
 
 
-MAX_ATTEMPTS = {JobKind.EXAMINE: 3, JobKind.REPORT: 5, JobKind.DELIVER: 5, JobKind.COMMIT: 5}
-"""Attempts that count before a job is buried; waiting for a sleeping peer does not count."""
+MAX_ATTEMPTS = {JobKind.EXAMINE: 3, JobKind.REPORT: 7, JobKind.DELIVER: 5, JobKind.COMMIT: 5}
+"""Attempts that count before a job is buried; waiting for a sleeping peer or for the machine does not count.
+
+The last of a report make less and less (`makes_less`), so that there is an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,26 @@ class Job:
     def last_attempt(self) -> bool:
         """No counting attempt is left after this one."""
         return self.attempt - self.excused >= self.max_attempts
+
+    @property
+    def attempts_left(self) -> int:
+        """Counting attempts after this one."""
+        return max(0, self.max_attempts - (self.attempt - self.excused))
+
+    @property
+    def gives_up(self) -> bool:
+        """What is missing now is not waited for any more."""
+        return self.makes_less if self.kind is JobKind.REPORT else self.last_attempt
+
+    @property
+    def makes_less(self) -> bool:
+        """One of the last attempts: what still fails is left out."""
+        return self.attempts_left <= LESS_FROM
+
+
+def machine_delay_s(attempt: int, jitter: random.Random) -> float:
+    """Seconds to wait for the machine: as `retry_delay_s`, but at most a minute."""
+    return min(retry_delay_s(attempt, jitter), LONGEST_MACHINE_RETRY_S * jitter.uniform(0.5, 1.0))
 
 
 def retry_delay_s(attempt: int, jitter: random.Random) -> float:

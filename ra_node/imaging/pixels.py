@@ -17,7 +17,19 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
+from pydicom.uid import (
+    JPEG2000,
+    UID,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
 
+from ra_node.errors import MachineFault
 from ra_node.imaging import greyscale
 from ra_node.imaging.greyscale import Curve, StoredFormat
 from ra_node.imaging.pixel_module import (
@@ -38,6 +50,13 @@ Words = NDArray[Any]
 
 _SAMPLED = 8
 """Every so many rows and columns are looked at to see whether a VOI shows anything."""
+_OWN_SYNTAXES = frozenset(
+    {
+        JPEGBaseline8Bit, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEGLSNearLossless,
+        JPEG2000Lossless, JPEG2000, RLELossless,
+    }
+)  # fmt: skip
+"""Compressed transfer syntaxes that the installed libraries decode."""
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 
 
@@ -108,16 +127,31 @@ def _decoded_colour(dataset: Dataset, module: PixelModule) -> Words:
 
 
 def _decoded(dataset: Dataset, module: PixelModule, options: dict[str, Any]) -> NDArray[Any]:
-    """Run pydicom's decoder on the only frame; any failure is the image's fault."""
+    """Run pydicom's decoder on the only frame; a failure is the image's fault.
+
+    Except for what the system says: memory or handles ran out, or a library cannot be loaded (MachineFault).
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about padding and odd headers; the result is checked instead
-            pixels: NDArray[Any] = get_decoder(module.syntax).as_array(dataset, index=0, **options)[0]
+            decoder = get_decoder(module.syntax)
+            _expect_library(module.syntax, available=decoder.is_available)
+            pixels: NDArray[Any] = decoder.as_array(dataset, index=0, **options)[0]
+    except (MachineFault, MemoryError):
+        raise
     except Exception as error:  # codecs in C++ raise whatever they like
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # Pillow has errors of this type, without a number, for images that break off
         raise unreadable(
             f"expected pixels encoded as {module.syntax.name}, found some that do not decode"
         ) from error
     return pixels
+
+
+def _expect_library(syntax: UID, *, available: bool) -> None:
+    """Raise MachineFault for what this installation decodes, where its library does not load now."""
+    if syntax in _OWN_SYNTAXES and not available:
+        raise MachineFault(f"expected a library that decodes {syntax.name}, found none that loads")
 
 
 def _from_words(words: Words, dataset: Dataset, module: PixelModule) -> Radiograph:

@@ -44,11 +44,18 @@ def encode_preview(preview: NDArray[np.uint8]) -> bytes:
 
 
 def read_preview(path: Path) -> NDArray[np.uint8]:
-    """Read what `encode_preview` wrote: (rows, columns); raises Refused where it is cut off or no picture.
+    """Read what `encode_preview` wrote: (rows, columns).
+
+    Raises Refused where it is missing, cut off or no picture, OSError where the file cannot be read.
 
     Other lossless formats are read as well, such as the PNG of earlier versions.
     """
-    picture = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    try:
+        content = path.read_bytes()  # not by OpenCV, which does not tell a broken disk from no picture
+    except FileNotFoundError as error:
+        raise Refused(f"expected a preview, found no file: {path.name}") from error
+    stored = np.frombuffer(content, np.uint8)
+    picture = cv2.imdecode(stored, cv2.IMREAD_GRAYSCALE) if stored.size else None
     if picture is None:
         raise Refused(f"expected a preview, found none that can be read: {path.name}")
     return np.asarray(picture, dtype=np.uint8)

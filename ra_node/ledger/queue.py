@@ -22,6 +22,10 @@ from ra_node.ledger.schema import StudyState
 from ra_node.ledger.timeline import note
 
 _table = schema.job
+EXCUSED = "machine: "
+"""How the reason of a job begins that waits for the machine and not for itself."""
+LOST = "lease lost"
+"""How that of a job begins whose process died, hung or was stopped."""
 
 
 class LeaseLost(Retryable):
@@ -176,6 +180,27 @@ def retry_held(
     return JobState.READY
 
 
+def excuse(ledger: Ledger, job: Job, error: str, run_at: float) -> None:
+    """Put a job back for `run_at` that failed by no fault of its own; what counted before still counts.
+
+    Raises LeaseLost.
+    """
+    with ledger.write() as connection:
+        values = {"state": JobState.READY, "run_at": run_at, "excused": job.excused + 1}
+        _end_lease(connection, job, last_error=f"{EXCUSED}{error}", **values)
+        _tell(connection, ledger.clock(), "job_postponed", job, f"{EXCUSED}{error}")
+
+
+def waiting_for_machine(ledger: Ledger, kind: JobKind) -> bool:
+    """Tell whether a job of this kind was put back by `excuse` and has not ended since."""
+    unfinished = _table.c.state.in_((JobState.READY, JobState.LEASED))
+    query = select(_table.c.id).where(
+        unfinished, _table.c.kind == kind, _table.c.last_error.startswith(EXCUSED)
+    )
+    with ledger.read() as connection:
+        return connection.execute(query.limit(1)).first() is not None
+
+
 def bury(ledger: Ledger, job: Job, reason: str) -> None:
     """End a claimed job without success; only an operator brings it back. Raises LeaseLost."""
     with ledger.write() as connection:
@@ -248,6 +273,7 @@ def _lease(connection: Connection, row: AnyRow, owner: str, now: float, lease_s:
             lease_until=now + lease_s,
             attempt=row.attempt + 1,
             fence=row.fence + 1,
+            last_error=_lost_on(row) if row.state == JobState.LEASED else row.last_error,
         )
         .returning(*_table.columns)
     )
@@ -296,14 +322,26 @@ def take_back(ledger: Ledger, which: ColumnElement[bool]) -> Expired:
 
 
 def _lost_reason(row: AnyRow) -> str:
-    times = row.attempt - row.excused
-    if row.last_error is None or row.last_error.startswith("lease lost"):
-        return f"lease lost {times} times"
-    return f"lease lost on attempt {times}; before: {row.last_error}"
+    times, before = row.attempt - row.excused, _complaint(row)
+    return f"{LOST} on attempt {times}; before: {before}" if before else f"{LOST} {times} times"
+
+
+def _lost_on(row: AnyRow) -> str:
+    """What is said of a job that comes back; what it complained of before is kept."""
+    before = _complaint(row)
+    return f"{LOST} on attempt {row.attempt}" + (f"; before: {before}" if before else "")
+
+
+def _complaint(row: AnyRow) -> str:
+    """The last reason of a job's own, "" for none: not that its lease or the machine failed."""
+    error = str(row.last_error or "")
+    if error.startswith(LOST):
+        return error.partition("; before: ")[2]
+    return "" if error.startswith(EXCUSED) else error
 
 
 def _return_row(connection: Connection, now: float, row: AnyRow) -> None:
-    error = row.last_error or f"lease lost on attempt {row.attempt}"
+    error = _lost_on(row)
     values = {"state": JobState.READY, "owner": None, "lease_until": None, "run_at": now, "last_error": error}
     connection.execute(update(_table).where(_table.c.id == row.id).values(**values))
     note(connection, now, "lease_expired", row.study_uid, kind=row.kind, attempt=row.attempt)

@@ -133,8 +133,15 @@ def serve(
         server_class=_Server,
     )
     server.contexts = _Shared(server.contexts)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    accepting = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    vars(server)["accepting"] = accepting
+    accepting.start()
     return server
+
+
+def is_accepting(server: ThreadedAssociationServer) -> bool:
+    """Tell whether the thread that accepts connections is there."""
+    return bool(vars(server)["accepting"].is_alive())
 
 
 def stop_serving(server: ThreadedAssociationServer) -> None:

@@ -37,6 +37,7 @@ from ra_node.network.doorstep import Doorstep
 from ra_node.network.engine import (
     discard_unfinished,
     forbid_storage,
+    is_accepting,
     negotiable,
     prepare,
     requested_by,
@@ -127,6 +128,11 @@ class Listener:
         if self._server is None:
             raise Fatal("expected a listener that was started, found one that is not listening")
         return int(self._server.server_address[1])
+
+    @property
+    def accepting(self) -> bool:
+        """Whether a peer that connects now is heard."""
+        return self._server is not None and is_accepting(self._server)
 
     def start(self) -> None:
         """Own the incoming folder and listen; raise Fatal where folder or port are taken."""

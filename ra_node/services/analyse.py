@@ -181,7 +181,13 @@ def make_report(
             study_uid, version, created_at, tuple(refused), bundle, conflict, predecessor, research_label
         )
     counted = _remarked(within_ages(one_result_a_hand(images), bundle.ages), remark)
-    report = StudyReport(study_uid, version, created_at, counted, bundle, None, predecessor, research_label)
+    return reason_for_study(
+        StudyReport(study_uid, version, created_at, counted, bundle, None, predecessor, research_label)
+    )
+
+
+def reason_for_study(report: StudyReport) -> StudyReport:
+    """The same report, with its reason where no hand was judged."""
     if any(hand.refusal is None for hand in report.hands):
         return report
     return replace(report, refusal=_reason_for_study(report))

@@ -1,8 +1,11 @@
-"""Answers a settled study: one report from its findings, its objects on the disk, its deliveries queued."""
+"""Answers a settled study: one report from its findings, its objects on the disk, its deliveries queued.
+
+There is always an answer: what cannot be made is left out, step by step (`Effort`), and the answer says so.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from random import Random
@@ -16,18 +19,30 @@ from ra_node.domain.job import Job
 from ra_node.domain.report import ImageFinding, Reason, StudyReport
 from ra_node.domain.result import ObjectKind
 from ra_node.domain.study import ImageHeader
+from ra_node.errors import MachineFault, NodeError
 from ra_node.ledger.alarms import AlarmKind, clear_alarm, raise_alarm
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.files import RESULTS, Files, sha256_of
 from ra_node.ledger.findings import Finding, findings_of
-from ra_node.ledger.queue import LeaseLost
+from ra_node.ledger.queue import LOST, LeaseLost
 from ra_node.ledger.results import Result, ResultObject, earlier_result, finish_report
 from ra_node.services.analyse import failed_finding, make_report
+from ra_node.services.effort import (
+    Effort,
+    Made,
+    first_effort,
+    make_less,
+    minimal,
+    out_of_patience,
+    reduced_by,
+)
 from ra_node.services.follow_up import Followed, FollowUps
 from ra_node.services.gist import gist
-from ra_node.services.lease import postpone
+from ra_node.services.lease import describe, is_shortage, postpone
+from ra_node.services.machine import ProcessBroken, breaks_process, is_machine_fault
 from ra_node.services.one_patient import Witnesses, witnesses_of
-from ra_node.services.publish import Publication, Sources, encoded, name_content, publish
+from ra_node.services.progress import mark
+from ra_node.services.publish import Sources, encoded, name_content, publish
 from ra_node.services.record import finding_from_json, report_to_json
 from ra_node.services.sources import SourceReader, sr_of
 from ra_node.services.unite import OneBundle
@@ -54,27 +69,68 @@ class Answerer:
     random: Random = field(default_factory=Random)
     follow_ups: FollowUps | None = None
 
+    healthy: Callable[[], bool] = lambda: True
+    """Whether a known-good image can be analysed now."""
+
     def answer(self, job: Job) -> None:
-        """Do one report job; it ends recorded, postponed or buried."""
+        """Do one report job; it ends recorded or postponed, with less in its last attempts.
+
+        Raises ProcessBroken where this process must not go on; the job is put back before.
+        """
         try:
-            self._answer(job)
+            self._try(job, first_effort(job))
         except LeaseLost:
             structlog.get_logger().warning("lease_lost", job_id=job.id)
-        except Exception as error:  # noqa: BLE001 - one strange study must not end the worker
-            postpone(self.ledger, job, error, self.random)
 
-    def _answer(self, job: Job) -> None:
+    def _try(self, job: Job, effort: Effort) -> None:
+        """Answer with this effort, and where that fails in one of the last attempts, with less."""
+        try:
+            self._answer(job, effort)
+        except LeaseLost:
+            raise
+        except Exception as error:  # noqa: BLE001 - one strange study must not end the worker
+            less = None if self._is_machine(job, error) else reduced_by(job, effort)
+            if less is None:
+                self._postpone(job, error)
+                return
+            structlog.get_logger().warning(
+                "answer_reduced", job_id=job.id, effort=less.name.lower(), error=describe(error)
+            )
+            self._try(job, less)
+
+    def _is_machine(self, job: Job, error: Exception) -> bool:
+        """Whether to wait: for the machine, but not for ever while a known-good image is analysed."""
+        if is_machine_fault(error):
+            waits = is_shortage(error) or breaks_process(error) or not out_of_patience(job)
+            return waits or not self.healthy()
+        return not self.healthy()
+
+    def _postpone(self, job: Job, error: Exception) -> None:
+        broken = breaks_process(error)
+        if not is_machine_fault(error) and not self.healthy():
+            broken = not isinstance(error, (NodeError, OSError))
+            error = MachineFault(f"a known-good image fails too; {describe(error)}")
+        postpone(self.ledger, job, error, self.random)
+        if broken:
+            raise ProcessBroken(f"a new process takes over after: {describe(error)}")
+
+    def _answer(self, job: Job, effort: Effort) -> None:
         assert job.version is not None
-        reader = SourceReader(self.ledger, self.files, self.one_bundle.rules, self.one_bundle.look)
-        found = reader.checked(job, findings_of(self.ledger, job.study_uid, job.version))
-        bundle, findings = self.one_bundle.unite(job, found)
+        reader = SourceReader(
+            self.ledger, self.files, self.one_bundle.rules, self.one_bundle.look, self.healthy
+        )
+        bundle, findings = self.one_bundle.bundle, findings_of(self.ledger, job.study_uid, job.version)
+        if effort > Effort.WHOLE or _killed(job):
+            findings = reader.readable(job, findings, pictures=effort < Effort.WITHOUT_PICTURES)
+        if effort < Effort.MINIMAL:
+            bundle, findings = self.one_bundle.unite(job, reader.checked(job, findings))
         earlier = earlier_result(self.ledger, job.study_uid, job.version)
-        predecessor = sr_of(self.ledger, self.files, earlier)
-        witnesses = self._witnesses(job.study_uid)
+        predecessor = self._predecessor(earlier, effort)
+        witnesses = self._witnesses(job.study_uid, effort)
         report = make_report(
             job.study_uid,
             job.version,
-            [self._finding(finding) for finding in findings],
+            [self._finding(finding) for finding in findings] if effort < Effort.MINIMAL else [],
             bundle,
             created_at=datetime.fromtimestamp(self.ledger.clock()).astimezone(),
             predecessor=earlier.sr_uid if earlier else None,
@@ -82,24 +138,46 @@ class Answerer:
             conflict=witnesses.conflict,
             remark=witnesses.remark,
         )
+        if effort is Effort.MINIMAL:
+            report = minimal(report, [_names(finding) for finding in findings], witnesses.conflict)
         sources = reader.read(job, findings, predecessor)
-        followed = self._followed(report, sources)
+        followed = self._followed(report, sources) if effort is Effort.WHOLE else Followed()
         if followed.subject is not None and followed.prior is not None:
             report = replace(report, study_date=followed.subject.study_date, prior=followed.prior)
         digests = {finding.sop_instance_uid: finding.sha256 for finding in findings}
-        report = name_content(report, digests, self.producer)
-        publication = publish(
-            report,
-            sources,
-            self.producer,
-            predecessor,
-            wanted={kind for to in self.destinations for kind in to.kinds},
-        )
-        self._record(job, report, publication, followed)
 
-    def _witnesses(self, study_uid: str) -> Witnesses:
+        def named(made: StudyReport) -> StudyReport:
+            return name_content(made, digests, self.producer)
+
+        if effort is Effort.WHOLE:
+            made = self._whole(named(report), sources, predecessor)
+        else:
+            made = make_less(effort, report, sources, self.producer, predecessor, named)
+        mark()
+        self._record(job, made, followed)
+
+    def _whole(self, report: StudyReport, sources: Sources, predecessor: Dataset | None) -> Made:
+        wanted = {kind for to in self.destinations for kind in to.kinds}
+        publication = publish(report, sources, self.producer, predecessor, wanted=wanted)
+        return Made(report, publication.objects)
+
+    def _predecessor(self, earlier: Result | None, effort: Effort) -> Dataset | None:
+        """The SR of the version before; where it cannot be read, its name alone says what is replaced."""
+        try:
+            return sr_of(self.ledger, self.files, earlier)
+        except Exception as error:
+            if effort is Effort.WHOLE or is_machine_fault(error):
+                raise
+            return None
+
+    def _witnesses(self, study_uid: str, effort: Effort) -> Witnesses:
         secret = self.follow_ups.secret if self.follow_ups else b""
-        return witnesses_of(self.ledger, self.files, study_uid, secret)
+        try:
+            return witnesses_of(self.ledger, self.files, study_uid, secret)
+        except Exception:
+            if effort < Effort.MINIMAL:
+                raise
+            return Witnesses(())
 
     def _followed(self, report: StudyReport, sources: Sources) -> Followed:
         if self.follow_ups is None or _is_conflict(report):
@@ -108,38 +186,35 @@ class Answerer:
 
     def _finding(self, finding: Finding) -> ImageFinding:
         if finding.finding_json is not None:
-            return finding_from_json(finding.finding_json)
-        return failed_finding(self._header(finding), finding.failure or "no reason was recorded")
+            try:
+                return finding_from_json(finding.finding_json)
+            except Exception as error:  # noqa: BLE001 - one image's row must not take the other images' answer
+                why = f"its recorded finding cannot be read: {describe(error)}"
+                return failed_finding(_names(finding), why)
+        return failed_finding(self._header(finding), _in_words(finding.failure or "no reason was recorded"))
 
     def _header(self, finding: Finding) -> ImageHeader:
-        """The header of an image; of one whose file retention has removed, its names alone."""
-        if finding.path is not None:
-            return read_header(self.files.path(finding.path))
-        return ImageHeader(
-            sop_instance_uid=finding.sop_instance_uid,
-            sop_class_uid=finding.sop_class_uid,
-            series_instance_uid=finding.series_uid,
-            study_instance_uid="",
-            transfer_syntax_uid="",
-        )
+        """The header of an image; of one whose file is not read any more, its names alone."""
+        return _names(finding) if finding.path is None else read_header(self.files.path(finding.path))
 
-    def _record(self, job: Job, report: StudyReport, publication: Publication, followed: Followed) -> None:
-        objects = [self._keep(report, kind, dataset) for kind, dataset in publication.objects]
+    def _record(self, job: Job, made: Made, followed: Followed) -> None:
+        report = made.report
+        objects = [self._keep(report, kind, dataset) for kind, dataset in made.objects]
         result = Result(
             report.study_instance_uid,
             report.version,
             report_to_json(report),
             report.created_at.timestamp(),
-            str(publication.sr.SOPInstanceUID),
+            next(one.sop_instance_uid for one in objects if one.kind == ObjectKind.SR),
             report.predecessor_sr_uid,
             followed.patient_key,
             followed.subject.study_at if followed.subject else None,
         )
         wanted = [
-            (made.sop_instance_uid, to.peer)
+            (one.sop_instance_uid, to.peer)
             for to in self.destinations
-            for made in objects
-            if made.kind in to.kinds
+            for one in objects
+            if one.kind in _kinds(to, {one.kind for one in objects})
         ]
         self._alarm(report)
         if finish_report(self.ledger, job, result, objects, wanted, gist(report)):
@@ -166,6 +241,34 @@ class Answerer:
             path,
             sha256_of(content),
         )
+
+
+def _killed(job: Job) -> bool:
+    """Whether the last attempt's process ended, or was killed because it hung."""
+    return (job.last_error or "").startswith(LOST)
+
+
+def _in_words(failure: str) -> str:
+    """Why an examination was buried, for a reader."""
+    if failure.startswith(LOST):
+        return f"whatever examined it ended or came no further{failure.removeprefix(LOST)}"
+    return failure
+
+
+def _names(finding: Finding) -> ImageHeader:
+    """What the ledger alone knows of an image."""
+    return ImageHeader(
+        sop_instance_uid=finding.sop_instance_uid,
+        sop_class_uid=finding.sop_class_uid,
+        series_instance_uid=finding.series_uid,
+        study_instance_uid="",
+        transfer_syntax_uid="",
+    )
+
+
+def _kinds(to: Destination, made: Collection[str]) -> Collection[ObjectKind]:
+    """What a destination gets; the SR, where nothing of what it takes could be made."""
+    return to.kinds if not to.kinds or any(kind in made for kind in to.kinds) else (ObjectKind.SR,)
 
 
 def _is_conflict(report: StudyReport) -> bool:

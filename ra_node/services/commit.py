@@ -35,6 +35,7 @@ from ra_node.network.commitment import (
     ask,
 )
 from ra_node.services.lease import postpone, unless_lost
+from ra_node.services.progress import mark
 
 
 class Ask(Protocol):
@@ -111,6 +112,7 @@ class Committer:
             self._wait_together([job for job, _, _ in questions], f"{report.reach}: {report.detail}")
             return
         end_outage(self.ledger, peer.name, jobs[0].kind)
+        mark()
         for (job, _, times), asked in zip(questions, report.asked, strict=True):
             unless_lost(partial(self._conclude, job, asked, times), job)
 

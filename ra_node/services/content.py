@@ -16,7 +16,7 @@ _TEXTS = {
 
 def wait_for_missing(damage: Damage | None, job: Job) -> None:
     """Raise Retryable for a missing file while attempts are left: a folder that is not mounted comes back."""
-    if damage is Damage.MISSING and not job.last_attempt:
+    if damage is Damage.MISSING and not job.gives_up:
         raise Retryable("expected the kept file of an image, found none")
 
 
@@ -31,7 +31,10 @@ def says_damaged(finding_json: str | None) -> bool:
     """Whether a recorded finding is that the kept file was damaged."""
     if finding_json is None:
         return False
-    refusal = finding_from_json(finding_json).refusal
+    try:
+        refusal = finding_from_json(finding_json).refusal
+    except ValueError:  # a row that cannot be read says nothing
+        return False
     return refusal is not None and refusal.reason is Reason.FILE_DAMAGED
 
 

@@ -8,7 +8,7 @@ happened is therefore not begun beside others, and none beside it: whoever dies 
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -31,10 +31,14 @@ class Crew:
     def __init__(self, do: Callable[[Sequence[Job]], None], lanes: int = 1, most: int = 1) -> None:
         self._do, self._lanes, self._share = do, lanes, max(1, most // lanes)
         self._pool = ThreadPoolExecutor(lanes, thread_name_prefix="lane")
-        self._busy: dict[Future[None], float] = {}
+        self._busy: set[Future[None]] = set()
         self._clearing = False
 
     def __enter__(self) -> Self:
+        """Start every thread now: where none can be started later, jobs that were claimed would be lost."""
+        if self._lanes > 1:
+            there = threading.Barrier(self._lanes)
+            wait([self._pool.submit(there.wait) for _ in range(self._lanes)])
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -61,16 +65,12 @@ class Crew:
             self._begin(jobs, free)
         return bool(jobs)
 
-    def longest_s(self) -> float:
-        """How long the oldest of the jobs under way has been so, in seconds."""
-        return time.monotonic() - min(self._busy.values(), default=time.monotonic())
-
     def _begin(self, jobs: Sequence[Job], free: int) -> None:
         """Deal the jobs out evenly, so that the images of one study are looked at side by side."""
         for hand in (jobs[at::free] for at in range(min(free, len(jobs)))):
-            self._busy[self._pool.submit(self._do, hand)] = time.monotonic()
+            self._busy.add(self._pool.submit(self._do, hand))
 
     def _collect(self) -> None:
         for done in [one for one in self._busy if one.done()]:
-            del self._busy[done]
+            self._busy.remove(done)
             done.result()

@@ -29,6 +29,7 @@ from ra_node.network.outcome import DUPLICATE_SOP_INSTANCE, Answer
 from ra_node.network.send import OutgoingObject, PeerAddress, SendOutcome, SendReport, send
 from ra_node.services.content import wait_for_missing
 from ra_node.services.lease import postpone, unless_lost
+from ra_node.services.progress import lost, mark
 
 MOST_DOUBTFUL = 8
 """How often an object is sent that the peer refuses by a status of its own; with the pauses, a quarter of an
@@ -195,13 +196,16 @@ class _Batch:
         objects = [one for job in self._jobs for one in self._outgoing[job.id].objects]
         if not objects:
             return
-        report = self._do.send(self._peer, objects, self._heard, stopping=self._do.stopping)
+        report = self._do.send(
+            self._peer, objects, self._heard, stopping=lambda: self._do.stopping() or lost()
+        )
         if report.reach in OUT_OF_REACH:
             self._wait_together(f"{report.reach}: {report.detail}")
         else:
             end_outage(self._do.ledger, self._peer.name, self._jobs[0].kind)
 
     def _heard(self, outcome: SendOutcome) -> None:
+        mark()
         job = self._owner[outcome.sop_instance_uid]
         outcomes = self._outcomes[job.id]
         outcomes.append(outcome)

@@ -1,7 +1,8 @@
 """Examines images as they arrive: reads each, judges all hands in one pass, records what was found.
 
 What is wrong with an image is its finding. What goes wrong with the examination is tried again,
-alone, and in the end buried; the report then says that the analysis failed.
+alone, and in the end buried; the report then says that the analysis failed. While a known-good image
+cannot be analysed either, the machine is at fault: nothing is buried and no image is called unreadable.
 """
 
 from __future__ import annotations
@@ -16,17 +17,20 @@ import structlog
 
 from ra_node.dicom.read import DatasetRefused
 from ra_node.domain.job import Job
-from ra_node.domain.report import ImageFinding
+from ra_node.domain.report import ImageFinding, Reason
+from ra_node.errors import MachineFault, NodeError
 from ra_node.imaging.preview import PREVIEW_SUFFIX, encode_preview
 from ra_node.ledger.damage import record_damage
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.files import PREVIEWS, Damage, Files, sha256_of
 from ra_node.ledger.findings import finish_examination
 from ra_node.ledger.inbox import Instance, find_instance
-from ra_node.ledger.queue import LeaseLost, release
+from ra_node.ledger.queue import LeaseLost, bury, release
 from ra_node.services.analyse import Judge, Look, Rules, judge_looks, look_at_file
 from ra_node.services.content import alarm_text, damaged_finding, wait_for_missing
-from ra_node.services.lease import postpone, unless_lost
+from ra_node.services.lease import describe, is_shortage, postpone, unless_lost
+from ra_node.services.machine import PATIENCE_ATTEMPTS, ProcessBroken, breaks_process, is_machine_fault
+from ra_node.services.progress import mark
 from ra_node.services.record import finding_to_json
 
 
@@ -42,20 +46,27 @@ class Examiner:
     stopping: Callable[[], bool] = lambda: False
     look: Callable[[Path, Rules], Look] = look_at_file
     random: Random = field(default_factory=Random)
+    healthy: Callable[[], bool] = lambda: True
+    """Whether a known-good image can be analysed now."""
 
     def examine(self, jobs: Sequence[Job]) -> None:
-        """Do a batch of examine jobs; each ends recorded, postponed or buried, or is given back."""
-        looked = [(job, look) for job in jobs if (look := self._look(job)) is not None]
+        """Do a batch of examine jobs; each ends recorded, postponed or buried, or is given back.
+
+        Raises ProcessBroken where this process must not go on; its jobs are put back before.
+        """
+        failed = _Failed(self)
+        looked = [(job, look) for job in jobs if (look := self._look(job, failed)) is not None]
         try:
             findings = judge_looks([look for _, look in looked], self.judge)
         except Exception as error:  # noqa: BLE001 - whatever the networks raise must not end the worker
             for job, _ in looked:
-                postpone(self.ledger, job, error, self.random)
-            return
-        for (job, look), finding in zip(looked, findings, strict=True):
-            self._record(job, look, finding)
+                failed.postpone(job, error)
+            findings = []
+        for (job, look), finding in zip(looked, findings, strict=False):
+            self._record(job, look, finding, failed)
+        failed.end_if_broken()
 
-    def _look(self, job: Job) -> Look | None:
+    def _look(self, job: Job, failed: _Failed) -> Look | None:
         if self.stopping():
             release(self.ledger, job)
             return None
@@ -66,12 +77,15 @@ class Examiner:
             damage = self.files.damage(instance.path, instance.sha256)
             wait_for_missing(damage, job)
             look = None if damage else self._read(instance.path)
-            if look is not None:
-                return look
-            unless_lost(partial(self._record_damage, job, instance, damage or Damage.DIFFERS), job)
+            if look is None or _is_unreadable(look):
+                failed.expect_health("not readable")
+            if look is None:
+                unless_lost(partial(self._record_damage, job, instance, damage or Damage.DIFFERS), job)
         except Exception as error:  # noqa: BLE001 - a strange file must not end the worker
-            postpone(self.ledger, job, error, self.random)
-        return None
+            failed.reading(job, error)
+            return None
+        mark()
+        return look
 
     def _read(self, path: str) -> Look | None:
         """Look at an image; None where not even its header can be read, as it was when it came."""
@@ -92,7 +106,7 @@ class Examiner:
             "content_damaged", study_uid=job.study_uid, job_id=job.id, path=instance.path, damage=damage
         )
 
-    def _record(self, job: Job, look: Look, finding: ImageFinding) -> None:
+    def _record(self, job: Job, look: Look, finding: ImageFinding, failed: _Failed) -> None:
         try:
             preview = digest = None
             if look.display is not None:
@@ -105,9 +119,58 @@ class Examiner:
         except LeaseLost:
             structlog.get_logger().warning("lease_lost", job_id=job.id)
         except Exception as error:  # noqa: BLE001 - a full disk now may be an empty one later
-            postpone(self.ledger, job, error, self.random)
+            failed.postpone(job, error)
         else:
+            mark()
             _log_examined(job, finding)
+
+
+def _is_unreadable(look: Look) -> bool:
+    refusal = look.finding.refusal
+    return refusal is not None and refusal.reason is Reason.UNREADABLE_PIXELS
+
+
+class _Failed:
+    """What failed in one batch: each job is put back, and at the end the process, where it is broken."""
+
+    def __init__(self, examiner: Examiner) -> None:
+        self._do = examiner
+        self._healthy: bool | None = None
+        self._broken: Exception | None = None
+
+    def postpone(self, job: Job, error: Exception) -> None:
+        """Put a job back; an error of any type is the machine's while a known-good image fails too."""
+        if breaks_process(error):
+            self._broken = error
+        if not is_machine_fault(error) and not self.is_healthy():
+            if not isinstance(error, (NodeError, OSError)):  # those say what is wrong, and it is not here
+                self._broken = self._broken or error
+            error = MachineFault(f"a known-good image fails too; {describe(error)}")
+        postpone(self._do.ledger, job, error, self._do.random)
+
+    def reading(self, job: Job, error: Exception) -> None:
+        """Put a job back whose file was not read, or bury it where that goes on for it alone."""
+        fault = is_machine_fault(error) and not is_shortage(error)
+        if fault and job.attempt >= PATIENCE_ATTEMPTS and self.is_healthy():
+            reason = f"{describe(error)}, {job.attempt} times, while a known-good image was analysed"
+            unless_lost(lambda: bury(self._do.ledger, job, reason), job)
+        else:
+            self.postpone(job, error)
+
+    def end_if_broken(self) -> None:
+        if self._broken is not None:
+            raise ProcessBroken(f"a new process takes over after: {describe(self._broken)}")
+
+    def expect_health(self, found: str) -> None:
+        """Raise MachineFault where a known-good image cannot be analysed, so that no image is refused."""
+        if not self.is_healthy():
+            raise MachineFault(f"a known-good image fails too; {found}")
+
+    def is_healthy(self) -> bool:
+        """Ask once a batch."""
+        if self._healthy is None:
+            self._healthy = self._do.healthy()
+        return self._healthy
 
 
 def _log_examined(job: Job, finding: ImageFinding) -> None:

@@ -29,6 +29,7 @@ from ra_node.ledger.results import Result, prior_result
 from ra_node.network.call import OUT_OF_REACH, PeerAddress, Reach
 from ra_node.network.earlier import Wanted, earlier_reports
 from ra_node.services.one_patient import witnesses_of
+from ra_node.services.progress import mark
 from ra_node.services.record import report_from_json
 
 AWAY_PAUSE_S = 60.0
@@ -116,6 +117,7 @@ class PacsAsker:
         found: list[Prior] = []
 
         def take(report: Dataset) -> bool:
+            mark()
             prior = read_prior(report, subject)
             found.extend([] if prior is None else [prior])
             return prior is not None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ra_node.errors import NodeError
 from ra_node.ledger.engine import Ledger, expect_writable, ledger_version
-from ra_node.services.presence import alive, role_of
+from ra_node.services.presence import alive, role_of, stalled
 from ra_node.services.running import Running, workers
 
 
@@ -38,11 +38,13 @@ class Health:
 
     def ready(self) -> list[Sign]:
         """A study that arrives now is received, judged, answered and sent."""
-        roles = {role_of(owner) for owner in alive(self.run)}
+        late = stalled(self.run)
+        roles = {role_of(owner) for owner in alive(self.run)} - set(late)
         return [
             Sign("ledger", self._takes_writes()),
             Sign("disk", self.has_room()),
             *(Sign(role, role in roles) for role in self.needed),
+            *(Sign(f"{role} stalled:", holds=False) for role in late),
             Sign("bundle", bool(self.workers())),
         ]
 

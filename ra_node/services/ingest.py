@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from ra_node.dicom.read import read_header
 from ra_node.domain.report import ImageFinding
 from ra_node.domain.selection import calls_for_answer, header_refusal, is_ai_made
 from ra_node.domain.study import ImageHeader
+from ra_node.domain.uid import can_be_repeated
 from ra_node.errors import Refused
 from ra_node.ledger.engine import Ledger, LedgerUnavailable
 from ra_node.ledger.files import Files
@@ -30,9 +30,6 @@ from ra_node.network.receive import ReceivedFile, StoreOutcome
 from ra_node.services.one_patient import kept_patient, names_another
 from ra_node.services.record import finding_to_json
 from ra_node.services.resend import Resends
-
-_NAMEABLE = re.compile(r"[!-\[\]-~]{1,64}")
-"""What an answer can refer to: printable ASCII without backslash (PS3.5 9.1 allows digits and dots alone)."""
 
 COMMIT_ARRIVES_S = 60.0
 """After this a commit that was cut off is in the ledger, or never will be."""
@@ -110,9 +107,9 @@ class Ingest:
     def keep(self, file: ReceivedFile) -> StoreOutcome:
         """Keep one received instance for good: file synced, then row committed.
 
-        Raises Refused for what is no DICOM object, contradicts its request, or is another instance, or a
-        corrected one, under a UID that is already here; LedgerUnavailable or OSError when the node cannot
-        keep it now.
+        Raises Refused for what is no DICOM object, contradicts its request, has UIDs that no result could
+        repeat, or is another instance, or a corrected one, under a UID that is already here;
+        LedgerUnavailable or OSError when the node cannot keep it now.
         """
         header = read_header(file.path)
         _expect_the_same(header, file)
@@ -178,5 +175,5 @@ def _expect_the_same(header: ImageHeader, file: ReceivedFile) -> None:
     if header.sop_class_uid != file.sop_class_uid:
         raise Refused("expected the SOP Class UID of the request in the data set, found another")
     for name, uid in (("Study", header.study_instance_uid), ("Series", header.series_instance_uid)):
-        if not _NAMEABLE.fullmatch(uid):
+        if not can_be_repeated(uid):
             raise Refused(f"expected a {name} Instance UID of digits and dots, found another")

@@ -32,6 +32,7 @@ from ra_node.services.analyse import (
     make_report,
     refused,
 )
+from ra_node.services.machine import stops_everything
 from ra_node.services.on_demand import OnDemand
 from ra_node.services.one_patient import witnesses_in
 from ra_node.services.publish import Sources, name_content, publish, save
@@ -71,7 +72,8 @@ class Analyst:
         `repeats` are further files of the study; of them only the patient counts.
 
         As with a study that is received, what is wrong with an image is its finding, also that its
-        analysis failed. Raises DatasetRefused for a file without a header.
+        analysis failed. Raises DatasetRefused for a file without a header, and whatever the machine does
+        when memory, handles or the GPU fail.
         """
         previews = _Previews(folder / "previews")
         witnesses = witnesses_in([*files, *repeats])
@@ -111,7 +113,9 @@ class Analyst:
             return self.look(path, self.rules)
         except NodeError:
             raise
-        except Exception as error:  # noqa: BLE001 - a strange file must not take its study with it
+        except Exception as error:
+            if stops_everything(error):
+                raise
             kind = type(error).__name__
             structlog.get_logger().warning("image_failed", error=kind)
             return Look(failed_finding(read_header(path), kind))

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ra_node.services.wake import silence
@@ -18,6 +19,10 @@ from ra_node.services.wake import silence
 SUFFIX = ".lock"
 STATE_SUFFIX = ".json"
 """Of the file in which a worker tells more of itself (`running`); it goes with the lock."""
+BEAT_SUFFIX = ".beat"
+"""Of the file whose time is that of a process's last beat: a lock is also held by a process that hangs."""
+STALE_S = 20.0
+"""Beats come every second."""
 
 
 @contextmanager
@@ -47,6 +52,31 @@ def alive(root: Path) -> list[str]:
     return [path.stem for path in sorted(root.glob(f"*/*{SUFFIX}")) if _held(path)]
 
 
+def beat(folder: Path, role: str) -> None:
+    """Show that this process comes further; a disk that takes nothing shows it by silence."""
+    with suppress(OSError):
+        (folder / f"{role}-{os.getpid()}{BEAT_SUFFIX}").touch(0o600)
+
+
+def stalled(root: Path, now: float | None = None) -> list[str]:
+    """The roles of processes that live and have not shown a beat for STALE_S, in all folders below `root`."""
+    now = time.time() if now is None else now
+    late = {path.stem for path in root.glob(f"*/*{BEAT_SUFFIX}") if _beaten_before(path, now - STALE_S)}
+    return sorted({role_of(owner) for owner in alive(root) if _process_of(owner) in late})
+
+
+def _beaten_before(path: Path, time_s: float) -> bool:
+    try:
+        return path.stat().st_mtime < time_s
+    except FileNotFoundError:
+        return False
+
+
+def _process_of(owner: str) -> str:
+    """Role and process of an owner."""
+    return owner.rsplit("-", 1)[0]
+
+
 def role_of(owner: str) -> str:
     """The role in an owner's name, which is role, process and a random word."""
     return owner.rsplit("-", 2)[0]
@@ -54,8 +84,8 @@ def role_of(owner: str) -> str:
 
 def forget(folder: Path, owner: str) -> None:
     """Remove the trace of an owner whose work was given back."""
-    for suffix in (STATE_SUFFIX, SUFFIX):
-        (folder / f"{owner}{suffix}").unlink(missing_ok=True)
+    for name in (f"{owner}{STATE_SUFFIX}", f"{_process_of(owner)}{BEAT_SUFFIX}", f"{owner}{SUFFIX}"):
+        (folder / name).unlink(missing_ok=True)
     silence(folder, owner)
 
 

@@ -25,6 +25,7 @@ from ra_node.domain.report import Reason, StudyReport
 from ra_node.errors import Fatal, NodeError, Refused, Retryable
 from ra_node.services.gather import Archive, one_of_each
 from ra_node.services.journal import Journal, LinedUp, SeenFile, StudyState
+from ra_node.services.machine import stops_everything
 from ra_node.services.offline import Analyst
 from ra_node.services.rows import (
     NOT_FETCHED,
@@ -152,6 +153,9 @@ class Run:
             except Exception as error:  # one strange study must not end the run
                 if isinstance(error, OSError) and error.errno in FULL:
                     raise Retryable(f"cannot write to {self.out}: {error.strerror}") from error
+                if stops_everything(error):
+                    said = f"expected a machine that works, found {type(error).__name__}"
+                    raise Retryable(f"{said}; the same command goes on") from error
                 structlog.get_logger().warning("study_failed", study_uid=uid, error=type(error).__name__)
                 said = str(error) if isinstance(error, NodeError) else type(error).__name__
                 return self._failed(uid, STUDY_FAILED, f"the analysis failed: {said}")

@@ -14,15 +14,19 @@ from pydicom import Dataset
 
 from ra_node.dicom.read import DatasetRefused, read_attributes, read_header
 from ra_node.domain.job import Job
+from ra_node.errors import MachineFault, Refused
 from ra_node.imaging.preview import PREVIEW_SUFFIX, encode_preview, read_preview
 from ra_node.ledger.damage import record_damage
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.files import PREVIEWS, Damage, Files, sha256_of
 from ra_node.ledger.findings import Finding
+from ra_node.ledger.queue import LOST
 from ra_node.ledger.reexamine import replace_preview
 from ra_node.ledger.results import Result, objects_of
 from ra_node.services.analyse import Look, Rules
 from ra_node.services.content import alarm_text, damaged_finding, says_damaged, wait_for_missing
+from ra_node.services.lease import describe
+from ra_node.services.machine import PATIENCE_ATTEMPTS, is_machine_fault
 from ra_node.services.on_demand import OnDemand
 from ra_node.services.publish import Sources
 from ra_node.services.record import finding_to_json
@@ -30,12 +34,51 @@ from ra_node.services.record import finding_to_json
 
 @dataclass(frozen=True, slots=True)
 class SourceReader:
-    """Reads the files of findings; `look` makes the picture of an image whose preview is damaged."""
+    """Reads the files of findings; `look` makes the picture of an image whose preview is damaged.
+
+    `healthy` tells whether a known-good image can be analysed: where not, no file is called missing.
+    """
 
     ledger: Ledger
     files: Files
     rules: Rules
     look: Callable[[Path, Rules], Look]
+    healthy: Callable[[], bool] = lambda: True
+
+    def readable(self, job: Job, findings: Sequence[Finding], *, pictures: bool) -> list[Finding]:
+        """Give the findings without the files that cannot be read, for one of the last attempts at a report.
+
+        Neither a file that gives errors of any kind nor one that may have killed the last attempt's process
+        keeps the other images from their answer. The very last attempt reads nothing.
+        """
+        return [self._readable(job, finding, pictures=pictures) for finding in findings]
+
+    def _readable(self, job: Job, finding: Finding, *, pictures: bool) -> Finding:
+        killed = (job.last_error or "").startswith(LOST)
+        if job.attempts_left == 0 or (killed and finding.finding_json is None):
+            return replace(finding, path=None, preview_path=None)
+        path = self._if_readable(job, finding, finding.path, read_attributes)
+        picture = self._if_readable(job, finding, finding.preview_path if pictures else None, read_preview)
+        return replace(finding, path=path, preview_path=picture)
+
+    def _if_readable(
+        self, job: Job, finding: Finding, path: str | None, read: Callable[[Path], object]
+    ) -> str | None:
+        """Give a path back whose file can be read, or is damaged in a way that `checked` deals with."""
+        if path is None:
+            return None
+        try:
+            read(self.files.path(path))
+        except (FileNotFoundError, Refused):
+            return path
+        except Exception as error:
+            if is_machine_fault(error) and job.attempt < PATIENCE_ATTEMPTS:
+                raise
+            structlog.get_logger().warning(
+                "source_left_out", sop_instance_uid=finding.sop_instance_uid, error=describe(error)
+            )
+            return None
+        return path
 
     def checked(self, job: Job, findings: Sequence[Finding]) -> list[Finding]:
         """Give the findings, those of damaged files as refusals and without their files. Raises LeaseLost.
@@ -59,6 +102,8 @@ class SourceReader:
         if damage is None:
             return finding
         wait_for_missing(damage, job)
+        if not self.healthy():
+            raise MachineFault("expected the kept files, found that a known-good image fails too")
         refused = finding_to_json(
             damaged_finding(finding.sop_instance_uid, finding.sop_class_uid, finding.series_uid, damage)
         )

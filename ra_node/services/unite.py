@@ -20,6 +20,8 @@ from ra_node.ledger.files import Files
 from ra_node.ledger.findings import Finding
 from ra_node.ledger.reexamine import replace_findings
 from ra_node.services.analyse import Judge, Look, Rules, judge_looks, look_at_file
+from ra_node.services.machine import is_machine_fault
+from ra_node.services.progress import mark
 from ra_node.services.record import finding_from_json, finding_to_json
 
 IMAGES_AT_ONCE = 8
@@ -49,7 +51,7 @@ class OneBundle:
     def unite(self, job: Job, findings: Sequence[Finding]) -> tuple[BundleIdentity, list[Finding]]:
         """Give the one bundle of a study and its findings by it. Raises LeaseLost.
 
-        An image that cannot be judged again fails the attempt; at the last one it is refused with
+        An image that cannot be judged again fails the attempt; in the last ones it is refused with
         its reason, so that the rest of the study is answered.
         """
         makers = {finding.bundle_sha256 for finding in findings} - {None, self.bundle.sha256}
@@ -87,7 +89,9 @@ class OneBundle:
         return None if finding.bundle_sha256 is None else self.bundle.sha256
 
     def _judged(self, job: Job, findings: Sequence[Finding]) -> list[ImageFinding]:
-        return judge_looks([self._look(job, finding) for finding in findings], self.judge)
+        judged = judge_looks([self._look(job, finding) for finding in findings], self.judge)
+        mark()
+        return judged
 
     def _look(self, job: Job, finding: Finding) -> Look:
         assert finding.path is not None
@@ -97,7 +101,7 @@ class OneBundle:
         except DatasetRefused as error:
             return Look(_refused(finding, error.refusal))
         except Exception as error:
-            if not job.last_attempt:
+            if not job.makes_less or is_machine_fault(error):
                 raise
             text = f"The present model could not judge this image again: {type(error).__name__}."
             return Look(_refused(finding, Refusal(Reason.ANALYSIS_FAILED, text)))

@@ -1,9 +1,11 @@
 """A dead worker is noticed at once, a living one never."""
 
+import os
 import subprocess
 import sys
+import time
 
-from ra_node.services.presence import alive, forget, gone, present, role_of
+from ra_node.services.presence import STALE_S, alive, beat, forget, gone, present, role_of, stalled
 
 CHILD = """
 import sys, time
@@ -46,3 +48,17 @@ def test_who_is_alive_holds_a_lock_in_the_folder_of_any_machine(tmp_path):
         assert [role_of(owner) for owner in alive(tmp_path)] == ["work", "listen"]
     assert alive(tmp_path) == []
     assert alive(tmp_path / "nowhere") == []
+
+
+def test_who_lives_without_a_beat_is_stalled_and_a_dead_one_is_not(tmp_path):
+    """A lock is also held by a process that stands stopped."""
+    folder, me = tmp_path / "here", os.getpid()
+    with present(folder, f"work-{me}-a"):
+        assert stalled(tmp_path) == []
+        beat(folder, "work")
+        assert stalled(tmp_path) == []
+        assert stalled(tmp_path, time.time() + STALE_S + 5) == ["work"]
+        (folder / "listen-1.beat").touch()
+        (folder / "listen-1-b.lock").touch()
+        assert stalled(tmp_path, time.time() + STALE_S + 5) == ["work"]
+    assert list(folder.glob("work*")) == []

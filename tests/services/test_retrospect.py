@@ -214,6 +214,34 @@ def test_a_full_disk_ends_the_start_and_loses_nothing(archive, tmp_path):
     assert go(out, archive).answered == 4
 
 
+@pytest.mark.parametrize(
+    "error", [MemoryError(), OSError(errno.EMFILE, "too many"), RuntimeError("CUDA error: an illegal access")]
+)
+def test_an_ill_machine_ends_the_start_and_fails_no_study(archive, tmp_path, error):
+    """Or every study after a broken GPU would be a failed one."""
+
+    def ill(path, rules):
+        if "IM3" in path.name:
+            raise error
+        return look(path, rules)
+
+    with pytest.raises(Retryable, match="goes on"):
+        go(tmp_path / "out", archive, look=ill)
+    ran = go(tmp_path / "out", archive)
+    assert (ran.failed, ran.remaining) == (0, 0)
+    assert {row["outcome"] for row in table(tmp_path / "out")} == {"judged"}
+
+
+def test_one_file_with_io_errors_fails_its_study_alone(archive, tmp_path):
+    def bad(path, rules):
+        if "IM3" in path.name:
+            raise OSError(errno.EIO, "I/O error")
+        return look(path, rules)
+
+    ran = go(tmp_path / "out", archive, look=bad)
+    assert (ran.answered, ran.failed) == (3, 1)
+
+
 def test_told_to_stop_it_ends_after_the_study_in_hand(archive, tmp_path):
     stop = threading.Event()
     ran = go(tmp_path / "out", archive, stop=stop, watcher=Watcher(finished=lambda _state: stop.set()))

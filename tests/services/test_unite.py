@@ -162,7 +162,7 @@ def test_what_was_refused_by_its_header_keeps_its_answer(bench):
     assert [image.refusal.reason for image in report.images if image.refusal] == ["other_body_part"]
 
 
-def test_an_image_that_cannot_be_judged_again_is_refused_after_the_last_attempt(bench):
+def test_an_image_that_cannot_be_judged_again_is_refused_in_the_last_attempts(bench):
     examine(bench, OLD, 1)
     examine(bench, NEW, 2)
     bench.settle()
@@ -170,7 +170,7 @@ def test_an_image_that_cannot_be_judged_again_is_refused_after_the_last_attempt(
     def broken(path, rules):
         raise ZeroDivisionError("Smith^John")
 
-    for _ in range(5):
+    for _ in range(4):
         report = answer(bench, NEW, look=broken)
         bench.clock.advance(4000)
     assert [image.refusal is None for image in report.images] == [False, True]

@@ -1,5 +1,7 @@
 """Health is true: it says yes only while it is so, and no more than words to strangers."""
 
+import os
+
 import pytest
 
 from ra_node.ledger.engine import LedgerUnavailable
@@ -96,3 +98,17 @@ def test_a_ledger_that_takes_no_writes_is_alive_and_not_ready(hospital):
         hospital.state.ledger.engine.dispose()
     assert status == 503
     assert "ledger" in text
+
+
+def test_a_role_that_stands_stopped_is_named_though_its_process_lives(hospital):
+    run = hospital.settings.node.data_dir / "run" / "host"
+    with hospital.working():
+        (owner,) = run.parent.glob("*/schedule-*.lock")
+        beat = owner.parent / f"{owner.stem.rsplit('-', 1)[0]}.beat"
+        beat.touch()
+        assert ask(hospital, "/readyz")[0] == 200
+        os.utime(beat, (1, 1))
+        status, text = ask(hospital, "/readyz")
+    assert status == 503
+    assert "schedule FAILED\n" in text
+    assert "schedule stalled: FAILED\n" in text
