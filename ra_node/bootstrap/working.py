@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ra_node.bootstrap.heap import spend_less_on_memory
 from ra_node.bootstrap.state import State, address, build_producer, build_shelf, folder_in_use, with_bundle
+from ra_node.domain.rating import Rating
 from ra_node.domain.result import ObjectKind
 from ra_node.settings import Settings
 from ra_node.settings_peer import PeerTable
@@ -131,8 +132,14 @@ def _bench(settings: Settings, state: State, shelf: Shelf, stopping: Callable[[]
             [_destination(settings, peer) for peer in settings.destinations],
             settings.results.research_label,
             follow_ups=build_follow_ups(settings, state),
+            rating=rating_of(settings),
         ),
     )
+
+
+def rating_of(settings: Settings) -> Rating:
+    """What the site decided about hands outside the domain of its bundle."""
+    return Rating(settings.results.outside_domain, settings.results.research_output)
 
 
 def build_follow_ups(settings: Settings, state: State) -> FollowUps:

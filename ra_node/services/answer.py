@@ -13,6 +13,7 @@ from pydicom import Dataset
 from ra_node.dicom.provenance import Producer
 from ra_node.dicom.read import read_header
 from ra_node.domain.job import Job
+from ra_node.domain.rating import DEFAULT_RATING, Rating
 from ra_node.domain.report import ImageFinding, Reason, StudyReport
 from ra_node.domain.result import ObjectKind
 from ra_node.domain.study import ImageHeader
@@ -53,6 +54,7 @@ class Answerer:
     research_label: str
     random: Random = field(default_factory=Random)
     follow_ups: FollowUps | None = None
+    rating: Rating = DEFAULT_RATING
 
     def answer(self, job: Job) -> None:
         """Do one report job; it ends recorded, postponed or buried."""
@@ -81,6 +83,7 @@ class Answerer:
             research_label=self.research_label,
             conflict=witnesses.conflict,
             remark=witnesses.remark,
+            rating=self.rating,
         )
         sources = reader.read(job, findings, predecessor)
         followed = self._followed(report, sources)
