@@ -20,6 +20,7 @@ from ra_node.bootstrap.state import (
     presence_folder,
     with_bundle,
 )
+from ra_node.domain.rating import Rating
 from ra_node.domain.result import ObjectKind
 from ra_node.settings import Settings
 from ra_node.settings_peer import PeerTable
@@ -152,8 +153,14 @@ def _bench(settings: Settings, state: State, shelf: Shelf, stopping: Callable[[]
             settings.results.research_label,
             follow_ups=build_follow_ups(settings, state),
             healthy=canary.healthy,
+            rating=rating_of(settings),
         ),
     )
+
+
+def rating_of(settings: Settings) -> Rating:
+    """What the site decided about hands outside the domain of its bundle."""
+    return Rating(settings.results.outside_domain, settings.results.research_output)
 
 
 def build_follow_ups(settings: Settings, state: State) -> FollowUps:

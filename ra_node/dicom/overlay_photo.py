@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from ra_node.dicom.overlay_panel import ink_of, is_dashed
+from ra_node.dicom.overlay_panel import ink_of, is_dashed, refused_word
 from ra_node.dicom.overlay_parts import (
     FINE_PX,
     GROUND,
@@ -142,7 +142,7 @@ def _tags(hand: HandFinding, picture: Box, pen: Pen) -> list[Block]:
 
 
 def _refusal_tag(hand: HandFinding, pen: Pen) -> Block:
-    lines = [pen.line(pen.say("not_analysed").upper(), KEY_PX - 3, bold=True)]
+    lines = [pen.line(pen.say(refused_word(hand)).upper(), KEY_PX - 3, bold=True)]
     if hand.refusal is not None:
         reason = pen.language.say(f"reason.{hand.refusal.reason}")
         if hand.side.side is not None:
