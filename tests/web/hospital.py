@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from random import Random
 
@@ -19,6 +20,8 @@ from ra_node.domain.job import JobKind
 from ra_node.domain.laterality import Side
 from ra_node.domain.report import Recognition, Staging
 from ra_node.domain.result import ObjectKind
+from ra_node.inference.bundle import read_bundle
+from ra_node.inference.finder import load_finder
 from ra_node.ledger.commitments import begin_transaction, record_report, uncommitted
 from ra_node.ledger.deliveries import Outcome, pending_deliveries, record_delivery
 from ra_node.ledger.inbox import settle_now
@@ -43,6 +46,12 @@ from tests.services.builders import Bench, FakeJudgement
 NAME, IDENTITY = "MARKED^NAME", "MARKED-ID-77"
 PASSWORD = "correct horse battery"
 SENT = (ObjectKind.SR, ObjectKind.OVERLAY)
+
+
+@cache
+def rules() -> Rules:
+    """With the finder of the demonstration bundle: without joints two hands on one plate have no sides."""
+    return Rules(finder=load_finder(read_bundle(REPOSITORY / "config" / "bundles" / "demo")))
 
 
 @dataclass
@@ -106,9 +115,9 @@ class Hospital:
         judge, bundle = Judge(list(stages)), self.desk.card().identity
         jobs = claim(self.state.ledger, [JobKind.EXAMINE], "work-1-a", 8, 60)
         if jobs:
-            Examiner(self.state.ledger, self.state.files, judge, bundle.sha256, Rules()).examine(jobs)
+            Examiner(self.state.ledger, self.state.files, judge, bundle.sha256, rules()).examine(jobs)
         (job,) = claim(self.state.ledger, [JobKind.REPORT], "work-1-a", 1, 60)
-        one_bundle = OneBundle(self.state.ledger, self.state.files, judge, bundle, Rules())
+        one_bundle = OneBundle(self.state.ledger, self.state.files, judge, bundle, rules())
         to = [Destination("pacs", SENT), Destination("archive", SENT)]
         Answerer(self.state.ledger, self.state.files, one_bundle, PRODUCER, to, "Research use only").answer(
             job
