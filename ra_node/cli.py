@@ -88,15 +88,15 @@ def demo(
     from ra_node.services.overview import study_story
     from ra_node.terminal import story_lines
 
-    shown = show_demo(out, timeout_s, say)
-    story = study_story(open_state(load_settings(shown.config)).ledger, shown.study_uid)
-    say("\nTimeline")
-    for line in story_lines(story):
-        say(line)
-    say(f"\n{story.text}")
-    say("Files")
-    for name, path in shown.files().items():
-        say(f"  {name:<18} {path}")
+    for shown in show_demo(out, timeout_s, say):
+        story = study_story(open_state(load_settings(shown.config)).ledger, shown.study_uid)
+        say(f"\n{shown.title}\n\nTimeline")
+        for line in story_lines(story):
+            say(line)
+        say(f"\n{story.text}")
+        say("Files")
+        for name, path in shown.files().items():
+            say(f"  {name:<18} {path}")
 
 
 @app.command(rich_help_panel=SERVICE)

@@ -78,6 +78,7 @@ def scrub(config: ConfigPath = DEFAULT_CONFIG, as_json: Json = False) -> None:
     """
     from ra_node.bootstrap.keeping import build_scrubber
     from ra_node.bootstrap.state import open_state
+    from ra_node.ledger.identity import Unbound
     from ra_node.ledger.kept import count_kept
     from ra_node.services.operate import Operator, acted
     from ra_node.terminal import progress
@@ -85,6 +86,8 @@ def scrub(config: ConfigPath = DEFAULT_CONFIG, as_json: Json = False) -> None:
 
     settings = named_settings(config)
     state = open_state(settings)
+    if state.problem:
+        raise Unbound(state.problem)
     total = count_kept(state.ledger)
     done = build_scrubber(settings, state, mend=True).scrub(lambda files: progress(files, "files", total))
     by = Operator(account(), "")

@@ -17,7 +17,7 @@ import structlog
 
 from ra_node.bootstrap.keeping import build_audit, build_scrubber, build_tidier
 from ra_node.bootstrap.receiving import build_listener
-from ra_node.bootstrap.sending import build_askers, build_committer, build_deliverer
+from ra_node.bootstrap.sending import build_askers, build_committer, build_deliverer, build_prior_server
 from ra_node.bootstrap.state import build_binding, build_guard, new_owner, open_state, presence_folder
 from ra_node.bootstrap.watching import build_desk, build_server, state_for_page
 from ra_node.bootstrap.working import build_worker, gpu_bytes, lanes_of
@@ -195,13 +195,17 @@ def schedule(settings: Settings) -> None:
     ]
     scrub_bytes = round(settings.limits.scrub_mib_per_minute * 2**20)
     if scrub_bytes:
-        tasks.append(Task("scrub", partial(build_scrubber(settings, state).step, scrub_bytes), 60.0))
+        scrubber, bound = build_scrubber(settings, state), build_binding(settings, state).holds
+        tasks.append(Task("scrub", lambda: scrubber.step(scrub_bytes) if bound() else None, 60.0))
     pulse = _pulse(settings, "schedule")
     looks = {"settle": tidier.settle} | {f"ask {asker.source.name}": asker.look for asker in askers}
     lines: dict[str, Callable[[], None]] = {
         name: partial(_look, settings, name, watched(state.ledger, name, look), stop, pulse)
         for name, look in looks.items()
     }
+    prior_server = build_prior_server(settings)
+    if prior_server is not None:
+        lines["earlier reports"] = partial(prior_server.serve, stop)
     auditor = build_audit(settings, state)
     if auditor is not None:
         tasks.append(Task("audit", auditor.send_new, 1.0))

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ra_node.domain.language import BUILT_IN
 from ra_node.domain.laterality import Convention
+from ra_node.domain.rating import OutsideDomain
 from ra_node.errors import Fatal
 from ra_node.settings_peer import AeTitle, PeerTable, Port
 from ra_node.settings_web import PASSWORDS, WebTable
@@ -74,6 +75,8 @@ class ResultsTable(_Table):
     language: str = Field(default="en", min_length=1)
     research_label: str = Field(default="Research use only", max_length=64)
     placeholder_patient_ids: tuple[str, ...] = ()
+    outside_domain: OutsideDomain = "not rated"
+    research_output: bool = False
 
 
 class ModelsTable(_Table):

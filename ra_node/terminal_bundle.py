@@ -10,6 +10,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from ra_node.domain.report import BundleIdentity
 from ra_node.inference.bundle import Bundle
 from ra_node.ledger.promotion import Choice, Promotion
 from ra_node.services.shelf import BundleLine
@@ -79,8 +80,20 @@ def _description(bundle: Bundle) -> list[str]:
         f"sha256         {identity.sha256}",
         f"preprocessing  {manifest.preprocessing.id}",
         f"training data  {_training_data(bundle)}",
+        f"domain         {domain_words(identity)}",
     ]
     return [*lines, *([f"notice         {identity.notice}"] if identity.notice else [])]
+
+
+def domain_words(identity: BundleIdentity) -> str:
+    """The hands that a bundle rates; others are not rated."""
+    ages = (
+        "of any age (none is stated)"
+        if identity.ages is None
+        else "from {:g} to {:g} years".format(*identity.ages)
+    )
+    casts = "also" if identity.casts else "not"
+    return f"whole hands {ages}, {' or '.join(identity.views)} view, {casts} in plaster or with metal"
 
 
 def _training_data(bundle: Bundle) -> str:
@@ -106,7 +119,7 @@ def _verdict_fields(verdict: Verdict) -> dict[str, Any]:
     }
     if verdict.bundle is not None:
         manifest = verdict.bundle.manifest.model_dump(mode="json")
-        told = ("preprocessing", "tasks", "training", "notice")
+        told = ("preprocessing", "tasks", "training", "notice", "domain")
         identity = verdict.bundle.identity
         fields |= {"name": identity.name, "version": identity.version, "sha256": identity.sha256}
         fields |= {name: manifest[name] for name in told}

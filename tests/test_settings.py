@@ -66,6 +66,7 @@ def test_an_unknown_key_of_a_peer_is_named_too(tmp_path):
         ("[limits]\nmin_free_gib = 5\nenough_free_gib = 4\n", "enough_free_gib must not be below"),
         ("[retention]\nkeep_days = -1\n", "retention.keep_days"),
         (PEER + 'roles = ["source"]\ncommitment = true\n', "needs the role destination"),
+        (PEER + 'commitment_ae_titles = ["SCM"]\n', "needs commitment = true"),
         (PEER + 'roles = ["source"]\npdf = true\n', "pdf = true needs the role destination"),
         (
             "[results]\noverlay = false\n" + PEER + "key_object = true\n",

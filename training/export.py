@@ -14,7 +14,7 @@ from pydantic import JsonValue
 
 import ra_node
 from ra_node.domain.preprocessing import PREPROCESSING_ID
-from ra_node.inference.bundle import Manifest, Preprocessing, Task, Tasks
+from ra_node.inference.bundle import DomainPart, Manifest, Preprocessing, Task, Tasks
 from training.card import card
 from training.data_kind import DataKind
 from training.evaluate import Calibration, Result, weights_path
@@ -22,7 +22,8 @@ from training.recipe import Recipe
 
 DESCRIPTION = (
     "Box of the hand with a 4 % margin, turned fingers up, longer side to {side_px} px by area averaging, "
-    "1st to 99.5th percentile inside the outline of the hand to 0..255, padded with 0 to a square; "
+    "1st to 99.5th percentile inside the outline of the hand to 0..255, 0 outside the outline and a rim of "
+    "2 % of the box around it, padded with 0 to a square; "
     "then (grey / 255 - mean) / std in three equal channels."
 )
 RECOGNITION = {
@@ -77,7 +78,7 @@ def _manifest(
         ),
         tasks=_tasks(folder, recipe, calibration, result),
         training=_training(recipe, result),
-        ages=result.words.ages,
+        domain=DomainPart(ages=result.words.ages),
         provenance={
             "source": _source(result),
             "terms": result.words.terms,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ def preflight(settings: Settings, *, roundtrip: bool = False) -> list[Check]:
     from ra_node.services.preflight import run_checks
 
     reachable = addresses(settings, settings.destinations)
-    asked = [peer for peer in settings.sources if peer.complete_by == "query"]
+    asked = [peer for peer in settings.peer if "query" in (peer.prior, peer.complete_by)]
     rows = run_checks(
         settings,
         open_state=lambda: open_state(settings),
@@ -83,13 +84,22 @@ def models_now(settings: Settings) -> Models:
     )
 
 
-def show_demo(out: Path, timeout_s: float, say: Callable[[str], None]) -> Shown:
-    """The demo with the bundle of this installation and a phantom with changes of stage 3 and 0."""
+def show_demo(out: Path, timeout_s: float, say: Callable[[str], None]) -> list[Shown]:
+    """The demo with the bundle of this installation and a phantom with changes of stage 3 and 0.
+
+    It is sent twice: as a patient of 15 years, whom the bundle knows, and as one of 66, whom it does not.
+    """
     from ra_node.domain.laterality import Side
     from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
     from ra_node.phantom.study import phantom_study
-    from ra_node.services.demo import run_demo
+    from ra_node.services.demo import DemoStudy, run_demo
 
     hands = (HandRecipe(Side.RIGHT, stage=3), HandRecipe(Side.LEFT, stage=0))
-    study = phantom_study(PhantomRecipe(hands, seed=7))
-    return run_demo(out, study, default_settings().models.bundle, timeout_s, say)
+    recipe = PhantomRecipe(hands, seed=7)
+    (known,) = phantom_study(recipe)
+    (adult,) = phantom_study(recipe, uid_key="demo of an adult", born_on=date(1960, 1, 1))
+    studies = (
+        DemoStudy("A patient of 15 years", known),
+        DemoStudy("The same picture of a patient of 66 years", adult, "adult"),
+    )
+    return run_demo(out, studies, default_settings().models.bundle, timeout_s, say)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ra_node.bootstrap.state import address, build_producer, folder_in_use, open_state, with_bundle
-from ra_node.bootstrap.working import build_judge, reading_rules
+from ra_node.bootstrap.working import build_judge, rating_of, reading_rules
 from ra_node.errors import Fatal, Retryable
 from ra_node.settings import LEDGER_FILE, Settings
 
@@ -136,7 +136,9 @@ def _analyst(settings: Settings, asked: Asked, courtesy: Courtesy | None) -> Ana
     judge, bundle = build_judge(with_bundle(settings, folder_in_use(settings)))
     rules = reading_rules(settings, bundle)
     label = settings.results.research_label
-    return Analyst(judge, bundle.identity, build_producer(settings), rules, label, between)
+    return Analyst(
+        judge, bundle.identity, build_producer(settings), rules, label, between, rating=rating_of(settings)
+    )
 
 
 def _facts(settings: Settings, asked: Asked, analyst: Analyst, patient: PatientWords) -> dict[str, str]:

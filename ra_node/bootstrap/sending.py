@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
-from ra_node.bootstrap.state import DAY_S, State, address, build_clock_watch, build_producer
+from ra_node.bootstrap.state import DAY_S, State, address, build_clock_watch, build_producer, presence_folder
 from ra_node.settings import Settings
 
 if TYPE_CHECKING:
+    from ra_node.network.prior_socket import PriorServer
     from ra_node.services.commit import Committer
     from ra_node.services.complete import CompletenessAsker
     from ra_node.services.deliver import Deliverer, Rebuild
@@ -54,6 +55,14 @@ def build_committer(settings: Settings, state: State) -> Committer:
         settings.limits.delivery_days * DAY_S,
         trust=build_clock_watch(settings, state).trust,
     )
+
+
+def build_prior_server(settings: Settings) -> PriorServer | None:
+    """Who asks PACS for earlier reports in the place of `work`; None where none is to be asked."""
+    from ra_node.network.prior_socket import PriorServer
+
+    asked = {peer.name: address(settings, peer) for peer in settings.peer if peer.prior == "query"}
+    return PriorServer(presence_folder(settings), asked) if asked else None
 
 
 def build_askers(settings: Settings, state: State) -> list[CompletenessAsker]:

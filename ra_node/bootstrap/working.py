@@ -6,11 +6,21 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ra_node.bootstrap.heap import spend_less_on_memory
-from ra_node.bootstrap.state import State, address, build_producer, build_shelf, folder_in_use, with_bundle
+from ra_node.bootstrap.state import (
+    State,
+    address,
+    build_producer,
+    build_shelf,
+    folder_in_use,
+    presence_folder,
+    with_bundle,
+)
+from ra_node.domain.rating import Rating
 from ra_node.domain.result import ObjectKind
 from ra_node.settings import Settings
 from ra_node.settings_peer import PeerTable
@@ -143,16 +153,27 @@ def _bench(settings: Settings, state: State, shelf: Shelf, stopping: Callable[[]
             settings.results.research_label,
             follow_ups=build_follow_ups(settings, state),
             healthy=canary.healthy,
+            rating=rating_of(settings),
         ),
     )
+
+
+def rating_of(settings: Settings) -> Rating:
+    """What the site decided about hands outside the domain of its bundle."""
+    return Rating(settings.results.outside_domain, settings.results.research_output)
 
 
 def build_follow_ups(settings: Settings, state: State) -> FollowUps:
     """Who finds the patient's earlier reports; the secret lies in the data folder, which all hosts share."""
     from ra_node.ledger.patient_key import KEY_FILE, open_secret
+    from ra_node.network.prior_socket import fetch_through
     from ra_node.services.follow_up import FollowUps, PacsAsker
 
-    askers = [PacsAsker(address(settings, peer)) for peer in settings.peer if peer.prior == "query"]
+    askers = [
+        PacsAsker(address(settings, peer), fetch=partial(fetch_through, presence_folder(settings)))
+        for peer in settings.peer
+        if peer.prior == "query"
+    ]
     secret = open_secret(settings.node.data_dir / KEY_FILE)
     return FollowUps(
         state.ledger, secret, askers, state.files, tuple(settings.results.placeholder_patient_ids)

@@ -60,6 +60,7 @@ GRADIENT_WEIGHTED_CLASS_ACTIVATION = Code("130403", "DCM", "Gradient-weighted cl
 RHEUMATOID_ARTHRITIS = Code("69896004", "SCT", "Rheumatoid arthritis")
 PRESENT = Code("52101004", "SCT", "Present")
 ABSENT = Code("272519000", "SCT", "Absent")
+INCONCLUSIVE = Code("419984006", "SCT", "Inconclusive")
 STAGE = Code("258214002", "SCT", "Stage")
 STAGE_CODES = (
     Code("261613009", "SCT", "Stage 0"),

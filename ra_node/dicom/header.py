@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from datetime import date, datetime
 from struct import calcsize, unpack
 
 from pydicom.dataelem import DataElement, RawDataElement
@@ -17,6 +16,7 @@ from pydicom.tag import BaseTag
 
 from ra_node.dicom.identity import IDENTITY_TAGS, identity_of
 from ra_node.dicom.side_evidence import SIDE_TAGS, side_header
+from ra_node.domain.age import Age, age_of
 from ra_node.domain.study import ImageHeader
 
 FLOAT_PIXELS, _DOUBLE_PIXELS, _PIXELS = 0x7FE00008, 0x7FE00009, 0x7FE00010
@@ -83,7 +83,7 @@ def header_of(dataset: Dataset, *, has_pixels: bool | None = None) -> ImageHeade
         descriptions=tuple(text for tag in _DESCRIPTIONS if (text := _first(dataset, tag))),
         image_texts=tuple(_image_texts(dataset)),
         view_codes=tuple(_view_codes(dataset)),
-        age_years=_age_years(dataset),
+        age=_age(dataset),
         acquired_at=_acquired_at(dataset),
         instance_number=_number(dataset, _INSTANCE_NUMBER),
         contributing_purposes=tuple(code for item in equipment for code in _codes(item, (_PURPOSE,))),
@@ -112,23 +112,10 @@ def _view_codes(dataset: Dataset) -> Iterator[str]:
         yield from _codes(item, (_VIEW_MODIFIERS,))
 
 
-def _age_years(dataset: Dataset) -> float | None:
-    """Patient's Age (PS3.5, VR AS), else the time from birth to study; None where neither is sensible."""
-    stated = re.fullmatch(r"(\d{1,3})([DWMY])", _first(dataset, _TEXTS["patient_age"]).upper())
-    if stated:
-        return int(stated[1]) / {"D": 365.25, "W": 52.18, "M": 12.0, "Y": 1.0}[stated[2]]
-    dates = [_day(_first(dataset, tag)) for tag in (_BIRTH_DATE, _STUDY_DATE)]
-    if dates[0] is None or dates[1] is None:
-        return None
-    years = (dates[1] - dates[0]).days / 365.25
-    return years if 0 <= years < 120 else None
-
-
-def _day(text: str) -> date | None:
-    try:
-        return datetime.strptime(text, "%Y%m%d").date()  # noqa: DTZ007 - a DICOM date has no zone
-    except ValueError:
-        return None
+def _age(dataset: Dataset) -> Age:
+    """The age by Patient's Age, and by the birth date at the days of the study and of the exposure."""
+    taken_on = (_first(dataset, _STUDY_DATE), _acquired_at(dataset)[:8])
+    return age_of(_first(dataset, _TEXTS["patient_age"]), _first(dataset, _BIRTH_DATE), taken_on)
 
 
 def _acquired_at(dataset: Dataset) -> str:

@@ -26,12 +26,23 @@ from ra_node.dicom.overlay_parts import (
 from ra_node.dicom.overlay_pen import Pen
 from ra_node.domain.doubt import Doubt, doubts_of
 from ra_node.domain.geometry import Box
-from ra_node.domain.report import STAGES, HandFinding, ImageFinding, Recognition, Refusal, Staging, percents
+from ra_node.domain.report import (
+    OUTSIDE_DOMAIN,
+    STAGES,
+    HandFinding,
+    HandVerdict,
+    ImageFinding,
+    Recognition,
+    Refusal,
+    Staging,
+    percents,
+)
 from ra_node.domain.wording import (
     attention_sentence,
     doubt_words,
     hand_name,
     marker_words,
+    outside_sentence,
     presence,
     refusal_text,
     told,
@@ -46,7 +57,7 @@ GAUGE_PX = 16
 CHART_PX = 75
 CHART_GAP_PX = 21
 MOST_CHART_PX = 270
-_TOLD_ELSEWHERE = frozenset({Doubt.NOT_JUDGED, Doubt.DISAGREEMENT})
+_TOLD_ELSEWHERE = frozenset({Doubt.NOT_JUDGED, Doubt.INCONCLUSIVE, Doubt.DOMAIN, Doubt.AGE})
 """Doubts that have a box of their own."""
 
 
@@ -57,9 +68,7 @@ def is_dashed(hand: HandFinding) -> bool:
 
 def ink_of(hand: HandFinding) -> Ink:
     """Return the colour of a hand: an addition to the words, never needed to understand them."""
-    if hand.refusal is not None or hand.recognition is None:
-        return WHITE
-    return AMBER if hand.recognition.positive else SKY
+    return {HandVerdict.PRESENT: AMBER, HandVerdict.ABSENT: SKY}.get(hand.verdict, WHITE)
 
 
 def hand_panel(hand: HandFinding, width_px: int, pen: Pen, height_px: int = 0) -> Block:
@@ -76,16 +85,23 @@ def _hand_panel(hand: HandFinding, width_px: int, pen: Pen, chart_px: int) -> Bl
     inner = width_px - 2 * PAD_PX
     blocks = [_with_marker(_title(hand, inner, pen), hand, inner, pen)]
     if hand.refusal is not None or hand.recognition is None:
-        blocks.append(_refused(hand.refusal, inner, pen))
+        blocks.append(_refused(hand.refusal, inner, pen, refused_word(hand)))
     else:
-        blocks.append(_recognition(hand.recognition, inner, pen))
-        if hand.staging is not None:
-            blocks.append(_staging(hand.staging, inner, pen, chart_px))
-        if hand.disagreement:
-            blocks.append(_disagreement(hand, inner, pen))
-        blocks += _attention(hand, inner, pen)
+        blocks += _outside(hand, inner, pen)
+        if hand.verdict is HandVerdict.INCONCLUSIVE:
+            blocks.append(_inconclusive(hand, inner, pen))
+        else:
+            blocks.append(_recognition(hand.recognition, inner, pen))
+            if hand.staging is not None:
+                blocks.append(_staging(hand.staging, inner, pen, chart_px))
+            blocks += _attention(hand, inner, pen)
     blocks += _doubts(hand, inner, pen)
     return _panel(blocks, width_px, ink_of(hand), dashed=is_dashed(hand))
+
+
+def refused_word(hand: HandFinding) -> str:
+    """The key of the words over a reason: a hand that was found and is outside the domain is not rated."""
+    return "not_rated" if hand.verdict is HandVerdict.NOT_RATED else "not_analysed"
 
 
 def image_panel(image: ImageFinding, width_px: int, pen: Pen) -> Block:
@@ -100,7 +116,9 @@ def refusal_panel(refusal: Refusal | None, width_px: int, pen: Pen) -> Block:
 
 def _reason_panel(key: str, refusal: Refusal | None, width_px: int, pen: Pen) -> Block:
     title = pen.line(pen.say(key).upper(), KEY_PX + 3, bold=True)
-    return _panel([title, _refused(refusal, width_px - 2 * PAD_PX, pen)], width_px, WHITE, dashed=True)
+    not_rated = refusal is not None and refusal.reason in OUTSIDE_DOMAIN and key == "this_study"
+    reason = _refused(refusal, width_px - 2 * PAD_PX, pen, "not_rated" if not_rated else "not_analysed")
+    return _panel([title, reason], width_px, WHITE, dashed=True)
 
 
 def resized(panel: Block, height_px: int) -> Block:
@@ -133,14 +151,20 @@ def _with_marker(title: Block, hand: HandFinding, width_px: int, pen: Pen) -> Bl
     return stacked([title, pen.paragraph(words, FINE_PX, width_px, lines=2, ink=MUTED)]) if words else title
 
 
-def _refused(refusal: Refusal | None, width_px: int, pen: Pen) -> Block:
-    blocks = [pen.line(pen.say("not_analysed").upper(), KEY_PX + 3, bold=True)]
+def _refused(refusal: Refusal | None, width_px: int, pen: Pen, word: str) -> Block:
+    blocks = [pen.line(pen.say(word).upper(), KEY_PX + 3, bold=True)]
     if refusal is not None:
         reason = refusal_text(refusal, pen.language)
         blocks.append(pen.paragraph(reason, TEXT_PX, width_px - 2 * PAD_PX, lines=7))
     words = stacked(blocks, 4)
     style = Frame(Box(0, 0, 1, 1), line=WHITE, line_px=3, dashed=True)
     return framed(words, width_px, words.height_px + 2 * PAD_PX, pad_px=PAD_PX, frame=style)
+
+
+def _outside(hand: HandFinding, width_px: int, pen: Pen) -> list[Block]:
+    """What must be known before the result, over it."""
+    text = outside_sentence(hand, pen.language)
+    return [pen.paragraph(text, SMALL_PX, width_px, lines=5, bold=True)] if text else []
 
 
 def _attention(hand: HandFinding, width_px: int, pen: Pen) -> list[Block]:
@@ -232,17 +256,24 @@ def _column(stage: int, found: Staging, size: tuple[int, int], pen: Pen) -> Bloc
     return Block(width, foot + 3 + label.height_px, (*shapes, *words))
 
 
-def _disagreement(hand: HandFinding, width_px: int, pen: Pen) -> Block:
-    """Both statements side by side, without choosing between them."""
+def _inconclusive(hand: HandFinding, width_px: int, pen: Pen) -> Block:
+    """The verdict in an empty, dashed box, and both statements in words, without choosing between them."""
     recognition, staging = hand.recognition, hand.staging
     assert recognition is not None
     assert staging is not None
-    found = presence(recognition, pen.language)
-    text = pen.say("disagree_how", presence=found, stage=staging.stage)
-    title = pen.line(pen.say("disagree").upper(), TEXT_PX, bold=True)
-    words = stacked([title, pen.paragraph(text, SMALL_PX, width_px - 2 * PAD_PX, lines=3)])
+    probability, threshold = percents(recognition)
+    text = pen.say(
+        "inconclusive_how",
+        presence=presence(recognition, pen.language),
+        probability=probability,
+        threshold=threshold,
+        stage=staging.stage,
+    )
+    word = pen.say("ra", presence=pen.language.say("hand.inconclusive_word").upper())
+    title = pen.line(word, KEY_PX + 6, bold=True)
+    words = stacked([title, pen.paragraph(text, TEXT_PX, width_px - 2 * PAD_PX, lines=7)], 4)
     style = Frame(Box(0, 0, 1, 1), line=WHITE, line_px=3, dashed=True)
-    return framed(words, width_px, words.height_px + 22, pad_px=11, frame=style)
+    return framed(words, width_px, words.height_px + 2 * PAD_PX, pad_px=PAD_PX, frame=style)
 
 
 def _percent(share: float) -> str:

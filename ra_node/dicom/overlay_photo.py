@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from ra_node.dicom.overlay_panel import ink_of, is_dashed
+from ra_node.dicom.overlay_panel import ink_of, is_dashed, refused_word
 from ra_node.dicom.overlay_parts import (
     FINE_PX,
     GROUND,
@@ -60,13 +60,12 @@ def photo_parts(image: ImageFinding, picture: Box, display: NDArray[np.uint8] | 
     free = Places.around(places, picture, display)
     tips = [_fingertips(hand, place.box) for hand, place in zip(image.hands, places, strict=True)]
     for which, hand in enumerate(image.hands):
-        unjudged = hand.recognition is None or hand.refusal is not None
-        if not unjudged and max(picture.width_px, picture.height_px) < TAGGED_PX:
-            continue
-        block = _refusal_tag(hand, pen) if unjudged else _side_tag(hand, pen)
         rivals = tuple(tip for n, tip in enumerate(tips) if n != which)
-        box = free.put(Tag(block, tips[which], places[which].box, rivals))
-        parts += at(block, box) if box is not None else ()
+        for block in _tags(hand, picture, pen):
+            box = free.put(Tag(block, tips[which], places[which].box, rivals))
+            if box is not None:
+                parts += at(block, box)
+                break
     for hand, place in zip(image.hands, places, strict=True):
         parts += _joint_labels(hand, place, image, free, pen)
     return parts
@@ -132,8 +131,18 @@ def _attention_lines(hand: HandFinding, image: ImageFinding, picture: Box) -> li
     ]
 
 
+def _tags(hand: HandFinding, picture: Box, pen: Pen) -> list[Block]:
+    """The tags of a hand, the best first; those that are too large for the radiograph are not among them."""
+    large = max(picture.width_px, picture.height_px) >= TAGGED_PX
+    if hand.recognition is not None and hand.refusal is None:
+        return [_side_tag(hand, pen)] if large else []
+    brief = pen.line(pen.say("not_analysed").upper(), FINE_PX, bold=True)
+    small = framed_words([brief], WHITE, dashed=True, margin_px=4)
+    return [_refusal_tag(hand, pen), small] if large else [small]
+
+
 def _refusal_tag(hand: HandFinding, pen: Pen) -> Block:
-    lines = [pen.line(pen.say("not_analysed").upper(), KEY_PX - 3, bold=True)]
+    lines = [pen.line(pen.say(refused_word(hand)).upper(), KEY_PX - 3, bold=True)]
     if hand.refusal is not None:
         reason = pen.language.say(f"reason.{hand.refusal.reason}")
         if hand.side.side is not None:

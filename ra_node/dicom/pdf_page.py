@@ -34,7 +34,6 @@ from ra_node.domain.language import Language, english
 from ra_node.domain.report import ImageFinding, StudyReport
 from ra_node.domain.wording import (
     caveat,
-    disagreement_sentence,
     distribution_sentence,
     hand_sentence,
     model_sentence,
@@ -115,10 +114,8 @@ def _image(report: StudyReport, image: ImageFinding, number: int, words: Languag
         yield _paragraph(refusal_text(image.refusal, words), 11, words)
     for hand in image.hands:
         yield _paragraph(hand_sentence(hand, words), 11, words, bold=True)
-        judged = hand.refusal is None and hand.recognition is not None
         for sentence in (
-            disagreement_sentence(hand, words) if judged else "",
-            distribution_sentence(hand.staging, words) if judged and hand.staging is not None else "",
+            distribution_sentence(hand.staging, words) if hand.rated and hand.staging is not None else "",
             side_sentence(hand, words),
         ):
             if sentence:

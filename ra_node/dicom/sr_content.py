@@ -21,19 +21,27 @@ from ra_node.domain.followup import follow_up_sentences
 from ra_node.domain.geometry import Box, Point
 from ra_node.domain.groups import Group, grouped_numbers, groups_of, ranges
 from ra_node.domain.laterality import Side
-from ra_node.domain.report import HandFinding, ImageFinding, Model, Recognition, StudyReport, percents
+from ra_node.domain.report import (
+    HandFinding,
+    HandVerdict,
+    ImageFinding,
+    Model,
+    Recognition,
+    StudyReport,
+    percents,
+)
 from ra_node.domain.selection import is_image_class
 from ra_node.domain.wording import (
     attention_sentence,
     bundle_sentence,
     caveat,
-    disagreement_sentence,
     distribution_sentence,
     doubt_sentence,
     hand_name,
     hand_sentence,
     heat_map_sentence,
     model_sentence,
+    research_sentence,
     side_sentence,
     summary_sentence,
 )
@@ -159,7 +167,7 @@ def _hand_group(report: StudyReport, image: ImageFinding, hand: HandFinding, num
     judged = _is_judged(hand)
     return _group(
         tracking,
-        finding=codes.RHEUMATOID_ARTHRITIS if judged and _positive(hand) else None,
+        finding=codes.RHEUMATOID_ARTHRITIS if hand.verdict is HandVerdict.PRESENT else None,
         site=_site(hand.side.side),
         results=_results(report, hand) if judged else [],
         comments=_hand_comments(report, hand, judged=judged),
@@ -171,19 +179,16 @@ def _is_judged(hand: HandFinding) -> bool:
     return hand.recognition is not None and hand.refusal is None
 
 
-def _positive(hand: HandFinding) -> bool:
-    return hand.recognition is not None and hand.recognition.positive
-
-
 def _hand_comments(report: StudyReport, hand: HandFinding, *, judged: bool) -> list[str]:
     sentences = [hand_sentence(hand)]
     if judged:
-        sentences.append(disagreement_sentence(hand))
-        sentences.append("" if hand.staging is None else distribution_sentence(hand.staging))
+        rated = hand.rated and hand.staging is not None
+        sentences.append(distribution_sentence(hand.staging) if rated and hand.staging else "")
         sentences.append(doubt_sentence(hand))
         sentences.append(attention_sentence(hand))
     sentences.append(side_sentence(hand))
-    if judged:
+    sentences.append(research_sentence(hand))
+    if judged or hand.research_output is not None:
         sentences.append(caveat(report))
     return [sentence for sentence in sentences if sentence]
 
@@ -219,8 +224,15 @@ def _site(side: Side | None) -> Item:
 
 
 def _results(report: StudyReport, hand: HandFinding) -> Iterator[Item]:
-    """Present or absent, its probability, and the stage, each with the algorithm behind it."""
+    """Present or absent, its probability, and the stage, each with the algorithm behind it.
+
+    An inconclusive hand has neither figure nor stage: readers of a table would take each for a result.
+    """
     assert hand.recognition is not None
+    if hand.verdict is HandVerdict.INCONCLUSIVE:
+        algorithm = _algorithm(report, RECOGNITION_TASK) + _algorithm(report, STAGING_TASK)
+        yield code(codes.RHEUMATOID_ARTHRITIS, codes.INCONCLUSIVE, children=algorithm)
+        return
     yield code(codes.RHEUMATOID_ARTHRITIS, codes.PRESENT if hand.recognition.positive else codes.ABSENT)
     yield _probability(report, hand.recognition)
     if hand.staging is not None:

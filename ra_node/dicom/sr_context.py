@@ -13,8 +13,8 @@ from ra_node.dicom.header import header_of
 from ra_node.dicom.provenance import Producer, observer_uid
 from ra_node.dicom.sr_item import CONTAINS, Item, Relation, code, container, item, text
 from ra_node.domain.groups import grouped_numbers, groups_of
+from ra_node.domain.laterality import UNDEFINED
 from ra_node.domain.report import BundleIdentity, ImageFinding, Reason, StudyReport
-from ra_node.domain.terms import NOT_A_TERM
 
 _ACQUISITION = Relation.HAS_ACQ_CONTEXT
 
@@ -104,7 +104,7 @@ def _descriptors(image: ImageFinding, source: Dataset | None) -> list[Item]:
 
 
 def _orientation(directions: tuple[str, ...]) -> list[Item]:
-    if len(directions) != 2 or not all(directions) or NOT_A_TERM in directions:
+    if len(directions) != 2 or not all(directions) or UNDEFINED in directions:
         return []
     names = (codes.PATIENT_ORIENTATION_ROW, codes.PATIENT_ORIENTATION_COLUMN)
     return [text(name, value, _ACQUISITION) for name, value in zip(names, directions, strict=True)]

@@ -61,8 +61,17 @@ def _hands(report: Dataset) -> tuple[EarlierHand, ...]:
     """The judged hands whose side is known, and only once a side, as `comparable_hands` wants them."""
     groups = [item for item in _walk(report) if _is(item, codes.MEASUREMENT_GROUP)]
     hands = [hand for group in groups if (hand := _hand(group)) is not None]
-    count = Counter(hand.side for hand in hands)
+    count = Counter(side for group in groups for side in _judged_sides(group))
     return tuple(hand for hand in hands if count[hand.side] == 1)
+
+
+def _judged_sides(group: Dataset) -> list[Side]:
+    """The side of a group that says anything of rheumatoid arthritis, also that it is inconclusive."""
+    content = group.get("ContentSequence", [])
+    if not any(_is(item, codes.RHEUMATOID_ARTHRITIS) for item in content):
+        return []
+    named = (item.ConceptCodeSequence[0].CodeValue for item in content if item.ValueType == "CODE")
+    return [_SITES[value] for value in named if value in _SITES]
 
 
 def _hand(group: Dataset) -> EarlierHand | None:

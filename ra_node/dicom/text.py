@@ -6,20 +6,21 @@ Names no patient; the study is named by its UID.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from textwrap import wrap
 
 from ra_node.domain.followup import follow_up_sentences
 from ra_node.domain.groups import grouped_numbers, groups_of, ranges
-from ra_node.domain.report import HandFinding, ImageFinding, StudyReport, percents
+from ra_node.domain.report import HandFinding, HandVerdict, ImageFinding, StudyReport, percents
 from ra_node.domain.wording import (
     attention_sentence,
     caveat,
-    disagreement_sentence,
     doubt_sentence,
     hand_name,
     hand_sentence,
     heat_map_sentence,
     model_sentence,
+    outside_sentence,
     presence,
     side_sentence,
     summary_sentence,
@@ -79,7 +80,8 @@ def _hand_lines(hand: HandFinding) -> Iterator[str]:
     place = f", {hand.place}" if hand.place and hand.side.side is not None else ""
     yield f"{hand_name(hand)}{place}"
     if hand.refusal is not None or hand.recognition is None:
-        yield from _field("Not analysed", hand_sentence(hand) if hand.refusal is None else hand.refusal.text)
+        key = "Not rated" if hand.verdict is HandVerdict.NOT_RATED else "Not analysed"
+        yield from _field(key, hand_sentence(hand) if hand.refusal is None else hand.refusal.text)
     else:
         yield from _result_lines(hand)
     yield from _field("Side", side_sentence(hand).partition(": ")[2])
@@ -87,6 +89,13 @@ def _hand_lines(hand: HandFinding) -> Iterator[str]:
 
 def _result_lines(hand: HandFinding) -> Iterator[str]:
     assert hand.recognition is not None
+    outside = outside_sentence(hand)
+    if outside:
+        yield from _field("Read first", outside)
+    if hand.verdict is HandVerdict.INCONCLUSIVE:
+        yield from _field("RA", "INCONCLUSIVE")
+        yield from _field("Please review", hand_sentence(replace(hand, outside=())))
+        return
     probability, threshold = percents(hand.recognition)
     said = presence(hand.recognition).upper()
     yield from _field("RA", f"{said}  probability {probability} %, operating point {threshold} %")
@@ -96,8 +105,6 @@ def _result_lines(hand: HandFinding) -> Iterator[str]:
             chosen = "<" if stage == hand.staging.stage else ""
             bar = "#" * round(share * _BAR_WIDTH)
             yield f"  {'':{_KEY_WIDTH}}{stage}  {100 * share:5.1f} %  {bar.ljust(_BAR_WIDTH)} {chosen}"
-    if hand.disagreement:
-        yield from _field("Please review", disagreement_sentence(hand))
     for key, sentence in (("Care", doubt_sentence(hand)), ("Attention", attention_sentence(hand))):
         if sentence:
             yield from _field(key, sentence)

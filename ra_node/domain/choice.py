@@ -13,12 +13,6 @@ from ra_node.domain.chirality import better_view
 from ra_node.domain.laterality import Pairing, Side
 from ra_node.domain.report import HandFinding, ImageFinding, Reason, Refusal
 
-Ages = tuple[float, float]
-"""Youngest and oldest age, in years, that the networks of a bundle learnt from."""
-
-_GROWN_AT = 16.0
-"""From this age on a bundle that learnt from nobody younger knows only closed growth plates."""
-
 _SAME_PICTURE = "The same picture was sent twice; the other instance counts."
 _SECOND_VIEW = "Second view of the same hand, not rated: the other view in this image counts."
 _RAW = (
@@ -44,14 +38,10 @@ def one_view_a_hand(hands: Sequence[HandFinding], pairing: Pairing) -> tuple[Han
     if pairing is not Pairing.SAME_HAND:
         return tuple(hands)
     able = [n for n, hand in enumerate(hands) if hand.refusal is None] or list(range(len(hands)))
+    able = [n for n in able if not hands[n].outside] or able
     best = able[better_view([hands[n].region for n in able])]
     second = Refusal(Reason.SECOND_VIEW, _SECOND_VIEW)
     return tuple(hand if n == best else _refused_hand(hand, second) for n, hand in enumerate(hands))
-
-
-def within_ages(images: Sequence[ImageFinding], ages: Ages | None) -> tuple[ImageFinding, ...]:
-    """Refuse growing hands where the networks only know grown ones; remark on other ages they do not know."""
-    return tuple(images) if ages is None else tuple(_aged(image, ages) for image in images)
 
 
 def _without_copies(images: list[ImageFinding]) -> list[ImageFinding]:
@@ -105,18 +95,6 @@ def _without_repeats(images: list[ImageFinding], side: Side) -> list[ImageFindin
     return result
 
 
-def _aged(image: ImageFinding, ages: Ages) -> ImageFinding:
-    age, (low, high) = image.facts.age_years, ages
-    if age is None or low <= age <= high or not image.hands:
-        return image
-    known = f"the networks learnt from ages {low:g} to {high:g}"
-    if age < low and low >= _GROWN_AT:
-        text = f"Expected a grown skeleton, found an age of {int(age)}: {known}."
-        refusal = Refusal(Reason.OUTSIDE_AGES, text)
-        return replace(image, hands=tuple(_refused_hand(hand, refusal) for hand in image.hands))
-    return _remarked(image, f"Age {int(age)} is outside what the networks know: {known}.")
-
-
 def _readable(images: Sequence[ImageFinding]) -> list[ImageFinding]:
     return [image for image in images if image.refusal is None]
 
@@ -133,10 +111,11 @@ def _first(image: ImageFinding) -> tuple[bool, int, str]:
     return image.facts.for_processing, image.facts.instance_number, image.sop_instance_uid
 
 
-def _last(image: ImageFinding) -> tuple[bool, bool, str, int, str]:
+def _last(image: ImageFinding) -> tuple[bool, bool, bool, str, int, str]:
     facts = image.facts
-    uid = image.sop_instance_uid
-    return not facts.for_processing, facts.frontal, facts.acquired_at, facts.instance_number, uid
+    known = not any(hand.outside for hand in image.hands)
+    made = (facts.acquired_at, facts.instance_number, image.sop_instance_uid)
+    return not facts.for_processing, known, facts.frontal, *made
 
 
 def _refused(image: ImageFinding, refusal: Refusal) -> ImageFinding:
@@ -150,7 +129,7 @@ def _without(image: ImageFinding, side: Side, refusal: Refusal) -> ImageFinding:
 
 def _refused_hand(hand: HandFinding, refusal: Refusal) -> HandFinding:
     """A refused hand has no result; an earlier refusal says more than a later one."""
-    return replace(hand, recognition=None, staging=None, refusal=hand.refusal or refusal)
+    return replace(hand, recognition=None, staging=None, explanation=None, refusal=hand.refusal or refusal)
 
 
 def _remarked(image: ImageFinding, remark: str) -> ImageFinding:

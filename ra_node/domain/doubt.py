@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from ra_node.domain.report import HandFinding
+from ra_node.domain.report import HandFinding, HandVerdict, Reason
 
 UNSURE_SCORE = 0.5
 """Below this the finder itself is not sure that its region is a hand."""
@@ -17,11 +17,13 @@ class Doubt(StrEnum):
     """Why a hand is drawn with dashed lines; the value is its key in the language files."""
 
     NOT_JUDGED = "not_judged"
+    DOMAIN = "domain"
+    AGE = "age"
     OUTLINE = "outline"
     SIDE = "side"
     SIDE_CONFLICT = "side_conflict"
     NEAR = "near"
-    DISAGREEMENT = "disagreement"
+    INCONCLUSIVE = "inconclusive"
 
 
 def doubts_of(hand: HandFinding) -> tuple[Doubt, ...]:
@@ -33,12 +35,15 @@ def doubts_of(hand: HandFinding) -> tuple[Doubt, ...]:
         and recognition is not None
         and abs(recognition.probability - recognition.threshold) < NEAR_THRESHOLD
     )
+    reasons = {one.reason for one in hand.outside} if judged else set()
     checks = {
         Doubt.NOT_JUDGED: not judged,
+        Doubt.DOMAIN: bool(reasons - {Reason.AGE_UNKNOWN}),
+        Doubt.AGE: Reason.AGE_UNKNOWN in reasons,
         Doubt.OUTLINE: hand.region.score < UNSURE_SCORE,
         Doubt.SIDE: hand.side.side is None,
         Doubt.SIDE_CONFLICT: hand.side.conflict,
         Doubt.NEAR: near,
-        Doubt.DISAGREEMENT: hand.disagreement,
+        Doubt.INCONCLUSIVE: hand.verdict is HandVerdict.INCONCLUSIVE,
     }
     return tuple(doubt for doubt, applies in checks.items() if applies)

@@ -22,17 +22,19 @@ class Change:
 def comparable_hands(hands: Iterable[HandFinding]) -> tuple[EarlierHand, ...]:
     """Give the hands that a later report may be compared with.
 
-    Each is judged, its side is known without conflict, and it is the only one of its side.
+    Each is rated, its side is known without conflict, and it is the only one of its side: an inconclusive
+    one of the same side counts as another.
     """
+    judged = [hand for hand in hands if hand.refusal is None and hand.recognition is not None]
     told = [
         EarlierHand(hand.side.side, hand.recognition, hand.staging.stage if hand.staging else None)
-        for hand in hands
+        for hand in judged
         if hand.side.side is not None
         and not hand.side.conflict
-        and hand.refusal is None
+        and hand.rated
         and hand.recognition is not None
     ]
-    count = Counter(hand.side for hand in told)
+    count = Counter(hand.side.side for hand in judged)
     return tuple(hand for hand in told if count[hand.side] == 1)
 
 
@@ -45,7 +47,7 @@ def changes(report: StudyReport) -> tuple[Change, ...]:
     return tuple(
         Change(before[hand.side.side], hand)
         for hand in report.hands
-        if hand.side.side in now and hand.side.side in before and hand.refusal is None
+        if hand.side.side in now and hand.side.side in before and hand.rated
     )
 
 

@@ -4,5 +4,5 @@ It stands in the domain because two rooms that never meet must agree on it: imag
 recipe out, and inference refuses a bundle that was trained on another.
 """
 
-PREPROCESSING_ID = "upright-square-outline-p1-p99.5-v1"
+PREPROCESSING_ID = "upright-square-masked-p1-p99.5-v2"
 """Changes with every change of the numbers that `ra_node.imaging.model_input` gives."""

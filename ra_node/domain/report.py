@@ -5,11 +5,12 @@ A report is a complete, immutable value: whoever renders it adds no judgement of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Literal
 
+from ra_node.domain.age import Age
 from ra_node.domain.geometry import Box, Point, Rotation
 from ra_node.domain.laterality import Side, SideFinding
 
@@ -39,10 +40,18 @@ class Reason(StrEnum):
     METAL_OR_CAST = "metal_or_cast"
     OUTSIDE_AGES = "outside_ages"
     PATIENT_CONFLICT = "patient_conflict"
+    AGE_UNKNOWN = "age_unknown"
+    HAND_INCOMPLETE = "hand_incomplete"
     AI_MADE = "ai_made"
     FILE_DAMAGED = "file_damaged"
     """The kept file is missing, or is not what was received."""
     ANALYSIS_FAILED = "analysis_failed"
+
+
+OUTSIDE_DOMAIN = frozenset(
+    {Reason.OUTSIDE_AGES, Reason.HAND_INCOMPLETE, Reason.OTHER_VIEW, Reason.METAL_OR_CAST}
+)
+"""Reasons for which a hand that was found is not rated: the networks of the bundle know nothing like it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +60,18 @@ class Refusal:
 
     reason: Reason
     text: str
+
+
+class HandVerdict(StrEnum):
+    """The one answer about a hand, for every rendering. The value is a stable code for scripts."""
+
+    PRESENT = "present"
+    ABSENT = "absent"
+    INCONCLUSIVE = "inconclusive"
+    """Recognition and staging contradict each other."""
+    NOT_RATED = "not_rated"
+    """The hand lies outside the domain of the bundle."""
+    NOT_ANALYSED = "not_analysed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +164,14 @@ class HandRegion:
 
 
 @dataclass(frozen=True, slots=True)
+class ResearchOutput:
+    """What the networks said of a hand that is not rated: no result, kept only where the site asks for it."""
+
+    recognition: Recognition
+    staging: Staging | None
+
+
+@dataclass(frozen=True, slots=True)
 class HandFinding:
     """One hand of one image: judged (recognition and staging set) or refused."""
 
@@ -157,13 +186,26 @@ class HandFinding:
     explanation: Explanation | None = None
     """Where the network that says disease saw it; None for a hand that is refused, or that neither network
     calls diseased (a map of no disease would point at nothing), or that was judged before maps were made."""
+    outside: tuple[Refusal, ...] = ()
+    """Why the networks may not know this hand; of a rated hand, what a reader must know first."""
+    research_output: ResearchOutput | None = None
 
     @property
-    def disagreement(self) -> bool:
-        """Recognition and staging contradict each other about this hand."""
-        if self.recognition is None or self.staging is None:
-            return False
-        return self.recognition.positive != (self.staging.stage > 0)
+    def verdict(self) -> HandVerdict:
+        if self.refusal is not None:
+            return (
+                HandVerdict.NOT_RATED if self.refusal.reason in OUTSIDE_DOMAIN else HandVerdict.NOT_ANALYSED
+            )
+        if self.recognition is None:
+            return HandVerdict.NOT_ANALYSED
+        if self.staging is not None and self.recognition.positive != (self.staging.stage > 0):
+            return HandVerdict.INCONCLUSIVE
+        return HandVerdict.PRESENT if self.recognition.positive else HandVerdict.ABSENT
+
+    @property
+    def rated(self) -> bool:
+        """Whether rheumatoid arthritis is said to be present or absent in this hand."""
+        return self.verdict in (HandVerdict.PRESENT, HandVerdict.ABSENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +221,7 @@ class ImageFacts:
     """The header says that the hand was seen from back or front."""
     acquired_at: str = ""
     instance_number: int = 0
-    age_years: float | None = None
+    age: Age = field(default_factory=Age)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +280,10 @@ class BundleIdentity:
     empty for a bundle trained on real disease."""
     ages: tuple[float, float] | None = None
     """Youngest and oldest age in years that the networks learnt from; None where the bundle does not say."""
+    views: tuple[str, ...] = ("frontal",)
+    """The views that the networks learnt from."""
+    casts: bool = False
+    """Whether they learnt from hands in plaster and with metal."""
     heat_map: HeatMapCheck | None = None
     """How often its heat maps were right; None where nobody has measured it."""
 
@@ -276,7 +322,7 @@ class StudyReport:
     images: tuple[ImageFinding, ...]
     bundle: BundleIdentity
     refusal: Refusal | None = None
-    """Set when no hand of the study was judged."""
+    """Set when no hand of the study was rated, and none is inconclusive."""
     predecessor_sr_uid: str | None = None
     research_label: str = ""
     study_date: date | None = None

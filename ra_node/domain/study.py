@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ra_node.domain.age import Age
 from ra_node.domain.identity import Identity
 from ra_node.domain.laterality import SideHeader
 
@@ -49,8 +50,8 @@ class ImageHeader:
     pixel_aspects: tuple[float, ...] = ()
     """Height by width of a pixel, as each of the attributes about it states."""
     patient_age: str = ""
-    age_years: float | None = None
-    """The age at the study: Patient's Age (0010,1010), else from the dates of birth and study."""
+    age: Age = field(default_factory=Age)
+    """The age at the exposure, as far as the header tells it without contradiction."""
     acquired_at: str = ""
     """Date and time of the exposure as digits that sort, "" where absent."""
     instance_number: int = 0

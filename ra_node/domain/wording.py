@@ -13,9 +13,11 @@ from ra_node.domain.doubt import Doubt, doubts_of
 from ra_node.domain.language import Language, english
 from ra_node.domain.laterality import Side
 from ra_node.domain.report import (
+    OUTSIDE_DOMAIN,
     STAGES,
     BundleIdentity,
     HandFinding,
+    HandVerdict,
     JointShare,
     Model,
     Recognition,
@@ -43,20 +45,43 @@ def hand_sentence(hand: HandFinding, language: Language | None = None) -> str:
     name = hand_name(hand, words)
     unnamed = "_undetermined" if hand.side.side is None else ""
     if hand.refusal is not None:
-        return words.say(f"hand.refused{unnamed}", hand=name, reason=refusal_text(hand.refusal, words))
+        key = "not_rated" if hand.verdict is HandVerdict.NOT_RATED else "refused"
+        return words.say(f"hand.{key}{unnamed}", hand=name, reason=refusal_text(hand.refusal, words))
     if hand.recognition is None:
         return _sentence(words.say(f"hand.unjudged{unnamed}", hand=name), words)
     probability, threshold = percents(hand.recognition)
-    result = words.say(
-        "hand.result",
-        hand=name,
-        presence=presence(hand.recognition, words),
-        probability=probability,
-        threshold=threshold,
-    )
-    stage = "" if hand.staging is None else words.say("hand.result_stage", stage=hand.staging.stage)
-    review = words.say("hand.result_disagrees") if hand.disagreement else ""
-    return _sentence(result + stage + review, words)
+    said = {
+        "hand": name,
+        "presence": presence(hand.recognition, words),
+        "probability": probability,
+        "threshold": threshold,
+    }
+    if hand.verdict is HandVerdict.INCONCLUSIVE and hand.staging is not None:
+        result = words.say("hand.inconclusive", **said, stage=hand.staging.stage)
+    else:
+        stage = "" if hand.staging is None else words.say("hand.result_stage", stage=hand.staging.stage)
+        result = words.say("hand.result", **said) + stage
+    return _spaced([outside_sentence(hand, words), _sentence(result, words)], words)
+
+
+def outside_sentence(hand: HandFinding, language: Language | None = None) -> str:
+    """What must be known before the result of a hand that the networks may not know, or ""."""
+    if hand.refusal is not None:
+        return ""
+    words = language or english()
+    return _spaced([refusal_text(one, words) for one in hand.outside], words)
+
+
+def research_sentence(hand: HandFinding, language: Language | None = None) -> str:
+    """What the networks said of a hand that is not rated, or "" where the site does not ask for it."""
+    output = hand.research_output
+    if output is None:
+        return ""
+    words = language or english()
+    stage = words.say("statement.research_stage", stage=output.staging.stage) if output.staging else ""
+    probability, threshold = percents(output.recognition)
+    said = {"probability": probability, "threshold": threshold, "stage": stage}
+    return _sentence(words.say("statement.research_output", **said), words)
 
 
 def summary_sentence(report: StudyReport, language: Language | None = None) -> str:
@@ -64,11 +89,14 @@ def summary_sentence(report: StudyReport, language: Language | None = None) -> s
     words = language or english()
     judged = [hand for hand in report.hands if hand.recognition is not None and hand.refusal is None]
     if judged:
-        parts = [*_presence_parts(judged, words), *_unanswered(report, words), *_doubt_parts(judged, words)]
-        return _sentence(words.say("summary.parts", parts=words.say("sign.parts").join(parts)), words)
+        parts = [*_verdict_parts(judged, words), *_unanswered(report, words), *_doubt_parts(judged, words)]
+        said = _sentence(words.say("summary.parts", parts=words.say("sign.parts").join(parts)), words)
+        outside = dict.fromkeys(outside_sentence(hand, words) for hand in judged)
+        return _spaced([*outside, said], words)
     if report.refusal is None:
         return _sentence(words.say("summary.none"), words)
-    return words.say("summary.none_because", reason=refusal_text(report.refusal, words))
+    key = "not_rated_because" if report.refusal.reason in OUTSIDE_DOMAIN else "none_because"
+    return words.say(f"summary.{key}", reason=refusal_text(report.refusal, words))
 
 
 def presence(recognition: Recognition, language: Language | None = None) -> str:
@@ -144,15 +172,6 @@ def distribution_sentence(staging: Staging, language: Language | None = None) ->
         for stage in STAGES
     )
     return _sentence(words.say("statement.distribution", stages=words.say("sign.list").join(shares)), words)
-
-
-def disagreement_sentence(hand: HandFinding, language: Language | None = None) -> str:
-    """How recognition and staging contradict each other, or "" where they agree."""
-    if not hand.disagreement or hand.recognition is None or hand.staging is None:
-        return ""
-    words = language or english()
-    found, stage = presence(hand.recognition, words), hand.staging.stage
-    return _sentence(words.say("statement.disagreement", presence=found, stage=stage), words)
 
 
 def doubt_words(doubts: Iterable[Doubt], language: Language | None = None) -> str:
@@ -241,21 +260,35 @@ def _sentence(text: str, words: Language) -> str:
     )
 
 
-def _presence_parts(judged: Sequence[HandFinding], words: Language) -> list[str]:
-    present = [hand for hand in judged if _is_positive(hand)]
-    absent = [hand for hand in judged if not _is_positive(hand)]
-    if present and absent:
-        some = words.say(
-            "summary.some_present", present=len(present), count=len(judged), hands=_listed(present, words)
-        )
-        return [some, words.say("summary.others_absent", hands=_listed(absent, words))]
-    how_many = {1: "one", 2: "both"}.get(len(judged), "all")
-    key = f"summary.{how_many}_{'present' if present else 'absent'}"
-    return [words.say(key, count=len(judged), hands=_listed(judged, words))]
+def _verdict_parts(judged: Sequence[HandFinding], words: Language) -> list[str]:
+    """How many hands are present, absent and inconclusive; "both" and "all" where they agree."""
+    of = {verdict: [hand for hand in judged if hand.verdict is verdict] for verdict in HandVerdict}
+    present, absent, open_hands = (
+        of[verdict] for verdict in (HandVerdict.PRESENT, HandVerdict.ABSENT, HandVerdict.INCONCLUSIVE)
+    )
+    if len(judged) == 1 and open_hands:
+        return [words.say("summary.one_inconclusive", hands=_listed(open_hands, words))]
+    if len(judged) in (len(present), len(absent)):
+        how_many = {1: "one", 2: "both"}.get(len(judged), "all")
+        key = f"summary.{how_many}_{'present' if present else 'absent'}"
+        return [words.say(key, count=len(judged), hands=_listed(judged, words))]
+    parts = []
+    if present:
+        said = {"present": len(present), "count": len(judged), "hands": _listed(present, words)}
+        parts.append(words.say("summary.some_present", **said))
+    if open_hands:
+        parts.append(words.say("summary.others_inconclusive", hands=_listed(open_hands, words)))
+    if absent:
+        parts.append(words.say("summary.others_absent", hands=_listed(absent, words)))
+    return parts
 
 
-def _is_positive(hand: HandFinding) -> bool:
-    return hand.recognition is not None and hand.recognition.positive
+def _lower(name: str) -> str:
+    return name[0].lower() + name[1:]
+
+
+def _spaced(sentences: Iterable[str], words: Language) -> str:
+    return words.say("sign.space").join(sentence for sentence in sentences if sentence)
 
 
 def _listed(hands: Sequence[HandFinding], words: Language) -> str:
@@ -263,25 +296,28 @@ def _listed(hands: Sequence[HandFinding], words: Language) -> str:
 
 
 def _with_stage(hand: HandFinding, words: Language) -> str:
-    name = hand_name(hand, words)
-    name = name[0].lower() + name[1:]
+    name = _lower(hand_name(hand, words))
     return (
-        name if hand.staging is None else words.say("summary.hand_stage", hand=name, stage=hand.staging.stage)
+        words.say("summary.hand_stage", hand=name, stage=hand.staging.stage)
+        if hand.rated and hand.staging is not None
+        else name
     )
 
 
 def _unanswered(report: StudyReport, words: Language) -> list[str]:
-    hands = sum(hand.refusal is not None or hand.recognition is None for hand in report.hands)
-    images = sum(image.refusal is not None for image in report.images)
-    counted = ((hands, "hand"), (images, "image"))
+    verdicts = [hand.verdict for hand in report.hands]
+    counted = (
+        (verdicts.count(HandVerdict.NOT_RATED), "hand", "not_rated"),
+        (verdicts.count(HandVerdict.NOT_ANALYSED), "hand", "unanswered"),
+        (sum(image.refusal is not None for image in report.images), "image", "unanswered"),
+    )
     return [
-        words.say(f"summary.{f'one_{noun}' if count == 1 else f'{noun}s'}_unanswered", count=count)
-        for count, noun in counted
+        words.say(f"summary.{f'one_{noun}' if count == 1 else f'{noun}s'}_{how}", count=count)
+        for count, noun, how in counted
         if count
     ]
 
 
 def _doubt_parts(judged: Sequence[HandFinding], words: Language) -> list[str]:
-    doubtful = {Doubt.DISAGREEMENT: "summary.disagreements", Doubt.SIDE_CONFLICT: "summary.conflicts"}
-    found = {key: [hand for hand in judged if doubt in doubts_of(hand)] for doubt, key in doubtful.items()}
-    return [words.say(key, hands=_listed(hands, words)) for key, hands in found.items() if hands]
+    hands = [hand for hand in judged if Doubt.SIDE_CONFLICT in doubts_of(hand)]
+    return [words.say("summary.conflicts", hands=_listed(hands, words))] if hands else []

@@ -27,6 +27,7 @@ _JPEG_SIZES = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
 """Start-of-frame markers: the JPEG processes and JPEG-LS (0xF7)."""
 _BARE_MARKERS = frozenset({0x01, *range(0xD0, 0xDA)})
 _SCAN, _TILE_PART, _TILE_DATA = 0xDA, 0x90, 0x93
+_MOST_SEGMENTS = 15
 _SYNTAXES: dict[int, tuple[UID, ...]] = {
     0xC0: (JPEGBaseline8Bit, JPEGExtended12Bit),
     0xC1: (JPEGExtended12Bit, JPEGBaseline8Bit),
@@ -82,8 +83,10 @@ def end_of(frame: bytes) -> int | None:
 def _is_rle(frame: bytes) -> bool:
     """A header of 64 bytes: how many segments, and where they begin (PS3.5 G.5)."""
     count = int.from_bytes(frame[:4], "little")
+    if not 1 <= count <= _MOST_SEGMENTS:
+        return False
     starts = [int.from_bytes(frame[4 * i : 4 * i + 4], "little") for i in range(1, count + 1)]
-    return 1 <= count <= 15 and starts[0] == 64 and starts == sorted(starts) and starts[-1] < len(frame)
+    return starts[0] == 64 and starts == sorted(starts) and starts[-1] < len(frame)
 
 
 def _j2k_size(frame: bytes, at: int) -> tuple[int, int] | None:

@@ -1,4 +1,7 @@
-"""Takes a heat map of a crop back to its image: closed lines around the hot places, and the joints there."""
+"""Takes a heat map of a crop back to its image: closed lines around the hot places, and the joints there.
+
+Heat outside the outline of the hand neither counts nor is drawn: no network has seen anything there.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from numpy.typing import NDArray
 
 from ra_node.domain.geometry import Point
 from ra_node.domain.report import Contour, Explanation, HandRegion, JointShare
-from ra_node.imaging.model_input import CropFrame, crop_frame
+from ra_node.imaging.model_input import CropFrame, crop_frame, outline_in_crop
 
 LEVELS = (0.35, 0.7)
 """Lines are drawn where the heat falls to these shares of its maximum. On tuning hands with several diseased
@@ -35,10 +38,12 @@ Heat = NDArray[np.float32]
 def explained(heat: Heat, region: HandRegion, shape: tuple[int, ...]) -> Explanation:
     """Say where in an image (rows, columns) a hand's heat lies; without heat nothing stands out."""
     frame = crop_frame(shape, region, heat.shape[0])
+    heat = np.where(outline_in_crop(region, frame), heat, np.float32(0))
     if heat.max() <= 0:
         return Explanation((), ())
     side = heat.shape[0] * _FINE
     fine = np.asarray(cv2.resize(heat / heat.max(), (side, side), interpolation=cv2.INTER_LINEAR), np.float32)
+    fine = np.where(outline_in_crop(region, frame, _FINE), fine, np.float32(0))
     lines = (line for level in LEVELS for line in _lines(fine, level, frame, shape))
     return Explanation(_joints(heat, region, frame), tuple(lines))
 

@@ -1,4 +1,4 @@
-"""The one recipe that turns a found hand into what a network sees.
+"""The one recipe that turns a found hand into what a network sees: the hand, and nothing beside it.
 
 Training and node call this same function, and a golden test pins its numbers: a bundle names the
 recipe by `PREPROCESSING_ID`, and one that was made with another recipe is refused.
@@ -16,7 +16,7 @@ from ra_node.domain.geometry import Box, Rotation
 from ra_node.domain.preprocessing import PREPROCESSING_ID
 from ra_node.domain.report import HandRegion
 
-__all__ = ["PREPROCESSING_ID", "CropFrame", "crop_frame", "hand_crop"]
+__all__ = ["PREPROCESSING_ID", "CropFrame", "crop_frame", "hand_crop", "outline_in_crop"]
 
 MARGIN = 0.04
 """Margin around the box of the hand, as a fraction of the longer side of the box."""
@@ -24,22 +24,54 @@ MARGIN = 0.04
 LOW_PERCENT, HIGH_PERCENT = 1.0, 99.5
 """Percentiles inside the outline that become 0 and 255."""
 
+RIM = 0.02
+"""Width of the rim that is kept around the outline, as a fraction of the longer side of the box: 4 mm at a
+hand of 20 cm. Skin and the edges of joints stay where the outline lies a little inside of them."""
+
 LEAST_INSIDE = 0.05
-"""An outline that holds a smaller share of the crop is not believed; the whole crop sets the scale."""
+"""An outline that holds a smaller share of the crop is not believed; the whole crop is the hand."""
 
 
 def hand_crop(values: NDArray[np.float32], region: HandRegion, side_px: int = 224) -> NDArray[np.uint8]:
     """Cut one hand out of `values` (rows, columns): (side_px, side_px), fingers up, bone bright.
 
-    Nothing outside the box with its margin is looked at. The shape of the hand is kept: the shorter
-    side is padded with 0 on both sides. Intensities run from 0 to 255 between two percentiles of what the
-    outline of the hand holds, so that neither a lead marker nor the background sets the scale.
+    Only pixels inside the outline and its rim are read: whatever the others hold, the crop is the same
+    to the bit. They are 0, as is the padding of the shorter side, so that the shape of the hand is kept.
+    Intensities run from 0 to 255 between two percentiles of what the outline holds.
     """
     frame = crop_frame(values.shape, region, side_px)
     cut = frame.cut
-    small = _shrunk(values[cut.y0 : cut.y1, cut.x0 : cut.x1], frame.size)
-    scaled = _scaled(small, _inside(region, cut, small.shape))
-    return _padded(np.rot90(scaled, k=region.rotation // 90), side_px)
+    mask = _outline_mask(region, cut)
+    small, shown = _shrunk(values[cut.y0 : cut.y1, cut.x0 : cut.x1], mask, frame.size)
+    scaled = _scaled(small, _inside(region, cut, small.shape) & shown)
+    return _padded(np.rot90(np.where(shown, scaled, 0), k=region.rotation // 90), side_px)
+
+
+def outline_in_crop(region: HandRegion, frame: CropFrame, fine: int = 1) -> NDArray[np.bool_]:
+    """Which pixels of a crop, each divided into `fine` by `fine`, lie inside the outline, without its rim."""
+    rows, columns = (fine * length for length in frame.size)
+    turned = np.rot90(_inside(region, frame.cut, (rows, columns)), k=region.rotation // 90)
+    side = fine * frame.side_px
+    top, left = (fine * ((frame.side_px - length // fine) // 2) for length in turned.shape)
+    square = np.zeros((side, side), np.bool_)
+    square[top : top + turned.shape[0], left : left + turned.shape[1]] = turned
+    return square
+
+
+def _outline_mask(region: HandRegion, cut: Box) -> NDArray[np.uint8]:
+    """Mark the outline with its rim in the cut: (rows, columns) of 0 and 1.
+
+    All are 1 where the outline is missing, or too small to be one of this box.
+    """
+    shape = (cut.height_px, cut.width_px)
+    corners = np.array([(p.x - cut.x0 - 0.5, p.y - cut.y0 - 0.5) for p in region.outline])
+    if len(corners) < 3 or cv2.contourArea(corners.astype(np.float32)) < LEAST_INSIDE * shape[0] * shape[1]:
+        return np.ones(shape, np.uint8)
+    mask, polygon = np.zeros(shape, np.uint8), [np.rint(corners).astype(np.int32)]
+    rim_px = RIM * max(region.box.height_px, region.box.width_px)
+    cv2.fillPoly(mask, polygon, 1)
+    cv2.polylines(mask, polygon, isClosed=True, color=1, thickness=max(3, 2 * round(rim_px) + 1))
+    return mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +104,18 @@ def crop_frame(shape: tuple[int, ...], region: HandRegion, side_px: int = 224) -
     return CropFrame(cut, size, region.rotation, side_px)
 
 
-def _shrunk(cut: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """Resize to (rows, columns); area averaging keeps fine bone from aliasing."""
-    small = cv2.resize(cut, (size[1], size[0]), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, dtype=np.float32)
+def _shrunk(
+    cut: NDArray[np.float32], mask: NDArray[np.uint8], size: tuple[int, int]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Resize the masked pixels to (rows, columns), and say where there are any.
+
+    Area averaging keeps fine bone from aliasing; at the rim it averages over the masked pixels alone.
+    """
+    shape = (size[1], size[0])
+    total = cv2.resize(cv2.copyTo(cut, mask), shape, interpolation=cv2.INTER_AREA)
+    share = cv2.resize(mask.astype(np.float32), shape, interpolation=cv2.INTER_AREA)
+    shown = share >= 0.5  # a pixel belongs to the side that holds most of it
+    return np.asarray(total / np.where(shown, share, 1.0), dtype=np.float32), shown
 
 
 def _inside(region: HandRegion, cut: Box, shape: tuple[int, ...]) -> NDArray[np.bool_]:

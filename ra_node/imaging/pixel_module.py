@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pydicom import Dataset
-from pydicom.datadict import dictionary_description, tag_for_keyword
+from pydicom.datadict import dictionary_description, dictionary_VR, tag_for_keyword
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import UID, ExplicitVRLittleEndian, JPEG2000TransferSyntaxes, RLELossless
 
@@ -68,12 +68,20 @@ def complete(dataset: Dataset, limits: PixelLimits) -> PixelModule:
     native_bytes = rows * columns * (2 if interpretation == "YBR_FULL_422" else samples) * allocated // 8
     syntax = _encode(dataset, value, frame, native_bytes, remarks)
     form = _stored_format(dataset, allocated, syntax, frame, remarks)
-    dataset.Rows, dataset.Columns, dataset.NumberOfFrames = rows, columns, 1
-    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = samples, interpretation
-    dataset.BitsAllocated, dataset.BitsStored = form.allocated, form.bits
-    dataset.PixelRepresentation = int(form.signed)
+    true: dict[str, int | str] = {
+        "Rows": rows,
+        "Columns": columns,
+        "NumberOfFrames": 1,
+        "SamplesPerPixel": samples,
+        "PhotometricInterpretation": interpretation,
+        "BitsAllocated": form.allocated,
+        "BitsStored": form.bits,
+        "PixelRepresentation": int(form.signed),
+    }
     if samples > 1:
-        dataset.PlanarConfiguration = int(number(dataset, "PlanarConfiguration") == 1)
+        true["PlanarConfiguration"] = int(number(dataset, "PlanarConfiguration") == 1)
+    for keyword, found in true.items():
+        dataset.add_new(keyword, dictionary_VR(keyword), found)
     return PixelModule(interpretation, form, syntax, tuple(remarks))
 
 
@@ -111,7 +119,7 @@ def _size(dataset: Dataset, limits: PixelLimits) -> tuple[int, int]:
 
 
 def _expect_one_frame(dataset: Dataset) -> None:
-    """A value below 1 or no number is one frame: PS3.3 has it for several only, and pixels are there."""
+    """No number, or one below 1, is one frame: the attribute is for several, and pixels are there."""
     frames = int(number(dataset, "NumberOfFrames") or 1)
     if frames > 1:
         text = f"Expected a radiograph of one frame, found {frames} frames."

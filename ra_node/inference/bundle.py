@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
+from ra_node.domain.age import OLDEST_YEARS
 from ra_node.domain.preprocessing import PREPROCESSING_ID
 from ra_node.domain.report import STAGES, BundleIdentity, HeatMapCheck, Model
 from ra_node.errors import Fatal
@@ -103,6 +104,33 @@ class HeatMapPart(_Part):
     measured_on: str
 
 
+View = Literal["frontal", "oblique", "lateral", "ball-catcher"]
+
+
+class DomainPart(_Part):
+    """The hands that the networks learnt from; a hand outside of it is not rated.
+
+    Of every bundle these are whole hands: with all joints of the finder and the wrist.
+    """
+
+    ages: tuple[float, float] | None = None
+    """Youngest and oldest in years, both inside; None: ages are not checked."""
+    views: Annotated[tuple[View, ...], Field(min_length=1)] = ("frontal",)
+    casts: bool = False
+    """Hands in plaster and with metal were among them."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> DomainPart:
+        if self.ages is not None and not 0 <= self.ages[0] < self.ages[1] <= OLDEST_YEARS:
+            low, high = self.ages
+            raise ValueError(
+                f"ages: expected 0 <= youngest < oldest <= {OLDEST_YEARS:g}, found {low:g}, {high:g}"
+            )
+        if len(set(self.views)) < len(self.views):
+            raise ValueError(f"views: expected each once, found {', '.join(self.views)}")
+        return self
+
+
 class Manifest(_Part):
     """`manifest.json`, as written by `python -m training export`."""
 
@@ -115,8 +143,10 @@ class Manifest(_Part):
     tasks: Tasks
     training: dict[str, JsonValue]
     provenance: dict[str, JsonValue]
+    domain: DomainPart | None = None
+    """What the networks learnt from; a bundle that does not say rates hands of every age."""
     ages: tuple[float, float] | None = None
-    """Youngest and oldest age in years that the networks learnt from; a bundle need not say."""
+    """As bundles told their ages before they had a `domain`."""
     heat_map: HeatMapPart | None = None
     """How often the maps of a bundle were right; a bundle need not say."""
     finder: FinderPart | None = None
@@ -223,6 +253,15 @@ def _identity(manifest: Manifest, sha256: str) -> BundleIdentity:
     )
     told = manifest.heat_map
     check = None if told is None else HeatMapCheck(told.found, told.hands, told.measured_on)
+    domain = manifest.domain or DomainPart(ages=manifest.ages)
     return BundleIdentity(
-        manifest.name, manifest.version, sha256, models, manifest.notice, manifest.ages, check
+        manifest.name,
+        manifest.version,
+        sha256,
+        models,
+        manifest.notice,
+        ages=domain.ages,
+        views=domain.views,
+        casts=domain.casts,
+        heat_map=check,
     )

@@ -142,11 +142,11 @@ def find_instance(ledger: Ledger, instance_id: str) -> Instance:
     return found[0]
 
 
-def has_instance(ledger: Ledger, sop_instance_uid: str) -> bool:
-    """Whether a row has this SOP Instance UID."""
-    query = select(schema.instance.c.id).where(schema.instance.c.sop_instance_uid == sop_instance_uid)
+def paths_of(ledger: Ledger, sop_instance_uid: str) -> list[str | None]:
+    """The path in each row with this SOP Instance UID: none or one, None where its file was purged."""
+    query = select(schema.instance.c.path).where(schema.instance.c.sop_instance_uid == sop_instance_uid)
     with ledger.read() as connection:
-        return connection.execute(query).first() is not None
+        return list(connection.execute(query).scalars())
 
 
 def instances_of(ledger: Ledger, study_uid: str) -> list[Instance]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from pydicom import Dataset
 from pynetdicom.dimse_messages import _MESSAGE_TYPES
 
-NO_UID = "?"
-"""Stands for a UID that is absent, empty or too long: no UID has this character."""
+NO_UID = "0.0"
+"""Stands for a UID that is absent, empty or too long: of a branch that holds no instances."""
 
 _C_STORE_RQ, _C_ECHO_RQ, _C_CANCEL_RQ, _RESPONSE = 0x0001, 0x0030, 0x0FFF, 0x8000
 _NO_DATA_SET = 0x0101

@@ -17,7 +17,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Protocol, Self
 
-from pydicom import Dataset
+from pydicom import Dataset, config
 from pynetdicom import AE, AllStoragePresentationContexts, _config, dimse_messages, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
@@ -74,6 +74,7 @@ def prepare() -> None:
     _config.STORE_RECV_CHUNKED_DATASET = True
     _config.STORE_SEND_CHUNKED_DATASET = True
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
+    config.settings.reading_validation_mode = config.IGNORE  # its warnings quote values
     dimse_messages.decode = _decode_command  # type: ignore[attr-defined, assignment]
 
 

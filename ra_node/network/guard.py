@@ -230,7 +230,7 @@ def _answered(association: Association, serve: Callable[..., None]) -> Callable[
         kind = message.msg_type if isinstance(message, DIMSEPrimitive) else "a message"
         if isinstance(message, DIMSEPrimitive) and not message.is_valid_request:
             log.warning("message_ignored", message=kind, reason="no request, or one that lacks elements")
-            if message.MessageID is not None:
+            if message.MessageID is not None and message.MessageIDBeingRespondedTo is None:
                 _reason(association, f"{kind} lacks an element that it must have")
                 association.abort()
             return

@@ -16,6 +16,7 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
 
 from ra_node.errors import Refused, Retryable
+from ra_node.network.command import NO_UID
 from ra_node.network.contexts import is_storage
 from ra_node.network.engine import announces_data_set, receive_failure, received_sha256
 from ra_node.network.incoming import NotTaken
@@ -130,7 +131,8 @@ def _received(event: Event, caller: Caller) -> ReceivedFile:
     if failure is not None:
         raise Retryable(f"the data set was not written: {failure.strerror}")
     sop_class, sop_instance = str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID)
-    if not (UID_CHARACTERS.fullmatch(sop_class) and UID_CHARACTERS.fullmatch(sop_instance)):
+    valid = UID_CHARACTERS.fullmatch(sop_class) and UID_CHARACTERS.fullmatch(sop_instance)
+    if not valid or sop_instance == NO_UID:
         raise Refused("expected UIDs of 1 to 64 digits and dots, found others")
     if not is_storage(str(event.context.abstract_syntax)):
         raise Refused("expected a storage presentation context, found another")

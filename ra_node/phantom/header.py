@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal, Protocol
 
 from pydicom import Dataset
@@ -46,6 +46,8 @@ class Described(Protocol):
     def instance_number(self) -> int: ...
     @property
     def taken_at(self) -> datetime: ...
+    @property
+    def born_on(self) -> date: ...
 
 
 def described(recipe: Described, uid: Callable[..., UID]) -> Dataset:
@@ -83,9 +85,9 @@ def _add_patient_and_study(image: Dataset, recipe: Described, uid: Callable[...,
     number = hashlib.sha256(recipe.study_key.encode()).hexdigest()[:8].upper()
     image.PatientName = "PHANTOM^HAND"
     image.PatientID = f"PHANTOM-{number}"
-    image.PatientBirthDate = "19600101"
+    image.PatientBirthDate = f"{recipe.born_on:%Y%m%d}"
     image.PatientSex = "O"
-    image.PatientAge = f"{recipe.taken_at.year - 1960:03d}Y"
+    image.PatientAge = f"{_years(recipe.born_on, recipe.taken_at.date()):03d}Y"
     image.PatientComments = "Drawn by a program; no patient."
     image.StudyInstanceUID = uid("study", recipe.study_key)
     image.StudyDate, image.StudyTime = _moment(recipe.taken_at.replace(minute=0, second=0))
@@ -93,6 +95,11 @@ def _add_patient_and_study(image: Dataset, recipe: Described, uid: Callable[...,
     image.AccessionNumber = f"PH{number}"
     image.StudyDescription = "Phantom radiograph of the hand"
     image.ReferringPhysicianName = ""
+
+
+def _years(born: date, day: date) -> int:
+    """Completed years."""
+    return day.year - born.year - ((day.month, day.day) < (born.month, born.day))
 
 
 def _add_series_and_equipment(image: Dataset, recipe: Described, uid: Callable[..., UID]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal
 
 import numpy as np
@@ -28,6 +28,8 @@ _OPPOSITE = {"L": "R", "R": "L", "F": "H", "H": "F", "A": "P", "P": "A"}
 _NO_SIDE = ("P", "F")
 """A DX object must have a Patient Orientation (PS3.3 C.8.11.3); neither of these values names a side."""
 _TAKEN_AT = datetime.fromisoformat("2026-01-05T09:30:00")
+BORN_ON = date(2011, 1, 1)
+"""A patient of 15 years, as the demonstration bundle knows them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class ImageRecipe:
     series_number: int = 1
     instance_number: int = 1
     taken_at: datetime = _TAKEN_AT
+    born_on: date = BORN_ON
 
 
 def phantom_study(
@@ -61,6 +64,7 @@ def phantom_study(
     photometric: Photometric = "MONOCHROME2",
     bits_stored: int = 12,
     taken_at: datetime = _TAKEN_AT,
+    born_on: date = BORN_ON,
 ) -> list[Dataset]:
     """Draw a study, ready to save or send as explicit VR little endian.
 
@@ -76,6 +80,7 @@ def phantom_study(
         photometric=photometric,
         bits_stored=bits_stored,
         taken_at=taken_at,
+        born_on=born_on,
     )
     return [
         _image(picture, replace(header, instance_number=number), side_evidence=side_evidence)

@@ -18,6 +18,7 @@ from ra_node.ledger.alarms import AlarmKind, alarms, clear_alarm
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.files import INBOX, UNLISTED, Files, read_identity, sha256_of_file
 from ra_node.ledger.identity import IDENTITY, adopt, kept_files, ledger_identity
+from ra_node.ledger.patient_key import KEY_FILE, open_secret
 from ra_node.ledger.retention import known_paths
 from ra_node.network.receive import ReceivedFile
 from ra_node.services.ingest import Ingest
@@ -74,7 +75,8 @@ def ingest_unlisted(ledger: Ledger, files: Files, say: Callable[[str], None]) ->
 
     One that is refused stays where it is. `say` hears its name and the reason.
     """
-    inbox, taken = Ingest(ledger, files, listener="adopt"), 0
+    secret = open_secret(files.data_dir / KEY_FILE)
+    inbox, taken = Ingest(ledger, files, listener="adopt", secret=secret), 0
     for path in sorted((files.data_dir / UNLISTED).glob("*.dcm")):
         copy = files.incoming(".dcm")
         try:

@@ -18,13 +18,15 @@ from pydicom import Dataset
 
 from ra_node.dicom.read import DatasetRefused, read_dataset, read_header
 from ra_node.domain.chirality import pairing_of
-from ra_node.domain.choice import one_result_a_hand, one_view_a_hand, within_ages
+from ra_node.domain.choice import one_result_a_hand, one_view_a_hand
 from ra_node.domain.laterality import Convention, Pairing, places_of, sides_of
+from ra_node.domain.rating import DEFAULT_RATING, Rating, rated_within
 from ra_node.domain.report import (
     BundleIdentity,
     Explanation,
     HandFinding,
     HandRegion,
+    HandVerdict,
     ImageFinding,
     Reason,
     Recognition,
@@ -46,6 +48,7 @@ from ra_node.imaging.aspect import (
 )
 from ra_node.imaging.heat import explained
 from ra_node.imaging.model_input import hand_crop
+from ra_node.imaging.out_of_domain import out_of_domain
 from ra_node.imaging.pixels import PixelLimits, PixelsRefused, Radiograph, read_radiograph
 from ra_node.imaging.preview import reduced
 from ra_node.imaging.quality import hands_quality
@@ -170,6 +173,7 @@ def make_report(
     research_label: str = "",
     conflict: Refusal | None = None,
     remark: str = "",
+    rating: Rating = DEFAULT_RATING,
 ) -> StudyReport:
     """Put the findings of a study together, one result a hand; with none it says why.
 
@@ -180,7 +184,7 @@ def make_report(
         return StudyReport(
             study_uid, version, created_at, tuple(refused), bundle, conflict, predecessor, research_label
         )
-    counted = _remarked(within_ages(one_result_a_hand(images), bundle.ages), remark)
+    counted = _remarked(one_result_a_hand(rated_within(images, bundle, rating)), remark)
     return reason_for_study(
         StudyReport(study_uid, version, created_at, counted, bundle, None, predecessor, research_label)
     )
@@ -225,9 +229,12 @@ def _with_sides(
     pairing = pairing_of(regions) if len(regions) == 2 else Pairing.TWO_HANDS
     sides, places = sides_of(boxes, header.side, convention, pairing), places_of(boxes)
     refusals = hands_quality(radiograph.values, regions)
+    outside = out_of_domain(radiograph.values, regions)
     hands = [
-        HandFinding(region, side, place, refusal=refusal)
-        for region, side, place, refusal in zip(regions, sides, places, refusals, strict=True)
+        HandFinding(region, side, place, refusal=refusal, outside=reasons)
+        for region, side, place, refusal, reasons in zip(
+            regions, sides, places, refusals, outside, strict=True
+        )
     ]
     return one_view_a_hand(hands, pairing)
 
@@ -238,12 +245,16 @@ def _remarks(hands: Sequence[HandFinding]) -> tuple[str, ...]:
 
 
 def _judged(hand: HandFinding, judgement: Judgement, look: Look) -> HandFinding:
-    return replace(
+    """Put a result in place; an inconclusive one has no heat, which would speak for one of its halves."""
+    heat = judgement.heat
+    judged = replace(
         hand,
         recognition=judgement.recognition,
         staging=judgement.staging,
-        explanation=None if judgement.heat is None else _explained(judgement.heat, hand.region, look),
     )
+    if heat is None or judged.verdict is HandVerdict.INCONCLUSIVE:
+        return judged
+    return replace(judged, explanation=_explained(heat, hand.region, look))
 
 
 def _explained(heat: NDArray[np.float32], region: HandRegion, look: Look) -> Explanation:
@@ -254,11 +265,18 @@ def _explained(heat: NDArray[np.float32], region: HandRegion, look: Look) -> Exp
     return explanation_in_image(found, stretch)
 
 
+_OTHER_COUNTS = frozenset({Reason.SECOND_VIEW, Reason.OTHER_IMAGE_COUNTS})
+"""Reasons that point to another hand, whose reason says more."""
+
+
 def _reason_for_study(report: StudyReport) -> Refusal:
-    refusals = [image.refusal for image in report.images if image.refusal]
-    refusals += [hand.refusal for hand in report.hands if hand.refusal]
-    if len(refusals) == 1:
-        return refusals[0]
+    """The reason of the hands that were found, where all have the same one, else that of hands and images."""
+    hands = [hand.refusal for hand in report.hands if hand.refusal]
+    own = [refusal for refusal in hands if refusal.reason not in _OTHER_COUNTS]
+    refusals = [image.refusal for image in report.images if image.refusal] + hands
+    for same in (own, refusals):
+        if len(set(same)) == 1:
+            return same[0]
     reasons = sorted({refusal.reason for refusal in refusals})
     text = "No hand in the image could be judged; each has its reason."
     if len(report.images) > 1:

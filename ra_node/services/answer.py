@@ -16,6 +16,7 @@ from pydicom import Dataset
 from ra_node.dicom.provenance import Producer
 from ra_node.dicom.read import read_header
 from ra_node.domain.job import Job
+from ra_node.domain.rating import DEFAULT_RATING, Rating
 from ra_node.domain.report import ImageFinding, Reason, StudyReport
 from ra_node.domain.result import ObjectKind
 from ra_node.domain.study import ImageHeader
@@ -68,6 +69,7 @@ class Answerer:
     research_label: str
     random: Random = field(default_factory=Random)
     follow_ups: FollowUps | None = None
+    rating: Rating = DEFAULT_RATING
 
     healthy: Callable[[], bool] = lambda: True
     """Whether a known-good image can be analysed now."""
@@ -137,6 +139,7 @@ class Answerer:
             research_label=self.research_label,
             conflict=witnesses.conflict,
             remark=witnesses.remark,
+            rating=self.rating,
         )
         if effort is Effort.MINIMAL:
             report = minimal(report, [_names(finding) for finding in findings], witnesses.conflict)

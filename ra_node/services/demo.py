@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +55,7 @@ bundle = "{bundle}"
 class Shown:
     """What a demo leaves behind: the configuration of its node, the study, and its files."""
 
+    title: str
     config: Path
     study_uid: str
     source: Path
@@ -73,28 +74,40 @@ class Shown:
         }
 
 
-def run_demo(
-    out: Path, study: list[Dataset], bundle: Path, timeout_s: float, say: Callable[[str], None]
-) -> Shown:
-    """Start a node and an archive, send `study` to it, and wait for the answer.
+@dataclass(frozen=True, slots=True)
+class DemoStudy:
+    """One image to send, what it is in words, and the folder of its files beside the others'."""
 
-    Raises Refused with the place of the node's log when no answer comes in `timeout_s`.
+    title: str
+    image: Dataset
+    folder: str = ""
+
+
+def run_demo(
+    out: Path, studies: Sequence[DemoStudy], bundle: Path, timeout_s: float, say: Callable[[str], None]
+) -> list[Shown]:
+    """Start a node and an archive, send the studies to it, and wait for the answers.
+
+    Raises Refused with the place of the node's log when not all answers come in `timeout_s`.
     """
     _empty(out)
     deadline = time.monotonic() + timeout_s
-    sources = [_saved(image, out / f"source{number or ''}.dcm") for number, image in enumerate(study)]
+    sources = [_saved(study.image, out / study.folder / "source.dcm") for study in studies]
     with Archive(out / "archive", ae_title=ARCHIVE_AE) as archive:
         node = PeerAddress("node", NODE_AE, "127.0.0.1", _free_port(), calling_ae=MODALITY_AE)
         config = _write_config(out, bundle, node.port, archive.port)
         say("Starting the node: listen, work, deliver, schedule ...")
         with _node(config, out / "node.log"):
             _wait_for_echo(node, deadline, out / "node.log")
-            say(f"Sending {len(sources)} image by C-STORE to {NODE_AE} at port {node.port} ...")
-            _send(node, study, sources)
-            say(f"Waiting for the answer (quiet time {QUIET_S:g} s) ...")
-            if not archive.wait_for(lambda kept: len(kept) >= 2, deadline - time.monotonic()):
+            say(f"Sending {len(sources)} images by C-STORE to {NODE_AE} at port {node.port} ...")
+            _send(node, [study.image for study in studies], sources)
+            say(f"Waiting for the answers (quiet time {QUIET_S:g} s) ...")
+            wanted = 2 * len(studies)
+            if not archive.wait_for(lambda kept: len(kept) >= wanted, deadline - time.monotonic()):
                 raise Refused(f"no answer within {timeout_s:g} s; see {out / 'node.log'}")
-        return _collected(out, config, str(study[0].StudyInstanceUID), sources[0], archive)
+        return [
+            _collected(study, config, source, archive) for study, source in zip(studies, sources, strict=True)
+        ]
 
 
 def _empty(out: Path) -> None:
@@ -107,6 +120,7 @@ def _empty(out: Path) -> None:
 
 
 def _saved(image: Dataset, path: Path) -> Path:
+    path.parent.mkdir(exist_ok=True)
     image.save_as(path, enforce_file_format=True)
     return path
 
@@ -152,23 +166,25 @@ def _wait_for_echo(node: PeerAddress, deadline: float, log: Path) -> None:
         time.sleep(0.2)
 
 
-def _send(node: PeerAddress, study: list[Dataset], sources: list[Path]) -> None:
+def _send(node: PeerAddress, images: list[Dataset], sources: list[Path]) -> None:
     objects = [
         OutgoingObject(
             path, str(image.SOPClassUID), str(image.SOPInstanceUID), str(image.file_meta.TransferSyntaxUID)
         )
-        for image, path in zip(study, sources, strict=True)
+        for image, path in zip(images, sources, strict=True)
     ]
     for outcome in send(node, objects).outcomes:
         if outcome.answer is not Answer.ACCEPTED:
             raise Refused(f"expected the node to accept the study, found {outcome.detail}")
 
 
-def _collected(out: Path, config: Path, study_uid: str, source: Path, archive: Archive) -> Shown:
-    paths = {}
+def _collected(study: DemoStudy, config: Path, source: Path, archive: Archive) -> Shown:
+    paths, out, study_uid = {}, source.parent, str(study.image.StudyInstanceUID)
     for kept in archive.objects:
+        if str(dcmread(kept.path, specific_tags=["StudyInstanceUID"]).StudyInstanceUID) != study_uid:
+            continue
         name = "overlay" if kept.sop_class_uid == SecondaryCaptureImageStorage else "sr"
         paths[name] = Path(shutil.copyfile(kept.path, out / f"{name}.dcm"))
     picture = out / "overlay.png"
     write_png(dcmread(paths["overlay"]).pixel_array, picture)
-    return Shown(config, study_uid, source, paths["sr"], paths["overlay"], picture)
+    return Shown(study.title, config, study_uid, source, paths["sr"], paths["overlay"], picture)

@@ -26,5 +26,5 @@ def facts_of(header: ImageHeader, values: NDArray[np.float32]) -> ImageFacts:
         frontal=view_of(header)[0] is View.FRONTAL,
         acquired_at=header.acquired_at,
         instance_number=header.instance_number,
-        age_years=header.age_years,
+        age=header.age,
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -12,7 +14,7 @@ from ra_node.domain.selection import calls_for_answer, header_refusal, is_ai_mad
 from ra_node.domain.study import ImageHeader
 from ra_node.domain.uid import can_be_repeated
 from ra_node.errors import Refused
-from ra_node.ledger.engine import Ledger
+from ra_node.ledger.engine import Ledger, LedgerUnavailable
 from ra_node.ledger.files import Files
 from ra_node.ledger.inbox import (
     NewInstance,
@@ -21,12 +23,16 @@ from ra_node.ledger.inbox import (
     close_association,
     keep_instance,
     open_association,
+    paths_of,
 )
 from ra_node.ledger.together import Together
 from ra_node.network.receive import ReceivedFile, StoreOutcome
 from ra_node.services.one_patient import kept_patient, names_another
 from ra_node.services.record import finding_to_json
 from ra_node.services.resend import Resends
+
+COMMIT_ARRIVES_S = 60.0
+"""After this a commit that was cut off is in the ledger, or never will be."""
 
 
 @dataclass
@@ -44,7 +50,9 @@ class Ingest:
     """Hashes whom an instance names, see `ledger.patient_key`."""
     _rows: dict[str, str] = field(default_factory=dict)
     _unclosed: set[str] = field(default_factory=set)
+    _unsure: dict[str, tuple[str, float]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _monotonic: Callable[[], float] = time.monotonic
     _together: Together = field(init=False)
     _resends: Resends = field(init=False)
 
@@ -75,6 +83,21 @@ class Ingest:
             rows = sorted(self._unclosed)
         for row in rows:
             self._close(row)
+        self._remove_unkept()
+
+    def _remove_unkept(self) -> None:
+        """Remove files that were refused because the ledger was away, once it says that they have no row.
+
+        Their commit may have reached the ledger although nobody heard of it: it gets time to arrive.
+        """
+        with self._lock:
+            before = self._monotonic() - COMMIT_ARRIVES_S
+            due = [(path, uid) for path, (uid, at) in self._unsure.items() if at <= before]
+        for path, uid in due:
+            if path not in paths_of(self.ledger, uid):
+                self.files.remove(path)
+            with self._lock:
+                self._unsure.pop(path)
 
     def _close(self, row: str) -> None:
         close_association(self.ledger, row)
@@ -94,7 +117,12 @@ class Ingest:
         folder = f"inbox/{datetime.fromtimestamp(self.ledger.clock(), UTC):%Y-%m-%d}"
         path = self.files.keep(file.path, folder)
         new = self._new_instance(header, file, path, size)
-        kept = keep_instance(self.ledger, new, self._together)
+        try:
+            kept = keep_instance(self.ledger, new, self._together)
+        except LedgerUnavailable:
+            with self._lock:
+                self._unsure[path] = (new.sop_instance_uid, self._monotonic())
+            raise
         if not isinstance(kept, Repeated):
             return StoreOutcome.STORED
         taken = False

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ra_node.dicom.provenance import Producer
 from ra_node.dicom.read import read_attributes, read_header
+from ra_node.domain.rating import DEFAULT_RATING, Rating
 from ra_node.domain.report import BundleIdentity, ImageFinding, StudyReport
 from ra_node.domain.study import ImageHeader
 from ra_node.errors import NodeError
@@ -56,6 +57,7 @@ class Analyst:
     research_label: str
     between: Callable[[], None] = lambda: None
     look: Callable[[Path, Rules], Look] = look_at_file
+    rating: Rating = DEFAULT_RATING
 
     def answer(
         self,
@@ -95,6 +97,7 @@ class Analyst:
             research_label=self.research_label,
             conflict=witnesses.conflict,
             remark=witnesses.remark,
+            rating=self.rating,
         )
         if not publishing:
             return report

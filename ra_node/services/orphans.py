@@ -21,7 +21,7 @@ from ra_node.ledger.alarms import AlarmKind, clear_alarm, raise_alarm
 from ra_node.ledger.engine import Ledger
 from ra_node.ledger.files import INBOX, INCOMING, UNLISTED, Files
 from ra_node.ledger.identity import problem_before_deletion
-from ra_node.ledger.inbox import has_instance
+from ra_node.ledger.inbox import paths_of
 from ra_node.ledger.retention import known_paths
 from ra_node.services.purge import finish_purges
 
@@ -89,7 +89,7 @@ def _tell_excess(ledger: Ledger, images: int, made: int, bound: CrashBound) -> b
 def _set_aside(ledger: Ledger, files: Files, path: str) -> bool:
     """Move an image to unlisted/; tell whether no row has it, so that nobody has sent it again."""
     try:
-        known = has_instance(ledger, read_header(files.path(path)).sop_instance_uid)
+        known = bool(paths_of(ledger, read_header(files.path(path)).sop_instance_uid))
     except (Refused, OSError):
         known = False
     moved = files.set_aside(path)

@@ -11,13 +11,17 @@ from enum import StrEnum
 
 from ra_node import __version__
 from ra_node.domain.printable import csv_cell
-from ra_node.domain.report import HandFinding, ImageFinding, Refusal, StudyReport
+from ra_node.domain.report import HandFinding, HandVerdict, ImageFinding, Refusal, StudyReport
 
 
 class Outcome(StrEnum):
     """What became of the hand, image, file or study of a row."""
 
     JUDGED = "judged"
+    INCONCLUSIVE = "inconclusive"
+    """Recognition and staging contradict each other; both stand in the row."""
+    NOT_RATED = "not_rated"
+    """The hand lies outside the domain of the bundle; the row has no figure."""
     REFUSED = "refused"
     SKIPPED = "skipped"
     """A file that is no DICOM image, or one that is there twice."""
@@ -56,6 +60,8 @@ class Row:
     stage_4: str = ""
     stage_5: str = ""
     disagreement: str = ""
+    caution: str = ""
+    """What must be known before the result, e.g. that the age is not known."""
     refusal: str = ""
     refusal_text: str = ""
     bundle: str = ""
@@ -108,19 +114,22 @@ def _of_hand(hand: HandFinding, image: ImageFinding, common: Mapping[str, str]) 
     seen = {"side": hand.side.side or "", "evidence": hand.side.evidence, "place": hand.place}
     refusal = hand.refusal or image.refusal
     if refusal is not None or hand.recognition is None or hand.staging is None:
-        return Row(Outcome.REFUSED, **common, **seen, **_refusal(refusal))
+        outcome = Outcome.NOT_RATED if hand.verdict is HandVerdict.NOT_RATED else Outcome.REFUSED
+        return Row(outcome, **common, **seen, **_refusal(refusal))
     recognition, staging = hand.recognition, hand.staging
     stages = {f"stage_{stage}": f"{p:.6f}" for stage, p in enumerate(staging.probabilities)}
+    told = {"caution": " ".join(one.text for one in hand.outside)}
     return Row(
-        Outcome.JUDGED,
+        Outcome.JUDGED if hand.rated else Outcome.INCONCLUSIVE,
         **common,
         **seen,
         **stages,
+        **told,
         ra_probability=f"{recognition.probability:.6f}",
         operating_point=f"{recognition.threshold:.6f}",
-        call="present" if recognition.positive else "absent",
+        call=str(hand.verdict),
         stage=str(staging.stage),
-        disagreement="yes" if hand.disagreement else "no",
+        disagreement="no" if hand.rated else "yes",
     )
 
 

@@ -30,6 +30,8 @@ class Summary:
     stopped: bool
     hands_judged: int
     hands_present: int
+    hands_inconclusive: int
+    hands_not_rated: int
     refused: int
     skipped_files: int
     unreadable_files: int
@@ -56,6 +58,7 @@ class Summary:
         )
         if not self.stopped:
             yield f"{self.hands_judged} hands judged, RA present in {self.hands_present} to the model"
+            yield f"{self.hands_inconclusive} hands inconclusive, {self.hands_not_rated} not rated"
             yield (
                 f"{self.refused} hands or images refused, {self.skipped_files} files skipped, "
                 f"{self.unreadable_files} files could not be read"
@@ -81,6 +84,8 @@ def summarise(ran: Ran, table: Table, out: Path, bundle: BundleIdentity) -> Summ
         stopped=ran.stopped,
         hands_judged=counts[Outcome.JUDGED],
         hands_present=counts["present"],
+        hands_inconclusive=counts[Outcome.INCONCLUSIVE],
+        hands_not_rated=counts[Outcome.NOT_RATED],
         refused=counts[Outcome.REFUSED],
         skipped_files=counts[Outcome.SKIPPED],
         unreadable_files=counts[UNREADABLE_FILE],

@@ -65,7 +65,7 @@ class Table:
             writer = self._writer(stream)
             writer.writeheader()
             for row in _all(journal):
-                self.counts.update(filter(None, (row["outcome"], row["call"], row["refusal"])))
+                self.counts.update({row["outcome"], row["call"], row["refusal"]} - {""})
                 self._note(row)
                 writer.writerow(row)
             _sync(stream)

@@ -67,7 +67,10 @@ class Week:
     answered: int = 0
     refused: int = 0
     hands: int = 0
+    """Rated hands alone: those that are inconclusive or not rated count apart."""
     positive: int = 0
+    inconclusive: int = 0
+    not_rated: int = 0
     probability_sum: float = 0.0
     stages: list[int] = field(default_factory=lambda: [0] * len(STAGES))
     bundles: set[str] = field(default_factory=set)
@@ -114,6 +117,8 @@ class Tally:
         self.refusals: Counter[tuple[str, str]] = Counter()
         self.stages: Counter[int] = Counter()
         self.hands = 0
+        self.inconclusive = 0
+        self.not_rated = 0
         self.probability_sum = 0.0
         self.jobs: Counter[tuple[str, str]] = Counter()
         self.objects: Counter[tuple[str, str]] = Counter()
@@ -165,6 +170,8 @@ class Tally:
         self.refusals.update(("part", reason) for reason in said.refusals)
         self.stages.update(said.stages)
         self.hands += len(said.probabilities)
+        self.inconclusive += said.inconclusive
+        self.not_rated += said.not_rated
         self.probability_sum += sum(said.probabilities)
         monday = (int(at) - _MONDAY) // WEEK_S * WEEK_S + _MONDAY
         _add_to_week(self.weeks.setdefault(monday, Week()), said)
@@ -219,6 +226,8 @@ def _add_to_week(week: Week, said: Gist) -> None:
     week.refused += bool(said.refusal)
     week.hands += len(said.probabilities)
     week.positive += said.positive
+    week.inconclusive += said.inconclusive
+    week.not_rated += said.not_rated
     week.probability_sum += sum(said.probabilities)
     for stage in said.stages:
         week.stages[stage] += 1

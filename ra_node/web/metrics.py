@@ -148,7 +148,11 @@ def totals(tally: Tally) -> Iterator[Metric]:
     text = "Refusals by reason: of whole studies, and of their images and hands."
     yield counter("refusals", text, tally.refusals, "of", "reason")
     stages = {(str(stage),): n for stage, n in sorted(tally.stages.items())}
-    yield counter("hands_judged", "Judged hands by stage.", stages, "stage")
+    yield counter("hands_judged", "Rated hands by stage.", stages, "stage")
+    text = "Hands outside the domain of the bundle, which were not rated."
+    yield counter("hands_not_rated", text, {(): tally.not_rated})
+    text = "Hands about which recognition and staging contradicted each other."
+    yield counter("hands_inconclusive", text, {(): tally.inconclusive})
     buried = {(kind,): tally.jobs[kind, "buried"] for kind in JobKind}
     yield counter("jobs_buried", "Jobs that were given up.", buried, "kind")
     requeued = {(kind,): tally.jobs[kind, "requeued"] for kind in JobKind}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,10 +141,19 @@ def summary(said: Gist | None) -> str:
         return ""
     if said.refusal:
         return f"no hand judged: {plain(said.refusal)}"
+    return "; ".join(_counted(said)) or "no hand judged"
+
+
+def _counted(said: Gist) -> Iterator[str]:
     count = len(said.probabilities)
-    stages = ",\u00a0".join(str(stage) for stage in said.stages)
-    found = f"RA in {said.positive} of {count} hand{'' if count == 1 else 's'}"
-    return f"{found}; stage{'' if count == 1 else 's'} {stages}" if stages else found
+    if count:
+        yield f"RA in {said.positive} of {count} hand{'' if count == 1 else 's'}"
+    if said.stages:
+        yield f"stage{'' if count == 1 else 's'} " + ",\u00a0".join(str(stage) for stage in said.stages)
+    if said.inconclusive:
+        yield f"{said.inconclusive} inconclusive"
+    if said.not_rated:
+        yield f"{said.not_rated} not rated"
 
 
 STRANGER = Badge("◆", "not configured", "warn")

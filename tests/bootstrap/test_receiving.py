@@ -7,9 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from ra_node.bootstrap.receiving import build_listener
+from ra_node.bootstrap.receiving import build_listener, listen_settings
 from ra_node.bootstrap.state import open_state
 from ra_node.settings import load_settings
+
+
+def test_a_title_that_reports_for_a_peer_may_call_and_not_store(tmp_path: Path):
+    peer = """[[peer]]
+name = "archive"
+ae_title = "ARCHIVE"
+roles = ["destination"]
+commitment = true
+commitment_ae_titles = ["SCM"]
+"""
+    (tmp_path / "node.toml").write_text(f'[node]\ndata_dir = "{tmp_path}"\n{peer}', encoding="utf-8")
+    allowed = listen_settings(load_settings(tmp_path / "node.toml")).peers
+    assert [(one.ae_title, one.may_store) for one in allowed] == [("ARCHIVE", False), ("SCM", False)]
 
 
 @pytest.fixture

@@ -191,8 +191,17 @@ def explained(judged: HandFinding, **shares: float) -> HandFinding:
 _DIAMOND = ((0, -1), (1, 0), (0, 1), (-1, 0))
 
 
-def refused_hand(which: Side | None = Side.LEFT, where: HandRegion = LEFT_REGION) -> HandFinding:
-    refusal = Refusal(Reason.HAND_CUT_OFF, "The fingertips lie outside the image.")
+CUT_OFF = Refusal(Reason.HAND_CUT_OFF, "The fingertips lie outside the image.")
+OUTSIDE_AGES = Refusal(
+    Reason.OUTSIDE_AGES,
+    "Age 66 is outside what the networks know: the networks learnt from ages 8.5 to 19.",
+)
+AGE_UNKNOWN = Refusal(Reason.AGE_UNKNOWN, "The age is not known; the networks learnt from ages 8.5 to 19.")
+
+
+def refused_hand(
+    which: Side | None = Side.LEFT, where: HandRegion = LEFT_REGION, refusal: Refusal = CUT_OFF
+) -> HandFinding:
     return HandFinding(where, side(which), "image right", refusal=refusal)
 
 

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field, replace
 from pydicom.dataset import Dataset
 
 from ra_node.domain.laterality import Side
-from ra_node.domain.report import Reason, Refusal, StudyReport
+from ra_node.domain.report import Reason, Recognition, Refusal, ResearchOutput, StudyReport
 from tests.dicom.builders import (
+    AGE_UNKNOWN,
     CR,
     LEFT_REGION,
     NO_HAND,
     NO_PICTURE,
+    OUTSIDE_AGES,
     both_hands,
     explained,
     hand,
@@ -21,6 +23,7 @@ from tests.dicom.builders import (
     refused_hand,
     report,
     source,
+    staging,
 )
 
 ENCAPSULATED_PDF = "1.2.840.10008.5.1.4.1.1.104.1"
@@ -54,7 +57,7 @@ def explained_hands() -> Case:
 
 def explained_without_side() -> Case:
     right = explained(hand(which=None), ip_1=0.3)
-    left = explained(hand(0.9, 0, None, place="image right", where=LEFT_REGION), mcp_5=0.25)
+    left = explained(hand(0.9, 2, None, place="image right", where=LEFT_REGION), mcp_5=0.25)
     return _case(report(image(right, left)), source(PatientOrientation=None, side="U"))
 
 
@@ -113,6 +116,17 @@ def disagreement() -> Case:
     return _case(report(image(hand(0.62, 0))), source(side="R"))
 
 
+def age_unknown() -> Case:
+    return _case(report(image(*(replace(one, outside=(AGE_UNKNOWN,)) for one in both_hands()))), source())
+
+
+def not_rated() -> Case:
+    made = refused_hand(Side.RIGHT, hand().region, OUTSIDE_AGES)
+    output = ResearchOutput(Recognition(0.999, 0.5), staging(5))
+    left = hand(0.082, 0, Side.LEFT, place="image right", where=LEFT_REGION)
+    return _case(report(image(replace(made, research_output=output), left)), source())
+
+
 def revision() -> Case:
     return _case(report(image(*both_hands()), version=2, predecessor_sr_uid="2.25.9"), source())
 
@@ -137,6 +151,6 @@ CASES: dict[str, Callable[[], Case]] = {
     for case in (
         two_hands, explained_hands, explained_without_side, negative, chinese_name, one_hand_cr, two_images,
         one_refused, both_refused, no_hands, other_part, not_an_image, side_undetermined, side_conflict,
-        disagreement, revision, remarked, two_patients, many_refused,
+        disagreement, age_unknown, not_rated, revision, remarked, two_patients, many_refused,
     )
 }  # fmt: skip

@@ -27,10 +27,12 @@ from ra_node.domain.report import (
     StudyReport,
 )
 from tests.dicom.builders import (
+    AGE_UNKNOWN,
     BUNDLE,
     LEFT_REGION,
     NO_HAND,
     NO_PICTURE,
+    OUTSIDE_AGES,
     RIGHT_REGION,
     both_hands,
     hand,
@@ -69,7 +71,7 @@ def explained(where: HandRegion, which: Side = Side.RIGHT) -> HandFinding:
 
 
 UNKNOWN = (
-    hand(0.4996, 2, None, place="image left"),
+    hand(0.4996, 0, None, place="image left"),
     hand(0.51, 1, None, place="image right", where=LEFT_REGION),
 )
 STACKED = (
@@ -77,7 +79,7 @@ STACKED = (
     hand(0.1, 0, Side.LEFT, where=square(120, 155, 140)),
 )
 FOUR = tuple(
-    hand(0.3, 1, None, place=f"number {n}", where=square(5 + 98 * (n - 1), 60, 90)) for n in range(1, 5)
+    hand(0.3, 0, None, place=f"number {n}", where=square(5 + 98 * (n - 1), 60, 90)) for n in range(1, 5)
 )
 LONG = Refusal(Reason.POOR_EXPOSURE, "Expected a hand with contrast between bone and soft part. " * 8)
 WIDE_NOTICE = replace(BUNDLE, notice="Trained on simulated lesions. Research use only. " * 5, name="b" * 64)
@@ -107,7 +109,9 @@ REPORTS: dict[str, StudyReport] = {
     "two images": report(image(hand()), image(hand(0.1, 0, Side.LEFT), number=2)),
     "two images of two hands": report(image(*both_hands()), image(*both_hands(), number=2)),
     "three images": report(*(image(*both_hands(), number=n) for n in (1, 2, 3))),
-    "six images": report(*(image(hand(n / 10), number=n, rows=400, columns=300) for n in range(1, 7))),
+    "six images": report(
+        *(image(hand(n / 10, 3 if n >= 5 else 0), number=n, rows=400, columns=300) for n in range(1, 7))
+    ),
     "images of unlike size": report(
         image(hand()), image(hand(where=square(1, 1, 8)), number=2, rows=10, columns=4000)
     ),
@@ -117,6 +121,8 @@ REPORTS: dict[str, StudyReport] = {
         image(explained(RIGHT_REGION)), image(explained(LEFT_REGION, Side.LEFT), number=2)
     ),
     "near the operating point": report(image(hand(0.52, 1))),
+    "age not known": report(image(replace(hand(), outside=(AGE_UNKNOWN,)))),
+    "not rated": report(image(refused_hand(where=RIGHT_REGION, refusal=OUTSIDE_AGES))),
     "no hand": report(image(refusal=NO_HAND)),
     "no picture": report(image(refusal=NO_PICTURE)),
     "no picture of one": report(image(hand()), image(refusal=NO_PICTURE, number=2)),

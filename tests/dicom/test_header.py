@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from io import BytesIO
 
+import pytest
 from pydicom import config, dcmread
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
@@ -11,7 +12,7 @@ from pydicom.sr.coding import Code
 
 from ra_node.dicom.codes import PROCESSING_EQUIPMENT, code_item
 from ra_node.dicom.header import header_of
-from ra_node.domain.laterality import SideHeader
+from ra_node.domain.laterality import UNDEFINED, SideHeader
 from tests.dicom.builders import COLUMNS, DX, ROWS, SERIES, STUDY, image_uid, source
 
 ACQUISITION = Code("109101", "DCM", "Acquisition Equipment")
@@ -90,8 +91,8 @@ def test_side_letters_are_read_in_any_case():
 def test_a_free_text_in_the_place_of_a_side_is_told_as_no_term():
     """It would stand in the report, in the table of an archive run and in the ledger."""
     found = header_of(stored(source(side="L", ImageLaterality="L DOE", PatientOrientation=["RICHARD", "F"])))
-    assert found.side.image_laterality == "not a defined term"
-    assert found.side.patient_orientation == ("not a defined term", "F")
+    assert found.side.image_laterality == UNDEFINED
+    assert found.side.patient_orientation == (UNDEFINED, "F")
 
 
 def test_whom_an_object_names_is_read_and_not_shown():
@@ -101,3 +102,12 @@ def test_whom_an_object_names_is_read_and_not_shown():
     assert found.identity.issuer == "ward 3"
     assert "p-1" not in repr(found)
     assert "19600101" not in repr(found)
+
+
+def test_every_statement_about_the_shape_of_a_pixel_arrives():
+    """Rows first, as spacing and as a ratio; what is no pair of positive numbers is none."""
+    odd = source(ImagerPixelSpacing=None)
+    odd.add_new("PixelSpacing", "LO", ["0,2", "0,15"])
+    odd.PixelAspectRatio = [4, 3]
+    odd.add_new("NominalScannedPixelSpacing", "LO", ["0", "0.1"])
+    assert header_of(odd).pixel_aspects == pytest.approx((4 / 3, 4 / 3))

@@ -15,7 +15,7 @@ from ra_node.dicom.overlay_layout import LONGEST_PX, MOST_IMAGES, lay_out, shown
 from ra_node.dicom.overlay_parts import FINE_PX, Block, Words
 from ra_node.dicom.overlay_tile import MOST_SCALE
 from ra_node.domain.geometry import Box
-from ra_node.domain.report import ImageFinding, StudyReport, percents
+from ra_node.domain.report import HandVerdict, ImageFinding, StudyReport, percents
 from ra_node.domain.wording import hand_name, hand_sentence, presence, summary_sentence
 from tests.dicom.builders import NO_HAND, both_hands, hand, image, image_uid, refused_hand, report
 from tests.dicom.overlay_cases import ENGLISH, REPORTS, displays
@@ -123,12 +123,14 @@ def test_what_matters_is_legible_at_a_third(case):
     for each in shown_images(shown):
         for finding in each.hands:
             key.append(hand_name(finding).upper().split()[0])
-            if finding.recognition is not None:
+            if finding.verdict is HandVerdict.INCONCLUSIVE:
+                key.append("RA: INCONCLUSIVE")
+            if finding.recognition is not None and finding.rated:
                 key += [
                     f"RA: {presence(finding.recognition).upper()}",
                     f"{percents(finding.recognition)[0]} %",
                 ]
-            if finding.staging is not None:
+            if finding.staging is not None and finding.rated:
                 key.append(f"STAGE {finding.staging.stage}")
     small = [text for text in key if not any(w.size_px >= LEGIBLE_PX for w in find(layout, text))]
     assert small == []
@@ -177,8 +179,9 @@ def test_lines_are_dashed_for_hands_to_be_read_with_care(case):
         or finding.recognition is None
         or finding.side.side is None
         or finding.side.conflict
-        or finding.disagreement
+        or finding.verdict is HandVerdict.INCONCLUSIVE
         or finding.region.score < 0.5
+        or bool(finding.outside)
         or abs(finding.recognition.probability - finding.recognition.threshold) < 0.05
         for each in shown_images(shown)
         for finding in each.hands

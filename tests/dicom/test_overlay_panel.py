@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ra_node.dicom.overlay_face import OWN, drawable
-from ra_node.dicom.overlay_panel import PANEL_PX, hand_panel, resized
-from ra_node.dicom.overlay_parts import RULE, Block, Frame
+from ra_node.dicom.overlay_panel import PANEL_PX, hand_panel, is_dashed, resized
+from ra_node.dicom.overlay_parts import AMBER, RULE, SKY, Block, Frame
 from ra_node.domain.laterality import Side
-from ra_node.domain.report import Recognition, Staging, percents
+from ra_node.domain.report import HandVerdict, Reason, Recognition, Refusal, Staging, percents
 from ra_node.domain.wording import hand_name, hand_sentence, presence
-from tests.dicom.builders import hand, refused_hand
+from tests.dicom.builders import AGE_UNKNOWN, hand, refused_hand
 from tests.dicom.overlay_cases import ENGLISH
 
 
@@ -35,12 +37,18 @@ def test_a_panel_says_what_the_report_says(probability, threshold, probabilities
     judged = type(judged)(judged.region, judged.side, "", recognition, staging)
     text, sentence = said(hand_panel(judged, PANEL_PX, ENGLISH)), hand_sentence(judged)
     shown, against = percents(recognition)
-    assert f"RA: {presence(recognition).upper()} {shown} %" in text
     assert f"operating point {against} %" in text
-    assert f"STAGE {staging.stage}" in text
+    if judged.rated:
+        assert f"RA: {presence(recognition).upper()} {shown} %" in text
+        assert f"STAGE {staging.stage}" in text
+    else:
+        assert "RA: INCONCLUSIVE" in text
+        assert f"{presence(recognition)} ({shown} %" in text
+        assert f"but stage {staging.stage}" in text
     for fact in (presence(recognition), f"{shown} %", f"{against} %", f"stage {staging.stage}"):
         assert fact in sentence
-    assert ("FINDINGS DISAGREE" in text) == judged.disagreement == ("disagree" in sentence)
+    inconclusive = judged.verdict is HandVerdict.INCONCLUSIVE
+    assert ("INCONCLUSIVE" in text) == inconclusive == ("inconclusive" in sentence)
 
 
 @settings(max_examples=40, deadline=None)
@@ -48,7 +56,9 @@ def test_a_panel_says_what_the_report_says(probability, threshold, probabilities
 def test_the_bars_are_the_distribution(probabilities):
     """Six bars, each as high as its share of the track and with its value and stage in print."""
     judged = hand()
-    judged = type(judged)(judged.region, judged.side, "", Recognition(0.9, 0.5), Staging(probabilities))
+    staging = Staging(probabilities)
+    recognition = Recognition(0.9 if staging.stage else 0.1, 0.5)
+    judged = type(judged)(judged.region, judged.side, "", recognition, staging)
     panel = hand_panel(judged, PANEL_PX, ENGLISH)
     tracks = [frame.box for frame in panel.frames if frame.line == RULE and frame.fill is None]
     bars = [
@@ -90,10 +100,35 @@ def test_a_refused_hand_has_its_reason_and_no_result():
     assert "%" not in text
 
 
-def test_a_disagreement_is_said_with_both_findings():
-    """The reader sees what contradicts what."""
-    text = said(hand_panel(hand(0.2, 4), PANEL_PX, ENGLISH))
-    assert "Recognition: absent; staging: stage 4." in text
+@pytest.mark.parametrize(("probability", "stage", "found"), [(0.2, 4, "absent"), (0.999, 0, "present")])
+def test_a_contradiction_is_one_verdict_and_no_bar_is_filled(probability, stage, found):
+    """The reader sees what contradicts what, and nothing that looks like a result."""
+    panel = hand_panel(hand(probability, stage), PANEL_PX, ENGLISH)
+    text = said(panel)
+    assert "RA: INCONCLUSIVE" in text
+    assert f"{found} ({100 * probability:.1f} %, operating point 50.0 %), but stage {stage}." in text
+    assert "RA: PRESENT" not in text
+    assert "RA: ABSENT" not in text
+    assert "STAGE" not in text
+    assert {frame.fill for frame in panel.frames} & {AMBER, SKY} == set()
+
+
+@pytest.mark.parametrize("reason", [Reason.OUTSIDE_AGES, Reason.OTHER_VIEW, Reason.HAND_INCOMPLETE])
+def test_a_hand_outside_the_domain_has_its_reason_and_no_figure(reason):
+    panel = hand_panel(refused_hand(refusal=Refusal(reason, "Why it is so.")), PANEL_PX, ENGLISH)
+    text = said(panel)
+    assert "NOT RATED Why it is so." in text
+    assert not any(word in text for word in ("RA:", "STAGE", "%", "ANALYSED"))
+    assert {frame.fill for frame in panel.frames} & {AMBER, SKY} == set()
+
+
+def test_what_must_be_known_first_stands_over_the_result():
+    """An unknown age is read before the bar, and the lines are dashed."""
+    told = replace(hand(), outside=(AGE_UNKNOWN,))
+    text = said(hand_panel(told, PANEL_PX, ENGLISH))
+    assert text.index("The age is not known") < text.index("RA: PRESENT")
+    assert is_dashed(told)
+    assert not is_dashed(hand())
 
 
 def test_a_panel_grows_only_by_its_chart():

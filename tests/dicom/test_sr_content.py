@@ -13,10 +13,10 @@ from ra_node.dicom.sr import build_sr
 from ra_node.domain.attention import standing_out
 from ra_node.domain.geometry import Box, Point
 from ra_node.domain.laterality import Side
-from ra_node.domain.report import HandFinding, HandRegion, percents
+from ra_node.domain.report import HandFinding, HandRegion, HandVerdict, percents
 from ra_node.domain.wording import hand_sentence, joint_name, joint_share_words
 from tests.dicom.builders import COLUMNS, PRODUCER, ROWS, explained, hand, image, image_uid, report, source
-from tests.dicom.cases import CASES, explained_hands, one_refused
+from tests.dicom.cases import CASES, age_unknown, explained_hands, not_rated, one_refused
 from tests.dicom.sr_cases import every_case, made
 from tests.dicom.tree import codes_of, comments, concept, groups, items, points
 
@@ -80,6 +80,10 @@ def test_every_judged_hand_is_said_in_code_number_and_sentence(name):
 def assert_result(group: Dataset, hand_: HandFinding) -> None:
     assert hand_.recognition is not None
     assert hand_.staging is not None
+    if hand_.verdict is HandVerdict.INCONCLUSIVE:
+        assert codes_of(group, RA) == ["419984006"]
+        assert not any(list(items(group, name)) for name in (FINDING, STAGE, PROBABILITY))
+        return
     positive = hand_.recognition.positive
     assert codes_of(group, RA) == ["52101004" if positive else "272519000"]
     assert codes_of(group, FINDING) == (["69896004"] if positive else [])
@@ -94,6 +98,33 @@ def assert_result(group: Dataset, hand_: HandFinding) -> None:
 def assert_no_result(group: Dataset) -> None:
     for name in (RA, FINDING, STAGE, PROBABILITY):
         assert not list(items(group, name))
+
+
+def test_a_hand_that_is_not_rated_has_its_reason_and_the_research_output_as_a_comment_alone():
+    """Neither code nor number: whoever reads tables finds no result; the comment says that it is none."""
+    case = not_rated()
+    group = next(group for group in groups(made(case)) if list(items(group, SITE)))
+    assert_no_result(group)
+    said = comments(group)
+    assert said[0] == (
+        "Right hand not rated: Age 66 is outside what the networks know:"
+        " the networks learnt from ages 8.5 to 19."
+    )
+    [output] = [sentence for sentence in said if "99.9 %" in sentence]
+    assert output.startswith("Research output of a hand that is not rated, not a result:")
+
+
+def test_without_the_site_s_wish_no_output_of_a_hand_that_is_not_rated_is_in_the_report():
+    hand_ = replace(not_rated().report.hands[0], research_output=None)
+    document = build_sr(report(image(hand_)), {image_uid(1): source()}, PRODUCER)
+    assert "%" not in " ".join(comments(document))
+
+
+def test_an_unknown_age_is_said_before_the_result():
+    group = next(group for group in groups(made(age_unknown())) if list(items(group, SITE)))
+    assert comments(group)[0].startswith(
+        "The age is not known; the networks learnt from ages 8.5 to 19. Right"
+    )
 
 
 @every_case

@@ -7,9 +7,15 @@ import os
 import pytest
 
 from ra_node.dicom.text import WIDTH, report_text
-from ra_node.domain.report import percents
-from ra_node.domain.wording import attention_sentence, doubt_sentence, hand_name, summary_sentence
-from tests.dicom.cases import CASES, disagreement, one_refused
+from ra_node.domain.report import HandVerdict, percents
+from ra_node.domain.wording import (
+    attention_sentence,
+    doubt_sentence,
+    hand_name,
+    hand_sentence,
+    summary_sentence,
+)
+from tests.dicom.cases import CASES, age_unknown, disagreement, not_rated, one_refused
 from tests.dicom.test_sr import GOLDENS
 
 every_case = pytest.mark.parametrize("name", CASES)
@@ -36,7 +42,10 @@ def test_every_result_and_every_refusal_is_told(name):
     for hand in report.hands:
         assert hand_name(hand) in told
         assert hand.refusal is None or flat(hand.refusal.text) in told
-        if hand.recognition is not None:
+        if hand.verdict is HandVerdict.INCONCLUSIVE:
+            assert "INCONCLUSIVE" in told
+            assert flat(hand_sentence(hand)) in told
+        elif hand.recognition is not None:
             probability, threshold = percents(hand.recognition)
             assert f"probability {probability} %, operating point {threshold} %" in told
             assert ("PRESENT" if hand.recognition.positive else "ABSENT") in told
@@ -47,8 +56,21 @@ def test_the_notice_is_always_told(name):
     assert "not a medical device" in flat(report_text(CASES[name]().report)).lower()
 
 
-def test_a_disagreement_asks_for_a_review():
-    assert "please review this hand" in flat(report_text(disagreement().report))
+def test_an_inconclusive_hand_asks_for_a_review_and_shows_no_stage():
+    text = report_text(disagreement().report)
+    assert "Please review" in text
+    assert not any(line.strip().startswith(("Stage", "5 ")) for line in text.splitlines())
+
+
+def test_a_hand_that_is_not_rated_says_so_with_its_reason():
+    text = report_text(not_rated().report)
+    assert "Not rated     Age 66 is outside what the networks know" in text
+    assert "99.9" not in text
+
+
+def test_an_unknown_age_is_read_before_the_result():
+    text = flat(report_text(age_unknown().report))
+    assert text.index("The age is not known") < text.index("present in 1 of 2")
 
 
 def test_a_refused_hand_shows_no_stage():

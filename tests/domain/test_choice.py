@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ra_node.domain.choice import one_result_a_hand, one_view_a_hand, within_ages
+from ra_node.domain.choice import one_result_a_hand, one_view_a_hand
 from ra_node.domain.geometry import Box
 from ra_node.domain.laterality import Pairing, Side, SideFinding
 from ra_node.domain.report import (
@@ -105,26 +105,19 @@ def test_a_presented_image_is_preferred_and_a_raw_one_read_where_it_is_alone():
     assert "FOR PROCESSING" in alone.remarks[0]
 
 
+def test_a_picture_like_those_learnt_counts_before_a_later_one_that_is_unlike_them():
+    """An oblique view taken last does not push the PA view aside, also where the site rates both."""
+    frontal, oblique = (
+        image("1", Side.LEFT, acquired_at="20260105"),
+        image("2", Side.LEFT, acquired_at="20260106"),
+    )
+    unlike = tuple(replace(one, outside=(Refusal(Reason.OTHER_VIEW, "Oblique."),)) for one in oblique.hands)
+    assert counted(one_result_a_hand([frontal, replace(oblique, hands=unlike)])) == [("1", Side.LEFT)]
+
+
 def test_a_raw_image_of_the_other_hand_is_read():
     out = one_result_a_hand([image("1", Side.LEFT, for_processing=True), image("2", Side.RIGHT)])
     assert counted(out) == [("1", Side.LEFT), ("2", Side.RIGHT)]
-
-
-def test_growing_hands_are_refused_where_only_grown_ones_were_learnt():
-    child = image("1", Side.LEFT, age_years=9.0)
-    (out,) = within_ages([child], (18, 90))
-    assert out.hands[0].refusal is not None
-    assert out.hands[0].refusal.reason is Reason.OUTSIDE_AGES
-    assert "ages 18 to 90" in out.hands[0].refusal.text
-
-
-def test_an_adult_is_answered_by_a_bundle_of_children_and_told_so():
-    adult = image("1", Side.LEFT, age_years=52.0)
-    (out,) = within_ages([adult], (1, 19))
-    assert out.hands == adult.hands
-    assert "Age 52" in out.remarks[0]
-    assert within_ages([adult], None) == (adult,)
-    assert within_ages([replace(adult, facts=ImageFacts())], (1, 19))[0].remarks == ()
 
 
 def test_of_one_hand_twice_one_view_counts():

@@ -9,7 +9,16 @@ from ra_node.domain.followup import across_bundles, changes, comparable_hands, f
 from ra_node.domain.language import load_language
 from ra_node.domain.laterality import Side
 from ra_node.domain.report import Prior
-from tests.dicom.builders import BUNDLE, LEFT_REGION, both_hands, hand, image, refused_hand, report
+from tests.dicom.builders import (
+    BUNDLE,
+    LEFT_REGION,
+    OUTSIDE_AGES,
+    both_hands,
+    hand,
+    image,
+    refused_hand,
+    report,
+)
 
 RIGHT_BEFORE = hand(0.61, 2)
 LEFT_BEFORE = hand(0.08, 0, Side.LEFT, where=LEFT_REGION)
@@ -85,9 +94,16 @@ def test_two_hands_of_one_side_are_not_compared():
     assert changes(followed([hand()], RIGHT_BEFORE, hand(0.3, 1))) == ()
 
 
+def test_hands_that_are_inconclusive_or_not_rated_are_not_compared():
+    """Neither now nor as the earlier one."""
+    for unlike in (hand(0.3, 1), refused_hand(Side.RIGHT, refusal=OUTSIDE_AGES)):
+        assert changes(followed([unlike], RIGHT_BEFORE)) == ()
+        assert changes(followed([hand()], unlike)) == ()
+
+
 def test_the_probability_is_said_as_each_report_wrote_it():
     """Near the operating point a report writes more digits."""
-    (_, change) = follow_up_sentences(followed([hand(0.4999, 0)], hand(0.61, 0)))
+    (_, change) = follow_up_sentences(followed([hand(0.4999, 0)], hand(0.61, 1)))
     assert "probability 61.0 % to 49.99 % (-11.0 points)" in change
 
 

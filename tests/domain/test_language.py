@@ -32,7 +32,7 @@ ROOT = Path(ra_node.__file__).parent
 FOUND_IN = (
     "domain/selection.py", "domain/choice.py", "imaging/quality.py", "imaging/hands.py",
     "imaging/polarity.py", "imaging/pixels.py", "services/analyse.py", "services/unite.py",
-    "services/content.py",
+    "services/content.py", "services/one_patient.py",
 )  # fmt: skip
 """Where the sentences of refusals and remarks are written."""
 

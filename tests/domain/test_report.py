@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ra_node.domain.laterality import Side
-from ra_node.domain.report import Reason, Recognition, Refusal, percents
+from ra_node.domain.report import HandVerdict, Reason, Recognition, Refusal, percents
 from ra_node.domain.wording import hand_name, hand_sentence, summary_sentence
-from tests.dicom.builders import NO_HAND, both_hands, hand, image, refused_hand, report
+from tests.dicom.builders import (
+    AGE_UNKNOWN,
+    NO_HAND,
+    OUTSIDE_AGES,
+    both_hands,
+    hand,
+    image,
+    refused_hand,
+    report,
+    side,
+)
 
 probabilities = st.floats(0, 1)
 
@@ -31,9 +43,40 @@ def test_a_judged_hand_is_said_with_probability_operating_point_and_stage():
     )
 
 
-def test_a_disagreement_of_recognition_and_staging_is_said():
-    assert hand_sentence(hand(0.62, 0)).endswith("stage 0; recognition and staging disagree.")
-    assert hand_sentence(hand(0.3, 2)).endswith("stage 2; recognition and staging disagree.")
+def test_recognition_and_staging_that_contradict_each_other_give_one_verdict():
+    """The verdict stands first; both figures explain it."""
+    assert hand_sentence(hand(0.62, 0)) == (
+        "Right hand: rheumatoid arthritis inconclusive, recognition and staging contradict each other:"
+        " recognition says present (probability 62.0 %, operating point 50.0 %), staging says stage 0."
+    )
+    assert "recognition says absent (probability 30.0 %" in hand_sentence(hand(0.3, 2))
+    assert [hand(*said).verdict for said in ((0.62, 0), (0.3, 2), (0.62, 1), (0.3, 0))] == [
+        HandVerdict.INCONCLUSIVE,
+        HandVerdict.INCONCLUSIVE,
+        HandVerdict.PRESENT,
+        HandVerdict.ABSENT,
+    ]
+
+
+def test_a_hand_outside_the_domain_is_not_rated_and_its_reason_is_said():
+    """Not analysed is what could not be looked at; not rated is what the networks do not know."""
+    assert hand_sentence(refused_hand(refusal=OUTSIDE_AGES)) == (
+        "Left hand not rated: Age 66 is outside what the networks know:"
+        " the networks learnt from ages 8.5 to 19."
+    )
+    assert refused_hand(refusal=OUTSIDE_AGES).verdict is HandVerdict.NOT_RATED
+    assert refused_hand().verdict is HandVerdict.NOT_ANALYSED
+
+
+def test_what_must_be_known_first_is_said_first():
+    told = replace(hand(), outside=(AGE_UNKNOWN,))
+    assert hand_sentence(told).startswith(
+        "The age is not known; the networks learnt from ages 8.5 to 19. Right"
+    )
+    said = summary_sentence(report(image(told, replace(told, side=side(Side.LEFT)))))
+    assert said.startswith(
+        "The age is not known; the networks learnt from ages 8.5 to 19. Rheumatoid arthritis"
+    )
 
 
 def test_a_refused_hand_is_said_with_its_reason_and_without_result():
@@ -90,10 +133,15 @@ def test_close_percentages_get_the_decimals_that_they_need():
         ),
         (
             (image(hand(0.62, 0)),),
-            (
-                "Rheumatoid arthritis present in the one hand analysed: right hand (stage 0);"
-                " recognition and staging disagree about right hand (stage 0)."
-            ),
+            ("Rheumatoid arthritis inconclusive in the one hand analysed: right hand."),
+        ),
+        (
+            (image(hand(0.62, 0), hand(0.1, 0, Side.LEFT)),),
+            "Rheumatoid arthritis inconclusive in right hand; absent in left hand (stage 0).",
+        ),
+        (
+            (image(hand(), refused_hand(refusal=OUTSIDE_AGES)),),
+            "Rheumatoid arthritis present in the one hand analysed: right hand (stage 3); 1 hand not rated.",
         ),
         (
             (image(hand(conflict=True)),),

@@ -9,7 +9,6 @@ from ra_node.domain.report import Model
 from ra_node.domain.wording import (
     attention_sentence,
     caveat,
-    disagreement_sentence,
     distribution_sentence,
     doubt_sentence,
     heat_map_sentence,
@@ -52,13 +51,6 @@ def test_the_distribution_names_every_stage():
         "Stage probabilities: stage 0 6.0 %, stage 1 6.0 %, stage 2 70.0 %,"
         " stage 3 6.0 %, stage 4 6.0 %, stage 5 6.0 %."
     )
-
-
-def test_a_disagreement_is_said_and_an_agreement_is_not():
-    assert "recognition says rheumatoid arthritis present, staging says stage 0" in disagreement_sentence(
-        hand(0.9, 0)
-    )
-    assert disagreement_sentence(hand()) == ""
 
 
 def test_a_model_is_said_with_its_accuracy_or_with_its_lack():

@@ -102,3 +102,17 @@ def test_lines_stay_inside_the_image_where_a_hand_touches_its_edge():
     where = replace(region(), box=Box(120, 0, 300, 400))
     for line in explained(np.ones((224, 224), np.float32), where, SHAPE).contours:
         assert all(0 <= point.x <= SHAPE[1] and 0 <= point.y <= SHAPE[0] for point in line.points)
+
+
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+def test_heat_outside_the_outline_neither_counts_nor_is_drawn(rotation: Rotation):
+    """A network with wide fields has heat beside the hand, where no pixel was shown to it."""
+    outline = (Point(120, 60), Point(180, 60), Point(180, 340), Point(120, 340))
+    where = replace(region(rotation), outline=outline)
+    heat = heat_at(where, (Point(119, 200), 1.0), (Point(80, 100), 1.0), (PLACES["pip_3"], 0.5))
+    told = explained(heat, where, SHAPE)
+    assert told.contours
+    for line in told.contours:
+        assert all(119 <= point.x <= 181 and 59 <= point.y <= 341 for point in line.points)
+    alone = explained(heat_at(where, (Point(80, 100), 1.0)), where, SHAPE)
+    assert (alone.joints, alone.contours) == ((), ())

@@ -16,6 +16,16 @@ from ra_node.inference.network import network_input
 MEAN, STD = 0.25, 0.3
 
 
+def rounding(network: nn.Module) -> float:
+    """How far, in parts of the largest value, two ways to compute a network in float32 may differ.
+
+    Each sum of n products rounds n times by half a unit (6e-8), in any order and by any number of threads, so
+    the errors grow as a walk does: by the root of all fan-ins along the way. Eight deviations for each way.
+    """
+    layers = [part for part in network.modules() if isinstance(part, nn.Conv2d | nn.Linear)]
+    return 16 * torch.finfo(torch.float32).eps / 2 * sum(part.weight[0].numel() for part in layers) ** 0.5
+
+
 def blobs(count: int, side_px: int, seed: int = 2) -> NDArray[np.uint8]:
     """Pictures (count, side, side), of another shape and brightness each."""
     coarse = np.random.default_rng(seed).integers(0, 255, (count, 6, 6)).astype(np.uint8)

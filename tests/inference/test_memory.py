@@ -14,7 +14,7 @@ from ra_node.inference import halves, memory
 from ra_node.inference.explain import FeatureMap, feature_map, heat_of
 from ra_node.inference.halves import Halves, answered
 from ra_node.inference.memory import Room
-from tests.inference.networks import MEAN, STD, blobs, lively
+from tests.inference.networks import MEAN, STD, blobs, lively, rounding
 
 CROPS = np.random.default_rng(5).integers(0, 255, (8, 4, 4)).astype(np.uint8)
 Tight = Callable[[int], list[int]]
@@ -121,12 +121,14 @@ def test_the_copy_in_main_memory_answers_and_explains_like_the_network_of_the_gp
     """A traced network is copied, not packed: as it lies on a GPU, with the same answers."""
     monkeypatch.setattr(halves, "can_pack", lambda _device: False)
     place = feature_map("googlenet", 64)
-    whole = halves.halves_of(lively("googlenet", 64), place.path, 64)
+    network = lively("googlenet", 64)
+    most = rounding(network)
+    whole = halves.halves_of(network, place.path, 64)
     copied, hands = Room(torch.device("cpu"), 4)._on_cpu(whole), blobs(2, 64)
     assert copied.trunk is not whole.trunk
     (logits, maps), (expected, expected_maps) = (
         answered(one, hands, MEAN, STD, 2) for one in (copied, whole)
     )
-    assert logits == pytest.approx(expected, abs=1e-5)
+    assert logits == pytest.approx(expected, abs=most * np.abs(expected).max())
     heat = heat_of(copied, place, maps, 64, 2)
     assert heat == pytest.approx(heat_of(whole, place, expected_maps, 64, 2), abs=1e-3)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from ra_node.domain.laterality import Side
+from ra_node.domain.report import Reason, Refusal
 from ra_node.services.analyse import Look, judge_looks, make_report
 from tests.dicom import builders as dicom
 from tests.services.builders import JUDGEMENT, FakeJudgement
@@ -47,8 +48,21 @@ def test_each_hand_gets_its_own_explanation_past_a_refused_one():
 )
 def test_a_study_without_a_judged_hand_says_so_in_its_own_number(images, words):
     """The sentence that a radiologist reads first where both hands were refused."""
-    refused = [dicom.refused_hand(Side.RIGHT, dicom.RIGHT_REGION), dicom.refused_hand()]
+    other = Refusal(Reason.HAND_CUT_OFF, "The thumb lies outside the image.")
+    refused = [dicom.refused_hand(Side.RIGHT, dicom.RIGHT_REGION, other), dicom.refused_hand()]
     found = [dicom.image(*refused, number=number) for number in range(1, images + 1)]
     made = make_report("1.2.3", 1, found, dicom.BUNDLE, created_at=dicom.CREATED)
     assert made.refusal is not None
     assert made.refusal.text == words
+
+
+def test_a_study_whose_hands_have_one_reason_says_that_reason():
+    """Two hands of an adult, and a lateral image that its header refuses: the age comes first."""
+    hands = [
+        dicom.refused_hand(Side.RIGHT, dicom.RIGHT_REGION, dicom.OUTSIDE_AGES),
+        dicom.refused_hand(refusal=dicom.OUTSIDE_AGES),
+    ]
+    lateral = dicom.image(refusal=Refusal(Reason.OTHER_VIEW, "Lateral."), number=2)
+    found = [dicom.image(*hands), lateral]
+    made = make_report("1.2.3", 1, found, dicom.BUNDLE, created_at=dicom.CREATED)
+    assert made.refusal == dicom.OUTSIDE_AGES

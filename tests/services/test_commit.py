@@ -101,6 +101,17 @@ def test_a_report_that_comes_later_commits_too(delivered):
     assert commitments(delivered) == {CommitmentState.COMMITTED}
 
 
+def test_a_report_may_come_from_another_title_that_speaks_for_the_peer(delivered):
+    """Only from one that the site has named, and only for the peers that it speaks for."""
+    with CommitmentPeer().listening() as peer:
+        commit(delivered, peer.port)
+    transaction, uids = peer.asked[0]
+    report = CommitmentReport(transaction, frozenset(uids), {})
+    assert Ear(delivered.ledger, {"SCM": {"OTHER"}}).hear(report, "SCM") is Hearing.STRANGER
+    assert Ear(delivered.ledger, {"SCM": {"OTHER", "ARCHIVE"}}).hear(report, "SCM ") is Hearing.TAKEN
+    assert commitments(delivered) == {CommitmentState.COMMITTED}
+
+
 def test_an_object_that_the_peer_lost_is_sent_and_asked_again(delivered, tmp_path):
     sr, overlay = sorted(item.object.sop_instance_uid for item in deliveries_of(delivered.ledger, STUDY))
     with CommitmentPeer(same_association=True, lost={overlay: 0x0112}).listening() as peer:

@@ -16,7 +16,7 @@ from ra_node.ledger.schema import DeliveryState
 from ra_node.network.archive import Archive, Behaviour
 from ra_node.network.send import PeerAddress
 from ra_node.services.answer import Destination
-from ra_node.services.deliver import Deliverer
+from ra_node.services.deliver import MOST_DOUBTFUL, Deliverer
 from tests.dicom.builders import source
 from tests.services.builders import LEASE_S
 from tests.services.test_answer import answer, examine
@@ -79,6 +79,20 @@ def test_a_refusal_for_good_is_buried_with_its_reason_and_the_other_object_is_ke
     (job,) = buried_jobs(answered.ledger)
     assert job.kind is JobKind.DELIVER
     assert any("C123" in (d.detail or "") for d in deliveries_of(answered.ledger, STUDY))
+
+
+def test_a_status_of_the_peers_own_is_tried_a_few_times_and_told_truly(answered, tmp_path):
+    """0xA777 is of the class "out of resources", and archives mean "no Patient ID" by it."""
+    tries = 0
+    with archive_in(tmp_path, statuses=(0xA777,) * 100) as archive:
+        while not buried_jobs(answered.ledger):
+            deliver(answered, archive.port)
+            answered.clock.advance(4000)
+            tries += 1
+    assert tries == MOST_DOUBTFUL
+    assert set(states(answered).values()) == {DeliveryState.REFUSED}
+    (job,) = buried_jobs(answered.ledger)
+    assert "0xA777 refused for a reason of the peer's own" in job.last_error
 
 
 def test_a_peer_that_refuses_comprehensive_3d_gets_comprehensive_sr(answered, tmp_path):

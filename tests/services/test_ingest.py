@@ -7,8 +7,12 @@ from pydicom import DataElement, config
 
 from ra_node.domain.job import JobKind
 from ra_node.errors import Refused
-from ra_node.ledger.inbox import instances_of
+from ra_node.ledger.engine import LedgerUnavailable
+from ra_node.ledger.inbox import instances_of, keep_instance
+from ra_node.ledger.retention import known_paths
 from ra_node.network.receive import StoreOutcome
+from ra_node.services import ingest as ingest_module
+from ra_node.services.ingest import COMMIT_ARRIVES_S
 from ra_node.services.record import finding_from_json
 from tests.dicom.builders import source
 
@@ -111,3 +115,30 @@ def test_a_listener_that_starts_again_closes_what_it_left_open(bench):
     ingest.keep(bench.received(source()))
     bench.ingest().start()
     assert bench.settle() == [(STUDY, 1)]
+
+
+def test_what_was_refused_while_the_ledger_was_away_is_no_orphan(bench, monkeypatch):
+    """Its sender heard 0xA700: the file goes once the ledger says that no row has it."""
+    inbox = bench.ingest()
+    now = [0.0]
+    inbox._monotonic = lambda: now[0]
+    inbox.opened("a", "PACS", "127.0.0.1")
+
+    def away(*_):
+        raise LedgerUnavailable("expected a working ledger, found none")
+
+    def cut_off(*asked):
+        keep_instance(*asked)
+        away()
+
+    for number, broken in ((1, away), (2, cut_off)):
+        with monkeypatch.context() as patched:
+            patched.setattr(ingest_module, "keep_instance", broken)
+            with pytest.raises(LedgerUnavailable):
+                inbox.keep(bench.received(source(number=number)))
+    inbox.mend()
+    assert len(list((bench.folder / "inbox").rglob("*.dcm"))) == 2
+    now[0] = COMMIT_ARRIVES_S
+    inbox.mend()
+    (path,) = (bench.folder / "inbox").rglob("*.dcm")
+    assert bench.files.path(known_paths(bench.ledger).pop()) == path

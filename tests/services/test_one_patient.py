@@ -27,8 +27,8 @@ from tests.services.builders import FakeJudge, looked
 from tests.services.runs import run_in
 
 SECRET = b"k" * 32
-OTHER = {"PatientID": "P-2", "PatientName": "Else^Somebody", "PatientBirthDate": "19510203"}
-OTHER_WORDS = (b"P-2", b"Else", b"Somebody", b"19510203")
+OTHER = {"PatientID": "OTHER-2291", "PatientName": "Else^Somebody", "PatientBirthDate": "19510203"}
+OTHER_WORDS = (b"OTHER-2291", b"Else", b"Somebody", b"19510203")
 
 
 def object_of(number: int, sop_class=BasicTextSRStorage, **attributes):
@@ -100,7 +100,7 @@ def expect_conflict(report, made):
     ("changes", "named"),
     [
         (OTHER, "Patient ID, Patient's Name, Patient's Birth Date"),
-        ({"PatientID": "P-2"}, "Patient ID"),
+        ({"PatientID": "OTHER-2291"}, "Patient ID"),
         ({"PatientSex": "M"}, "Patient's Sex"),
         (
             {"PatientBirthDate": "19510203", "PatientName": "Else^Somebody"},

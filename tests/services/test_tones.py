@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from ra_node.domain.age import Age
 from ra_node.domain.geometry import Box, Point
 from ra_node.domain.report import HandRegion
 from ra_node.domain.study import ImageHeader
@@ -66,11 +67,13 @@ def test_a_doubtful_hand_in_the_negative_is_not_believed():
 
 
 def test_facts_tell_exposures_apart_and_copies_together():
-    header = ImageHeader("2.25.1", "2.25.9", "2.25.2", "2.25.3", "1.2", view_position="PA", age_years=7.5)
+    header = ImageHeader(
+        "2.25.1", "2.25.9", "2.25.2", "2.25.3", "1.2", view_position="PA", age=Age(7.5, (7.5,))
+    )
     values = np.random.default_rng(1).normal(size=(64, 48)).astype(np.float32)
     facts = facts_of(header, values)
     assert facts == facts_of(replace(header, sop_instance_uid="2.25.7"), values.copy())
     assert facts.pixels != facts_of(header, values + np.float32(0.01)).pixels
     assert facts.pixels != facts_of(header, values.reshape(48, 64)).pixels
-    assert (facts.frontal, facts.for_processing, facts.age_years) == (True, False, 7.5)
+    assert (facts.frontal, facts.for_processing, facts.age.years) == (True, False, 7.5)
     assert facts_of(replace(header, presentation_intent="FOR PROCESSING"), values).for_processing

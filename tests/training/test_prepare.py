@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from ra_node.domain.laterality import Side
+from ra_node.dicom.read import read_header
+from ra_node.domain.laterality import Side, sides_of
 from ra_node.errors import Fatal, Refused
 from ra_node.services.analyse import Rules, look_at
 from tests.training.label_tables import BIRTH, NAME, TAKEN, label, marked_study, save, write_table
@@ -87,12 +88,12 @@ def test_the_training_crop_is_the_node_s_crop_to_the_last_bit(images: Path, data
     """Whatever the turn and the polarity: training and node see the same tensor for the same file."""
     hands = {(hand.row.stage): hand for hand in load_dataset(dataset)}
     for patient, stages, rotation, photometric in STUDIES:
-        look = look_at(
-            marked_study(patient, stages, rotation=rotation, photometric=photometric, markers=False), Rules()
-        )
+        study = marked_study(patient, stages, rotation=rotation, photometric=photometric, markers=False)
+        look = look_at(study, Rules())
         assert len(look.crops) == 2
-        for finding, crop in zip(look.finding.hands, look.crops, strict=True):
-            hand = hands[stages[0] if finding.side.side is Side.RIGHT else stages[1]]
+        sides = sides_of([hand.region.box for hand in look.finding.hands], read_header(study).side)
+        for finding, side, crop in zip(look.finding.hands, sides, look.crops, strict=True):
+            hand = hands[stages[0] if side.side is Side.RIGHT else stages[1]]
             assert hand.row.blanked_px == 0
             assert hand.row.rotation == finding.region.rotation
             assert hand.image.shape == (224, 224)

@@ -1,0 +1,110 @@
+"""Decides which hands the networks of a bundle may rate: those of the domain that the bundle states.
+
+The networks answer for any picture, and just as surely for one unlike all that they learnt from: of 102 hands
+of adults, none known to have rheumatoid arthritis, a bundle that learnt from children called 39 diseased.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from ra_node.domain.age import Age, age_in_study
+from ra_node.domain.report import (
+    BundleIdentity,
+    HandFinding,
+    ImageFinding,
+    Reason,
+    Refusal,
+    ResearchOutput,
+)
+
+OutsideDomain = Literal["not rated", "remark"]
+Ages = tuple[float, float]
+"""Youngest and oldest age, in years, that the networks of a bundle learnt from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """What the site decided about hands outside the domain of its bundle."""
+
+    outside_domain: OutsideDomain = "not rated"
+    research_output: bool = False
+    """Keep what the networks said of a hand that is not rated, for a comment in the SR."""
+
+
+DEFAULT_RATING = Rating()
+
+
+def rated_within(
+    images: Sequence[ImageFinding], bundle: BundleIdentity, rating: Rating
+) -> tuple[ImageFinding, ...]:
+    """Refuse the hands outside the bundle's domain, each with its reason, or only say so ("remark").
+
+    An unknown age refuses nothing: anonymised images have none. It is said before the result.
+    """
+    age: tuple[Refusal, ...] = ()
+    if bundle.ages is not None:
+        seen = (image.facts.age for image in images if image.hands)
+        age = age_outside(age_in_study(seen), bundle.ages)
+    return tuple(
+        replace(
+            image,
+            hands=tuple(_hand_within(hand, (*age, *_known(hand, bundle)), rating) for hand in image.hands),
+        )
+        for image in images
+    )
+
+
+def _known(hand: HandFinding, bundle: BundleIdentity) -> tuple[Refusal, ...]:
+    """What the picture says against a hand, as far as the bundle did not learn from its like."""
+    learnt = set()
+    if set(bundle.views) - {"frontal"}:
+        learnt.add(Reason.OTHER_VIEW)
+    if bundle.casts:
+        learnt.add(Reason.METAL_OR_CAST)
+    return tuple(refusal for refusal in hand.outside if refusal.reason not in learnt)
+
+
+def _hand_within(hand: HandFinding, outside: tuple[Refusal, ...], rating: Rating) -> HandFinding:
+    if hand.refusal is not None:
+        return hand
+    refusing = [refusal for refusal in outside if refusal.reason is not Reason.AGE_UNKNOWN]
+    if not refusing or rating.outside_domain == "remark":
+        return replace(hand, outside=outside)
+    output = None
+    if rating.research_output and hand.recognition is not None:
+        output = ResearchOutput(hand.recognition, hand.staging)
+    return replace(
+        hand,
+        recognition=None,
+        staging=None,
+        explanation=None,
+        outside=outside,
+        refusal=refusing[0],
+        research_output=output,
+    )
+
+
+def age_outside(age: Age, ages: Ages) -> tuple[Refusal, ...]:
+    """Say how an age lies to those of a bundle: () inside, else one reason.
+
+    Ages that contradict each other are outside where any of them is; they are never used to rate.
+    """
+    low, high = ages
+    known = f"the networks learnt from ages {low:g} to {high:g}"
+    claims_outside = [years for years in age.claims if not low <= years <= high]
+    if age.years is None:
+        why = f" ({age.note})" if age.note else ""
+        text = f"The age is not known{why}; {known}."
+        return (Refusal(Reason.OUTSIDE_AGES if claims_outside else Reason.AGE_UNKNOWN, text),)
+    if low <= age.years <= high:
+        return ()
+    text = f"Age {_years(age.years, ages)} is outside what the networks know: {known}."
+    return (Refusal(Reason.OUTSIDE_AGES, text),)
+
+
+def _years(age: float, ages: Ages) -> str:
+    """Whole years where they tell that the age is outside, else with a decimal."""
+    return f"{age:g}" if ages[0] <= int(age) <= ages[1] else f"{int(age)}"
