@@ -273,7 +273,6 @@ def _lease(connection: Connection, row: AnyRow, owner: str, now: float, lease_s:
             lease_until=now + lease_s,
             attempt=row.attempt + 1,
             fence=row.fence + 1,
-            last_error=_lost_on(row) if row.state == JobState.LEASED else row.last_error,
         )
         .returning(*_table.columns)
     )

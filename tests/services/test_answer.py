@@ -12,6 +12,7 @@ from ra_node.domain.job import JobKind, JobState
 from ra_node.domain.result import OPTIONS, ObjectKind
 from ra_node.ledger.deliveries import deliveries_of
 from ra_node.ledger.overview import jobs_of
+from ra_node.ledger.queue import abandon
 from ra_node.ledger.results import latest_result, objects_of
 from ra_node.services.analyse import Rules
 from ra_node.services.answer import Answerer, Destination
@@ -157,7 +158,7 @@ def test_a_crash_before_the_commit_leaves_the_study_unanswered_and_its_repeat_an
         with pytest.raises(KeyboardInterrupt):
             answer(bench, Destination("pacs", BOTH))
     assert latest_result(bench.ledger, STUDY) is None
-    bench.clock.advance(100)
+    abandon(bench.ledger, "worker")
     answer(bench, Destination("pacs", BOTH))
     assert len(objects_of(bench.ledger, STUDY, 1)) == 3
     (job,) = (job for job in jobs_of(bench.ledger, STUDY) if job.kind is JobKind.REPORT)

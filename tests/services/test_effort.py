@@ -15,7 +15,7 @@ from ra_node.ledger import schema
 from ra_node.ledger.deliveries import deliveries_of
 from ra_node.ledger.inbox import instances_of
 from ra_node.ledger.overview import jobs_of
-from ra_node.ledger.queue import expire_leases
+from ra_node.ledger.queue import abandon
 from ra_node.ledger.results import latest_result
 from ra_node.services.analyse import Rules
 from ra_node.services.answer import Answerer, Destination
@@ -220,8 +220,7 @@ def test_a_report_that_kills_its_process_is_made_without_what_kills(bench, monke
         try:
             made, objects = answer(bench, most_s=6)
         except KeyboardInterrupt:
-            bench.clock.advance(100)
-            expire_leases(bench.ledger)
+            abandon(bench.ledger, "worker")
         if made is not None:
             break
     assert set(objects) == {ObjectKind.SR}
@@ -248,7 +247,7 @@ def test_a_file_that_hangs_whoever_reads_it_does_not_take_the_other_hands_answer
                 Rules(),
                 look=lambda *_: looked(2),
             ).examine([job])
-        bench.clock.advance(61)
+        abandon(bench.ledger, "worker")
 
     def hang(real):
         def read(path):
@@ -262,7 +261,7 @@ def test_a_file_that_hangs_whoever_reads_it_does_not_take_the_other_hands_answer
     monkeypatch.setattr(module, "read_attributes", hang(real_attributes))
     with pytest.raises(KeyboardInterrupt):
         answer(bench, most_s=6)
-    bench.clock.advance(100)
+    abandon(bench.ledger, "worker")
     made, objects = answer(bench, most_s=6)
     images = {image.sop_instance_uid: image for image in made.images}
     assert "ended or came no further 3 times" in images[image_uid(1)].refusal.text

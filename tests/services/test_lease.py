@@ -13,7 +13,7 @@ from ra_node.errors import MachineFault, Retryable
 from ra_node.ledger.alarms import AlarmKind, alarms
 from ra_node.ledger.engine import LedgerUnavailable
 from ra_node.ledger.overview import buried_jobs, jobs_of
-from ra_node.ledger.queue import finish
+from ra_node.ledger.queue import abandon, finish
 from ra_node.services.lease import held, postpone
 from ra_node.services.machine import breaks_process, clear_machine_alarms
 from ra_node.services.progress import Progress, lost, mark
@@ -148,7 +148,7 @@ def test_who_lost_every_lease_knows_it(bench):
     """A process that was stopped for longer than its lease must not go on sending."""
     bench.keep(source())
     jobs = bench.claim(JobKind.EXAMINE)
-    bench.clock.advance(61)
+    abandon(bench.ledger, "worker")
     assert bench.claim(JobKind.EXAMINE)
     with held(bench.ledger, jobs, 0.003):
         wait_until(lost, "the loss to be known")
