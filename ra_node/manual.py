@@ -36,6 +36,7 @@ PAGES = {
     "requeue": Page(("ra-node requeue 1.2.840.1", "ra-node requeue pacs"), "nothing was buried there"),
     "drop": Page(("ra-node drop 1.2.840.1", "ra-node drop --peer pacs"), "nothing waits there"),
     "purge": Page(("ra-node purge --dry-run",)),
+    "clock": Page(("ra-node clock", "ra-node clock --accept"), "the clock is not believed"),
     "audit": Page(("ra-node audit --since 2026-11-01", "ra-node audit --csv > trail.csv")),
     "scrub": Page(("ra-node scrub", "ra-node scrub --json"), "a kept file is missing or damaged"),
     "backup": Page(("ra-node backup /backup/ledger.sqlite3",)),
