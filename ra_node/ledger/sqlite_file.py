@@ -1,8 +1,8 @@
 """Notices that the file of a SQLite ledger was removed, replaced, truncated or overwritten while it is open.
 
 An open connection goes on writing to a file that has no name any more, and pages in its cache hide one that
-was overwritten: both would acknowledge images that no restart finds. Costs two stat and one pread a
-transaction, 6 us together.
+was overwritten: both would acknowledge images that no restart finds. Costs five system calls a look,
+0.05 ms for a write.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class SqliteFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._wal = Path(f"{path}-wal")
+        self._path, self._wal = str(path), f"{path}-wal"
         self._inode = _inode(path.stat())
         self._size_bytes = 0
         self._problem = ""
@@ -53,7 +53,7 @@ class SqliteFile:
         SQLite removes the log only with the last connection: while one is open it stays the same file.
         """
         try:
-            found = _inode(self._wal.stat())
+            found = _inode(os.stat(self._wal))  # noqa: PTH116 - a Path costs as much again
         except OSError:
             found = None
         if found is None or seen.setdefault("wal", found) != found:
@@ -79,7 +79,7 @@ class SqliteFile:
 
     def _looked_at(self) -> str:
         try:
-            found = _inode(self.path.stat())
+            found = _inode(os.stat(self._path))  # noqa: PTH116 - as above
         except FileNotFoundError:
             return f"{self.path} was removed while the node ran"
         if found != self._inode:
