@@ -1,7 +1,7 @@
 """Runs what must happen again and again, each task on its own interval and never twice at once.
 
-Intervals are monotonic: a library that computes its next time from the wall clock (APScheduler) stops for an
-hour when the clock is set back by one.
+APScheduler computes the next time of a task from the wall clock: set back by an hour, it would rest for an
+hour. Each second the wall clock is compared with the monotonic one; after a jump every task is due at once.
 """
 
 from __future__ import annotations
@@ -10,12 +10,18 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import structlog
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers import base
+from apscheduler.schedulers.background import BackgroundScheduler
 
 from ra_node.errors import Retryable
 from ra_node.notify import EVERY_S
 
+JUMP_S = 2.0
+"""Wall and monotonic time that part by more within a second have not drifted: the wall clock was set."""
 OFTEN_S = 60.0
 
 
@@ -30,29 +36,48 @@ class Task:
 
 
 def run_tasks(
-    tasks: Sequence[Task], stop: threading.Event, beat: Callable[[str], None] = lambda _line: None
+    tasks: Sequence[Task],
+    stop: threading.Event,
+    beat: Callable[[str], None] = lambda _line: None,
+    wall: Callable[[], float] = time.time,
 ) -> None:
     """Run all tasks until `stop` is set; one that fails is logged and runs again at its next time.
 
     A thread each, so that a slow peer never holds up another task. Each round of a task that runs every
-    minute or more often is a beat, and so is each second of the whole.
+    minute or more often is a beat, and so is each second of the whole. `wall` gives UTC seconds since 1970.
     """
-    threads = [threading.Thread(target=_repeat, args=(task, stop, beat), name=task.name) for task in tasks]
-    for thread in threads:
-        thread.start()
-    while not stop.is_set():
-        beat("clock")
-        stop.wait(EVERY_S)
-    for thread in threads:
-        thread.join()
+    threads = ThreadPoolExecutor(len(tasks))
+    scheduler = BackgroundScheduler(timezone="UTC", executors={"default": threads})
+    for task in tasks:
+        scheduler.add_job(
+            _guarded,
+            "interval",
+            args=[task, beat],
+            seconds=task.interval_s,
+            id=task.name,
+            coalesce=True,
+            max_instances=1,
+            misfire_grace_time=None,
+            **({"next_run_time": datetime.now(UTC)} if task.at_once else {}),
+        )
+    apart_s = wall() - time.monotonic()
+    scheduler.start()
+    try:
+        while not stop.is_set():
+            beat("clock")
+            stop.wait(EVERY_S)
+            jumped_s = wall() - time.monotonic() - apart_s
+            if abs(jumped_s) > JUMP_S:
+                apart_s += jumped_s
+                _make_due(scheduler, tasks, jumped_s)
+    finally:
+        scheduler.shutdown(wait=True)
 
 
-def _repeat(task: Task, stop: threading.Event, beat: Callable[[str], None]) -> None:
-    """Run a task on its interval by a monotonic clock; what it has missed it does not make up for."""
-    due = time.monotonic() + (0.0 if task.at_once else task.interval_s)
-    while not stop.wait(max(0.0, due - time.monotonic())):
-        _guarded(task, beat)
-        due = max(due + task.interval_s, time.monotonic())
+def _make_due(scheduler: BackgroundScheduler, tasks: Sequence[Task], jumped_s: float) -> None:
+    structlog.get_logger().warning("clock_jumped", seconds=round(jumped_s, 1))
+    for task in tasks:
+        scheduler.modify_job(task.name, next_run_time=base.datetime.now(UTC))
 
 
 def run_line(
