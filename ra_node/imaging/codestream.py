@@ -115,7 +115,8 @@ def _j2k_end(frame: bytes, start: int) -> int:
             at += part
         else:
             at += 2 + length
-    return at if at == len(frame) else frame.find(_END, at)
+    only_padding = at <= len(frame) <= at + 1 and not frame[at:].strip(b"\0")
+    return at if only_padding else frame.find(_END, at)
 
 
 def _segments(frame: bytes) -> list[tuple[int, int]]:

@@ -78,7 +78,7 @@ def test_what_nothing_tells_is_named(keyword: str, value: Any, part: str):
 
 def test_a_comment_with_an_end_marker_in_it_does_not_end_the_frame():
     """Markers are walked over by their lengths."""
-    from pydicom.encaps import encapsulate, generate_frames
+    from pydicom.encaps import encapsulate
 
     dataset = image_dataset(PICTURE)
     dataset.compress(JPEGLSLossless, generate_instance_uid=False)
