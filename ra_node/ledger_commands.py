@@ -116,18 +116,18 @@ def adopt(
 
     settings = named_settings(config)
     found = survey_of(settings)
-    typer.echo(f"data folder {settings.node.data_dir}: {_identity_words(found.folder)}")
-    typer.echo(f"ledger: {_identity_words(found.ledger)}")
-    typer.echo(
+    say(f"data folder {settings.node.data_dir}: {_identity_words(found.folder)}")
+    say(f"ledger: {_identity_words(found.ledger)}")
+    say(
         f"{found.images} images, {found.made} previews and results without a row: to unlisted/;"
         f" {found.missing} files that the ledger names are not in the folder"
     )
     if not yes:
         typer.confirm("Bind these two from now on?", abort=True)
     done = adopt_folder(settings, Operator(account(), ""), typer.echo, ingest=ingest)
-    typer.echo(f"bound; {done.moved} images moved to {done.unlisted}")
+    say(f"bound; {done.moved} images moved to {done.unlisted}")
     if ingest:
-        typer.echo(f"{done.taken} images taken in again: they are answered once the node runs")
+        say(f"{done.taken} images taken in again: they are answered once the node runs")
 
 
 def _identity_words(identity: str | None) -> str:
