@@ -67,17 +67,18 @@ def fitting_syntaxes(frame: bytes) -> tuple[UID, ...]:
     return () if at is None else _SYNTAXES.get(frame[at + 1], ())
 
 
-def end_of(frame: bytes) -> int | None:
-    """Where the codestream ends, with its end marker; None for one that was cut off.
+def whole(frame: bytes) -> bytes | None:
+    """The codestream up to its end marker, which it gets where only that is missing; None: it was cut off.
 
     Other markers are walked over by their lengths, since a comment or a preview may hold the same two bytes.
     """
     start = frame.find(_J2K_START)
     if start >= 0 and not frame.startswith(_JPEG_START):
-        return _j2k_end(frame, start)
-    at = _scan(frame)
-    end = frame.find(_END, 2 if at is None else at)
-    return None if end < 0 else end + 2
+        end = _j2k_end(frame, start)
+    else:
+        scan = _scan(frame)
+        end = frame.find(_END, 2 if scan is None else scan)
+    return None if end < 0 else frame[:end] + _END
 
 
 def _is_rle(frame: bytes) -> bool:
@@ -97,24 +98,25 @@ def _j2k_size(frame: bytes, at: int) -> tuple[int, int] | None:
     return words[1] - words[3], words[0] - words[2]
 
 
-def _j2k_end(frame: bytes, start: int) -> int | None:
-    """Walk the segments and tile-parts (ISO 15444-1 A.4.2); a last tile-part may be of unknown length (0)."""
+def _j2k_end(frame: bytes, start: int) -> int:
+    """Walk the segments and tile-parts (ISO 15444-1 A.4.2) to the end marker, -1 without one.
+
+    A last tile-part may be of unknown length (0). Where every one is whole the end is where they end.
+    """
     at = start + 2
     while at + 4 <= len(frame) and frame[at] == 0xFF:
         if frame[at : at + 2] == _END:
-            return at + 2
+            return at
         length = int.from_bytes(frame[at + 2 : at + 4], "big")
         if frame[at + 1] == _TILE_PART:
-            whole = int.from_bytes(frame[at + 6 : at + 10], "big")
-            if whole < 14:
+            part = int.from_bytes(frame[at + 6 : at + 10], "big")
+            if part < 14:
                 break
-            at += whole
+            at += part
         else:
             at += 2 + length
-    if at == len(frame):  # every tile-part is whole, and only the marker behind them is missing
-        return at
-    end = frame.find(_END, at) if at < len(frame) else -1
-    return None if end < 0 else end + 2
+    only_padding = at <= len(frame) <= at + 1 and not frame[at:].strip(b"\0")
+    return at if only_padding else frame.find(_END, at)
 
 
 def _segments(frame: bytes) -> list[tuple[int, int]]:

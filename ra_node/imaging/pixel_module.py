@@ -184,10 +184,10 @@ def _encode(
         remarks.append(f"The pixels are encoded as {found.name}, against the transfer syntax in the header.")
     if frame is not None and is_encapsulated(found):
         _check_size_of_frame(dataset, frame, found)
-        end = len(frame) if found == RLELossless else codestream.end_of(frame)
-        if end is None:
+        whole = frame if found == RLELossless else codestream.whole(frame)
+        if whole is None:
             raise unreadable("expected a complete compressed frame, found one that was cut off")
-        dataset.PixelData = encapsulate([frame[:end]], has_bot=False)
+        dataset.PixelData = encapsulate([whole], has_bot=False)
     else:
         native = value if frame is None else frame
         if len(native) < native_bytes:

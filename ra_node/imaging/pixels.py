@@ -48,8 +48,8 @@ __all__ = ["DEFAULT_LIMITS", "PixelLimits", "PixelsRefused", "Radiograph", "read
 Words = NDArray[Any]
 """Pixels as they are stored: uint8 or uint16, (rows, columns)."""
 
-_SAMPLED = 8
-"""Every so many rows and columns are looked at to see whether a VOI shows anything."""
+_SAMPLES = 128
+"""So many rows and columns are looked at to see whether a VOI shows anything."""
 _OWN_SYNTAXES = frozenset(
     {
         JPEGBaseline8Bit, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEGLSNearLossless,
@@ -161,7 +161,8 @@ def _from_words(words: Words, dataset: Dataset, module: PixelModule) -> Radiogra
         form = StoredFormat(words.dtype.itemsize * 8, form.bits, form.shift, form.signed)
     values = greyscale.modality_curve(dataset, form.stored_values(), remarks)
     padding = greyscale.padding_words(dataset, form)
-    sample = words[::_SAMPLED, ::_SAMPLED]
+    step = max(1, max(words.shape) // _SAMPLES)
+    sample = words[::step, ::step]
     grey = greyscale.voi_curve(
         dataset, values, sample if padding is None else sample[~padding[sample]], remarks
     )

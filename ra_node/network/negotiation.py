@@ -36,6 +36,8 @@ _USER_ITEMS = {
     0x59: pdu_items.UserIdentitySubItemAC,
 }
 _MOST_UID_BYTES = 64
+_MOST_ITEMS = 1000
+"""Of one level: 128 contexts, and a few items for each SOP class. A PDU has room for a million."""
 
 
 class UnreadableError(ValueError):
@@ -137,8 +139,11 @@ def _decodes(kind: int, whole: bytes) -> bool:
 
 
 def _split(raw: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
+    at = count = 0
     while at < len(raw):
+        count += 1
+        if count > _MOST_ITEMS:
+            raise UnreadableError(f"expected at most {_MOST_ITEMS} items, found more")
         if at + 4 > len(raw):
             raise UnreadableError(f"expected an item of at least 4 bytes, found {len(raw) - at}")
         kind, length = struct.unpack_from(">BxH", raw, at)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
-from pydicom.uid import JPEGLSLossless
+from pydicom.encaps import encapsulate, generate_frames
+from pydicom.uid import JPEG2000Lossless, JPEGLSLossless
 
 from ra_node.imaging.pixels import PixelsRefused, read_radiograph
 from tests.imaging.datasets import image_dataset, ramp
@@ -76,7 +78,7 @@ def test_what_nothing_tells_is_named(keyword: str, value: Any, part: str):
 
 def test_a_comment_with_an_end_marker_in_it_does_not_end_the_frame():
     """Markers are walked over by their lengths."""
-    from pydicom.encaps import encapsulate, generate_frames
+    from pydicom.encaps import encapsulate
 
     dataset = image_dataset(PICTURE)
     dataset.compress(JPEGLSLossless, generate_instance_uid=False)
@@ -84,3 +86,20 @@ def test_a_comment_with_an_end_marker_in_it_does_not_end_the_frame():
     comment = b"\xff\xfe\x00\x06\xff\xd9\xff\xd9"
     dataset.PixelData = encapsulate([frame[:2] + comment + frame[2:] + b"\xff\xd9 more"])
     np.testing.assert_array_equal(read_radiograph(dataset).values, PICTURE)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda frame: frame, lambda frame: frame[:-2], lambda frame: frame + b"more \xff\xd9 text"],
+    ids=["whole", "without its end marker", "with text behind"],
+)
+def test_a_jpeg_2000_frame_ends_where_its_tile_parts_end(change):
+    dataset = image_dataset(PICTURE, syntax=JPEG2000Lossless)
+    lossless = [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000]
+    packed = cv2.imencode(".jp2", PICTURE, lossless)[1].tobytes()
+    frame = packed[packed.index(b"\xff\x4f\xff\x51") :]
+    dataset.PixelData = encapsulate([change(frame)])
+    np.testing.assert_array_equal(read_radiograph(dataset).values, PICTURE)
+    dataset.PixelData = encapsulate([frame[: len(frame) // 2]])
+    with pytest.raises(PixelsRefused, match="cut off"):
+        read_radiograph(dataset)

@@ -161,6 +161,11 @@ REFUSED = {
         ABORT,
         "expected at least 74 bytes",
     ),
+    "a million items": (
+        struct.pack(">BBL", 1, 0, 68 + 4 * 10**6) + request()[6:74] + b"\x77\0\0\0" * 10**6,
+        ABORT,
+        "expected at most 1000 items",
+    ),
     "a PDU of an unknown type": (struct.pack(">BBL", 9, 0, 4) + b"abcd", ABORT, "cannot be read"),
     "data before a request": (echo_request(), ABORT, "unexpected P-DATA-TF"),
 }
