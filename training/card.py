@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ra_node.inference.bundle import Interval, Manifest
+from ra_node.inference.bundle import DomainPart, Interval, Manifest
 from training.data_kind import DataKind
 from training.evaluate import Calibration, GroupFigures, Result
 
@@ -57,6 +57,8 @@ TEMPLATE = """\
 Two {architecture} networks for one hand radiograph at a time, after Peng et al. 2024: recognition
 (normal or rheumatoid arthritis) and staging (normal, stages 1 to 5). {purpose}
 
+It rates {domain}; other hands are not rated.
+
 ## What it learnt from
 
 {learnt}
@@ -99,6 +101,7 @@ def card(manifest: Manifest, result: Result, calibration: Calibration) -> str:
         notice=manifest.notice,
         architecture=recognition.architecture,
         purpose=PURPOSE[result.data],
+        domain=_domain(manifest),
         learnt=LEARNT[result.data].format(source=manifest.provenance["source"]),
         limits=LIMITS[result.data],
         chosen_on=CHOSEN_ON[calibration.chosen_on],
@@ -143,6 +146,14 @@ def _group(title: str, found: GroupFigures) -> str:
         "within one stage": found.within_one_stage,
     }
     return _table(f"By group, {title}: {found.hands} hands of {found.patients} patients", shares)
+
+
+def _domain(manifest: Manifest) -> str:
+    """The hands that a bundle rates, in words."""
+    domain = manifest.domain or DomainPart()
+    ages = "of any age" if domain.ages is None else f"of {domain.ages[0]:g} to {domain.ages[1]:g} years"
+    casts = "with or without" if domain.casts else "without"
+    return f"whole hands {ages} in {' or '.join(domain.views)} view, {casts} plaster and metal"
 
 
 def _point(calibration: Calibration) -> str:

@@ -14,7 +14,7 @@ import pytest
 
 from ra_node.domain.preprocessing import PREPROCESSING_ID
 from ra_node.errors import Fatal
-from ra_node.inference.bundle import device_uid, load_bundle
+from ra_node.inference.bundle import device_uid, load_bundle, read_bundle
 from tests.inference.bundles import read_manifest, write_bundle, write_manifest
 
 
@@ -119,3 +119,35 @@ def test_reading_a_bundle_does_not_cost_an_import_of_torch(folder: Path) -> None
         f"load_bundle(Path({str(folder)!r})); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False, timeout=300).returncode == 0
+
+
+def with_domain(folder: Path, **domain: object) -> Path:
+    write_manifest(folder, {**read_manifest(folder), "domain": domain})
+    return folder
+
+
+def test_a_bundle_states_the_hands_that_it_rates(folder: Path) -> None:
+    """A bundle that states nothing rates every age, frontal views, and no plaster."""
+    silent = read_bundle(folder).identity
+    assert (silent.ages, silent.views, silent.casts) == (None, ("frontal",), False)
+    stated = with_domain(folder, ages=[18, 90], views=["frontal", "oblique"], casts=True)
+    told = read_bundle(stated).identity
+    assert (told.ages, told.views, told.casts) == ((18.0, 90.0), ("frontal", "oblique"), True)
+
+
+@pytest.mark.parametrize(
+    ("domain", "message"),
+    [
+        ({"ages": [19, 8.5]}, "expected 0 <= youngest < oldest <= 120, found 19, 8.5"),
+        ({"ages": [-1, 8.5]}, "expected 0 <= youngest"),
+        ({"ages": [8, 300]}, "expected 0 <= youngest"),
+        ({"ages": [8]}, "ages"),
+        ({"views": []}, "views"),
+        ({"views": ["frontal", "frontal"]}, "expected each once"),
+        ({"views": ["sideways"]}, "views"),
+        ({"age": [8, 19]}, "domain.age"),
+    ],
+)
+def test_a_domain_that_cannot_be_is_refused(folder: Path, domain: dict[str, object], message: str) -> None:
+    with pytest.raises(Fatal, match=re.escape(message)):
+        read_bundle(with_domain(folder, **domain))
