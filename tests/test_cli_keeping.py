@@ -18,6 +18,7 @@ from ra_node.ledger.outage import begin_outage, outages
 from ra_node.ledger.queue import claim
 from ra_node.ledger.retention import known_paths
 from ra_node.ledger.schema import DeliveryState
+from ra_node.ledger.timeline import record
 from ra_node.settings import load_settings
 from tests.ledger.builders import LEASE_S, FakeClock, answered_study
 
@@ -48,6 +49,10 @@ class Kept:
         self.clock = FakeClock(time.time())
         state = open_state(load_settings(self.path))
         self.ledger, self.store = replace(state.ledger, clock=self.clock), state.files
+
+    def seen_today(self) -> None:
+        """The ledger has an event of now: a machine without a time server believes its clock then."""
+        record(self.ledger, "node_started")
 
     def write(self, low: float) -> None:
         self.path.write_text(CONFIG.format(low=low), encoding="utf-8")
@@ -104,6 +109,7 @@ def test_purge_leaves_what_is_young_or_not_delivered_or_not_promised(node):
     node.answered("1.2", days_ago=31)
     node.delivered("1.2", commit=True)
     node.answered("1.3", days_ago=31)
+    node.seen_today()
     assert node.run("purge") == "0 studies, 0 files, 0.0 MiB removed"
     assert node.files == 12
 

@@ -18,6 +18,8 @@ class Begun(Exception):
     pass
 
 def settings(_config):
+    import ra_node.services.ingest
+    import ra_node.network.receive
     raise Begun
 
 cli.named_settings = settings

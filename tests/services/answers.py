@@ -28,6 +28,7 @@ def study(number: int, day: str = "20261123", **attributes: object) -> Dataset:
 
 def answered(bench, dataset, *, shown=looked, bundle=BUNDLE, secret=SECRET, placeholders=()):
     """Receive, examine and answer one study; gives its report."""
+    bench.secret = secret
     bench.keep(dataset)
     bench.settle()
     number = int(dataset.InstanceNumber)
