@@ -169,7 +169,7 @@ def hands_line(path: Path, finding: ImageFinding) -> dict[str, Any]:
                 joint.name: [round(joint.at.x, 1), round(joint.at.y, 1), round(joint.score, 3)]
                 for joint in hand.region.joints
             },
-            "refusal": hand.refusal.text if hand.refusal else None,
+            "refusal": next((one.text for one in (hand.refusal, *hand.outside) if one is not None), None),
         }
         for hand in finding.hands
     ]

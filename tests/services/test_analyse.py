@@ -8,8 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ra_node.domain.age import Age
 from ra_node.domain.laterality import Side
-from ra_node.domain.report import Reason, Refusal
+from ra_node.domain.rating import Rating
+from ra_node.domain.report import HandVerdict, ImageFacts, Reason, Refusal
 from ra_node.services.analyse import Look, judge_looks, make_report
 from tests.dicom import builders as dicom
 from tests.services.builders import JUDGEMENT, FakeJudgement
@@ -66,3 +68,16 @@ def test_a_study_whose_hands_have_one_reason_says_that_reason():
     found = [dicom.image(*hands), lateral]
     made = make_report("1.2.3", 1, found, dicom.BUNDLE, created_at=dicom.CREATED)
     assert made.refusal == dicom.OUTSIDE_AGES
+
+
+def test_a_report_rates_by_the_domain_of_its_bundle():
+    """The hands of an adult, judged by networks that learnt from children, come out without a figure."""
+    adult = dicom.image(*dicom.both_hands(), facts=ImageFacts(age=Age(66.0, (66.0,))))
+    children = replace(dicom.BUNDLE, ages=(8.5, 19.0))
+    made = make_report("1.2.3", 1, [adult], children, created_at=dicom.CREATED)
+    assert made.refusal == dicom.OUTSIDE_AGES
+    assert {one.verdict for one in made.hands} == {HandVerdict.NOT_RATED}
+    assert {one.recognition for one in made.hands} == {None}
+    told = make_report("1.2.3", 1, [adult], children, created_at=dicom.CREATED, rating=Rating("remark"))
+    assert told.refusal is None
+    assert [one.outside for one in told.hands] == [(dicom.OUTSIDE_AGES,)] * 2
