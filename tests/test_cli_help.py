@@ -100,6 +100,7 @@ def words_for(tmp_path_factory):
         "drop": (("1.2.3",), {1}),
         "purge": (("--dry-run",), {0}),
         "scrub": ((), {0}),
+        "clock": ((), {0, 1}),
         "hands": ((str(folder / "one.dcm"),), {0}),
         "analyse": ((str(folder / "one.dcm"), "--table-only", "--out", str(folder / "out")), {0}),
         "bundle verify": ((str(bundle),), {0}),
