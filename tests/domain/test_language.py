@@ -26,10 +26,17 @@ from ra_node.domain.report import Reason, Refusal
 from ra_node.domain.selection import _CLASS_NAMES, _OTHER_REGION_CODES
 from ra_node.domain.terms import NOT_A_TERM
 from ra_node.domain.views import View
-from ra_node.domain.wording import caveat, hand_sentence, model_sentence, refusal_text, summary_sentence
+from ra_node.domain.wording import (
+    caveat,
+    hand_sentence,
+    model_sentence,
+    refusal_text,
+    summary_sentence,
+)
 from ra_node.errors import Fatal
 from tests.dicom.builders import NO_HAND, both_hands, hand, image, model, refused_hand, report
 from tests.domain.sentences import sentences, writers
+from training.data_kind import WORDS
 
 ROOT = Path(ra_node.__file__).parent
 FOUND_IN = (
@@ -45,7 +52,7 @@ FOUND_IN = (
 LATIN = re.compile(r"[A-Za-z]{2,}")
 TERMS = re.compile(
     r"FOR \w+|\bPA\b|\bAP\b|DERIVED|SECONDARY|\b(?:CR|DX|PNG|DICOM|DICM)\b|(?:Modality|VOI) LUT"
-    r"|Patient's Age|(?:Rows|Columns|Pixel Data|LUT Descriptor|LUT Data) \([0-9A-F]{4},[0-9A-F]{4}\)"
+    r"|(?:Rows|Columns|Pixel Data|LUT Descriptor|LUT Data) \([0-9A-F]{4},[0-9A-F]{4}\)"
 )
 """What stays in Latin letters in every language: defined terms and names of DICOM attributes."""
 NAMES = ("hand recognition", "hand staging", "efficientnet_b2", "AUC", "AI", "RA")
@@ -125,6 +132,14 @@ def test_every_sentence_that_the_node_finds_is_known(module, chinese):
 )
 def test_every_word_inside_a_sentence_is_known(text, chinese):
     """The code looks these up in tables, so no sentence in it holds them."""
+    assert chinese.told(text) is not None
+
+
+@pytest.mark.parametrize(
+    "text", [part for words in WORDS.values() for part in (words.notice, words.measured_on)]
+)
+def test_what_a_bundle_says_of_itself_is_known(text, chinese):
+    """As the training of this repository writes it."""
     assert chinese.told(text) is not None
 
 
