@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from pydicom import Dataset
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless
+from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless
 
 from ra_node.dicom.overlay_layout import lay_out
 from ra_node.dicom.overlay_pen import Pen, pen_of
@@ -39,7 +39,8 @@ TERMS = re.compile(
     r"|efficientnet_b2|demo|hand (?:recognition|staging)|[0-9a-f]{12}"
     r"|(?:SOP|Study|Series) (?:Class|Instance) UID"
     r"|[A-Z][A-Za-z']*(?: [A-Za-z']+)* \([0-9A-F]{4},[0-9A-F]{4}\)|ImageLaterality|PatientOrientation"
-    rf"|{re.escape(ExplicitVRLittleEndian.name)}|{re.escape(JPEGLSLossless.name)}|[A-Z]\w+Error|EIO|pixels\.py"
+    rf"|{re.escape(ExplicitVRLittleEndian.name)}|{re.escape(JPEGLSLossless.name)}"
+    rf"|{re.escape(JPEGLosslessSV1.name)}|[A-Z]\w+Error|EIO|pixels\.py"
 )
 """What stays in Latin letters: names, DICOM attributes and terms, transfer syntaxes, abbreviations."""
 
@@ -85,6 +86,15 @@ def packed(change: Callable[[bytes], bytes] = bytes, **attributes: object) -> Ca
         return look_at(dataset, Rules()).finding
 
     return made
+
+
+def undecodable_jpeg(dataset: Dataset) -> None:
+    """A frame of JPEG Lossless that ends in zeros; the name of its transfer syntax has commas."""
+    start = b"\xff\xd8\xff\xc3\x00\x0b\x0c" + ROWS.to_bytes(2) + COLUMNS.to_bytes(2) + b"\x01\x01\x11\x00"
+    scan = b"\xff\xda\x00\x08\x01\x01\x00\x01\x00\x00"
+    dataset.PixelData = encapsulate([start + scan + bytes(100) + b"\xff\xd9"])
+    dataset["PixelData"].is_undefined_length = True
+    dataset.file_meta.TransferSyntaxUID = JPEGLosslessSV1
 
 
 def table(sequence: str, descriptor: list[int], entries: int) -> Case:
@@ -154,6 +164,7 @@ CASES: dict[str, Case] = {
     "a word for a number": seen(lambda dataset: dataset.add_new("BitsAllocated", "LO", "many")),
     "no palette": given(PhotometricInterpretation="PALETTE COLOR"),
     "undecodable": packed(lambda frame: frame[:200] + bytes(200) + frame[-2:]),
+    "undecodable, with commas": seen(undecodable_jpeg),
     "a frame cut off": packed(lambda frame: frame[:300]),
     "a larger frame": packed(Rows=200, Columns=200),
     "another transfer syntax": packed(TransferSyntaxUID=JPEG2000Lossless),
@@ -177,7 +188,11 @@ CASES: dict[str, Case] = {
     "results that cannot be written": without_results,
     "killed": failed(f"{LOST} 3 times"),
     "killed at last": failed(f"{LOST} on attempt 3; before: OSError EIO in pixels.py:90"),
-    "gives errors": failed("OSError EIO in pixels.py:90, 40 times, while a known-good image was analysed"),
+    "gives errors": failed("OSError EIO in pixels.py:90; 40 times, while a known-good image was analysed"),
+    "no decoder": failed(
+        f"expected a library that decodes {JPEGLSLossless.name}, found none that loads; 40 times,"
+        " while a known-good image was analysed"
+    ),
     "no reason": failed("no reason was recorded"),
     "gone": failed("expected the kept file of an image, found none"),
     **{
