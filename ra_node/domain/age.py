@@ -83,14 +83,14 @@ def _counted(birth_date: str, taken_on: tuple[str, ...], notes: list[str]) -> li
     born = None if birth_date in _PLACEHOLDERS else _day(birth_date)
     if born is None:
         notes.append(
-            "the birth date is a placeholder" if birth_date.isdigit() else "the birth date is no date"
+            "the birth date is a placeholder" if birth_date.isdigit() else "the birth date is not a date"
         )
         return []
     days = [day for text in taken_on if (day := _day(text)) is not None]
     found = [(day - born).days / 365.25 for day in days]
     possible = [years for years in found if 0 <= years <= OLDEST_YEARS]
     if found and not possible:
-        late = "the birth date lies after the exposure"
+        late = "the birth date is after the exposure"
         notes.append(late if found[0] < 0 else f"the dates give an age of {found[0]:.0f} years")
     return possible
 

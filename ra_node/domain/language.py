@@ -59,9 +59,17 @@ class Language:
         for key, pattern in _patterns():
             match = pattern.fullmatch(text)
             if match is not None:
-                values = {name: self.told(value) or value for name, value in match.groupdict().items()}
+                values = {name: self._told_part(value) for name, value in match.groupdict().items()}
                 return self.say(key, **values)
         return None
+
+    def _told_part(self, value: str) -> str:
+        """What stands in a placeholder: a list of known parts, a known text, or what is kept as it is."""
+        parts = value.split(", ")
+        said = [part for one in parts if (part := self.told(one)) is not None] if len(parts) > 1 else []
+        if said and len(said) == len(parts):
+            return self.say("sign.list").join(said)
+        return self.told(value) or value
 
 
 def load_language(name: str) -> Language:

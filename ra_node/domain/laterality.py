@@ -90,8 +90,8 @@ _AXES = {"R": 0, "L": 0, "A": 1, "P": 1, "H": 2, "F": 2}
 _WORDS = {"R": "right", "L": "left", "B": "both hands"}
 _TWICE = "thumbs on the same side: one hand twice"
 _UNSURE = {
-    Pairing.THUMBS_UNSURE: "the thumbs are not seen well enough to tell two hands from one hand twice",
-    Pairing.VIEWS_DIFFER: "one hand is seen PA, the other oblique: they may be one hand twice",
+    Pairing.THUMBS_UNSURE: "the thumbs are not clear enough to tell two hands from one hand twice",
+    Pairing.VIEWS_DIFFER: "one hand is in PA view, the other oblique: this may be one hand twice",
 }
 
 

@@ -114,7 +114,8 @@ def refusal_text(refusal: Refusal, language: Language | None = None) -> str:
     """The reason of a refusal as a sentence; where the language knows only its kind, that kind."""
     words = language or english()
     kind = _sentence(words.say(f"reason.{refusal.reason}"), words)
-    return words.told(refusal.text) or kind
+    said = words.told(refusal.text)
+    return kind if said is None else _sentence(said, words)
 
 
 def joint_name(name: str, language: Language | None = None) -> str:

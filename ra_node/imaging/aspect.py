@@ -19,6 +19,7 @@ from ra_node.imaging.pixels import Radiograph
 SAME = 1.02
 """Two aspect ratios within this factor are one: spacings are rounded."""
 _MOST = 4.0
+_TAKEN = "square pixels were assumed"
 _MOST_PIXELS = 30_000_000
 """A larger picture is shrunk along its finer axis, a smaller one stretched along its coarser."""
 
@@ -44,10 +45,15 @@ def true_aspect(stated: Sequence[float]) -> tuple[float, tuple[str, ...]]:
         return 1.0, ()
     told = ", ".join(dict.fromkeys(f"{ratio:.3g}" for ratio in stated))
     if max(stated) > SAME * min(stated):
-        return 1.0, (f"The header contradicts itself about the shape of a pixel (height by width {told}).",)
+        return 1.0, (
+            f"The header contradicts itself about the shape of a pixel (height by width {told}): {_TAKEN}.",
+        )
     if not 1 / _MOST <= stated[0] <= _MOST:
-        return 1.0, (f"The header names an impossible shape of a pixel (height by width {told}).",)
-    return stated[0], (f"The pixels are not square (height by width {told}); the true shape was judged.",)
+        return 1.0, (f"The header gives an impossible shape of a pixel (height by width {told}): {_TAKEN}.",)
+    text = (
+        f"The pixels are not square (height by width {told}); the image was resampled before it was judged."
+    )
+    return stated[0], (text,)
 
 
 def squared(radiograph: Radiograph, aspect: float) -> tuple[Radiograph, Stretch]:

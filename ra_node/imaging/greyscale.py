@@ -60,7 +60,7 @@ def modality_curve(dataset: Dataset, stored: Curve, remarks: list[str]) -> Curve
     slope, intercept = number(dataset, "RescaleSlope"), number(dataset, "RescaleIntercept")
     values = stored * (slope or 1.0) + (intercept or 0.0)
     if np.abs(values).max() > _MOST_VALUE:
-        remarks.append("The rescale slope and intercept were not used: they leave the range of numbers.")
+        remarks.append("The rescale slope and intercept were not used: their values are out of range.")
         return stored
     return values
 
@@ -112,7 +112,9 @@ def voi_curve(dataset: Dataset, values: Curve, sample: NDArray[Any], remarks: li
         if curve_or_none is not None and _shows(curve_or_none, sample):
             return curve_or_none
     if found:
-        remarks.append("The window in the header was not used for display: it does not show the picture.")
+        remarks.append(
+            "The window in the header was not used for display: it shows nearly everything in one grey."
+        )
     return None
 
 

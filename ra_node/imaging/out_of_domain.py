@@ -93,8 +93,8 @@ def _turned(places: dict[str, NDArray[np.float64]]) -> Iterator[Refusal]:
     if breadth < NARROWEST_KNUCKLES:
         found, least = int(100 * breadth), round(100 * NARROWEST_KNUCKLES)
         text = (
-            "Expected a hand from back or front, found the knuckles of an oblique one:"
-            f" {found} % as broad as it is from wrist to MCP 3, expected at least {least} %."
+            "Expected a hand from back or front, found the knuckles of an oblique view:"
+            f" their breadth is {found} % of the length from wrist to MCP 3, expected at least {least} %."
         )
         yield Refusal(Reason.OTHER_VIEW, text)
 

@@ -108,7 +108,7 @@ def _expect_pixels(dataset: Dataset) -> None:
     text = "Expected pixel data, found none."
     for keyword in ("FloatPixelData", "DoubleFloatPixelData"):
         if keyword in dataset:
-            text = f"Expected {_named('PixelData')}, found {_named(keyword)}."
+            text = f"Expected Pixel Data (7FE0,0010), found {_named(keyword)}."
     raise PixelsRefused(Refusal(Reason.NO_PIXELS, text))
 
 
@@ -181,7 +181,7 @@ def _encode(
     elif is_encapsulated(syntax) or not syntax.is_transfer_syntax:
         found = ExplicitVRLittleEndian
     if found != syntax:
-        remarks.append(f"The pixels are encoded as {found.name}, against the transfer syntax in the header.")
+        remarks.append(f"The pixels are encoded as {found.name}, not as the transfer syntax says.")
     if frame is not None and is_encapsulated(found):
         _check_size_of_frame(dataset, frame, found)
         whole = frame if found == RLELossless else codestream.whole(frame)
@@ -216,10 +216,11 @@ def is_encapsulated(syntax: UID) -> bool:
 
 def _check_size_of_frame(dataset: Dataset, frame: bytes, syntax: UID) -> None:
     """Refuse a frame that would unpack to another size than the header's."""
-    expected = (_whole(dataset, "Rows"), _whole(dataset, "Columns"))
+    rows, columns = _whole(dataset, "Rows"), _whole(dataset, "Columns")
     found = None if syntax == RLELossless else codestream.declared_size(frame)
-    if found is not None and found != expected:
-        raise unreadable(f"expected {expected} rows and columns in the compressed frame, found {found}")
+    if found is not None and found != (rows, columns):
+        expected = f"expected a compressed frame of {rows} rows and {columns} columns"
+        raise unreadable(f"{expected}, found {found[0]} rows and {found[1]} columns")
 
 
 def _stored_format(

@@ -140,8 +140,9 @@ def _exposure(values: NDArray[np.float32], region: HandRegion, whole: Range) -> 
         return _poor(f"at least {_FEWEST_LEVELS} grey levels in the hand", f"{levels}")
     saturated = float(np.mean(hand >= whole[1]))
     if saturated > _MOST_SATURATED:
-        found = f"{round(100 * saturated)} %"
-        return _poor(f"at most {round(100 * _MOST_SATURATED)} % of the hand saturated", found)
+        return _poor(
+            f"at most {round(100 * _MOST_SATURATED)} % of the hand saturated", f"{round(100 * saturated)} %"
+        )
     metal = _largest_saturated(part, inside, whole)
     if metal > _MOST_METAL:
         return Refusal(
@@ -152,8 +153,9 @@ def _exposure(values: NDArray[np.float32], region: HandRegion, whole: Range) -> 
     noise = 1.4826 * median(np.abs(cv2.Laplacian(part, cv2.CV_32F))) / 4.5
     contrast = abs(median(hand) - median(part[around])) if around.any() else np.inf
     if contrast < _LEAST_CONTRAST_TO_NOISE * noise:
-        found = f"{contrast / noise:.1f}"
-        return _poor(f"a contrast of at least {_LEAST_CONTRAST_TO_NOISE} times the noise", found)
+        return _poor(
+            f"a contrast of at least {_LEAST_CONTRAST_TO_NOISE} times the noise", f"{contrast / noise:.1f}"
+        )
     return None
 
 

@@ -254,7 +254,7 @@ def _killed(job: Job) -> bool:
 def _in_words(failure: str) -> str:
     """Why an examination was buried, for a reader."""
     if failure.startswith(LOST):
-        return f"whatever examined it ended or came no further{failure.removeprefix(LOST)}"
+        return f"its process ended or came no further{failure.removeprefix(LOST)}"
     return failure
 
 

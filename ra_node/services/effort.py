@@ -41,11 +41,13 @@ class Effort(IntEnum):
 
 
 _SAYS = {
-    Effort.WITHOUT_OPTIONS: "Further objects and the comparison with an earlier study could not be made.",
+    Effort.WITHOUT_OPTIONS: (
+        "Optional result objects and the comparison with an earlier study could not be made."
+    ),
     Effort.WITHOUT_PICTURES: "The radiographs could not be drawn into the overlay.",
     Effort.WITHOUT_OVERLAY: "The overlay could not be made; this report has all results.",
     Effort.WITHOUT_IMAGE: "The overlay could not be made; this report has all results that could be written.",
-    Effort.MINIMAL: "The results of this study could not be written.",
+    Effort.MINIMAL: "The results of this study could not be written into a report.",
 }
 """In the words of the report."""
 

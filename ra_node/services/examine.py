@@ -152,7 +152,7 @@ class _Failed:
         """Put a job back whose file was not read, or bury it where that goes on for it alone."""
         fault = is_machine_fault(error) and not is_shortage(error)
         if fault and job.attempt >= PATIENCE_ATTEMPTS and self.is_healthy():
-            reason = f"{describe(error)}, {job.attempt} times, while a known-good image was analysed"
+            reason = f"{describe(error)}; {job.attempt} times, while a known-good image was analysed"
             unless_lost(lambda: bury(self._do.ledger, job, reason), job)
         else:
             self.postpone(job, error)

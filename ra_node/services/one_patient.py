@@ -21,7 +21,7 @@ from ra_node.ledger.identities import identities_kept
 from ra_node.ledger.patient_key import kept_identity, keyed_identity, read_identity
 
 SEVERAL_ORDERS = (
-    "The images of this study bear more than one accession number; the report bears that of its first image."
+    "The images of this study have more than one accession number; the report has that of its first image."
 )
 
 

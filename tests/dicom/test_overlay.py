@@ -18,7 +18,7 @@ from ra_node.dicom.overlay_layout import lay_out, shown_images
 from ra_node.dicom.sr import build_sr
 from ra_node.domain.attention import standing_out
 from ra_node.domain.laterality import Side
-from ra_node.domain.report import percents
+from ra_node.domain.report import HandVerdict, percents
 from ra_node.domain.wording import attention_sentence, hand_sentence, joint_name, presence, summary_sentence
 from tests.dicom.builders import (
     BUNDLE,
@@ -235,8 +235,10 @@ def test_overlay_and_structured_report_agree(case):
     for finding in (finding for each in shown_images(shown) for finding in each.hands):
         assert hand_sentence(finding).rstrip() in comments  # spaces at the end do not count (PS3.5 6.2)
         if finding.recognition is not None and finding.refusal is None:
-            assert f"{percents(finding.recognition)[0]} %" in words
-            assert f"RA: {presence(finding.recognition).upper()}" in words
+            inconclusive = finding.verdict is HandVerdict.INCONCLUSIVE
+            said = "INCONCLUSIVE" if inconclusive else presence(finding.recognition).upper()
+            assert f"RA: {said}" in words
+            assert f"{percents(finding.recognition)[0]} %" in (" ".join(words) if inconclusive else words)
         if finding.explanation is not None:
             assert attention_sentence(finding) in comments
             assert all(joint_name(joint.name) in words for joint in standing_out(finding.explanation))

@@ -299,8 +299,7 @@ def test_a_frame_larger_than_its_header_is_not_decoded():
         dataset.Rows = dataset.Columns = 200
         reason, text = refusal_of(dataset)
         assert reason is Reason.UNREADABLE_PIXELS
-        assert "(200, 200)" in text
-        assert "(400, 400)" in text
+        assert "200 rows and 200 columns, found 400 rows" in text
 
 
 @pytest.mark.parametrize("syntax", [None, RLELossless, JPEGLSLossless])
