@@ -10,9 +10,12 @@ import json
 import os
 import signal
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TextIO
 
+RELAY = "ra-node-log"
 _LONGEST_BYTES = 64 * 1024
 """Of a line; a longer one becomes several."""
 _streams: list[TextIO] = []
@@ -62,6 +65,8 @@ def original() -> int | None:
 def _pass_on(reading: int, log: int, role: str) -> None:
     """Write each line as JSON to the end, also through a stop of the group."""
     try:
+        with suppress(OSError):  # the name that `ps` and `top` show
+            Path("/proc/self/comm").write_text(RELAY, encoding="ascii")
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         os.dup2(log, 1)  # or this process itself would keep the pipe open

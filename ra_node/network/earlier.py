@@ -74,10 +74,8 @@ def earlier_reports(peer: PeerAddress, wanted: Wanted, take: Callable[[Dataset],
 
 def _reports(association: Association, wanted: Wanted, keeper: _Keeper) -> Iterator[Dataset]:
     for study in _studies(association, wanted)[:MOST_STUDIES]:
-        keys = {"StudyInstanceUID": study.StudyInstanceUID, "SeriesInstanceUID": None, "SeriesNumber": None}
-        for series in list(find(association, "SERIES", Modality="SR", **keys)):
-            if str(series.get("SeriesNumber") or "") == str(wanted.series_number):
-                yield from _newest_first(association, study, series, keeper)
+        for instance in _newest_first(association, study, wanted):
+            yield from _fetched(association, instance, keeper)
 
 
 def _studies(association: Association, wanted: Wanted) -> list[Dataset]:
@@ -113,20 +111,32 @@ def _moment(study: Dataset) -> str:
     return day + time.partition(".")[0].ljust(6, "0")[:6] if len(day) == 8 else ""
 
 
-def _newest_first(
-    association: Association, study: Dataset, series: Dataset, keeper: _Keeper
-) -> Iterator[Dataset]:
-    keys = {"StudyInstanceUID": study.StudyInstanceUID, "SeriesInstanceUID": series.SeriesInstanceUID}
-    instances = list(find(association, "IMAGE", **keys, SOPInstanceUID=None, InstanceNumber=None))
-    for instance in sorted(instances, key=lambda one: int(one.get("InstanceNumber") or 0), reverse=True):
-        query = Dataset()
-        query.QueryRetrieveLevel = "IMAGE"
-        query.SOPInstanceUID = instance.SOPInstanceUID
-        for keyword, uid in keys.items():
-            setattr(query, keyword, uid)
-        for _status, _identifier in association.send_c_get(query, _GET):
-            pass
-        yield from keeper.taken()
+def _newest_first(association: Association, study: Dataset, wanted: Wanted) -> list[Dataset]:
+    """Our reports of a study; each version has a series of its own, its number is the Instance Number."""
+    keys = {"StudyInstanceUID": study.StudyInstanceUID, "SeriesInstanceUID": None, "SeriesNumber": None}
+    found = []
+    for series in list(find(association, "SERIES", Modality="SR", **keys)):
+        if str(series.get("SeriesNumber") or "") == str(wanted.series_number):
+            below = {
+                "StudyInstanceUID": str(study.StudyInstanceUID),
+                "SeriesInstanceUID": str(series.SeriesInstanceUID),
+            }
+            for one in list(find(association, "IMAGE", **below, SOPInstanceUID=None, InstanceNumber=None)):
+                for keyword, uid in below.items():
+                    setattr(one, keyword, uid)
+                found.append(one)
+    return sorted(found, key=lambda one: int(one.get("InstanceNumber") or 0), reverse=True)
+
+
+def _fetched(association: Association, instance: Dataset, keeper: _Keeper) -> Iterator[Dataset]:
+    """Get one report by C-GET."""
+    query = Dataset()
+    query.QueryRetrieveLevel = "IMAGE"
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
+        setattr(query, keyword, instance[keyword].value)
+    for _status, _identifier in association.send_c_get(query, _GET):
+        pass
+    yield from keeper.taken()
 
 
 class _Keeper:

@@ -53,6 +53,8 @@ class Rebuilder:
             path = self.files.write(content, RESULTS, ".dcm")
             if not replace_object(self.ledger, made, path):
                 self.files.remove(path)  # another line was faster
+            elif made.path is not None:
+                self.files.remove(made.path)
             done.add(made.sop_instance_uid)
         structlog.get_logger().warning(
             "objects_rebuilt", study_uid=study_uid, version=version, wanted=len(wanted), rebuilt=len(done)

@@ -12,6 +12,7 @@ from pydicom.uid import generate_uid
 
 from ra_node.bootstrap.working import lanes_of
 from ra_node.network.archive import Archive
+from ra_node.output import RELAY
 from tests.benchmarks.processes import forked
 from tests.conftest import find_tool, wait_until
 from tests.node.harness import Node, run_tool
@@ -40,8 +41,12 @@ def node(tmp_path, archive):
 
 
 def lanes(node):
-    """The processes that the worker has forked."""
-    return list(forked(node.roles["work"].pid))
+    """The processes that the worker has forked to work; the one that passes on its output is none."""
+    return [one for one in forked(node.roles["work"].pid) if name_of(one) != RELAY]
+
+
+def name_of(pid):
+    return Path(f"/proc/{pid}/comm").read_text(encoding="ascii").strip()
 
 
 def send(node, folder, count):

@@ -50,7 +50,7 @@ def test_a_disk_that_fills_up_is_said_before_it_is_full_and_mends_itself(tmp_pat
             assert outcome.status == 0xA700
             assert "out of resources" in outcome.detail
             assert look_over(load_settings(node.config)).disk.room is Room.LOW
-            assert not (node.folder / "state" / "inbox").exists()
+            assert not list((node.folder / "state" / "inbox").rglob("*.dcm"))
             ballast.unlink()
             wait_until(lambda: not refused(node, image), "room again", 300)
             assert archive.wait_for(lambda kept: len(kept) == 2, 600)

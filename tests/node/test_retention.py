@@ -37,7 +37,7 @@ def node(tmp_path, pacs):
 
 def kept_files(node):
     folders = [node.folder / "state" / name for name in ("inbox", "previews", "results")]
-    return [path for folder in folders for path in folder.rglob("*.*") if path.is_file()]
+    return [path for folder in folders for path in folder.rglob("[!.]*.*") if path.is_file()]
 
 
 def counted(node, what, words):
