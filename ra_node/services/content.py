@@ -9,10 +9,8 @@ from ra_node.ledger.files import Damage
 from ra_node.services.record import finding_from_json
 
 _TEXTS = {
-    Damage.MISSING: "The kept file of this image is missing: send the image to the node again.",
-    Damage.DIFFERS: (
-        "The kept file of this image was damaged after it came: send the image to the node again."
-    ),
+    Damage.MISSING: "The kept file of this image is missing: send it to the node again.",
+    Damage.DIFFERS: ("The kept file of this image was damaged after it came: send it to the node again."),
 }
 
 
