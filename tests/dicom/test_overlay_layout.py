@@ -40,7 +40,8 @@ UNDER_THE_BAR = {"much to say", "four hands"}
 
 TAG = {
     "NOT ANALYSED", "Right: hand cut off", "Left: hand cut off", "Left: poor exposure", "RIGHT", "LEFT",
-    "SIDE ?", "MCP 2", "PIP 3", "wrist, middle",
+    "SIDE ?", "NOT RATED", "Right: outside the ages known",
+    "Left: outside the ages known", "MCP 2", "PIP 3", "wrist, middle",
 }  # fmt: skip
 
 every_case = pytest.mark.parametrize("case", REPORTS)
