@@ -1,6 +1,6 @@
 """Lets `python -m ra_node` do what the command `ra-node` does."""
 
-from ra_node.cli import main
+from ra_node.cli.app import main
 
 if __name__ == "__main__":
     main()

@@ -11,11 +11,11 @@ import pytest
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from ra_node.bootstrap.state import open_state
-from ra_node.cli import app
-from ra_node.ledger.timeline import record
-from ra_node.options import account
-from ra_node.settings import load_settings
+from ra_node.bootstrap.node_context import open_state
+from ra_node.cli.app import app
+from ra_node.cli.options import account
+from ra_node.ledger.database.events import record
+from ra_node.settings.node import load_settings
 
 
 @pytest.fixture

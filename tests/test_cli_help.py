@@ -10,10 +10,10 @@ import pytest
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from ra_node.cli import app, main
+from ra_node.cli.app import app, main
+from ra_node.cli.exit_codes import Exit, exit_of
+from ra_node.cli.help_pages import commands_of
 from ra_node.errors import Fatal, Refused, Retryable
-from ra_node.exits import Exit, exit_of
-from ra_node.manual import commands_of
 from ra_node.phantom.recipe import PhantomRecipe
 from ra_node.phantom.study import phantom_study
 from tests.node.harness import REPOSITORY
@@ -36,11 +36,11 @@ def run(*words: str) -> tuple[int, str, str]:
 
 @pytest.mark.parametrize("path", sorted(COMMANDS))
 def test_the_help_of_a_command_describes_it_with_examples_and_exit_codes(path):
-    """A new command without an example gets one in `ra_node.manual.PAGES`."""
+    """A new command without an example gets one in `ra_node.cli.help_pages.PAGES`."""
     code, text, _ = run(*path.split(), "--help")
     words = " ".join(text.split())
     assert code == 0
-    assert f"Example: ra-node {path}" in words, f"no example of `{path}` in ra_node.manual.PAGES"
+    assert f"Example: ra-node {path}" in words, f"no example of `{path}` in ra_node.cli.help_pages.PAGES"
     assert "Exit codes: 0 done; 1 " in words
     assert "[]" not in words.replace("[OPTIONS]", ""), "the library took brackets for markup"
     described = text.split("╭")[0].split("Usage:")[1].splitlines()[1:]

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ra_node.bootstrap.state import open_state
-from ra_node.cli import app, main
+from ra_node.bootstrap.node_context import open_state
+from ra_node.cli.app import app, main
 from ra_node.domain.job import JobKind
+from ra_node.ledger.database.events import record
+from ra_node.ledger.database.schema import DeliveryState
 from ra_node.ledger.deliveries import Outcome, record_delivery
-from ra_node.ledger.outage import begin_outage, outages
-from ra_node.ledger.queue import claim
+from ra_node.ledger.jobs.peer_backoff import begin_outage, outages
+from ra_node.ledger.jobs.queue import claim
 from ra_node.ledger.retention import known_paths
-from ra_node.ledger.schema import DeliveryState
-from ra_node.ledger.timeline import record
-from ra_node.settings import load_settings
+from ra_node.settings.node import load_settings
 from tests.ledger.builders import LEASE_S, FakeClock, answered_study
 
 DAY_S = 86400.0

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from ra_node.roles import ROLES
+from ra_node.runtime.roles import ROLES
 from tests.conftest import absent, wait_until
 from tests.node.harness import REPOSITORY
 from tests.ports import free_port
@@ -151,7 +151,7 @@ def as_plain_user(argv: list[str]) -> list[str]:
     if setpriv is None:
         absent("setpriv is not installed")
     tried = subprocess.run(
-        [str(setpriv), *nobody, *plain, sys.executable, "-c", "import ra_node.cli"],
+        [str(setpriv), *nobody, *plain, sys.executable, "-c", "import ra_node.cli.app"],
         capture_output=True,
         check=False,
         cwd=REPOSITORY,

@@ -35,7 +35,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def ra_node(unpacked: Path, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run the installed command in a folder that has nothing to do with the repository."""
-    code = f"import sys; sys.path.insert(0, {str(unpacked)!r}); from ra_node.cli import main; main()"
+    code = f"import sys; sys.path.insert(0, {str(unpacked)!r}); from ra_node.cli.app import main; main()"
     return subprocess.run(
         [sys.executable, "-c", code, *words],
         cwd=folder,

@@ -11,32 +11,40 @@ import torch
 import typer
 
 from ra_node.errors import Fatal, Refused
-from ra_node.inference.bundle import load_bundle
-from ra_node.inference.network import chosen_device
-from training import compare_commands, ensemble_command, finder_command, pretrain_command, show_commands
-from training.compare_commands import Dataset, FoldName, SplitFile
-from training.data_commands import register
-from training.ensemble import read_members
-from training.export import export
-from training.labelled import refuse_other_split
-from training.measure import Question, measure, read_calibration, read_result
-from training.options import Device, People, Sensitivity, Threads
-from training.ranks import joined_ranks
-from training.recipe import read_recipe
-from training.run import Place, train_run
-from training.run_folder import HandsFrom, kept_crops, kept_recipe, picture_counter, prepared, sources_in
-from training.start import find_start, note_start, noted_start
-from training.table_one import class_counts
+from ra_node.inference.bundles.manifest import load_bundle
+from ra_node.inference.networks.loaded_network import chosen_device
+from training.classifier.distributed import joined_ranks
+from training.classifier.initial_weights import find_start, note_start, noted_start
+from training.classifier.labelled_dataset import refuse_other_split
+from training.classifier.run_folder import (
+    HandsFrom,
+    kept_crops,
+    kept_recipe,
+    picture_counter,
+    prepared,
+    sources_in,
+)
+from training.classifier.train import Place, train_run
+from training.cli import compare, hand_detector, pretrain, show
+from training.cli import ensemble as ensemble_command
+from training.cli.compare import Dataset, FoldName, SplitFile
+from training.cli.data import register
+from training.cli.options import Device, People, Sensitivity, Threads
+from training.data.paper_cohort import class_counts
+from training.experiments.ensemble import read_members
+from training.experiments.evaluation_cache import Question, measure, read_calibration, read_result
+from training.export.bundle import export
+from training.recipes.classifier import read_recipe
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Train and export bundles for ra-node.")
 register(app)
-show_commands.register(app)
-finder_command.register(app)
+show.register(app)
+hand_detector.register(app)
 ensemble_command.register(app)
-pretrain_command.register(app)
-compare_commands.register(app)
+pretrain.register(app)
+compare.register(app)
 ensemble_command.register(app)
-pretrain_command.register(app)
+pretrain.register(app)
 
 Out = Annotated[Path, typer.Option("--out", help="Folder of the run.")]
 Config = Annotated[Path, typer.Option("--config", help="The recipe, TOML.")]
@@ -77,7 +85,7 @@ def simulate(config: Config, out: Out, radiographs: Radiographs = None) -> None:
 @app.command()
 def sham(config: Config, radiographs: Radiographs, hands: Hands = 60, resamples: Resamples = 1000) -> None:
     """Measure whether a sham edit can be told from an untouched hand, and a lesion as the contrast."""
-    from training.sham import pairs, told_apart  # noqa: PLC0415  # the only need for scikit-learn here
+    from training.evaluation.sham_test import pairs, told_apart  # noqa: PLC0415  # the only need for scikit-learn here
 
     recipe = read_recipe(config)
     sources = sources_in(radiographs)[:hands]

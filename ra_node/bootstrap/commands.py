@@ -7,24 +7,24 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ra_node.bootstrap.checking import addresses, roundtrips
-from ra_node.bootstrap.securing import listening_tls
-from ra_node.bootstrap.state import build_shelf, default_settings, open_state, raised_alarms
-from ra_node.settings import Settings
+from ra_node.bootstrap.node_context import build_shelf, default_settings, open_state, raised_alarms
+from ra_node.bootstrap.peer_checks import addresses, roundtrips
+from ra_node.bootstrap.tls import listening_tls
+from ra_node.settings.node import Settings
 
 if TYPE_CHECKING:
-    from ra_node.dicom.conformance import Statement
-    from ra_node.services.check import Check
+    from ra_node.dicom.conformance.document import Statement
+    from ra_node.services.delivery.destination_status import Complaint
     from ra_node.services.demo import Shown
-    from ra_node.services.models import Models
-    from ra_node.services.overview import Overview
-    from ra_node.services.standing import Complaint
+    from ra_node.services.models.status import Models
+    from ra_node.services.monitoring.overview import Overview
+    from ra_node.services.preflight.check import Check
 
 
 def preflight(settings: Settings, *, roundtrip: bool = False) -> list[Check]:
     """Check everything that the settings name; `roundtrip` stores a phantom's results at each destination."""
-    from ra_node.services.models import checked_words, worker_checks
-    from ra_node.services.preflight import run_checks
+    from ra_node.services.models.status import checked_words, worker_checks
+    from ra_node.services.preflight.checks import run_checks
 
     reachable = addresses(settings, settings.destinations)
     asked = [peer for peer in settings.peer if "query" in (peer.prior, peer.complete_by)]
@@ -44,18 +44,18 @@ def preflight(settings: Settings, *, roundtrip: bool = False) -> list[Check]:
 
 def statement_of(settings: Settings) -> Statement:
     """The conformance statement of a configuration."""
-    from ra_node.bootstrap.receiving import listen_contexts, listen_settings
-    from ra_node.services.conformance import Running, conformance_statement
+    from ra_node.bootstrap.listener import listen_contexts, listen_settings
+    from ra_node.services.conformance.statement import Running, conformance_statement
 
     return conformance_statement(Running(settings, listen_settings(settings), listen_contexts()))
 
 
 def look_over(settings: Settings) -> Overview:
     """How the node stands now."""
-    from ra_node.ledger.disk import free_bytes
-    from ra_node.ledger.identity import Unbound
-    from ra_node.services.overview import no_overview, overview
-    from ra_node.services.standing import Disk
+    from ra_node.ledger.storage.disk_guard import free_bytes
+    from ra_node.ledger.storage.identity import Unbound
+    from ra_node.services.delivery.destination_status import Disk
+    from ra_node.services.monitoring.overview import no_overview, overview
 
     limits = settings.limits
     try:
@@ -68,7 +68,7 @@ def look_over(settings: Settings) -> Overview:
 
 
 def _complaints(settings: Settings) -> list[tuple[str, Complaint]]:
-    from ra_node.services.standing import complaints, standings
+    from ra_node.services.delivery.destination_status import complaints, standings
 
     ledger = open_state(settings).ledger
     names, now = [peer.name for peer in settings.destinations], ledger.clock()
@@ -77,7 +77,7 @@ def _complaints(settings: Settings) -> list[tuple[str, Complaint]]:
 
 def models_now(settings: Settings) -> Models:
     """Which bundle is in use, and what the workers of every host run."""
-    from ra_node.services.models import models
+    from ra_node.services.models.status import models
 
     return models(
         settings.node.data_dir / "run", lambda: build_shelf(settings, open_state(settings)).in_use()
@@ -89,7 +89,7 @@ def show_demo(out: Path, timeout_s: float, say: Callable[[str], None]) -> list[S
 
     It is sent twice: as a patient of 15 years, whom the bundle knows, and as one of 66, whom it does not.
     """
-    from ra_node.domain.laterality import Side
+    from ra_node.domain.laterality.evidence import Side
     from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
     from ra_node.phantom.study import phantom_study
     from ra_node.services.demo import DemoStudy, run_demo

@@ -9,12 +9,12 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 from pydicom.uid import KeyObjectSelectionDocumentStorage
 
-from ra_node.dicom.instance import begin_instance
 from ra_node.dicom.provenance import Producer
+from ra_node.dicom.sop_common import begin_instance
 from ra_node.dicom.uids import derive_uid
-from ra_node.domain.language import Language
 from ra_node.domain.report import StudyReport
-from ra_node.domain.wording import summary_sentence
+from ra_node.domain.texts.report_sentences import summary_sentence
+from ra_node.domain.texts.translations import Language
 
 SERIES_NUMBER = 9704
 SERIES_DESCRIPTION = "AI result - not verified: RA hands (key image)"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ra_node.domain.age import Age, age_in_study
+from ra_node.domain.patient.age import Age, age_in_study
 from ra_node.domain.report import (
     BundleIdentity,
     HandFinding,

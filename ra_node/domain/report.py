@@ -10,9 +10,9 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Literal
 
-from ra_node.domain.age import Age
 from ra_node.domain.geometry import Box, Point, Rotation
-from ra_node.domain.laterality import Side, SideFinding
+from ra_node.domain.laterality.evidence import Side, SideFinding
+from ra_node.domain.patient.age import Age
 
 STAGES = (0, 1, 2, 3, 4, 5)
 """Stage 0 is a normal hand; 1 to 5 are the stages of Peng et al. 2024."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ra_node.domain.age import Age
-from ra_node.domain.identity import Identity
-from ra_node.domain.laterality import SideHeader
+from ra_node.domain.laterality.evidence import SideHeader
+from ra_node.domain.patient.age import Age
+from ra_node.domain.patient.identity import Identity
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,11 @@ from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import UID, ExplicitVRLittleEndian, JPEG2000TransferSyntaxes, RLELossless
 
 from ra_node.domain.report import Reason, Refusal
-from ra_node.domain.terms import photometric_interpretation
+from ra_node.domain.texts.defined_terms import photometric_interpretation
 from ra_node.errors import Refused
 from ra_node.imaging import codestream
-from ra_node.imaging.attributes import number, term
-from ra_node.imaging.greyscale import StoredFormat
+from ra_node.imaging.lookup_tables import StoredFormat
+from ra_node.imaging.pixel_attributes import number, term
 
 MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "PALETTE COLOR")

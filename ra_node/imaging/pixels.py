@@ -30,8 +30,8 @@ from pydicom.uid import (
 )
 
 from ra_node.errors import MachineFault
-from ra_node.imaging import greyscale
-from ra_node.imaging.greyscale import Curve, StoredFormat
+from ra_node.imaging import lookup_tables
+from ra_node.imaging.lookup_tables import Curve, StoredFormat
 from ra_node.imaging.pixel_module import (
     MONOCHROME,
     PixelLimits,
@@ -159,11 +159,11 @@ def _from_words(words: Words, dataset: Dataset, module: PixelModule) -> Radiogra
     form, remarks = module.format, list(module.remarks)
     if words.dtype.itemsize * 8 != form.allocated:
         form = StoredFormat(words.dtype.itemsize * 8, form.bits, form.shift, form.signed)
-    values = greyscale.modality_curve(dataset, form.stored_values(), remarks)
-    padding = greyscale.padding_words(dataset, form)
+    values = lookup_tables.modality_curve(dataset, form.stored_values(), remarks)
+    padding = lookup_tables.padding_words(dataset, form)
     step = max(1, max(words.shape) // _SAMPLES)
     sample = words[::step, ::step]
-    grey = greyscale.voi_curve(
+    grey = lookup_tables.voi_curve(
         dataset, values, sample if padding is None else sample[~padding[sample]], remarks
     )
     counts = None
@@ -173,8 +173,8 @@ def _from_words(words: Words, dataset: Dataset, module: PixelModule) -> Radiogra
             counts[padding] = 0
     if grey is None:
         assert counts is not None
-        grey = greyscale.spread_curve(values, counts)
-    if greyscale.is_inverted(dataset):
+        grey = lookup_tables.spread_curve(values, counts)
+    if lookup_tables.is_inverted(dataset):
         values, grey = values.min() + values.max() - values, 1 - grey
     if padding is not None and counts is not None and counts.any():
         present = counts > 0
@@ -189,7 +189,7 @@ def _from_grey(grey: Words) -> Radiograph:
     if grey.dtype == np.uint8:
         return Radiograph(values, grey.astype(np.uint8, copy=False))
     counts = np.bincount(grey.reshape(-1), minlength=65536).astype(np.float64)
-    table = greyscale.spread_curve(np.arange(65536, dtype=np.float64), counts)
+    table = lookup_tables.spread_curve(np.arange(65536, dtype=np.float64), counts)
     return Radiograph(values, _looked_up(grey, _to_bytes(table)))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ra_node.domain.report import HandRegion
-from ra_node.imaging.middle import median
+from ra_node.imaging.median import median
 from ra_node.imaging.pixels import Radiograph
 
 INVERTED = "The picture came inverted (bone dark, against its header); it was turned round for reading."

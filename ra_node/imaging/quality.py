@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ra_node.domain.joints import JOINTS
 from ra_node.domain.report import HandRegion, Reason, Refusal
-from ra_node.imaging.middle import median
+from ra_node.imaging.median import median
 
 _EDGE_FRACTION = 0.006
 """A hand that comes this near to the edge, as a share of the box's longer side, touches it."""

@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ra_node.domain.report import Recognition, Staging, explaining_task
-from ra_node.inference.bundle import Bundle, Task
+from ra_node.inference.bundles.manifest import Bundle, Task
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ra_node.inference.explain import FeatureMap
-    from ra_node.inference.halves import Halves
+    from ra_node.inference.class_activation import FeatureMap
+    from ra_node.inference.cpu.feature_split import Halves
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,8 @@ class Predictor:
     """
 
     def __init__(self, bundle: Bundle, device: str = "auto", batch: int = 16) -> None:
-        from ra_node.inference import memory, network  # noqa: PLC0415  # see the module's docstring
+        from ra_node.inference import gpu_memory as memory  # noqa: PLC0415  # see the module's docstring
+        from ra_node.inference.networks import loaded_network as network  # noqa: PLC0415  # see the module's docstring
 
         self.bundle = bundle
         self.device = network.chosen_device(device)
@@ -64,7 +65,9 @@ class Predictor:
         self._recognition, self._staging = map(self._loaded, (tasks.recognition, tasks.staging))
 
     def _loaded(self, task: Task) -> _Network:
-        from ra_node.inference import explain, halves, network  # noqa: PLC0415
+        from ra_node.inference import class_activation as explain  # noqa: PLC0415
+        from ra_node.inference.cpu import feature_split as halves  # noqa: PLC0415
+        from ra_node.inference.networks import loaded_network as network  # noqa: PLC0415
 
         path, side_px = self.bundle.weights_path(task), self.bundle.manifest.preprocessing.side_px
         whole = network.load_network(task.architecture, len(task.classes), path, self.device, task.head)

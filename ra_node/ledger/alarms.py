@@ -12,9 +12,9 @@ from enum import StrEnum
 import structlog
 from sqlalchemy import Connection, and_, delete, select
 
-from ra_node.ledger import schema
-from ra_node.ledger.engine import Ledger, insert_new
-from ra_node.ledger.timeline import note
+from ra_node.ledger.database import schema
+from ra_node.ledger.database.engine import Ledger, insert_new
+from ra_node.ledger.database.events import note
 
 _table = schema.alarm
 LONGEST_DETAIL = 1000

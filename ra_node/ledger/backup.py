@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 from ra_node.errors import Fatal, Refused
-from ra_node.ledger.engine import ledger_address
+from ra_node.ledger.database.engine import ledger_address
 
 _SIDES = ("", "-wal", "-shm")
 """SQLite's file, its journal and its index; they belong together."""

@@ -13,11 +13,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, select, update
 
 from ra_node.domain.job import Job, JobKind, JobState
-from ra_node.ledger import schema
-from ra_node.ledger.engine import AnyRow, Ledger
-from ra_node.ledger.queue import bury_row, finish_held, reopen_job, require_held, retry_held
-from ra_node.ledger.schema import CommitmentState, DeliveryState
-from ra_node.ledger.timeline import note
+from ra_node.ledger.database import schema
+from ra_node.ledger.database.engine import AnyRow, Ledger
+from ra_node.ledger.database.events import note
+from ra_node.ledger.database.schema import CommitmentState, DeliveryState
+from ra_node.ledger.jobs.queue import bury_row, finish_held, reopen_job, require_held, retry_held
 
 RESENDS = 30
 """How often a peer may fail to keep an object before a person must look; with the pauses, about a day."""

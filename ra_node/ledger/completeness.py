@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, select, true, union
 
-from ra_node.ledger import schema
-from ra_node.ledger.engine import Ledger
-from ra_node.ledger.schema import DeliveryState
+from ra_node.ledger.database import schema
+from ra_node.ledger.database.engine import Ledger
+from ra_node.ledger.database.schema import DeliveryState
 
 
 @dataclass(frozen=True, slots=True)

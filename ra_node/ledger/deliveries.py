@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, and_, select, update
 
 from ra_node.domain.job import Job, JobState
-from ra_node.ledger import schema
 from ra_node.ledger.commitments import want_commitment
-from ra_node.ledger.engine import AnyRow, Ledger
-from ra_node.ledger.queue import bury_held, finish_held, retry_held
+from ra_node.ledger.database import schema
+from ra_node.ledger.database.engine import AnyRow, Ledger
+from ra_node.ledger.database.events import note
+from ra_node.ledger.database.schema import CommitmentState, DeliveryState
+from ra_node.ledger.jobs.queue import bury_held, finish_held, retry_held
 from ra_node.ledger.results import ResultObject, object_columns
-from ra_node.ledger.schema import CommitmentState, DeliveryState
-from ra_node.ledger.timeline import note
 
 _EVENT_OF = {
     DeliveryState.ACCEPTED: "object_delivered",

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from sqlalchemy import select, true, update
 
 from ra_node.domain.job import Job
-from ra_node.ledger import schema
-from ra_node.ledger.engine import AnyRow, Ledger
-from ra_node.ledger.queue import finish_held
-from ra_node.ledger.timeline import note
+from ra_node.ledger.database import schema
+from ra_node.ledger.database.engine import AnyRow, Ledger
+from ra_node.ledger.database.events import note
+from ra_node.ledger.jobs.queue import finish_held
 
 
 @dataclass(frozen=True, slots=True)

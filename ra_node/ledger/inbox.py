@@ -11,13 +11,13 @@ from sqlalchemy import ColumnElement, Connection, Executable, and_, case, func, 
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ra_node.domain.job import JobKind
-from ra_node.ledger import schema
-from ra_node.ledger.clock import is_due
-from ra_node.ledger.engine import SETTLING, AnyRow, Ledger, announce, insert_new
-from ra_node.ledger.queue import enqueue
-from ra_node.ledger.schema import StudyState
-from ra_node.ledger.timeline import note
-from ra_node.ledger.together import Together
+from ra_node.ledger.clock_trust import is_due
+from ra_node.ledger.database import schema
+from ra_node.ledger.database.engine import SETTLING, AnyRow, Ledger, announce, insert_new
+from ra_node.ledger.database.events import note
+from ra_node.ledger.database.group_commit import Together
+from ra_node.ledger.database.schema import StudyState
+from ra_node.ledger.jobs.queue import enqueue
 
 
 class _AlreadyKeptError(Exception):

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from sqlalchemy import ColumnElement, Connection, and_, func, select, true
 
 from ra_node.domain.job import Job, JobKind, JobState
-from ra_node.ledger import schema
-from ra_node.ledger.engine import AnyRow, Ledger
-from ra_node.ledger.queue import job_of
-from ra_node.ledger.schema import CommitmentState, DeliveryState, StudyState
+from ra_node.ledger.database import schema
+from ra_node.ledger.database.engine import AnyRow, Ledger
+from ra_node.ledger.database.schema import CommitmentState, DeliveryState, StudyState
+from ra_node.ledger.jobs.queue import job_of
 
 NOT_DONE = (JobState.READY, JobState.LEASED, JobState.BURIED)
 _WORST_FIRST = (

@@ -14,10 +14,10 @@ from typing import Any, cast
 
 from sqlalchemy import select
 
-from ra_node.domain.identity import Identity
+from ra_node.domain.patient.identity import Identity
 from ra_node.errors import Fatal
-from ra_node.ledger.engine import Ledger
-from ra_node.ledger.schema import result
+from ra_node.ledger.database.engine import Ledger
+from ra_node.ledger.database.schema import result
 
 KEY_FILE = "patient.key"
 """The secret's file in the data folder."""

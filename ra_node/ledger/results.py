@@ -9,11 +9,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, select, true, update
 
 from ra_node.domain.job import Job, JobKind, JobState
-from ra_node.ledger import schema
-from ra_node.ledger.engine import Ledger
-from ra_node.ledger.queue import enqueue, finish_held
-from ra_node.ledger.schema import DeliveryState, StudyState
-from ra_node.ledger.timeline import Detail, note
+from ra_node.ledger.database import schema
+from ra_node.ledger.database.engine import Ledger
+from ra_node.ledger.database.events import Detail, note
+from ra_node.ledger.database.schema import DeliveryState, StudyState
+from ra_node.ledger.jobs.queue import enqueue, finish_held
 
 
 @dataclass(frozen=True, slots=True)

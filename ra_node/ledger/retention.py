@@ -20,11 +20,11 @@ from sqlalchemy import (
 )
 
 from ra_node.domain.job import JobKind, JobState
-from ra_node.ledger import schema
 from ra_node.ledger.alarms import AlarmKind, clear_alarm_held
-from ra_node.ledger.engine import Ledger, insert_new
-from ra_node.ledger.schema import CommitmentState, DeliveryState, StudyState
-from ra_node.ledger.timeline import note
+from ra_node.ledger.database import schema
+from ra_node.ledger.database.engine import Ledger, insert_new
+from ra_node.ledger.database.events import note
+from ra_node.ledger.database.schema import CommitmentState, DeliveryState, StudyState
 
 _AROUND = 500
 """Events before the last image of a study whose times are compared with its own."""

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ra_node.domain.geometry import Box
-from ra_node.phantom.anatomy import Hand, Plate, Tube
-from ra_node.phantom.frame import Frame
 from ra_node.phantom.lesions import Bite, Lesion
 from ra_node.phantom.raster import blurred, depth_inside, filled, looked_up, resized, rounded
+from ra_node.phantom.skeleton import Hand, Plate, Tube
+from ra_node.phantom.transform import Frame
 
 Array = NDArray[np.float32]
 

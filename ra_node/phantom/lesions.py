@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ra_node.phantom.anatomy import JOINTS, Deformity, Hand, across
+from ra_node.phantom.skeleton import JOINTS, Deformity, Hand, across
 
 Array = NDArray[np.float32]
 

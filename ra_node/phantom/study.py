@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.uid import UID
 
-from ra_node.domain.laterality import Side
+from ra_node.domain.laterality.evidence import Side
 from ra_node.phantom.draw import draw_hands
 from ra_node.phantom.film import WHITE
 from ra_node.phantom.header import Laterality, Modality, described

@@ -15,11 +15,11 @@ from pathlib import Path
 from pydicom import Dataset, dcmread
 from pydicom.uid import SecondaryCaptureImageStorage
 
-from ra_node.dicom.overlay import write_png
+from ra_node.dicom.overlay.secondary_capture import write_png
 from ra_node.errors import Fatal, Refused
-from ra_node.network.archive import Archive
-from ra_node.network.outcome import Answer
-from ra_node.network.send import OutgoingObject, PeerAddress, echo, send
+from ra_node.network.scp.loopback_archive import Archive
+from ra_node.network.scu.c_store import OutgoingObject, PeerAddress, echo, send
+from ra_node.network.status.c_store import Answer
 
 NODE_AE, MODALITY_AE, ARCHIVE_AE = "RA_NODE", "DEMO_MODALITY", "DEMO_ARCHIVE"
 MARK = ".ra-node-demo"

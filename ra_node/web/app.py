@@ -16,10 +16,10 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from ra_node.errors import NodeError, Refused
-from ra_node.services.health import Sign
-from ra_node.services.operate import Operator, sign_in_refused, signed_in, try_again
+from ra_node.services.monitoring.health import Sign
+from ra_node.services.monitoring.operator_actions import Operator, sign_in_refused, signed_in, try_again
 from ra_node.web import metrics, pages
-from ra_node.web.access import (
+from ra_node.web.auth import (
     begin_session,
     caller_of,
     change,
@@ -28,9 +28,9 @@ from ra_node.web.access import (
     operator_of,
     page,
 )
-from ra_node.web.desk import Desk
-from ra_node.web.doors import Hardened, SmallBodies, Spokesman, is_within
-from ra_node.web.render import error_page, show
+from ra_node.web.context import Desk
+from ra_node.web.middleware import Hardened, SmallBodies, Spokesman, is_within
+from ra_node.web.templating import error_page, show
 
 STATIC = Path(__file__).parent / "static"
 COOKIE = "ra_node_session"

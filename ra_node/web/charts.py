@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ra_node.services.reference import Reference
-from ra_node.services.tally import HOUR_S, WEEK_S, Hour, Week
+from ra_node.services.models.baseline import Reference
+from ra_node.services.monitoring.event_counters import HOUR_S, WEEK_S, Hour, Week
 
 CHART_WIDTH, CHART_HEIGHT = 360, 150
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 4, 12, 22

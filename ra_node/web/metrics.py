@@ -21,13 +21,13 @@ from ra_node import __version__
 from ra_node.domain.job import JobKind
 from ra_node.errors import NodeError
 from ra_node.ledger.alarms import AlarmKind, alarms
-from ra_node.ledger.engine import LedgerLost
+from ra_node.ledger.database.engine import LedgerLost
 from ra_node.ledger.overview import NOT_DONE, oldest_unanswered, open_delivery_counts, open_job_counts
 from ra_node.ledger.overview import unkept_counts as unkept
-from ra_node.services.alarm import counts_by_kind
-from ra_node.services.standing import standings
-from ra_node.services.tally import BOUNDS_S, Durations, Tally
-from ra_node.web.desk import Desk
+from ra_node.services.delivery.destination_status import standings
+from ra_node.services.monitoring.event_counters import BOUNDS_S, Durations, Tally
+from ra_node.services.preflight.alarms import counts_by_kind
+from ra_node.web.context import Desk
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 Labelled: TypeAlias = Mapping[Any, float]

@@ -14,6 +14,8 @@ from starlette.responses import HTMLResponse, Response
 
 from ra_node.domain.job import JobState
 from ra_node.ledger.alarms import alarms
+from ra_node.ledger.database.events import newest_events
+from ra_node.ledger.database.schema import DeliveryState, StudyState
 from ra_node.ledger.overview import (
     StudyLine,
     buried_jobs,
@@ -24,16 +26,14 @@ from ra_node.ledger.overview import (
     studies,
     study_counts,
 )
-from ra_node.ledger.schema import DeliveryState, StudyState
-from ra_node.ledger.timeline import newest_events
-from ra_node.services.gist import Gist, read_gist
-from ra_node.services.overview import study_story
-from ra_node.services.reference import reference_of
-from ra_node.services.shown import LARGE_PX, SMALL_PX
-from ra_node.services.standing import complaints, standings
-from ra_node.web import charts, moments
-from ra_node.web.access import desk_of, operator_of
-from ra_node.web.render import show
+from ra_node.services.delivery.destination_status import complaints, standings
+from ra_node.services.models.baseline import reference_of
+from ra_node.services.monitoring.overlay_preview import LARGE_PX, SMALL_PX
+from ra_node.services.monitoring.overview import study_story
+from ra_node.services.reporting.answer_event import Gist, read_gist
+from ra_node.web import charts, time_format
+from ra_node.web.auth import desk_of, operator_of
+from ra_node.web.templating import show
 
 PAGE = 25
 UID_CHARACTERS = frozenset("0123456789.")
@@ -104,7 +104,9 @@ def queue(request: Request) -> Response:
     desk = desk_of(request)
     zone = ZoneInfo(desk.table.timezone)
     with desk.follower.tally() as tally:
-        chart = charts.throughput(tally.hours, desk.ledger.clock(), partial(moments.clock_time, zone=zone))
+        chart = charts.throughput(
+            tally.hours, desk.ledger.clock(), partial(time_format.clock_time, zone=zone)
+        )
         steps = {step: (sum(took.counts), took.sum_s) for step, took in tally.steps.items()}
     since = oldest_unanswered(desk.ledger)
     return _page(
@@ -150,7 +152,7 @@ def model(request: Request) -> Response:
     """The bundle in use with its card's figures, and what it has said week by week."""
     desk = desk_of(request)
     zone = ZoneInfo(desk.table.timezone)
-    now, label = desk.ledger.clock(), partial(moments.day, zone=zone)
+    now, label = desk.ledger.clock(), partial(time_format.day, zone=zone)
     bundle = desk.card()
     reference = reference_of(bundle.manifest, bundle.identity.sha256) if bundle else None
     drawn = (

@@ -21,7 +21,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import cast
 
-from ra_node.log import configure_logging
+from ra_node.runtime.log import configure_logging
 from tests.benchmarks.scale import TASTE, WHOLE, Scale
 from tests.benchmarks.table import Row, lines, save, saved
 

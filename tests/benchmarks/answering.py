@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydicom import Dataset
 
-from ra_node.network.send import OutgoingObject, send
+from ra_node.network.scu.c_store import OutgoingObject, send
 from ra_node.phantom.study import ImageRecipe, phantom_study, wrap
 from tests.benchmarks.scale import Scale
 from tests.benchmarks.table import Row

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from ra_node.domain.laterality import Side
+from ra_node.domain.laterality.evidence import Side
 from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
 from ra_node.phantom.study import ImageRecipe, phantom_study, wrap
 from tests.benchmarks.processes import cpu_s

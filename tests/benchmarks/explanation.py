@@ -21,22 +21,22 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from ra_node.domain.attention import standing_out
 from ra_node.domain.joints import JOINTS
 from ra_node.domain.report import HandRegion
-from ra_node.imaging.heat import explained, joint_shares
+from ra_node.domain.salient_joints import standing_out
+from ra_node.imaging.heat_map_contours import explained, joint_shares
 from ra_node.imaging.model_input import crop_frame, hand_crop
-from ra_node.inference.architectures import build
-from ra_node.inference.bundle import Bundle, load_bundle
-from ra_node.inference.explain import COARSEST_PX, feature_map, heat_of
-from ra_node.inference.finder import Finder, load_finder
-from ra_node.inference.halves import answered, halves_of
-from ra_node.inference.heads import last_layer, new_head, replace_last_layer, width_of
-from ra_node.inference.network import load_network
+from ra_node.inference.bundles.manifest import Bundle, load_bundle
+from ra_node.inference.class_activation import COARSEST_PX, feature_map, heat_of
+from ra_node.inference.cpu.feature_split import answered, halves_of
+from ra_node.inference.hand_detector.detector import Finder, load_finder
+from ra_node.inference.networks.architectures import build
+from ra_node.inference.networks.heads import last_layer, new_head, replace_last_layer, width_of
+from ra_node.inference.networks.loaded_network import load_network
 from ra_node.inference.predictor import Predictor
 from tests.benchmarks.explanation_hands import Pair, Values, drawn_pairs, kept_apart, real_pairs
-from training.metrics import clopper_pearson
-from training.recipe import Recipe
+from training.evaluation.metrics import clopper_pearson
+from training.recipes.classifier import Recipe
 
 DEMO = Path(__file__).resolve().parents[2] / "config" / "bundles" / "demo"
 RANDOM_NETWORKS = 3

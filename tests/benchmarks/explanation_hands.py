@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 
 from ra_node.domain.geometry import Point
 from ra_node.domain.joints import JOINTS
-from ra_node.domain.laterality import Side
+from ra_node.domain.laterality.evidence import Side
 from ra_node.errors import Refused
 from ra_node.imaging.pixels import read_png
-from ra_node.inference.bundle import Manifest
+from ra_node.inference.bundles.manifest import Manifest
 from ra_node.phantom.draw import draw_hands
 from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
-from training.dataset import SourceHand, read_source, split_patients
-from training.recipe import Recipe
-from training.simulate import simulate_joints
+from training.data.dataset import SourceHand, read_source, split_patients
+from training.recipes.classifier import Recipe
+from training.simulation.lesions import simulate_joints
 
 STAGES = (3, 4, 5)
 """Joint stages whose lesions are there to be seen."""

@@ -29,19 +29,19 @@ import torch
 from pydicom import dcmread
 from torch.utils.flop_counter import FlopCounterMode
 
-from ra_node.bootstrap.state import default_settings
-from ra_node.bootstrap.working import lanes_of, prepare_lanes, reading_rules
-from ra_node.domain.laterality import Side
+from ra_node.bootstrap.analysis import lanes_of, prepare_lanes, reading_rules
+from ra_node.bootstrap.node_context import default_settings
+from ra_node.domain.laterality.evidence import Side
 from ra_node.domain.report import STAGES
-from ra_node.inference.architectures import build
-from ra_node.inference.bundle import Bundle, load_bundle
-from ra_node.inference.explain import feature_map
-from ra_node.inference.halves import halves_of
+from ra_node.inference.bundles.manifest import Bundle, load_bundle
+from ra_node.inference.class_activation import feature_map
+from ra_node.inference.cpu.feature_split import halves_of
+from ra_node.inference.networks.architectures import build
 from ra_node.inference.predictor import Judgement, Predictor
 from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
 from ra_node.phantom.study import phantom_study
-from ra_node.services.analyse import Rules, judge_looks, look_at_file
-from ra_node.services.crew import Crew
+from ra_node.services.analysis.study_analysis import Rules, judge_looks, look_at_file
+from ra_node.services.jobs.job_pool import Crew
 from tests.benchmarks.scale import Scale
 from tests.benchmarks.straightforward import SIDE_PX, Grey, find_hands, grey_of, load_networks
 from tests.benchmarks.table import Row

@@ -27,21 +27,21 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from ra_node.inference.architectures import build
+from ra_node.inference.networks.architectures import build
 from tests.benchmarks.gpu import NO_CARD
 from tests.benchmarks.scale import TASTE, Scale
 from tests.benchmarks.table import Row
 from tests.node.harness import REPOSITORY
-from training import paper
-from training.compare import HANDS, compare, entries
-from training.log import Log, read_log
-from training.loop import Around, tune
-from training.measure import Question
-from training.recipe import Recipe, read_recipe
-from training.run import LOG, TASKS, Place
-from training.run_folder import HandsFrom, kept_crops
-from training.show_commands import write_page
-from training.table_one import TRAINING
+from training.classifier.epoch_log import Log, read_log
+from training.classifier.loop import Around, tune
+from training.classifier.run_folder import HandsFrom, kept_crops
+from training.classifier.train import LOG, TASKS, Place
+from training.cli.show import write_page
+from training.data.paper_cohort import TRAINING
+from training.experiments import paper_numbers as paper
+from training.experiments.compare import HANDS, compare, entries
+from training.experiments.evaluation_cache import Question
+from training.recipes.classifier import Recipe, read_recipe
 
 EPOCHS = 100
 RUNS = len(TASKS) * len(paper.NAMES)

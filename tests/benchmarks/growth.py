@@ -13,18 +13,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ra_node.bootstrap.state import default_settings
-from ra_node.bootstrap.working import reading_rules
+from ra_node.bootstrap.analysis import reading_rules
+from ra_node.bootstrap.node_context import default_settings
 from ra_node.domain.job import JobKind
+from ra_node.ledger.database.engine import Ledger, open_ledger
+from ra_node.ledger.database.schema import DeliveryState
 from ra_node.ledger.deliveries import Outcome, pending_deliveries, record_delivery
-from ra_node.ledger.engine import Ledger, open_ledger
 from ra_node.ledger.findings import finish_examination
 from ra_node.ledger.inbox import NewInstance, keep_instance, settle_due, settle_now
-from ra_node.ledger.queue import claim, release
+from ra_node.ledger.jobs.queue import claim, release
 from ra_node.ledger.results import finish_report
-from ra_node.ledger.schema import DeliveryState
 from ra_node.phantom.study import ImageRecipe, phantom_study, wrap
-from ra_node.services.analyse import look_at_file
+from ra_node.services.analysis.study_analysis import look_at_file
 from tests.benchmarks.receivers import node_listening
 from tests.benchmarks.receiving import rate, write_images
 from tests.benchmarks.scale import Scale

@@ -22,14 +22,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ra_node.bootstrap.state import default_settings
-from ra_node.bootstrap.working import reading_rules
-from ra_node.dicom.read import read_dataset
+from ra_node.bootstrap.analysis import reading_rules
+from ra_node.bootstrap.node_context import default_settings
+from ra_node.dicom.reading.file import read_dataset
 from ra_node.domain.report import ImageFinding
 from ra_node.errors import NodeError
 from ra_node.imaging.pixels import read_png, read_radiograph
 from ra_node.phantom.study import ImageRecipe, wrap
-from ra_node.services.offline import find_in_file
+from ra_node.services.offline_analysis import find_in_file
 from tests.benchmarks.hands_score import Answer, FoundHand, Scored, all_right, condition_rows, scored, table
 from tests.benchmarks.hands_truth import read_truth
 

@@ -12,14 +12,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ra_node.phantom.not_hands import KINDS, draw_other
+from ra_node.phantom.negatives import KINDS, draw_other
 from ra_node.phantom.study import ImageRecipe, wrap
 from tests.benchmarks.hands_truth import HandTruth, ImageTruth, write_truth
-from training.compose import LAYOUTS, Composition, TrueHand, as_it_is, compose, turned
-from training.cut_out import RealHand, real_hand
-from training.dataset import SourceHand, read_source
-from training.film_faults import FAULTS
-from training.hand_ids import Part, part_of, vetted
+from training.data.dataset import SourceHand, read_source
+from training.data.hand_ids import Part, part_of, vetted
+from training.simulation.composition import LAYOUTS, Composition, TrueHand, as_it_is, compose, turned
+from training.simulation.film_artifacts import FAULTS
+from training.simulation.matting import RealHand, real_hand
 
 Report = Callable[[int], None]
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ra_node.domain.geometry import Box, intersection_over_union
 from tests.benchmarks.hands_truth import HandTruth, ImageTruth
-from training.metrics import clopper_pearson
+from training.evaluation.metrics import clopper_pearson
 
 GOOD_IOU = 0.8
 JOINT_SHARE = 0.03

@@ -8,7 +8,7 @@
                  "header_side": true,            the header (or evidence in it) tells the sides
                  "negative": false,              bone is dark and no header says so
                  "hands": [{"box": [x0, y0, x1, y1] or null,   half open, pixels; where the hand ends at
-                                                               the wrist is said in training/hand_outline.py
+                                                               the wrist: training/simulation/true_outline.py
                             "side": "R", "L" or null,
                             "rotation": 0, 90, 180, 270 or null,  clockwise from fingers up
                             "turn_deg": 12.5 or null,             the same, exact

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ra_node.network.send import echo
+from ra_node.network.scu.c_store import echo
 from tests.benchmarks.burst import cpu_seconds
 from tests.benchmarks.processes import resident_mib
 from tests.benchmarks.scale import Scale

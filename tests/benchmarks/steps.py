@@ -14,16 +14,16 @@ from typing import Any
 import torch
 from pydicom import Dataset
 
-from ra_node.bootstrap.state import build_producer, default_settings
-from ra_node.bootstrap.working import build_judge, prepare_lanes, reading_rules
-from ra_node.dicom.overlay import build_overlay, render_overlay
-from ra_node.dicom.read import read_attributes, read_dataset, read_header
-from ra_node.dicom.sr import build_sr
+from ra_node.bootstrap.analysis import build_judge, prepare_lanes, reading_rules
+from ra_node.bootstrap.node_context import build_producer, default_settings
+from ra_node.dicom.overlay.secondary_capture import build_overlay, render_overlay
+from ra_node.dicom.reading.file import read_attributes, read_dataset, read_header
+from ra_node.dicom.sr.document import build_sr
 from ra_node.imaging.pixels import read_radiograph
 from ra_node.imaging.preview import encode_preview
-from ra_node.ledger.files import Files
+from ra_node.ledger.storage.durable_files import Files
 from ra_node.phantom.study import ImageRecipe, phantom_study, wrap
-from ra_node.services.analyse import judge_looks, look_at_pixels, make_report
+from ra_node.services.analysis.study_analysis import judge_looks, look_at_pixels, make_report
 from tests.benchmarks.scale import Scale
 from tests.benchmarks.table import Row
 

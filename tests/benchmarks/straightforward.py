@@ -31,9 +31,9 @@ from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.events import Event
 from torch import nn
 
-from ra_node.bootstrap.state import default_settings
-from ra_node.inference.bundle import load_bundle
-from ra_node.inference.network import load_network
+from ra_node.bootstrap.node_context import default_settings
+from ra_node.inference.bundles.manifest import load_bundle
+from ra_node.inference.networks.loaded_network import load_network
 
 READY = "ready"
 SIDE_PX = 224

@@ -14,13 +14,13 @@ from tests.benchmarks.gpu import NO_CARD
 from tests.benchmarks.gpu_training import Compared, Size, hands_from, measure, pace_of, rows, whole_rows
 from tests.benchmarks.scale import TASTE
 from tests.benchmarks.table import Row, Verdict
-from tests.training.recipes import small_recipe
-from training.compare import HANDS
-from training.dataset import Crops, Split, read_source, save_crops, stacked
-from training.dataset import Row as Hand
-from training.log import EpochRow, Log
-from training.recipe import Recipe
-from training.run_folder import REAL, HandsFrom
+from tests.training.recipe_builders import small_recipe
+from training.classifier.epoch_log import EpochRow, Log
+from training.classifier.run_folder import REAL, HandsFrom
+from training.data.dataset import Crops, Split, read_source, save_crops, stacked
+from training.data.dataset import Row as Hand
+from training.experiments.compare import HANDS
+from training.recipes.classifier import Recipe
 
 TINY = Size(epochs=2, architectures=("googlenet",), resamples=10, bands=3, workers=0)
 

@@ -23,15 +23,15 @@ from pynetdicom.sop_class import (
 from typer.testing import CliRunner
 
 from ra_node.bootstrap.commands import statement_of
-from ra_node.bootstrap.receiving import build_listener
-from ra_node.bootstrap.state import open_state
-from ra_node.cli import app
-from ra_node.dicom.conformance import as_html, as_markdown, numbered
+from ra_node.bootstrap.listener import build_listener
+from ra_node.bootstrap.node_context import open_state
+from ra_node.cli.app import app
+from ra_node.dicom.conformance.document import as_html, as_markdown, numbered
 from ra_node.errors import Refused
-from ra_node.ledger.engine import LedgerUnavailable
-from ra_node.network.answers import STORE_ANSWERS
-from ra_node.network.receive import Listener, ListenSettings
-from ra_node.settings import settings_from
+from ra_node.ledger.database.engine import LedgerUnavailable
+from ra_node.network.scp.answered_statuses import STORE_ANSWERS
+from ra_node.network.scp.server import Listener, ListenSettings
+from ra_node.settings.node import settings_from
 from tests.network.fakes import TENDED, FakeInbox, write_instance
 
 PACS = {

@@ -10,9 +10,9 @@ import cv2
 import pytest
 import torch
 
-from ra_node.bootstrap import working
-from ra_node.bootstrap.heap import COLLECT_AFTER
-from ra_node.bootstrap.working import MOST_LANES, lanes_of, prepare_lanes
+from ra_node.bootstrap import analysis
+from ra_node.bootstrap.analysis import MOST_LANES, lanes_of, prepare_lanes
+from ra_node.bootstrap.memory_tuning import COLLECT_AFTER
 
 
 @pytest.fixture
@@ -37,5 +37,5 @@ def test_there_are_as_many_lanes_as_cores_that_this_process_may_use(monkeypatch,
 def test_no_lane_starts_threads_of_its_own_nor_waits_long_for_another():
     prepare_lanes()
     assert (torch.get_num_threads(), cv2.getNumThreads()) == (1, 1)
-    assert sys.getswitchinterval() == pytest.approx(working.SWITCH_S)
+    assert sys.getswitchinterval() == pytest.approx(analysis.SWITCH_S)
     assert gc.get_threshold()[0] == COLLECT_AFTER

@@ -10,10 +10,10 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sr.coding import Code
 from pydicom.uid import ExplicitVRLittleEndian
 
-from ra_node.dicom.codes import code_item
+from ra_node.dicom.concept_codes import code_item
 from ra_node.dicom.provenance import Producer
 from ra_node.domain.geometry import Box, Point
-from ra_node.domain.laterality import Side, SideFinding
+from ra_node.domain.laterality.evidence import Side, SideFinding
 from ra_node.domain.report import (
     BundleIdentity,
     Contour,

@@ -9,11 +9,10 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
-from ra_node.dicom.overlay_pen import pen_of
-from ra_node.domain.followup import comparable_hands
+from ra_node.dicom.overlay.typesetting import pen_of
 from ra_node.domain.geometry import Box, Point
-from ra_node.domain.language import english
-from ra_node.domain.laterality import Side
+from ra_node.domain.laterality.evidence import Side
+from ra_node.domain.prior_comparison import comparable_hands
 from ra_node.domain.report import (
     Contour,
     Explanation,
@@ -26,6 +25,7 @@ from ra_node.domain.report import (
     Refusal,
     StudyReport,
 )
+from ra_node.domain.texts.translations import english
 from tests.dicom.builders import (
     AGE_UNKNOWN,
     BUNDLE,

@@ -7,9 +7,9 @@ from datetime import date
 
 import pytest
 
-from ra_node.dicom.sr import build_sr
-from ra_node.dicom.text import report_text
-from ra_node.domain.followup import comparable_hands
+from ra_node.dicom.plain_text import report_text
+from ra_node.dicom.sr.document import build_sr
+from ra_node.domain.prior_comparison import comparable_hands
 from ra_node.domain.report import Prior
 from tests.conftest import absent
 from tests.dicom.builders import PRODUCER, both_hands, hand, image, image_uid, report, source

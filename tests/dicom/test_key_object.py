@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ra_node.dicom.key_object import build_key_object
-from ra_node.dicom.overlay import build_overlay
-from ra_node.domain.wording import summary_sentence
+from ra_node.dicom.overlay.secondary_capture import build_overlay
+from ra_node.domain.texts.report_sentences import summary_sentence
 from tests.dicom.builders import PRODUCER
 from tests.dicom.cases import CASES
 

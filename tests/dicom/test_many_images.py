@@ -8,15 +8,15 @@ from functools import cache
 import pytest
 from pydicom import dcmread
 
-from ra_node.dicom.overlay import build_overlay, render_overlay
-from ra_node.dicom.overlay_layout import lay_out
-from ra_node.dicom.pdf import build_pdf
-from ra_node.dicom.presentation import build_presentations
-from ra_node.dicom.sr import build_sr
-from ra_node.dicom.text import report_text
-from ra_node.domain.language import load_language
+from ra_node.dicom.encapsulated_pdf import build_pdf
+from ra_node.dicom.overlay.layout import lay_out
+from ra_node.dicom.overlay.secondary_capture import build_overlay, render_overlay
+from ra_node.dicom.plain_text import report_text
+from ra_node.dicom.presentation_state import build_presentations
+from ra_node.dicom.sr.document import build_sr
 from ra_node.domain.report import ImageFacts, Reason, Refusal
-from ra_node.services.analyse import make_report
+from ra_node.domain.texts.translations import load_language
+from ra_node.services.analysis.study_analysis import make_report
 from tests.dicom.builders import BUNDLE, CREATED, PRODUCER, STUDY, both_hands, hand, image, source
 from tests.dicom.overlay_cases import ENGLISH
 

@@ -9,10 +9,10 @@ import subprocess
 import numpy as np
 import pytest
 
+from ra_node.dicom.encapsulated_pdf import build_pdf
 from ra_node.dicom.key_object import build_key_object
-from ra_node.dicom.overlay import build_overlay
-from ra_node.dicom.pdf import build_pdf
-from ra_node.dicom.presentation import build_presentations
+from ra_node.dicom.overlay.secondary_capture import build_overlay
+from ra_node.dicom.presentation_state import build_presentations
 from tests.conftest import absent
 from tests.dicom.builders import PRODUCER
 from tests.dicom.cases import CASES

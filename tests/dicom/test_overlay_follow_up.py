@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from ra_node.dicom.overlay_layout import lay_out
-from ra_node.dicom.overlay_pen import pen_of
-from ra_node.dicom.sr import build_sr
-from ra_node.dicom.text import report_text
-from ra_node.domain.followup import follow_up_sentences
-from ra_node.domain.language import english
+from ra_node.dicom.overlay.layout import lay_out
+from ra_node.dicom.overlay.typesetting import pen_of
+from ra_node.dicom.plain_text import report_text
+from ra_node.dicom.sr.document import build_sr
+from ra_node.domain.prior_comparison import follow_up_sentences
+from ra_node.domain.texts.translations import english
 from tests.dicom.builders import PRODUCER, image_uid, report, source
 from tests.dicom.overlay_cases import displays
 from tests.dicom.test_follow_up_judges import FOLLOWED

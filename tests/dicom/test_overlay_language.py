@@ -14,13 +14,13 @@ from fontTools.ttLib import TTCollection
 from pydicom import dcmread, dcmwrite
 
 from ra_node import __version__
-from ra_node.dicom.overlay import build_overlay, render_overlay
-from ra_node.dicom.overlay_face import OWN, Face, face_of, has_glyph
-from ra_node.dicom.overlay_layout import lay_out
-from ra_node.dicom.overlay_parts import Block, Outline, Photo, Words
-from ra_node.dicom.overlay_pen import Pen, pen_of
-from ra_node.domain.language import Fonts, Language, english, load_language
+from ra_node.dicom.overlay.elements import Block, Outline, Photo, Words
+from ra_node.dicom.overlay.fonts import OWN, Face, face_of, has_glyph
+from ra_node.dicom.overlay.layout import lay_out
+from ra_node.dicom.overlay.secondary_capture import build_overlay, render_overlay
+from ra_node.dicom.overlay.typesetting import Pen, pen_of
 from ra_node.domain.report import percents
+from ra_node.domain.texts.translations import Fonts, Language, english, load_language
 from ra_node.errors import Fatal
 from tests.dicom.builders import PRODUCER, hand, image, report, source
 from tests.dicom.overlay_cases import ENGLISH, REPORTS, displays

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from ra_node.dicom.overlay_layout import lay_out
-from ra_node.dicom.sr import build_sr
-from ra_node.dicom.text import report_text
-from ra_node.domain.attention import standing_out
-from ra_node.domain.wording import joint_name, joint_share_words
+from ra_node.dicom.overlay.layout import lay_out
+from ra_node.dicom.plain_text import report_text
+from ra_node.dicom.sr.document import build_sr
+from ra_node.domain.salient_joints import standing_out
+from ra_node.domain.texts.report_sentences import joint_name, joint_share_words
 from tests.dicom.builders import PRODUCER
 from tests.dicom.cases import CASES
 from tests.dicom.overlay_cases import ENGLISH

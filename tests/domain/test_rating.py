@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from ra_node.domain.age import Age
-from ra_node.domain.doubt import Doubt, doubts_of
+from ra_node.domain.caveats import Doubt, doubts_of
+from ra_node.domain.patient.age import Age
 from ra_node.domain.rating import Rating, rated_within
 from ra_node.domain.report import (
     BundleIdentity,

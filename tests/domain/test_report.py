@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ra_node.domain.laterality import Side
+from ra_node.domain.laterality.evidence import Side
 from ra_node.domain.report import HandVerdict, Reason, Recognition, Refusal, percents
-from ra_node.domain.wording import hand_name, hand_sentence, summary_sentence
+from ra_node.domain.texts.report_sentences import hand_name, hand_sentence, summary_sentence
 from tests.dicom.builders import (
     AGE_UNKNOWN,
     NO_HAND,

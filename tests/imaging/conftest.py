@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ra_node.imaging.hands import FoundHands, find_hands
+from ra_node.imaging.threshold_detector.detector import FoundHands, find_hands
 
 
 @dataclass(frozen=True)

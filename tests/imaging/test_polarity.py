@@ -7,9 +7,9 @@ import pytest
 
 from ra_node.domain.geometry import Box
 from ra_node.domain.report import HandRegion
-from ra_node.imaging.hands import find_hands
 from ra_node.imaging.pixels import Radiograph
 from ra_node.imaging.polarity import is_dark, turned_round
+from ra_node.imaging.threshold_detector.detector import find_hands
 from tests.imaging.conftest import RealHand
 from tests.imaging.silhouette_hand import drawn_hand
 

@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from ra_node.domain.report import HandRegion, Reason
-from ra_node.imaging.hands import find_hands
 from ra_node.imaging.quality import hand_quality
+from ra_node.imaging.threshold_detector.detector import find_hands
 from tests.imaging.conftest import RealHand
 from tests.imaging.silhouette_hand import drawn_hand
 

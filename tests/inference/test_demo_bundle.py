@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ra_node.domain.laterality import Side
-from ra_node.imaging.hands import find_hands
+from ra_node.domain.laterality.evidence import Side
 from ra_node.imaging.model_input import hand_crop
-from ra_node.inference.bundle import Bundle, load_bundle
+from ra_node.imaging.threshold_detector.detector import find_hands
+from ra_node.inference.bundles.manifest import Bundle, load_bundle
 from ra_node.inference.predictor import Predictor
 from ra_node.phantom.draw import draw_hands
 from ra_node.phantom.recipe import HandRecipe, PhantomRecipe

@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from ra_node.domain.joints import JOINTS
-from ra_node.inference.bundle import Bundle, load_bundle
+from ra_node.inference.bundles.manifest import Bundle, load_bundle
 from tests.benchmarks.explanation import DEMO, Bench, Outcome, rank_correlation
 from tests.benchmarks.explanation_hands import Pair, drawn_pairs, kept_apart, real_pairs
-from training.recipe import Recipe
+from training.recipes.classifier import Recipe
 
 HANDS = 7
 

@@ -13,12 +13,12 @@ from safetensors.torch import save_file
 
 from ra_node.domain.report import Recognition, Staging, explaining_task
 from ra_node.errors import Fatal
-from ra_node.inference.bundle import Bundle, load_bundle
-from ra_node.inference.explain import heat_of
-from ra_node.inference.halves import answered
-from ra_node.inference.network import chosen_device, load_network
+from ra_node.inference.bundles.manifest import Bundle, load_bundle
+from ra_node.inference.class_activation import heat_of
+from ra_node.inference.cpu.feature_split import answered
+from ra_node.inference.networks.loaded_network import chosen_device, load_network
 from ra_node.inference.predictor import Judgement, Predictor
-from tests.inference.bundles import SIDE_PX, read_manifest, write_bundle, write_manifest
+from tests.inference.bundle_builders import SIDE_PX, read_manifest, write_bundle, write_manifest
 
 
 @pytest.fixture(scope="module")

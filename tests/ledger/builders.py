@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from sqlalchemy import event, select
 
 from ra_node.domain.job import Job, JobKind
-from ra_node.ledger import schema
-from ra_node.ledger.engine import Ledger
+from ra_node.ledger.database import schema
+from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.findings import finish_examination
 from ra_node.ledger.inbox import Instance, Kept, NewInstance, keep_instance, settle_now
-from ra_node.ledger.leases import LeaseWatch
-from ra_node.ledger.queue import Expired, bury, claim
+from ra_node.ledger.jobs.leases import LeaseWatch
+from ra_node.ledger.jobs.queue import Expired, bury, claim
 from ra_node.ledger.results import Result, ResultObject, finish_report
 
 LEASE_S = 60.0

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
-from ra_node.ledger import schema
-from ra_node.ledger.engine import Ledger, open_ledger
+from ra_node.ledger.database import schema
+from ra_node.ledger.database.engine import Ledger, open_ledger
 from tests.conftest import absent
 from tests.ledger.builders import FakeClock
 from tests.ledger.server import find_programs, postgresql

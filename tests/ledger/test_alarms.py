@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ra_node.ledger.alarms import AlarmKind, alarms, clear_alarm, raise_alarm
-from ra_node.ledger.timeline import events_after
+from ra_node.ledger.database.events import events_after
 
 
 def events(ledger):

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from ra_node.domain.job import Job, JobKind, JobState
-from ra_node.ledger import commitments, schema
+from ra_node.ledger import commitments
 from ra_node.ledger.commitments import (
     Reported,
     begin_transaction,
@@ -16,11 +16,12 @@ from ra_node.ledger.commitments import (
     uncommitted,
     waive,
 )
+from ra_node.ledger.database import schema
+from ra_node.ledger.database.events import timeline
+from ra_node.ledger.database.schema import CommitmentState, DeliveryState
 from ra_node.ledger.deliveries import Outcome, deliveries_of, pending_deliveries, record_delivery
+from ra_node.ledger.jobs.queue import LeaseLost
 from ra_node.ledger.overview import commitment_counts, find_study, jobs_of
-from ra_node.ledger.queue import LeaseLost
-from ra_node.ledger.schema import CommitmentState, DeliveryState
-from ra_node.ledger.timeline import timeline
 from tests.ledger.builders import answered_study, claim_one, cut_at_every_statement, lose_leases
 
 SR, OVERLAY = "1.2.3.9.1.1", "1.2.3.9.1.2"

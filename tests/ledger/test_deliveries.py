@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from ra_node.domain.job import JobKind, JobState
+from ra_node.ledger.database.events import timeline
+from ra_node.ledger.database.schema import DeliveryState
 from ra_node.ledger.deliveries import Outcome, deliveries_of, pending_deliveries, record_delivery
+from ra_node.ledger.jobs.queue import LeaseLost, claim
 from ra_node.ledger.overview import buried_jobs
-from ra_node.ledger.queue import LeaseLost, claim
-from ra_node.ledger.schema import DeliveryState
-from ra_node.ledger.timeline import timeline
 from tests.ledger.builders import (
     LEASE_S,
     answered_study,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ra_node.domain.job import JobKind, JobState
 from ra_node.ledger.findings import findings_of, finish_examination
 from ra_node.ledger.inbox import find_instance, settle_now
+from ra_node.ledger.jobs.queue import bury
 from ra_node.ledger.overview import job_counts
-from ra_node.ledger.queue import bury
 from tests.ledger.builders import (
     claim_one,
     cut_at_every_statement,

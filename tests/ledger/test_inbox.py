@@ -7,6 +7,8 @@ import threading
 import pytest
 
 from ra_node.domain.job import JobKind, JobState
+from ra_node.ledger.database.events import timeline
+from ra_node.ledger.database.schema import StudyState
 from ra_node.ledger.findings import findings_of
 from ra_node.ledger.inbox import (
     Kept,
@@ -21,10 +23,8 @@ from ra_node.ledger.inbox import (
     settle_due,
     settle_now,
 )
+from ra_node.ledger.jobs.queue import claim
 from ra_node.ledger.overview import find_study, job_counts, jobs_of
-from ra_node.ledger.queue import claim
-from ra_node.ledger.schema import StudyState
-from ra_node.ledger.timeline import timeline
 from tests.ledger.builders import (
     LEASE_S,
     answer,

@@ -12,12 +12,12 @@ from sqlalchemy import create_engine, text
 from ra_node.domain.job import JobKind, JobState
 from ra_node.ledger import migrations
 from ra_node.ledger.commitments import uncommitted
+from ra_node.ledger.database.engine import ledger_version, open_ledger
+from ra_node.ledger.database.schema import CommitmentState, DeliveryState
 from ra_node.ledger.deliveries import Outcome, deliveries_of, pending_deliveries, record_delivery
-from ra_node.ledger.engine import ledger_version, open_ledger
 from ra_node.ledger.inbox import close_all_associations, settle_due
+from ra_node.ledger.jobs.queue import abandon, claim
 from ra_node.ledger.overview import find_study, jobs_of
-from ra_node.ledger.queue import abandon, claim
-from ra_node.ledger.schema import CommitmentState, DeliveryState
 from tests.ledger.builders import LEASE_S, FakeClock, claim_one
 
 NOW = 1_800_000_000.0

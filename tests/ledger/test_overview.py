@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from ra_node.domain.job import JobKind, JobState
+from ra_node.ledger.database.schema import DeliveryState, StudyState
 from ra_node.ledger.deliveries import Outcome, record_delivery
 from ra_node.ledger.inbox import settle_now
+from ra_node.ledger.jobs.queue import bury
 from ra_node.ledger.overview import (
     PeerState,
     buried_jobs,
@@ -16,8 +18,6 @@ from ra_node.ledger.overview import (
     studies,
     study_counts,
 )
-from ra_node.ledger.queue import bury
-from ra_node.ledger.schema import DeliveryState, StudyState
 from tests.ledger.builders import answer, answered_study, claim_one, examine_all, keep
 
 

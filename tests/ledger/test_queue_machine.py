@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
 from ra_node.domain.job import Job, JobKind, JobState
-from ra_node.ledger.engine import open_ledger
-from ra_node.ledger.overview import jobs_of
-from ra_node.ledger.queue import (
+from ra_node.ledger.database.engine import open_ledger
+from ra_node.ledger.jobs.queue import (
     LeaseLost,
     abandon,
     bury,
@@ -25,6 +24,7 @@ from ra_node.ledger.queue import (
     requeue,
     retry,
 )
+from ra_node.ledger.overview import jobs_of
 from tests.ledger.builders import LEASE_S, FakeClock, keep, lose_leases
 
 STUDY = "1.2.3"

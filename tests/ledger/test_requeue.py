@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from ra_node.domain.job import JobKind, JobState
+from ra_node.ledger.database.schema import DeliveryState, StudyState
 from ra_node.ledger.deliveries import Outcome, deliveries_of, record_delivery
 from ra_node.ledger.inbox import find_instance, settle_now
-from ra_node.ledger.overview import find_study, job_counts
-from ra_node.ledger.queue import (
+from ra_node.ledger.jobs.queue import (
     bury,
     claim,
     requeue,
 )
+from ra_node.ledger.overview import find_study, job_counts
 from ra_node.ledger.results import earlier_result, finish_report, latest_result
-from ra_node.ledger.schema import DeliveryState, StudyState
 from tests.ledger.builders import (
     LEASE_S,
     answer,

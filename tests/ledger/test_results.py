@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from ra_node.domain.job import JobKind
+from ra_node.ledger.database.schema import DeliveryState, StudyState
 from ra_node.ledger.deliveries import deliveries_of, pending_deliveries
 from ra_node.ledger.inbox import settle_now
+from ra_node.ledger.jobs.queue import LeaseLost, claim
 from ra_node.ledger.overview import find_study, jobs_of
-from ra_node.ledger.queue import LeaseLost, claim
 from ra_node.ledger.results import earlier_result, find_result, finish_report, latest_result, objects_of
-from ra_node.ledger.schema import DeliveryState, StudyState
 from tests.ledger.builders import (
     LEASE_S,
     answer,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from ra_node.domain.job import JobKind
+from ra_node.ledger.database.schema import DeliveryState
 from ra_node.ledger.deliveries import Outcome, record_delivery
 from ra_node.ledger.findings import findings_of
 from ra_node.ledger.inbox import settle_now
+from ra_node.ledger.jobs.queue import bury, requeue
 from ra_node.ledger.overview import find_study
-from ra_node.ledger.queue import bury, requeue
 from ra_node.ledger.retention import known_paths, mark_purged, purgeable
-from ra_node.ledger.schema import DeliveryState
 from tests.ledger.builders import answer, answered_study, claim_one, cut_at_every_statement, examine_all, keep
 
 

@@ -19,18 +19,18 @@ from ra_node.ledger.commitments import (
     record_report,
     waive,
 )
+from ra_node.ledger.database.engine import open_ledger
+from ra_node.ledger.database.schema import CommitmentState, DeliveryState, StudyState
 from ra_node.ledger.deliveries import Outcome, deliveries_of, pending_deliveries, record_delivery
-from ra_node.ledger.drop import drop
-from ra_node.ledger.engine import open_ledger
-from ra_node.ledger.files import Files
 from ra_node.ledger.findings import finish_examination
 from ra_node.ledger.inbox import instances_of, settle_now
+from ra_node.ledger.jobs.abandon import drop
+from ra_node.ledger.jobs.queue import bury, claim, requeue
 from ra_node.ledger.overview import find_study
-from ra_node.ledger.queue import bury, claim, requeue
 from ra_node.ledger.results import ResultObject, finish_report
 from ra_node.ledger.retention import purgeable
-from ra_node.ledger.schema import CommitmentState, DeliveryState, StudyState
-from ra_node.services.purge import purge
+from ra_node.ledger.storage.durable_files import Files
+from ra_node.services.retention.purge import purge
 from tests.ledger.builders import LEASE_S, FakeClock, keep, result_of
 from tests.ledger.test_queue_machine import empty_ledger
 

@@ -3,10 +3,11 @@
 import pytest
 from sqlalchemy import event, insert, text
 
-from ra_node.ledger import overview, schema
-from ra_node.ledger.outage import outages
-from ra_node.ledger.promotion import current_promotion
-from ra_node.ledger.timeline import events_after
+from ra_node.ledger import overview
+from ra_node.ledger.database import schema
+from ra_node.ledger.database.events import events_after
+from ra_node.ledger.jobs.peer_backoff import outages
+from ra_node.ledger.promotions import current_promotion
 from tests.ledger.builders import answered_study, examine_all, keep, settle_now
 
 QUESTIONS = {

@@ -12,8 +12,8 @@ from pynetdicom import AE, build_context, build_role, evt
 from pynetdicom.events import Event
 from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance
 
-from ra_node.network.contexts import accepted_contexts
-from ra_node.network.engine import prepare, serve, stop_serving
+from ra_node.network.presentation_contexts import accepted_contexts
+from ra_node.network.pynetdicom_ext.ae import prepare, serve, stop_serving
 from tests.network.fakes import TENDED
 
 WELL_KNOWN = StorageCommitmentPushModelInstance

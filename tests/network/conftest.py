@@ -13,9 +13,9 @@ from pynetdicom import AE, build_context
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 
-from ra_node.network.archive import Archive, Behaviour
-from ra_node.network.receive import Listener, ListenSettings
-from ra_node.network.send import PeerAddress
+from ra_node.network.scp.loopback_archive import Archive, Behaviour
+from ra_node.network.scp.server import Listener, ListenSettings
+from ra_node.network.scu.c_store import PeerAddress
 from tests.network.fakes import TENDED, FakeInbox
 
 DX = [build_context(DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian)]

@@ -15,8 +15,8 @@ from pydicom.uid import UID, DigitalXRayImageStorageForPresentation, ExplicitVRL
 from pynetdicom import evt
 from pynetdicom.dsutils import split_dataset
 
-from ra_node.network.engine import tend
-from ra_node.network.receive import ReceivedFile, StoreOutcome
+from ra_node.network.pynetdicom_ext.ae import tend
+from ra_node.network.scp.server import ReceivedFile, StoreOutcome
 
 PATIENT = "SECRET^NAME"
 TENDED = (evt.EVT_CONN_OPEN, lambda event: tend(event.assoc, 60.0))

@@ -11,13 +11,13 @@ import pytest
 from pynetdicom import AE, evt
 from pynetdicom.events import Event
 
-from ra_node.network.contexts import accepted_contexts
-from ra_node.network.engine import prepare, serve, stop_serving
-from ra_node.network.outcome import Answer
-from ra_node.network.send import Reach, send
+from ra_node.network.presentation_contexts import accepted_contexts
+from ra_node.network.pynetdicom_ext.ae import prepare, serve, stop_serving
+from ra_node.network.scu.c_store import Reach, send
+from ra_node.network.status.c_store import Answer
 from tests.network.conftest import peer_at
 from tests.network.fakes import TENDED
-from tests.network.test_send import outgoing
+from tests.network.scu.test_c_store import outgoing
 from tests.torture import wire
 from tests.torture.wire import ABORT_PDU, ASSOCIATE_AC, P_DATA
 

@@ -31,12 +31,12 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
-from ra_node.network.outcome import Answer
-from ra_node.network.receive import AllowedPeer, Listener
-from ra_node.network.send import OutgoingObject, Reach, echo, send
+from ra_node.network.scp.server import AllowedPeer, Listener
+from ra_node.network.scu.c_store import OutgoingObject, Reach, echo, send
+from ra_node.network.status.c_store import Answer
 from tests.network.conftest import peer_at
 from tests.network.fakes import FakeInbox, data_set_bytes, wait_until, write_instance
-from tests.network.test_send import packed
+from tests.network.scu.test_c_store import packed
 from tests.ports import free_port
 
 Listen = Callable[..., Listener]

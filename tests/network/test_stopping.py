@@ -13,7 +13,7 @@ from pynetdicom import build_context
 from pynetdicom.association import Association
 from pynetdicom.pdu import A_ASSOCIATE_RQ
 
-from ra_node.network.receive import Listener
+from ra_node.network.scp.server import Listener
 from tests.network.fakes import FakeInbox, wait_until, write_instance
 from tests.network.wire import half_sent, raw_socket, spooled
 

@@ -16,12 +16,12 @@ from pydicom.uid import SecondaryCaptureImageStorage
 from structlog.testing import capture_logs
 
 from ra_node.errors import Fatal
-from ra_node.network import doorstep
-from ra_node.network.admission import AllowedPeer
-from ra_node.network.call import Reach
-from ra_node.network.outcome import Answer
-from ra_node.network.receive import Listener, ListenSettings
-from ra_node.network.send import PeerAddress, echo, send
+from ra_node.network.scp import tls_accept as doorstep
+from ra_node.network.scp.association_policy import AllowedPeer
+from ra_node.network.scp.server import Listener, ListenSettings
+from ra_node.network.scu.association import Reach
+from ra_node.network.scu.c_store import PeerAddress, echo, send
+from ra_node.network.status.c_store import Answer
 from ra_node.network.tls import SUITES, TlsFiles, calling, serving
 from tests.network.authority import Authority
 from tests.network.conftest import peer_at

@@ -12,7 +12,7 @@ import pytest
 from pydicom.uid import DigitalXRayImageStorageForPresentation
 from structlog.testing import capture_logs
 
-from ra_node.network.receive import Listener
+from ra_node.network.scp.server import Listener
 from tests.network.fakes import FakeInbox
 from tests.torture import wire
 from tests.torture.wire import (

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ra_node.network.send import PeerAddress, echo
+from ra_node.network.scu.c_store import PeerAddress, echo
 from tests.conftest import wait_until
 from tests.ports import free_port
 

@@ -7,25 +7,25 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ra_node.bootstrap.receiving import build_listener
-from ra_node.bootstrap.sending import build_committer, build_deliverer
-from ra_node.bootstrap.state import State, open_state
+from ra_node.bootstrap.delivery import build_committer, build_deliverer
+from ra_node.bootstrap.listener import build_listener
+from ra_node.bootstrap.node_context import State, open_state
 from ra_node.domain.job import JobKind
-from ra_node.domain.result import ObjectKind
+from ra_node.domain.result_objects import ObjectKind
+from ra_node.ledger.database.events import timeline
+from ra_node.ledger.database.schema import CommitmentState, DeliveryState
 from ra_node.ledger.deliveries import deliveries_of
 from ra_node.ledger.inbox import settle_now
-from ra_node.ledger.queue import claim
-from ra_node.ledger.schema import CommitmentState, DeliveryState
-from ra_node.ledger.timeline import timeline
-from ra_node.services.answer import Destination
-from ra_node.settings import Settings, settings_from
+from ra_node.ledger.jobs.queue import claim
+from ra_node.services.reporting.answer import Destination
+from ra_node.settings.node import Settings, settings_from
 from tests.conftest import find_tool, wait_until
 from tests.dicom.builders import source
 from tests.ledger.builders import LEASE_S, FakeClock
 from tests.node.harness import Orthanc
 from tests.ports import free_port
 from tests.services.builders import Bench
-from tests.services.test_answer import answer, examine
+from tests.services.reporting.test_answer import answer, examine
 
 STUDY = str(source().StudyInstanceUID)
 

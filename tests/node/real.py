@@ -21,7 +21,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from ra_node.network.send import OutgoingObject
+from ra_node.network.scu.c_store import OutgoingObject
 from ra_node.phantom.study import ImageRecipe, wrap
 from tests.conftest import find_tool
 from tests.node.harness import run_tool

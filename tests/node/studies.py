@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydicom import Dataset
 
-from ra_node.domain.laterality import Side
+from ra_node.domain.laterality.evidence import Side
 from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
 from ra_node.phantom.study import phantom_study
 

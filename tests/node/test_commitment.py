@@ -7,11 +7,11 @@ from contextlib import ExitStack
 
 import pytest
 
-from ra_node.bootstrap.sending import build_deliverer
-from ra_node.domain.result import OPTIONS, ObjectKind
+from ra_node.bootstrap.delivery import build_deliverer
+from ra_node.domain.result_objects import OPTIONS, ObjectKind
+from ra_node.ledger.database.schema import CommitmentState
 from ra_node.ledger.overview import find_study
-from ra_node.ledger.schema import CommitmentState
-from ra_node.network.query import count_instances
+from ra_node.network.scu.c_find import count_instances
 from tests.conftest import wait_until
 from tests.node.lines import STUDY, Lines, answered_study
 from tests.ports import free_port

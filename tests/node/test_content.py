@@ -8,7 +8,7 @@ import sys
 
 from pydicom import dcmread
 
-from ra_node.network.outcome import Answer
+from ra_node.network.status.c_store import Answer
 from tests.conftest import wait_until
 from tests.node.studies import two_hands
 from tests.node.test_bad_input import report_of, sent

@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
-from ra_node.network.archive import Archive
-from ra_node.network.outcome import Answer
-from ra_node.network.send import OutgoingObject, send
+from ra_node.network.scp.loopback_archive import Archive
+from ra_node.network.scu.c_store import OutgoingObject, send
+from ra_node.network.status.c_store import Answer
 from tests.conftest import wait_until
 from tests.node.harness import Node
 from tests.node.studies import two_hands

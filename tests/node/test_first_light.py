@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
-from ra_node.dicom.compare import same_pixels
+from ra_node.dicom.reading.instance_equality import same_pixels
 from tests.conftest import find_tool, wait_until
 from tests.node.harness import Node, Orthanc, run_tool
 from tests.node.studies import two_hands

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from ra_node.dicom.patient import subject_known
-from ra_node.dicom.sr import build_sr
-from ra_node.network.call import PeerAddress
-from ra_node.network.send import OutgoingObject, send
-from ra_node.services.follow_up import PacsAsker
+from ra_node.dicom.reading.patient_identity import subject_known
+from ra_node.dicom.sr.document import build_sr
+from ra_node.network.scu.association import PeerAddress
+from ra_node.network.scu.c_store import OutgoingObject, send
+from ra_node.services.reporting.prior_report import PacsAsker
 from tests.conftest import find_tool
 from tests.dicom.builders import PRODUCER, STUDY, both_hands, image, image_uid, report, source
 from tests.node.harness import Orthanc

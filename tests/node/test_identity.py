@@ -19,8 +19,8 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.association import Association
 
-from ra_node.exits import Exit
-from ra_node.services.orphans import ORPHAN_AGE_S
+from ra_node.cli.exit_codes import Exit
+from ra_node.services.retention.orphans import ORPHAN_AGE_S
 from tests.conftest import wait_until
 from tests.dicom.builders import source
 from tests.ledger.server import find_programs, postgresql
@@ -109,8 +109,9 @@ def sweep(node: Node) -> None:
         if path.is_file() and path.suffix in (".dcm", ".part", ".png"):
             os.utime(path, (old, old))
     code = (
-        "import sys; from pathlib import Path; from ra_node.settings import load_settings;"
-        "from ra_node.bootstrap.state import open_state; from ra_node.bootstrap.keeping import build_tidier;"
+        "import sys; from pathlib import Path; from ra_node.settings.node import load_settings;"
+        "from ra_node.bootstrap.node_context import open_state;"
+        "from ra_node.bootstrap.maintenance import build_tidier;"
         "s = load_settings(Path(sys.argv[1])); t = build_tidier(s, open_state(s)); t.sweep(); t.purge()"
     )
     subprocess.run([sys.executable, "-c", code, str(node.config)], check=False, timeout=300)

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from pydicom.uid import generate_uid
 
-from ra_node.bootstrap.working import lanes_of
-from ra_node.network.archive import Archive
-from ra_node.output import RELAY
+from ra_node.bootstrap.analysis import lanes_of
+from ra_node.network.scp.loopback_archive import Archive
+from ra_node.runtime.output import RELAY
 from tests.benchmarks.processes import forked
 from tests.conftest import find_tool, wait_until
 from tests.node.harness import Node, run_tool

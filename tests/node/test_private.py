@@ -18,18 +18,18 @@ from pynetdicom import AE, evt
 from sqlalchemy import select
 from typer.testing import CliRunner
 
-from ra_node.bootstrap.state import open_state
-from ra_node.cli import app
-from ra_node.ledger.engine import Ledger
-from ra_node.ledger.schema import CommitmentState, DeliveryState, delivery
-from ra_node.network.contexts import accepted_contexts
-from ra_node.network.engine import prepare, serve, stop_serving
-from ra_node.network.outcome import Answer
-from ra_node.network.send import OutgoingObject, send
+from ra_node.bootstrap.node_context import open_state
+from ra_node.cli.app import app
+from ra_node.ledger.database.engine import Ledger
+from ra_node.ledger.database.schema import CommitmentState, DeliveryState, delivery
+from ra_node.network.presentation_contexts import accepted_contexts
+from ra_node.network.pynetdicom_ext.ae import prepare, serve, stop_serving
+from ra_node.network.scu.c_store import OutgoingObject, send
+from ra_node.network.status.c_store import Answer
 from ra_node.phantom.film import WHITE
-from ra_node.phantom.not_hands import draw_other
+from ra_node.phantom.negatives import draw_other
 from ra_node.phantom.study import ImageRecipe, wrap
-from ra_node.settings import load_settings
+from ra_node.settings.node import load_settings
 from tests.conftest import wait_until
 from tests.network.commitment_peer import CommitmentPeer
 from tests.network.fakes import TENDED

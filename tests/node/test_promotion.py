@@ -12,11 +12,11 @@ from pydicom import dcmread
 from pydicom.uid import SecondaryCaptureImageStorage, generate_uid
 from typer.testing import CliRunner
 
-from ra_node.cli import app
-from ra_node.inference.bundle import load_bundle
-from ra_node.network.archive import Archive
+from ra_node.cli.app import app
+from ra_node.inference.bundles.manifest import load_bundle
+from ra_node.network.scp.loopback_archive import Archive
 from tests.conftest import find_tool, wait_until
-from tests.inference.bundles import DEMO, write_sibling
+from tests.inference.bundle_builders import DEMO, write_sibling
 from tests.node.harness import Node, run_tool
 from tests.node.studies import two_hands
 

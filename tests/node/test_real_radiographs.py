@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ra_node.bootstrap.state import open_state
-from ra_node.network.outcome import Answer
-from ra_node.network.send import send
-from ra_node.services.overview import study_story
-from ra_node.settings import load_settings
+from ra_node.bootstrap.node_context import open_state
+from ra_node.network.scu.c_store import send
+from ra_node.network.status.c_store import Answer
+from ra_node.services.monitoring.overview import study_story
+from ra_node.settings.node import load_settings
 from tests.conftest import wait_until
 from tests.node.real import real_studies
 

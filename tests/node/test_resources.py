@@ -7,12 +7,12 @@ import os
 import pytest
 
 from ra_node.bootstrap.commands import look_over
-from ra_node.ledger.disk import free_bytes
-from ra_node.network.archive import Archive
-from ra_node.network.outcome import Answer
-from ra_node.network.send import OutgoingObject, send
-from ra_node.services.standing import Room
-from ra_node.settings import load_settings
+from ra_node.ledger.storage.disk_guard import free_bytes
+from ra_node.network.scp.loopback_archive import Archive
+from ra_node.network.scu.c_store import OutgoingObject, send
+from ra_node.network.status.c_store import Answer
+from ra_node.services.delivery.destination_status import Room
+from ra_node.settings.node import load_settings
 from tests.conftest import wait_until
 from tests.node.harness import Node
 from tests.node.studies import two_hands

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ra_node.network.outcome import Answer
-from ra_node.network.send import OutgoingObject, send
+from ra_node.network.scu.c_store import OutgoingObject, send
+from ra_node.network.status.c_store import Answer
 from tests.conftest import find_tool, wait_until
 from tests.node.harness import Node, Orthanc
 from tests.node.studies import two_hands

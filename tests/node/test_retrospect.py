@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
-from ra_node.domain.laterality import Side
-from ra_node.network.send import OutgoingObject, PeerAddress, send
+from ra_node.domain.laterality.evidence import Side
+from ra_node.network.scu.c_store import OutgoingObject, PeerAddress, send
 from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
 from ra_node.phantom.study import phantom_study
 from tests.conftest import absent, find_tool, wait_until

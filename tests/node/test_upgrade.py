@@ -12,7 +12,7 @@ from pydicom import Dataset
 from sqlalchemy import create_engine, text
 
 from ra_node.ledger import migrations
-from ra_node.network.archive import Archive
+from ra_node.network.scp.loopback_archive import Archive
 from tests.conftest import wait_until
 from tests.node.harness import Node
 from tests.node.studies import two_hands

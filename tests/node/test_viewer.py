@@ -10,7 +10,7 @@ import pytest
 from pydicom import Dataset, dcmread
 
 from ra_node.phantom.film import WHITE
-from ra_node.phantom.not_hands import draw_other
+from ra_node.phantom.negatives import draw_other
 from ra_node.phantom.study import ImageRecipe, wrap
 from tests.conftest import find_tool, wait_until
 from tests.node.harness import Node, Orthanc, run_tool

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ra_node.phantom.anatomy import JOINTS, grow_hand
 from ra_node.phantom.lesions import deformities, find_lesions, spread_disease
+from ra_node.phantom.skeleton import JOINTS, grow_hand
 
 
 @pytest.mark.parametrize("stage", range(6))

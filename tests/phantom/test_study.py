@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
-from ra_node.domain.laterality import Side
+from ra_node.domain.laterality.evidence import Side
 from ra_node.phantom.draw import draw_hands
 from ra_node.phantom.film import WHITE
 from ra_node.phantom.recipe import HandRecipe, PhantomRecipe

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pydicom import Dataset
 
 from ra_node.domain.job import JobKind
-from ra_node.domain.result import ObjectKind
+from ra_node.domain.result_objects import ObjectKind
+from ra_node.ledger.report_json import report_from_json
 from ra_node.ledger.results import latest_result
-from ra_node.services.analyse import Rules
-from ra_node.services.answer import Answerer, Destination
-from ra_node.services.examine import Examiner
-from ra_node.services.follow_up import FollowUps
-from ra_node.services.record import report_from_json
-from ra_node.services.unite import OneBundle
+from ra_node.services.analysis.bundle_consistency import OneBundle
+from ra_node.services.analysis.image_examination import Examiner
+from ra_node.services.analysis.study_analysis import Rules
+from ra_node.services.reporting.answer import Answerer, Destination
+from ra_node.services.reporting.prior_report import FollowUps
 from tests.dicom.builders import BUNDLE, PRODUCER, source
 from tests.services.builders import FakeJudge, looked
 

@@ -12,13 +12,13 @@ from pydicom import Dataset
 
 from ra_node.domain.job import Job, JobKind
 from ra_node.domain.report import Recognition, Staging
-from ra_node.ledger.engine import Ledger
-from ra_node.ledger.files import Files, sha256_of
+from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.inbox import settle_due
-from ra_node.ledger.queue import claim
-from ra_node.network.receive import ReceivedFile, StoreOutcome
-from ra_node.services.analyse import Look
-from ra_node.services.ingest import Ingest
+from ra_node.ledger.jobs.queue import claim
+from ra_node.ledger.storage.durable_files import Files, sha256_of
+from ra_node.network.scp.server import ReceivedFile, StoreOutcome
+from ra_node.services.analysis.study_analysis import Look
+from ra_node.services.reception.ingest import Ingest
 from tests.dicom import builders as dicom
 from tests.ledger.builders import FakeClock
 

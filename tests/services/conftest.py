@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ra_node.ledger.engine import open_ledger
-from ra_node.ledger.files import Files
+from ra_node.ledger.database.engine import open_ledger
+from ra_node.ledger.storage.durable_files import Files
 from tests.ledger.builders import FakeClock
 from tests.services.builders import Bench
 

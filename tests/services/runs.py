@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from ra_node.dicom.read import read_header
-from ra_node.services.analyse import Look, Rules
-from ra_node.services.gather import Archive, Folders
-from ra_node.services.journal import Journal
-from ra_node.services.offline import Analyst
-from ra_node.services.retrospect import Run, Watcher
-from ra_node.services.rows import COLUMNS
-from ra_node.services.table import Table
+from ra_node.dicom.reading.file import read_header
+from ra_node.services.analysis.study_analysis import Look, Rules
+from ra_node.services.archive_run.journal import Journal
+from ra_node.services.archive_run.result_csv import Table
+from ra_node.services.archive_run.result_rows import COLUMNS
+from ra_node.services.archive_run.run import Run, Watcher
+from ra_node.services.archive_run.sources import Archive, Folders
+from ra_node.services.offline_analysis import Analyst
 from tests.dicom import builders as dicom
 from tests.services.builders import FakeJudge, looked
 

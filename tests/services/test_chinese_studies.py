@@ -14,22 +14,22 @@ from pydicom import Dataset
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless
 
-from ra_node.dicom.overlay_layout import lay_out
-from ra_node.dicom.overlay_pen import Pen, pen_of
-from ra_node.dicom.pdf_page import report_pdf
-from ra_node.dicom.read import DatasetRefused, read_dataset, read_header
-from ra_node.domain.age import age_of
-from ra_node.domain.identity import identity
-from ra_node.domain.language import load_language
+from ra_node.dicom.overlay.layout import lay_out
+from ra_node.dicom.overlay.typesetting import Pen, pen_of
+from ra_node.dicom.pdf_layout import report_pdf
+from ra_node.dicom.reading.file import DatasetRefused, read_dataset, read_header
+from ra_node.domain.patient.age import age_of
+from ra_node.domain.patient.identity import identity
 from ra_node.domain.report import BundleIdentity, ImageFinding, StudyReport
+from ra_node.domain.texts.translations import load_language
 from ra_node.errors import Fatal
-from ra_node.ledger.files import Damage
-from ra_node.ledger.queue import LOST
-from ra_node.services.analyse import Rules, failed_finding, look_at, make_report, refused
-from ra_node.services.answer import _in_words
-from ra_node.services.content import damaged_finding
-from ra_node.services.effort import _SAYS, minimal
-from ra_node.services.one_patient import SEVERAL_ORDERS, conflict_of
+from ra_node.ledger.jobs.queue import LOST
+from ra_node.ledger.storage.durable_files import Damage
+from ra_node.services.analysis.study_analysis import Rules, failed_finding, look_at, make_report, refused
+from ra_node.services.jobs.damaged_content import damaged_finding
+from ra_node.services.reception.patient_consistency import SEVERAL_ORDERS, conflict_of
+from ra_node.services.reporting.answer import _in_words
+from ra_node.services.reporting.reduced_answer import _SAYS, minimal
 from tests.dicom.builders import BUNDLE, COLUMNS, CR, CREATED, ROWS, SERIES, STUDY, both_hands, image, source
 
 CHINESE = load_language("zh")

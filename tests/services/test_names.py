@@ -8,17 +8,17 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import delete, update
 
-from ra_node.dicom.overlay import overlay_uid
-from ra_node.dicom.sr import sr_uid
+from ra_node.dicom.overlay.secondary_capture import overlay_uid
+from ra_node.dicom.sr.document import sr_uid
 from ra_node.domain.job import JobKind
-from ra_node.domain.language import load_language
-from ra_node.domain.result import ObjectKind
-from ra_node.ledger import schema
+from ra_node.domain.result_objects import ObjectKind
+from ra_node.domain.texts.translations import load_language
+from ra_node.ledger.database import schema
 from ra_node.ledger.results import objects_of
-from ra_node.services.answer import Destination
-from ra_node.services.publish import name_content
+from ra_node.services.reporting.answer import Destination
+from ra_node.services.reporting.render_objects import name_content
 from tests.dicom.builders import PRODUCER, both_hands, image, image_uid, report, source
-from tests.services.test_answer import answer, examine
+from tests.services.reporting.test_answer import answer, examine
 
 STUDY = str(source().StudyInstanceUID)
 DIGESTS = {image_uid(1): "ab" * 32}

@@ -13,9 +13,9 @@ from pydicom import Dataset
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import ExplicitVRLittleEndian, JPEGLSLossless, RLELossless
 
-from ra_node.dicom.read import read_dataset, read_header
+from ra_node.dicom.reading.file import read_dataset, read_header
 from ra_node.imaging.pixels import Radiograph, read_radiograph
-from ra_node.services.analyse import Rules, look_at_file
+from ra_node.services.analysis.study_analysis import Rules, look_at_file
 from tests.dicom.builders import source
 from tests.imaging.datasets import SIDE_PX, ramp
 

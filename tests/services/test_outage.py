@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from ra_node.domain.job import LONGEST_RETRY_S
-from ra_node.ledger.schema import DeliveryState
+from ra_node.ledger.database.schema import DeliveryState
 from tests.torture.outage import DOWN, OUTAGE_H, UP, endure
 
 STUDIES = 150

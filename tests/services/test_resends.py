@@ -12,19 +12,19 @@ from pydicom.uid import ImplicitVRLittleEndian, JPEGLSLossless, RLELossless
 from structlog.testing import capture_logs
 
 from ra_node.domain.job import JobKind
-from ra_node.domain.result import ObjectKind
+from ra_node.domain.result_objects import ObjectKind
 from ra_node.errors import Refused
+from ra_node.ledger.database.events import timeline
 from ra_node.ledger.deliveries import deliveries_of
 from ra_node.ledger.inbox import instances_of
 from ra_node.ledger.overview import find_study, jobs_of
-from ra_node.ledger.timeline import timeline
-from ra_node.network.archive import Archive
-from ra_node.network.receive import StoreOutcome
-from ra_node.services.answer import Destination
-from ra_node.services.purge import purge
+from ra_node.network.scp.loopback_archive import Archive
+from ra_node.network.scp.server import StoreOutcome
+from ra_node.services.reporting.answer import Destination
+from ra_node.services.retention.purge import purge
 from tests.dicom.builders import source
-from tests.services.test_answer import answer, examine
-from tests.services.test_deliver import deliver
+from tests.services.delivery.test_deliver import deliver
+from tests.services.reporting.test_answer import answer, examine
 
 STUDY = str(source().StudyInstanceUID)
 DAY_S = 86400.0

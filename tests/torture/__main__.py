@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ra_node.log import configure_logging
+from ra_node.runtime.log import configure_logging
 from tests.torture import table
 from tests.torture.proof_of_crashes import broken, crashes, poisoned, power
 from tests.torture.proof_of_outages import commitment, disk, hosts, outage

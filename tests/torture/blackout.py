@@ -11,8 +11,8 @@ from pathlib import Path
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
-from ra_node.ledger.engine import open_ledger
-from ra_node.network.send import echo
+from ra_node.ledger.database.engine import open_ledger
+from ra_node.network.scu.c_store import echo
 from tests.conftest import wait_until
 from tests.node.harness import Node
 from tests.torture.campaign import at_rest

@@ -7,9 +7,12 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from ra_node.ledger import engine, files, queue
-from ra_node.network.store import StoreOutcome
-from ra_node.services import examine, ingest
+from ra_node.ledger.database import engine
+from ra_node.ledger.jobs import queue
+from ra_node.ledger.storage import durable_files as files
+from ra_node.network.scp.c_store import StoreOutcome
+from ra_node.services.analysis import image_examination
+from ra_node.services.reception import ingest
 
 
 def skip_the_sync() -> None:
@@ -64,14 +67,14 @@ POISON_UID = "2.25.666"
 
 def die_of_one_image() -> None:
     """The networks take the whole process down when they see one image, as a driver's bug may."""
-    judge_looks = examine.judge_looks
+    judge_looks = image_examination.judge_looks
 
     def deadly(looks: Any, judge: Any) -> Any:
         if any(look.finding.sop_instance_uid == POISON_UID for look in looks):
             os._exit(139)
         return judge_looks(looks, judge)
 
-    examine.judge_looks = deadly
+    image_examination.judge_looks = deadly
 
 
 BROKEN: dict[str, Callable[[], None]] = {

@@ -22,12 +22,12 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from ra_node.domain.job import JobState
-from ra_node.ledger import schema
-from ra_node.ledger.engine import Ledger, open_ledger
-from ra_node.ledger.files import Files
-from ra_node.ledger.queue import requeue
-from ra_node.ledger.schema import CommitmentState, DeliveryState
-from ra_node.network.send import echo
+from ra_node.ledger.database import schema
+from ra_node.ledger.database.engine import Ledger, open_ledger
+from ra_node.ledger.database.schema import CommitmentState, DeliveryState
+from ra_node.ledger.jobs.queue import requeue
+from ra_node.ledger.storage.durable_files import Files
+from ra_node.network.scu.c_store import echo
 from tests.conftest import wait_until
 from tests.node.harness import ROLES, Node, Orthanc
 from tests.torture.load import DCMSEND, STORESCU, Acknowledged, Sender, Shared, studies

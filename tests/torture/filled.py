@@ -9,11 +9,11 @@ from pathlib import Path
 
 from pydicom import dcmread
 
-from ra_node.ledger.disk import free_bytes
-from ra_node.ledger.engine import open_ledger
-from ra_node.ledger.files import Files
-from ra_node.network.outcome import Answer
-from ra_node.network.send import OutgoingObject, SendOutcome, send
+from ra_node.ledger.database.engine import open_ledger
+from ra_node.ledger.storage.disk_guard import free_bytes
+from ra_node.ledger.storage.durable_files import Files
+from ra_node.network.scu.c_store import OutgoingObject, SendOutcome, send
+from ra_node.network.status.c_store import Answer
 from tests.conftest import wait_until
 from tests.node.harness import Node, Orthanc
 from tests.torture.campaign import at_rest

@@ -17,10 +17,10 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation
 from sqlalchemy import make_url, select
 
 from ra_node.domain.job import JobState
-from ra_node.ledger import schema
-from ra_node.ledger.engine import Ledger, open_ledger
-from ra_node.ledger.files import Files
-from ra_node.network.send import PeerAddress, echo
+from ra_node.ledger.database import schema
+from ra_node.ledger.database.engine import Ledger, open_ledger
+from ra_node.ledger.storage.durable_files import Files
+from ra_node.network.scu.c_store import PeerAddress, echo
 from tests.conftest import absent, wait_until
 from tests.ledger.server import _account, find_programs, postgresql
 from tests.node.harness import REPOSITORY, ROLES, Orthanc

@@ -9,17 +9,17 @@ from pathlib import Path
 from random import Random
 
 from ra_node.domain.job import LONGEST_RETRY_S, JobKind
-from ra_node.ledger import schema
-from ra_node.ledger.engine import Ledger, open_ledger
-from ra_node.ledger.files import Files
-from ra_node.ledger.outage import outages
+from ra_node.ledger.database import schema
+from ra_node.ledger.database.engine import Ledger, open_ledger
+from ra_node.ledger.database.schema import DeliveryState
+from ra_node.ledger.jobs.peer_backoff import outages
+from ra_node.ledger.jobs.queue import claim, enqueue
 from ra_node.ledger.overview import buried_jobs, delivery_counts
-from ra_node.ledger.queue import claim, enqueue
-from ra_node.ledger.schema import DeliveryState
-from ra_node.network.call import PeerAddress, Reach
-from ra_node.network.outcome import Answer
-from ra_node.network.send import SendOutcome, SendReport
-from ra_node.services.deliver import Deliverer
+from ra_node.ledger.storage.durable_files import Files
+from ra_node.network.scu.association import PeerAddress, Reach
+from ra_node.network.scu.c_store import SendOutcome, SendReport
+from ra_node.network.status.c_store import Answer
+from ra_node.services.delivery.deliver import Deliverer
 from tests.dicom.builders import source
 from tests.ledger.builders import LEASE_S, FakeClock
 

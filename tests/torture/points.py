@@ -14,7 +14,7 @@ from functools import wraps
 from importlib import import_module
 from typing import Any, Literal
 
-COMMIT = "ra_node.ledger.engine:Ledger.write"
+COMMIT = "ra_node.ledger.database.engine:Ledger.write"
 """The one way to write to the ledger: its points lie before and after every COMMIT of a role."""
 
 
@@ -34,7 +34,7 @@ class Point:
 
 def _files(role: str) -> list[Point]:
     """A file's way to safety: write, sync, rename, sync of the folder."""
-    files = "ra_node.ledger.files"
+    files = "ra_node.ledger.storage.durable_files"
     return [
         Point(role, "file written, not synced", f"{files}:_sync_file", "before"),
         Point(role, "file synced, not moved", f"{files}:_sync_file"),
@@ -51,51 +51,92 @@ def _commits(role: str) -> list[Point]:
 
 
 LISTEN = [
-    Point("listen", "association recorded", "ra_node.services.ingest:open_association"),
-    Point("listen", "data set half received", "ra_node.network.incoming:ArrivingFile.took"),
-    Point("listen", "data set received", "ra_node.services.ingest:Ingest.keep", "before"),
+    Point("listen", "association recorded", "ra_node.services.reception.ingest:open_association"),
+    Point("listen", "data set half received", "ra_node.network.pynetdicom_ext.spool:ArrivingFile.took"),
+    Point("listen", "data set received", "ra_node.services.reception.ingest:Ingest.keep", "before"),
     *_files("listen"),
-    Point("listen", "row committed, nothing said", "ra_node.services.ingest:keep_instance"),
-    Point("listen", "repeat compared, copy still here", "ra_node.ledger.files:Files.remove", "before"),
-    Point("listen", "answer decided, not sent", "ra_node.network.receive:on_c_store"),
+    Point("listen", "row committed, nothing said", "ra_node.services.reception.ingest:keep_instance"),
+    Point(
+        "listen",
+        "repeat compared, copy still here",
+        "ra_node.ledger.storage.durable_files:Files.remove",
+        "before",
+    ),
+    Point("listen", "answer decided, not sent", "ra_node.network.scp.server:on_c_store"),
     Point("listen", "answer handed to the socket", "pynetdicom.transport:AssociationSocket.send", pdu_type=4),
-    Point("listen", "commitment reported, not recorded", "ra_node.services.commit:record_report", "before"),
-    Point("listen", "commitment recorded, not answered", "ra_node.services.commit:record_report"),
-    Point("listen", "association ended, not recorded", "ra_node.services.ingest:close_association", "before"),
-    Point("listen", "end of association recorded", "ra_node.services.ingest:close_association"),
+    Point(
+        "listen",
+        "commitment reported, not recorded",
+        "ra_node.services.delivery.storage_commitment:record_report",
+        "before",
+    ),
+    Point(
+        "listen",
+        "commitment recorded, not answered",
+        "ra_node.services.delivery.storage_commitment:record_report",
+    ),
+    Point(
+        "listen",
+        "association ended, not recorded",
+        "ra_node.services.reception.ingest:close_association",
+        "before",
+    ),
+    Point("listen", "end of association recorded", "ra_node.services.reception.ingest:close_association"),
     *_commits("listen"),
 ]
 WORK = [
-    Point("work", "jobs claimed", "ra_node.roles:claim", only_with_result=True),
-    Point("work", "images read, not judged", "ra_node.services.examine:judge_looks", "before"),
-    Point("work", "hands judged, not recorded", "ra_node.services.examine:judge_looks"),
-    Point("work", "examination not recorded", "ra_node.services.examine:finish_examination", "before"),
-    Point("work", "examination recorded", "ra_node.services.examine:finish_examination"),
-    Point("work", "findings read for the report", "ra_node.services.answer:findings_of"),
-    Point("work", "results made, not written", "ra_node.services.answer:publish"),
+    Point("work", "jobs claimed", "ra_node.runtime.roles:claim", only_with_result=True),
+    Point(
+        "work", "images read, not judged", "ra_node.services.analysis.image_examination:judge_looks", "before"
+    ),
+    Point("work", "hands judged, not recorded", "ra_node.services.analysis.image_examination:judge_looks"),
+    Point(
+        "work",
+        "examination not recorded",
+        "ra_node.services.analysis.image_examination:finish_examination",
+        "before",
+    ),
+    Point("work", "examination recorded", "ra_node.services.analysis.image_examination:finish_examination"),
+    Point("work", "findings read for the report", "ra_node.services.reporting.answer:findings_of"),
+    Point("work", "results made, not written", "ra_node.services.reporting.answer:publish"),
     *_files("work"),
-    Point("work", "results written, not recorded", "ra_node.services.answer:finish_report", "before"),
-    Point("work", "answer recorded", "ra_node.services.answer:finish_report"),
+    Point(
+        "work", "results written, not recorded", "ra_node.services.reporting.answer:finish_report", "before"
+    ),
+    Point("work", "answer recorded", "ra_node.services.reporting.answer:finish_report"),
     *_commits("work"),
 ]
 DELIVER = [
-    Point("deliver", "job claimed", "ra_node.roles:claim", only_with_result=True),
-    Point("deliver", "association open, nothing sent", "ra_node.network.call:_request"),
-    Point("deliver", "object not yet sent", "ra_node.network.send:_store", "before"),
-    Point("deliver", "object accepted by the PACS, not recorded", "ra_node.network.send:_store"),
-    Point("deliver", "delivery not recorded", "ra_node.services.deliver:record_delivery", "before"),
-    Point("deliver", "delivery recorded", "ra_node.services.deliver:record_delivery"),
-    Point("deliver", "commitment noted, not asked", "ra_node.services.commit:begin_transaction"),
-    Point("deliver", "commitment asked, not recorded", "ra_node.services.commit:end_transaction", "before"),
+    Point("deliver", "job claimed", "ra_node.runtime.roles:claim", only_with_result=True),
+    Point("deliver", "association open, nothing sent", "ra_node.network.scu.association:_request"),
+    Point("deliver", "object not yet sent", "ra_node.network.scu.c_store:_store", "before"),
+    Point("deliver", "object accepted by the PACS, not recorded", "ra_node.network.scu.c_store:_store"),
+    Point("deliver", "delivery not recorded", "ra_node.services.delivery.deliver:record_delivery", "before"),
+    Point("deliver", "delivery recorded", "ra_node.services.delivery.deliver:record_delivery"),
+    Point(
+        "deliver",
+        "commitment noted, not asked",
+        "ra_node.services.delivery.storage_commitment:begin_transaction",
+    ),
+    Point(
+        "deliver",
+        "commitment asked, not recorded",
+        "ra_node.services.delivery.storage_commitment:end_transaction",
+        "before",
+    ),
     *_commits("deliver"),
 ]
 SCHEDULE = [
     Point("schedule", "study found due", "ra_node.ledger.inbox:_settle", "before"),
     Point("schedule", "version fixed, not committed", "ra_node.ledger.inbox:_fix_version"),
     Point("schedule", "study settled", "ra_node.ledger.inbox:_settle", only_with_result=True),
-    Point("schedule", "dead worker found", "ra_node.services.tidy:abandon", "before"),
-    Point("schedule", "its work given back, its lock still here", "ra_node.services.tidy:abandon"),
-    Point("schedule", "lock of a dead worker removed", "ra_node.services.tidy:forget"),
+    Point("schedule", "dead worker found", "ra_node.services.retention.maintenance:abandon", "before"),
+    Point(
+        "schedule",
+        "its work given back, its lock still here",
+        "ra_node.services.retention.maintenance:abandon",
+    ),
+    Point("schedule", "lock of a dead worker removed", "ra_node.services.retention.maintenance:forget"),
     *_commits("schedule"),
 ]
 POINTS = (*LISTEN, *WORK, *DELIVER, *SCHEDULE)

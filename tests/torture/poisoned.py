@@ -9,8 +9,8 @@ from pathlib import Path
 from sqlalchemy import select
 
 from ra_node.domain.job import JobKind, JobState
-from ra_node.ledger import schema
-from ra_node.ledger.engine import Ledger, open_ledger
+from ra_node.ledger.database import schema
+from ra_node.ledger.database.engine import Ledger, open_ledger
 from tests.conftest import wait_until
 from tests.node.harness import Node
 from tests.torture.broken import POISON_UID

@@ -11,17 +11,17 @@ import sqlalchemy.dialects.sqlite  # noqa: F401
 import torch
 import torchvision  # noqa: F401
 
-import ra_node.cli
+import ra_node.cli.app
 import ra_node.inference.predictor
 import ra_node.ledger.migrations.upgrade
-import ra_node.roles
-import ra_node.services.answer
-import ra_node.services.deliver
-import ra_node.services.examine
-import ra_node.services.ingest
-import ra_node.services.tidy  # noqa: F401
-from ra_node.bootstrap.state import default_settings
-from ra_node.bootstrap.working import build_judge
+import ra_node.runtime.roles
+import ra_node.services.analysis.image_examination
+import ra_node.services.delivery.deliver
+import ra_node.services.reception.ingest
+import ra_node.services.reporting.answer
+import ra_node.services.retention.maintenance  # noqa: F401
+from ra_node.bootstrap.analysis import build_judge
+from ra_node.bootstrap.node_context import default_settings
 
 torch.set_num_threads(1)  # before the networks run once: a fork has no threads of its own
 _SETTINGS = default_settings()

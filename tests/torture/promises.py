@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ra_node.ledger.schema import CommitmentState, DeliveryState
+from ra_node.ledger.database.schema import CommitmentState, DeliveryState
 from tests.conftest import wait_until
 from tests.node.lines import STUDY, Lines, answered_study
 from tests.ports import free_port

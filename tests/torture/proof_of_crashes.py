@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from ra_node.network.archive import Archive
+from ra_node.network.scp.loopback_archive import Archive
 from tests.node.harness import ROLES
 from tests.torture.blackout import STEPS, cut, record, steps_in_order
 from tests.torture.broken import POISON_UID

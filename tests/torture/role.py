@@ -17,9 +17,9 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
-from ra_node import roles
-from ra_node.bootstrap import working
-from ra_node.settings import load_settings
+from ra_node.bootstrap import analysis
+from ra_node.runtime import roles
+from ra_node.settings.node import load_settings
 from tests.torture.broken import BROKEN
 from tests.torture.points import POINTS, Point, wrapped
 
@@ -69,13 +69,13 @@ def _reuse_the_networks() -> None:
     """Take the networks that were loaded before the fork: reading them again is not what dies here."""
     from tests.torture.preloaded import networks
 
-    build = working.build_judge
+    build = analysis.build_judge
 
     def loaded(settings: Any) -> Any:
         ready = networks(settings.models.bundle, settings.models.device)
         return ready if ready is not None else build(settings)
 
-    working.build_judge = loaded
+    analysis.build_judge = loaded
 
 
 def _follow(plan: Plan) -> None:

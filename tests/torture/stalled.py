@@ -9,8 +9,8 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from ra_node.ledger import schema
-from ra_node.ledger.engine import open_ledger
+from ra_node.ledger.database import schema
+from ra_node.ledger.database.engine import open_ledger
 from tests.conftest import wait_until
 from tests.node.harness import Node
 from tests.ports import free_port

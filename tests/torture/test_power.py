@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ra_node.network.archive import Archive
+from ra_node.network.scp.loopback_archive import Archive
 from tests.conftest import find_tool
 from tests.torture.blackout import STEPS, cut, record, steps_in_order
 from tests.torture.load import studies

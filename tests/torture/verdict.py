@@ -12,10 +12,10 @@ from typing import Any
 from pydicom import dcmread
 from sqlalchemy import select
 
-from ra_node.dicom.compare import same_pixels
-from ra_node.ledger import schema
-from ra_node.ledger.engine import Ledger
-from ra_node.ledger.files import Files
+from ra_node.dicom.reading.instance_equality import same_pixels
+from ra_node.ledger.database import schema
+from ra_node.ledger.database.engine import Ledger
+from ra_node.ledger.storage.durable_files import Files
 from tests.node.harness import Orthanc
 from tests.torture.load import Image
 

@@ -9,11 +9,18 @@ from pathlib import Path
 import numpy as np
 from pydantic import TypeAdapter
 
-from tests.training.recipes import small_recipe
-from training.dataset import Crops, Row, Split, stacked
-from training.evaluate import Calibration, Result, calibrated, evaluated, unedited_figures, weights_path
-from training.predictions import KEPT, Predictions
-from training.subgroups import Groups
+from tests.training.recipe_builders import small_recipe
+from training.data.dataset import Crops, Row, Split, stacked
+from training.data.subgroups import Groups
+from training.evaluation.evaluate import (
+    Calibration,
+    Result,
+    calibrated,
+    evaluated,
+    unedited_figures,
+    weights_path,
+)
+from training.evaluation.predictions import KEPT, Predictions
 
 SPLITS: tuple[Split, ...] = ("tune", "validation", "held-out")
 BLANK = np.zeros((2, 2), np.uint8)

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydicom import Dataset
 
-from ra_node.domain.laterality import Side
+from ra_node.domain.laterality.evidence import Side
 from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
 from ra_node.phantom.study import phantom_study
 

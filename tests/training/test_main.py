@@ -10,15 +10,15 @@ import pytest
 import torch
 
 from ra_node.errors import Fatal
-from ra_node.inference.architectures import build
-from ra_node.inference.bundle import load_bundle
-from tests.training.recipes import DEMO
+from ra_node.inference.bundles.manifest import load_bundle
+from ra_node.inference.networks.architectures import build
+from tests.training.recipe_builders import DEMO
 from training.__main__ import evaluate, export_bundle, simulate, train
-from training.dataset import Origin, Row, Split, save_crops, stacked
-from training.log import read_log
-from training.recipe import read_recipe
-from training.run_folder import HandsFrom, prepared
-from training.start import replace_head
+from training.classifier.epoch_log import read_log
+from training.classifier.initial_weights import replace_head
+from training.classifier.run_folder import HandsFrom, prepared
+from training.data.dataset import Origin, Row, Split, save_crops, stacked
+from training.recipes.classifier import read_recipe
 
 SMALL = {
     "side_px = 224": "side_px = 64",

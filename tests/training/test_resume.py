@@ -11,10 +11,10 @@ import torch
 from torch import nn
 
 from ra_node.errors import Fatal
-from tests.training.networks import exact_recipe, hands, small_network
-from training.checkpoint import Checkpoint
-from training.log import Log, read_log
-from training.loop import Around, Progress, tune
+from tests.training.network_builders import exact_recipe, hands, small_network
+from training.classifier.checkpoint import Checkpoint
+from training.classifier.epoch_log import Log, read_log
+from training.classifier.loop import Around, Progress, tune
 
 STEPS_AN_EPOCH = 4
 

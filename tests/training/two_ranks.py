@@ -8,11 +8,11 @@ from pathlib import Path
 
 import torch
 
-from tests.training.networks import exact_recipe, hands, small_network
-from training.checkpoint import Checkpoint
-from training.log import Log
-from training.loop import Around, save_half, tune
-from training.ranks import joined_ranks
+from tests.training.network_builders import exact_recipe, hands, small_network
+from training.classifier.checkpoint import Checkpoint
+from training.classifier.distributed import joined_ranks
+from training.classifier.epoch_log import Log
+from training.classifier.loop import Around, save_half, tune
 
 
 def main(folder: Path) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 from starlette.testclient import TestClient
 
-from ra_node.bootstrap.watching import build_server
+from ra_node.bootstrap.web import build_server
 from ra_node.web.app import build_app
 from tests.conftest import wait_until
 from tests.web.hospital import PASSWORD, Hospital, a_day

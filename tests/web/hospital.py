@@ -14,31 +14,31 @@ from random import Random
 
 from pydicom import Dataset
 
-from ra_node.bootstrap.state import State, new_owner, open_state, presence_folder
-from ra_node.bootstrap.watching import build_desk
+from ra_node.bootstrap.node_context import State, new_owner, open_state, presence_folder
+from ra_node.bootstrap.web import build_desk
 from ra_node.domain.job import JobKind
-from ra_node.domain.laterality import Side
+from ra_node.domain.laterality.evidence import Side
 from ra_node.domain.report import Recognition, Staging
-from ra_node.domain.result import ObjectKind
-from ra_node.inference.bundle import read_bundle
-from ra_node.inference.finder import load_finder
+from ra_node.domain.result_objects import ObjectKind
+from ra_node.inference.bundles.manifest import read_bundle
+from ra_node.inference.hand_detector.detector import load_finder
 from ra_node.ledger.commitments import begin_transaction, record_report, uncommitted
+from ra_node.ledger.database.events import note
+from ra_node.ledger.database.schema import DeliveryState
 from ra_node.ledger.deliveries import Outcome, pending_deliveries, record_delivery
 from ra_node.ledger.inbox import settle_now
-from ra_node.ledger.outage import begin_outage
-from ra_node.ledger.queue import bury, claim
-from ra_node.ledger.schema import DeliveryState
-from ra_node.ledger.timeline import note
+from ra_node.ledger.jobs.peer_backoff import begin_outage
+from ra_node.ledger.jobs.queue import bury, claim
 from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
 from ra_node.phantom.study import phantom_study
-from ra_node.services.analyse import Rules
-from ra_node.services.answer import Answerer, Destination
-from ra_node.services.examine import Examiner
-from ra_node.services.presence import present
-from ra_node.services.running import Announcer
-from ra_node.services.unite import OneBundle
-from ra_node.settings import Settings, settings_from
-from ra_node.web.desk import Desk
+from ra_node.services.analysis.bundle_consistency import OneBundle
+from ra_node.services.analysis.image_examination import Examiner
+from ra_node.services.analysis.study_analysis import Rules
+from ra_node.services.jobs.liveness import present
+from ra_node.services.jobs.worker_status import Announcer
+from ra_node.services.reporting.answer import Answerer, Destination
+from ra_node.settings.node import Settings, settings_from
+from ra_node.web.context import Desk
 from tests.conftest import REPOSITORY
 from tests.dicom.builders import PRODUCER
 from tests.services.builders import Bench, FakeJudgement

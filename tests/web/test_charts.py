@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ra_node.services.reference import Reference
-from ra_node.services.tally import WEEK_S, Week
+from ra_node.services.models.baseline import Reference
+from ra_node.services.monitoring.event_counters import WEEK_S, Week
 from ra_node.web.charts import CHART_HEIGHT, CHART_WIDTH, PRESENT, positive_rate, stages_and_card
 
 NOW = 4 * 86400 + 100 * WEEK_S + 3600.0

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from ra_node.ledger.engine import LedgerUnavailable
-from ra_node.services.presence import present
+from ra_node.ledger.database.engine import LedgerUnavailable
+from ra_node.services.jobs.liveness import present
 from tests.web.conftest import browser
 from tests.web.hospital import Hospital
 
@@ -76,8 +76,8 @@ def test_a_ledger_that_is_away_is_neither_alive_nor_ready(hospital, monkeypatch)
     def away(*_):
         raise LedgerUnavailable("postgresql+pg8000://user:secret@host is gone")
 
-    monkeypatch.setattr("ra_node.services.health.ledger_version", away)
-    monkeypatch.setattr("ra_node.services.health.expect_writable", away)
+    monkeypatch.setattr("ra_node.services.monitoring.health.ledger_version", away)
+    monkeypatch.setattr("ra_node.services.monitoring.health.expect_writable", away)
     assert ask(hospital, "/healthz") == (503, "ledger FAILED\n")
     with hospital.working():
         status, text = ask(hospital, "/readyz")
@@ -86,7 +86,7 @@ def test_a_ledger_that_is_away_is_neither_alive_nor_ready(hospital, monkeypatch)
 
 
 def test_a_ledger_that_takes_no_writes_is_alive_and_not_ready(hospital):
-    from ra_node.ledger.engine import expect_writable
+    from ra_node.ledger.database.engine import expect_writable
 
     expect_writable(hospital.state.ledger)
     with hospital.state.ledger.engine.connect() as connection:

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import event
 
-from ra_node.ledger.engine import LedgerUnavailable
+from ra_node.ledger.database.engine import LedgerUnavailable
 from tests.web.conftest import browser, sign_in
 from tests.web.hospital import Hospital, a_day
 

@@ -68,7 +68,7 @@ def test_a_study_shows_its_report_objects_and_every_event(busy_hospital, client)
                   "answer made", "object delivered", "destination promised to keep it", "Structured report",
                   "archive", "waits", "operating point"):  # fmt: skip
         assert words in text
-    from ra_node.ledger.timeline import timeline
+    from ra_node.ledger.database.events import timeline
 
     assert text.count("<li class=") == len(timeline(hospital.state.ledger, day["answered"]))
 
@@ -191,7 +191,7 @@ def test_the_patient_stands_on_the_page_of_a_study_where_the_site_asks_for_it(tm
 def test_text_from_outside_stays_text(hospital):
     """A peer's answer is shown on the page; it must not become part of it."""
     from ra_node.domain.job import JobKind
-    from ra_node.ledger.queue import bury, claim
+    from ra_node.ledger.jobs.queue import bury, claim
 
     study = hospital.receive("nasty", calling_ae="<b>AE</b>")
     (job,) = claim(hospital.state.ledger, [JobKind.EXAMINE], "w", 1, 60)
@@ -212,7 +212,7 @@ def test_times_are_in_the_zone_of_the_site(tmp_path):
 
 
 def test_while_the_ledger_is_away_the_page_says_so(tmp_path, monkeypatch):
-    from ra_node.ledger.engine import LedgerUnavailable
+    from ra_node.ledger.database.engine import LedgerUnavailable
 
     hospital = Hospital(tmp_path)
 

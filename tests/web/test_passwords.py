@@ -7,11 +7,11 @@ import stat
 import pytest
 from typer.testing import CliRunner
 
-from ra_node.bootstrap.watching import passwords as passwords_of
-from ra_node.cli import app
+from ra_node.bootstrap.web import passwords as passwords_of
+from ra_node.cli.app import app
 from ra_node.errors import Fatal, Refused
 from ra_node.network.tls import TlsFiles, serving
-from ra_node.settings import load_settings
+from ra_node.settings.node import load_settings
 from ra_node.web.passwords import SHORTEST, Passwords
 from ra_node.web.session_key import session_key
 

@@ -8,9 +8,9 @@ import urllib.request
 
 import pytest
 
-from ra_node import roles
-from ra_node.settings import settings_from
-from ra_node.supervise import Supervisor
+from ra_node.runtime import roles
+from ra_node.runtime.supervisor import Supervisor
+from ra_node.settings.node import settings_from
 from tests.conftest import wait_until
 from tests.ports import free_port
 

@@ -1,0 +1,202 @@
+"""Builds what reads and judges: the networks, the rules, the worker, the analysis without a network."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ra_node.bootstrap.memory_tuning import spend_less_on_memory
+from ra_node.bootstrap.node_context import (
+    State,
+    address,
+    build_producer,
+    build_shelf,
+    folder_in_use,
+    presence_folder,
+    with_bundle,
+)
+from ra_node.domain.rating import Rating
+from ra_node.domain.result_objects import ObjectKind
+from ra_node.settings.node import Settings
+from ra_node.settings.peer import PeerTable
+
+if TYPE_CHECKING:
+    from ra_node.inference.bundles.manifest import Bundle
+    from ra_node.services.analysis.hand_detection import HandFinder
+    from ra_node.services.analysis.study_analysis import Judge, Rules
+    from ra_node.services.models.registry import Shelf
+    from ra_node.services.models.verify import Verdict
+    from ra_node.services.reporting.answer import Destination
+    from ra_node.services.reporting.prior_report import FollowUps
+    from ra_node.services.worker import Bench, Worker
+
+MOST_LANES = 4
+"""Each lane may hold a radiograph of the largest size that is taken."""
+SWITCH_S = 50e-6
+
+
+def reading_rules(settings: Settings, bundle: Bundle | None = None) -> Rules:
+    """How images are read; without a bundle for finding hands only, by the finder of the bundle in use."""
+    from ra_node.services.analysis.study_analysis import Rules
+
+    rules = Rules(settings.study.two_hand_convention, round(settings.limits.megapixels * 1e6))
+    if bundle is None:
+        return replace(rules, finder=_finder_in(folder_in_use(settings)))
+    return replace(rules, side_px=bundle.manifest.preprocessing.side_px, finder=_finder_of(bundle))
+
+
+def _finder_in(folder: Path) -> HandFinder | None:
+    """The finder of a bundle of which nothing else is needed; None without a bundle, or one without it."""
+    from ra_node.inference.bundles.manifest import check_weights, read_bundle
+    from ra_node.inference.bundles.store import MANIFEST
+
+    if not (folder / MANIFEST).exists():
+        return None
+    bundle = read_bundle(folder)
+    if bundle.manifest.finder is None:
+        return None
+    check_weights(bundle)
+    return _finder_of(bundle)
+
+
+def _finder_of(bundle: Bundle) -> HandFinder | None:
+    from ra_node.inference.hand_detector.detector import load_finder
+
+    return load_finder(bundle)
+
+
+def build_judge(settings: Settings) -> tuple[Judge, Bundle]:
+    """The networks of the configured bundle on the configured device."""
+    from ra_node.inference.bundles.manifest import load_bundle
+    from ra_node.inference.predictor import Predictor
+
+    bundle = load_bundle(settings.models.bundle)
+    return Predictor(bundle, settings.models.device, settings.models.batch), bundle
+
+
+def lanes_of() -> int:
+    """How many jobs a worker does side by side: one for each core, within what memory allows for."""
+    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, MOST_LANES)
+
+
+def prepare_lanes() -> None:
+    """Make this process one in which a lane is one thread, and lanes that are threads get along.
+
+    Two threads that share a pass wait for each other at every layer: beside other work on two cores a pass
+    took 2.9 s instead of 0.12 s. On a GPU the lanes are threads of one process: there a pass asks for
+    Python's lock after every layer, which a lane that writes a report gives back only once an interval.
+    Usual are 5 ms. On a CPU they are processes, see `lanes`.
+    """
+    import cv2
+    import torch
+
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    sys.setswitchinterval(SWITCH_S)
+    spend_less_on_memory()
+
+
+def build_worker(settings: Settings, state: State, stopping: Callable[[], bool]) -> Worker:
+    """The worker with the networks of the promoted bundle, or of the configured one; takes some seconds."""
+    from ra_node.services.worker import Worker
+
+    prepare_lanes()
+    shelf = build_shelf(settings, state)
+
+    def load(sha256: str | None) -> Bench:
+        return _bench(with_bundle(settings, shelf.folder_of(sha256)), state, shelf, stopping)
+
+    return Worker(shelf.wanted, load)
+
+
+def gpu_bytes() -> int | None:
+    """GPU memory that this process holds, None where it uses none."""
+    from ra_node.inference.gpu import held_bytes
+
+    return held_bytes()
+
+
+def _bench(settings: Settings, state: State, shelf: Shelf, stopping: Callable[[], bool]) -> Bench:
+    """Both halves of the worker with the networks of the bundle that the settings name."""
+    from ra_node.services.analysis.bundle_consistency import OneBundle
+    from ra_node.services.analysis.image_examination import Examiner
+    from ra_node.services.analysis.known_good_image import Canary
+    from ra_node.services.reporting.answer import Answerer
+    from ra_node.services.worker import Bench
+
+    judge, bundle = build_judge(settings)
+    rules = reading_rules(settings, bundle)
+    canary = Canary(state.files, judge, rules)
+    canary.place()
+    return Bench(
+        bundle.identity,
+        Examiner(
+            state.ledger,
+            state.files,
+            judge,
+            bundle.identity.sha256,
+            rules,
+            stopping,
+            healthy=canary.healthy,
+        ),
+        Answerer(
+            state.ledger,
+            state.files,
+            OneBundle(state.ledger, state.files, judge, bundle.identity, rules, shelf.identity_of),
+            build_producer(settings),
+            [_destination(settings, peer) for peer in settings.destinations],
+            settings.results.research_label,
+            follow_ups=build_follow_ups(settings, state),
+            healthy=canary.healthy,
+            rating=rating_of(settings),
+        ),
+    )
+
+
+def rating_of(settings: Settings) -> Rating:
+    """What the site decided about hands outside the domain of its bundle."""
+    return Rating(settings.results.outside_domain, settings.results.research_output)
+
+
+def build_follow_ups(settings: Settings, state: State) -> FollowUps:
+    """Who finds the patient's earlier reports; the secret lies in the data folder, which all hosts share."""
+    from ra_node.ledger.patient_key import KEY_FILE, open_secret
+    from ra_node.network.scu.prior_socket import fetch_through
+    from ra_node.services.reporting.prior_report import FollowUps, PacsAsker
+
+    askers = [
+        PacsAsker(address(settings, peer), fetch=partial(fetch_through, presence_folder(settings)))
+        for peer in settings.peer
+        if peer.prior == "query"
+    ]
+    secret = open_secret(settings.node.data_dir / KEY_FILE)
+    return FollowUps(
+        state.ledger, secret, askers, state.files, tuple(settings.results.placeholder_patient_ids)
+    )
+
+
+def verify_bundle(settings: Settings, folder: Path) -> Verdict:
+    """Verify a bundle as a whole, on the device of the settings."""
+    from ra_node.services.models.verify import verify
+
+    def open_judge(bundle: Bundle) -> tuple[Judge, Rules]:
+        judge, loaded = build_judge(with_bundle(settings, bundle.folder))
+        return judge, reading_rules(settings, loaded)
+
+    return verify(folder, open_judge)
+
+
+def _destination(settings: Settings, peer: PeerTable) -> Destination:
+    from ra_node.services.reporting.answer import Destination
+
+    kinds = []
+    if settings.results.sr:
+        kinds.append(ObjectKind.SR_FALLBACK if peer.sr_class == "comprehensive" else ObjectKind.SR)
+    if settings.results.overlay:
+        kinds.append(ObjectKind.OVERLAY)
+    return Destination(peer.name, (*kinds, *peer.options))

@@ -1,0 +1,198 @@
+"""What every role shares: the settings, the ledger, the files, and who this process is."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from ra_node.bootstrap.package_data import shipped
+from ra_node.bootstrap.tls import ANY_NAME, calling_tls
+from ra_node.errors import Fatal
+from ra_node.ledger.database.engine import Ledger, LedgerLost, LedgerMissing, open_ledger
+from ra_node.ledger.storage.durable_files import Files
+from ra_node.ledger.storage.identity import Unbound, bind, has_history, ledger_identity, tell
+from ra_node.services.jobs.job_notifier import Bell
+from ra_node.settings.node import LEDGER_FILE, Settings, settings_from
+from ra_node.settings.peer import PeerTable
+
+if TYPE_CHECKING:
+    from ra_node.dicom.provenance import Producer
+    from ra_node.ledger.alarms import Alarm
+    from ra_node.ledger.clock_trust import ClockWatch
+    from ra_node.ledger.storage.disk_guard import DiskGuard
+    from ra_node.network.scu.c_store import PeerAddress
+    from ra_node.services.jobs.folder_binding import Binding
+    from ra_node.services.models.registry import Shelf
+
+DAY_S = 86400.0
+NOBODY = "nobody"
+"""The identity that is expected of the folder of a ledger without one: nothing is kept there."""
+LEDGER_WAY_OUT = (
+    "name its ledger in [ledger] url, put a backup back with `ra-node restore`,"
+    " or begin a new ledger with `ra-node adopt`"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What every role shares: the ledger and the files, and why these two do not belong together, or ""."""
+
+    ledger: Ledger
+    files: Files
+    problem: str = ""
+
+
+def default_settings() -> Settings:
+    """Embedded defaults, for commands that need no node; paths are those of the installation."""
+    return settings_from({}, base=shipped("config"))
+
+
+def open_state(settings: Settings) -> State:
+    """Open the ledger and the data folder, both made where neither has a history; Fatal where that fails.
+
+    Raises Unbound where the ledger of a folder with a history is not there: no empty one takes its place.
+    """
+    folder = settings.node.data_dir
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Fatal(f"expected a data_dir that can be made, found {folder}: {error.strerror}") from error
+    files = Files(folder)
+    try:
+        opened = open_ledger(settings.ledger_url, may_create=not has_history(files))
+    except LedgerMissing as error:
+        raise Unbound(f"{error}; {folder} holds what another ledger knows; {LEDGER_WAY_OUT}") from error
+    except LedgerLost as error:
+        raise Unbound(str(error)) from error
+    ledger = replace(opened, ring=Bell(presence_folder(settings)).ring)
+    try:
+        problem = bind(ledger, files)
+        tell(ledger, alarm_subject(settings), problem)
+        return State(ledger, Files(folder, ledger_identity(ledger) or NOBODY), problem)
+    except BaseException:
+        ledger.close()
+        raise
+
+
+def lost_state(settings: Settings, reason: str) -> State:
+    """What the page shows where the ledger is lost: each use of it raises LedgerLost, nothing is kept."""
+    from sqlalchemy import create_engine
+
+    def connect() -> NoReturn:
+        raise LedgerLost(reason)
+
+    ledger = Ledger(create_engine("sqlite://", creator=connect))
+    return State(ledger, Files(settings.node.data_dir, NOBODY), reason)
+
+
+def build_binding(settings: Settings, state: State) -> Binding:
+    """Whether data folder and ledger still belong together."""
+    from ra_node.services.jobs.folder_binding import Binding
+
+    return Binding(state.ledger, state.files, alarm_subject(settings))
+
+
+def raised_alarms(settings: Settings) -> list[Alarm]:
+    """Every alarm of the ledger; where it is lost, that it is."""
+    from ra_node.ledger.alarms import Alarm, AlarmKind, alarms
+
+    try:
+        ledger = open_state(settings).ledger
+    except Unbound as error:
+        return [Alarm(AlarmKind.IDENTITY, alarm_subject(settings), time.time(), str(error))]
+    return alarms(ledger)
+
+
+def alarm_subject(settings: Settings) -> str:
+    """How the alarm of this data folder is told apart from that of another host."""
+    return f"{settings.node.machine}:{settings.node.data_dir}"
+
+
+def presence_folder(settings: Settings) -> Path:
+    """Where the workers of this machine show that they are alive."""
+    return settings.node.data_dir / "run" / settings.node.machine
+
+
+def new_owner(role: str) -> str:
+    """A name for one process that no other ever had."""
+    return f"{role}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+def build_guard(settings: Settings) -> DiskGuard:
+    """Whether the disk of the data folder has room for more."""
+    from ra_node.ledger.storage.disk_guard import DiskGuard
+
+    limits = settings.limits
+    return DiskGuard(settings.node.data_dir, limits.low_bytes, limits.enough_bytes)
+
+
+def build_clock_watch(settings: Settings, state: State) -> ClockWatch:
+    """The clock of this machine against what the ledger knows of it."""
+    from ra_node.ledger.clock_trust import ClockWatch
+
+    return ClockWatch(state.ledger, settings.node.machine)
+
+
+def build_shelf(settings: Settings, state: State) -> Shelf:
+    """The bundles of the node; the installed ones lie in the data folder, which all hosts share."""
+    from ra_node.inference.bundles.store import BundleStore
+    from ra_node.services.models.registry import Shelf
+
+    return Shelf(state.ledger, BundleStore(settings.node.data_dir / "bundles"), settings.models.bundle)
+
+
+def with_bundle(settings: Settings, folder: Path) -> Settings:
+    """The same settings with another model bundle."""
+    return settings.model_copy(update={"models": settings.models.model_copy(update={"bundle": folder})})
+
+
+def folder_in_use(settings: Settings) -> Path:
+    """The bundle of the node where it has a ledger that this user may open, else the configured one."""
+    file = settings.node.data_dir / LEDGER_FILE
+    if not settings.ledger.url and not os.access(file, os.R_OK | os.W_OK):
+        return settings.models.bundle
+    state = open_state(settings)
+    try:
+        shelf = build_shelf(settings, state)
+        return shelf.folder_of(shelf.wanted())
+    finally:
+        state.ledger.close()
+
+
+def build_producer(settings: Settings) -> Producer:
+    """How this installation names itself in what it makes, and in which language.
+
+    Raises Fatal for a language file with a fault, and where the font of a language is not installed.
+    """
+    from ra_node.dicom.overlay.fonts import face_of
+    from ra_node.dicom.provenance import Producer
+    from ra_node.dicom.uids import derive_uid
+    from ra_node.domain.texts.translations import load_language
+
+    language = load_language(settings.results.language)
+    if settings.results.overlay:
+        face_of(language)
+    return Producer(
+        device_uid=derive_uid("node", settings.node.station_name, settings.node.ae_title),
+        station_name=settings.node.station_name,
+        language=language,
+    )
+
+
+def address(settings: Settings, peer: PeerTable) -> PeerAddress:
+    """How this node calls a peer; Fatal where a file of [tls] will not do."""
+    from ra_node.network.scu.c_store import PeerAddress
+
+    return PeerAddress(
+        peer.name,
+        peer.ae_title,
+        peer.host,
+        peer.port,
+        calling_ae=settings.node.ae_title,
+        tls=calling_tls(settings, peer),
+        tls_name="" if peer.tls_name == ANY_NAME else peer.tls_name,
+    )

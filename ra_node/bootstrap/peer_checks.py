@@ -1,0 +1,52 @@
+"""Builds what the preflight asks and stores at the peers: the results of a phantom that nobody has seen."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from ra_node.bootstrap.node_context import address, build_producer, folder_in_use, with_bundle
+from ra_node.errors import Fatal
+from ra_node.settings.node import Settings
+from ra_node.settings.peer import PeerTable
+
+if TYPE_CHECKING:
+    from ra_node.network.scu.c_store import PeerAddress
+    from ra_node.services.preflight.check import Check
+
+
+def addresses(settings: Settings, peers: Sequence[PeerTable]) -> list[tuple[PeerAddress, PeerTable]]:
+    """How to call these peers, but for those whose [tls] must be mended first: a row of its own says so."""
+    found = []
+    for peer in peers:
+        try:
+            found.append((address(settings, peer), peer))
+        except Fatal:
+            continue
+    return found
+
+
+def roundtrips(settings: Settings, destinations: Sequence[PeerAddress]) -> list[Check]:
+    """Judge a phantom and let each destination have its report and overlay."""
+    from ra_node.bootstrap.analysis import build_judge, reading_rules
+    from ra_node.phantom.study import phantom_study
+    from ra_node.services.offline_analysis import Analyst
+    from ra_node.services.preflight.roundtrip import check_roundtrip
+
+    judge, bundle = build_judge(with_bundle(settings, folder_in_use(settings)))
+    label = settings.results.research_label
+    analyst = Analyst(
+        judge, bundle.identity, build_producer(settings), reading_rules(settings, bundle), label
+    )
+    with TemporaryDirectory(prefix="ra-node-") as name:
+        source, folder = Path(name) / "phantom.dcm", Path(name)
+        (image,) = phantom_study(uid_key=uuid.uuid4().hex)
+        image.save_as(source, enforce_file_format=True)
+        uid = str(image.StudyInstanceUID)
+        analyst.answer(uid, [source], folder, datetime.now().astimezone())
+        results = [folder / "sr.dcm", folder / "overlay.dcm"]
+        return [check_roundtrip(where, uid, results) for where in destinations]

@@ -1,0 +1,162 @@
+"""Builds the operator page: what it reads, who may see it, and the server that shows it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ra_node.bootstrap.node_context import State, build_guard, build_shelf, lost_state, open_state
+from ra_node.errors import NodeError
+from ra_node.ledger.database.engine import LedgerLost
+from ra_node.ledger.storage.identity import Unbound
+from ra_node.settings.node import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import uvicorn
+
+    from ra_node.inference.bundles.manifest import Bundle
+    from ra_node.services.delivery.destination_status import Disk
+    from ra_node.services.models.registry import Shelf
+    from ra_node.services.monitoring.event_follower import Follower
+    from ra_node.services.monitoring.health import Health
+    from ra_node.web.context import Desk
+    from ra_node.web.passwords import Passwords
+
+
+def state_for_page(settings: Settings) -> tuple[State, Callable[[], None]]:
+    """What the page shows, also of a lost ledger, and what raises LedgerLost once it must begin anew."""
+    try:
+        state = open_state(settings)
+    except Unbound as error:
+        return lost_state(settings, str(error)), lambda: _expect_lost(settings)
+    return state, state.ledger.expect_file
+
+
+def _expect_lost(settings: Settings) -> None:
+    try:
+        open_state(settings).ledger.close()
+    except NodeError:
+        return
+    raise LedgerLost("expected a lost ledger, found it again: the page begins anew")
+
+
+def build_server(settings: Settings, desk: Desk, tick: Callable[[], object] = lambda: None) -> uvicorn.Server:
+    """The server of the page, not yet started; it says nothing in the log but errors.
+
+    `tick` is called while its loop goes round, ten times a second.
+    """
+    import uvicorn
+
+    from ra_node.web.app import build_app
+    from ra_node.web.session_key import session_key
+
+    class Ticking(uvicorn.Server):
+        async def on_tick(self, counter: int) -> bool:
+            tick()
+            return await super().on_tick(counter)
+
+    app = build_app(desk, session_key(settings.node.data_dir / "web-session-key"))
+    return Ticking(
+        uvicorn.Config(
+            app,
+            host=settings.web.host,
+            port=settings.web.port,
+            proxy_headers=False,  # the page decides by itself whom it believes
+            server_header=False,
+            access_log=False,
+            log_config=None,
+            limit_concurrency=64,
+            timeout_keep_alive=10,
+            timeout_graceful_shutdown=3,
+        )
+    )
+
+
+def build_desk(settings: Settings, state: State) -> Desk:
+    """Everything that the page looks at."""
+    from ra_node.services.models.status import models
+    from ra_node.services.monitoring.overlay_preview import Shown
+    from ra_node.web.context import Desk, Source
+    from ra_node.web.login_throttle import Throttle
+
+    shelf, run = build_shelf(settings, state), settings.node.data_dir / "run"
+    return Desk(
+        node=settings.node.station_name,
+        table=settings.web,
+        ledger=state.ledger,
+        follower=_follower(state),
+        health=build_health(settings, state),
+        shown=Shown(state.ledger, state.files),
+        sources=[Source(peer.name, peer.ae_title) for peer in settings.sources],
+        destinations=[peer.name for peer in settings.destinations],
+        disk=lambda: _disk(settings),
+        models=lambda: models(run, shelf.in_use),
+        card=lambda: _bundle(shelf),
+        history=shelf.history,
+        passwords=passwords(settings),
+        throttle=Throttle(),
+        certificates=lambda: _certificates(settings),
+    )
+
+
+def build_health(settings: Settings, state: State) -> Health:
+    """What must hold that the node does its job; without a destination nobody needs to deliver."""
+    from ra_node.services.monitoring.health import Health
+
+    delivers = ("deliver",) if settings.destinations else ()
+    guard = build_guard(settings)
+    run = settings.node.data_dir / "run"
+    return Health(state.ledger, guard.has_room, run, ("listen", "work", *delivers, "schedule"))
+
+
+def passwords(settings: Settings) -> Passwords:
+    """Who may sign in."""
+    from ra_node.web.passwords import Passwords
+
+    path = settings.web.password_file
+    assert path is not None  # anchored when the settings were read
+    return Passwords(path)
+
+
+def _follower(state: State) -> Follower:
+    from ra_node.services.monitoring.event_follower import Follower
+
+    return Follower(state.ledger)
+
+
+def _disk(settings: Settings) -> Disk | None:
+    from ra_node.ledger.storage.disk_guard import free_bytes
+    from ra_node.services.delivery.destination_status import Disk
+
+    limits = settings.limits
+    try:
+        return Disk(free_bytes(settings.node.data_dir), limits.low_bytes, limits.enough_bytes)
+    except OSError:
+        return None
+
+
+def _bundle(shelf: Shelf) -> Bundle | None:
+    from ra_node.inference.bundles.manifest import read_bundle
+
+    try:
+        return read_bundle(shelf.folder_of(shelf.wanted()))
+    except NodeError:
+        return None
+
+
+def _certificates(settings: Settings) -> dict[str, float]:
+    """When the certificates of [tls] end; one that cannot be read is what the preflight tells."""
+    return {name: end for name in ("cert", "ca") if (end := _end_of(getattr(settings.tls, name))) is not None}
+
+
+def _end_of(path: Path | None) -> float | None:
+    """When the first certificate of a PEM file to end does, UTC seconds since 1970; None where none is."""
+    from cryptography import x509
+
+    try:
+        found = x509.load_pem_x509_certificates(path.read_bytes()) if path else []
+    except (OSError, ValueError):
+        return None
+    return min((one.not_valid_after_utc.timestamp() for one in found), default=None)

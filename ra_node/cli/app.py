@@ -1,0 +1,188 @@
+"""The command line: every command in the words of a PACS administrator.
+
+What the exit codes mean stands in `exits`, what the help says beside the descriptions in `manual`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+
+from ra_node import __version__
+from ra_node.cli.analyse import files
+from ra_node.cli.backup import keep
+from ra_node.cli.bundle import bundle
+from ra_node.cli.console import say
+from ra_node.cli.exit_codes import exit_of
+from ra_node.cli.help_pages import complete
+from ra_node.cli.operate import WATCH, watch
+from ra_node.cli.options import DEFAULT_CONFIG, ConfigPath, named_settings
+from ra_node.errors import NodeError
+from ra_node.runtime.log import SERVICES, configure_logging
+from ra_node.runtime.output import leave
+from ra_node.settings.node import load_settings
+
+app = typer.Typer(
+    name="ra-node",
+    help="Reads hand radiographs for rheumatoid arthritis beside a PACS. Research use, not a medical device.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+SERVICE = "Run the node"
+
+app.add_typer(watch)
+app.add_typer(bundle, name="bundle", rich_help_panel=WATCH)
+app.add_typer(files)
+app.add_typer(keep)
+
+
+def main() -> None:
+    """Run the command line; an error of the node becomes one clear line and an exit code."""
+    os.umask(0o077)  # what the node writes is for its own account alone
+    service = next((word for word in sys.argv[1:2] if word in SERVICES), None)
+    if service is None:
+        configure_logging("command", level=logging.WARNING)
+    else:
+        configure_logging(service)
+    try:
+        app()
+    except NodeError as error:
+        if service is None or sys.stderr.isatty():
+            say(f"ra-node: {error}", err=True)
+        else:
+            structlog.get_logger().error("start_refused", error=str(error))
+        sys.exit(exit_of(error))
+    except SystemExit as stopped:
+        if service is not None and stopped.code in (0, None):
+            leave(0)
+        raise
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,  # noqa: FBT002 - typer's idiom
+) -> None:
+    if version:
+        say(f"ra-node {__version__}")
+        raise typer.Exit
+
+
+@app.command(rich_help_panel=SERVICE)
+def demo(
+    out: Annotated[
+        Path, typer.Option(help="Folder for the node's state and the results; emptied first.")
+    ] = Path("var/demo"),
+    timeout_s: Annotated[float, typer.Option(help="Give up after this many seconds.")] = 180.0,
+) -> None:
+    """Show the whole way of a study on this machine: a phantom is sent, judged and answered."""
+    from ra_node.bootstrap.commands import show_demo
+    from ra_node.bootstrap.node_context import open_state
+    from ra_node.cli.render_status import story_lines
+    from ra_node.services.monitoring.overview import study_story
+
+    for shown in show_demo(out, timeout_s, say):
+        story = study_story(open_state(load_settings(shown.config)).ledger, shown.study_uid)
+        say(f"\n{shown.title}\n\nTimeline")
+        for line in story_lines(story):
+            say(line)
+        say(f"\n{story.text}")
+        say("Files")
+        for name, path in shown.files().items():
+            say(f"  {name:<18} {path}")
+
+
+@app.command(rich_help_panel=SERVICE)
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where node.toml is to lie.")] = Path("/etc/ra-node"),
+    data: Annotated[Path, typer.Option(help="Where received files, results and ledger are to lie.")] = Path(
+        "/var/lib/ra-node"
+    ),
+) -> None:
+    """Write a configuration to begin with, and say where the units for systemd are."""
+    from ra_node.bootstrap.package_data import shipped, write_configuration
+
+    say(f"configuration: {write_configuration(folder.resolve(), data.resolve())}")
+    say(f"systemd units: {shipped('systemd')}")
+
+
+@app.command(rich_help_panel=SERVICE)
+def run(config: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Run all roles on this machine and restart one that dies; stop with Ctrl-C or SIGTERM."""
+    from ra_node.runtime.roles import supervise
+
+    supervise(named_settings(config), config)
+
+
+@app.command(rich_help_panel=SERVICE)
+def listen(config: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Role: receive images by C-STORE and keep them safely."""
+    from ra_node.runtime.import_guard import leave_pixels_out
+
+    leave_pixels_out()
+    from ra_node.runtime.roles import listen as role
+
+    role(named_settings(config))
+
+
+@app.command(rich_help_panel=SERVICE)
+def work(config: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Role: find hands, judge them and make the results."""
+    from ra_node.runtime.roles import work as role
+
+    role(named_settings(config))
+
+
+@app.command(rich_help_panel=SERVICE)
+def deliver(config: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Role: send the results to every destination, again and again until it has them."""
+    from ra_node.runtime.roles import deliver as role
+
+    role(named_settings(config))
+
+
+@app.command(rich_help_panel=SERVICE)
+def schedule(config: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Role: settle studies, take back the work of dead workers, tidy up."""
+    from ra_node.runtime.roles import schedule as role
+
+    role(named_settings(config))
+
+
+@app.command(rich_help_panel=SERVICE)
+def web(config: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Role: show the operator page, /metrics, /healthz and /readyz."""
+    from ra_node.runtime.roles import web as role
+
+    role(named_settings(config))
+
+
+@app.command(name="web-password", rich_help_panel=SERVICE)
+def web_password(
+    name: Annotated[str, typer.Argument(help="Who signs in with it.")],
+    remove: Annotated[bool, typer.Option("--remove", help="Take this name's password away.")] = False,  # noqa: FBT002 - typer's idiom
+    config: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Set or change a password of the operator page; it is asked for twice, or read from a pipe."""
+    from ra_node.bootstrap.web import passwords
+
+    kept = passwords(named_settings(config))
+    if remove:
+        kept.remove(name)
+    else:
+        kept.set(name, _asked_twice() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n"))
+    say(f"{kept.path}: {', '.join(kept.names()) or 'nobody'} may sign in")
+
+
+def _asked_twice() -> str:
+    return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+
+
+complete(app)

@@ -1,0 +1,111 @@
+"""Completes the help of every command to a page of a manual: examples, and what its exit codes mean."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import typer
+from typer.models import CommandInfo
+
+from ra_node.cli.exit_codes import SIGNALLED, Exit
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What the help of a command says beside its description: examples, and what exit code 1 means here."""
+
+    examples: tuple[str, ...]
+    failed: str = ""
+
+
+PAGES = {
+    "demo": Page(("ra-node demo", "ra-node demo --out /tmp/demo"), "no answer came in time"),
+    "run": Page(("ra-node run --config /etc/ra-node/node.toml",)),
+    "listen": Page(("ra-node listen --config /etc/ra-node/node.toml",)),
+    "work": Page(("ra-node work --config /etc/ra-node/node.toml",)),
+    "deliver": Page(("ra-node deliver --config /etc/ra-node/node.toml",), "a line to a destination broke"),
+    "schedule": Page(("ra-node schedule --config /etc/ra-node/node.toml",)),
+    "init": Page(("ra-node init /etc/ra-node --data /var/lib/ra-node",)),
+    "web": Page(("ra-node web --config /etc/ra-node/node.toml",)),
+    "web-password": Page(("ra-node web-password alice",)),
+    "check": Page(("ra-node check", "ra-node check --json"), "a check failed; its row says what to do"),
+    "status": Page(("ra-node status", "ra-node status --json")),
+    "studies": Page(("ra-node studies --limit 10", "ra-node studies 1.2.840.1"), "no such study"),
+    "requeue": Page(("ra-node requeue 1.2.840.1", "ra-node requeue pacs"), "nothing was buried there"),
+    "drop": Page(("ra-node drop 1.2.840.1", "ra-node drop --peer pacs"), "nothing waits there"),
+    "purge": Page(("ra-node purge --dry-run",)),
+    "clock": Page(("ra-node clock", "ra-node clock --accept"), "the clock is not believed"),
+    "audit": Page(("ra-node audit --since 2026-11-01", "ra-node audit --csv > trail.csv")),
+    "scrub": Page(("ra-node scrub", "ra-node scrub --json"), "a kept file is missing or damaged"),
+    "backup": Page(("ra-node backup /backup/ledger.sqlite3",)),
+    "restore": Page(("ra-node restore /backup/ledger.sqlite3",), "the copy is none of this ledger"),
+    "adopt": Page(("ra-node adopt", "ra-node adopt --yes --ingest"), "a role runs"),
+    "conformance": Page(("ra-node conformance --format html --out conformance.html",)),
+    "bundle verify": Page(("ra-node bundle verify bundles/new",), "the bundle is not sound"),
+    "bundle install": Page(("ra-node bundle install bundles/new",), "the bundle is not sound"),
+    "bundle list": Page(("ra-node bundle list", "ra-node bundle list --json")),
+    "bundle promote": Page(("ra-node bundle promote demo-0.2.0",), "no such bundle, or it is not sound"),
+    "bundle rollback": Page(("ra-node bundle rollback",), "nothing was promoted"),
+    "bundle history": Page(("ra-node bundle history",)),
+    "hands": Page(
+        ("ra-node hands one.dcm two.png --picture drawn", "ra-node hands *.dcm --json"),
+        "a file could not be read; the others are answered",
+    ),
+    "analyse": Page(
+        (
+            "ra-node analyse /archive --out results",
+            "ra-node analyse studies.txt --from pacs --out results",
+            "ra-node analyse studies.txt --from https://pacs/dicom-web --out results --table-only",
+        ),
+        "a study or a file could not be read or fetched; the table says why",
+    ),
+}
+GENERAL = (
+    "ra-node COMMAND --help is the manual of a command.",
+    "The configuration is --config FILE, else RA_NODE_CONFIG, else config/node.toml.",
+    "Answers go to standard output (with --json nothing but JSON), progress and errors to standard error.",
+    "Completion of commands and options in your shell: ra-node --install-completion",
+)
+
+
+def complete(app: typer.Typer) -> None:
+    """Give the app and each of its commands the rest of their help; call it when all are registered."""
+    app.info.epilog = _paragraphs([*GENERAL, _codes("")])
+    for path, command in commands_of(app):
+        page = PAGES.get(path, Page(()))
+        command.help = _literal(command.help or inspect.getdoc(_called(command)) or "")
+        command.epilog = _paragraphs([*(f"Example: {one}" for one in page.examples), _codes(page.failed)])
+
+
+def commands_of(app: typer.Typer, within: str = "") -> Iterator[tuple[str, CommandInfo]]:
+    """Every command of an app and of the groups in it, by the words that call it."""
+    for command in app.registered_commands:
+        name = command.name or _called(command).__name__.replace("_", "-")
+        yield f"{within} {name}".strip(), command
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        name = group.name if isinstance(group.name, str) else ""
+        yield from commands_of(group.typer_instance, f"{within} {name}".strip())
+
+
+def _called(command: CommandInfo) -> Callable[..., object]:
+    assert command.callback is not None
+    return command.callback
+
+
+def _codes(failed: str) -> str:
+    """The exit codes, with what 1 means for this command."""
+    said = {code: failed if failed and code is Exit.FAILED else code.words for code in Exit}
+    codes = "; ".join(f"{int(code)} {words}" for code, words in said.items())
+    return f"Exit codes: {codes}; {SIGNALLED} + N ended by signal N."
+
+
+def _paragraphs(lines: list[str]) -> str:
+    return "\n\n".join(map(_literal, lines))
+
+
+def _literal(text: str) -> str:
+    """Text with brackets, which the library that prints the help would take for markup."""
+    return text.replace("[", r"\[")

@@ -1,0 +1,51 @@
+"""Prints the trail: a line an entry, as text, JSON or CSV."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from ra_node.cli.console import print_json, say
+from ra_node.domain.texts.printable import csv_cell, printable
+from ra_node.errors import Fatal
+from ra_node.ledger.event_query import Entry
+
+COLUMNS = ("at", "what", "who", "address", "study_uid", "detail")
+
+
+def moment(since: str) -> float:
+    """Read a day or a moment in ISO 8601, UTC unless it says otherwise; Fatal for anything else."""
+    if not since:
+        return 0.0
+    try:
+        when = datetime.fromisoformat(since)
+    except ValueError as error:
+        raise Fatal(f"expected a day or a moment such as 2026-11-01T08:00, found {since}") from error
+    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+
+
+def print_trail(entries: Iterable[Entry], *, as_json: bool, as_csv: bool) -> None:
+    """One line an entry, the oldest first; JSON is an object a line, so that a year of it fits any memory."""
+    if as_csv:
+        writer = csv.writer(sys.stdout)
+        writer.writerow(COLUMNS)
+        for entry in entries:
+            writer.writerow(printable(csv_cell(cell)) for cell in _row(entry))
+        return
+    for entry in entries:
+        row = _row(entry)
+        if as_json:
+            told = dict(zip(COLUMNS, row, strict=True)) | {"detail": dict(entry.event.detail)}
+            print_json(told)
+        else:
+            say(printable("  ".join(cell for cell in row if cell)))
+
+
+def _row(entry: Entry) -> tuple[str, ...]:
+    event = entry.event
+    when = datetime.fromtimestamp(event.at, UTC).isoformat(timespec="milliseconds")
+    shown = {key: value for key, value in event.detail.items() if value not in (None, "")}
+    words = " ".join(f"{key}={value}" for key, value in sorted(shown.items()))
+    return when, event.what, entry.who, entry.address, event.study_uid or "", words

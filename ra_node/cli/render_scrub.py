@@ -1,0 +1,33 @@
+"""What a check of all kept files came to, in a terminal."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from rich.text import Text
+
+from ra_node.cli.console import console, print_json, table
+from ra_node.services.monitoring.scrub import Scrubbed
+
+
+def print_scrubbed(done: Scrubbed, *, as_json: bool) -> None:
+    """The damaged files first, then how many were looked at."""
+    if as_json:
+        print_json(dataclasses.asdict(done))
+        return
+    out = console()
+    if done.problems:
+        rows = table("file", "found", "study", "path")
+        for one in done.problems:
+            found = f"{one.found}, made again" if one.mended else one.found
+            rows.add_row(*map(Text, (str(one.kind), found, one.study_uid, one.path)))
+        out.print(rows)
+    size, damaged = f"{done.bytes / 2**20:.1f} MiB", len(done.problems)
+    out.print(Text(f"{done.files} files, {size} read, {damaged} damaged"))
+    if done.without_sha256:
+        words = "of an older version have no SHA-256: only their absence shows"
+        out.print(Text(f"{done.without_sha256} files {words}"))
+    if any(one.kind == "image" for one in done.problems):
+        out.print(
+            Text("Have the senders of damaged images send them again: the good copy takes their place.")
+        )

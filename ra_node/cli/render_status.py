@@ -1,0 +1,211 @@
+"""How answers look in a terminal, and as JSON where a script asks."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from ra_node.cli.console import console, print_json, table
+from ra_node.domain.report import ImageFinding
+from ra_node.ledger.alarms import Alarm
+from ra_node.ledger.database.schema import CommitmentState, DeliveryState
+from ra_node.ledger.overview import StudyLine
+from ra_node.services.delivery.destination_status import Disk, Room, complaints
+from ra_node.services.models.status import Models, bundle_words, refusals
+from ra_node.services.monitoring.overview import Overview, Story
+from ra_node.services.preflight.alarms import hint_of, words_of
+from ra_node.services.preflight.check import Check
+
+_T = TypeVar("_T")
+
+
+def print_checks(checks: Sequence[Check], *, as_json: bool) -> None:
+    """One row a check; a failed one says what to do."""
+    if as_json:
+        print_json([dataclasses.asdict(row) for row in checks])
+        return
+    rows = table("", "check", "found", "what to do")
+    for row in checks:
+        verdict = Text("ok", "green") if row.ok else Text("FAIL", "bold red")
+        rows.add_row(verdict, *map(Text, (row.name, row.found, row.hint)))
+    console().print(rows)
+
+
+def print_overview(view: Overview, *, as_json: bool) -> None:
+    """Counts first, then what needs a person."""
+    if as_json:
+        print_json(dataclasses.asdict(view))
+        return
+    out = console()
+    _print_alarms(out, view.alarms)
+    _print_models(out, view.models)
+    _print_disk(out, view.disk)
+    if not view.studies:
+        if not view.alarms:
+            out.print("Nothing was received yet.")
+        return
+    out.print(_count_table(view))
+    if view.oldest_unanswered is not None:
+        out.print(f"Oldest unanswered image: {_age(view.at - view.oldest_unanswered)}")
+    for standing in view.peers:
+        for complaint in complaints(standing, view.at):
+            words = f" {complaint.found}; {complaint.hint}"
+            out.print(Text.assemble((f"destination {standing.peer}", "bold red"), words))
+    for job in view.buried:
+        words = f" {job.kind} {job.study_uid} job {job.id}: {job.last_error}"
+        out.print(Text.assemble(("buried", "red"), words))
+    if view.buried:
+        out.print("Mend the cause, then `ra-node requeue STUDY_UID`.")
+
+
+def _count_table(view: Overview) -> Table:
+    rows = table("what", "state", "count")
+    tables = {
+        "studies": view.studies,
+        "jobs": view.jobs,
+        "deliveries": view.deliveries,
+        "commitments": view.commitments,
+    }
+    for name, counts in tables.items():
+        for state, count in sorted(counts.items()):
+            rows.add_row(name, state, str(count))
+    return rows
+
+
+def _print_alarms(out: Console, raised: Sequence[Alarm]) -> None:
+    """Before everything else; then what to do about each kind."""
+    for alarm in raised:
+        words = f" since {_when(alarm.since)} UTC: {words_of(alarm)}"
+        out.print(Text.assemble((f"ALARM {alarm.kind}", "bold red"), words))
+    for kind in dict.fromkeys(alarm.kind for alarm in raised):
+        out.print(Text(f"{kind}: {hint_of(kind)}"))
+
+
+def _print_models(out: Console, models: Models) -> None:
+    """The bundle in use first: every answer depends on it."""
+    if models.in_use is None:
+        out.print(Text.assemble(("no model bundle", "bold red"), f" {models.error}"))
+    else:
+        out.print(Text(f"Model bundle: {bundle_words(models.in_use)}"))
+    for refusal in refusals(models.workers):
+        out.print(Text.assemble(("worker", "bold red"), f" {refusal}"))
+
+
+def _print_disk(out: Console, disk: Disk | None) -> None:
+    """Nothing while there is room."""
+    if disk is None or disk.room is Room.ENOUGH:
+        return
+    free, low, enough = (f"{size / 2**30:.1f} GiB" for size in (disk.free, disk.low, disk.enough))
+    if disk.room is Room.LOW:
+        words = f" {free} free, below {low}: images are turned away and analysis waits"
+    else:
+        words = f" {free} free: if it was below {low}, the node waits for {enough}"
+    out.print(Text.assemble(("disk", "bold red"), words))
+
+
+def print_studies(lines: Sequence[StudyLine], *, as_json: bool) -> None:
+    """One row a study, the last received first."""
+    if as_json:
+        print_json([dataclasses.asdict(line) for line in lines])
+        return
+    rows = table("last image (UTC)", "study", "state", "images", "version", "delivered", "error")
+    for line in lines:
+        delivered = ", ".join(f"{d.peer}: {_delivered(d.state, d.commitment)}" for d in line.deliveries)
+        rows.add_row(
+            _when(line.last_received_at),
+            line.study_uid,
+            str(line.state),
+            str(line.instances),
+            str(line.answered_version),
+            delivered,
+            Text(line.last_error or ""),
+        )
+    console().print(rows)
+
+
+def print_story(story: Story, *, as_json: bool) -> None:
+    """The timeline of one study, then where each of its objects is."""
+    if as_json:
+        print_json(dataclasses.asdict(story))
+        return
+    for line in story_lines(story):
+        console().print(line, highlight=False, markup=False)
+
+
+def story_lines(story: Story) -> Iterator[str]:
+    """The timeline in seconds since the first image, then one line a delivered object."""
+    start = story.events[0].at if story.events else 0.0
+    for event in story.events:
+        detail = "  ".join(f"{key}={value}" for key, value in event.detail.items() if value is not None)
+        yield f"{event.at - start:8.2f} s  {event.what:<20} {detail}"
+    for delivery in story.deliveries:
+        state = _delivered(delivery.state, delivery.commitment)
+        yield f"  {delivery.peer}: {delivery.object.kind} {state} {delivery.detail or ''}"
+
+
+def _delivered(state: DeliveryState, commitment: CommitmentState) -> str:
+    """Delivered and committed are two things; one that was never asked for is not mentioned."""
+    return str(state) if commitment is CommitmentState.NOT_ASKED else f"{state}, commitment {commitment}"
+
+
+def hands_line(path: Path, finding: ImageFinding) -> dict[str, Any]:
+    """What `ra-node hands` says about one file."""
+    hands = [
+        {
+            "box": [hand.region.box.x0, hand.region.box.y0, hand.region.box.x1, hand.region.box.y1],
+            "side": hand.side.side,
+            "evidence": hand.side.evidence,
+            "rotation": hand.region.rotation,
+            "score": round(hand.region.score, 3),
+            "joints": {
+                joint.name: [round(joint.at.x, 1), round(joint.at.y, 1), round(joint.score, 3)]
+                for joint in hand.region.joints
+            },
+            "refusal": next((one.text for one in (hand.refusal, *hand.outside) if one is not None), None),
+        }
+        for hand in finding.hands
+    ]
+    return {"file": str(path), "hands": hands, "refusal": finding.refusal.text if finding.refusal else None}
+
+
+def print_hands(line: dict[str, Any]) -> None:
+    """The same for people."""
+    out = console()
+    out.print(line["file"], highlight=False, markup=False)
+    for hand in line["hands"]:
+        text = f"  side {hand['side'] or 'undetermined'} ({hand['evidence']}), box {hand['box']}"
+        refused = f", refused: {hand['refusal']}" if hand["refusal"] else ""
+        text += f", fingers at {hand['rotation']} degrees, {len(hand['joints'])} joints"
+        text += f", score {hand['score']:.2f}{refused}"
+        out.print(text, highlight=False, markup=False)
+    if line["refusal"]:
+        out.print(f"  refused: {line['refusal']}", highlight=False, markup=False)
+
+
+def progress(items: Iterable[_T], what: str, total: int | None = None) -> Iterator[_T]:
+    """Show how far long work is, on standard error, while giving its items."""
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console(stderr=True), transient=True) as bar:
+        yield from bar.track(items, description=what, total=total)
+
+
+def _age(seconds: float) -> str:
+    """How long ago something was; a time ahead means that the clock was set back since."""
+    return f"{seconds:.0f} s ago" if seconds >= 0 else f"from {-seconds:.0f} s ahead: the clock was set back"
+
+
+def _when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,1 @@
+"""PS3.2 statement, from tables."""

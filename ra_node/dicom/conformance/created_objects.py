@@ -1,0 +1,110 @@
+"""What the conformance statement says of the objects that the node makes: taken from what makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydicom.sr.coding import Code
+from pydicom.uid import (
+    UID,
+    Comprehensive3DSRStorage,
+    ComprehensiveSRStorage,
+    EncapsulatedPDFStorage,
+    GrayscaleSoftcopyPresentationStateStorage,
+    KeyObjectSelectionDocumentStorage,
+    SecondaryCaptureImageStorage,
+)
+
+from ra_node.dicom import concept_codes as codes
+from ra_node.dicom import encapsulated_pdf, key_object, presentation_state
+from ra_node.dicom.conformance.document import Section, Table, prose
+from ra_node.dicom.overlay import secondary_capture as overlay
+from ra_node.dicom.patient_study_modules import OPTIONAL, REQUIRED, UNICODE
+from ra_node.dicom.sr import document
+
+_MADE: tuple[tuple[UID, str, int, str], ...] = (
+    (Comprehensive3DSRStorage, "SR", document.SERIES_NUMBER, "Report, TID 1500"),
+    (
+        ComprehensiveSRStorage,
+        "SR",
+        document.SERIES_NUMBER,
+        "The same content for a peer that refuses the other class",
+    ),
+    (
+        SecondaryCaptureImageStorage,
+        "OT",
+        overlay.SERIES_NUMBER,
+        "Overlay: the images with outlines and results",
+    ),
+    (
+        GrayscaleSoftcopyPresentationStateStorage,
+        "PR",
+        presentation_state.SERIES_NUMBER,
+        "Outlines and words over the original image; option of a destination",
+    ),
+    (
+        KeyObjectSelectionDocumentStorage,
+        "KO",
+        key_object.SERIES_NUMBER,
+        "The overlay as key image; option of a destination",
+    ),
+    (
+        EncapsulatedPDFStorage,
+        "DOC",
+        encapsulated_pdf.SERIES_NUMBER,
+        "The report to print; option of a destination",
+    ),
+)
+
+_TEMPLATES = (
+    ("TID 1500", "Measurement Report", "root"),
+    ("TID 1204", "Language of Content Item and Descendants", "English"),
+    ("TID 1001, 1002, 1004", "Observation Context", "the node with its models, as a device"),
+    ("TID 1600, 1602, 1603", "Image Library", "the images of the study"),
+    ("TID 1410", "Planar ROI Measurements", "one group a hand, one an image that was refused"),
+    ("TID 4108", "Tracking Identifier", "in each group"),
+    ("TID 4019", "Algorithm Identification", "beneath probability and stage"),
+    ("TID 2010", "Key Object Selection", "the key object"),
+)
+
+
+def made_objects() -> Section:
+    """The objects that leave the node (PS3.2 annex: SOP instances created)."""
+    rows = tuple((uid.name, str(uid), modality, str(number), what) for uid, modality, number, what in _MADE)
+    return Section(
+        "Objects made",
+        prose("objects", copied=", ".join([*REQUIRED, *OPTIONAL])),
+        (Table(("SOP class", "UID", "Modality", "Series number", "What it is"), rows),),
+    )
+
+
+def report_content() -> Section:
+    """Templates and codes of the report."""
+    return Section(
+        "Content of the structured report",
+        prose("report"),
+        (
+            Table(("Template", "Name", "Used for"), _TEMPLATES),
+            Table(("Code", "Scheme", "Meaning"), tuple(sorted(_codes(), key=lambda row: (row[1], row[0])))),
+        ),
+    )
+
+
+def character_sets() -> Section:
+    """PS3.2: support of character sets."""
+    return Section("Support of character sets", prose("characters", unicode=UNICODE))
+
+
+def private_attributes() -> Section:
+    """PS3.2: extensions, specialisations, privatisations."""
+    return Section("Extensions, specialisations, privatisations", prose("private"))
+
+
+def _codes() -> Iterator[tuple[str, str, str]]:
+    """Every code of the table that the makers of reports use."""
+    seen: set[tuple[str, str]] = set()
+    for value in vars(codes).values():
+        for code in value if isinstance(value, tuple) and not isinstance(value, Code) else (value,):
+            if isinstance(code, Code) and (code.value, code.scheme_designator) not in seen:
+                seen.add((code.value, code.scheme_designator))
+                yield code.value, code.scheme_designator, code.meaning

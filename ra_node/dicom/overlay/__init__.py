@@ -1,0 +1,1 @@
+"""Secondary-capture overlay."""

@@ -1,0 +1,50 @@
+"""What every further object of an answer begins with: patient and study, its names, its maker, its time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import UID, ExplicitVRLittleEndian
+
+from ra_node import __version__
+from ra_node.dicom.patient_study_modules import copy_subject, subject_of
+from ra_node.dicom.provenance import IMPLEMENTATION_CLASS_UID, Producer, stamp_equipment
+from ra_node.dicom.timestamps import write_times
+from ra_node.dicom.uids import result_uid
+from ra_node.domain.report import StudyReport
+
+
+def begin_instance(
+    report: StudyReport,
+    sources: Mapping[str, Dataset],
+    producer: Producer,
+    *,
+    sop_class: UID,
+    kind: str,
+    own_text: str,
+) -> Dataset:
+    """Make a data set with the modules that every object has (PS3.3 C.7.1.1, C.7.2.1, C.7.5.1, C.12.1).
+
+    Its UIDs follow from what the report is made of and `kind`. `own_text` is what the maker will add, so that
+    the character set can write it. Series Number, Modality and description are the maker's.
+    """
+    made = Dataset()
+    copy_subject(made, subject_of(report, sources), own_text=own_text)
+    made.SOPClassUID = sop_class
+    made.SOPInstanceUID = result_uid(report, kind)
+    made.InstanceNumber = report.version
+    write_times(made, report.created_at, ("InstanceCreation", "Series", "Content"))
+    stamp_equipment(made, producer, report.bundle)
+    made.file_meta = _file_meta(made)
+    return made
+
+
+def _file_meta(made: Dataset) -> FileMetaDataset:
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = made.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
+    meta.ImplementationVersionName = f"RA_NODE_{__version__}"[:16]
+    return meta

@@ -1,0 +1,316 @@
+"""The part of the report tree that holds the results: a measurement group a hand (TID 1410).
+
+Every group has a region, since viewers open one without as a black image. A hand or an image that
+was not judged has its region and its reason, and nothing that reads as a result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import highdicom.sr as hd
+import numpy as np
+from pydicom.sr.coding import Code
+
+from ra_node.dicom import concept_codes
+from ra_node.dicom.sr.content_item import CONTAINS, Item, Relation, code, container, finding_site, item, text
+from ra_node.dicom.sr.observation_context import is_image, is_referenced
+from ra_node.dicom.sr.visual_explanation import visual_explanation
+from ra_node.dicom.uids import derive_uid
+from ra_node.domain.eligibility import is_image_class
+from ra_node.domain.geometry import Box, Point
+from ra_node.domain.image_groups import Group, grouped_numbers, groups_of, ranges
+from ra_node.domain.laterality.evidence import Side
+from ra_node.domain.prior_comparison import follow_up_sentences
+from ra_node.domain.report import (
+    HandFinding,
+    HandVerdict,
+    ImageFinding,
+    Model,
+    Recognition,
+    StudyReport,
+    percents,
+)
+from ra_node.domain.texts.report_sentences import (
+    attention_sentence,
+    bundle_sentence,
+    caveat,
+    distribution_sentence,
+    doubt_sentence,
+    hand_name,
+    hand_sentence,
+    heat_map_sentence,
+    model_sentence,
+    research_sentence,
+    side_sentence,
+    summary_sentence,
+)
+
+RECOGNITION_TASK = "recognition"
+STAGING_TASK = "staging"
+
+EDGE_PX = 0.5
+"""Regions keep this far from the far edges: some viewers take a point on them as outside."""
+
+
+def imaging_measurements(report: StudyReport) -> Item | None:
+    """All groups (row 6), or None where no instance of the study can hold one."""
+    told_together = grouped_numbers(groups_of(report))
+    groups = [
+        group
+        for number, image in enumerate(report.images, start=1)
+        if number not in told_together
+        for group in _image_groups(report, image, number)
+    ]
+    return container(concept_codes.IMAGING_MEASUREMENTS, groups) if groups else None
+
+
+def study_conclusions(report: StudyReport) -> Item:
+    """The study in sentences (rows 12 and 14): summary, caveat, models, and what no region can show."""
+    judged = any(_is_judged(hand) for hand in report.hands)
+    sentences = [summary_sentence(report), caveat(report), *_version_sentence(report)]
+    if judged:
+        sentences.extend(model_sentence(model) for model in report.bundle.models)
+        sentences.append(heat_map_sentence(report))
+        sentences.append(bundle_sentence(report.bundle))
+    items = [_comment(sentence) for sentence in sentences if sentence]
+    items.extend(_follow_up(report))
+    groups = groups_of(report)
+    told_together = grouped_numbers(groups)
+    for number, image in enumerate(report.images, start=1):
+        if number in told_together:
+            continue
+        items.extend(_comment(f"Image {number}: {remark}") for remark in image.remarks)
+        if not is_image(image):
+            items.append(_without_picture(image, number))
+    items.extend(item for group in groups for item in _told_together(group))
+    return container(concept_codes.QUALITATIVE_EVALUATIONS, items)
+
+
+def _follow_up(report: StudyReport) -> Iterator[Item]:
+    """The earlier report, each sentence with a reference to it."""
+    for sentence in follow_up_sentences(report):
+        assert report.prior is not None
+        prior = report.prior
+        source = _source(hd.CompositeContentItem, prior.sop_class_uid, prior.sop_instance_uid)
+        yield _comment(sentence, [source])
+
+
+def _version_sentence(report: StudyReport) -> list[str]:
+    if report.version == 1 and report.predecessor_sr_uid is None:
+        return []
+    return [f"Version {report.version} of this report; it replaces the earlier one."]
+
+
+def _without_picture(image: ImageFinding, number: int) -> Item:
+    """The reason for an instance that has nothing to draw on, with a reference to it."""
+    reason = "no result" if image.refusal is None else image.refusal.text
+    if not is_referenced(image):
+        return _comment(
+            f"Instance {number} (SOP Instance UID {image.sop_instance_uid}) not analysed: {reason}"
+        )
+    return _comment(f"Instance {number} not analysed: {reason}", [_reference(image)])
+
+
+def _reference(image: ImageFinding) -> Item:
+    kind = hd.ImageContentItem if is_image_class(image.sop_class_uid) else hd.CompositeContentItem
+    return _source(kind, image.sop_class_uid, image.sop_instance_uid)
+
+
+def _told_together(group: Group) -> Iterator[Item]:
+    """One reason for many images, with a reference to each; those of a conflict by their UIDs alone."""
+    reason = " ".join(refusal.text for refusal in group.refusals) or "no result"
+    said = f"{len(group.numbers)} instances ({ranges(group.numbers)}) not analysed: {reason}"
+    sources = [_reference(image) for image in group.images if is_referenced(image)]
+    yield _comment(said, sources)
+    if not sources:
+        yield _comment("SOP Instance UIDs: " + ", ".join(image.sop_instance_uid for image in group.images))
+    remarks = dict.fromkeys(remark for image in group.images for remark in image.remarks)
+    yield from (_comment(f"Of some of these instances: {remark}") for remark in remarks)
+
+
+def _source(
+    kind: type[hd.ImageContentItem | hd.CompositeContentItem], sop_class: str, sop_instance: str
+) -> Item:
+    return item(
+        kind,
+        name=concept_codes.SOURCE,
+        referenced_sop_class_uid=sop_class,
+        referenced_sop_instance_uid=sop_instance,
+        relationship_type=Relation.INFERRED_FROM,
+    )
+
+
+def _image_groups(report: StudyReport, image: ImageFinding, number: int) -> Iterator[Item]:
+    if image.refusal is not None and is_image(image):
+        yield _refused_image(image, number)
+    for hand in image.hands:
+        yield _hand_group(report, image, hand, number)
+
+
+def _refused_image(image: ImageFinding, number: int) -> Item:
+    """The whole image as region with its reason, so that a viewer shows which image is meant."""
+    assert image.refusal is not None
+    whole = Box(0, 0, image.columns, image.rows)
+    return _group(
+        _tracking(f"Image {number}", image, "image"),
+        comments=[f"Image {number} not analysed: {image.refusal.text}"],
+        region=_region(image, whole.corners(), whole),
+    )
+
+
+def _hand_group(report: StudyReport, image: ImageFinding, hand: HandFinding, number: int) -> Item:
+    box = hand.region.box
+    tracking = _tracking(
+        f"{hand_name(hand)}, image {number}", image, f"hand {box.x0} {box.y0} {box.x1} {box.y1}"
+    )
+    judged = _is_judged(hand)
+    return _group(
+        tracking,
+        finding=concept_codes.RHEUMATOID_ARTHRITIS if hand.verdict is HandVerdict.PRESENT else None,
+        site=_site(hand.side.side),
+        results=_results(report, hand) if judged else [],
+        comments=_hand_comments(report, hand, judged=judged),
+        region=_region(image, hand.region.outline, box),
+    )
+
+
+def _is_judged(hand: HandFinding) -> bool:
+    return hand.recognition is not None and hand.refusal is None
+
+
+def _hand_comments(report: StudyReport, hand: HandFinding, *, judged: bool) -> list[str]:
+    sentences = [hand_sentence(hand)]
+    if judged:
+        rated = hand.rated and hand.staging is not None
+        sentences.append(distribution_sentence(hand.staging) if rated and hand.staging else "")
+        sentences.append(doubt_sentence(hand))
+        sentences.append(attention_sentence(hand))
+    sentences.append(side_sentence(hand))
+    sentences.append(research_sentence(hand))
+    if judged or hand.research_output is not None:
+        sentences.append(caveat(report))
+    return [sentence for sentence in sentences if sentence]
+
+
+def _group(
+    tracking: Item,
+    *,
+    comments: Iterable[str],
+    region: Item,
+    finding: Code | None = None,
+    site: Item | None = None,
+    results: Iterable[Item] = (),
+) -> Item:
+    items = [tracking]
+    if finding is not None:
+        items.append(code(concept_codes.FINDING, finding))
+    if site is not None:
+        items.append(site)
+    items.extend(results)
+    items.extend(_comment(sentence) for sentence in comments)
+    items.append(region)
+    return container(concept_codes.MEASUREMENT_GROUP, items, template="1410")
+
+
+def _tracking(name: str, image: ImageFinding, what: str) -> Item:
+    """TID 4108; the UID stays the same in every version that finds the same region."""
+    uid = derive_uid("tracking", image.sop_instance_uid, what)
+    return item(hd.TrackingIdentifier, uid=uid, identifier=name)
+
+
+def _site(side: Side | None) -> Item:
+    return finding_site(
+        concept_codes.hand_site(side), None if side is None else concept_codes.side_code(side)
+    )
+
+
+def _results(report: StudyReport, hand: HandFinding) -> Iterator[Item]:
+    """Present or absent, its probability, and the stage, each with the algorithm behind it.
+
+    An inconclusive hand has neither figure nor stage: readers of a table would take each for a result.
+    """
+    assert hand.recognition is not None
+    if hand.verdict is HandVerdict.INCONCLUSIVE:
+        algorithm = _algorithm(report, RECOGNITION_TASK) + _algorithm(report, STAGING_TASK)
+        yield code(concept_codes.RHEUMATOID_ARTHRITIS, concept_codes.INCONCLUSIVE, children=algorithm)
+        return
+    yield code(
+        concept_codes.RHEUMATOID_ARTHRITIS,
+        concept_codes.PRESENT if hand.recognition.positive else concept_codes.ABSENT,
+    )
+    yield _probability(report, hand.recognition)
+    if hand.staging is not None:
+        stage = concept_codes.STAGE_CODES[hand.staging.stage]
+        yield code(concept_codes.STAGE, stage, children=_algorithm(report, STAGING_TASK))
+    if hand.explanation is not None:
+        yield from visual_explanation(hand, hand.explanation)
+
+
+def _probability(report: StudyReport, recognition: Recognition) -> Item:
+    probability, threshold = percents(recognition)
+    return item(
+        hd.NumContentItem,
+        _algorithm(report, RECOGNITION_TASK, f"operating point {threshold} %"),
+        name=concept_codes.PROBABILITY,
+        value=float(probability),
+        unit=concept_codes.PERCENT,
+        relationship_type=CONTAINS,
+    )
+
+
+def _algorithm(report: StudyReport, task: str, *parameters: str) -> list[Item]:
+    """TID 4019 of the model that judged the task, the same values as its contributing equipment."""
+    model = next((model for model in report.bundle.models if model.task == task), None)
+    if model is None:
+        return []
+    return [
+        item(
+            hd.AlgorithmIdentification,
+            name=model.name,
+            version=model.version,
+            manufacturer=model.manufacturer,
+            parameters=(*parameters, *_identity(model)),
+        )
+    ]
+
+
+def _identity(model: Model) -> list[str]:
+    return [f"device UID {model.device_uid}", f"architecture {model.architecture}"]
+
+
+def _region(image: ImageFinding, outline: Sequence[Point], box: Box) -> Item:
+    """A closed POLYLINE inside the image (PS3.3 C.18.6.1.2), its image selected beneath it.
+
+    An outline that is no polygon inside the image gives way to the box.
+    """
+    inside = _inside(image, outline)
+    if len(set(inside)) < 3:
+        inside = _inside(image, box.corners())
+    if inside[0] != inside[-1]:
+        inside.append(inside[0])
+    return item(
+        _polyline,
+        points=tuple(inside),
+        sop_class=image.sop_class_uid,
+        sop_instance=image.sop_instance_uid,
+    )
+
+
+def _polyline(points: Sequence[tuple[float, float]], sop_class: str, sop_instance: str) -> hd.ImageRegion:
+    return hd.ImageRegion(
+        graphic_type=hd.GraphicTypeValues.POLYLINE,
+        graphic_data=np.array(points, dtype=np.float32),
+        source_image=hd.SourceImageForRegion(
+            referenced_sop_class_uid=sop_class, referenced_sop_instance_uid=sop_instance
+        ),
+    )
+
+
+def _inside(image: ImageFinding, points: Iterable[Point]) -> list[tuple[float, float]]:
+    right, bottom = image.columns - EDGE_PX, image.rows - EDGE_PX
+    return [(min(max(point.x, 0.0), right), min(max(point.y, 0.0), bottom)) for point in points]
+
+
+def _comment(sentence: str, children: Iterable[Item] = ()) -> Item:
+    return text(concept_codes.COMMENT, sentence, children=children)

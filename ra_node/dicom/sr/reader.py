@@ -1,0 +1,117 @@
+"""Reads an earlier report of this product back from its tree, as far as a comparison needs it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+
+from pydicom.dataset import Dataset
+from pydicom.sr.coding import Code
+
+from ra_node.dicom import concept_codes
+from ra_node.dicom.reading.patient_identity import Subject, subject_known
+from ra_node.dicom.sr.document import sr_series_uid
+from ra_node.domain.laterality.evidence import Side
+from ra_node.domain.patient.identity import differences
+from ra_node.domain.report import EarlierHand, Prior, Recognition
+
+_SITES = {concept_codes.RIGHT_HAND.value: Side.RIGHT, concept_codes.LEFT_HAND.value: Side.LEFT}
+_STAGES = {code.value: stage for stage, code in enumerate(concept_codes.STAGE_CODES)}
+_BUNDLE = re.compile(r"SHA-256 ([0-9a-f]{64})")
+_OPERATING_POINT = re.compile(r"operating point ([0-9.]+) %")
+_CONFLICT = "evidence conflicts"
+
+
+def read_prior(report: Dataset, subject: Subject) -> Prior | None:
+    """Read a report of this product about the same patient; None for any other object.
+
+    The series of our reports follows from their UID, which nobody else's does. A bundle that the report
+    does not name is "" and so another one. Raises whatever a damaged tree makes pydicom raise.
+    """
+    about = subject_known([report])
+    ours = str(report.SeriesInstanceUID) == sr_series_uid(str(report.SOPInstanceUID))
+    if not ours or about is None or about.identity != subject.identity:
+        return None
+    if differences((about.person, subject.person), accession=False):
+        return None
+    versions = list(report.get("SoftwareVersions") or [])
+    return Prior(
+        str(report.StudyInstanceUID),
+        str(report.SeriesInstanceUID),
+        str(report.SOPClassUID),
+        str(report.SOPInstanceUID),
+        datetime.strptime(about.study_at[:8], "%Y%m%d").date(),  # noqa: DTZ007 - a day has no zone
+        str(versions[-1]) if len(versions) > 1 else "",
+        _bundle_hash(report),
+        _hands(report),
+    )
+
+
+def _bundle_hash(report: Dataset) -> str:
+    for item in _walk(report):
+        found = _BUNDLE.search(str(item.get("TextValue") or ""))
+        if found is not None:
+            return found.group(1)
+    return ""
+
+
+def _hands(report: Dataset) -> tuple[EarlierHand, ...]:
+    """The judged hands whose side is known, and only once a side, as `comparable_hands` wants them."""
+    groups = [item for item in _walk(report) if _is(item, concept_codes.MEASUREMENT_GROUP)]
+    hands = [hand for group in groups if (hand := _hand(group)) is not None]
+    count = Counter(side for group in groups for side in _judged_sides(group))
+    return tuple(hand for hand in hands if count[hand.side] == 1)
+
+
+def _judged_sides(group: Dataset) -> list[Side]:
+    """The side of a group that says anything of rheumatoid arthritis, also that it is inconclusive."""
+    content = group.get("ContentSequence", [])
+    if not any(_is(item, concept_codes.RHEUMATOID_ARTHRITIS) for item in content):
+        return []
+    named = (item.ConceptCodeSequence[0].CodeValue for item in content if item.ValueType == "CODE")
+    return [_SITES[value] for value in named if value in _SITES]
+
+
+def _hand(group: Dataset) -> EarlierHand | None:
+    side = stage = probability = None
+    threshold = 0.5
+    for item in group.get("ContentSequence", []):
+        if item.ValueType == "CODE" and item.ConceptCodeSequence[0].CodeValue in _SITES:
+            side = _SITES[item.ConceptCodeSequence[0].CodeValue]
+        elif item.ValueType == "CODE" and _is(item, concept_codes.STAGE):
+            stage = _STAGES.get(item.ConceptCodeSequence[0].CodeValue)
+        elif item.ValueType == "NUM" and _is(item, concept_codes.PROBABILITY):
+            probability = _share(item.MeasuredValueSequence[0].NumericValue)
+            threshold = _threshold(item)
+        elif _CONFLICT in str(item.get("TextValue") or ""):
+            return None
+    if side is None or probability is None:
+        return None
+    return EarlierHand(side, Recognition(probability, threshold), stage)
+
+
+def _threshold(probability: Dataset) -> float:
+    """The operating point stands among the parameters of the algorithm (TID 4019)."""
+    for item in _walk(probability):
+        found = _OPERATING_POINT.search(str(item.get("TextValue") or ""))
+        if found is not None:
+            return _share(found.group(1))
+    raise ValueError("expected the operating point among the parameters of the algorithm, found none")
+
+
+def _share(percent: object) -> float:
+    """Percent as the report writes them, as a share without the noise of the division."""
+    return round(float(str(percent)) / 100, 8)
+
+
+def _is(item: Dataset, name: Code) -> bool:
+    names = item.get("ConceptNameCodeSequence")
+    return bool(names) and names[0].CodeValue == name.value
+
+
+def _walk(item: Dataset) -> Iterator[Dataset]:
+    yield item
+    for child in item.get("ContentSequence", []):
+        yield from _walk(child)

@@ -1,0 +1,1 @@
+"""Which hand is which: evidence of the header, and what the joints say."""

@@ -1,0 +1,108 @@
+"""What has changed since the patient's earlier report: the same hand only, and both days are said."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from ra_node.domain.report import EarlierHand, HandFinding, Recognition, StudyReport, percents
+from ra_node.domain.texts.report_sentences import hand_name, presence
+from ra_node.domain.texts.translations import Language, english
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One hand in both reports."""
+
+    before: EarlierHand
+    now: HandFinding
+
+
+def comparable_hands(hands: Iterable[HandFinding]) -> tuple[EarlierHand, ...]:
+    """Give the hands that a later report may be compared with.
+
+    Each is rated, its side is known without conflict, and it is the only one of its side: an inconclusive
+    one of the same side counts as another.
+    """
+    judged = [hand for hand in hands if hand.refusal is None and hand.recognition is not None]
+    told = [
+        EarlierHand(hand.side.side, hand.recognition, hand.staging.stage if hand.staging else None)
+        for hand in judged
+        if hand.side.side is not None
+        and not hand.side.conflict
+        and hand.rated
+        and hand.recognition is not None
+    ]
+    count = Counter(hand.side.side for hand in judged)
+    return tuple(hand for hand in told if count[hand.side] == 1)
+
+
+def changes(report: StudyReport) -> tuple[Change, ...]:
+    """Give the hands that both this report and its prior have judged, in the order of this report."""
+    if report.prior is None:
+        return ()
+    before = {hand.side: hand for hand in report.prior.hands}
+    now = {hand.side for hand in comparable_hands(report.hands)}
+    return tuple(
+        Change(before[hand.side.side], hand)
+        for hand in report.hands
+        if hand.side.side in now and hand.side.side in before and hand.rated
+    )
+
+
+def across_bundles(report: StudyReport) -> bool:
+    """Whether the earlier report was made by another bundle, so that a change may be the bundle's."""
+    return report.prior is not None and report.prior.bundle_sha256 != report.bundle.sha256
+
+
+def follow_up_sentences(report: StudyReport, language: Language | None = None) -> list[str]:
+    """Name the earlier report and say each hand's change with both days; nothing without an earlier one."""
+    words = language or english()
+    return [said + words.say("sign.stop") for said in _sentences(report, words)]
+
+
+def _sentences(report: StudyReport, words: Language) -> Iterator[str]:
+    prior = report.prior
+    if prior is None:
+        return
+    yield words.say("followup.prior", date=prior.study_date)
+    found = changes(report)
+    if found and across_bundles(report):
+        yield words.say("followup.other_bundle", bundle=prior.bundle)
+    for change in found:
+        yield words.say(
+            "followup.change",
+            hand=hand_name(change.now, words),
+            earlier=prior.study_date,
+            date=report.study_date,
+            parts=words.say("sign.parts").join(_parts(change, words)),
+        )
+    if not found:
+        yield words.say("followup.none")
+
+
+def _parts(change: Change, words: Language) -> Iterator[str]:
+    before, now = change.before.recognition, change.now.recognition
+    assert now is not None
+    if before.positive != now.positive:
+        yield words.say("followup.presence", before=presence(before, words), now=presence(now, words))
+    yield words.say(
+        "followup.probability",
+        before=_percent(before),
+        now=_percent(now),
+        difference=f"{float(_percent(now)) - float(_percent(before)):+.1f}",
+    )
+    if change.before.stage is not None and change.now.staging is not None:
+        stage = change.now.staging.stage
+        yield words.say(
+            "followup.stage",
+            before=change.before.stage,
+            now=stage,
+            difference=f"{stage - change.before.stage:+d}" if stage != change.before.stage else "0",
+        )
+
+
+def _percent(recognition: Recognition) -> str:
+    """The probability as the report of its time wrote it."""
+    return percents(recognition)[0]

@@ -1,0 +1,1 @@
+"""Sentences that people read, and foreign text that they may see."""

@@ -1,0 +1,1 @@
+"""Hands without a network (goes: see README.md)."""

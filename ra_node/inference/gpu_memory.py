@@ -1,0 +1,82 @@
+"""Runs a network on as many hands at once as the GPU has room for, and on the CPU where it has none.
+
+A GPU that others fill up must not bury studies: what does not fit is tried with half as many hands,
+at last on the CPU, and the log says so. The next call tries more again, so that it recovers by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import TypeVar
+
+import numpy as np
+import structlog
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ra_node.inference.class_activation import FeatureMap, heat_of
+from ra_node.inference.cpu.feature_split import Halves, answered
+
+Result = TypeVar("Result")
+
+
+class Room:
+    """What is known of the room on one device; `batch` is the most hands that go through at once."""
+
+    def __init__(self, device: torch.device, batch: int) -> None:
+        self.device = device
+        self.batch = batch
+        self._fitted: dict[str, int] = {}
+        self._copies: dict[int, Halves] = {}
+
+    def answer(
+        self, halves: Halves, crops: NDArray[np.uint8], mean: float, std: float
+    ) -> tuple[NDArray[np.float64], Tensor]:
+        """Run crops (N, side, side) through a network of this device: logits (N, classes), and maps.
+
+        Raises torch.OutOfMemoryError only where even the CPU has no room for one hand.
+        """
+        return self._fit(
+            "answer", halves, len(crops), lambda run, batch: answered(run, crops, mean, std, batch)
+        )
+
+    def heat(self, halves: Halves, place: FeatureMap, maps_NCHW: Tensor, side_px: int) -> NDArray[np.float32]:
+        """Where a network saw what it answers, as `heat_of` says: (N, side, side). Raises as `answer`."""
+        return self._fit(
+            "heat", halves, len(maps_NCHW), lambda run, batch: heat_of(run, place, maps_NCHW, side_px, batch)
+        )
+
+    def _fit(self, kind: str, network: Halves, hands: int, run: Callable[[Halves, int], Result]) -> Result:
+        """Run with as many hands at once as fit; what a pass of this kind fitted last is known."""
+        batch = min(self.batch, max(1, 2 * self._fitted.get(kind, self.batch)))
+        while batch:
+            try:
+                result = run(network, batch)
+            except torch.OutOfMemoryError:
+                structlog.get_logger().warning(
+                    "gpu_out_of_memory", device=str(self.device), batch=batch, next_batch=batch // 2
+                )
+            else:
+                self._fitted[kind] = batch
+                return result
+            batch //= 2
+            self._give_back()  # after the error is gone, and the tensors with it
+        self._fitted[kind] = 0
+        structlog.get_logger().warning("judged_on_cpu", device=str(self.device), hands=hands)
+        return run(self._on_cpu(network), 1)
+
+    def _give_back(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _on_cpu(self, network: Halves) -> Halves:
+        """A copy in main memory, made once; the network itself stays where it is."""
+        if id(network) not in self._copies:
+            moved: dict[int, object] = {
+                id(one): nn.Parameter(one.detach().cpu(), requires_grad=False) for one in network.parameters()
+            }
+            moved |= {id(one): one.cpu() for one in network.buffers()}
+            self._copies[id(network)] = deepcopy(network, moved)  # which copies nothing on the full GPU
+        return self._copies[id(network)]

@@ -1,0 +1,1 @@
+"""CNN hand detector."""

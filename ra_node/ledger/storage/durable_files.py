@@ -1,0 +1,252 @@
+"""Files that are on the disk when the call returns, under names that owe nothing to a peer."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from ra_node.errors import Retryable
+from ra_node.ledger.database.engine import random_id
+
+INCOMING = "incoming"
+INBOX = "inbox"
+PREVIEWS = "previews"
+RESULTS = "results"
+FOLDERS = (INCOMING, INBOX, PREVIEWS, RESULTS)
+"""The folders whose files all have a row, or are swept; the ledger itself lies in none of them."""
+
+UNLISTED = "unlisted"
+"""Below the data folder: files that the ledger does not know. No sweep looks there."""
+INNER_MARK = ".identity"
+"""In each of FOLDERS: the identity of the data folder, since each may be mounted for itself."""
+
+
+class FolderUnavailable(Retryable):
+    """The data folder is not the one of this ledger: unmounted, replaced, or emptied."""
+
+
+class Damage(StrEnum):
+    """What is wrong with a kept file."""
+
+    MISSING = "missing"
+    DIFFERS = "differs"
+    """Its SHA-256 is not the one that was taken while it was received or written."""
+
+
+def sha256_of(content: bytes) -> str:
+    """The SHA-256 of a whole content in hexadecimal digits, as the ledger keeps it."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def sha256_of_file(path: Path, *, from_disk: bool = False) -> str:
+    """The SHA-256 of a file, 6 ms for 10 MB; `from_disk` first drops what the system holds of it."""
+    with path.open("rb") as file:
+        if from_disk and hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The data folder of one node; safe to share among threads and processes.
+
+    Files have mode 0600, folders 0700. Paths given and returned as `str` are relative to the data
+    folder, with forward slashes. With an `identity` nothing is kept in a folder that does not carry it:
+    an unmounted share is an empty folder, and would take files that nobody finds again.
+    """
+
+    data_dir: Path
+    identity: str = ""
+    new_name: Callable[[], str] = random_id
+    _synced: set[Path] = field(default_factory=set, compare=False, repr=False)
+
+    def incoming(self, suffix: str = ".part") -> Path:
+        """Return a fresh absolute path in the incoming folder, for the caller to write to."""
+        return self._folder(INCOMING) / f"{self.new_name()}{suffix}"
+
+    def keep(self, temporary: Path, folder: str, suffix: str = ".dcm") -> str:
+        """Sync a finished file of the incoming folder and move it to `folder` for good; return its path.
+
+        After this the file outlives a power cut. OSError (e.g. ENOSPC) leaves it where it was, or
+        moved but unknown to the ledger, where the sweep finds it. FolderUnavailable where the folder does
+        not carry the identity.
+        """
+        self.expect_identity(folder)
+        target_folder = self._folder(folder)
+        _sync_file(temporary)
+        target = target_folder / f"{self.new_name()}{suffix}"
+        temporary.rename(target)
+        _sync_folder(target_folder)
+        return target.relative_to(self.data_dir).as_posix()
+
+    def write(self, content: bytes | Callable[[Path], object], folder: str, suffix: str) -> str:
+        """Write a new file durably (bytes, or a function that writes to a path); return its path.
+
+        Whoever looks never finds half a file under the returned path.
+        """
+        temporary = self.incoming()
+        try:
+            if callable(content):
+                content(temporary)
+            else:
+                temporary.write_bytes(content)
+            return self.keep(temporary, folder, suffix)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+    def expect_identity(self, folder: str = "") -> None:
+        """Raise FolderUnavailable unless the data folder and `folder` in it carry the identity. 0.05 ms."""
+        if not self.identity:
+            return
+        top, root = folder.partition("/")[0], str(self.data_dir)
+        for place in (f"{root}/identity", f"{root}/{top}/{INNER_MARK}") if top else (f"{root}/identity",):
+            found = read_identity(place)
+            if found != self.identity:
+                told = "none" if found is None else found or "an unreadable file"
+                raise FolderUnavailable(f"expected the identity {self.identity} in {place}, found {told}")
+
+    def path(self, relative: str) -> Path:
+        """Return the absolute path; ValueError if it leads out of the data folder."""
+        absolute = self.data_dir / relative
+        if Path(relative).is_absolute() or ".." in Path(relative).parts:
+            raise ValueError(f"expected a path below the data folder, found {relative!r}")
+        return absolute
+
+    def damage(self, relative: str, sha256: str | None, *, from_disk: bool = False) -> Damage | None:
+        """Compare a kept file with its SHA-256; None where it is whole.
+
+        Without one (None: a file of an older version) only its absence can be seen. Raises OSError where the
+        file cannot be read: that is the machine's fault, and says nothing about the content.
+        """
+        try:
+            if sha256 is None:
+                self.path(relative).stat()
+                return None
+            found = sha256_of_file(self.path(relative), from_disk=from_disk)
+        except (FileNotFoundError, NotADirectoryError):
+            return Damage.MISSING
+        return None if found == sha256 else Damage.DIFFERS
+
+    def remove(self, relative: str) -> bool:
+        """Remove a file if it is there; tell whether it was."""
+        try:
+            self.path(relative).unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def set_aside(self, relative: str) -> str:
+        """Move a file without a row to unlisted/, an image to its top; return its new path."""
+        parts = Path(relative).parts
+        target = self.data_dir / UNLISTED / (parts[-1] if parts[0] == INBOX else Path(*parts))
+        while target.exists():
+            target = target.with_name(f"{self.new_name()}{target.suffix}")
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _move(self.path(relative), target)
+        _sync_folder(target.parent)
+        return target.relative_to(self.data_dir).as_posix()
+
+    def unknown_files(self, known: Collection[str], older_than: float) -> Iterator[str]:
+        """Give the files below FOLDERS that are not in `known`, last changed before `older_than`.
+
+        `older_than` (seconds since 1970) must lie before the moment when `known` was read, so that a
+        file whose row is about to be committed is never taken.
+        """
+        for folder in FOLDERS:
+            for path in sorted(self.path(folder).rglob("*")):
+                relative = path.relative_to(self.data_dir).as_posix()
+                if relative not in known and _is_old_file(path, older_than):
+                    yield relative
+
+    def _folder(self, relative: str) -> Path:
+        """Make a folder and every folder above it durably, once a process."""
+        folder = self.path(relative)
+        if folder in self._synced and folder.is_dir():
+            return folder
+        self.expect_identity(relative)
+        for parent in (*reversed(folder.relative_to(self.data_dir).parents), Path(relative)):
+            step = self.data_dir / parent
+            step.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _sync_folder(step.parent)
+        self._synced.add(folder)
+        return folder
+
+
+def read_identity(path: Path | str) -> str | None:
+    """Read an identity; None where there is no such file, "" for one that holds none or cannot be read."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:
+        return ""
+    try:
+        words = os.read(handle, 256).decode("ascii", "replace").split()
+    except OSError:
+        return ""
+    finally:
+        os.close(handle)
+    return words[0] if len(words) == 1 else ""
+
+
+def write_durably(path: Path, text: str, *, replace: bool = True) -> None:
+    """Write a small private file whole or not at all; without `replace` one that is there stays."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if replace:
+            temporary.rename(path)
+        else:
+            with suppress(FileExistsError):
+                os.link(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _move(source: Path, target: Path) -> None:
+    """Rename; between two mounts copy, sync, and only then remove."""
+    try:
+        source.rename(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        shutil.copy2(source, target)
+        _sync_file(target)
+        _sync_folder(target.parent)
+        source.unlink()
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fchmod(file.fileno(), 0o600)
+        os.fsync(file.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _is_old_file(path: Path, older_than: float) -> bool:
+    """A file that vanishes meanwhile is none; one with a dot is somebody's lock."""
+    try:
+        return not path.name.startswith(".") and path.is_file() and path.stat().st_mtime < older_than
+    except FileNotFoundError:
+        return False

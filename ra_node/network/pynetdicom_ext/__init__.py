@@ -1,0 +1,1 @@
+"""The ONLY place that touches private names of pynetdicom."""

@@ -1,0 +1,256 @@
+"""However an association goes wrong, it ends in order: connection cut, threads gone, one line in the log.
+
+The library's state machine raises, and kills its thread in doing so, for what any peer may send: a
+command without its mandatory elements, or nonsense that overtakes our acceptance. The socket, the place
+and the ledger's row of the association would then wait for somebody to notice. With `engine`, `bounds`
+and `incoming` the files that reach behind the library's public face, as of pynetdicom 3.0.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import structlog
+from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import DIMSEPrimitive
+from pynetdicom.pdu import A_ABORT_RQ, A_ASSOCIATE_RJ
+
+from ra_node.network.pynetdicom_ext.command_set import CommandError
+from ra_node.network.pynetdicom_ext.negotiation import ASSOCIATE_AC, ASSOCIATE_RQ, UnreadableError, tidied
+
+_Decoded = tuple[Any, str]
+_Sent = Any
+"""PDUs of the library, and the event that goes with one."""
+_WAITING_FOR_THE_END, _NOTHING_ASKED = "Sta13", "Sta2"
+_CONNECTION_CLOSED = "Evt17"
+"""State and event of PS3.8 9.2."""
+
+_REASONS = {
+    "Evt3": "an unexpected A-ASSOCIATE-AC",
+    "Evt4": "an unexpected A-ASSOCIATE-RJ",
+    "Evt6": "an unexpected A-ASSOCIATE-RQ",
+    "Evt10": "an unexpected P-DATA-TF",
+    "Evt12": "an unexpected A-RELEASE-RQ",
+    "Evt13": "an unexpected A-RELEASE-RP",
+    "Evt15": "ended by this node",
+    "Evt18": "no request, or no end, in time",
+    "Evt19": "a PDU or a message that cannot be read",
+}
+"""Why an A-ABORT is sent, by the event of PS3.8 9.2 that causes it."""
+
+log = structlog.get_logger(__name__)
+
+
+class Checkpoint(threading.Event):
+    """Where a thread stops while this is cleared; `holds` says whether it stands there, and not just near it.
+
+    A thread that has passed may get no processor for a while. Who takes it for pausing, and asks the peer
+    something, has the answer taken away by it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._standing = 0
+        self._lock = threading.Lock()
+        self.set()
+
+    @property
+    def holds(self) -> bool:
+        """True once a thread is in `wait`, which it cannot leave before the next `set`."""
+        with self._lock:
+            return self._standing > 0 and not self.is_set()
+
+    def clear(self) -> None:
+        with self._lock:
+            super().clear()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        with self._lock:
+            if self.is_set():
+                return True
+            self._standing += 1
+        while True:  # cleared again before we had a processor: we have never left
+            super().wait(timeout)
+            with self._lock:
+                if self.is_set() or timeout is not None:
+                    self._standing -= 1
+                    return self.is_set()
+
+
+class _Steady(Association):
+    """An association of which only its own thread says whether that thread pauses.
+
+    The library serves a report of storage commitment in a second thread, which says "not paused" at its
+    end. Where the first has just paused, so that we may release the association or ask something more,
+    we would wait for that pause for ever. And while the second still writes its answer, a release would
+    overtake that answer: nothing pauses before it is on its way.
+    """
+
+    @property
+    def _is_paused(self) -> bool:
+        if self._kill or threading.current_thread() is self:
+            return self._kill or bool(vars(self)["_paused"])
+        return self._reactor_checkpoint.holds and not vars(self)["_answering"]  # type: ignore[attr-defined]  # a Checkpoint
+
+    @_is_paused.setter
+    def _is_paused(self, paused: bool) -> None:
+        if threading.current_thread() is self:
+            vars(self)["_paused"] = paused
+
+
+def guard(association: Association) -> None:
+    """Let no thread of an association die of an error or wait for ever; safe to repeat."""
+    machine = association.dul.state_machine
+    if "do_action" in vars(machine):
+        return
+    vars(association)["_paused"] = vars(association).pop("_is_paused")
+    vars(association)["_answering"] = set[int]()
+    association._reactor_checkpoint = Checkpoint()  # noqa: SLF001
+    association.__class__ = _Steady
+    act = machine.do_action
+    dul = association.dul
+    dul._decode_pdu = _tidying(association, dul._decode_pdu)  # type: ignore[method-assign, assignment]  # noqa: SLF001
+    dul._send = _telling(association, dul._send)  # type: ignore[method-assign, assignment]  # noqa: SLF001
+
+    def do_action(event: str) -> None:
+        state = machine.current_state
+        vars(association)["_event"] = event
+        try:
+            act(event)
+        except Exception as error:  # noqa: BLE001 - the thread has to see the connection off
+            _told(error, f"{event} in {state}")
+            _reason(association, str(error) if isinstance(error, CommandError) else "")
+            _leave(association, act)
+
+    machine.do_action = do_action  # type: ignore[method-assign]
+    association.run = _seen_off(association, association.run)  # type: ignore[method-assign]
+    # a report of storage commitment is served in a thread of its own
+    association._serve_request = _answered(association, _seen_off(association, association._serve_request))  # type: ignore[method-assign]  # noqa: SLF001
+
+
+def _tidying(
+    association: Association, decode: Callable[[bytearray], _Decoded]
+) -> Callable[[bytearray], _Decoded]:
+    """Let the library decode what it can read of an A-ASSOCIATE PDU."""
+
+    def decode_pdu(pdu: bytearray) -> _Decoded:
+        if pdu[0] not in (ASSOCIATE_RQ, ASSOCIATE_AC):
+            return decode(pdu)
+        try:
+            made = tidied(bytes(pdu))
+        except UnreadableError as error:
+            _reason(association, f"A-ASSOCIATE PDU: {error}")
+            raise
+        if made.left_out:
+            log.warning("negotiation_items_left_out", items=made.left_out)
+        return decode(bytearray(made.pdu))
+
+    return decode_pdu
+
+
+def _telling(association: Association, send: Callable[[_Sent], None]) -> Callable[[_Sent], None]:
+    """Say in the log why an association is aborted, or rejected by the library itself."""
+
+    def send_pdu(pdu: _Sent) -> None:
+        if isinstance(pdu, A_ABORT_RQ):
+            event = str(vars(association).get("_event"))
+            reason = vars(association).get("_reason") or _REASONS.get(event, "not said")
+            log.warning("association_aborted", reason=reason, address=_address(association))
+        elif (
+            isinstance(pdu, A_ASSOCIATE_RJ) and association.dul.state_machine.current_state == _NOTHING_ASKED
+        ):
+            reason = "protocol version not supported"
+            log.warning("association_rejected", reason=reason, address=_address(association))
+        send(pdu)
+
+    return send_pdu
+
+
+def _reason(association: Association, reason: str) -> None:
+    vars(association)["_reason"] = reason
+
+
+def _address(association: Association) -> str:
+    remote = association.requestor if association.is_acceptor else association.acceptor
+    return str(remote.address_info.address) if remote.address_info else ""
+
+
+def cut(raw: socket.socket) -> None:
+    """End a connection from any thread: whoever reads it finds its end."""
+    with suppress(OSError):  # closed in the meantime, as it should be
+        raw.shutdown(socket.SHUT_RDWR)
+
+
+def _leave(association: Association, act: Callable[[str], None]) -> None:
+    """Abort where the peer may still listen, and go on as for a connection that was closed."""
+    dul = association.dul
+    with suppress(Exception):
+        if dul.state_machine.current_state != _WAITING_FOR_THE_END:
+            dul._send(_provider_abort())  # noqa: SLF001 - the queue of primitives holds what could not be done
+    with suppress(Exception):  # in the idle state nothing is left to close
+        act(_CONNECTION_CLOSED)
+    dul.kill_dul()
+
+
+def _provider_abort() -> A_ABORT_RQ:
+    """An A-ABORT by the service provider, reason not specified (PS3.8 table 9-26)."""
+    pdu = A_ABORT_RQ()
+    pdu.source, pdu.reason_diagnostic = 0x02, 0x00
+    return pdu
+
+
+def _seen_off(association: Association, act: Callable[..., None]) -> Callable[..., None]:
+    """Make `act` cut the connection instead of raising; the reading thread then ends the rest."""
+
+    def run(*asked: object) -> None:
+        try:
+            act(*asked)
+        except Exception as error:  # noqa: BLE001 - as above
+            _told(error, act.__name__)
+            if threading.current_thread() is association:
+                association._kill = True  # noqa: SLF001 - or who waits for its pause would do so for ever
+            wrapped = association.dul.socket
+            if wrapped is not None and wrapped.socket is not None:
+                cut(wrapped.socket)
+
+    return run
+
+
+def _answered(association: Association, serve: Callable[..., None]) -> Callable[..., None]:
+    """Keep in mind which threads are at an answer."""
+    answering: set[int] = vars(association)["_answering"]
+
+    def run(*asked: object) -> None:
+        message = asked[0] if asked else None
+        kind = message.msg_type if isinstance(message, DIMSEPrimitive) else "a message"
+        if isinstance(message, DIMSEPrimitive) and not message.is_valid_request:
+            log.warning("message_ignored", message=kind, reason="no request, or one that lacks elements")
+            if message.MessageID is not None and message.MessageIDBeingRespondedTo is None:
+                _reason(association, f"{kind} lacks an element that it must have")
+                association.abort()
+            return
+        answering.add(threading.get_ident())
+        _reason(association, f"no service for {kind} in its presentation context")
+        try:
+            serve(*asked)
+        finally:
+            _reason(association, "")
+            answering.discard(threading.get_ident())
+
+    return run
+
+
+def _told(error: Exception, what: str) -> None:
+    """Log without the error's message, which may quote what the peer sent."""
+    frames = traceback.extract_tb(error.__traceback__)
+    log.warning(
+        "association_broken_off",
+        what=what,
+        error=type(error).__name__,
+        where=frames[-1].name if frames else "",
+    )

@@ -1,0 +1,119 @@
+"""The two threads of an accepted association sleep until there is something to do.
+
+The library looks a thousand times a second in each of them, which costs the other associations more than
+itself, and answers a millisecond or two later than it could.
+"""
+
+from __future__ import annotations
+
+import queue
+import socket
+import threading
+import time
+from typing import Any
+
+from pynetdicom.association import Association
+
+from ra_node.network.pynetdicom_ext.association_guard import Checkpoint
+from ra_node.network.pynetdicom_ext.pdata_reader import LOOK_UP_S, READY, Stream
+
+_ANSWER_S = 0.02
+"""How long a thread that waits for our own answer leaves its socket alone."""
+_PAUSE_S = 0.001
+
+
+class _Bell(threading.Event):
+    """Rings when something was put into one of its queues."""
+
+    def replace(self, old: queue.Queue[Any]) -> queue.Queue[Any]:
+        """Give a queue that rings, with what is already in the old one."""
+        new = _Ringing(self)
+        with old.mutex:
+            for item in old.queue:
+                new.put(item)
+        return new
+
+    def heard(self, wait_s: float) -> bool:
+        """Wait for a ring, and take it."""
+        rung = self.wait(wait_s)
+        self.clear()
+        return rung
+
+
+class _Ringing(queue.Queue[Any]):
+    def __init__(self, bell: _Bell) -> None:
+        super().__init__()
+        self._bell = bell
+
+    def _put(self, item: object) -> None:
+        super()._put(item)
+        self._bell.set()
+
+
+class _Checkpoint(Checkpoint):
+    """Where the association's thread stops in each of its rounds: while it is held up, and without work."""
+
+    def __init__(self, bell: _Bell) -> None:
+        super().__init__()
+        self._bell = bell
+
+    def wait(self, timeout: float | None = None) -> bool:
+        super().wait(timeout)
+        self._bell.heard(LOOK_UP_S)
+        return super().wait(timeout)
+
+
+def awaken(association: Association, timeout_s: float) -> None:
+    """Make an accepted association wait for events; call it before its threads start."""
+    wrapped = association.dul.socket
+    raw = None if wrapped is None else wrapped.socket
+    if raw is None:
+        return
+    to_us, from_us = _Bell(), _Bell()
+    dul, dimse = association.dul, association.dimse
+    dimse.msg_queue = to_us.replace(dimse.msg_queue)
+    dul.to_user_queue = to_us.replace(dul.to_user_queue)
+    dul.to_provider_queue = from_us.replace(dul.to_provider_queue)
+    association._reactor_checkpoint = _Checkpoint(to_us)  # noqa: SLF001
+    _Transport(association, raw, timeout_s, from_us)
+
+
+class _Transport:
+    """Stands for the library's question whether the connection has brought something."""
+
+    def __init__(self, association: Association, raw: socket.socket, timeout_s: float, bell: _Bell) -> None:
+        self._association, self._bell = association, bell
+        self._dul = association.dul
+        self._stream = Stream(association, raw, timeout_s)
+        self._answering = False
+        self._library_event = self._dul._is_transport_event  # noqa: SLF001
+        self._dul._is_transport_event = self._event  # type: ignore[method-assign]  # noqa: SLF001
+        self._dul._run_loop_delay = 0  # noqa: SLF001 - all of its rounds wait in `_event`
+
+    def _event(self) -> bool:
+        """Wait a little for the peer or for ourselves; tell whether the peer sent something.
+
+        Nothing is read before what was read last has been acted on: the rest of a PDU that is none would be
+        waited for, and its A-ABORT would wait as well.
+        """
+        if not self._dul.event_queue.empty():
+            return False
+        if self._stream.holds and self._dul.state_machine.current_state != "Sta1":
+            return self._read()
+        if self._dul.state_machine.current_state != READY:
+            came = self._library_event()
+            if not came:
+                time.sleep(_PAUSE_S)
+            return came
+        answering = self._answering and self._association.dimse.message is None
+        if self._stream.readable(0 if answering else LOOK_UP_S):
+            return self._read()
+        if answering and self._bell.heard(_ANSWER_S):
+            self._answering = False
+        return False
+
+    def _read(self) -> bool:
+        self._stream.take()
+        self._bell.clear()  # what is in the queue already is found there
+        self._answering = True
+        return True

@@ -1,0 +1,104 @@
+"""What a peer can make one connection hold in memory, and how long it may take over one part of a message.
+
+The library believes every length that it is told, gathers commands without end, and waits for each
+single byte anew.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import partial
+
+import structlog
+from pynetdicom import evt
+from pynetdicom.association import Association
+
+from ra_node.network.pynetdicom_ext.association_guard import cut
+from ra_node.network.pynetdicom_ext.tcp_options import acknowledge
+
+MOST_PDU_BYTES = 4 * 2**20
+"""Many times what peers are asked to stay under; the length of a PDU may say up to 4 GiB (PS3.8 9.3)."""
+MOST_MESSAGE_BYTES = 2**20
+"""Command sets, and data sets of other services than C-STORE, whose own go straight to a file."""
+MOST_WAITING = 32
+"""Requests sent before the first was answered; nobody may send two (PS3.7 annex D.3.3.3)."""
+SPARE_CONNECTIONS = 64
+"""Connections without an association, from port scans and half-open peers, beside the associations."""
+
+_READ_BYTES = 65_536
+
+
+def bound(association: Association, timeout_s: float) -> None:
+    """Hold an accepted connection to the limits above, and every PDU to `timeout_s` from its first byte.
+
+    A connection that breaks one is cut: what lies about its lengths would not understand an A-ABORT.
+    """
+    wrapped = association.dul.socket
+    raw = None if wrapped is None else wrapped.socket
+    if wrapped is None or raw is None:
+        return
+    wrapped.recv = partial(_received, raw, timeout_s)  # type: ignore[method-assign]
+    association.bind(evt.EVT_PDU_RECV, lambda event: _watch(event.assoc, raw))
+    association.bind(evt.EVT_CONN_CLOSE, lambda event: _wake(event.assoc))
+
+
+def turn_away(association: Association) -> None:
+    """End a connection on which nothing was said yet."""
+    wrapped = association.dul.socket
+    if wrapped is not None and wrapped.socket is not None:
+        _cut(wrapped.socket, "more connections than can be served")
+
+
+def open_connections(associations: Iterable[Association]) -> int:
+    """Count the connections that are still open; a thread may outlive its own a little."""
+    return sum(association.dul.is_alive() for association in associations)
+
+
+def _wake(association: Association) -> None:
+    """Tell the thread of a connection that closed without a request not to wait for one.
+
+    A port scan or a load balancer's probe would keep it for the whole association timeout.
+    """
+    if association.requestor.primitive is None:
+        association.dul.to_user_queue.put(None)  # which it reads as "none came in time"
+
+
+def _received(raw: socket.socket, timeout_s: float, wanted_bytes: int) -> bytearray:
+    """Read that many bytes, fewer where the peer has left; OSError for too many or too slow."""
+    if wanted_bytes > MOST_PDU_BYTES:
+        _cut(raw, f"a PDU of {wanted_bytes} bytes")
+        raise OSError(f"expected a PDU of at most {MOST_PDU_BYTES} bytes, found {wanted_bytes}")
+    deadline = time.monotonic() + timeout_s
+    received = bytearray()
+    try:
+        while len(received) < wanted_bytes:
+            raw.settimeout(max(0.001, deadline - time.monotonic()))
+            acknowledge(raw)
+            part = raw.recv(min(_READ_BYTES, wanted_bytes - len(received)))
+            if not part:
+                break
+            received += part
+    finally:
+        with suppress(OSError):
+            raw.settimeout(timeout_s)
+    return received
+
+
+def _watch(association: Association, raw: socket.socket) -> None:
+    """Look at what has gathered before one more PDU is added to it."""
+    message = association.dimse.message
+    gathered = 0
+    if message is not None:
+        gathered = message.encoded_command_set.tell() + (message.data_set.tell() if message.data_set else 0)
+    if gathered > MOST_MESSAGE_BYTES:
+        _cut(raw, f"a message of more than {MOST_MESSAGE_BYTES} bytes in memory")
+    if association.dimse.msg_queue.qsize() > MOST_WAITING:
+        _cut(raw, f"more than {MOST_WAITING} requests without waiting for an answer")
+
+
+def _cut(raw: socket.socket, reason: str) -> None:
+    structlog.get_logger().warning("connection_cut", reason=reason)
+    cut(raw)

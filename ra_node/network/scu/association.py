@@ -1,0 +1,185 @@
+"""Calls a peer: requests an association, says how far the request came, and releases it at the end."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pynetdicom import AE, evt
+from pynetdicom.association import Association
+from pynetdicom.events import Event, EventHandlerType
+from pynetdicom.pdu_primitives import A_ASSOCIATE, SCP_SCU_RoleSelectionNegotiation
+from pynetdicom.presentation import PresentationContext
+
+from ra_node.network.pynetdicom_ext.ae import prepare, tend
+from ra_node.network.pynetdicom_ext.association_guard import cut
+from ra_node.network.tls import secured, why
+
+
+@dataclass(frozen=True, slots=True)
+class PeerAddress:
+    """Where a peer listens, as whom we call it, and how long we wait for it."""
+
+    name: str
+    ae_title: str
+    host: str
+    port: int
+    calling_ae: str
+    connect_timeout_s: float = 10.0
+    acse_timeout_s: float = 30.0
+    dimse_timeout_s: float = 60.0
+    network_timeout_s: float = 60.0
+    tls: ssl.SSLContext | None = None
+    tls_name: str = ""
+    """The name that its certificate must hold; empty: `host`."""
+
+
+class Reach(StrEnum):
+    """How far an association request came."""
+
+    UNREACHABLE = "unreachable"
+    UNTRUSTED = "untrusted"
+    """Connected, but TLS was not agreed on: a certificate, a version, or one of us speaks in plain."""
+    REJECTED = "rejected"
+    BROKEN = "broken"
+    """Connected, but aborted or without an answer before it was established."""
+    NO_CONTEXT = "no_context"
+    """The association was accepted and none of the presentation contexts was."""
+    ACCEPTED = "accepted"
+
+
+OUT_OF_REACH = frozenset({Reach.UNREACHABLE, Reach.UNTRUSTED, Reach.REJECTED, Reach.BROKEN})
+"""Nothing was asked of the peer: it is down, congested, or does not know us (yet)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An association request that was answered, or not; `association` is set when established."""
+
+    reach: Reach
+    detail: str
+    association: Association | None = None
+
+    @property
+    def accepted(self) -> frozenset[tuple[str, str]]:
+        """The (SOP class UID, transfer syntax UID) pairs that the peer takes."""
+        contexts = self.association.accepted_contexts if self.association else []
+        return frozenset((str(cx.abstract_syntax), str(cx.transfer_syntax[0])) for cx in contexts)
+
+
+@contextmanager
+def call(
+    peer: PeerAddress,
+    contexts: list[PresentationContext],
+    handlers: Sequence[EventHandlerType] = (),
+    roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
+) -> Iterator[Call]:
+    """Request an association and release it at the end; what the peer does never raises.
+
+    `roles` say for which SOP classes we take the peer's place (PS3.7 D.3.3.4).
+    """
+    made = _request(peer, contexts, handlers, roles)
+    try:
+        yield made
+    finally:
+        if made.association is not None and made.association.is_established:
+            made.association.release()
+
+
+def _request(
+    peer: PeerAddress,
+    contexts: list[PresentationContext],
+    handlers: Sequence[EventHandlerType],
+    roles: Sequence[SCP_SCU_RoleSelectionNegotiation],
+) -> Call:
+    prepare()
+    connected = threading.Event()
+    untrusted: list[str] = []
+
+    def on_request(event: Event) -> None:
+        if isinstance(event.primitive, A_ASSOCIATE):  # type: ignore[attr-defined]  # set by this event
+            tend(event.assoc, peer.network_timeout_s)
+
+    def on_connected(event: Event) -> None:
+        if peer.tls is not None:
+            _secure(event.assoc, peer, peer.tls, untrusted.append)
+        tend(event.assoc, peer.network_timeout_s)
+        connected.set()
+
+    try:
+        association = _entity(peer).associate(
+            peer.host,
+            peer.port,
+            contexts=contexts,
+            ae_title=peer.ae_title,
+            ext_neg=list(roles),
+            evt_handlers=[
+                (evt.EVT_ACSE_SENT, on_request),
+                (evt.EVT_CONN_OPEN, on_connected),
+                *handlers,
+            ],
+        )
+    except OSError as error:
+        return Call(Reach.UNREACHABLE, f"{peer.host}:{peer.port} cannot be reached: {error}")
+    where = f"{peer.host}:{peer.port}"
+    if untrusted and not association.is_established:
+        return Call(Reach.UNTRUSTED, f"{where}: TLS failed: {untrusted[0]}")
+    return _judged(association, connected=connected.is_set(), where=where)
+
+
+def _secure(
+    association: Association, peer: PeerAddress, tls: ssl.SSLContext, note: Callable[[str], None]
+) -> None:
+    """Agree on TLS, or end the connection and note why.
+
+    With TLS 1.3 a peer looks at our certificate after our own part is done, so its refusal comes in
+    the place of its first answer.
+    """
+    wrapped = association.dul.socket
+    raw = None if wrapped is None else wrapped.socket
+    if wrapped is None or raw is None:
+        return
+    try:
+        wrapped.socket = secured(raw.dup(), tls, peer.connect_timeout_s, peer.tls_name or peer.host)
+    except OSError as error:
+        note(why(error))
+        cut(raw)
+        return
+    raw.close()
+    receive = wrapped.recv
+
+    def received(nr_bytes: int) -> bytearray:
+        try:
+            return receive(nr_bytes)
+        except ssl.SSLError as error:
+            note(why(error))
+            raise
+
+    wrapped.recv = received  # type: ignore[method-assign]
+
+
+def _entity(peer: PeerAddress) -> AE:
+    entity = AE(peer.calling_ae)
+    entity.connection_timeout = peer.connect_timeout_s
+    entity.acse_timeout = peer.acse_timeout_s
+    entity.dimse_timeout = peer.dimse_timeout_s
+    entity.network_timeout = peer.network_timeout_s
+    return entity
+
+
+def _judged(association: Association, *, connected: bool, where: str) -> Call:
+    """Name what an association request led to."""
+    if association.is_established:
+        return Call(Reach.ACCEPTED, "association accepted", association)
+    if not connected:
+        return Call(Reach.UNREACHABLE, f"{where} cannot be reached")
+    answer = association.acceptor.primitive
+    if association.is_rejected and answer is not None:
+        return Call(Reach.REJECTED, f"{answer.result_str}, {answer.source_str}: {answer.reason_str}")
+    if answer is not None and answer.result == 0:
+        return Call(Reach.NO_CONTEXT, "association accepted without any of the presentation contexts")
+    return Call(Reach.BROKEN, f"{where} aborted or did not answer the association request")

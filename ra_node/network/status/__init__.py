@@ -1,0 +1,1 @@
+"""DIMSE status tables."""

@@ -1,0 +1,1 @@
+"""Processes, signals, clock: how a role lives."""

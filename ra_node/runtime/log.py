@@ -1,0 +1,109 @@
+"""One log line an event: past tense, bound context, never a patient attribute.
+
+A terminal gets readable lines, everything else JSON (one object a line) for the journal. What a library
+writes to standard error by itself, down to the interpreter's end, becomes such a line too.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import MutableMapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import structlog
+
+from ra_node.domain.texts.printable import printable
+from ra_node.runtime import output
+
+LEVEL = "RA_NODE_LOG_LEVEL"
+"""debug, info, warning or error: what the roles say, info where it is not set."""
+SERVICES = ("run", "listen", "work", "deliver", "schedule", "web")
+"""Commands whose output is a log and nothing else."""
+
+
+def configure_logging(role: str, *, level: int | None = None, json: bool | None = None) -> None:
+    """Send the events of this process to standard error; `json` None asks the terminal."""
+    asked = logging.getLevelNamesMapping().get(os.environ.get(LEVEL, "").upper(), logging.INFO)
+    as_json = not sys.stderr.isatty() if json is None else json
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(pad_event_to=24)
+    )
+    _quieten_libraries()
+    stream = sys.stderr
+    if as_json and role in SERVICES:
+        stream = output.take_over(role)
+        _tell_of_errors()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            *([] if as_json else [_shown_as_text]),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(asked if level is None else level),
+        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(role=role)
+
+
+def _shown_as_text(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """A terminal takes what a peer sent for text; JSON writes control characters as numbers anyway."""
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = printable(value, lines=True)
+    return event
+
+
+def _quieten_libraries() -> None:
+    """Libraries quote values of data sets in logs and warnings, and a data set names its patient."""
+    warnings.simplefilter("ignore")
+    logging.basicConfig(level=logging.ERROR, handlers=[_Events(logging.ERROR)])
+    for name in ("pynetdicom", "pydicom", "highdicom"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+class _Events(logging.Handler):
+    """Makes an event of what a library logs."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            told = {"logger": record.name, "text": record.getMessage()}
+            if record.exc_info and record.exc_info[1] is not None:
+                told |= _of_error(record.exc_info[1])
+            structlog.get_logger().error("library_complained", **told)
+        except Exception:  # noqa: BLE001 - a log line must not end who wrote it
+            self.handleError(record)
+
+
+def _tell_of_errors() -> None:
+    """Make one event of an error that nobody handles, without its message: it may quote a data set."""
+
+    def uncaught(
+        kind: type[BaseException], error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        told = {"error": kind.__name__} if error is None else _of_error(error)
+        structlog.get_logger().critical("process_broken", **told)
+
+    sys.excepthook = uncaught
+    threading.excepthook = lambda args: (
+        None if args.exc_type is SystemExit else uncaught(args.exc_type, args.exc_value, args.exc_traceback)
+    )
+    sys.unraisablehook = lambda args: uncaught(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def _of_error(error: BaseException) -> dict[str, str]:
+    frames = traceback.extract_tb(error.__traceback__)
+    where = " < ".join(f"{Path(one.filename).name}:{one.lineno}" for one in reversed(frames))
+    return {"error": type(error).__name__, "where": where}

@@ -1,0 +1,130 @@
+"""Lanes: processes forked from one that has loaded the networks, so that all of them hold these once.
+
+Threads of one process would share Python's lock, for which a pass through a network asks after every
+layer; and what kills a process would take every study down that another thread has under way.
+"""
+
+from __future__ import annotations
+
+import gc
+import mmap
+import multiprocessing
+import os
+import struct
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from multiprocessing.context import ForkProcess
+
+import structlog
+
+from ra_node.runtime.supervisor import STOPPED_S, Frozen, Supervisor, die_with_parent
+from ra_node.runtime.systemd import EVERY_S, LONGEST_S, Pulse
+from ra_node.services.jobs.lease import describe
+
+GRACE_S = 8.0
+"""Less than that of whoever started us, so that no lane is left behind."""
+_BEAT = struct.Struct("d")
+
+
+class Beats:
+    """When each lane was last through with something, in memory that parent and lanes share."""
+
+    def __init__(self, lanes: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._memory = mmap.mmap(-1, lanes * _BEAT.size)
+        self._lanes, self._clock = lanes, clock
+
+    def beat(self, lane: int) -> None:
+        _BEAT.pack_into(self._memory, lane * _BEAT.size, self._clock())
+
+    def late(self, most_s: float) -> list[int]:
+        """The lanes that have not been heard of for longer than `most_s`."""
+        now = self._clock()
+        heard = (_BEAT.unpack_from(self._memory, lane * _BEAT.size)[0] for lane in range(self._lanes))
+        return [lane for lane, at in enumerate(heard) if now - at > most_s]
+
+
+class Lane:
+    """A forked process, as `supervise.Child` wants it."""
+
+    def __init__(self, process: ForkProcess) -> None:
+        self._process = process
+        assert process.pid is not None
+        self.pid = process.pid
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def terminate(self) -> None:
+        self._process.terminate()
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        status = self.poll()
+        if status is None:
+            raise subprocess.TimeoutExpired("lane", timeout or 0.0)
+        return status
+
+
+def keep_lanes(
+    count: int,
+    serve: Callable[[Callable[[], None]], None],
+    close: Callable[[], None],
+    changed: Callable[[], bool],
+    stop: threading.Event,
+    pulse: Pulse,
+    longest_s: float = LONGEST_S,
+) -> None:
+    """Keep that many lanes serving until told to stop.
+
+    Before each fork `close` closes what does not outlive one, as connections to a database. In each lane
+    `serve` is called with what it is to call whenever it came a step further; one that calls nothing for
+    `longest_s`, or that stands stopped, is killed. `changed` is called here each second and tells whether
+    all lanes are to be replaced by new ones. The caller has one thread, and sets `stop` on SIGTERM, which
+    also ends a lane.
+    """
+    beats = Beats(count)
+
+    def start(number: int) -> Lane:
+        beats.beat(number)
+        close()
+        return _fork(partial(serve, partial(beats.beat, number)))
+
+    numbers, frozen = {f"lane {at}": at for at in range(count)}, Frozen()
+
+    def fault(name: str, pid: int) -> str | None:
+        if frozen(pid):
+            return f"stopped for {STOPPED_S:.0f} s"
+        return f"no progress for {longest_s:.0f} s" if numbers[name] in beats.late(longest_s) else None
+
+    starts = {name: partial(start, at) for name, at in numbers.items()}
+    lanes = Supervisor(starts, grace_s=GRACE_S, fault=fault)
+    while not stop.is_set():
+        if changed():
+            lanes.renew()
+        lanes.tend()
+        pulse.beat()
+        stop.wait(EVERY_S)
+    lanes.end()
+
+
+def _fork(serve: Callable[[], None]) -> Lane:
+    gc.collect()
+    gc.freeze()  # or each collection of a lane would copy what it shares
+    process = multiprocessing.get_context("fork").Process(target=_run, args=(serve, os.getpid()))
+    process.start()
+    return Lane(process)
+
+
+def _run(serve: Callable[[], None], parent: int) -> None:
+    die_with_parent(parent)
+    try:
+        serve()
+    except Exception as error:  # noqa: BLE001 - a trace with its message could hold a patient's data
+        structlog.get_logger().error("lane_broken", error=describe(error))
+        raise SystemExit(1) from None

@@ -1,0 +1,284 @@
+"""Looks at images, judges their hands in one forward pass, and makes the one report of a study.
+
+Nothing here knows a ledger or a network: the worker and `ra-node analyse` use the same functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset
+
+from ra_node.dicom.reading.file import DatasetRefused, read_dataset, read_header
+from ra_node.domain.eligibility import header_refusal
+from ra_node.domain.image_choice import one_result_a_hand, one_view_a_hand
+from ra_node.domain.laterality.chirality import pairing_of
+from ra_node.domain.laterality.evidence import Convention, Pairing, places_of, sides_of
+from ra_node.domain.rating import DEFAULT_RATING, Rating, rated_within
+from ra_node.domain.report import (
+    BundleIdentity,
+    Explanation,
+    HandFinding,
+    HandRegion,
+    HandVerdict,
+    ImageFinding,
+    Reason,
+    Recognition,
+    Refusal,
+    Staging,
+    StudyReport,
+)
+from ra_node.domain.study import ImageHeader
+from ra_node.imaging.heat_map_contours import explained
+from ra_node.imaging.model_input import hand_crop
+from ra_node.imaging.out_of_domain import out_of_domain
+from ra_node.imaging.pixel_aspect import (
+    UNSTRETCHED,
+    Stretch,
+    explanation_in_image,
+    region_in_image,
+    region_in_square,
+    square_shape,
+    squared,
+    true_aspect,
+)
+from ra_node.imaging.pixels import PixelLimits, PixelsRefused, Radiograph, read_radiograph
+from ra_node.imaging.preview import reduced
+from ra_node.imaging.quality import hands_quality
+from ra_node.services.analysis.greyscale_inversion import find_in_tones
+from ra_node.services.analysis.hand_detection import HandFinder
+from ra_node.services.analysis.image_facts import facts_of
+
+
+class Judgement(Protocol):
+    """What the networks say about one hand."""
+
+    @property
+    def recognition(self) -> Recognition: ...
+
+    @property
+    def staging(self) -> Staging: ...
+
+    @property
+    def heat(self) -> NDArray[np.float32] | None:
+        """Where the network that says disease saw it, in the crop's pixels; None without disease."""
+
+
+class Judge(Protocol):
+    """The forward pass, as far as this use case needs it."""
+
+    def judge(self, crops: Sequence[NDArray[np.uint8]]) -> Sequence[Judgement]:
+        """Judge crops (side_px, side_px), each with one hand, in one batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How images are read: what the site decided and what the bundle needs."""
+
+    convention: Convention = "none"
+    max_pixels: int = 120_000_000
+    side_px: int = 224
+    """Side of the square that the bundle's networks see."""
+    finder: HandFinder | None = None
+    """The networks that find hands; None where the bundle has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One image after reading and hand finding, before the networks."""
+
+    finding: ImageFinding
+    crops: tuple[NDArray[np.uint8], ...] = ()
+    display: NDArray[np.uint8] | None = None
+    stretch: Stretch = UNSTRETCHED
+    """From the pixels of the image to the square ones that the crops were cut out of."""
+
+
+def look_at_file(path: Path, rules: Rules) -> Look:
+    """Read one DICOM file and find its hands; raises DatasetRefused where it has not even a header."""
+    try:
+        dataset = read_dataset(path)
+    except DatasetRefused as error:
+        return Look(refused(read_header(path), error.refusal))
+    return look_at(dataset, rules)
+
+
+def look_at(dataset: Dataset, rules: Rules) -> Look:
+    """Find the hands of one data set; whatever is wrong with it becomes a refusal in the finding."""
+    header = read_header(dataset)
+    refusal = header_refusal(header)
+    if refusal is not None:
+        return Look(refused(header, refusal))
+    try:
+        radiograph = read_radiograph(dataset, PixelLimits(area_px=rules.max_pixels))
+    except PixelsRefused as error:
+        return Look(refused(header, error.refusal))
+    return look_at_pixels(radiograph, header, rules)
+
+
+def look_at_pixels(radiograph: Radiograph, header: ImageHeader, rules: Rules) -> Look:
+    """Find and cut out the hands of a radiograph."""
+    rows, columns = radiograph.values.shape
+    aspect, about_shape = true_aspect(header.pixel_aspects)
+    radiograph, stretch = squared(radiograph, aspect)
+    radiograph, found, remarks = find_in_tones(radiograph, rules.finder)
+    hands = _with_sides(found.hands, radiograph, header, rules.convention)
+    crops = tuple(hand_crop(radiograph.values, h.region, rules.side_px) for h in hands if h.refusal is None)
+    display = radiograph.display
+    if not stretch.is_none:
+        display = np.asarray(cv2.resize(display, (columns, rows), interpolation=cv2.INTER_LINEAR), np.uint8)
+        hands = tuple(
+            replace(hand, region=region_in_image(hand.region, stretch, (rows, columns))) for hand in hands
+        )
+    finding = replace(
+        refused(header, found.refusal),
+        rows=rows,
+        columns=columns,
+        hands=hands,
+        remarks=(*radiograph.remarks, *about_shape, *remarks, *_remarks(hands)),
+        facts=facts_of(header, radiograph.values),
+    )
+    return Look(finding, crops, reduced(display), stretch)
+
+
+def judge_looks(looks: Sequence[Look], judge: Judge) -> list[ImageFinding]:
+    """Judge every unrefused hand of all images in one forward pass, and put the results in place."""
+    judgements = iter(judge.judge([crop for look in looks for crop in look.crops]))
+    return [
+        replace(
+            look.finding,
+            hands=tuple(
+                hand if hand.refusal else _judged(hand, next(judgements), look) for hand in look.finding.hands
+            ),
+        )
+        for look in looks
+    ]
+
+
+def make_report(
+    study_uid: str,
+    version: int,
+    images: Sequence[ImageFinding],
+    bundle: BundleIdentity,
+    *,
+    created_at: datetime,
+    predecessor: str | None = None,
+    research_label: str = "",
+    conflict: Refusal | None = None,
+    remark: str = "",
+    rating: Rating = DEFAULT_RATING,
+) -> StudyReport:
+    """Put the findings of a study together, one result a hand; with none it says why.
+
+    With a `conflict` (see `one_patient`) every image is refused for it. `remark` is of the whole study.
+    """
+    if conflict is not None:
+        refused = [replace(image, hands=(), refusal=conflict, remarks=()) for image in images]
+        return StudyReport(
+            study_uid, version, created_at, tuple(refused), bundle, conflict, predecessor, research_label
+        )
+    counted = _remarked(one_result_a_hand(rated_within(images, bundle, rating)), remark)
+    return reason_for_study(
+        StudyReport(study_uid, version, created_at, counted, bundle, None, predecessor, research_label)
+    )
+
+
+def reason_for_study(report: StudyReport) -> StudyReport:
+    """The same report, with its reason where no hand was judged."""
+    if any(hand.refusal is None for hand in report.hands):
+        return report
+    return replace(report, refusal=_reason_for_study(report))
+
+
+def failed_finding(header: ImageHeader, why: str) -> ImageFinding:
+    """The finding of an image whose analysis failed for good; `why` is for the report."""
+    text = f"The analysis of this image failed and was given up: {why}"
+    return refused(header, Refusal(Reason.ANALYSIS_FAILED, text))
+
+
+def _remarked(images: tuple[ImageFinding, ...], remark: str) -> tuple[ImageFinding, ...]:
+    """Say a remark of the whole study at its first image, whose patient and order the report bears."""
+    if not remark or not images:
+        return images
+    return (replace(images[0], remarks=(*images[0].remarks, remark)), *images[1:])
+
+
+def refused(header: ImageHeader, refusal: Refusal | None) -> ImageFinding:
+    """The finding of an image without hands."""
+    return ImageFinding(
+        header.sop_instance_uid,
+        header.sop_class_uid,
+        header.series_instance_uid,
+        header.rows,
+        header.columns,
+        refusal=refusal,
+    )
+
+
+def _with_sides(
+    regions: Sequence[HandRegion], radiograph: Radiograph, header: ImageHeader, convention: Convention
+) -> tuple[HandFinding, ...]:
+    boxes = [region.box for region in regions]
+    pairing = pairing_of(regions) if len(regions) == 2 else Pairing.TWO_HANDS
+    sides, places = sides_of(boxes, header.side, convention, pairing), places_of(boxes)
+    refusals = hands_quality(radiograph.values, regions)
+    outside = out_of_domain(radiograph.values, regions)
+    hands = [
+        HandFinding(region, side, place, refusal=refusal, outside=reasons)
+        for region, side, place, refusal, reasons in zip(
+            regions, sides, places, refusals, outside, strict=True
+        )
+    ]
+    return one_view_a_hand(hands, pairing)
+
+
+def _remarks(hands: Sequence[HandFinding]) -> tuple[str, ...]:
+    conflicts = {hand.side.evidence for hand in hands if hand.side.conflict}
+    return tuple(f"Side not determined: {evidence}" for evidence in sorted(conflicts))
+
+
+def _judged(hand: HandFinding, judgement: Judgement, look: Look) -> HandFinding:
+    """Put a result in place; an inconclusive one has no heat, which would speak for one of its halves."""
+    heat = judgement.heat
+    judged = replace(
+        hand,
+        recognition=judgement.recognition,
+        staging=judgement.staging,
+    )
+    if heat is None or judged.verdict is HandVerdict.INCONCLUSIVE:
+        return judged
+    return replace(judged, explanation=_explained(heat, hand.region, look))
+
+
+def _explained(heat: NDArray[np.float32], region: HandRegion, look: Look) -> Explanation:
+    shape, stretch = (look.finding.rows, look.finding.columns), look.stretch
+    if stretch.is_none:
+        return explained(heat, region, shape)
+    found = explained(heat, region_in_square(region, stretch, shape), square_shape(stretch, shape))
+    return explanation_in_image(found, stretch)
+
+
+_OTHER_COUNTS = frozenset({Reason.SECOND_VIEW, Reason.OTHER_IMAGE_COUNTS})
+"""Reasons that point to another hand, whose reason says more."""
+
+
+def _reason_for_study(report: StudyReport) -> Refusal:
+    """The reason of the hands that were found, where all have the same one, else that of hands and images."""
+    hands = [hand.refusal for hand in report.hands if hand.refusal]
+    own = [refusal for refusal in hands if refusal.reason not in _OTHER_COUNTS]
+    refusals = [image.refusal for image in report.images if image.refusal] + hands
+    for same in (own, refusals):
+        if len(set(same)) == 1:
+            return same[0]
+    reasons = sorted({refusal.reason for refusal in refusals})
+    text = "No hand in the image could be judged; each has its reason."
+    if len(report.images) > 1:
+        text = f"None of {len(report.images)} images has a hand that could be judged; each has its reason."
+    return Refusal(Reason(reasons[0]) if len(reasons) == 1 else Reason.NO_HAND, text)

@@ -1,0 +1,1 @@
+"""Retrospective run over an archive."""

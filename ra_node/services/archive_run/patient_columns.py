@@ -1,0 +1,63 @@
+"""Whose images they are, in the words that a table may hold: a key that nobody can turn back, or the ID."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ra_node.dicom.reading.file import read_attributes
+from ra_node.errors import Fatal, Refused
+
+KEY_DIGITS = 32
+SALT_BYTES = 32
+"""Fewer do not keep a key secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class PatientWords:
+    """What the run asks for: a key made with `salt`, and the patient's ID as it is."""
+
+    salt: bytes | None = None
+    with_id: bool = False
+
+    def of(self, path: Path) -> Mapping[str, str]:
+        """The columns of the patient of a file; none where the run asks for none. Raises DatasetRefused."""
+        if self.salt is None and not self.with_id:
+            return {}
+        patient_id = str(read_attributes(path).get("PatientID") or "").strip()
+        words = {"patient_id": patient_id} if self.with_id else {}
+        if self.salt is not None:
+            words["patient_key"] = patient_key(self.salt, patient_id) if patient_id else ""
+        return words
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that it fills."""
+        asked = {"patient_key": self.salt is not None, "patient_id": self.with_id}
+        return tuple(name for name, wanted in asked.items() if wanted)
+
+
+def patient_key(salt: bytes, patient_id: str) -> str:
+    """HMAC-SHA256 of a patient's ID, 32 hexadecimal digits; case and blanks around it do not count.
+
+    With the same salt the same key as in a training dataset.
+    """
+    return hmac.digest(salt, patient_id.strip().upper().encode(), "sha256").hex()[:KEY_DIGITS]
+
+
+def read_salt(path: Path) -> bytes:
+    """Read a secret salt; Refused where it is too short, Fatal where it cannot be read or others can."""
+    try:
+        salt, mode = path.read_bytes(), path.stat().st_mode & 0o777
+    except OSError as error:
+        raise Fatal(f"expected a salt at {path}, found none: {error.strerror}") from error
+    if len(salt) < SALT_BYTES:
+        made = f"head -c {SALT_BYTES} /dev/urandom"
+        raise Refused(
+            f"expected a salt of {SALT_BYTES} bytes or more, found {len(salt)}; make it with `{made}`"
+        )
+    if mode & 0o077:
+        raise Fatal(f"expected a salt that only its owner can read (mode 600), found mode {mode:o}")
+    return salt

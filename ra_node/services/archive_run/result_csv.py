@@ -1,0 +1,119 @@
+"""The table of a run as CSV: it grows with every study, and is whole under its name at the end."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Self
+
+from ra_node.services.archive_run.journal import Journal, SeenFile
+from ra_node.services.archive_run.result_rows import (
+    SKIPPED_FILE,
+    UNREADABLE_FILE,
+    Cells,
+    Outcome,
+    Row,
+    as_cells,
+)
+
+NAME, GROWING, NEW = "hands.csv", "hands.partial.csv", "hands.csv.new"
+TOLD = 5
+"""Failures that are told beside the table; it has them all."""
+
+
+@dataclass
+class Table:
+    """The files of the table in `folder`, with these columns.
+
+    While the run goes on, `hands.partial.csv` has the rows of all studies that are finished.
+    `hands.csv` is replaced at the end, when all of it is on the disk. `counts` are of its rows: by
+    outcome, call and code of refusal. `failures` are the first few rows without an answer, in words.
+    """
+
+    folder: Path
+    columns: tuple[str, ...]
+    counts: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+    _growing: IO[str] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._growing is not None:
+            self._growing.close()
+            self._growing = None
+
+    def begin(self, studies: Iterable[list[Cells]]) -> None:
+        """Begin the growing file anew with the rows of what was finished before."""
+        self._growing = (self.folder / GROWING).open("w", encoding="utf-8", newline="")
+        writer = self._writer(self._growing)
+        writer.writeheader()
+        for rows in studies:
+            writer.writerows(rows)
+        _sync(self._growing)
+
+    def append(self, rows: Iterable[Cells]) -> None:
+        """Add the rows of one study; they are on the disk when this returns."""
+        assert self._growing is not None
+        self._writer(self._growing).writerows(rows)
+        _sync(self._growing)
+
+    def finish(self, journal: Journal) -> None:
+        """Write the whole table, studies in the order of the archive and then the files that were skipped."""
+        self.counts.clear()
+        self.failures.clear()
+        new = self.folder / NEW
+        with new.open("w", encoding="utf-8", newline="") as stream:
+            writer = self._writer(stream)
+            writer.writeheader()
+            for row in _all(journal):
+                self.counts.update({row["outcome"], row["call"], row["refusal"]} - {""})
+                self._note(row)
+                writer.writerow(row)
+            _sync(stream)
+        new.replace(self.folder / NAME)
+        self.__exit__()
+        (self.folder / GROWING).unlink(missing_ok=True)
+        _sync_folder(self.folder)
+
+    def _note(self, row: Cells) -> None:
+        if row["outcome"] == Outcome.FAILED and len(self.failures) < TOLD:
+            self.failures.append(f"{row['file'] or row['study_uid']}: {row['refusal_text']}")
+
+    def _writer(self, stream: IO[str]) -> csv.DictWriter[str]:
+        return csv.DictWriter(stream, self.columns, extrasaction="ignore", lineterminator="\n")
+
+
+def path_text(path: Path) -> str:
+    """A path as text; a byte of a name that is not UTF-8 is written as its number."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _all(journal: Journal) -> Iterator[Cells]:
+    for rows in journal.rows():
+        yield from rows
+    for one in journal.skipped():
+        yield as_cells(_of_file(one))
+
+
+def _of_file(one: SeenFile) -> Row:
+    outcome, code = (Outcome.FAILED, UNREADABLE_FILE) if one.broken else (Outcome.SKIPPED, SKIPPED_FILE)
+    return Row(outcome, refusal=code, refusal_text=one.reason, file=path_text(one.path))
+
+
+def _sync(stream: IO[str]) -> None:
+    stream.flush()
+    os.fsync(stream.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

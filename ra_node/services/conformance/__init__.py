@@ -1,0 +1,1 @@
+"""Ra-node conformance."""

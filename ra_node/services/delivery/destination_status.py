@@ -1,0 +1,98 @@
+"""How each destination stands, and the disk: what waits, since when, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ra_node.ledger.database.engine import Ledger
+from ra_node.ledger.database.schema import CommitmentState, DeliveryState
+from ra_node.ledger.jobs.peer_backoff import Outage, outages
+from ra_node.ledger.overview import open_delivery_counts, unkept_counts, waiting_since
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One destination; times are UTC seconds since 1970, counts are objects.
+
+    `configured` is False for one that the configuration does not name any more: what waits for it
+    waits until it is named again or dropped.
+    """
+
+    peer: str
+    configured: bool
+    waiting: int
+    waiting_since: float | None
+    outages: tuple[Outage, ...]
+    uncommitted: int
+    lacking_commitment: int
+
+
+class Room(StrEnum):
+    """Whether the disk takes more; between the two marks that depends on where it came from."""
+
+    ENOUGH = "enough"
+    BETWEEN = "between"
+    LOW = "low"
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """The disk of the data folder, in bytes."""
+
+    free: int
+    low: int
+    enough: int
+
+    @property
+    def room(self) -> Room:
+        if self.free < self.low:
+            return Room.LOW
+        return Room.ENOUGH if self.free >= self.enough else Room.BETWEEN
+
+
+def standings(ledger: Ledger, configured: Collection[str]) -> list[Standing]:
+    """List every destination that is configured or that something still waits for."""
+    sent, promised = open_delivery_counts(ledger), unkept_counts(ledger)
+    since, broken = waiting_since(ledger), outages(ledger)
+    waiting = {peer for peer, state in sent if state is DeliveryState.WAITING}
+    unkept = {peer for peer, _ in promised}
+    return [
+        Standing(
+            peer=peer,
+            configured=peer in configured,
+            waiting=sent.get((peer, DeliveryState.WAITING), 0),
+            waiting_since=since.get(peer),
+            outages=tuple(one for one in broken if one.peer == peer),
+            uncommitted=promised.get((peer, CommitmentState.WAITING), 0),
+            lacking_commitment=promised.get((peer, CommitmentState.LACKING), 0),
+        )
+        for peer in sorted({*configured, *waiting, *unkept})
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """What is wrong with a destination, and what to do."""
+
+    found: str
+    hint: str
+
+
+def complaints(standing: Standing, now: float) -> list[Complaint]:
+    """Say in words what is wrong with a destination; nothing: all is well."""
+    said = []
+    waiting = standing.waiting + standing.uncommitted + standing.lacking_commitment
+    if not standing.configured:
+        found = f"{waiting} objects wait for a destination that is not configured"
+        hint = f"name it in [[peer]] again, or give them up: ra-node drop --peer {standing.peer}"
+        said.append(Complaint(found, hint))
+    for one in standing.outages:
+        since, soon = round(max(0.0, now - one.since)), round(max(0.0, one.retry_at - now))
+        found = f"out of reach ({one.kind}) for {since} s, tried {one.failures} times: {one.error}"
+        said.append(Complaint(found, f"tried again in {soon} s; at once by ra-node requeue {standing.peer}"))
+    if standing.lacking_commitment:
+        found = f"{standing.lacking_commitment} objects wait for a promise, and it has no storage commitment"
+        said.append(Complaint(found, "allow it for our AE title there, or set commitment = false"))
+    return said

@@ -1,0 +1,93 @@
+"""What each living worker runs, and why it could not take a promoted bundle, in a file beside its lock."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import structlog
+from pydantic import TypeAdapter, ValidationError
+
+from ra_node.domain.report import BundleIdentity
+from ra_node.services.jobs.liveness import STATE_SUFFIX, SUFFIX
+
+AGAIN_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """One worker with its bundle; `since` is UTC seconds since 1970.
+
+    `refused` says why the worker goes on with this bundle though another is promoted, "" where it
+    need not. `gpu_bytes` is the GPU memory that it held when it last told, None on a CPU.
+    """
+
+    owner: str
+    host: str
+    name: str
+    version: str
+    sha256: str
+    since: float
+    refused: str = ""
+    gpu_bytes: int | None = None
+
+
+_RUNNING = TypeAdapter(Running)
+
+
+@dataclass
+class Announcer:
+    """Tells what a worker runs: at each change, and from time to time its GPU memory."""
+
+    folder: Path
+    gpu_bytes: Callable[[], int | None]
+    clock: Callable[[], float] = time.monotonic
+    _told: Running | None = None
+    _told_at: float = 0.0
+
+    def say(self, owner: str, bundle: BundleIdentity, refused: str) -> None:
+        """Tell of a change."""
+        words = (bundle.name, bundle.version, bundle.sha256)
+        self._tell(Running(owner, socket.gethostname(), *words, time.time(), refused))
+
+    def say_again(self) -> None:
+        """Tell what has been told, if that was a while ago and there is a GPU to tell of."""
+        due = self.clock() - self._told_at >= AGAIN_S
+        if self._told is not None and due and self.gpu_bytes() is not None:
+            self._tell(self._told)
+
+    def _tell(self, running: Running) -> None:
+        self._told, self._told_at = replace(running, gpu_bytes=self.gpu_bytes()), self.clock()
+        tell(self.folder, self._told)
+
+
+def tell(folder: Path, running: Running) -> None:
+    """Replace what a worker of this machine says of itself; whoever reads never sees half of it.
+
+    A full disk must not stop a worker that only wants to say something: then it is said in the log.
+    """
+    unfinished = folder / f".{running.owner}"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        unfinished.write_bytes(_RUNNING.dump_json(running))
+        unfinished.replace(folder / f"{running.owner}{STATE_SUFFIX}")
+    except OSError as error:
+        structlog.get_logger().warning("state_not_told", owner=running.owner, error=error.strerror)
+
+
+def workers(root: Path) -> list[Running]:
+    """Everything told in the folders of all machines below `root`, by workers not known to be dead."""
+    return list(_told(root))
+
+
+def _told(root: Path) -> Iterator[Running]:
+    for path in sorted(root.glob(f"*/*{STATE_SUFFIX}")):
+        if not path.with_suffix(SUFFIX).exists():
+            continue
+        try:
+            yield _RUNNING.validate_json(path.read_bytes())
+        except (FileNotFoundError, ValidationError):
+            continue  # it left meanwhile, or another version of the node wrote it

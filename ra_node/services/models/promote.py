@@ -1,0 +1,51 @@
+"""Puts bundles into use and takes them out again: installed once, promoted and rolled back by one entry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ra_node.inference.bundles.manifest import Bundle
+from ra_node.inference.bundles.store import BundleStore
+from ra_node.ledger.promotions import Choice, before, current_promotion, promote, roll_back
+from ra_node.services.models.registry import Shelf
+from ra_node.services.models.verify import Verdict, require_sound
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What a promotion or a rollback did; None is the configured bundle."""
+
+    now: Choice | None
+    was: Choice | None
+
+
+def install_bundle(folder: Path, store: BundleStore, verify: Callable[[Path], Verdict]) -> Bundle:
+    """Verify a bundle and copy it into the store; raises Refused or Retryable, and then nothing changed."""
+    require_sound(verify(folder))
+    return store.install(folder)
+
+
+def promote_bundle(shelf: Shelf, words: str, by: str, verify: Callable[[Path], Verdict]) -> Changed:
+    """Put an installed bundle into use; one that is in use already changes nothing.
+
+    It is verified once more, whole: a disk may have changed it since. Raises Refused with the reason.
+    """
+    seen = current_promotion(shelf.ledger)
+    was = seen.choice if seen else None
+    identity = shelf.store.named(words).identity
+    now = Choice(identity.sha256, identity.name, identity.version)
+    if was is None or was.sha256 != now.sha256:
+        require_sound(verify(shelf.folder_of(now.sha256)))
+        promote(shelf.ledger, now, by, seen)
+    return Changed(now, was)
+
+
+def roll_back_bundle(shelf: Shelf, by: str, verify: Callable[[Path], Verdict]) -> Changed:
+    """Go back to the bundle that was in use before. Raises Refused where there is none or it is unsound."""
+    seen = current_promotion(shelf.ledger)
+    now = before(shelf.history())
+    require_sound(verify(shelf.folder_of(now.sha256 if now else None)))
+    roll_back(shelf.ledger, by, seen)
+    return Changed(now, seen.choice if seen else None)

@@ -1,0 +1,72 @@
+"""Which bundle the node uses, and what each worker runs: for the status and the preflight."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ra_node.errors import NodeError
+from ra_node.inference.bundles.manifest import load_bundle
+from ra_node.services.jobs.worker_status import Running, workers
+from ra_node.services.models.registry import BundleLine, Shelf
+from ra_node.services.preflight.check import Check
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The bundle in use, or why there is none, and the living workers of every host."""
+
+    in_use: BundleLine | None
+    error: str
+    workers: tuple[Running, ...]
+
+
+def models(root: Path, in_use: Callable[[], BundleLine]) -> Models:
+    """Ask which bundle is in use, and look at the workers, who tell of themselves below `root`."""
+    running = tuple(workers(root))
+    try:
+        return Models(in_use(), "", running)
+    except NodeError as error:
+        return Models(None, str(error), running)
+
+
+def worker_checks(now: Models) -> list[Check]:
+    """One row a worker; one that could not take the promoted bundle needs a person."""
+    return [_worker_check(worker, now.in_use) for worker in now.workers]
+
+
+def checked_words(shelf: Shelf) -> str:
+    """Check every file of the bundle in use and say which it is. Raises Fatal for what is wrong with it."""
+    bundle = load_bundle(shelf.folder_of(shelf.wanted()))
+    notice = bundle.identity.notice
+    return f"{bundle_words(shelf.in_use())}{f'; {notice}' if notice else ''}"
+
+
+def bundle_words(line: BundleLine) -> str:
+    """Name, version, hash, and where it comes from, in one line."""
+    origin = "[models] bundle; nothing is promoted" if line.source == "[models]" else "promoted"
+    return f"{line.name} {line.version} ({line.sha256[:12]}), {origin}"
+
+
+def refusals(running: Sequence[Running]) -> list[str]:
+    """What must be said of workers that go on with an old bundle."""
+    return [f"{worker.owner} at {worker.host} {_refusal(worker)}" for worker in running if worker.refused]
+
+
+def _worker_check(worker: Running, in_use: BundleLine | None) -> Check:
+    name = f"worker at {worker.host}"
+    if worker.refused:
+        hint = "mend the cause: it tries again twice a minute; or `ra-node bundle rollback`"
+        return Check(name, ok=False, found=f"{worker.owner} {_refusal(worker)}", hint=hint)
+    found = f"{worker.owner} runs {worker.name} {worker.version} ({worker.sha256[:12]})"
+    if in_use is not None and in_use.sha256 != worker.sha256:
+        found += f"; takes {in_use.name} {in_use.version} after its present batch"
+    return Check(name, ok=True, found=found)
+
+
+def _refusal(worker: Running) -> str:
+    return (
+        f"goes on with {worker.name} {worker.version} ({worker.sha256[:12]}), because it could not load"
+        f" the promoted bundle: {worker.refused}"
+    )

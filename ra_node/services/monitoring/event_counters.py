@@ -1,0 +1,234 @@
+"""Counts what the timeline tells, event by event: totals, how long each step took, hours and weeks.
+
+The timeline keeps every event for good, so that totals of a process that starts anew go on where those of
+the last one stopped, and a scrape reads only what is new.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Collection, Hashable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import ClassVar
+
+from ra_node.domain.report import STAGES
+from ra_node.ledger.database.events import Event
+from ra_node.services.reporting.answer_event import Gist, read_gist
+
+HOUR_S, WEEK_S = 3600, 7 * 86400
+_MONDAY = 4 * 86400
+"""1970-01-05, a Monday."""
+HOURS_KEPT = 49
+OPEN_AT_MOST = 50_000
+"""Steps that have begun and not ended; of more, the oldest are not measured."""
+BOUNDS_S = (0.5, 1, 2, 5, 10, 30, 60, 120, 300, 900, 3600, 21600, 86400)
+
+
+class Step(StrEnum):
+    """A part of the way of a study, by what ends it."""
+
+    SETTLE = "settle"
+    """From the first image that waits for an answer to the study's settling."""
+    ANSWER = "answer"
+    DELIVER = "deliver"
+    """From the answer until a destination has all of its objects."""
+    COMMIT = "commit"
+    """From an object's delivery to the promise that it is kept."""
+
+
+@dataclass(slots=True)
+class Durations:
+    """How long something took: how often up to each of BOUNDS_S and above, and seconds in all."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_S) + 1))
+    sum_s: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count one; clocks of two hosts may disagree, and nothing takes less than no time."""
+        self.counts[bisect.bisect_left(BOUNDS_S, seconds)] += 1
+        self.sum_s += max(0.0, seconds)
+
+
+@dataclass(slots=True)
+class Hour:
+    """What happened in one hour."""
+
+    images: int = 0
+    answered: int = 0
+    buried: int = 0
+
+
+@dataclass(slots=True)
+class Week:
+    """What was answered in one week: studies, hands, stages and the sum of the hands' probabilities."""
+
+    answered: int = 0
+    refused: int = 0
+    hands: int = 0
+    """Rated hands alone: those that are inconclusive or not rated count apart."""
+    positive: int = 0
+    inconclusive: int = 0
+    not_rated: int = 0
+    probability_sum: float = 0.0
+    stages: list[int] = field(default_factory=lambda: [0] * len(STAGES))
+    bundles: set[str] = field(default_factory=set)
+
+
+class _Begun:
+    """When steps began that have not ended; of too many the oldest are forgotten."""
+
+    def __init__(self) -> None:
+        self._at: OrderedDict[Hashable, float] = OrderedDict()
+
+    def begin(self, key: Hashable, at: float) -> None:
+        """Note the first beginning."""
+        self._at.setdefault(key, at)
+        if len(self._at) > OPEN_AT_MOST:
+            self._at.popitem(last=False)
+
+    def begin_again(self, key: Hashable, at: float) -> None:
+        """Note the last beginning."""
+        self._at.pop(key, None)
+        self.begin(key, at)
+
+    def end(self, key: Hashable, at: float, took: Durations) -> None:
+        """Count the time since the beginning; an unknown one counts nothing."""
+        began = self._at.pop(key, None)
+        if began is not None:
+            took.add(max(0.0, at - began))
+
+    def pass_by(self, key: Hashable, at: float, took: Durations) -> None:
+        """Count like `end`, where the same beginning has several ends."""
+        if key in self._at:
+            took.add(max(0.0, at - self._at[key]))
+
+
+class Tally:
+    """Totals since the ledger was made; `add` takes events in the order of their ids."""
+
+    def __init__(self) -> None:
+        self.images: Counter[str] = Counter()
+        self.bytes: Counter[str] = Counter()
+        self.last_image: dict[str, float] = {}
+        self.settled = 0
+        self.answered: Counter[str] = Counter()
+        self.refusals: Counter[tuple[str, str]] = Counter()
+        self.stages: Counter[int] = Counter()
+        self.hands = 0
+        self.inconclusive = 0
+        self.not_rated = 0
+        self.probability_sum = 0.0
+        self.jobs: Counter[tuple[str, str]] = Counter()
+        self.objects: Counter[tuple[str, str]] = Counter()
+        self.steps = {step: Durations() for step in Step}
+        self.hours: dict[int, Hour] = {}
+        self.weeks: dict[int, Week] = {}
+        self._begun = {step: _Begun() for step in Step}
+
+    def add(self, event: Event) -> None:
+        """Count one event; a kind that is not in `kinds` counts nothing."""
+        count = self._counts.get(event.what)
+        if count is not None:
+            count(self, event)
+
+    def hour(self, at: float) -> Hour:
+        """The hour of a time; hours long past are dropped."""
+        found = self.hours.setdefault(int(at) // HOUR_S * HOUR_S, Hour())
+        if len(self.hours) > HOURS_KEPT:
+            del self.hours[min(self.hours)]
+        return found
+
+    def _stored(self, event: Event) -> None:
+        source = str(event.detail["calling_ae"])
+        self.images[source] += 1
+        self.bytes[source] += int(event.detail["size_bytes"])
+        self.last_image[source] = max(event.at, self.last_image.get(source, event.at))
+        self.hour(event.at).images += 1
+        if event.detail["counts"]:
+            self._begun[Step.SETTLE].begin(event.study_uid, event.at)
+
+    def _settled(self, event: Event) -> None:
+        self.settled += 1
+        self._begun[Step.SETTLE].end(event.study_uid, event.at, self.steps[Step.SETTLE])
+        self._begun[Step.ANSWER].begin((event.study_uid, event.detail["version"]), event.at)
+
+    def _answered(self, event: Event) -> None:
+        version = (event.study_uid, event.detail["version"])
+        self._begun[Step.ANSWER].end(version, event.at, self.steps[Step.ANSWER])
+        self._begun[Step.DELIVER].begin(version, event.at)
+        self.hour(event.at).answered += 1
+        said = read_gist(event.detail)
+        self.answered[_outcome(said)] += 1
+        if said.known:
+            self._said(said, event.at)
+
+    def _said(self, said: Gist, at: float) -> None:
+        if said.refusal:
+            self.refusals["study", said.refusal] += 1
+        self.refusals.update(("part", reason) for reason in said.refusals)
+        self.stages.update(said.stages)
+        self.hands += len(said.probabilities)
+        self.inconclusive += said.inconclusive
+        self.not_rated += said.not_rated
+        self.probability_sum += sum(said.probabilities)
+        monday = (int(at) - _MONDAY) // WEEK_S * WEEK_S + _MONDAY
+        _add_to_week(self.weeks.setdefault(monday, Week()), said)
+
+    def _buried(self, event: Event) -> None:
+        self.jobs[str(event.detail["kind"]), "buried"] += 1
+        self.hour(event.at).buried += 1
+
+    def _requeued(self, event: Event) -> None:
+        self.jobs[str(event.detail["kind"]), "requeued"] += 1
+
+    def _version_delivered(self, event: Event) -> None:
+        version = (event.study_uid, event.detail["version"])
+        self._begun[Step.DELIVER].pass_by(version, event.at, self.steps[Step.DELIVER])
+
+    def _delivered(self, event: Event) -> None:
+        self.objects[str(event.detail["peer"]), "delivered"] += 1
+        self._begun[Step.COMMIT].begin_again((event.detail["object_uid"], event.detail["peer"]), event.at)
+
+    def _refused(self, event: Event) -> None:
+        self.objects[str(event.detail["peer"]), "refused"] += 1
+
+    def _committed(self, event: Event) -> None:
+        peer = str(event.detail["peer"])
+        self.objects[peer, "committed"] += 1
+        self._begun[Step.COMMIT].end((event.detail["object_uid"], peer), event.at, self.steps[Step.COMMIT])
+
+    _counts: ClassVar[Mapping[str, Callable[[Tally, Event], None]]] = {
+        "instance_stored": _stored,
+        "study_settled": _settled,
+        "study_answered": _answered,
+        "job_buried": _buried,
+        "job_requeued": _requeued,
+        "version_delivered": _version_delivered,
+        "object_delivered": _delivered,
+        "object_refused": _refused,
+        "object_committed": _committed,
+    }
+    kinds: ClassVar[Collection[str]] = tuple(_counts)
+    """The kinds of event that count."""
+
+
+def _outcome(said: Gist) -> str:
+    """Whether an answer has a result; "unknown" for those of older nodes."""
+    if not said.known:
+        return "unknown"
+    return "refused" if said.refusal else "judged"
+
+
+def _add_to_week(week: Week, said: Gist) -> None:
+    week.answered += 1
+    week.refused += bool(said.refusal)
+    week.hands += len(said.probabilities)
+    week.positive += said.positive
+    week.inconclusive += said.inconclusive
+    week.not_rated += said.not_rated
+    week.probability_sum += sum(said.probabilities)
+    for stage in said.stages:
+        week.stages[stage] += 1
+    week.bundles.add(said.bundle)

@@ -1,0 +1,96 @@
+"""What an operator asks: how the node stands, which studies there are, and the story of one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from ra_node.dicom.plain_text import report_text
+from ra_node.domain.job import Job
+from ra_node.errors import Refused
+from ra_node.ledger.alarms import Alarm, alarms
+from ra_node.ledger.database.engine import Ledger
+from ra_node.ledger.database.events import Event, timeline
+from ra_node.ledger.deliveries import Delivery, deliveries_of
+from ra_node.ledger.overview import (
+    StudyLine,
+    buried_jobs,
+    commitment_counts,
+    delivery_counts,
+    find_study,
+    job_counts,
+    oldest_unanswered,
+    studies,
+    study_counts,
+)
+from ra_node.ledger.report_json import report_from_json
+from ra_node.ledger.results import latest_result
+from ra_node.services.delivery.destination_status import Disk, Standing, standings
+from ra_node.services.models.status import Models
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The state of the node at one moment; times are UTC seconds since 1970."""
+
+    at: float
+    studies: dict[str, int]
+    jobs: dict[str, int]
+    deliveries: dict[str, int]
+    oldest_unanswered: float | None
+    buried: list[Job]
+    models: Models
+    commitments: dict[str, int]
+    peers: list[Standing]
+    disk: Disk | None
+    alarms: list[Alarm]
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One study with everything that happened to it."""
+
+    study: StudyLine
+    events: list[Event]
+    deliveries: list[Delivery]
+    text: str
+    """The newest answer in words, "" while there is none."""
+
+
+def overview(
+    ledger: Ledger, models: Models, destinations: Collection[str] = (), disk: Disk | None = None
+) -> Overview:
+    """Count what there is, and name what needs a person; `models` and `disk` were looked at before."""
+    return Overview(
+        at=ledger.clock(),
+        studies={str(state): count for state, count in study_counts(ledger).items()},
+        jobs={f"{kind} {state}": count for (kind, state), count in job_counts(ledger).items()},
+        deliveries={f"{peer} {state}": count for (peer, state), count in delivery_counts(ledger).items()},
+        oldest_unanswered=oldest_unanswered(ledger),
+        buried=buried_jobs(ledger),
+        models=models,
+        commitments={f"{peer} {state}": count for (peer, state), count in commitment_counts(ledger).items()},
+        peers=standings(ledger, destinations),
+        disk=disk,
+        alarms=alarms(ledger),
+    )
+
+
+def no_overview(models: Models, raised: list[Alarm]) -> Overview:
+    """What is known where the ledger is lost: that it is."""
+    return Overview(raised[0].since, {}, {}, {}, None, [], models, {}, [], None, raised)
+
+
+def list_studies(ledger: Ledger, limit: int) -> list[StudyLine]:
+    """Studies, the last received first."""
+    return studies(ledger, limit)
+
+
+def study_story(ledger: Ledger, study_uid: str) -> Story:
+    """Everything about one study; Refused where the node has never seen it."""
+    study = find_study(ledger, study_uid)
+    if study is None:
+        raise Refused(f"no study {study_uid} in the ledger; `ra-node studies` lists those that there are")
+    result = latest_result(ledger, study_uid)
+    text = report_text(report_from_json(result.report_json)) if result else ""
+    return Story(study, timeline(ledger, study_uid), deliveries_of(ledger, study_uid), text)

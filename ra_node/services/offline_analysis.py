@@ -1,0 +1,178 @@
+"""The analysis without a network: the files of one study in, its answer in a folder out."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from ra_node.dicom.provenance import Producer
+from ra_node.dicom.reading.file import read_attributes, read_header
+from ra_node.domain.rating import DEFAULT_RATING, Rating
+from ra_node.domain.report import BundleIdentity, ImageFinding, StudyReport
+from ra_node.domain.study import ImageHeader
+from ra_node.errors import NodeError
+from ra_node.imaging.detection_picture import draw_finding, write_picture
+from ra_node.imaging.pixels import read_png
+from ra_node.imaging.preview import PREVIEW_SUFFIX, encode_preview, read_preview
+from ra_node.ledger.storage.durable_files import sha256_of_file
+from ra_node.services.analysis.study_analysis import (
+    Judge,
+    Look,
+    Rules,
+    failed_finding,
+    judge_looks,
+    look_at_file,
+    look_at_pixels,
+    make_report,
+    refused,
+)
+from ra_node.services.jobs.machine_faults import stops_everything
+from ra_node.services.reception.patient_consistency import witnesses_in
+from ra_node.services.reporting.lazy_sources import OnDemand
+from ra_node.services.reporting.render_objects import Sources, name_content, publish, save
+
+PNG_MAGIC = b"\x89PNG"
+IMAGES_AT_ONCE = 4
+"""So many images of a large study are in memory together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Analyst:
+    """Everything that the analysis of files needs, built once.
+
+    `between` is called before each image, while nothing is held.
+    """
+
+    judge: Judge
+    bundle: BundleIdentity
+    producer: Producer
+    rules: Rules
+    research_label: str
+    between: Callable[[], None] = lambda: None
+    look: Callable[[Path, Rules], Look] = look_at_file
+    rating: Rating = DEFAULT_RATING
+
+    def answer(
+        self,
+        study_uid: str,
+        files: Sequence[Path],
+        folder: Path,
+        created_at: datetime,
+        *,
+        publishing: bool = True,
+        repeats: Sequence[Path] = (),
+    ) -> StudyReport:
+        """Answer one study of DICOM files, each another instance; `publishing` writes it into `folder`.
+
+        `repeats` are further files of the study; of them only the patient counts.
+
+        As with a study that is received, what is wrong with an image is its finding, also that its
+        analysis failed. Raises DatasetRefused for a file without a header, and whatever the machine does
+        when memory, handles or the GPU fail.
+        """
+        previews = _Previews(folder / "previews")
+        witnesses = witnesses_in([*files, *repeats])
+        images: list[ImageFinding] = []
+        if witnesses.conflict is not None:
+            images = [refused(read_header(path), witnesses.conflict) for path in files]
+        for part in _parts(files if witnesses.conflict is None else ()):
+            looks = [self._look(path) for path in part]
+            for look in looks:
+                if publishing:
+                    previews.keep(look)
+            images += judge_looks(looks, self.judge)
+        report = make_report(
+            study_uid,
+            1,
+            images,
+            self.bundle,
+            created_at=created_at,
+            research_label=self.research_label,
+            conflict=witnesses.conflict,
+            remark=witnesses.remark,
+            rating=self.rating,
+        )
+        if not publishing:
+            return report
+        paths = {one.sop_instance_uid: path for one, path in zip(images, files, strict=True)}
+        report = name_content(
+            report, {uid: sha256_of_file(path) for uid, path in paths.items()}, self.producer
+        )
+        sources = Sources(OnDemand(paths, read_attributes), previews)
+        save(publish(report, sources, self.producer, None), report, folder)
+        previews.remove()
+        return report
+
+    def _look(self, path: Path) -> Look:
+        self.between()
+        try:
+            return self.look(path, self.rules)
+        except NodeError:
+            raise
+        except Exception as error:
+            if stops_everything(error):
+                raise
+            kind = type(error).__name__
+            structlog.get_logger().warning("image_failed", error=kind)
+            return Look(failed_finding(read_header(path), kind))
+
+
+@dataclass
+class _Previews(Mapping[str, NDArray[np.uint8]]):
+    """The pictures of a study's images by SOP Instance UID, on the disk until they are shown."""
+
+    folder: Path
+    paths: dict[str, Path] = field(default_factory=dict)
+
+    def keep(self, look: Look) -> None:
+        if look.display is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            path = self.folder / f"{len(self.paths)}{PREVIEW_SUFFIX}"
+            path.write_bytes(encode_preview(look.display))
+            self.paths[look.finding.sop_instance_uid] = path
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __getitem__(self, sop_uid: str) -> NDArray[np.uint8]:
+        return read_preview(self.paths[sop_uid])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.paths)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+
+def find_in_file(path: Path, rules: Rules) -> ImageFinding:
+    """Find the hands of one DICOM or PNG file; raises Refused where it is neither."""
+    return _look(path, rules).finding
+
+
+def draw_file(path: Path, rules: Rules, out: Path) -> ImageFinding:
+    """Find the hands of one file and draw them into `out`; an image that cannot be shown is not drawn."""
+    look = _look(path, rules)
+    if look.display is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        write_picture(draw_finding(look.display, look.finding), out / f"{path.name}.png")
+    return look.finding
+
+
+def _look(path: Path, rules: Rules) -> Look:
+    with path.open("rb") as stream:
+        is_png = stream.read(4) == PNG_MAGIC
+    if not is_png:
+        return look_at_file(path, rules)
+    return look_at_pixels(read_png(path), ImageHeader("", "", "", "", ""), rules)
+
+
+def _parts(files: Sequence[Path]) -> Iterator[Sequence[Path]]:
+    for start in range(0, len(files), IMAGES_AT_ONCE):
+        yield files[start : start + IMAGES_AT_ONCE]

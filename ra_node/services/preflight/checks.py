@@ -1,0 +1,222 @@
+"""Checks before anything is relied on: each failed row says what was found and what to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pydicom.uid import UID
+
+from ra_node.dicom.overlay.fonts import face_of
+from ra_node.domain.result_objects import OPTIONS, ObjectKind
+from ra_node.domain.texts.translations import load_language
+from ra_node.errors import NodeError
+from ra_node.ledger.alarms import Alarm
+from ra_node.network.presentation_contexts import OPTION_CLASSES, RESULT_CLASSES
+from ra_node.network.scu.c_find import InstanceCount, count_instances
+from ra_node.network.scu.c_store import EchoReport, PeerAddress, Reach, echo
+from ra_node.services.delivery.destination_status import Complaint
+from ra_node.services.preflight.alarms import alarm_checks
+from ra_node.services.preflight.check import Check
+from ra_node.services.preflight.system import check_clock, check_privacy, check_tls
+from ra_node.settings.node import Settings
+from ra_node.settings.peer import PeerTable
+
+
+def run_checks(
+    settings: Settings,
+    *,
+    open_state: Callable[[], object],
+    bundle: Callable[[], str],
+    destinations: Sequence[tuple[PeerAddress, PeerTable]],
+    queried: Sequence[PeerAddress] = (),
+    standing: Callable[[], Sequence[tuple[str, Complaint]]] = tuple,
+    alarms: Callable[[], Sequence[Alarm]] = tuple,
+    workers: Callable[[], Sequence[Check]] = tuple,
+    tls_contexts: Callable[[], object] = lambda: None,
+) -> list[Check]:
+    """Check folders, disk, ledger, port, bundle and every peer, each for itself.
+
+    `destinations` come with what they are to get, `queried` are the sources that say what is whole.
+    """
+    return [
+        check_folder(settings.node.data_dir),
+        check_privacy(settings),
+        check_disk(settings.node.data_dir, settings.limits.min_free_gib),
+        check_clock(),
+        check_tls(settings, tls_contexts),
+        _check("ledger", lambda: _opened(open_state), "the URL in [ledger], and whether its server runs"),
+        check_port(settings.node.host, settings.node.port),
+        check_language(settings.results.language),
+        _check("model bundle", bundle, "see `ra-node bundle list`; install it again or roll back"),
+        *workers(),
+        check_sources(settings),
+        *(check_query(peer) for peer in queried),
+        *(
+            [
+                check_peer(peer, commitment=table.commitment, options=table.options)
+                for peer, table in destinations
+            ]
+            or [NO_DESTINATION]
+        ),
+        *check_waiting(standing),
+        *alarm_checks(alarms),
+    ]
+
+
+NO_STUDY = "2.25.0"
+NO_DESTINATION = Check(
+    "destinations",
+    ok=False,
+    found="none",
+    hint='results go nowhere: add a [[peer]] with roles = ["destination"]',
+)
+
+
+def check_folder(folder: Path) -> Check:
+    """The data folder exists, or can be made, and can be written."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        return Check(
+            "data folder", ok=False, found=f"{folder}: {error.strerror}", hint="make it, owned by this user"
+        )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return Check(
+            "data folder", ok=False, found=f"{folder} cannot be written", hint="chown it to this user"
+        )
+    return Check("data folder", ok=True, found=str(folder))
+
+
+def check_disk(folder: Path, wanted_gib: float) -> Check:
+    """There is room, or images will be turned away."""
+    try:
+        free = shutil.disk_usage(folder).free / 2**30
+    except OSError as error:
+        return Check("disk", ok=False, found=f"{folder}: {error.strerror}", hint="mend the data folder first")
+    hint = "" if free >= wanted_gib else f"free some space: below {wanted_gib:g} GiB senders are turned away"
+    return Check("disk", ok=not hint, found=f"{free:.1f} GiB free", hint=hint)
+
+
+def check_port(host: str, port: int) -> Check:
+    """The port is free, or this very node listens on it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if _listens(host, port):
+                return Check("DICOM port", ok=True, found=f"{host}:{port} is in use, by the node it seems")
+            hint = "name an address of this machine and a free port in [node]"
+            return Check("DICOM port", ok=False, found=f"{host}:{port}: {error.strerror}", hint=hint)
+    return Check("DICOM port", ok=True, found=f"{host}:{port} is free; the node is not running")
+
+
+def check_sources(settings: Settings) -> Check:
+    """Somebody may send to us."""
+    names = ", ".join(f"{peer.name} ({peer.ae_title} at {peer.host})" for peer in settings.sources)
+    if settings.limits.accept_unknown_peers:
+        return Check("sources", ok=True, found="any AE title may send (accept_unknown_peers)")
+    if not names:
+        return Check("sources", ok=False, found="none", hint='add a [[peer]] with roles = ["source"]')
+    return Check("sources", ok=True, found=names)
+
+
+def check_query(
+    peer: PeerAddress, count: Callable[[PeerAddress, str], InstanceCount] = count_instances
+) -> Check:
+    """A peer that is to be asked answers C-FIND; asked for a study that nobody has."""
+    found = count(peer, NO_STUDY)
+    name, where = f"queries to {peer.name}", f"{peer.ae_title} at {peer.host}:{peer.port}"
+    if found.instances is not None:
+        return Check(name, ok=True, found=f"{where}: answers C-FIND")
+    hint = f"allow our AE title {peer.calling_ae} to query (Study Root), or do without complete_by and prior"
+    return Check(name, ok=False, found=f"{where}: {found.detail}", hint=hint)
+
+
+def check_language(name: str) -> Check:
+    """The words of results are complete, and a font that can write them is installed."""
+
+    def found() -> str:
+        language = load_language(name)
+        face = face_of(language)
+        return f"{language.name}, {Path(face.regular[0]).name if face.installed else 'font of the node'}"
+
+    return _check("language", found, "see language in [results]")
+
+
+def check_waiting(standing: Callable[[], Sequence[tuple[str, Complaint]]]) -> list[Check]:
+    """Nothing waits in vain for a destination; a row for each thing that does."""
+    try:
+        found = standing()
+    except NodeError as error:
+        return [Check("waiting results", ok=False, found=str(error), hint="mend the ledger first")]
+    return [Check(f"results for {peer}", ok=False, found=one.found, hint=one.hint) for peer, one in found]
+
+
+def check_peer(
+    peer: PeerAddress,
+    echo: Callable[[PeerAddress], EchoReport] = echo,
+    *,
+    commitment: bool = False,
+    options: Sequence[ObjectKind] = (),
+) -> Check:
+    """A destination answers C-ECHO and takes our kinds of result, and our question if it is asked."""
+    report = echo(peer)
+    name = f"destination {peer.name}"
+    where = f"{peer.ae_title} at {peer.host}:{peer.port}"
+    if not report.alive:
+        return Check(name, ok=False, found=f"{where}: {report.detail}", hint=_HINTS[report.reach])
+    taken = [uid.name for uid in (*RESULT_CLASSES, *OPTION_CLASSES) if report.takes(uid)]
+    found = (
+        f"{where}{' with TLS' if peer.tls else ''}: echo, takes {', '.join(taken) or 'none of our results'}"
+    )
+    syntaxes = sorted({UID(syntax).name for _, syntax in report.accepted})
+    found += f" in {' and '.join(syntaxes)}" if syntaxes else ""
+    has_sr, has_overlay = (
+        report.takes(RESULT_CLASSES[0]) or report.takes(RESULT_CLASSES[1]),
+        report.takes(RESULT_CLASSES[2]),
+    )
+    asked = [uid for kind, uid in zip(OPTIONS, OPTION_CLASSES, strict=True) if kind in options]
+    wanted = [("SR", has_sr), ("Secondary Capture", has_overlay)]
+    wanted += [(uid.name, report.takes(uid)) for uid in asked]
+    missing = [word for word, there in wanted if not there]
+    hints = [f"allow our AE title {peer.calling_ae} to store {' and '.join(missing)}"] if missing else []
+    if commitment:
+        found += ", storage commitment" if report.commits else ", no storage commitment"
+        if not report.commits:
+            hints.append(f"allow {peer.calling_ae} Storage Commitment there, or set commitment = false")
+    return Check(name, ok=not hints, found=found, hint="; ".join(hints))
+
+
+_HINTS = {
+    Reach.UNREACHABLE: "check host, port and firewall, and that the PACS runs",
+    Reach.UNTRUSTED: "compare [tls] here with the certificate and authority of the PACS; does it want TLS?",
+    Reach.REJECTED: "add our AE title and address on the PACS, and check its AE title here",
+    Reach.BROKEN: "the port speaks something else, or the PACS wants TLS",
+    Reach.NO_CONTEXT: "allow Verification and storage for our AE title on the PACS",
+    Reach.ACCEPTED: "the PACS accepted the association and did not answer C-ECHO; see its log",
+}
+
+
+def _check(name: str, find: Callable[[], str], hint: str) -> Check:
+    try:
+        return Check(name, ok=True, found=find())
+    except NodeError as error:
+        return Check(name, ok=False, found=str(error), hint=hint)
+
+
+def _opened(open_state: Callable[[], object]) -> str:
+    open_state()
+    return "opened, tables are up to date"
+
+
+def _listens(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), timeout=2):
+            return True
+    except OSError:
+        return False

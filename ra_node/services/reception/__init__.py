@@ -1,0 +1,1 @@
+"""C-STORE to settled study."""

@@ -1,0 +1,163 @@
+"""Decides what an instance that comes again is: a repeat, a good copy of a damaged file, or another one.
+
+Silence is no answer: what is neither kept nor equal is refused with its reason, in the timeline too. The
+pixels of another compression are decoded in a process of its own with limits, one at a time.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from ra_node.dicom.reading.file import DatasetRefused, read_dataset, read_loosely
+from ra_node.dicom.reading.instance_equality import (
+    OTHER_PIXELS,
+    SAME_PIXELS,
+    UNKNOWN_PIXELS,
+    differences,
+    same_pixel_bytes,
+)
+from ra_node.domain.patient.identity import differences as identity_differences
+from ra_node.errors import Refused, Retryable
+from ra_node.ledger.database.engine import Ledger
+from ra_node.ledger.database.events import record
+from ra_node.ledger.inbox import Instance, NewInstance, find_instance
+from ra_node.ledger.patient_key import read_identity
+from ra_node.ledger.storage.damage import replace_file, restored
+from ra_node.ledger.storage.durable_files import Damage, Files
+from ra_node.services.jobs.damaged_content import says_damaged
+
+DECODE_S = 25.0
+"""Senders wait a minute for the answer to a C-STORE."""
+_OTHER_STUDY = "this SOP Instance UID was received in another study"
+_PURGED = "differs from the first copy, whose file is purged"
+_OTHER_PIXELS = "pixels differ from the kept copy of this SOP Instance UID"
+_NOT_DECODED = "pixels cannot be compared with the kept copy"
+MOST_COMPARED_BYTES = 2**29
+"""Both files are held in memory."""
+NOTED_S = 3600.0
+"""A sender that tries again and again is in the timeline once in so many seconds, in the log each time."""
+_MOST_NOTED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Resends:
+    """Judges repeated instances for the threads of one listener."""
+
+    ledger: Ledger
+    files: Files
+    secret: bytes = b""
+    _decoding: threading.Lock = field(default_factory=threading.Lock)
+    _noted: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    def take(self, first: Instance, new: NewInstance) -> bool:
+        """Tell whether the file of `new` was taken in the place of a damaged one; else it is a plain repeat.
+
+        Raises Refused where it is another instance under the same UID, or a corrected one, and Retryable
+        where that cannot be said now.
+        """
+        while True:
+            reason, damage = self._judged(first, new)
+            if reason:
+                self._refuse(first, new, reason)
+            if damage is None:
+                if says_damaged(first.finding_json):
+                    restored(self.ledger, first, again=True)
+                return False
+            again = first.sha256 != new.sha256 or first.finding_json is None
+            if replace_file(self.ledger, first, new, again=again or says_damaged(first.finding_json)):
+                break
+            first = find_instance(self.ledger, first.id)  # another association was faster
+        structlog.get_logger().warning(
+            "instance_replaced", sop_instance_uid=first.sop_instance_uid, damage=damage
+        )
+        if first.path is not None:
+            self.files.remove(first.path)
+        return True
+
+    def _judged(self, first: Instance, new: NewInstance) -> tuple[str, Damage | None]:
+        """Why the new one is refused, or "" and what is wrong with the kept file."""
+        if first.study_uid != new.study_uid:
+            return _OTHER_STUDY, None
+        if first.path is None:
+            same = first.sha256 in (None, new.sha256)
+            return self._other_person(first, new) or ("" if same else _PURGED), None
+        damage = self.files.damage(first.path, first.sha256)
+        if damage is None and first.sha256 is None and self._is_broken(first, new):
+            damage = Damage.DIFFERS
+        if damage is not None:
+            return self._other_person(first, new), damage
+        if first.sha256 == new.sha256 or not (first.counts or new.counts):
+            return "", None
+        return self._contradiction(self.files.path(first.path), self.files.path(new.path)), None
+
+    def _other_person(self, first: Instance, new: NewInstance) -> str:
+        """In what a copy names another patient than the first one, whose file is of no use any more."""
+        people = [who for one in (first, new) if (who := read_identity(self.secret, one.patient or "{}"))]
+        named = identity_differences(people)
+        return f"names another patient than the first copy: {', '.join(named)}" if named else ""
+
+    def _is_broken(self, first: Instance, new: NewInstance) -> bool:
+        """A file of an older version, without a SHA-256, breaks off where the new one is whole."""
+        assert first.path is not None
+        return not _is_whole(self.files.path(first.path)) and _is_whole(self.files.path(new.path))
+
+    def _contradiction(self, kept: Path, new: Path) -> str:
+        """In what a copy differs from the kept one, or ""."""
+        if max(kept.stat().st_size, new.stat().st_size) > MOST_COMPARED_BYTES:
+            return _NOT_DECODED
+        a, b = read_loosely(kept), read_loosely(new)
+        found = differences(a, b)
+        if found:
+            return f"differs from the kept copy in {', '.join(found)}"
+        same = same_pixel_bytes(a, b)
+        del a, b
+        if same is None:
+            return self._decoded(kept, new)
+        return "" if same else _OTHER_PIXELS
+
+    def _decoded(self, kept: Path, new: Path) -> str:
+        if not self._decoding.acquire(timeout=DECODE_S):
+            raise Retryable("expected to compare pixels now, found another comparison")
+        try:
+            argv = [sys.executable, "-m", "ra_node.dicom.reading.instance_equality", str(kept), str(new)]
+            done = subprocess.run(argv, capture_output=True, check=False, timeout=DECODE_S)  # noqa: S603 - ourselves
+            code = done.returncode
+        except subprocess.TimeoutExpired:
+            code = UNKNOWN_PIXELS
+        finally:
+            self._decoding.release()
+        return {SAME_PIXELS: "", OTHER_PIXELS: _OTHER_PIXELS}.get(code, _NOT_DECODED)
+
+    def _refuse(self, first: Instance, new: NewInstance, reason: str) -> None:
+        """Say it to the sender, the log and the timelines of the studies; no values are named."""
+        uid = first.sop_instance_uid
+        structlog.get_logger().warning("instance_contradicted", sop_instance_uid=uid, reason=reason)
+        if self._is_news(uid, reason):
+            for study_uid in sorted({first.study_uid, new.study_uid}):
+                told = {"sop_instance_uid": uid, "calling_ae": new.calling_ae, "reason": reason}
+                record(self.ledger, "resend_refused", study_uid, **told)
+        raise Refused(reason)
+
+    def _is_news(self, uid: str, reason: str) -> bool:
+        now = time.monotonic()
+        if now - self._noted.get((uid, reason), float("-inf")) < NOTED_S:
+            return False
+        if len(self._noted) >= _MOST_NOTED:
+            self._noted.clear()
+        self._noted[uid, reason] = now
+        return True
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        read_dataset(path)
+    except DatasetRefused:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""StudyReport to objects on disk."""

@@ -1,0 +1,289 @@
+"""Answers a settled study: one report from its findings, its objects on the disk, its deliveries queued.
+
+There is always an answer: what cannot be made is left out, step by step (`Effort`), and the answer says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from random import Random
+
+import structlog
+from pydicom import Dataset
+
+from ra_node.dicom.provenance import Producer
+from ra_node.dicom.reading.file import read_header
+from ra_node.domain.job import Job
+from ra_node.domain.rating import DEFAULT_RATING, Rating
+from ra_node.domain.report import ImageFinding, Reason, StudyReport
+from ra_node.domain.result_objects import ObjectKind
+from ra_node.domain.study import ImageHeader
+from ra_node.errors import MachineFault, NodeError
+from ra_node.ledger.alarms import AlarmKind, clear_alarm, raise_alarm
+from ra_node.ledger.database.engine import Ledger
+from ra_node.ledger.findings import Finding, findings_of
+from ra_node.ledger.jobs.queue import LOST, LeaseLost
+from ra_node.ledger.report_json import finding_from_json, report_to_json
+from ra_node.ledger.results import Result, ResultObject, earlier_result, finish_report
+from ra_node.ledger.storage.durable_files import RESULTS, Files, sha256_of
+from ra_node.services.analysis.bundle_consistency import OneBundle
+from ra_node.services.analysis.study_analysis import failed_finding, make_report
+from ra_node.services.jobs.lease import describe, is_shortage, postpone
+from ra_node.services.jobs.machine_faults import ProcessBroken, breaks_process, is_machine_fault
+from ra_node.services.jobs.progress import mark
+from ra_node.services.reception.patient_consistency import Witnesses, witnesses_of
+from ra_node.services.reporting.answer_event import gist
+from ra_node.services.reporting.prior_report import Followed, FollowUps
+from ra_node.services.reporting.reduced_answer import (
+    Effort,
+    Made,
+    first_effort,
+    make_less,
+    minimal,
+    out_of_patience,
+    reduced_by,
+)
+from ra_node.services.reporting.render_objects import Sources, encoded, name_content, publish
+from ra_node.services.reporting.sources import SourceReader, sr_of
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A peer that receives results, and which kinds of object it gets."""
+
+    peer: str
+    kinds: tuple[ObjectKind, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answerer:
+    """Everything that answering needs, built once for each bundle."""
+
+    ledger: Ledger
+    files: Files
+    one_bundle: OneBundle
+    producer: Producer
+    destinations: Sequence[Destination]
+    research_label: str
+    random: Random = field(default_factory=Random)
+    follow_ups: FollowUps | None = None
+    rating: Rating = DEFAULT_RATING
+
+    healthy: Callable[[], bool] = lambda: True
+    """Whether a known-good image can be analysed now."""
+
+    def answer(self, job: Job) -> None:
+        """Do one report job; it ends recorded or postponed, with less in its last attempts.
+
+        Raises ProcessBroken where this process must not go on; the job is put back before.
+        """
+        try:
+            self._try(job, first_effort(job))
+        except LeaseLost:
+            structlog.get_logger().warning("lease_lost", job_id=job.id)
+
+    def _try(self, job: Job, effort: Effort) -> None:
+        """Answer with this effort, and where that fails in one of the last attempts, with less."""
+        try:
+            self._answer(job, effort)
+        except LeaseLost:
+            raise
+        except Exception as error:  # noqa: BLE001 - one strange study must not end the worker
+            less = None if self._is_machine(job, error) else reduced_by(job, effort)
+            if less is None:
+                self._postpone(job, error)
+                return
+            structlog.get_logger().warning(
+                "answer_reduced", job_id=job.id, effort=less.name.lower(), error=describe(error)
+            )
+            self._try(job, less)
+
+    def _is_machine(self, job: Job, error: Exception) -> bool:
+        """Whether to wait: for the machine, but not for ever while a known-good image is analysed."""
+        if is_machine_fault(error):
+            waits = is_shortage(error) or breaks_process(error) or not out_of_patience(job)
+            return waits or not self.healthy()
+        return not self.healthy()
+
+    def _postpone(self, job: Job, error: Exception) -> None:
+        broken = breaks_process(error)
+        if not is_machine_fault(error) and not self.healthy():
+            broken = not isinstance(error, (NodeError, OSError))
+            error = MachineFault(f"a known-good image fails too; {describe(error)}")
+        postpone(self.ledger, job, error, self.random)
+        if broken:
+            raise ProcessBroken(f"a new process takes over after: {describe(error)}")
+
+    def _answer(self, job: Job, effort: Effort) -> None:
+        assert job.version is not None
+        reader = SourceReader(
+            self.ledger, self.files, self.one_bundle.rules, self.one_bundle.look, self.healthy
+        )
+        bundle, findings = self.one_bundle.bundle, findings_of(self.ledger, job.study_uid, job.version)
+        if effort > Effort.WHOLE or _killed(job):
+            findings = reader.readable(job, findings, pictures=effort < Effort.WITHOUT_PICTURES)
+        if effort < Effort.MINIMAL:
+            bundle, findings = self.one_bundle.unite(job, reader.checked(job, findings))
+        earlier = earlier_result(self.ledger, job.study_uid, job.version)
+        predecessor = self._predecessor(earlier, effort)
+        witnesses = self._witnesses(job.study_uid, effort)
+        report = make_report(
+            job.study_uid,
+            job.version,
+            [self._finding(finding) for finding in findings] if effort < Effort.MINIMAL else [],
+            bundle,
+            created_at=datetime.fromtimestamp(self.ledger.clock()).astimezone(),
+            predecessor=earlier.sr_uid if earlier else None,
+            research_label=self.research_label,
+            conflict=witnesses.conflict,
+            remark=witnesses.remark,
+            rating=self.rating,
+        )
+        if effort is Effort.MINIMAL:
+            report = minimal(report, [_names(finding) for finding in findings], witnesses.conflict)
+        sources = reader.read(job, findings, predecessor)
+        followed = self._followed(report, sources) if effort is Effort.WHOLE else Followed()
+        if followed.subject is not None and followed.prior is not None:
+            report = replace(report, study_date=followed.subject.study_date, prior=followed.prior)
+        digests = {finding.sop_instance_uid: finding.sha256 for finding in findings}
+
+        def named(made: StudyReport) -> StudyReport:
+            return name_content(made, digests, self.producer)
+
+        if effort is Effort.WHOLE:
+            made = self._whole(named(report), sources, predecessor)
+        else:
+            made = make_less(effort, report, sources, self.producer, predecessor, named)
+        mark()
+        self._record(job, made, followed)
+
+    def _whole(self, report: StudyReport, sources: Sources, predecessor: Dataset | None) -> Made:
+        wanted = {kind for to in self.destinations for kind in to.kinds}
+        publication = publish(report, sources, self.producer, predecessor, wanted=wanted)
+        return Made(report, publication.objects)
+
+    def _predecessor(self, earlier: Result | None, effort: Effort) -> Dataset | None:
+        """The SR of the version before; where it cannot be read, its name alone says what is replaced."""
+        try:
+            return sr_of(self.ledger, self.files, earlier)
+        except Exception as error:
+            if effort is Effort.WHOLE or is_machine_fault(error):
+                raise
+            return None
+
+    def _witnesses(self, study_uid: str, effort: Effort) -> Witnesses:
+        secret = self.follow_ups.secret if self.follow_ups else b""
+        try:
+            return witnesses_of(self.ledger, self.files, study_uid, secret)
+        except Exception:
+            if effort < Effort.MINIMAL:
+                raise
+            return Witnesses(())
+
+    def _followed(self, report: StudyReport, sources: Sources) -> Followed:
+        if self.follow_ups is None or _is_conflict(report):
+            return Followed()
+        return self.follow_ups.follow(report.study_instance_uid, sources.datasets.values())
+
+    def _finding(self, finding: Finding) -> ImageFinding:
+        if finding.finding_json is not None:
+            try:
+                return finding_from_json(finding.finding_json)
+            except Exception as error:  # noqa: BLE001 - one image's row must not take the other images' answer
+                why = f"its recorded finding cannot be read: {describe(error)}"
+                return failed_finding(_names(finding), why)
+        return failed_finding(self._header(finding), _in_words(finding.failure or "no reason was recorded"))
+
+    def _header(self, finding: Finding) -> ImageHeader:
+        """The header of an image; of one whose file is not read any more, its names alone."""
+        return _names(finding) if finding.path is None else read_header(self.files.path(finding.path))
+
+    def _record(self, job: Job, made: Made, followed: Followed) -> None:
+        report = made.report
+        objects = [self._keep(report, kind, dataset) for kind, dataset in made.objects]
+        result = Result(
+            report.study_instance_uid,
+            report.version,
+            report_to_json(report),
+            report.created_at.timestamp(),
+            next(one.sop_instance_uid for one in objects if one.kind == ObjectKind.SR),
+            report.predecessor_sr_uid,
+            followed.patient_key,
+            followed.subject.study_at if followed.subject else None,
+        )
+        wanted = [
+            (one.sop_instance_uid, to.peer)
+            for to in self.destinations
+            for one in objects
+            if one.kind in _kinds(to, {one.kind for one in objects})
+        ]
+        self._alarm(report)
+        if finish_report(self.ledger, job, result, objects, wanted, gist(report)):
+            _log_answered(report)
+
+    def _alarm(self, report: StudyReport) -> None:
+        """Raise the alarm of a study of several patients before its answer is there, or end it."""
+        uid = report.study_instance_uid
+        if report.refusal is not None and _is_conflict(report):
+            raise_alarm(self.ledger, AlarmKind.PATIENT_CONFLICT, uid, report.refusal.text)
+            structlog.get_logger().warning("patient_conflict_found", study_uid=uid, version=report.version)
+        elif report.version > 1:
+            clear_alarm(self.ledger, AlarmKind.PATIENT_CONFLICT, uid)
+
+    def _keep(self, report: StudyReport, kind: ObjectKind, dataset: Dataset) -> ResultObject:
+        content = encoded(dataset)
+        path = self.files.write(content, RESULTS, ".dcm")
+        return ResultObject(
+            str(dataset.SOPInstanceUID),
+            report.study_instance_uid,
+            report.version,
+            kind,
+            str(dataset.SOPClassUID),
+            path,
+            sha256_of(content),
+        )
+
+
+def _killed(job: Job) -> bool:
+    """Whether the last attempt's process ended, or was killed because it hung."""
+    return (job.last_error or "").startswith(LOST)
+
+
+def _in_words(failure: str) -> str:
+    """Why an examination was buried, for a reader."""
+    if failure.startswith(LOST):
+        return f"its process ended or came no further{failure.removeprefix(LOST)}"
+    return failure
+
+
+def _names(finding: Finding) -> ImageHeader:
+    """What the ledger alone knows of an image."""
+    return ImageHeader(
+        sop_instance_uid=finding.sop_instance_uid,
+        sop_class_uid=finding.sop_class_uid,
+        series_instance_uid=finding.series_uid,
+        study_instance_uid="",
+        transfer_syntax_uid="",
+    )
+
+
+def _kinds(to: Destination, made: Collection[str]) -> Collection[ObjectKind]:
+    """What a destination gets; the SR, where nothing of what it takes could be made."""
+    return to.kinds if not to.kinds or any(kind in made for kind in to.kinds) else (ObjectKind.SR,)
+
+
+def _is_conflict(report: StudyReport) -> bool:
+    return report.refusal is not None and report.refusal.reason is Reason.PATIENT_CONFLICT
+
+
+def _log_answered(report: StudyReport) -> None:
+    structlog.get_logger().info(
+        "study_answered",
+        study_uid=report.study_instance_uid,
+        version=report.version,
+        bundle=report.bundle.sha256[:12],
+        hands=len(report.hands),
+        refusal=report.refusal.reason if report.refusal else None,
+    )

@@ -1,0 +1,81 @@
+"""The gist of an answer, for its timeline: what counts and charts need, without opening the report.
+
+Lists are words with blanks between them. No patient attribute, and no UID of an image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ra_node.domain.report import STAGES, HandVerdict, StudyReport
+from ra_node.ledger.database.events import Detail
+
+NAMED = 12
+"""Characters of a bundle's SHA-256 that name it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gist:
+    """What one answer says. `refusal` is that of a study without any judged hand, "" for others.
+
+    `refusals` are the reasons of images and hands; `stages` and `probabilities` belong to the rated
+    hands (present or absent), and a hand without staging has no stage. `known` is False for answers of
+    older nodes, which did not tell.
+    """
+
+    known: bool
+    refusal: str = ""
+    refusals: tuple[str, ...] = ()
+    positive: int = 0
+    inconclusive: int = 0
+    not_rated: int = 0
+    stages: tuple[int, ...] = ()
+    probabilities: tuple[float, ...] = ()
+    bundle: str = ""
+
+
+def gist(report: StudyReport) -> dict[str, Detail]:
+    """What the timeline says of an answer."""
+    judged = [hand for hand in report.hands if hand.rated]
+    verdicts = [hand.verdict for hand in report.hands]
+    return {
+        "bundle": report.bundle.sha256[:NAMED],
+        "refusal": str(report.refusal.reason) if report.refusal else "",
+        "refusals": " ".join(_refusals(report)),
+        "positive": verdicts.count(HandVerdict.PRESENT),
+        "inconclusive": verdicts.count(HandVerdict.INCONCLUSIVE),
+        "not_rated": verdicts.count(HandVerdict.NOT_RATED),
+        "stages": " ".join(str(hand.staging.stage) for hand in judged if hand.staging),
+        "probabilities": " ".join(
+            f"{hand.recognition.probability:.4f}" for hand in judged if hand.recognition is not None
+        ),
+    }
+
+
+def read_gist(detail: Mapping[str, Any]) -> Gist:
+    """Read what `gist` told; whatever is no number or stage is left out."""
+    if "probabilities" not in detail:
+        return Gist(known=False)
+    stages = [int(word) for word in str(detail.get("stages", "")).split() if word.isdigit()]
+    return Gist(
+        known=True,
+        refusal=str(detail.get("refusal", "")),
+        refusals=tuple(str(detail.get("refusals", "")).split()),
+        positive=int(detail.get("positive", 0)),
+        inconclusive=int(detail.get("inconclusive", 0)),
+        not_rated=int(detail.get("not_rated", 0)),
+        stages=tuple(stage for stage in stages if stage in STAGES),
+        probabilities=tuple(float(word) for word in str(detail["probabilities"]).split()),
+        bundle=str(detail.get("bundle", "")),
+    )
+
+
+def _refusals(report: StudyReport) -> Iterator[str]:
+    for image in report.images:
+        if image.refusal is not None:
+            yield str(image.refusal.reason)
+        for hand in image.hands:
+            if hand.refusal is not None:
+                yield str(hand.refusal.reason)

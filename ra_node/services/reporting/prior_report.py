@@ -1,0 +1,143 @@
+"""Finds the patient's earlier report for a study that is being answered.
+
+The ledger of this node is asked first. It knows patients by a keyed hash alone, and keeps the row of an
+answer when its files are long gone, so that a follow-up after years still finds it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+from pydicom import Dataset
+from pydicom.uid import Comprehensive3DSRStorage
+
+from ra_node.dicom.reading.patient_identity import Subject, subject_known
+from ra_node.dicom.sr.document import SERIES_NUMBER, sr_series_uid
+from ra_node.dicom.sr.reader import read_prior
+from ra_node.domain.patient.identity import differences
+from ra_node.domain.prior_comparison import comparable_hands
+from ra_node.domain.report import Prior
+from ra_node.ledger.database.engine import Ledger
+from ra_node.ledger.patient_key import keyed_identity, patient_key
+from ra_node.ledger.report_json import report_from_json
+from ra_node.ledger.results import Result, prior_result
+from ra_node.ledger.storage.durable_files import Files
+from ra_node.network.scu.association import OUT_OF_REACH, PeerAddress, Reach
+from ra_node.network.scu.prior_reports import Wanted, earlier_reports
+from ra_node.services.jobs.progress import mark
+from ra_node.services.reception.patient_consistency import witnesses_of
+
+AWAY_PAUSE_S = 60.0
+"""A PACS that was out of reach is left alone for so long: reports do not wait for it one by one."""
+
+
+class Fetch(Protocol):
+    """Fetches earlier reports; see `network.earlier.earlier_reports`."""
+
+    def __call__(self, peer: PeerAddress, wanted: Wanted, take: Callable[[Dataset], bool]) -> Reach: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What the images of a study say of its patient and moment, and the earlier report."""
+
+    subject: Subject | None = None
+    patient_key: str | None = None
+    prior: Prior | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUps:
+    """Everything that looking for earlier reports needs, built once a process."""
+
+    ledger: Ledger
+    secret: bytes
+    askers: Sequence[PacsAsker] = ()
+    files: Files | None = None
+    placeholders: tuple[str, ...] = ()
+    """IDs of the site that name nobody, besides those that `is_placeholder` knows."""
+
+    def follow(self, study_uid: str, sources: Iterable[Dataset]) -> Followed:
+        """Find the last earlier report of the patient whose study these images are."""
+        subject = subject_known(sources, self.placeholders)
+        if subject is None:
+            return Followed()
+        key = patient_key(self.secret, subject.identity)
+        return Followed(subject, key, self._prior(study_uid, subject, key))
+
+    def _prior(self, study_uid: str, subject: Subject, key: str) -> Prior | None:
+        """The later of what the ledger and the PACS know; for the same report the ledger's."""
+        kept = prior_result(self.ledger, study_uid, key, subject.study_at)
+        if kept is not None and not self._is_of(kept.study_uid, subject):
+            return None
+        known = [] if kept is None else [_prior_of(kept)]
+        known += [found for asker in self.askers if (found := asker.ask(subject, study_uid)) is not None]
+        if not known:
+            return None
+        latest = max(known, key=lambda prior: prior.study_date)
+        structlog.get_logger().info(
+            "prior_found", study_uid=study_uid, prior_study_uid=latest.study_instance_uid
+        )
+        return latest
+
+    def _is_of(self, study_uid: str, subject: Subject) -> bool:
+        """Whether an earlier study names the same person: one ID and birth date may be two people's.
+
+        False also where nothing is known of its name and sex any more.
+        """
+        if self.files is None:
+            return False
+        before = witnesses_of(self.ledger, self.files, study_uid, self.secret).people
+        person = keyed_identity(self.secret, subject.person)
+        return bool(before) and not differences([*before, person], accession=False)
+
+
+@dataclass(slots=True)
+class PacsAsker:
+    """Asks one PACS for a patient's last earlier report; not to be shared among threads."""
+
+    peer: PeerAddress
+    clock: Callable[[], float] = time.monotonic
+    fetch: Fetch = earlier_reports
+    _away_until: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.peer = replace(self.peer, connect_timeout_s=5.0, acse_timeout_s=10.0, dimse_timeout_s=20.0)
+
+    def ask(self, subject: Subject, study_uid: str) -> Prior | None:
+        """Give the last report before this study, None also where the PACS does not say."""
+        if self.clock() < self._away_until:
+            return None
+        issuer, patient, birth = subject.identity
+        found: list[Prior] = []
+
+        def take(report: Dataset) -> bool:
+            mark()
+            prior = read_prior(report, subject)
+            found.extend([] if prior is None else [prior])
+            return prior is not None
+
+        wanted = Wanted(patient, issuer, birth, subject.study_at, SERIES_NUMBER, study_uid)
+        if self.fetch(self.peer, wanted, take) in OUT_OF_REACH:
+            self._away_until = self.clock() + AWAY_PAUSE_S
+        return found[0] if found else None
+
+
+def _prior_of(result: Result) -> Prior:
+    report = report_from_json(result.report_json)
+    assert result.study_at is not None
+    return Prior(
+        result.study_uid,
+        sr_series_uid(result.sr_uid),
+        str(Comprehensive3DSRStorage),
+        result.sr_uid,
+        datetime.strptime(result.study_at[:8], "%Y%m%d").date(),  # noqa: DTZ007 - a day has no zone
+        f"{report.bundle.name} {report.bundle.version}",
+        report.bundle.sha256,
+        comparable_hands(report.hands),
+    )

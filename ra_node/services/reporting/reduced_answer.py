@@ -1,0 +1,187 @@
+"""How much of an answer is made: the whole, or what is left when some part of it cannot be made.
+
+Each step leaves out what may have failed before, and never the answer itself: the last one needs nothing but
+the names of study and images in the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+from pydicom import Dataset
+
+from ra_node.dicom.overlay.secondary_capture import build_overlay, render_overlay
+from ra_node.dicom.provenance import Producer
+from ra_node.dicom.sr.document import build_sr
+from ra_node.domain.job import Job
+from ra_node.domain.report import ImageFinding, Reason, Refusal, StudyReport
+from ra_node.domain.result_objects import ObjectKind
+from ra_node.domain.study import ImageHeader
+from ra_node.domain.uid import can_be_repeated
+from ra_node.services.analysis.study_analysis import reason_for_study
+from ra_node.services.jobs.machine_faults import PATIENCE_ATTEMPTS, is_machine_fault
+from ra_node.services.reporting.render_objects import Sources
+
+
+class Effort(IntEnum):
+    """What is made, the most first; each has the structured report in both classes."""
+
+    WHOLE = 0
+    WITHOUT_OPTIONS = 1
+    """No optional objects, and no comparison with an earlier study."""
+    WITHOUT_PICTURES = 2
+    """The overlay shows lines and words, no radiographs."""
+    WITHOUT_OVERLAY = 3
+    WITHOUT_IMAGE = 4
+    """Images that cannot be written into a report are named with that reason."""
+    MINIMAL = 5
+    """No image has a result: names and reason."""
+
+
+_SAYS = {
+    Effort.WITHOUT_OPTIONS: (
+        "Optional result objects and the comparison with an earlier study could not be made."
+    ),
+    Effort.WITHOUT_PICTURES: "The radiographs could not be drawn into the overlay.",
+    Effort.WITHOUT_OVERLAY: "The overlay could not be made; this report has all results.",
+    Effort.WITHOUT_IMAGE: "The overlay could not be made; this report has all results that could be written.",
+    Effort.MINIMAL: "The results of this study could not be written into a report.",
+}
+"""In the words of the report."""
+
+_FAILED = (
+    "The analysis of this image failed and was given up: its result could not be written into the report."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A report, and its objects by kind; one is the SR."""
+
+    report: StudyReport
+    objects: tuple[tuple[ObjectKind, Dataset], ...]
+
+
+def first_effort(job: Job) -> Effort:
+    """With what an attempt begins: the last three with less, since one before may have killed its process."""
+    less = {2: Effort.WITHOUT_PICTURES, 1: Effort.WITHOUT_OVERLAY, 0: Effort.MINIMAL}
+    return less.get(job.attempts_left, Effort.WHOLE)
+
+
+def reduced_by(job: Job, effort: Effort) -> Effort | None:
+    """What to try next in this attempt; None: nothing, since the whole may be made the next time."""
+    if effort is Effort.MINIMAL or not (job.makes_less or out_of_patience(job)):
+        return None
+    return Effort(effort + 1)
+
+
+def out_of_patience(job: Job) -> bool:
+    """Tell whether a job has waited for the machine so often that its own files are to blame."""
+    return job.attempt >= PATIENCE_ATTEMPTS
+
+
+def make_less(
+    effort: Effort,
+    report: StudyReport,
+    sources: Sources,
+    producer: Producer,
+    predecessor: Dataset | None,
+    named: Callable[[StudyReport], StudyReport],
+) -> Made:
+    """Make what an effort below the whole comes to.
+
+    `named` gives a report the hash of its content, from which the UIDs of its objects derive.
+    """
+    build = _Build(sources, producer, predecessor)
+    if effort is Effort.WITHOUT_IMAGE:
+        report = _without_failing(report, build)
+    if effort is Effort.MINIMAL:
+        said = named(report)
+        return Made(said, _named_at_least(said, build))
+    said = named(_saying(report, _SAYS[effort]))
+    if effort >= Effort.WITHOUT_OVERLAY:
+        return Made(said, build.reports(said))
+    return Made(said, (*build.reports(said), (ObjectKind.OVERLAY, build.overlay(said))))
+
+
+@dataclass(frozen=True, slots=True)
+class _Build:
+    sources: Sources
+    producer: Producer
+    predecessor: Dataset | None
+
+    def reports(self, report: StudyReport) -> tuple[tuple[ObjectKind, Dataset], ...]:
+        return (
+            (ObjectKind.SR, self._sr(report, comprehensive3d=True)),
+            (ObjectKind.SR_FALLBACK, self._sr(report, comprehensive3d=False)),
+        )
+
+    def _sr(self, report: StudyReport, *, comprehensive3d: bool) -> Dataset:
+        return build_sr(
+            report,
+            self.sources.datasets,
+            self.producer,
+            predecessor=self.predecessor,
+            comprehensive3d=comprehensive3d,
+        )
+
+    def overlay(self, report: StudyReport) -> Dataset:
+        picture = render_overlay(report, self.sources.displays, self.producer.language)
+        return build_overlay(picture, report, self.sources.datasets, self.producer)
+
+
+def _named_at_least(report: StudyReport, build: _Build) -> tuple[tuple[ObjectKind, Dataset], ...]:
+    """The report, without a patient where an attribute of the patient cannot be written."""
+    try:
+        return build.reports(report)
+    except Exception as error:
+        if is_machine_fault(error):
+            raise
+    return replace(build, sources=Sources(_nobody(report), {})).reports(report)
+
+
+def _nobody(report: StudyReport) -> dict[str, Dataset]:
+    """A source that knows the study alone."""
+    source = Dataset()
+    source.StudyInstanceUID = report.study_instance_uid
+    return {"": source}
+
+
+def _without_failing(report: StudyReport, build: _Build) -> StudyReport:
+    """Give up the images that cannot be written even alone."""
+    images = tuple(image if _works(report, image, build) else _given_up(image) for image in report.images)
+    return reason_for_study(replace(report, images=images, refusal=None))
+
+
+def _works(report: StudyReport, image: ImageFinding, build: _Build) -> bool:
+    try:
+        build.reports(replace(report, images=(image,)))
+    except Exception as error:
+        if is_machine_fault(error):
+            raise
+        return False
+    return True
+
+
+def _given_up(image: ImageFinding | ImageHeader) -> ImageFinding:
+    """The image by its names alone."""
+    refusal = Refusal(Reason.ANALYSIS_FAILED, _FAILED)
+    names = (image.sop_instance_uid, image.sop_class_uid, image.series_instance_uid)
+    return ImageFinding(*names, 0, 0, refusal=refusal)
+
+
+def _saying(report: StudyReport, remark: str) -> StudyReport:
+    """Add a remark to the first image: readers find it beside the results."""
+    if not remark or not report.images:
+        return report
+    first, *others = report.images
+    return replace(report, images=(replace(first, remarks=(*first.remarks, remark)), *others))
+
+
+def minimal(report: StudyReport, names: Sequence[ImageHeader], conflict: Refusal | None) -> StudyReport:
+    """The report of names and reason; an image whose names no object can repeat is left out."""
+    images = tuple(_given_up(one) for one in names if can_be_repeated(one.series_instance_uid))
+    refusal = conflict or Refusal(Reason.ANALYSIS_FAILED, _SAYS[Effort.MINIMAL])
+    return replace(report, images=images, refusal=refusal)

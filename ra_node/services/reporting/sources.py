@@ -1,0 +1,200 @@
+"""The kept images of a study as its report needs them: checked and read, lost pictures made again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+from pydicom import Dataset
+
+from ra_node.dicom.reading.file import DatasetRefused, read_attributes, read_header
+from ra_node.domain.job import Job
+from ra_node.errors import MachineFault, Refused
+from ra_node.imaging.preview import PREVIEW_SUFFIX, encode_preview, read_preview
+from ra_node.ledger.database.engine import Ledger
+from ra_node.ledger.findings import Finding
+from ra_node.ledger.jobs.queue import LOST
+from ra_node.ledger.jobs.reset_findings import replace_preview
+from ra_node.ledger.report_json import finding_to_json
+from ra_node.ledger.results import Result, objects_of
+from ra_node.ledger.storage.damage import record_damage
+from ra_node.ledger.storage.durable_files import PREVIEWS, Damage, Files, sha256_of
+from ra_node.services.analysis.study_analysis import Look, Rules
+from ra_node.services.jobs.damaged_content import alarm_text, damaged_finding, says_damaged, wait_for_missing
+from ra_node.services.jobs.lease import describe
+from ra_node.services.jobs.machine_faults import PATIENCE_ATTEMPTS, is_machine_fault
+from ra_node.services.reporting.lazy_sources import OnDemand
+from ra_node.services.reporting.render_objects import Sources
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReader:
+    """Reads the files of findings; `look` makes the picture of an image whose preview is damaged.
+
+    `healthy` tells whether a known-good image can be analysed: where not, no file is called missing.
+    """
+
+    ledger: Ledger
+    files: Files
+    rules: Rules
+    look: Callable[[Path, Rules], Look]
+    healthy: Callable[[], bool] = lambda: True
+
+    def readable(self, job: Job, findings: Sequence[Finding], *, pictures: bool) -> list[Finding]:
+        """Give the findings without the files that cannot be read, for one of the last attempts at a report.
+
+        Neither a file that gives errors of any kind nor one that may have killed the last attempt's process
+        keeps the other images from their answer. The very last attempt reads nothing.
+        """
+        return [self._readable(job, finding, pictures=pictures) for finding in findings]
+
+    def _readable(self, job: Job, finding: Finding, *, pictures: bool) -> Finding:
+        killed = (job.last_error or "").startswith(LOST)
+        if job.attempts_left == 0 or (killed and finding.finding_json is None):
+            return replace(finding, path=None, preview_path=None)
+        path = self._if_readable(job, finding, finding.path, read_attributes)
+        picture = self._if_readable(job, finding, finding.preview_path if pictures else None, read_preview)
+        return replace(finding, path=path, preview_path=picture)
+
+    def _if_readable(
+        self, job: Job, finding: Finding, path: str | None, read: Callable[[Path], object]
+    ) -> str | None:
+        """Give a path back whose file can be read, or is damaged in a way that `checked` deals with."""
+        if path is None:
+            return None
+        try:
+            read(self.files.path(path))
+        except (FileNotFoundError, Refused):
+            return path
+        except Exception as error:
+            if is_machine_fault(error) and job.attempt < PATIENCE_ATTEMPTS:
+                raise
+            structlog.get_logger().warning(
+                "source_left_out", sop_instance_uid=finding.sop_instance_uid, error=describe(error)
+            )
+            return None
+        return path
+
+    def checked(self, job: Job, findings: Sequence[Finding]) -> list[Finding]:
+        """Give the findings, those of damaged files as refusals and without their files. Raises LeaseLost.
+
+        A missing file fails the attempt as long as there is another one.
+        """
+        return [self._checked(job, finding) for finding in findings]
+
+    def read(self, job: Job, findings: Sequence[Finding], predecessor: Dataset | None) -> Sources:
+        """Read headers and pictures; where no header is left, the predecessor tells whose study it is."""
+        first = next(iter(findings), None)
+        datasets = read_datasets(self.files, job.study_uid, findings, first, predecessor)
+        return Sources(datasets, self._displays(job, findings))
+
+    def _checked(self, job: Job, finding: Finding) -> Finding:
+        if finding.path is None:
+            return finding
+        if says_damaged(finding.finding_json):
+            return replace(finding, path=None)
+        damage = self._damage(finding.path, finding.sha256)
+        if damage is None:
+            return finding
+        wait_for_missing(damage, job)
+        if not self.healthy():
+            raise MachineFault("expected the kept files, found that a known-good image fails too")
+        refused = finding_to_json(
+            damaged_finding(finding.sop_instance_uid, finding.sop_class_uid, finding.series_uid, damage)
+        )
+        detail = alarm_text(damage, finding.path)
+        record_damage(self.ledger, job, finding.instance_id, finding.path, refused, detail)
+        structlog.get_logger().error(
+            "content_damaged", study_uid=job.study_uid, job_id=job.id, path=finding.path, damage=damage
+        )
+        gone = replace(finding, path=None, preview_path=None, bundle_sha256=None, failure=None)
+        return replace(gone, finding_json=refused)
+
+    def _damage(self, path: str, sha256: str | None) -> Damage | None:
+        """As `Files.damage`; a file without a SHA-256 must have a header, as it had when it came."""
+        damage = self.files.damage(path, sha256)
+        if damage is None and sha256 is None:
+            try:
+                read_header(self.files.path(path))
+            except DatasetRefused:
+                return Damage.DIFFERS
+        return damage
+
+    def _displays(self, job: Job, findings: Sequence[Finding]) -> Mapping[str, NDArray[np.uint8]]:
+        """Previews by SOP Instance UID, read when they are drawn; each is whole, or made again first."""
+        paths = {one.sop_instance_uid: self._preview(job, one) for one in findings}
+        kept = {uid: self.files.path(path) for uid, path in paths.items() if path is not None}
+        return OnDemand(kept, read_preview)
+
+    def _preview(self, job: Job, finding: Finding) -> str | None:
+        """The path of a whole preview; None where there is none and its image is gone or shows nothing."""
+        if finding.preview_path is None:
+            return None
+        if self.files.damage(finding.preview_path, finding.preview_sha256) is None:
+            return finding.preview_path
+        if finding.path is None:
+            return None
+        display = self.look(self.files.path(finding.path), self.rules).display
+        if display is None:
+            return None
+        content = encode_preview(display)
+        path = self.files.write(content, PREVIEWS, PREVIEW_SUFFIX)
+        replace_preview(self.ledger, job, finding.instance_id, path, sha256_of(content))
+        structlog.get_logger().warning("preview_made_again", study_uid=job.study_uid, job_id=job.id)
+        return path
+
+
+class _Image(Protocol):
+    """What a finding and a row of the inbox both tell of an image."""
+
+    @property
+    def sop_instance_uid(self) -> str: ...
+    @property
+    def sop_class_uid(self) -> str: ...
+    @property
+    def series_uid(self) -> str: ...
+    @property
+    def path(self) -> str | None: ...
+
+
+def read_datasets(
+    files: Files,
+    study_uid: str,
+    whole: Iterable[_Image],
+    first: _Image | None,
+    predecessor: Dataset | None,
+) -> Mapping[str, Dataset]:
+    """Headers by SOP Instance UID; where there is none, `first` has the patient and study of the predecessor.
+
+    Without that one either, the study belongs to nobody that is known.
+    """
+    paths = {one.sop_instance_uid: files.path(one.path) for one in whole if one.path}
+    if not paths and first is not None:
+        return {first.sop_instance_uid: predecessor or _nobody(study_uid, first)}
+    return OnDemand(paths, read_attributes)
+
+
+def sr_of(ledger: Ledger, files: Files, result: Result | None) -> Dataset | None:
+    """The SR of an earlier answer, None where its file is purged or damaged."""
+    if result is None:
+        return None
+    for made in objects_of(ledger, result.study_uid, result.version):
+        ours = made.sop_instance_uid == result.sr_uid
+        if ours and made.path is not None and files.damage(made.path, made.sha256) is None:
+            return read_attributes(files.path(made.path))
+    return None
+
+
+def _nobody(study_uid: str, image: _Image) -> Dataset:
+    """What is known of an image without its header: the study belongs to it, the patient is not known."""
+    known = Dataset()
+    known.StudyInstanceUID = study_uid
+    known.SeriesInstanceUID = image.series_uid
+    known.SOPClassUID = image.sop_class_uid
+    known.SOPInstanceUID = image.sop_instance_uid
+    return known

@@ -1,0 +1,1 @@
+"""Files that may go, backups put back."""

@@ -1,0 +1,99 @@
+"""Works with one bundle at a time, and takes a promoted one between two batches, never within one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from ra_node.domain.job import Job, JobKind
+from ra_node.domain.report import BundleIdentity
+from ra_node.errors import NodeError
+from ra_node.services.analysis.image_examination import Examiner
+from ra_node.services.reporting.answer import Answerer
+
+RETRY_S = 30.0
+"""Until a bundle that could not be loaded is tried again: what fails may be a GPU that is full for now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Both halves of the worker with the networks of one bundle."""
+
+    bundle: BundleIdentity
+    examiner: Examiner
+    answerer: Answerer
+
+
+Said = Callable[[BundleIdentity, str], None]
+"""Is told the bundle in use, and why a promoted one is not, "" where there is no such reason."""
+
+
+class Worker:
+    """Examines images and answers studies.
+
+    `wanted` tells the hash of the promoted bundle, None for that of the configuration; `load` makes
+    the bench of either, which takes seconds. A bundle that cannot be loaded at the start is an error
+    of `load`; later the worker keeps the one that it has, and says so.
+    """
+
+    def __init__(
+        self,
+        wanted: Callable[[], str | None],
+        load: Callable[[str | None], Bench],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._wanted, self._load, self._clock = wanted, load, clock
+        self._has = wanted()
+        self._failed: str | None = None
+        self._retry_at = 0.0
+        self._told: tuple[str, str] | None = None
+        self.refused = ""
+        self.bench = load(self._has)
+
+    def refresh(self, say: Said) -> None:
+        """Take the bundle that is promoted now, for the batches that begin after it. Raises Retryable."""
+        wanted = self._wanted()
+        if wanted == self._has:
+            self.refused = ""
+        elif (wanted or "") != self._failed or self._clock() >= self._retry_at:
+            self._take(wanted)
+        told = (self.bench.bundle.sha256, self.refused)
+        if told != self._told:
+            say(self.bench.bundle, self.refused)
+            self._told = told
+
+    def do(self, jobs: Sequence[Job]) -> None:
+        """Do one batch with one bundle; each job ends recorded, postponed or buried, or is given back.
+
+        Safe from several threads; a batch under way at a promotion ends with the bundle that it began with.
+        """
+        bench = self.bench
+        images = [job for job in jobs if job.kind is JobKind.EXAMINE]
+        if images:
+            bench.examiner.examine(images)
+        for job in jobs:
+            if job.kind is JobKind.REPORT:
+                bench.answerer.answer(job)
+
+    def _take(self, wanted: str | None) -> None:
+        """Load first, then let go of the old networks: at no time is there nothing to judge with."""
+        log = structlog.get_logger().bind(wanted=wanted or "[models] bundle", had=self.bench.bundle.sha256)
+        loaded = self._loaded(wanted)
+        if isinstance(loaded, str):
+            self.refused, self._failed, self._retry_at = loaded, wanted or "", self._clock() + RETRY_S
+            log.error("bundle_refused", error=loaded, hint="the old one goes on; see `ra-node check`")
+        else:
+            self.bench, self._has, self._failed, self.refused = loaded, wanted, None, ""
+            log.info("bundle_taken", bundle=loaded.bundle.sha256)
+
+    def _loaded(self, wanted: str | None) -> Bench | str:
+        """The bench of a bundle, or what went wrong; whatever that is, the old bench works."""
+        try:
+            return self._load(wanted)
+        except NodeError as error:
+            return str(error)
+        except Exception as error:  # noqa: BLE001 - e.g. of CUDA; no patient's data is near
+            return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"

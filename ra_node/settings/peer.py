@@ -1,0 +1,61 @@
+"""[[peer]]: another application entity, what it may do here and what it is given."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from ra_node.domain.result_objects import OPTIONS, ObjectKind
+
+AeTitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[\x20-\x5b\x5d-\x7e]+$")]
+"""PS3.5 table 6.2-1: at most 16 characters of the default repertoire without backslash."""
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class PeerTable(BaseModel):
+    """[[peer]]: another application entity, which sends (source), receives (destination) or both."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")
+    ae_title: AeTitle
+    host: str = "127.0.0.1"
+    port: Port = 104
+    roles: tuple[Literal["source", "destination"], ...] = ("source", "destination")
+    sr_class: Literal["auto", "comprehensive-3d", "comprehensive"] = "auto"
+    commitment: bool = False
+    commitment_ae_titles: tuple[AeTitle, ...] = ()
+    complete_by: Literal["quiet", "query"] = "quiet"
+    tls: bool = False
+    tls_name: str = Field(default="", max_length=253)
+    presentation_state: bool = False
+    key_object: bool = False
+    pdf: bool = False
+    prior: Literal["ledger", "query"] = "ledger"
+
+    @model_validator(mode="after")
+    def _who_is_called_has_a_port(self) -> PeerTable:
+        if "destination" in self.roles and self.port == 0:
+            raise ValueError("a destination needs a port from 1 to 65535, found 0")
+        for key in ("complete_by", "prior"):
+            if getattr(self, key) == "query" and self.port == 0:
+                raise ValueError(f'{key} = "query" needs a port from 1 to 65535, found 0')
+        return self
+
+    @model_validator(mode="after")
+    def _keys_fit_the_roles(self) -> PeerTable:
+        if self.commitment and "destination" not in self.roles:
+            raise ValueError("commitment = true needs the role destination: a source is sent nothing")
+        if self.commitment_ae_titles and not self.commitment:
+            raise ValueError("commitment_ae_titles needs commitment = true: else no report is expected")
+        if self.options and "destination" not in self.roles:
+            raise ValueError(f"{self.options[0]} = true needs the role destination: a source is sent nothing")
+        if self.complete_by == "query" and "source" not in self.roles:
+            raise ValueError('complete_by = "query" needs the role source: nothing comes from a destination')
+        return self
+
+    @property
+    def options(self) -> tuple[ObjectKind, ...]:
+        """The objects that this destination gets beside SR and overlay."""
+        return tuple(kind for kind in OPTIONS if getattr(self, kind))

@@ -1,0 +1,48 @@
+"""Everything that the pages look at, built once a process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ra_node.inference.bundles.manifest import Bundle
+from ra_node.ledger.database.engine import Ledger
+from ra_node.ledger.promotions import Promotion
+from ra_node.services.delivery.destination_status import Disk
+from ra_node.services.models.status import Models
+from ra_node.services.monitoring.event_follower import Follower
+from ra_node.services.monitoring.health import Health
+from ra_node.services.monitoring.overlay_preview import Shown
+from ra_node.settings.web import WebTable
+from ra_node.web.login_throttle import Throttle
+from ra_node.web.passwords import Passwords
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A configured source, by our name for it and the AE title that its images come under."""
+
+    name: str
+    ae_title: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Desk:
+    """What an operator has before him. `card` gives the bundle in use, None where it cannot be read."""
+
+    node: str
+    table: WebTable
+    ledger: Ledger
+    follower: Follower
+    health: Health
+    shown: Shown
+    sources: Sequence[Source]
+    destinations: Sequence[str]
+    disk: Callable[[], Disk | None]
+    models: Callable[[], Models]
+    card: Callable[[], Bundle | None]
+    history: Callable[[], Sequence[Promotion]]
+    passwords: Passwords
+    throttle: Throttle
+    certificates: Callable[[], dict[str, float]]
+    """When each certificate in use ends, UTC seconds since 1970, by its key in [tls]."""

@@ -1,0 +1,208 @@
+"""What states and events are called on the page; each state also has a shape, so that no colour is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ra_node.domain.job import JobKind, JobState
+from ra_node.ledger.alarms import AlarmKind
+from ra_node.ledger.database.schema import CommitmentState, DeliveryState, StudyState
+from ra_node.ledger.overview import PeerState
+from ra_node.services.delivery.destination_status import Room, Standing
+from ra_node.services.jobs.worker_status import Running
+from ra_node.services.models.registry import BundleLine
+from ra_node.services.monitoring.event_counters import Step
+from ra_node.services.preflight.alarms import hint_of
+from ra_node.services.reporting.answer_event import Gist
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    """A word with its shape and its tone: ok, busy, warn, bad or quiet."""
+
+    shape: str
+    text: str
+    tone: str
+
+
+STUDY = {
+    StudyState.OPEN: Badge("◔", "receiving", "busy"),
+    StudyState.SETTLED: Badge("◑", "being judged", "busy"),
+    StudyState.ANSWERED: Badge("●", "answered", "ok"),
+    StudyState.FAILED: Badge("▲", "failed", "bad"),
+    StudyState.IGNORED: Badge("○", "not for us", "quiet"),
+}
+_DELIVERY = {
+    DeliveryState.WAITING: Badge("◔", "waits", "busy"),
+    DeliveryState.ACCEPTED: Badge("●", "delivered", "ok"),
+    DeliveryState.REFUSED: Badge("▲", "refused", "bad"),
+    DeliveryState.DROPPED: Badge("○", "given up", "quiet"),
+}
+_COMMITMENT = {
+    CommitmentState.WAITING: Badge("◑", "promise awaited", "busy"),
+    CommitmentState.COMMITTED: Badge("●", "committed", "ok"),
+    CommitmentState.LACKING: Badge("◆", "no commitment service", "warn"),
+}
+_EVENT = {
+    "instance_stored": "image received",
+    "instance_examined": "image judged",
+    "instance_examined_again": "image judged again by another model",
+    "instance_damaged": "kept image damaged or missing",
+    "instance_replaced": "good copy took the place of the damaged image",
+    "instance_restored": "image whole again",
+    "preview_made_again": "picture made again",
+    "resend_refused": "image that came again refused",
+    "study_settled": "study complete",
+    "study_answered": "answer made",
+    "object_delivered": "object delivered",
+    "object_refused": "object refused by the destination",
+    "object_rebuilt": "damaged object made again",
+    "object_postponed": "delivery put off",
+    "version_delivered": "whole answer delivered",
+    "commitment_asked": "asked to promise keeping it",
+    "object_committed": "destination promised to keep it",
+    "commitment_failed": "destination did not keep it",
+    "commitment_lacking": "destination has no commitment service",
+    "job_buried": "gave up",
+    "job_requeued": "tried again by hand",
+    "job_postponed": "put off",
+    "lease_expired": "worker lost, work taken back",
+    "operator_acted": "operator",
+    "alarm_raised": "alarm",
+    "alarm_cleared": "alarm ended",
+}
+_BAD_EVENTS = ("object_refused", "commitment_failed", "job_buried", "instance_damaged", "resend_refused")
+_WARN_EVENTS = ("object_postponed", "job_postponed", "lease_expired", "commitment_lacking")
+_KIND = {
+    "sr": "Structured report",
+    "sr_comprehensive": "Structured report (Comprehensive)",
+    "overlay": "Overlay",
+    "examine": "judge an image",
+    "report": "make the answer",
+    "deliver": "deliver",
+    "commit": "ask for commitment",
+}
+
+_STEP = {
+    Step.SETTLE: "first image to complete study",
+    Step.ANSWER: "complete study to answer",
+    Step.DELIVER: "answer to destination",
+    Step.COMMIT: "delivery to promise",
+}
+
+_ABBREVIATED = {"auc": "AUC", "f1": "F1", "uid": "UID", "sop": "SOP", "sr": "SR", "ae": "AE"}
+
+
+def study(state: StudyState) -> Badge:
+    """The state of a study."""
+    return STUDY[state]
+
+
+def delivery(state: DeliveryState, commitment: CommitmentState) -> Badge:
+    """Where an object stands with a destination; delivered and committed are told apart."""
+    if state is DeliveryState.ACCEPTED and commitment in _COMMITMENT:
+        return _COMMITMENT[commitment]
+    return _DELIVERY[state]
+
+
+def peer(one: PeerState) -> Badge:
+    """Where a version stands with a destination."""
+    return delivery(one.state, one.commitment)
+
+
+def kind(name: str) -> str:
+    """A kind of object or job."""
+    return _KIND.get(name, plain(name))
+
+
+def event(what: str) -> Badge:
+    """An event of the timeline."""
+    text = _EVENT.get(what, plain(what))
+    if what in _BAD_EVENTS:
+        return Badge("▲", text, "bad")
+    return Badge("◆", text, "warn") if what in _WARN_EVENTS else Badge("·", text, "quiet")
+
+
+def detail(told: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What an event says, without what says nothing."""
+    return [(plain(key), str(value)) for key, value in told.items() if value not in (None, "", False)]
+
+
+def plain(code: str) -> str:
+    """A code in words: "no_hand" is "no hand"."""
+    return " ".join(_ABBREVIATED.get(word, word) for word in code.split("_"))
+
+
+def summary(said: Gist | None) -> str:
+    """What an answer came to, in one line, "" where it does not say."""
+    if said is None or not said.known:
+        return ""
+    if said.refusal:
+        return f"no hand judged: {plain(said.refusal)}"
+    return "; ".join(_counted(said)) or "no hand judged"
+
+
+def _counted(said: Gist) -> Iterator[str]:
+    count = len(said.probabilities)
+    if count:
+        yield f"RA in {said.positive} of {count} hand{'' if count == 1 else 's'}"
+    if said.stages:
+        yield f"stage{'' if count == 1 else 's'} " + ",\u00a0".join(str(stage) for stage in said.stages)
+    if said.inconclusive:
+        yield f"{said.inconclusive} inconclusive"
+    if said.not_rated:
+        yield f"{said.not_rated} not rated"
+
+
+STRANGER = Badge("◆", "not configured", "warn")
+
+
+def role(lines: int) -> Badge:
+    """Whether a role is there."""
+    return Badge("●", "runs", "ok") if lines else Badge("▲", "missing", "bad")
+
+
+def disk(room: Room) -> Badge:
+    """Whether the disk has room."""
+    if room is Room.LOW:
+        return Badge("▲", "full", "bad")
+    return Badge("●", "enough room", "ok") if room is Room.ENOUGH else Badge("◆", "getting full", "warn")
+
+
+def standing(one: Standing, refused: int) -> Badge:
+    """How a destination stands, which has refused so many objects."""
+    if one.outages:
+        return Badge("▲", "out of reach", "bad")
+    if not one.configured:
+        return STRANGER
+    if refused:
+        return Badge("▲", "refuses objects", "bad")
+    if one.lacking_commitment:
+        return Badge("◆", "no commitment service", "warn")
+    return Badge("◔", "busy", "busy") if one.waiting else Badge("●", "all is there", "ok")
+
+
+def worker(one: Running, in_use: BundleLine | None) -> Badge:
+    """Whether a worker runs the bundle in use."""
+    if one.refused:
+        return Badge("▲", "keeps an old bundle", "bad")
+    if in_use is None or in_use.sha256 == one.sha256:
+        return Badge("●", "runs", "ok")
+    return Badge("◔", "changes soon", "busy")
+
+
+def step(one: Step) -> str:
+    """A step of the way of a study."""
+    return _STEP[one]
+
+
+def alarm_hint(kind: AlarmKind) -> str:
+    """What to do about alarms of a kind."""
+    return hint_of(kind)
+
+
+def buried_count(jobs: Mapping[tuple[JobKind, JobState], int]) -> int:
+    """How many jobs wait for a person."""
+    return sum(count for (_, state), count in jobs.items() if state is JobState.BURIED)

@@ -1,0 +1,67 @@
+"""Fills the templates; what every page shows comes from here."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from functools import cache
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import jinja2
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from ra_node import __version__
+from ra_node.web import labels as words
+from ra_node.web import time_format
+
+HERE = Path(__file__).parent
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals.update(words=words, version=__version__)
+    return made
+
+
+def show(
+    request: Request,
+    template: str,
+    *,
+    status: int = 200,
+    who: str = "",
+    **context: Any,  # noqa: ANN401 - a template takes anything
+) -> HTMLResponse:
+    """Render one page; `who` is the name that is signed in, "" for nobody."""
+    desk, now = request.app.state.desk, time.time()
+    zone = ZoneInfo(desk.table.timezone)
+    told = {
+        "path": request.url.path,
+        "here": str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""),
+        "who": who,
+        "by_proxy": bool(request.scope["state"]["spoken_for"]),
+        "csrf": str(request.session.setdefault("csrf", secrets.token_urlsafe(24))),
+        "node": desk.node,
+        "now": now,
+        "zone": time_format.zone_words(zone, now),
+        "moment": lambda at: time_format.moment(at, zone),
+        "clock_time": lambda at: time_format.clock_time(at, zone),
+        "day": lambda at: time_format.day(at, zone),
+        "span": time_format.span,
+        "iso": time_format.iso,
+    }
+    return HTMLResponse(_templates().get_template(template).render(**told, **context), status)
+
+
+def error_page(request: Request, status: int, text: str) -> HTMLResponse:
+    """One sentence for a person."""
+    return show(request, "error.html", status=status, text=text)

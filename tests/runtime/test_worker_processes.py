@@ -1,0 +1,163 @@
+"""Lanes share what was loaded before them, come back when they die, and give way to new ones."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from ra_node.runtime.worker_processes import Beats
+from tests.conftest import wait_until
+
+PROGRAM = """
+import ctypes, json, os, signal, sys, threading, time
+from ra_node.runtime import worker_processes as lanes
+from ra_node.runtime import supervisor
+from ra_node.runtime.systemd import Pulse
+
+lanes.STOPPED_S = supervisor.STOPPED_S = 1.0
+stop, renew = threading.Event(), threading.Event()
+signal.signal(signal.SIGTERM, lambda *_: stop.set())
+signal.signal(signal.SIGUSR1, lambda *_: renew.set())
+loaded = os.getpid()
+
+def serve(beat):
+    print(json.dumps({"lane": os.getpid(), "loaded by": loaded}), flush=True)
+    if sys.argv[2] == "deaf":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        ctypes.PyDLL(None).sleep(600)  # keeps Python's lock, as a decoder may
+    while not stop.wait(0.05):
+        if sys.argv[2] == "beats":
+            beat()
+        if sys.argv[2] == "breaks":
+            raise ValueError("DOE^JANE")
+
+def changed():
+    was = renew.is_set()
+    renew.clear()
+    return was
+
+lanes.keep_lanes(2, serve, lambda: None, changed, stop, Pulse(), float(sys.argv[1]))
+print(json.dumps({"ended": os.getpid()}), flush=True)
+"""
+
+
+class Parent:
+    """A process that keeps two lanes, and what all of them have said."""
+
+    def __init__(self, folder, longest_s=3600.0, kind="beats"):
+        self.path = folder / "said"
+        with self.path.open("wb") as said:
+            argv = [sys.executable, "-c", PROGRAM, str(longest_s), kind]
+            self.process = subprocess.Popen(argv, stdout=said, stderr=subprocess.STDOUT)
+
+    def words(self):
+        return self.path.read_text(encoding="utf-8")
+
+    def started(self):
+        """The lanes in the order in which they began."""
+        said = [json.loads(line) for line in self.words().splitlines() if line.startswith("{")]
+        return [one["lane"] for one in said if one.get("loaded by") == self.process.pid]
+
+    def end(self):
+        self.process.terminate()
+        return self.process.wait(120)
+
+
+@pytest.fixture
+def parent_of(tmp_path):
+    made = []
+
+    def start(*arguments, **named):
+        made.append(Parent(tmp_path, *arguments, **named))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.process.kill()
+        one.process.wait()
+
+
+def lives(number):
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_killed_lane_comes_back_and_the_other_goes_on(parent_of):
+    parent = parent_of()
+    wait_until(lambda: len(parent.started()) == 2, "both lanes", 120)
+    first, second = parent.started()
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: len(parent.started()) == 3, "the lane that died", 120)
+    assert lives(second)
+    assert parent.end() == 0
+    assert not any(map(lives, parent.started()))
+
+
+@pytest.mark.parametrize("kind", ["beats", "deaf"])
+def test_no_lane_outlives_its_parent(parent_of, kind):
+    """Not even one that hangs in a library: its lease would be renewed, or its job done, beside another's."""
+    parent = parent_of(kind=kind)
+    wait_until(lambda: len(parent.started()) == 2, "both lanes", 120)
+    parent.process.kill()
+    parent.process.wait()
+    wait_until(lambda: not any(map(lives, parent.started())), "the lanes to follow", 120)
+
+
+def test_all_lanes_give_way_to_new_ones_when_something_has_changed(parent_of):
+    parent = parent_of()
+    wait_until(lambda: len(parent.started()) == 2, "both lanes", 120)
+    parent.process.send_signal(signal.SIGUSR1)
+    wait_until(lambda: len(parent.started()) == 4, "the new lanes", 120)
+    wait_until(lambda: not any(map(lives, parent.started()[:2])), "the old ones to end", 120)
+    assert all(map(lives, parent.started()[2:]))
+    assert parent.end() == 0
+
+
+def test_a_lane_that_is_through_with_nothing_for_too_long_is_killed(parent_of):
+    parent = parent_of(longest_s=0.5, kind="hangs")
+    wait_until(lambda: len(parent.started()) >= 4, "both to be replaced", 120)
+    assert "no progress for" in parent.words()
+
+
+def test_a_lane_that_hangs_with_pythons_lock_is_killed(parent_of):
+    """No thread of it runs, and no signal reaches its handlers."""
+    parent = parent_of(longest_s=0.5, kind="deaf")
+    wait_until(lambda: len(parent.started()) >= 4, "both to be replaced", 120)
+
+
+def test_a_lane_that_stands_stopped_is_replaced_and_the_other_goes_on(parent_of):
+    parent = parent_of()
+    wait_until(lambda: len(parent.started()) == 2, "both lanes", 120)
+    first, second = parent.started()
+    os.kill(first, signal.SIGSTOP)
+    wait_until(lambda: len(parent.started()) == 3, "another in its place", 120)
+    assert not lives(first)
+    assert lives(second)
+
+
+def test_a_lane_that_breaks_says_where_and_not_with_what(parent_of):
+    """The message of an error could hold a value of a data set."""
+    parent = parent_of(kind="breaks")
+    wait_until(lambda: "lane_broken" in parent.words(), "a lane to break", 120)
+    assert "ValueError in" in parent.words()
+    parent.end()
+    assert "DOE^JANE" not in parent.words()
+
+
+def test_only_lanes_that_were_not_heard_of_are_late():
+    now = [0.0]
+    beats = Beats(2, lambda: now[0])
+    beats.beat(0)
+    beats.beat(1)
+    now[0] = 5.0
+    beats.beat(1)
+    assert beats.late(4.0) == [0]
+    assert beats.late(5.0) == []

@@ -1,0 +1,83 @@
+"""Judgements and their heat come to the hands that they are about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ra_node.domain.laterality.evidence import Side
+from ra_node.domain.patient.age import Age
+from ra_node.domain.rating import Rating
+from ra_node.domain.report import HandVerdict, ImageFacts, Reason, Refusal
+from ra_node.services.analysis.study_analysis import Look, judge_looks, make_report
+from tests.dicom import builders as dicom
+from tests.services.builders import JUDGEMENT, FakeJudgement
+
+
+class HotJudge:
+    """Sees disease in the second crop only."""
+
+    def judge(self, crops: Sequence[np.ndarray]) -> list[FakeJudgement]:
+        heat = np.zeros((224, 224), np.float32)
+        heat[100:120, 100:120] = 1
+        return [replace(JUDGEMENT, heat=heat if at == 1 else None) for at in range(len(crops))]
+
+
+def test_each_hand_gets_its_own_explanation_past_a_refused_one():
+    """The first hand of the first image has no crop; the heat of the second crop is the third hand's."""
+    first = Look(dicom.image(dicom.refused_hand(), dicom.hand()), (np.zeros((224, 224), np.uint8),))
+    second = Look(dicom.image(dicom.hand(), number=2), (np.zeros((224, 224), np.uint8),))
+    one, two = judge_looks([first, second], HotJudge())
+    assert [hand.explanation is None for hand in one.hands] == [True, True]
+    assert one.hands[0].recognition is None
+    told = two.hands[0].explanation
+    assert told is not None
+    box = two.hands[0].region.box
+    for line in told.contours:
+        assert all(box.x0 < point.x < box.x1 and box.y0 < point.y < box.y1 for point in line.points)
+    assert told.contours
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        (1, "No hand in the image could be judged; each has its reason."),
+        (2, "None of 2 images has a hand that could be judged; each has its reason."),
+    ],
+)
+def test_a_study_without_a_judged_hand_says_so_in_its_own_number(images, words):
+    """The sentence that a radiologist reads first where both hands were refused."""
+    other = Refusal(Reason.HAND_CUT_OFF, "The thumb lies outside the image.")
+    refused = [dicom.refused_hand(Side.RIGHT, dicom.RIGHT_REGION, other), dicom.refused_hand()]
+    found = [dicom.image(*refused, number=number) for number in range(1, images + 1)]
+    made = make_report("1.2.3", 1, found, dicom.BUNDLE, created_at=dicom.CREATED)
+    assert made.refusal is not None
+    assert made.refusal.text == words
+
+
+def test_a_study_whose_hands_have_one_reason_says_that_reason():
+    """Two hands of an adult, and a lateral image that its header refuses: the age comes first."""
+    hands = [
+        dicom.refused_hand(Side.RIGHT, dicom.RIGHT_REGION, dicom.OUTSIDE_AGES),
+        dicom.refused_hand(refusal=dicom.OUTSIDE_AGES),
+    ]
+    lateral = dicom.image(refusal=Refusal(Reason.OTHER_VIEW, "Lateral."), number=2)
+    found = [dicom.image(*hands), lateral]
+    made = make_report("1.2.3", 1, found, dicom.BUNDLE, created_at=dicom.CREATED)
+    assert made.refusal == dicom.OUTSIDE_AGES
+
+
+def test_a_report_rates_by_the_domain_of_its_bundle():
+    """The hands of an adult, judged by networks that learnt from children, come out without a figure."""
+    adult = dicom.image(*dicom.both_hands(), facts=ImageFacts(age=Age(66.0, (66.0,))))
+    children = replace(dicom.BUNDLE, ages=(8.5, 19.0))
+    made = make_report("1.2.3", 1, [adult], children, created_at=dicom.CREATED)
+    assert made.refusal == dicom.OUTSIDE_AGES
+    assert {one.verdict for one in made.hands} == {HandVerdict.NOT_RATED}
+    assert {one.recognition for one in made.hands} == {None}
+    told = make_report("1.2.3", 1, [adult], children, created_at=dicom.CREATED, rating=Rating("remark"))
+    assert told.refusal is None
+    assert [one.outside for one in told.hands] == [(dicom.OUTSIDE_AGES,)] * 2

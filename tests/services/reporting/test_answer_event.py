@@ -1,0 +1,20 @@
+"""The gist of an answer is what its report says."""
+
+from ra_node.services.reporting.answer_event import gist, read_gist
+from tests.dicom import builders as dicom
+
+
+def test_a_gist_says_stages_probabilities_and_reasons_of_the_report():
+    report = dicom.report(dicom.image(*dicom.both_hands()))
+    said = read_gist(gist(report))
+    judged = [hand for hand in report.hands if hand.refusal is None]
+    assert said.known
+    assert said.stages == tuple(hand.staging.stage for hand in judged)
+    assert said.probabilities == tuple(round(hand.recognition.probability, 4) for hand in judged)
+    assert said.positive == sum(hand.recognition.positive for hand in judged)
+    assert said.bundle == report.bundle.sha256[:12]
+    assert said.refusal == ""
+
+
+def test_an_answer_of_an_older_node_is_known_to_say_nothing():
+    assert not read_gist({"version": 1, "sr_uid": "1.2"}).known

@@ -1,0 +1,77 @@
+"""Weights begin where the recipe says, and no file that could run code is ever read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+from safetensors.torch import save_file
+
+from ra_node.errors import Fatal
+from ra_node.inference.networks.architectures import build
+from tests.training.recipe_builders import DEMO
+from training.classifier.initial_weights import Start, begun, find_start, note_start, noted_start
+from training.recipes.classifier import Recipe, read_recipe
+
+
+def recipe(architecture: str = "googlenet") -> Recipe:
+    return read_recipe(DEMO, architecture)
+
+
+@pytest.fixture(scope="module")
+def imagenet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A GoogLeNet state as torchvision ships it: 1000 classes and two side heads."""
+    path = tmp_path_factory.mktemp("weights") / "googlenet-1378be20.pth"
+    torch.save(torchvision.models.googlenet(weights=None, init_weights=False).state_dict(), path)
+    return path
+
+
+def test_a_state_file_of_torchvision_gives_all_but_the_last_layer(imagenet: Path) -> None:
+    network = begun(recipe(), 6, find_start(recipe(), imagenet))
+    held = torch.load(imagenet, weights_only=True)
+    state = network.state_dict()
+    assert state["fc.weight"].shape == (6, 1024)
+    assert all(torch.equal(t, held[key]) for key, t in state.items() if not key.startswith("fc."))
+
+
+def test_the_recipe_may_name_a_folder_with_a_file_for_each_network(imagenet: Path) -> None:
+    named = recipe().model_copy(update={"start": str(imagenet.parent)})
+    assert find_start(named, None) == Start(imagenet)
+    with pytest.raises(Fatal, match=r"expected one state file alexnet\*.*found \[\]"):
+        find_start(named.model_copy(update={"architecture": "alexnet"}), None)
+
+
+def test_safetensors_are_a_start_too(tmp_path: Path) -> None:
+    path = tmp_path / "mine.safetensors"
+    held = build("googlenet", 9).state_dict()
+    save_file(held, path)
+    network = begun(recipe(), 2, find_start(recipe(), path))
+    assert torch.equal(network.state_dict()["conv1.conv.weight"], held["conv1.conv.weight"])
+
+
+def test_weights_of_another_network_are_refused(imagenet: Path) -> None:
+    with pytest.raises(Fatal, match=r"expected weights of alexnet .*googlenet"):
+        begun(recipe("alexnet"), 6, Start(imagenet))
+
+
+@pytest.mark.parametrize("held", [{"a": Path("x")}, {"a": 1}, [1, 2]])
+def test_a_file_with_anything_but_tensors_is_refused(tmp_path: Path, held: object) -> None:
+    path = tmp_path / "googlenet.pth"
+    torch.save(held, path)
+    with pytest.raises(Fatal, match="expected a state file of tensors only"):
+        begun(recipe(), 6, Start(path))
+
+
+def test_a_missing_start_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Fatal, match="expected a run, or a state file"):
+        find_start(recipe(), tmp_path / "none.pth")
+
+
+def test_where_a_run_began_is_kept_and_forgotten_with_random_weights(imagenet: Path, tmp_path: Path) -> None:
+    start = Start(imagenet)
+    note_start(tmp_path, start)
+    assert noted_start(tmp_path) == f"{start.sha256}  {imagenet.name}"
+    note_start(tmp_path, Start(None))
+    assert noted_start(tmp_path) is None

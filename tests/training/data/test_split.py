@@ -1,0 +1,201 @@
+"""No patient and no image is ever on two sides, whatever the table looks like."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ra_node.errors import Refused
+from training.data.split import (
+    Fold,
+    Labelled,
+    Split,
+    as_given,
+    by_site,
+    check_no_leak,
+    class_table,
+    expect_every_class_in_train,
+    holdout,
+    k_folds,
+    parts_of,
+    read_split,
+    written,
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a split looks at."""
+
+    patient: str
+    stage: int
+    site: str = "north"
+    split: str = ""
+    source_sha256: str = ""
+
+
+def rows(*hands: tuple[int, int]) -> list[Row]:
+    """Hands as (patient, stage), each from an image of its own."""
+    return [Row(f"p{patient:03}", stage, source_sha256=f"s{at}") for at, (patient, stage) in enumerate(hands)]
+
+
+tables = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 5)), min_size=2, max_size=120).map(
+    lambda hands: rows(*hands)
+)
+several = tables.filter(lambda hands: len({hand.patient for hand in hands}) > 1)
+
+
+def expect_apart(folds: Sequence[Fold], hands: Sequence[Labelled]) -> None:
+    for fold in folds:
+        parts = parts_of(fold, hands)
+        assert sorted(parts.train + parts.test) == list(range(len(hands)))
+        assert not {hands[at].patient for at in parts.train} & {hands[at].patient for at in parts.test}
+
+
+@given(several, st.integers(0, 2**31), st.floats(0.05, 0.95), st.randoms())
+def test_a_patient_is_on_one_side_and_the_order_of_rows_does_not_count(hands, seed, share, random) -> None:
+    folds = holdout(hands, seed, share)
+    expect_apart(folds, hands)
+    shuffled = list(hands)
+    random.shuffle(shuffled)
+    assert holdout(shuffled, seed, share) == folds
+
+
+@given(several, st.integers(0, 99))
+def test_seven_to_three_in_every_stratum_as_far_as_patients_allow(hands, seed) -> None:
+    (fold,) = holdout(hands, seed)
+    highest = {p: max(h.stage for h in hands if h.patient == p) for p in {h.patient for h in hands}}
+    all_of, test_of = Counter(highest.values()), Counter(highest[p] for p in fold.test)
+    for stratum, size in all_of.items():
+        if size > 1:
+            assert 1 <= test_of[stratum] < size
+            assert abs(test_of[stratum] - 0.3 * size) <= 2
+    few = sum(size == 2 for size in all_of.values())
+    assert -1 <= len(fold.test) - 0.3 * len(highest) <= 1 + few + len(all_of) / 2
+
+
+def test_the_paper_s_344_hands_split_close_to_its_own_counts() -> None:
+    """Table 1 holds out 13, 14, 22, 24, 17 and 14 of 39, 47, 76, 80, 55 and 47 hands."""
+    stages = [stage for stage, count in enumerate((39, 47, 76, 80, 55, 47)) for _ in range(count)]
+    hands = rows(*((at // 2, stage) for at, stage in enumerate(stages)))
+    (fold,) = holdout(hands, 2024)
+    held = Counter(hands[at].stage for at in parts_of(fold, hands).test)
+    assert all(abs(held[k] - n) <= 4 for k, n in enumerate((13, 14, 22, 24, 17, 14)))
+    assert sum(held.values()) == pytest.approx(104, abs=2)
+
+
+def test_another_seed_gives_another_split() -> None:
+    hands = rows(*((at, at % 6) for at in range(60)))
+    assert holdout(hands, 1) == holdout(hands, 1)
+    assert holdout(hands, 1) != holdout(hands, 2)
+
+
+@given(several, st.integers(0, 99), st.integers(2, 10))
+def test_each_patient_is_tested_in_one_of_k_folds(hands, seed, k) -> None:
+    patients = {hand.patient for hand in hands}
+    if k > len(patients):
+        with pytest.raises(Refused, match=f"expected 2 to {len(patients)} folds"):
+            k_folds(hands, seed, k)
+        return
+    folds = k_folds(hands, seed, k)
+    expect_apart(folds, hands)
+    assert sorted(patient for fold in folds for patient in fold.test) == sorted(patients)
+    sizes = [len(fold.test) for fold in folds]
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_each_site_is_measured_by_what_other_sites_taught() -> None:
+    hands = [replace(row, site="abc"[at % 3]) for at, row in enumerate(rows((1, 0), (2, 1), (3, 2), (1, 3)))]
+    hands[3] = replace(hands[3], site="b")
+    folds = by_site(hands)
+    expect_apart(folds, hands)
+    assert [fold.name for fold in folds] == ["site a", "site b", "site c"]
+    assert folds[0].test == ("p001",)
+    assert folds[1].test == ("p001", "p002")
+
+
+@pytest.mark.parametrize(
+    ("sites", "found"), [("aa", "found 1"), (("a", ""), "found 1 and hands without one")]
+)
+def test_a_split_by_site_needs_two_sites(sites: Sequence[str], found: str) -> None:
+    hands = [replace(row, site=site) for row, site in zip(rows((1, 0), (2, 1)), sites, strict=True)]
+    with pytest.raises(Refused, match=found):
+        by_site(hands)
+
+
+def test_a_given_split_that_tears_a_patient_apart_fails_loudly() -> None:
+    hands = [
+        replace(r, split=s)
+        for r, s in zip(rows((1, 0), (2, 0), (1, 3)), ("train", "test", "test"), strict=True)
+    ]
+    (fold,) = as_given(hands)
+    with pytest.raises(Refused, match=r"LEAK in given: expected every patient on one side, found 1 \(p001\)"):
+        parts_of(fold, hands)
+    with pytest.raises(Refused, match="found none for 1 patients"):
+        as_given([*hands, Row("p009", 1)])
+
+
+def test_one_image_under_two_patients_is_a_leak() -> None:
+    """As when a patient was registered twice."""
+    hands = [Row("a", 0, source_sha256="same"), Row("b", 0, source_sha256="same")]
+    with pytest.raises(Refused, match=r"LEAK in x: expected every image on one side, found 1 \(same\)"):
+        check_no_leak(Fold("x", ("a",), ("b",)), hands)
+
+
+@pytest.mark.parametrize(
+    ("fold", "message"),
+    [
+        (Fold("x", ("p001", "p002"), ("p002",)), r"LEAK in x.*p002"),
+        (Fold("x", ("p001",), ("p003",)), r"expected every patient in x, found 1 \(p002\) on no side"),
+        (Fold("x", ("p001", "p002"), ()), "expected patients on both sides of x, found 2 and 0"),
+    ],
+)
+def test_a_bad_fold_fails_when_a_run_loads_its_data(fold: Fold, message: str) -> None:
+    with pytest.raises(Refused, match=message):
+        parts_of(fold, rows((1, 0), (2, 1)))
+
+
+def test_one_patient_cannot_be_split() -> None:
+    with pytest.raises(Refused, match="at least two patients to split, found 1"):
+        holdout(rows((1, 0), (1, 5)), 1)
+
+
+def test_a_stage_that_is_only_tested_is_refused() -> None:
+    hands = rows((1, 0), (2, 5))
+    with pytest.raises(Refused, match=r"training side of x, found none of \[5\]"):
+        expect_every_class_in_train(Fold("x", ("p001",), ("p002",)), hands)
+
+
+def test_the_class_table_counts_hands_and_patients_of_each_side() -> None:
+    hands = rows((1, 0), (1, 2), (2, 5))
+    lines = class_table(Fold("holdout", ("p001",), ("p002",)), hands).splitlines()
+    assert [line.split() for line in lines[1:]] == [
+        ["train", "1", "0", "1", "0", "0", "0", "2", "1"],
+        ["test", "0", "0", "0", "0", "0", "1", "1", "1"],
+        ["all", "1", "0", "1", "0", "0", "1", "3", "2"],
+    ]
+    assert len({len(line) for line in lines}) == 1
+
+
+def test_a_split_file_is_read_again_only_for_its_own_dataset(tmp_path: Path) -> None:
+    hands = rows(*((at, at % 6) for at in range(30)))
+    split = Split("folds", 7, "ab" * 32, k_folds(hands, 7, 3))
+    path = tmp_path / "split.json"
+    path.write_bytes(written(split))
+    assert read_split(path, "ab" * 32, hands) == split
+    with pytest.raises(
+        Refused, match="expected a split of the dataset cdcdcdcdcdcd, found one of abababababab"
+    ):
+        read_split(path, "cd" * 32, hands)
+    path.write_bytes(written(replace(split, folds=(Fold("x", ("p001",), ("p001",)),))))
+    with pytest.raises(Refused, match="LEAK"):
+        read_split(path, "ab" * 32, hands)
+    path.write_text("{}")
+    with pytest.raises(Refused, match="expected a split file, found ValidationError"):
+        read_split(path, "ab" * 32, hands)

@@ -1,0 +1,125 @@
+"""An exported bundle says what the run said, in numbers and in words."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from ra_node.inference.bundles.manifest import Head, load_bundle
+from ra_node.inference.networks.architectures import build
+from ra_node.inference.networks.heads import new_head, replace_last_layer
+from ra_node.inference.networks.loaded_network import softmax
+from ra_node.inference.predictor import Predictor
+from tests.training.recipe_builders import small_recipe
+from training.classifier.loop import save_half
+from training.data.data_kind import WORDS
+from training.data.dataset import Crops, Row, stacked
+from training.evaluation.evaluate import (
+    CLASSES,
+    Calibration,
+    Result,
+    calibrated,
+    evaluated,
+    unedited_figures,
+    weights_path,
+)
+from training.evaluation.predictions import run_outputs
+from training.export.bundle import export
+from training.recipes.classifier import Recipe
+
+CPU = torch.device("cpu")
+
+
+def hands() -> Crops:
+    """Four hands a stage of eight patients, brighter by stage."""
+    rng = np.random.default_rng(0)
+    return stacked(
+        [
+            Row(rng.integers(0, 40 + 40 * k, (64, 64)).astype(np.uint8), k, f"p{n}", "held-out", "simulated")
+            for k in range(6)
+            for n in range(4)
+        ]
+    )
+
+
+def written_run(folder: Path, head: Head) -> Path:
+    """The weights of a run that learnt nothing, but are loud enough to differ by hand."""
+    torch.manual_seed(1)
+    for task, classes in CLASSES.items():
+        network = build("googlenet", classes)
+        if (task, head) == ("staging", "ordinal"):
+            replace_last_layer(network, new_head(head, 1024, classes))
+        loud = [part for part in network.modules() if isinstance(part, nn.Linear)][-1]
+        loud.weight.data *= 50000 if loud.out_features > 1 else 500000
+        save_half(network, weights_path(folder, task))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written_run(tmp_path_factory.mktemp("runs") / "small", "softmax")
+
+
+def recipe(head: Head = "softmax") -> Recipe:
+    plain = small_recipe()
+    return plain.model_copy(update={"staging": plain.staging.model_copy(update={"head": head})})
+
+
+def run_logits(run: Path, head: Head = "softmax") -> dict[str, np.ndarray]:
+    outputs = run_outputs(run, recipe(head), hands().images, CPU, lambda _done, _total: None)
+    return {task: logits for task, (logits, _features) in outputs.items()}
+
+
+def exported(run: Path, folder: Path, head: Head = "softmax") -> tuple[Calibration, Result]:
+    crops = hands()
+    logits = run_logits(run, head)
+    calibration = calibrated(logits, crops.stages)
+    figures = evaluated(logits, crops, calibration, seed=1, resamples=20)
+    unedited = unedited_figures(logits, crops, calibration)
+    result = Result({"held-out hands, simulated": 24}, figures, None, unedited)
+    export(run, recipe(head), calibration, result, folder, started=None)
+    return calibration, result
+
+
+@pytest.mark.parametrize("head", ["softmax", "ordinal"])
+def test_the_bundle_gives_the_probabilities_of_the_run(tmp_path: Path, head: Head) -> None:
+    """Half-precision weights, last layer, temperature and preprocessing are those that were evaluated."""
+    run = written_run(tmp_path / "run", head)
+    calibration, _ = exported(run, tmp_path / "bundle", head)
+    logits = run_logits(run, head)
+    expected = softmax(logits["staging"] / calibration.staging_temperature)
+    judged = Predictor(load_bundle(tmp_path / "bundle"), "cpu").judge(list(hands().images))
+    found = np.array([judgement.staging.probabilities for judgement in judged])
+    assert np.abs(found - expected).max() < 1e-5
+    assert np.ptp(found, axis=0).max() > 1e-3
+    assert {judgement.recognition.threshold for judgement in judged} == {calibration.threshold}
+
+
+def test_the_manifest_is_strict_json_with_counts_figures_and_terms(run: Path, tmp_path: Path) -> None:
+    _, result = exported(run, tmp_path / "bundle")
+
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is no JSON")
+
+    manifest = json.loads((tmp_path / "bundle" / "manifest.json").read_text(), parse_constant=refuse)
+    assert manifest["notice"] == WORDS["simulated"].notice
+    assert "non-commercial" in manifest["provenance"]["terms"]
+    assert manifest["training"]["counts"] == result.counts
+    value, low, high = manifest["tasks"]["recognition"]["metrics"]["auc"]
+    assert (value, low, high) == pytest.approx(asdict(result)["held_out"]["recognition"]["auc"])
+    assert low <= value <= high
+
+
+def test_the_card_says_what_the_model_is_not(run: Path, tmp_path: Path) -> None:
+    _, result = exported(run, tmp_path / "bundle")
+    text = (tmp_path / "bundle" / "card.md").read_text()
+    for said in ("not a medical device", "simulated", "non-commercial", "RSNA", "random weights"):
+        assert said in text
+    value, low, high = result.held_out.staging["quadratic_kappa"]
+    assert f"| quadratic kappa | {value:.3f} | {low:.3f} to {high:.3f} |" in text

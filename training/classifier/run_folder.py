@@ -1,0 +1,161 @@
+"""What a run's folder holds before anything learns: its recipe and the crops of its hands."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ra_node.errors import Fatal
+from training.classifier.labelled_dataset import ABOUT, LABELLED, ROWS, labelled
+from training.data.dataset import (
+    Crops,
+    SourceHand,
+    joined,
+    load_crops,
+    read_source,
+    save_crops,
+    simulated_rows,
+    stacked,
+)
+from training.data.paper_cohort import paper_rows
+from training.data.phantom_dataset import phantom_rows
+from training.io.atomic_file import write_whole
+from training.recipes.classifier import Recipe
+
+REAL, DRAWN = "real.npz", "phantoms.npz"
+"""Crops of simulated lesions on real hands, and of phantoms."""
+RECIPE = "recipe.json"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class HandsFrom:
+    """Where hands come from: radiographs to simulate lesions on, a labelled dataset, or another run."""
+
+    radiographs: Path | None = None
+    dataset: Path | None = None
+    split: Path | None = None
+    fold: str = ""
+    run: Path | None = None
+    """A run, or the hands of a comparison, whose very crops are shared."""
+
+
+def prepared(recipe: Recipe, out: Path, source: HandsFrom, say: Say) -> Crops:
+    """Load the crops of a run, or make them; a run with another data recipe is an error."""
+    if source.run is not None:
+        _refuse_other_data(recipe, source.run)
+        keep_recipe(recipe, out)
+        share_crops(source.run, out)
+        return kept_crops(out)
+    _refuse_two_kinds(out, source)
+    keep_recipe(recipe, out)
+    if source.dataset is not None:
+        if source.split is None:
+            raise Fatal("expected the split of the dataset in --split, found none")
+        report = picture_counter(say)
+        return labelled(recipe, out, source.dataset, source.split, source.fold, report)
+    if not (out / REAL).exists():
+        rows = paper_rows if recipe.data.preset == "paper" else simulated_rows
+        pictures = rows(sources_in(source.radiographs), recipe, picture_counter(say))
+        save_crops(stacked(list(pictures)), out / REAL)
+    if recipe.data.phantoms and not (out / DRAWN).exists():
+        save_crops(stacked(list(phantom_rows(recipe, picture_counter(say)))), out / DRAWN)
+    return kept_crops(out)
+
+
+def keep_recipe(recipe: Recipe, out: Path) -> None:
+    """Write the recipe of a run; raises Fatal where its crops were made by another one."""
+    if (out / RECIPE).exists():
+        _refuse_other_data(recipe, out)
+    content = recipe.model_dump_json(indent=2).encode()
+    write_whole(out / RECIPE, lambda file: file.write(content))
+
+
+def share_crops(source: Path, run: Path) -> None:
+    """Give a run the very hands of `source`: one file under two names, or a copy on disks without links."""
+    run.mkdir(parents=True, exist_ok=True)
+    for name in (REAL, DRAWN, LABELLED, ROWS, ABOUT):
+        if (source / name).exists() and not _same(source / name, run / name):
+            _link(source / name, run / name)
+
+
+def kept_crops(run: Path) -> Crops:
+    """The crops of a run: labelled ones, or simulated hands before drawn ones."""
+    if (run / LABELLED).exists():
+        return load_crops(run / LABELLED)
+    real = load_crops(run / REAL)
+    return joined(real, load_crops(run / DRAWN)) if (run / DRAWN).exists() else real
+
+
+def kept_recipe(run: Path) -> Recipe:
+    """The recipe of a run."""
+    return Recipe.model_validate_json((run / RECIPE).read_bytes())
+
+
+def sources_in(radiographs: Path | None) -> list[SourceHand]:
+    """The hands to simulate on; raises Fatal where no folder was given."""
+    if radiographs is None:
+        raise Fatal("expected the folder of radiographs in --radiographs, found none")
+    return read_source(radiographs)
+
+
+def counted(crops: Crops) -> dict[str, int]:
+    """Hands and patients by split and origin, and how many boxes came from the finder."""
+    groups = Counter(zip(map(str, crops.splits), map(str, crops.origins), strict=True))
+    counts = {f"{split} hands, {origin}": count for (split, origin), count in sorted(groups.items())}
+    real = crops.where(crops.origins != "phantom")
+    for split in sorted(set(map(str, real.splits))):
+        counts[f"{split} patients"] = len(np.unique(real.patients[real.splits == split]))
+    counts["patients whose hand the finder found"] = len(np.unique(real.patients[real.found]))
+    return counts
+
+
+def picture_counter(say: Say) -> Callable[[int, int], None]:
+    """Say every 25th picture and the last one."""
+
+    def count(done: int, total: int) -> None:
+        if done % 25 == 0 or done == total:
+            say(f"made {done} of {total} pictures")
+
+    return count
+
+
+def _refuse_other_data(recipe: Recipe, run: Path) -> None:
+    """Raise Fatal where a recipe would not make the crops that a run has."""
+    known = kept_recipe(run)
+    if (known.data, known.side_px, known.seed) != (recipe.data, recipe.side_px, recipe.seed):
+        raise Fatal(
+            f"expected the data recipe, side_px and seed of {run / RECIPE}, found another; use a new --out"
+        )
+
+
+def _refuse_two_kinds(out: Path, source: HandsFrom) -> None:
+    """Raise Fatal where a run would mix a site's hands with simulated ones."""
+    if source.dataset is not None and (out / REAL).exists():
+        raise Fatal(f"expected no simulated hands in {out}, found {REAL}; use a new --out")
+    if source.dataset is None and (out / ABOUT).exists():
+        raise Fatal(f"expected --dataset and --split, because {out} has labelled hands, found neither")
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether both names hold the same crops already."""
+    if not other.exists():
+        return False
+    return one.samefile(other) or one.read_bytes() == other.read_bytes()
+
+
+def _link(source: Path, name: Path) -> None:
+    new = name.with_name(f"{name.name}.new")
+    new.unlink(missing_ok=True)
+    try:
+        os.link(source, new)
+    except OSError:
+        shutil.copyfile(source, new)
+    new.replace(name)

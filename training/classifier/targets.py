@@ -1,0 +1,61 @@
+"""What a network should answer, and how far off it is: one goal for each task that it learns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from training.recipes.classifier import TaskRecipe
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """The targets (N, classes) of the network's outputs in `columns`."""
+
+    columns: slice
+    targets: Tensor
+    weights: Tensor | None
+
+
+def goals(labels: Sequence[NDArray[np.int64]], task: TaskRecipe, device: torch.device) -> list[Goal]:
+    """A goal for each set of labels (N,), whose outputs stand side by side; only the first is smoothed."""
+    made, start = [], 0
+    for place, own in enumerate(labels):
+        classes = int(own.max()) + 1
+        smoothing = 0.0 if place else task.neighbour_smoothing
+        targets = soft_targets(torch.from_numpy(own), classes, smoothing).to(device)
+        weights = _class_weights(own, classes).to(device) if task.class_weighting else None
+        made.append(Goal(slice(start, start + classes), targets, weights))
+        start += classes
+    return made
+
+
+def loss_sum(logits: Tensor, chosen: Sequence[Goal], hands: Tensor) -> Tensor:
+    """Cross entropy of the outputs for `hands` (indices), summed over hands and goals, in float32."""
+    parts = [
+        cross_entropy(
+            logits[:, goal.columns].float(), goal.targets[hands], weight=goal.weights, reduction="sum"
+        )
+        for goal in chosen
+    ]
+    return torch.stack(parts).sum()
+
+
+def soft_targets(labels: Tensor, classes: int, smoothing: float) -> Tensor:
+    """One-hot (N, classes) with `smoothing` of each label given to its neighbouring stages."""
+    distance = (torch.arange(classes)[None] - labels[:, None]).abs()
+    near = (distance == 1).float()
+    near = smoothing * near / near.sum(dim=1, keepdim=True).clamp(min=1)
+    return near + (distance == 0).float() * (1 - smoothing)
+
+
+def _class_weights(labels: NDArray[np.int64], classes: int) -> Tensor:
+    """Inverse frequency with a mean of 1 over the hands."""
+    counts = np.bincount(labels, minlength=classes)
+    return torch.from_numpy(len(labels) / (len(counts) * np.maximum(counts, 1))).float()

@@ -1,0 +1,210 @@
+"""Trains both tasks of a recipe into the folder of a run, and goes on where a killed one stopped."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from ra_node.errors import Fatal
+from ra_node.inference.networks.heads import TwoHeads, last_layer, new_head, replace_last_layer, width_of
+from ra_node.inference.networks.loaded_network import logits_of, softmax
+from training.classifier.checkpoint import Checkpoint
+from training.classifier.distributed import ALONE, Ranks
+from training.classifier.epoch_log import Log
+from training.classifier.initial_weights import Start, begun
+from training.classifier.loop import Around, Progress, TaskName, save_half, tune
+from training.data.dataset import Crops
+from training.data.leakage import refuse_seen
+from training.evaluation.evaluate import CLASSES, weights_path
+from training.evaluation.metrics import auc
+from training.export.bundle import CLASS_NAMES
+from training.recipes.classifier import Recipe, deciding_json
+
+LOG, FINISHED = "log.csv", "finished.sha256"
+TASKS: tuple[TaskName, TaskName] = ("staging", "recognition")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a run trains: its folder, this process's device, and the processes beside it."""
+
+    folder: Path
+    device: torch.device
+    ranks: Ranks = ALONE
+    checkpoint_s: float = 30.0
+    """A kill costs this much time at most, and the epoch that was under way."""
+
+    def checkpoint(self, task: TaskName, fingerprint: str) -> Checkpoint:
+        return Checkpoint(self.folder / task / "checkpoint.pt", fingerprint, self.checkpoint_s)
+
+
+def train_run(
+    recipe: Recipe,
+    crops: Crops,
+    start: Start,
+    place: Place,
+    say: Callable[[str], None],
+    report: Callable[[Progress], None] | None = None,
+) -> None:
+    """Train staging, then recognition, or both at once on one trunk, as the recipe says.
+
+    `report` gets the progress, which is otherwise said.
+
+    A run that is already finished with this recipe, these hands and this start is left as it is.
+    Raises Fatal for a class without hands, and for a start that has seen a patient who is held out, before
+    anything is trained.
+    """
+    part = crops.part("tune")
+    for task in TASKS:
+        refuse_empty_classes(task, task_labels(task, part.stages))
+    refuse_seen(start.path, crops)
+    mark = fingerprint(recipe, part, start)
+    done = place.folder / FINISHED
+    if done.exists() and done.read_text().strip() == mark:
+        say(f"{place.folder} is already trained with this recipe, these hands and this start")
+        return
+    seed_everything(recipe.learning_seed, place.ranks)
+    kept = {task: place.checkpoint(task, mark) for task in TASKS}
+    log = Log(place.folder / LOG)
+    log.resume({task: (held.load() or {"epoch": 0})["epoch"] for task, held in kept.items()})
+    lesson = Lesson(recipe, part, crops.part("validation"), start, place, kept, log, report or _progress(say))
+    teach = _teach_together if recipe.trunk == "shared" else _teach_apart
+    teach(lesson)
+    place.ranks.gathered(None)
+    if place.ranks.first:
+        done.write_text(f"{mark}\n")
+        for checkpoint in kept.values():
+            checkpoint.discard()
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """All that the tasks of a run are learnt from and with."""
+
+    recipe: Recipe
+    hands: Crops
+    validation: Crops
+    start: Start
+    place: Place
+    kept: Mapping[TaskName, Checkpoint]
+    log: Log
+    report: Callable[[Progress], None]
+
+    def learn(self, network: nn.Module, task: TaskName, beside: TaskName | None = None) -> None:
+        """Train a network in place for one task, or for two whose outputs stand side by side."""
+        around = Around(
+            hands=[str(patient) for patient in self.hands.patients],
+            ranks=self.place.ranks,
+            checkpoint=self.kept[task],
+            log=self.log,
+            validate=validation_figure(task, self.validation, self.recipe),
+        )
+        labels = [task_labels(one, self.hands.stages) for one in (task, beside) if one]
+        images, device = self.hands.images, self.place.device
+        tune(network, images, labels, self.recipe, task, self.report, device, around)
+
+    def keep(self, network: nn.Module, task: TaskName) -> None:
+        """Write the weights of a task, in the first process alone."""
+        if self.place.ranks.first:
+            save_half(network, weights_path(self.place.folder, task))
+
+
+def _teach_apart(lesson: Lesson) -> None:
+    """Train a network for each task."""
+    recipe = lesson.recipe
+    network = begun(recipe, CLASSES["staging"], lesson.start, recipe.staging.head)
+    for task in TASKS:
+        if task == "recognition":
+            network = _recognition(network, recipe, lesson.start, lesson.place.ranks)
+        lesson.learn(network, task)
+        lesson.keep(network, task)
+
+
+def _teach_together(lesson: Lesson) -> None:
+    """Train both tasks as two last layers of one network, and keep it once with each of them."""
+    recipe = lesson.recipe
+    network = begun(recipe, CLASSES["staging"], lesson.start, recipe.staging.head)
+    staging = last_layer(network)[1]
+    recognition = new_head(recipe.recognition.head, width_of(staging), CLASSES["recognition"])
+    replace_last_layer(network, TwoHeads(staging, recognition))
+    lesson.learn(network, "staging", beside="recognition")
+    for task, layer in zip(TASKS, (staging, recognition), strict=True):
+        replace_last_layer(network, layer)
+        lesson.keep(network, task)
+
+
+def task_labels(task: TaskName, stages: NDArray[np.int64]) -> NDArray[np.int64]:
+    """What a task learns of the stages (N,)."""
+    return stages if task == "staging" else (stages > 0).astype(np.int64)
+
+
+def refuse_empty_classes(task: TaskName, labels: NDArray[np.int64]) -> None:
+    """Raise Fatal that names each class without a training hand."""
+    counts = np.bincount(labels, minlength=CLASSES[task])
+    absent = [name for name, count in zip(CLASS_NAMES[task], counts, strict=True) if not count]
+    if absent:
+        raise Fatal(f"{task}: expected training hands of every class, found none of: {', '.join(absent)}")
+
+
+def fingerprint(recipe: Recipe, crops: Crops, start: Start) -> str:
+    """A hash of all that decides the weights: recipe, training hands and start."""
+    digest = hashlib.sha256(deciding_json(recipe).encode())
+    for part in (crops.images, crops.stages):
+        digest.update(np.ascontiguousarray(part).data)
+    digest.update(f"{start.sha256}".encode())
+    return digest.hexdigest()
+
+
+def seed_everything(seed: int, ranks: Ranks) -> None:
+    """Seed torch on every device, apart for each process; the same seed gives the same CUDA kernels.
+
+    Data and simulation have generators of their own, so numpy's global one is never asked.
+    """
+    torch.manual_seed(seed + ranks.rank)
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+
+
+def validation_figure(task: TaskName, crops: Crops, recipe: Recipe) -> Callable[[nn.Module], float] | None:
+    """One-vs-rest AUC, mean over the classes, of the validation hands; None where there are none.
+
+    The outputs of the task stand first among those of the network.
+    """
+    if not len(crops):
+        return None
+    labels = task_labels(task, crops.stages)
+
+    def figure(network: nn.Module) -> float:
+        logits = logits_of(network.eval(), crops.images, recipe.mean, recipe.std, recipe.staging.batch)
+        scores = softmax(logits[:, : CLASSES[task]])
+        classes = [k for k in range(scores.shape[1]) if (labels == k).any()]
+        return float(np.mean([auc(labels == k, scores[:, k]) for k in classes]))
+
+    return figure
+
+
+def _recognition(network: nn.Module, recipe: Recipe, start: Start, ranks: Ranks) -> nn.Module:
+    """The network that recognition begins with."""
+    if recipe.recognition_from == "staging":
+        layer = last_layer(network)[1]
+        replace_last_layer(
+            network, new_head(recipe.recognition.head, width_of(layer), CLASSES["recognition"])
+        )
+        return network
+    seed_everything(recipe.learning_seed, ranks)
+    return begun(recipe, CLASSES["recognition"], start, recipe.recognition.head)
+
+
+def _progress(say: Callable[[str], None]) -> Callable[[Progress], None]:
+    def report(progress: Progress) -> None:
+        left = f"{progress.seconds_left / 60:.1f} min left"
+        say(f"{progress.task} {progress.step}/{progress.steps} loss {progress.loss:.3f}, {left}")
+
+    return report

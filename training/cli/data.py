@@ -1,0 +1,172 @@
+"""The commands of `python -m training` that turn a hospital's images and labels into data to train on."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ra_node.domain.laterality.evidence import Convention
+from ra_node.domain.report import STAGES
+from ra_node.errors import Refused
+from training.data.agreement import agreements
+from training.data.annotations import read_labels
+from training.data.blanking import Blank
+from training.data.consensus import LabelledHand, described, open_discrepancies
+from training.data.manifest import manifest_sha256, read_manifest
+from training.data.prepare import Options, Prepared, expect_no_discrepancies, prepare
+from training.data.pseudonym import read_salt
+from training.data.split import (
+    TEST_SHARE,
+    Fold,
+    Kind,
+    Labelled,
+    Split,
+    as_given,
+    by_site,
+    class_table,
+    expect_every_class_in_train,
+    holdout,
+    k_folds,
+    written,
+)
+from training.io.atomic_file import write_whole
+
+SALT = "patient-key.salt"
+"""Beside the datasets of a site, so that all give a patient the same key."""
+
+Images = Annotated[Path, typer.Option("--images", exists=True, file_okay=False, help="DICOM files or PNGs.")]
+Labels = Annotated[
+    Path, typer.Option("--labels", exists=True, dir_okay=False, help="Label table, CSV or TSV.")
+]
+Out = Annotated[Path, typer.Option("--out", help="New folder of the dataset.")]
+SplitOut = Annotated[Path, typer.Option("--out", help="The split, JSON.")]
+Dataset = Annotated[Path, typer.Option("--dataset", exists=True, file_okay=False, help="What prepare made.")]
+SaltFile = Annotated[
+    Path | None, typer.Option("--salt-file", help=f"Secret of the patient keys; {SALT} beside the dataset.")
+]
+TwoHands = Annotated[
+    Convention, typer.Option("--two-hand-convention", help="What the site promises of two-hand images.")
+]
+Site = Annotated[str, typer.Option("--site", help="Site of hands whose row names none.")]
+SkipOpen = Annotated[bool, typer.Option("--skip-open", help="Leave out hands whose readers still differ.")]
+EmptyClasses = Annotated[bool, typer.Option("--allow-empty-classes", help="Do without some of the stages.")]
+BlankWhat = Annotated[
+    Blank, typer.Option("--blank", help="What to take away beside a hand: text, all surroundings, nothing.")
+]
+SplitKind = Annotated[
+    Kind, typer.Option("--kind", help="Hold out patients, k folds, by site, or as labelled.")
+]
+Seed = Annotated[int, typer.Option("--seed", help="Another seed, another split.")]
+TestShare = Annotated[float, typer.Option("--test-share", help="Of the patients, for holdout.")]
+Folds = Annotated[int, typer.Option("--folds", help="How many, for folds.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    app.command(name="labels")(labels_command)
+    app.command(name="prepare")(prepare_command)
+    app.command(name="split")(split_command)
+
+
+def labels_command(images: Images, labels: Labels) -> None:
+    """Check a label table: agreement of the readers and the discrepancies still open."""
+    hands = read_labels(labels, images)
+    _say_labels(hands)
+    expect_no_discrepancies(hands)
+
+
+def prepare_command(
+    images: Images,
+    labels: Labels,
+    out: Out,
+    salt_file: SaltFile = None,
+    two_hand_convention: TwoHands = "none",
+    site: Site = "",
+    skip_open: SkipOpen = False,  # noqa: FBT002 -- typer's idiom for a flag
+    allow_empty_classes: EmptyClasses = False,  # noqa: FBT002
+    blank: BlankWhat = "text",
+) -> None:
+    """Make a dataset of single hands from images and labels; no patient attribute is kept."""
+    hands = read_labels(labels, images)
+    _say_labels(hands)
+    options = Options(two_hand_convention, site, skip_open, allow_empty_classes, blank)
+    if not skip_open:
+        expect_no_discrepancies(hands)
+    if out.exists():
+        raise Refused("expected a new folder in --out, found one that exists")
+    salt = read_salt(salt_file or out.parent / SALT, out)
+    with _progress() as bar:
+        task = bar.add_task("images", total=None)
+        prepared = prepare(
+            images,
+            hands,
+            out,
+            salt,
+            options,
+            lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    _say_prepared(prepared)
+
+
+def split_command(
+    dataset: Dataset,
+    out: SplitOut,
+    kind: SplitKind = "holdout",
+    seed: Seed = 2024,
+    test_share: TestShare = TEST_SHARE,
+    folds: Folds = 5,
+) -> None:
+    """Split a dataset by patient, check it for leaks and show the classes of every side."""
+    hands = read_manifest(dataset)
+    made = _folds(hands, kind, seed, test_share, folds)
+    for fold in made:
+        _say(class_table(fold, hands))
+        expect_every_class_in_train(fold, hands)
+    content = written(Split(kind, seed, manifest_sha256(dataset), made))
+    write_whole(out, lambda file: file.write(content))
+    _say(f"no patient and no image is on two sides; wrote {out}")
+
+
+def _folds(
+    hands: Sequence[Labelled], kind: Kind, seed: int, test_share: float, folds: int
+) -> tuple[Fold, ...]:
+    if kind == "folds":
+        return k_folds(hands, seed, folds)
+    if kind == "site":
+        return by_site(hands)
+    return as_given(hands) if kind == "given" else holdout(hands, seed, test_share)
+
+
+def _say_labels(hands: Sequence[LabelledHand]) -> None:
+    counts = Counter(hand.stage for hand in hands)
+    shown = ", ".join(f"stage {stage}: {counts[stage]}" for stage in STAGES)
+    _say(f"{len(hands)} labelled hands; {shown}; open: {counts[None]}")
+    for agreement in agreements(hands):
+        _say(f"readers: {agreement}")
+    for reading in open_discrepancies(hands):
+        _say(f"open: {described(reading)}")
+
+
+def _say_prepared(prepared: Prepared) -> None:
+    patients = len({hand.patient for hand in prepared.hands})
+    blanked = sum(hand.blanked_px > 0 for hand in prepared.hands)
+    _say(f"{len(prepared.hands)} hands of {patients} patients; text blanked in {blanked}")
+    for reason, count in sorted(Counter(one.reason for one in prepared.rejections).items()):
+        _say(f"not used: {count} {reason}")
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True))
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()

@@ -1,0 +1,119 @@
+"""`python -m training finder`: trains the hand finder of a bundle on composed radiographs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import cv2
+import torch
+import typer
+
+from ra_node.errors import Fatal
+from ra_node.inference.hand_detector.detector import Finder
+from training.hand_detector.evaluate import measure_finder
+from training.hand_detector.export import add_finder, write_figures
+from training.hand_detector.picture_pool import (
+    Picture,
+    drawn_pictures,
+    load_pictures,
+    other_pictures,
+    real_pictures,
+    save_pictures,
+)
+from training.hand_detector.scene_sampler import Studio
+from training.hand_detector.scenes import layers_of
+from training.hand_detector.train import NAMES, train_network, weights_file
+from training.io.atomic_file import write_whole
+from training.recipes.hand_detector import FinderRecipe, read_finder_recipe
+
+REAL, DRAWN = "real.npz", "drawn.npz"
+RECIPE = "recipe.json"
+
+Config = Annotated[Path, typer.Option("--config", help="The recipe, TOML.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder of the run.")]
+Radiographs = Annotated[
+    Path,
+    typer.Option("--radiographs", envvar="RA_NODE_RADIOGRAPHS", help="Folder with joints.csv and rsna/."),
+]
+Start = Annotated[Path | None, typer.Option("--start", help="A finished run whose weights to begin with.")]
+Network = Annotated[str, typer.Option("--network", help="seeker, reader, or both one after the other.")]
+Run = Annotated[Path, typer.Option("--run", exists=True, help="Folder of a finished run.")]
+BundleFolder = Annotated[
+    Path, typer.Option("--bundle", exists=True, file_okay=False, help="The bundle to change.")
+]
+Threads = Annotated[int, typer.Option("--threads", min=1, help="Threads of torch.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `python -m training`."""
+    app.command()(finder)
+    app.command(name="finder-export")(finder_export)
+
+
+def finder(
+    config: Config,
+    out: Out,
+    radiographs: Radiographs,
+    start: Start = None,
+    network: Network = "both",
+    threads: Threads = 1,
+) -> None:
+    """Train the hand finder; pictures are made where the run has none, and a killed run goes on."""
+    if network not in (*NAMES, "both"):
+        raise Fatal(f"expected seeker, reader or both for --network, found {network!r}")
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)
+    recipe = read_finder_recipe(config)
+    content = recipe.model_dump_json(indent=2).encode()
+    write_whole(out / RECIPE, lambda file: file.write(content))
+    wanted = [name for name in NAMES if network in (name, "both") and not weights_file(out, name).exists()]
+    if wanted:
+        studio = _studio(_pictures(recipe, out, radiographs))
+        for name in wanted:
+            train_network(name, studio, recipe, out, _say, start)
+    if all(weights_file(out, name).exists() for name in NAMES):
+        _measure(recipe, out, radiographs)
+
+
+def finder_export(run: Run, bundle: BundleFolder) -> None:
+    """Put the hand finder of a run into a bundle; the bundle's hash changes with it."""
+    _say(f"bundle {bundle.name} sha256 {add_finder(run, bundle)}")
+
+
+def _measure(recipe: FinderRecipe, out: Path, radiographs: Path) -> None:
+    seeker, reader = (weights_file(out, name) for name in NAMES)
+    figures = measure_finder(Finder(seeker, reader), radiographs, recipe.seed, _say)
+    write_figures(out, figures)
+    for name, (value, low, high) in figures.items():
+        _say(f"{name} {value:.3f} ({low:.3f} to {high:.3f})")
+
+
+def _pictures(recipe: FinderRecipe, out: Path, radiographs: Path) -> list[Picture]:
+    if not (out / REAL).exists():
+        save_pictures(list(real_pictures(radiographs, "tuning", recipe.seed, _say_pictures)), out / REAL)
+    if not (out / DRAWN).exists():
+        drawn = [
+            *drawn_pictures(recipe.phantoms, recipe.seed, _say_pictures),
+            *other_pictures(recipe.others, recipe.seed),
+        ]
+        save_pictures(drawn, out / DRAWN)
+    return [*load_pictures(out / REAL), *load_pictures(out / DRAWN)]
+
+
+def _studio(pictures: list[Picture]) -> Studio:
+    stock = [layers_of(picture) for picture in pictures]
+    by_hands = {count: [one for one in stock if len(one.picture.joints) == count] for count in (0, 1, 2)}
+    return Studio(by_hands[1], by_hands[2], by_hands[0])
+
+
+def _say_pictures(done: int, total: int) -> None:
+    if done % 25 == 0 or done == total:
+        _say(f"made {done} of {total} pictures")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + os.linesep)
+    sys.stdout.flush()

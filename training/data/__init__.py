@@ -1,0 +1,1 @@
+"""Radiographs + labels -> dataset, split, leakage."""

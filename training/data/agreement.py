@@ -1,0 +1,109 @@
+"""Says how well two readers agree: Cohen's kappa, plain and with quadratic weights, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ra_node.domain.report import STAGES
+from training.data.consensus import LabelledHand, highest
+
+Stages = NDArray[np.int64]
+Estimate = tuple[float, float, float]
+"""(value, low, high); NaN where nothing could disagree."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Two readers of the same hands or joints, before any consensus."""
+
+    what: str
+    count: int
+    equal: int
+    kappa: Estimate
+    quadratic: Estimate
+
+    def __str__(self) -> str:
+        share = f"{self.equal} of {self.count} {self.what} alike"
+        return f"{share}; kappa {_shown(self.kappa)}; quadratic weighted kappa {_shown(self.quadratic)}"
+
+
+def agreements(hands: Sequence[LabelledHand], seed: int = 0, resamples: int = 1000) -> list[Agreement]:
+    """The agreement on hands, and on joints where these were labelled; none without two readers.
+
+    95 % intervals by bootstrap over patients, or over files where the table names no patients.
+    """
+    joints = [(r.first, r.second, _cluster(hand)) for hand in hands for r in hand.readings if r.joint]
+    whole = [
+        (highest(r.first for r in hand.readings), highest(r.second for r in hand.readings), _cluster(hand))
+        for hand in hands
+    ]
+    found = [_agreement(what, rows, seed, resamples) for what, rows in (("hands", whole), ("joints", joints))]
+    return [one for one in found if one is not None]
+
+
+def kappa(tables: NDArray[np.int64], *, quadratic: bool = False) -> NDArray[np.float64]:
+    """Cohen's kappa of tables (..., 6, 6), first reader by second; NaN where nothing could disagree."""
+    stages = np.arange(len(STAGES))
+    apart = stages[:, None] - stages[None]
+    weights = apart.astype(np.float64) ** 2 if quadratic else (apart != 0).astype(np.float64)
+    chance = tables.sum(axis=-1)[..., :, None] * tables.sum(axis=-2)[..., None, :]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        expected = (weights * chance).sum(axis=(-2, -1)) / tables.sum(axis=(-2, -1))
+        found = 1 - (weights * tables).sum(axis=(-2, -1)) / expected
+    return np.where(expected > 0, found, np.nan)
+
+
+def _agreement(
+    what: str, rows: Sequence[tuple[int | None, int | None, str]], seed: int, resamples: int
+) -> Agreement | None:
+    both = [(a, b, cluster) for a, b, cluster in rows if a is not None and b is not None]
+    if not both:
+        return None
+    first, second = (np.array([row[at] for row in both], np.int64) for at in (0, 1))
+    tables = _by_cluster(first, second, np.array([row[2] for row in both], np.str_))
+    drawn = _drawn(tables, seed, resamples)
+    plain, weighted = (
+        _estimate(tables.sum(axis=0), drawn, quadratic=quadratic) for quadratic in (False, True)
+    )
+    return Agreement(what, len(both), int((first == second).sum()), plain, weighted)
+
+
+def _by_cluster(first: Stages, second: Stages, clusters: NDArray[np.str_]) -> NDArray[np.int64]:
+    """One table (clusters, 6, 6) for each patient or file."""
+    names, place = np.unique(clusters, return_inverse=True)
+    tables = np.zeros((len(names), len(STAGES), len(STAGES)), np.int64)
+    np.add.at(tables, (place, first, second), 1)
+    return tables
+
+
+def _drawn(tables: NDArray[np.int64], seed: int, resamples: int) -> NDArray[np.int64]:
+    """Tables (resamples, 6, 6) of as many clusters, drawn with replacement."""
+    times = np.random.default_rng(seed).multinomial(
+        len(tables), [1 / len(tables)] * len(tables), size=resamples
+    )
+    return np.asarray(np.einsum("rc,cij->rij", times, tables), np.int64)
+
+
+def _estimate(table: NDArray[np.int64], drawn: NDArray[np.int64], *, quadratic: bool) -> Estimate:
+    """Value and percentile interval; readers who never differ leave nothing to estimate one from."""
+    value, values = float(kappa(table, quadratic=quadratic)), kappa(drawn, quadratic=quadratic)
+    known = values[np.isfinite(values)]
+    if not len(known) or int(np.trace(table)) == int(table.sum()):
+        return value, float("nan"), float("nan")
+    low, high = np.percentile(known, (2.5, 97.5))
+    return value, float(low), float(high)
+
+
+def _cluster(hand: LabelledHand) -> str:
+    return hand.facts.patient or hand.file
+
+
+def _shown(estimate: Estimate) -> str:
+    value, low, high = estimate
+    if not np.isfinite(value):
+        return "undefined (all of one stage)"
+    return f"{value:.3f} ({low:.3f} to {high:.3f})" if np.isfinite(low) else f"{value:.3f} (no interval)"

@@ -1,0 +1,270 @@
+"""Crops of hands with their stages, split by patient before anything is simulated."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ra_node.domain.geometry import Box, Point
+from ra_node.domain.report import STAGES, HandRegion
+from ra_node.imaging.model_input import hand_crop
+from ra_node.imaging.pixels import read_png
+from ra_node.imaging.threshold_detector.detector import find_hands
+from training.io.atomic_file import write_whole
+from training.io.process_map import side_by_side
+from training.recipes.classifier import DataRecipe, Recipe
+from training.simulation.lesions import Image, simulate
+
+Split = Literal["tune", "validation", "held-out"]
+Origin = Literal["simulated", "unedited", "phantom", "labelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceHand:
+    """One healthy hand of the source, a patient of its own."""
+
+    patient: str
+    path: Path
+    joints: Mapping[str, Point]
+
+
+@dataclass(frozen=True, slots=True)
+class Crops:
+    """Hands as a network sees them, row by row."""
+
+    images: NDArray[np.uint8]
+    """(N, side, side)"""
+    stages: NDArray[np.int64]
+    patients: NDArray[np.str_]
+    splits: NDArray[np.str_]
+    origins: NDArray[np.str_]
+    found: NDArray[np.bool_]
+    """False where the hand finder failed and the box comes from the joint points."""
+
+    def __len__(self) -> int:
+        return len(self.stages)
+
+    def where(self, chosen: NDArray[np.bool_]) -> Crops:
+        return Crops(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+    def part(self, split: Split, *origins: Origin) -> Crops:
+        """The rows of a split, all of them or those of the given origins."""
+        chosen = self.splits == split
+        return self.where(chosen & np.isin(self.origins, origins) if origins else chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One crop before it is stacked."""
+
+    image: NDArray[np.uint8]
+    stage: int
+    patient: str
+    split: Split
+    origin: Origin
+    found: bool = True
+
+
+def stacked(rows: Sequence[Row]) -> Crops:
+    """Put rows together."""
+    return Crops(
+        np.stack([row.image for row in rows]),
+        np.array([row.stage for row in rows], np.int64),
+        np.array([row.patient for row in rows], np.str_),
+        np.array([row.split for row in rows], np.str_),
+        np.array([row.origin for row in rows], np.str_),
+        np.array([row.found for row in rows], np.bool_),
+    )
+
+
+def joined(first: Crops, second: Crops) -> Crops:
+    """The rows of both."""
+    pairs = ((getattr(first, field.name), getattr(second, field.name)) for field in fields(Crops))
+    return Crops(*(np.concatenate(pair) for pair in pairs))
+
+
+def save_crops(crops: Crops, path: Path) -> None:
+    """Write crops as .npz, whole or not at all; raises Fatal where the disk refuses."""
+    held = {field.name: getattr(crops, field.name) for field in fields(crops)}
+    write_whole(path, lambda file: np.savez(file, **held))
+
+
+def load_crops(path: Path) -> Crops:
+    """Read what `save_crops` wrote; no pickle is read."""
+    with np.load(path, allow_pickle=False) as held:
+        return Crops(*(held[field.name] for field in fields(Crops)))
+
+
+def read_source(folder: Path) -> list[SourceHand]:
+    """Read `joints.csv` of the radiograph folder: the hands whose joints are known."""
+    with (folder / "joints.csv").open(newline="") as lines:
+        return [
+            SourceHand(row["rsna_id"], folder / "rsna" / f"{row['rsna_id']}.png", _joints(row))
+            for row in csv.DictReader(lines)
+        ]
+
+
+def split_patients(patients: Sequence[str], recipe: DataRecipe, seed: int) -> dict[str, Split]:
+    """Give every patient one split; the order of `patients` does not matter."""
+    order = np.random.default_rng(seed).permutation(sorted(set(patients)))
+    held_out = round(recipe.held_out * len(order))
+    validation = round(recipe.validation * (len(order) - held_out))
+
+    def split(place: int) -> Split:
+        if place < held_out:
+            return "held-out"
+        return "validation" if place < held_out + validation else "tune"
+
+    return {str(patient): split(place) for place, patient in enumerate(order)}
+
+
+def split_key(recipe: Recipe) -> tuple[int, float, float]:
+    """What decides the split of the same source: seed and shares."""
+    return (recipe.seed, recipe.data.held_out, recipe.data.validation)
+
+
+def simulated_rows(
+    sources: Sequence[SourceHand], recipe: Recipe, report: Callable[[int, int], None]
+) -> Iterator[Row]:
+    """Simulate every stage of the recipe on every hand; held-out hands also come as they are."""
+    splits = split_patients([hand.patient for hand in sources], recipe.data, recipe.seed)
+    asked = [(hand, splits[hand.patient]) for hand in sources]
+    for done, rows in enumerate(side_by_side(partial(_every_stage, recipe), asked), start=1):
+        yield from rows
+        report(done, len(sources))
+
+
+def _every_stage(recipe: Recipe, asked: tuple[SourceHand, Split]) -> list[Row]:
+    hand, split = asked
+    return list(hand_rows(hand, split, recipe, _stages(split, recipe.data)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Sized:
+    """A hand as it came, and again at the size of the simulation."""
+
+    values: Image
+    place: HandRegion
+    found: bool
+    image: Image
+    region: HandRegion
+    joints: Mapping[str, Point]
+
+
+def _sized(hand: SourceHand, recipe: Recipe) -> _Sized:
+    values = read_png(hand.path).values
+    place, found = hand_region(values, hand.joints)
+    scale = recipe.data.phalanx_px / _phalanx_px(hand.joints)
+    image = np.asarray(cv2.resize(values, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.float32)
+    joints = {name: Point(point.x * scale, point.y * scale) for name, point in hand.joints.items()}
+    return _Sized(values, place, found, image, scaled(place, scale), joints)
+
+
+def hand_rows(hand: SourceHand, split: Split, recipe: Recipe, stages: Sequence[int]) -> Iterator[Row]:
+    """Simulate one hand once for each label of `stages`; a held-out hand also comes as it is."""
+    sized = _sized(hand, recipe)
+    rng = np.random.default_rng((recipe.seed, int(hand.patient)))
+    for stage in stages:
+        changed = simulate(sized.image, sized.joints, as_drawn(stage, recipe.data.reader_noise, rng), rng)
+        jitter = recipe.data.box_jitter if split == "tune" else 0.0
+        place = jittered(sized.region, jitter, sized.image.shape, rng)
+        crop = hand_crop(changed, place, recipe.side_px)
+        yield Row(crop, stage, hand.patient, split, "simulated", sized.found)
+    for _ in range(_untouched(split, recipe.data)):
+        jitter = recipe.data.box_jitter if split == "tune" else 0.0
+        place = jittered(sized.place, jitter, sized.values.shape, rng)
+        crop = hand_crop(sized.values, place, recipe.side_px)
+        yield Row(crop, 0, hand.patient, split, "unedited", sized.found)
+
+
+def hand_pair(hand: SourceHand, recipe: Recipe, stage: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Crops of one hand, both at the size of the simulation: as it is, and with the edits of a stage."""
+    sized = _sized(hand, recipe)
+    rng = np.random.default_rng((recipe.seed, int(hand.patient)))
+    changed = simulate(sized.image, sized.joints, stage, rng)
+    untouched, edited = (
+        hand_crop(picture, sized.region, recipe.side_px) for picture in (sized.image, changed)
+    )
+    return untouched, edited
+
+
+def as_drawn(label: int, noise: float, rng: np.random.Generator) -> int:
+    """The stage that is drawn for a label: with the chance `noise` one beside it, as readers overlap."""
+    if not noise or rng.random() >= noise:
+        return label
+    return int(np.clip(label + rng.choice((-1, 1)), STAGES[0], STAGES[-1]))
+
+
+def _stages(split: Split, recipe: DataRecipe) -> Sequence[int]:
+    if split == "held-out":
+        return STAGES
+    return recipe.stages * (recipe.rounds if split == "tune" else 1)
+
+
+def _untouched(split: Split, recipe: DataRecipe) -> int:
+    """How often a hand of a split also comes as it is."""
+    if split == "held-out":
+        return 1
+    return recipe.untouched if split == "tune" else min(1, recipe.untouched)
+
+
+def hand_region(values: Image, joints: Mapping[str, Point]) -> tuple[HandRegion, bool]:
+    """Find the hand as the node does; fall back to a box around the joint points (and False)."""
+    for region in find_hands(values).hands:
+        inside = [_contains(region.box, point) for point in joints.values()]
+        if np.mean(inside) >= 0.9:
+            return region, True
+    return _region_of_joints(joints, values.shape), False
+
+
+def _region_of_joints(joints: Mapping[str, Point], shape: tuple[int, ...]) -> HandRegion:
+    x, y = [point.x for point in joints.values()], [point.y for point in joints.values()]
+    reach = _phalanx_px(joints)
+    box = Box(
+        round(min(x) - 0.5 * reach),
+        round(min(y) - 1.2 * reach),
+        round(max(x) + 0.5 * reach),
+        round(max(y) + 0.4 * reach),
+    ).clipped(shape[0], shape[1])
+    return HandRegion(box, box.corners(), 0, 0.0)
+
+
+def scaled(region: HandRegion, scale: float) -> HandRegion:
+    """The same place in an image that was resized by `scale`."""
+    box = region.box
+    edges = (round(edge * scale) for edge in (box.x0, box.y0, box.x1, box.y1))
+    outline = tuple(Point(point.x * scale, point.y * scale) for point in region.outline)
+    return HandRegion(Box(*edges), outline, region.rotation, region.score)
+
+
+def jittered(
+    region: HandRegion, jitter: float, shape: tuple[int, ...], rng: np.random.Generator
+) -> HandRegion:
+    """Move every edge of the box by a random share of its longer side, as finders differ."""
+    box = region.box
+    steps = rng.normal(0, jitter * max(box.width_px, box.height_px), size=4) if jitter else np.zeros(4)
+    edges = np.array((box.x0, box.y0, box.x1, box.y1)) + np.rint(steps).astype(int)
+    moved = Box(*map(int, edges)).clipped(shape[0], shape[1])
+    return HandRegion(moved, region.outline, region.rotation, region.score)
+
+
+def _contains(box: Box, point: Point) -> bool:
+    return box.x0 <= point.x < box.x1 and box.y0 <= point.y < box.y1
+
+
+def _phalanx_px(joints: Mapping[str, Point]) -> float:
+    a, b = joints["mcp_3"], joints["pip_3"]
+    return float(np.hypot(a.x - b.x, a.y - b.y))
+
+
+def _joints(row: Mapping[str, str]) -> dict[str, Point]:
+    names = [key[:-2] for key in row if key.endswith("_x")]
+    return {name: Point(float(row[f"{name}_x"]), float(row[f"{name}_y"])) for name in names}

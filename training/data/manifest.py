@@ -1,0 +1,153 @@
+"""A dataset of single hands on disk: one line of JSON a hand, one 16-bit PNG a hand, no patient attribute.
+
+dataset.json    what this folder is: format and preprocessing
+manifest.jsonl  a `HandRow` a line
+rejected.csv    what could not be used, by the row of the label table and the hash of the file
+hands/*.png     the cut of each hand, fingers up, 16 bit; *.npy beside it where its values need a table
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+
+from ra_node.domain.geometry import Box, Point, Rotation
+from ra_node.domain.preprocessing import PREPROCESSING_ID
+from ra_node.domain.report import HandRegion
+from ra_node.errors import Refused
+from ra_node.imaging.model_input import hand_crop
+from training.data.hand_png import decoded, turned_back
+
+FORMAT = "ra-node hands 1"
+MANIFEST, ABOUT, REJECTED, HANDS = "manifest.jsonl", "dataset.json", "rejected.csv", "hands"
+
+Edges = tuple[int, int, int, int]
+
+_Held = TypeVar("_Held", "HandRow", "_About")
+
+
+@dataclass(frozen=True, slots=True)
+class HandRow:
+    """One hand: its picture, its label, and what may be known of its patient.
+
+    `box` (x0, y0, x1, y1), `outline` and `rotation` are those of the finder in the cut before it was
+    turned upright; `rows` and `columns` are those of the picture as it is stored. A word w of the picture
+    has the value first + step * w, or that of the table `levels`. `blanked_px` counts pixels of
+    burned-in text that were taken away: without any, the crop is exactly the node's.
+    """
+
+    image: str
+    patient: str
+    side: Literal["R", "L"]
+    stage: int
+    joints: dict[str, int]
+    source_sha256: str
+    site: str
+    sex: str
+    age_years: int | None
+    split: Literal["train", "test", ""]
+    rows: int
+    columns: int
+    rotation: Rotation
+    box: Edges
+    outline: tuple[tuple[float, float], ...]
+    score: float
+    first: float
+    step: float
+    levels: str | None = None
+    blanked_px: int = 0
+
+    @property
+    def region(self) -> HandRegion:
+        """Where the hand lies in its cut."""
+        points = tuple(Point(x, y) for x, y in self.outline)
+        return HandRegion(Box(*self.box), points, self.rotation, self.score)
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    format: str
+    preprocessing: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hand:
+    """One hand ready for a network: `image` (side, side) is what the node would give it."""
+
+    row: HandRow
+    image: NDArray[np.uint8]
+
+
+def written(rows: Sequence[HandRow]) -> bytes:
+    """The manifest of some hands."""
+    adapter = TypeAdapter(HandRow)
+    return b"".join(adapter.dump_json(row) + b"\n" for row in rows)
+
+
+def about() -> bytes:
+    """What `dataset.json` says."""
+    return TypeAdapter(_About).dump_json(_About(FORMAT, PREPROCESSING_ID), indent=2)
+
+
+def read_manifest(dataset: Path) -> tuple[HandRow, ...]:
+    """Read the rows of a dataset; raises Refused where it is none, or one for another preprocessing."""
+    known = _parsed(_About, _content(dataset / ABOUT), ABOUT)
+    if (known.format, known.preprocessing) != (FORMAT, PREPROCESSING_ID):
+        expected = f'expected a dataset "{FORMAT}" for "{PREPROCESSING_ID}"'
+        raise Refused(f'{expected}, found "{known.format}" for "{known.preprocessing}"')
+    lines = _content(dataset / MANIFEST).splitlines()
+    rows = tuple(_parsed(HandRow, line, f"{MANIFEST} line {at}") for at, line in enumerate(lines, start=1))
+    if not rows:
+        raise Refused(f"expected hands in {MANIFEST}, found none")
+    return rows
+
+
+def manifest_sha256(dataset: Path) -> str:
+    """The hash that ties a split to its dataset."""
+    return hashlib.sha256(_content(dataset / MANIFEST)).hexdigest()
+
+
+def load_dataset(dataset: Path, side_px: int = 224) -> list[Hand]:
+    """Read all hands of a dataset as the node would crop them, in the manifest's order."""
+    return [load_hand(dataset, row, side_px) for row in read_manifest(dataset)]
+
+
+def load_hand(dataset: Path, row: HandRow, side_px: int = 224) -> Hand:
+    """Read one hand; raises Refused where its picture is missing or altered in size."""
+    return Hand(row, hand_crop(hand_values(dataset, row), row.region, side_px))
+
+
+def hand_values(dataset: Path, row: HandRow) -> NDArray[np.float32]:
+    """The cut of one hand as the node read it, bone bright, not yet turned upright."""
+    words = cv2.imdecode(np.frombuffer(_content(dataset / row.image), np.uint8), cv2.IMREAD_UNCHANGED)
+    expected = (row.rows, row.columns)
+    if words is None or words.dtype != np.uint16 or words.shape != expected:
+        found = "another" if words is None else f"{words.shape} of {words.dtype}"
+        raise Refused(f"expected a picture {expected} of 16 bits in {row.image}, found {found}")
+    levels = np.load(dataset / row.levels, allow_pickle=False) if row.levels else None
+    stored = np.asarray(words, np.uint16)
+    return decoded(turned_back(stored, row.rotation), row.first, row.step, levels)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Refused(f"expected {path.name} in the dataset, found {type(error).__name__}") from error
+
+
+def _parsed(kind: type[_Held], content: bytes, where: str) -> _Held:
+    try:
+        return TypeAdapter(kind).validate_json(content)
+    except ValidationError as error:
+        wrong = json.dumps([".".join(map(str, one["loc"])) for one in error.errors()[:3]])
+        raise Refused(f"expected a valid {where}, found errors in {wrong}") from error

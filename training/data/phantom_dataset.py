@@ -1,0 +1,78 @@
+"""Crops of drawn hands, so that the node's own phantoms get a sensible reading."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+import numpy as np
+
+from ra_node.domain.geometry import intersection_over_union
+from ra_node.domain.laterality.evidence import Side
+from ra_node.domain.report import HandRegion
+from ra_node.imaging.model_input import hand_crop
+from ra_node.imaging.threshold_detector.detector import find_hands
+from ra_node.phantom.draw import draw_hands
+from ra_node.phantom.recipe import HandRecipe, PhantomHand, PhantomRecipe
+from training.data.dataset import Row, Split, jittered
+from training.io.process_map import side_by_side
+from training.recipes.classifier import Recipe
+
+SIZES = ((1000, 1200), (1000, 1200), (2000, 2400))
+"""Rows and columns of the two-hand pictures in turn: coarse ones draw fast, fine ones are a detector's."""
+
+SEEDS: dict[Split, int] = {"tune": 0, "validation": 1, "held-out": 2}
+"""Pictures of the splits are drawn from seeds that never meet."""
+
+
+def phantom_rows(recipe: Recipe, report: Callable[[int, int], None]) -> Iterator[Row]:
+    """Draw two-hand pictures, both stages at random, and cut their hands as the node does."""
+    counts = _pictures(recipe)
+    asked = [(split, number) for split, count in counts.items() for number in range(count)]
+    for done, rows in enumerate(side_by_side(partial(_rows_of, recipe), asked), start=1):
+        yield from rows
+        report(done, len(asked))
+
+
+def _rows_of(recipe: Recipe, asked: tuple[Split, int]) -> list[Row]:
+    split, number = asked
+    return list(picture_rows(recipe, split, number))
+
+
+def _pictures(recipe: Recipe) -> dict[Split, int]:
+    """Pictures by split: `phantoms` for tune, the others in proportion to their patients."""
+    tune = recipe.data.phantoms
+    left = 1 - recipe.data.held_out
+    share = tune / (left * (1 - recipe.data.validation))
+    return {
+        "tune": tune,
+        "validation": round(share * left * recipe.data.validation),
+        "held-out": round(share * recipe.data.held_out),
+    }
+
+
+def picture_rows(
+    recipe: Recipe, split: Split, number: int, labels: Sequence[int] | None = None
+) -> Iterator[Row]:
+    """Draw one two-hand picture, with the given labels or random ones, and cut its hands."""
+    rng = np.random.default_rng((recipe.seed, SEEDS[split], number))
+    stages = rng.choice(recipe.data.stages, size=2) if labels is None else labels
+    pair = (HandRecipe(Side.RIGHT, int(stages[0])), HandRecipe(Side.LEFT, int(stages[1])))
+    rows, columns = SIZES[number % len(SIZES)]
+    drawn = draw_hands(PhantomRecipe(pair, rows, columns, seed=int(rng.integers(2**31))))
+    values = drawn.pixels.astype(np.float32)
+    regions = find_hands(values).hands
+    for hand in drawn.hands:
+        region, found = _region(hand, regions)
+        for _ in range(recipe.data.phantom_cuts if split == "tune" else 1):
+            jitter = recipe.data.box_jitter if split == "tune" else 0.0
+            crop = hand_crop(values, jittered(region, jitter, values.shape, rng), recipe.side_px)
+            yield Row(crop, hand.stage, f"phantom {split} {number}", split, "phantom", found)
+
+
+def _region(hand: PhantomHand, found: tuple[HandRegion, ...]) -> tuple[HandRegion, bool]:
+    """The finder's region of a drawn hand, or the truth where the finder missed it."""
+    for region in found:
+        if intersection_over_union(region.box, hand.box) > 0.5:
+            return region, True
+    return HandRegion(hand.box, hand.outline, hand.rotation, 0.0), False

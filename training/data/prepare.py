@@ -1,0 +1,288 @@
+"""Makes a dataset of single hands from a hospital's radiographs and its readers' labels.
+
+Hands are found, refused and given their sides by the node's own functions. Nothing of a header but sex
+and age leaves, patients become salted hashes, and whatever is not used is listed with its reason.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ra_node.domain.laterality.evidence import Convention, SideHeader, sides_of
+from ra_node.domain.report import HandRegion
+from ra_node.errors import Refused
+from ra_node.imaging.quality import hand_quality
+from ra_node.imaging.threshold_detector.detector import find_hands
+from training.data.blanking import Blank, blanked
+from training.data.consensus import (
+    LabelledHand,
+    described,
+    expect_every_class,
+    open_discrepancies,
+)
+from training.data.hand_png import coded, cut_out, upright
+from training.data.manifest import ABOUT, HANDS, MANIFEST, REJECTED, HandRow, about, written
+from training.data.pseudonym import patient_key
+from training.data.source_image import Source, capped, is_image_file, read_source, sha256_of
+from training.io.atomic_folder import Write, new_folder, write_synced
+
+Report = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the site decides about its images.
+
+    `blank` "surroundings" empties everything clear of the hand, not only text, and so do images whose
+    header says that they have burned-in text; "nothing" keeps every crop exactly the node's.
+    """
+
+    convention: Convention = "none"
+    site: str = ""
+    skip_open: bool = False
+    allow_empty_classes: bool = False
+    blank: Blank = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A hand or an image that is not in the dataset; `row` is that of the label table, if it has one."""
+
+    row: int | None
+    side: str
+    source_sha256: str
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What became of a folder of images."""
+
+    hands: tuple[HandRow, ...]
+    rejections: tuple[Rejection, ...]
+
+
+def prepare(
+    images: Path,
+    labels: Sequence[LabelledHand],
+    out: Path,
+    salt: bytes,
+    options: Options | None = None,
+    report: Report = lambda _done, _total: None,
+    write: Write = write_synced,
+) -> Prepared:
+    """Make the dataset `out` of the labelled hands in `images`; it appears whole or not at all.
+
+    Raises Refused for open discrepancies, an empty class, an existing `out`, or a patient under two keys;
+    Fatal where the disk is full.
+    """
+    options = options or Options()
+    if not options.skip_open:
+        expect_no_discrepancies(labels)
+    if not options.allow_empty_classes:
+        expect_every_class([hand.stage for hand in labels if hand.stage is not None], "in the label table")
+    with new_folder(out) as folder:
+        (folder / HANDS).mkdir()
+        maker = _Maker(images, folder, salt, options, write, {}, {})
+        prepared = maker.prepared(labels, report)
+        if not options.allow_empty_classes:
+            expect_every_class([hand.stage for hand in prepared.hands], _after(prepared.rejections))
+        if not prepared.hands:
+            raise Refused(f"expected hands {_after(prepared.rejections)}, found none")
+        write(folder / MANIFEST, written(prepared.hands))
+        write(folder / REJECTED, _table_of(prepared.rejections))
+        write(folder / ABOUT, about())
+    return prepared
+
+
+def expect_no_discrepancies(labels: Sequence[LabelledHand]) -> None:
+    """Raise Refused, naming each row, where readers differ and have not agreed yet."""
+    found = open_discrepancies(labels)
+    if found:
+        lines = "\n".join(described(reading) for reading in found)
+        raise Refused(f"expected a consensus for every label, found {len(found)} still open:\n{lines}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """The making of one dataset; the two mappings remember what was seen, to notice contradictions."""
+
+    images: Path
+    folder: Path
+    salt: bytes
+    options: Options
+    write: Write
+    first_row_of_source: dict[str, int]
+    stated_of_header: dict[str, tuple[str, int]]
+
+    def prepared(self, labels: Sequence[LabelledHand], report: Report) -> Prepared:
+        groups: dict[str, list[LabelledHand]] = {}
+        for hand in labels:
+            groups.setdefault(hand.file, []).append(hand)
+        results: list[HandRow | Rejection] = []
+        for done, (file, wanted) in enumerate(sorted(groups.items()), start=1):
+            results += self._of_file(self.images / file, wanted)
+            report(done, len(groups))
+        results += self._unlabelled(set(groups))
+        return Prepared(
+            tuple(result for result in results if isinstance(result, HandRow)),
+            tuple(result for result in results if isinstance(result, Rejection)),
+        )
+
+    def _of_file(self, path: Path, wanted: Sequence[LabelledHand]) -> Iterator[HandRow | Rejection]:
+        digest = sha256_of(path)
+        row = self.first_row_of_source.setdefault(digest, wanted[0].row)
+        if row != wanted[0].row:
+            text = f"The same file as that of row {row} of the label table."
+            yield from (_rejected(hand, digest, "duplicate", text) for hand in wanted)
+            return
+        source = read_source(path)
+        if not isinstance(source, Source):
+            yield from (_rejected(hand, digest, source.reason, source.text) for hand in wanted)
+            return
+        patient = self._patient(source, wanted[0])
+        if not patient:
+            text = "Expected a Patient ID in the header or a patient in the label table, found none."
+            yield from (_rejected(hand, digest, "no_patient", text) for hand in wanted)
+            return
+        yield from self._of_source(source, digest, patient, wanted)
+
+    def _of_source(
+        self, source: Source, digest: str, patient: str, wanted: Sequence[LabelledHand]
+    ) -> Iterator[HandRow | Rejection]:
+        found = find_hands(source.values)
+        if found.refusal is not None:
+            reason, text = found.refusal.reason, found.refusal.text
+            yield from (_rejected(hand, digest, reason, text) for hand in wanted)
+            return
+        header = _with_label_side(source.side, found.hands, wanted)
+        sides = sides_of([region.box for region in found.hands], header, self.options.convention)
+        by_side = {
+            finding.side: region for finding, region in zip(sides, found.hands, strict=True) if finding.side
+        }
+        for hand in wanted:
+            region = by_side.get(hand.side)
+            if region is None:
+                conflict = any(finding.conflict for finding in sides)
+                seen = ", ".join(sorted(by_side)) or ("statements that disagree" if conflict else "none")
+                text = f"Expected evidence for a hand of side {hand.side}, found {seen}."
+                yield _rejected(hand, digest, "side", text)
+            else:
+                yield self._of_hand(source, region, digest, patient, hand)
+        for side in sorted(set(by_side) - {hand.side for hand in wanted}):
+            yield Rejection(None, side, digest, "no_label", f"Expected a label for side {side}, found none.")
+
+    def _of_hand(
+        self, source: Source, region: HandRegion, digest: str, patient: str, hand: LabelledHand
+    ) -> HandRow | Rejection:
+        refusal = hand_quality(source.values, region)
+        if refusal is not None:
+            return _rejected(hand, digest, refusal.reason, refusal.text)
+        if hand.stage is None:
+            return _rejected(hand, digest, "open", "Expected one label, found readers who still differ.")
+        part, place = cut_out(source.values, region)
+        blank: Blank = "surroundings" if source.burned_in else self.options.blank
+        clean, blanked_px = blanked(part, place.outline, blank)
+        code = coded(clean)
+        name = f"{HANDS}/{digest[:16]}-{hand.side}"
+        words = upright(code.words, region.rotation)
+        self.write(self.folder / f"{name}.png", _png(words))
+        if code.levels is not None:
+            self.write(self.folder / f"{name}.npy", _npy(code.levels))
+        facts = hand.facts
+        return HandRow(
+            image=f"{name}.png",
+            patient=patient,
+            side=hand.side.value,
+            stage=hand.stage,
+            joints=hand.joints,
+            source_sha256=digest,
+            site=facts.site or self.options.site,
+            sex=facts.sex or source.sex,
+            age_years=source.age_years if facts.age_years is None else capped(facts.age_years),
+            split=facts.split,
+            rows=words.shape[0],
+            columns=words.shape[1],
+            rotation=place.rotation,
+            box=(place.box.x0, place.box.y0, place.box.x1, place.box.y1),
+            outline=tuple((point.x, point.y) for point in place.outline),
+            score=place.score,
+            first=code.first,
+            step=code.step,
+            levels=None if code.levels is None else f"{name}.npy",
+            blanked_px=blanked_px,
+        )
+
+    def _patient(self, source: Source, hand: LabelledHand) -> str:
+        """The key of the patient, "" where nothing names one; two keys for one header are refused."""
+        stated, known = hand.facts.patient, source.patient_id
+        if stated and known:
+            earlier, row = self.stated_of_header.setdefault(known, (stated, hand.row))
+            if earlier != stated:
+                raise Refused(
+                    f"row {hand.row}, column patient: expected the patient of row {row}, whose header has the"
+                    " same Patient ID, found another: both sides of a split could have this patient"
+                )
+        return patient_key(self.salt, stated or known) if stated or known else ""
+
+    def _unlabelled(self, labelled: set[str]) -> Iterator[Rejection]:
+        """Images that no row names."""
+        known = {(self.images / file).resolve() for file in labelled}
+        for path in sorted(self.images.rglob("*")):
+            if path.is_file() and path.resolve() not in known and is_image_file(path):
+                text = "Expected a row of the label table for this file, found none."
+                yield Rejection(None, "", sha256_of(path), "no_label", text)
+
+
+def _with_label_side(
+    header: SideHeader, hands: Sequence[HandRegion], wanted: Sequence[LabelledHand]
+) -> SideHeader:
+    """The only label of an only hand is its evidence where the header is silent."""
+    silent = not (header.image_laterality or header.laterality)
+    if silent and len(hands) == len(wanted) == 1:
+        return replace(header, image_laterality=wanted[0].side.value)
+    return header
+
+
+def _rejected(hand: LabelledHand, digest: str, reason: str, text: str) -> Rejection:
+    return Rejection(hand.row, hand.side.value, digest, str(reason), text)
+
+
+def _after(rejections: Sequence[Rejection]) -> str:
+    """What happened to the others, for a message."""
+    counts = Counter(f"{one.reason}" for one in rejections)
+    return f"after {len(rejections)} rejections ({', '.join(f'{n} {r}' for r, n in sorted(counts.items()))})"
+
+
+def _table_of(rejections: Sequence[Rejection]) -> bytes:
+    text = io.StringIO(newline="")
+    table = csv.writer(text)
+    table.writerow(["label_row", "side", "source_sha256", "reason", "text"])
+    for one in rejections:
+        table.writerow(
+            ["" if one.row is None else one.row, one.side, one.source_sha256, one.reason, one.text]
+        )
+    return text.getvalue().encode()
+
+
+def _png(words: NDArray[np.uint16]) -> bytes:
+    done, data = cv2.imencode(".png", words, [cv2.IMWRITE_PNG_COMPRESSION, 4])
+    if not done:
+        raise Refused(f"a hand of shape {words.shape} could not be encoded as PNG")
+    return bytes(data)
+
+
+def _npy(levels: NDArray[np.float32]) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, levels, allow_pickle=False)
+    return stream.getvalue()

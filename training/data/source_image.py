@@ -1,0 +1,115 @@
+"""Reads one image of a training set, DICOM or PNG, as the node would, with the few facts that may stay."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset
+
+from ra_node.dicom.reading.file import DatasetRefused, read_dataset, read_header
+from ra_node.domain.eligibility import header_refusal
+from ra_node.domain.laterality.evidence import SideHeader
+from ra_node.domain.report import Reason, Refusal
+from ra_node.imaging.pixels import PixelsRefused, read_png, read_radiograph
+
+PNG_START = b"\x89PNG\r\n\x1a\n"
+OLDEST_YEARS = 90
+"""Greater ages become this one: there are few such patients."""
+
+_YEARS = {"Y": 1.0, "M": 12.0, "W": 365.25 / 7, "D": 365.25}
+"""Units of an age string (PS3.5 table 6.2-1) in a year."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """An image with bone bright, values (rows, columns), and what its header says.
+
+    `patient_id` must not leave this process; it is "" for a PNG.
+    """
+
+    values: NDArray[np.float32]
+    side: SideHeader
+    patient_id: str
+    sex: str
+    age_years: int | None
+    burned_in: bool
+
+
+def sha256_of(path: Path) -> str:
+    """The hash of a file, 64 hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def is_image_file(path: Path) -> bool:
+    """Whether a file says that it is a PNG or a DICOM file with preamble (PS3.10 7.1)."""
+    with path.open("rb") as stream:
+        start = stream.read(132)
+    return start.startswith(PNG_START) or start[128:] == b"DICM"
+
+
+def read_source(path: Path) -> Source | Refusal:
+    """Read an image, or give the reason why the node would not."""
+    with path.open("rb") as stream:
+        is_png = stream.read(len(PNG_START)) == PNG_START
+    try:
+        return _of_png(path) if is_png else _of_dicom(path)
+    except (DatasetRefused, PixelsRefused) as error:
+        return error.refusal
+
+
+def _of_png(path: Path) -> Source:
+    return Source(read_png(path).values, SideHeader(), "", "", None, burned_in=False)
+
+
+def _of_dicom(path: Path) -> Source | Refusal:
+    dataset = read_dataset(path)
+    header = read_header(dataset)
+    refusal = header_refusal(header)
+    if refusal is not None:
+        return refusal
+    values = read_radiograph(dataset).values
+    if not np.isfinite(values).all():
+        return Refusal(Reason.UNREADABLE_PIXELS, "Expected finite pixel values, found others.")
+    return Source(
+        values,
+        header.side,
+        _text(dataset, "PatientID"),
+        sex if (sex := _text(dataset, "PatientSex").upper()) in ("M", "F", "O") else "",
+        capped(_age_years(dataset)),
+        burned_in=header.burned_in_annotation.upper() == "YES",
+    )
+
+
+def capped(age_years: int | None) -> int | None:
+    """An age that does not single out the very old."""
+    return None if age_years is None else min(age_years, OLDEST_YEARS)
+
+
+def _age_years(dataset: Dataset) -> int | None:
+    """Whole years by Patient's Age, or else by the dates of birth and study."""
+    stated = re.fullmatch(r"([0-9]{1,3})([YMWD])", _text(dataset, "PatientAge").upper())
+    if stated:
+        return int(int(stated[1]) / _YEARS[stated[2]])
+    born, taken = (_date(dataset, name) for name in ("PatientBirthDate", "StudyDate"))
+    if born is None or taken is None or taken < born:
+        return None
+    return taken.year - born.year - ((taken.month, taken.day) < (born.month, born.day))
+
+
+def _date(dataset: Dataset, keyword: str) -> date | None:
+    try:
+        return date.fromisoformat(_text(dataset, keyword))
+    except ValueError:
+        return None
+
+
+def _text(dataset: Dataset, keyword: str) -> str:
+    value = dataset.get(keyword)
+    return "" if value is None else str(value).strip(" \0")

@@ -1,0 +1,268 @@
+"""Measures a run on hands that no training saw, with the weights as the bundle ships them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ConfigDict
+
+from ra_node.domain.report import STAGES
+from ra_node.inference.networks.loaded_network import softmax
+from training.data.data_kind import WORDS, DataKind, Words
+from training.data.dataset import Crops, Split
+from training.data.subgroups import Groups, members
+from training.evaluation.calibration import expected_calibration_error, temperature
+from training.evaluation.metrics import (
+    Interval,
+    confusion,
+    exact_share,
+    recognition_figures,
+    staging_figures,
+    threshold_for_sensitivity,
+    with_intervals,
+    youden_threshold,
+)
+
+Scores = NDArray[np.float64]
+CLASSES = {"recognition": 2, "staging": len(STAGES)}
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What the training side decides: temperatures and operating points of both tasks."""
+
+    recognition_temperature: float
+    staging_temperature: float
+    threshold: float
+    """Recognition: probability of disease from which a hand is called diseased."""
+    class_thresholds: tuple[float, ...]
+    """Staging, one a class, for one-vs-rest figures."""
+    sensitivity_asked: float | None = None
+    """Share of the diseased hands that `threshold` was chosen to find; None for Youden's J."""
+    chosen_on: Split = "validation"
+    """The split of the hands that decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFigures:
+    """Figures of the held-out hands of one side, sex, age band or site."""
+
+    hands: int
+    patients: int
+    sensitivity: Interval
+    specificity: Interval
+    within_one_stage: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Figures of one group of held-out hands."""
+
+    hands: int
+    patients: int
+    recognition: dict[str, Interval]
+    staging: dict[str, Interval]
+    confusion: list[list[int]]
+    """Truth by row, call by column."""
+    calibration_error: dict[str, float]
+    raw_calibration_error: dict[str, float] = field(default_factory=dict)
+    """Before the temperature."""
+    calibration_interval: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """95 % interval of `calibration_error`, over patients."""
+    recognition_confusion: list[list[int]] = field(default_factory=list)
+    """At the operating point: truth by row, call by column."""
+    stage_sensitivity: list[Interval] = field(default_factory=list)
+    """By stage, the share whose likeliest class it is."""
+    groups: dict[str, GroupFigures] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What an evaluation leaves in `evaluation.json` of its run."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(ser_json_inf_nan="strings")
+    """A share of nothing is "NaN" there, which is strict JSON and comes back as it was."""
+
+    counts: dict[str, int]
+    """Hands and patients by split and origin."""
+    held_out: Evaluation
+    """Of the hands that the run is about: simulated lesions, or a dataset's own labels."""
+    phantom: Evaluation | None
+    unedited: dict[str, Interval]
+    data: DataKind = "simulated"
+    dataset: dict[str, str] = field(default_factory=dict)
+    """Which dataset, split and fold, by their hashes and name; empty for simulated lesions."""
+
+    @property
+    def words(self) -> Words:
+        """How to say what the hands are."""
+        return WORDS[self.data]
+
+
+def weights_path(run: Path, task: str) -> Path:
+    """Where a run keeps the weights of a task."""
+    return run / task / "weights.safetensors"
+
+
+def deciding_split(stages: NDArray[np.int64], splits: NDArray[np.str_]) -> Split:
+    """Validation where it has hands of every stage; else the tune hands, which a network knows too well."""
+    found = set(stages[splits == "validation"].tolist())
+    return "validation" if found == set(STAGES) else "tune"
+
+
+def calibrated(
+    logits: Mapping[str, Scores],
+    stages: NDArray[np.int64],
+    sensitivity: float | None = None,
+    chosen_on: Split = "validation",
+) -> Calibration:
+    """Choose temperatures by likelihood, and operating points, on hands of the training side.
+
+    The threshold of recognition finds the share `sensitivity` of the diseased; None leaves it, like those
+    of the classes of staging, to Youden's J.
+    """
+    heat = {
+        "recognition": temperature(logits["recognition"], (stages > 0).astype(np.int64)),
+        "staging": temperature(logits["staging"], stages),
+    }
+    diseased = softmax(logits["recognition"] / heat["recognition"])[:, 1]
+    staged = softmax(logits["staging"] / heat["staging"])
+    points = tuple(youden_threshold(stages == k, staged[:, k]) for k in STAGES)
+    threshold = (
+        youden_threshold(stages > 0, diseased)
+        if sensitivity is None
+        else threshold_for_sensitivity(stages > 0, diseased, sensitivity)
+    )
+    return Calibration(heat["recognition"], heat["staging"], threshold, points, sensitivity, chosen_on)
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """Held-out hands as a calibrated run sees them, row by row."""
+
+    stages: NDArray[np.int64]
+    patients: NDArray[np.str_]
+    diseased: Scores
+    """Probability of disease (N,)."""
+    staged: Scores
+    """Probability of each stage (N, 6)."""
+    found: NDArray[np.bool_]
+    """Called diseased at the operating point."""
+
+    @property
+    def people(self) -> int:
+        return len(np.unique(self.patients))
+
+    @property
+    def called(self) -> NDArray[np.int64]:
+        return np.asarray(self.staged.argmax(axis=1), np.int64)
+
+
+def seen(
+    logits: Mapping[str, Scores],
+    stages: NDArray[np.int64],
+    patients: NDArray[np.str_],
+    calibration: Calibration,
+) -> Hands:
+    """Turn logits of hands into calibrated probabilities and calls."""
+    diseased = softmax(logits["recognition"] / calibration.recognition_temperature)[:, 1]
+    staged = softmax(logits["staging"] / calibration.staging_temperature)
+    return Hands(stages, patients, diseased, staged, diseased >= calibration.threshold)
+
+
+def evaluated(
+    logits: Mapping[str, Scores],
+    crops: Crops,
+    calibration: Calibration,
+    seed: int,
+    resamples: int = 1000,
+    groups: Groups | None = None,
+) -> Evaluation:
+    """All figures of a group of hands, with exact intervals of shares found and bootstrapped other ones."""
+    hands = seen(logits, crops.stages, crops.patients, calibration)
+    points = np.array(calibration.class_thresholds)
+    stages, patients, ill = hands.stages, hands.patients, hands.stages > 0
+
+    def recognition(k: NDArray[np.intp]) -> dict[str, float]:
+        return recognition_figures(stages[k], hands.diseased[k], calibration.threshold)
+
+    def staging(k: NDArray[np.intp]) -> dict[str, float]:
+        return staging_figures(stages[k], hands.staged[k], points)
+
+    fewest = {
+        "recognition": min(len(np.unique(patients[ill == k])) for k in (True, False)),
+        "staging": min(len(np.unique(patients[stages == k])) for k in STAGES),
+    }
+    rng = np.random.default_rng(seed)
+    return Evaluation(
+        hands=len(stages),
+        patients=len(np.unique(patients)),
+        recognition=with_intervals(recognition, patients, rng, resamples, fewest["recognition"])
+        | _exact(hands, stages >= 0),
+        staging=with_intervals(staging, patients, rng, resamples, fewest["staging"]),
+        confusion=confusion(stages, hands.called, len(STAGES)).tolist(),
+        calibration_error=_calibration_error(hands.diseased, hands.staged, stages),
+        raw_calibration_error=_calibration_error(
+            softmax(logits["recognition"])[:, 1], softmax(logits["staging"]), stages
+        ),
+        calibration_interval=_calibration_interval(hands, rng, resamples),
+        recognition_confusion=confusion(ill.astype(np.int64), hands.found.astype(np.int64), 2).tolist(),
+        stage_sensitivity=[
+            exact_share(hands.called[stages == k] == k, patients[stages == k]) for k in STAGES
+        ],
+        groups={title: _group(hands, rows) for title, rows in members(groups or {}).items()},
+    )
+
+
+def _exact(hands: Hands, rows: NDArray[np.bool_]) -> dict[str, Interval]:
+    ill, well = rows & (hands.stages > 0), rows & (hands.stages == 0)
+    return {
+        "sensitivity": exact_share(hands.found[ill], hands.patients[ill]),
+        "specificity": exact_share(~hands.found[well], hands.patients[well]),
+    }
+
+
+def _group(hands: Hands, rows: NDArray[np.bool_]) -> GroupFigures:
+    near = np.abs(hands.stages - hands.called) <= 1
+    return GroupFigures(
+        hands=int(rows.sum()),
+        patients=len(np.unique(hands.patients[rows])),
+        **_exact(hands, rows),
+        within_one_stage=exact_share(near[rows], hands.patients[rows]),
+    )
+
+
+def _calibration_error(diseased: Scores, staged: Scores, stages: NDArray[np.int64]) -> dict[str, float]:
+    both = np.stack([1 - diseased, diseased], axis=1)
+    return {
+        "recognition": expected_calibration_error(both, (stages > 0).astype(np.int64)),
+        "staging": expected_calibration_error(staged, stages),
+    }
+
+
+def _calibration_interval(
+    hands: Hands, rng: np.random.Generator, resamples: int
+) -> dict[str, tuple[float, float]]:
+    """By bootstrap over patients. Resampling adds noise to every bin, so that the band lies rather high."""
+
+    def errors(k: NDArray[np.intp]) -> dict[str, float]:
+        return _calibration_error(hands.diseased[k], hands.staged[k], hands.stages[k])
+
+    found = with_intervals(errors, hands.patients, rng, resamples)
+    return {task: (low, high) for task, (_, low, high) in found.items()}
+
+
+def unedited_figures(
+    logits: Mapping[str, Scores], crops: Crops, calibration: Calibration
+) -> dict[str, Interval]:
+    """How often real healthy hands, never touched by the simulation, are called healthy; exact intervals."""
+    hands = seen(logits, crops.stages, crops.patients, calibration)
+    return {
+        "specificity": exact_share(~hands.found, hands.patients),
+        "called_stage_0": exact_share(hands.called == 0, hands.patients),
+    }

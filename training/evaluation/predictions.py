@@ -1,0 +1,163 @@
+"""What the networks of a run say of every hand, worked out once and kept as `predictions.npz`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from ra_node.errors import Fatal
+from ra_node.inference.networks.loaded_network import load_network, network_input
+from training.data.data_kind import DataKind
+from training.data.dataset import Crops
+from training.evaluation.evaluate import CLASSES, weights_path
+from training.io.atomic_file import write_whole
+from training.recipes.classifier import Recipe
+
+KEPT = "predictions.npz"
+
+Say = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """Rows as those of the crops they came from."""
+
+    stages: NDArray[np.int64]
+    patients: NDArray[np.str_]
+    splits: NDArray[np.str_]
+    origins: NDArray[np.str_]
+    recognition: NDArray[np.float64]
+    """Logits (N, 2)."""
+    staging: NDArray[np.float64]
+    """Logits (N, 6)."""
+    recognition_features: NDArray[np.float32]
+    """What enters the last layer, of held-out hands only, in their order: (held-out, width)."""
+    staging_features: NDArray[np.float32]
+    key: str
+    """Hash of the weights, the recipe's numbers and the crops."""
+    held_out_key: str
+    """Hash of the held-out crops alone: whether two runs were measured on the same pictures."""
+
+    @property
+    def kind(self) -> DataKind:
+        """What the hands are that the run is about."""
+        return "labelled" if (self.origins == "labelled").any() else "simulated"
+
+    def __len__(self) -> int:
+        return len(self.stages)
+
+    def rows(self, split: str, *origins: str) -> NDArray[np.bool_]:
+        """Which rows (N,) are of a split, all of them or those of the given origins."""
+        chosen: NDArray[np.bool_] = self.splits == split
+        return chosen & np.isin(self.origins, origins) if origins else chosen
+
+    def logits(self, chosen: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
+        """Logits of both tasks of the chosen rows."""
+        return {"recognition": self.recognition[chosen], "staging": self.staging[chosen]}
+
+    def features(self, task: str, chosen: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """What enters the last layer of `task` on the chosen rows, which must be held out."""
+        held: NDArray[np.float32] = getattr(self, f"{task}_features")
+        return np.asarray(held[chosen[self.splits == "held-out"]])
+
+
+def predictions(run: Path, recipe: Recipe, crops: Crops, device: torch.device, say: Say) -> Predictions:
+    """Load the predictions of a run, or make and keep them where weights or crops are other ones."""
+    key = _key(run, recipe, crops)
+    kept = _kept(run)
+    if kept is not None and kept.key == key:
+        return kept
+    outputs = run_outputs(run, recipe, crops.images, device, say)
+    held_out = crops.splits == "held-out"
+    made = Predictions(
+        *(crops.stages, crops.patients, crops.splits, crops.origins),
+        recognition=outputs["recognition"][0],
+        staging=outputs["staging"][0],
+        recognition_features=outputs["recognition"][1][held_out],
+        staging_features=outputs["staging"][1][held_out],
+        key=key,
+        held_out_key=_hash_of(crops.where(held_out)),
+    )
+    save_predictions(made, run)
+    return made
+
+
+def save_predictions(made: Predictions, run: Path) -> None:
+    """Keep predictions in the folder of their run, whole or not at all."""
+    arrays = {field.name: getattr(made, field.name) for field in fields(Predictions)}
+    write_whole(run / KEPT, lambda file: np.savez(file, **arrays))
+
+
+def load_predictions(run: Path) -> Predictions:
+    """Read what `predictions` kept, no pickle; raises Fatal where there is nothing that can be read."""
+    found = _kept(run)
+    if found is None:
+        raise Fatal(
+            f"expected {KEPT} of this version in {run}, found none; run `python -m training evaluate`"
+        )
+    return found
+
+
+def _kept(run: Path) -> Predictions | None:
+    """The predictions of a run; None where there are none, or those of an earlier version."""
+    if not (run / KEPT).exists():
+        return None
+    with np.load(run / KEPT, allow_pickle=False) as held:
+        arrays = {field.name: held[field.name] for field in fields(Predictions) if field.name in held}
+    if len(arrays) < len(fields(Predictions)):
+        return None
+    keys: dict[str, Any] = {name: str(arrays[name]) for name in ("key", "held_out_key")}
+    return Predictions(**(arrays | keys))
+
+
+def run_outputs(
+    run: Path, recipe: Recipe, images: NDArray[np.uint8], device: torch.device, say: Say
+) -> Mapping[str, tuple[NDArray[np.float64], NDArray[np.float32]]]:
+    """Logits (N, classes) and last-layer inputs (N, width) of both tasks for crops (N, side, side)."""
+    made = {}
+    for task, classes in CLASSES.items():
+        head = (recipe.staging if task == "staging" else recipe.recognition).head
+        network = load_network(recipe.architecture, classes, weights_path(run, task), device, head)
+        made[task] = _outputs(network, recipe, images, say)
+    return made
+
+
+def _outputs(
+    network: nn.Module, recipe: Recipe, images: NDArray[np.uint8], say: Say
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    seen: list[torch.Tensor] = []
+    last = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
+    hook = last.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    device, batch = next(network.parameters()).device, recipe.staging.batch
+    logits, features = [], []
+    with torch.inference_mode():
+        for start in range(0, len(images), batch):
+            grey_NHW = torch.from_numpy(images[start : start + batch]).to(device)
+            logits.append(network(network_input(grey_NHW, recipe.mean, recipe.std)).double().cpu().numpy())
+            features.append(seen.pop().float().cpu().numpy())
+            say(min(start + batch, len(images)), len(images))
+    hook.remove()
+    return np.concatenate(logits), np.concatenate(features)
+
+
+def _key(run: Path, recipe: Recipe, crops: Crops) -> str:
+    digest = hashlib.sha256(f"{recipe.architecture} {recipe.mean} {recipe.std} {recipe.side_px}".encode())
+    for task in CLASSES:
+        digest.update(weights_path(run, task).read_bytes())
+    digest.update(_hash_of(crops).encode())
+    return digest.hexdigest()
+
+
+def _hash_of(crops: Crops) -> str:
+    digest = hashlib.sha256()
+    for field in fields(crops):
+        digest.update(np.ascontiguousarray(getattr(crops, field.name)).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Several runs set beside each other."""

@@ -1,0 +1,1 @@
+"""Bundle and model card."""

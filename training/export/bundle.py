@@ -1,0 +1,162 @@
+"""Makes the bundle that the node runs out of a finished, evaluated run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from pydantic import JsonValue
+
+import ra_node
+from ra_node.domain.preprocessing import PREPROCESSING_ID
+from ra_node.inference.bundles.manifest import DomainPart, Manifest, Preprocessing, Task, Tasks
+from training.data.data_kind import DataKind
+from training.evaluation.evaluate import Calibration, Result, weights_path
+from training.export.model_card import card
+from training.recipes.classifier import Recipe
+
+DESCRIPTION = (
+    "Box of the hand with a 4 % margin, turned fingers up, longer side to {side_px} px by area averaging, "
+    "1st to 99.5th percentile inside the outline of the hand to 0..255, 0 outside the outline and a rim of "
+    "2 % of the box around it, padded with 0 to a square; "
+    "then (grey / 255 - mean) / std in three equal channels."
+)
+RECOGNITION = {
+    "staging": "recognition started from the trunk of staging",
+    "start": "recognition started from the same",
+    "shared": "recognition learnt at the same time on the same trunk",
+}
+CLASS_NAMES = {
+    "recognition": ("normal", "rheumatoid arthritis"),
+    "staging": ("normal", "stage 1", "stage 2", "stage 3", "stage 4", "stage 5"),
+}
+
+
+def export(
+    run: Path,
+    recipe: Recipe,
+    calibration: Calibration,
+    result: Result,
+    folder: Path,
+    *,
+    started: str | None,
+) -> Manifest:
+    """Write manifest, card and weights of a bundle into `folder`.
+
+    `started` is the hash of the weights that staging started from, None for random ones.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for task in CLASS_NAMES:
+        (folder / task).mkdir(exist_ok=True)
+        shutil.copyfile(weights_path(run, task), weights_path(folder, task))
+    manifest = _manifest(folder, recipe, calibration, result, started)
+    (folder / "manifest.json").write_text(manifest.model_dump_json(indent=2) + "\n")
+    (folder / "card.md").write_text(card(manifest, result, calibration))
+    return manifest
+
+
+def _manifest(
+    folder: Path, recipe: Recipe, calibration: Calibration, result: Result, started: str | None
+) -> Manifest:
+    return Manifest(
+        format=1,
+        name=recipe.name,
+        version=recipe.version,
+        manufacturer="ra-node",
+        notice=result.words.notice,
+        preprocessing=Preprocessing(
+            id=PREPROCESSING_ID,
+            description=DESCRIPTION.format(side_px=recipe.side_px),
+            side_px=recipe.side_px,
+            mean=recipe.mean,
+            std=recipe.std,
+        ),
+        tasks=_tasks(folder, recipe, calibration, result),
+        training=_training(recipe, result),
+        domain=DomainPart(ages=result.words.ages),
+        provenance={
+            "source": _source(result),
+            "terms": result.words.terms,
+            "software": f"ra-node {ra_node.__version__}",
+            "initialisation": initialisation(
+                started, "shared" if recipe.trunk == "shared" else recipe.recognition_from, result.data
+            ),
+        },
+    )
+
+
+def initialisation(started: str | None, recognition_from: str, data: DataKind = "simulated") -> str:
+    """Say where the weights began: `started` is nothing, a run's hash, or hash and name of a state file."""
+    begun = "Staging started from random weights (no ImageNet weights)"
+    digest, _, name = (started or "").partition("  ")
+    if name:
+        begun = f"Staging started from the state file {name}, its last layer replaced (sha256 {digest})"
+    elif started and data == "labelled":
+        begun = f"Staging started from an earlier run whose weights have the sha256 {started}"
+    elif started:
+        begun = (
+            "Staging started from earlier runs on the same tune patients, with lesions and phantoms as the "
+            "project drew them then; the first of them started from random weights (no ImageNet weights). "
+            f"The weights at the start have the sha256 {started}"
+        )
+    return f"{begun}; {RECOGNITION[recognition_from]}."
+
+
+def _source(result: Result) -> str:
+    """Where the radiographs come from; a dataset by the hash of its manifest."""
+    digest = result.dataset.get("manifest_sha256")
+    return f"{result.words.source} (dataset {digest})" if digest else result.words.source
+
+
+def _training(recipe: Recipe, result: Result) -> dict[str, JsonValue]:
+    """What the networks learnt from and every figure that was measured, for the manifest."""
+    return {
+        "data": result.words.learnt_from,
+        "dataset": _plain(result.dataset),
+        "split": result.words.split,
+        "counts": _plain(result.counts),
+        "recipe": recipe.model_dump(mode="json"),
+        "held_out": _plain(asdict(result.held_out)),
+        "held_out_phantoms": _plain(asdict(result.phantom)) if result.phantom else None,
+        "held_out_unedited_hands": _plain(result.unedited),
+    }
+
+
+def _tasks(folder: Path, recipe: Recipe, calibration: Calibration, result: Result) -> Tasks:
+    points = {"recognition": (calibration.threshold,), "staging": calibration.class_thresholds}
+    heat = {
+        "recognition": calibration.recognition_temperature,
+        "staging": calibration.staging_temperature,
+    }
+    metrics = {"recognition": result.held_out.recognition, "staging": result.held_out.staging}
+    made = {}
+    for name, classes in CLASS_NAMES.items():
+        path = weights_path(folder, name)
+        made[name] = Task(
+            architecture=recipe.architecture,
+            classes=classes,
+            weights=path.relative_to(folder).as_posix(),
+            weights_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+            head=(recipe.staging if name == "staging" else recipe.recognition).head,
+            temperature=heat[name],
+            operating_points=points[name],
+            metrics={key: found for key, found in metrics[name].items() if all(map(math.isfinite, found))},
+            metrics_on=result.words.measured_on,
+        )
+    return Tasks(**made)
+
+
+def _plain(value: object) -> JsonValue:
+    """Strict JSON: tuples become lists, and a figure that could not be counted becomes null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(held) for key, held in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(held) for held in value]
+    if isinstance(value, float):
+        return round(value, 6) if math.isfinite(value) else None
+    return json.loads(json.dumps(value))  # type: ignore[no-any-return]  # int, str or None

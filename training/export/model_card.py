@@ -1,0 +1,179 @@
+"""The card of a bundle: what it is, what it learnt from, how good it is and what it must not be used for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ra_node.inference.bundles.manifest import DomainPart, Interval, Manifest
+from training.data.data_kind import DataKind
+from training.evaluation.evaluate import Calibration, GroupFigures, Result
+
+CHOSEN_ON = {
+    "validation": "validation patients, whom no step of training saw",
+    "tune": "the training patients themselves, for want of validation hands of every stage",
+}
+
+HANDS: dict[DataKind, str] = {"simulated": "simulated lesions", "labelled": "labelled radiographs"}
+
+PURPOSE: dict[DataKind, str] = {
+    "simulated": """They exist so that the node can be
+shown, tested and measured from end to end. They must not be used on patients.""",
+    "labelled": """They learnt from one
+site's labels. Before they are used on patients they need validation at the place of use, and whatever the
+law asks of such software.""",
+}
+
+LEARNT: dict[DataKind, str] = {
+    "simulated": """{source}:
+healthy left hands of children and adolescents (102 to 228 months old). No reachable public set has whole
+hands with stages of rheumatoid arthritis, so narrowing of the joint space, marginal erosions,
+periarticular osteopenia, subluxation and ankylosis were **simulated** at the finger, thumb and wrist
+joints; healthy hands went through the same resampling without effect. Other hands were drawn whole by the
+project's own phantom. Patients were split before simulation.""",
+    "labelled": """{source}.
+Hands were found and cut by the node's own functions, with their sides; labels are those of the site's
+readers and their consensus. No patient is on two sides of the split.""",
+}
+
+LIMITS: dict[DataKind, str] = {
+    "simulated": """- The figures say how well the networks read this simulation. They say nothing about real
+  disease. Those of Peng et al. 2024 may be set beside them, but are not comparable as if both came from the
+  same data.
+- The hands are young; growth plates are open in most. Degenerative change, fractures, implants, splints
+  and other arthritis were never shown.""",
+    "labelled": """- The figures hold for hands like those of the dataset and for labels like those of its
+  readers. Those of Peng et al. 2024 may be set beside them, but are not comparable as if both came from the
+  same data.
+- What the dataset does not have (other detectors, ages, implants, other arthritis) was never shown.""",
+}
+
+TEMPLATE = """\
+# Model card: {name} {version}
+
+**{notice}**
+
+## What it is
+
+Two {architecture} networks for one hand radiograph at a time, after Peng et al. 2024: recognition
+(normal or rheumatoid arthritis) and staging (normal, stages 1 to 5). {purpose}
+
+It rates {domain}; other hands are not rated.
+
+## What it learnt from
+
+{learnt}
+
+{counts}
+
+{initialisation}
+Temperatures and operating points were chosen on {chosen_on}.
+
+## Figures on held-out patients
+
+95 % intervals: exact for sensitivity and specificity, else by bootstrap over patients.
+
+{figures}
+Operating point of recognition: {threshold:.3f} ({point}). Temperatures:
+{recognition_temperature:.2f} (recognition), {staging_temperature:.2f} (staging). Expected calibration error
+on held-out hands: {recognition_error} and {staging_error}.
+
+## Limits
+
+{limits}
+- A hand's stage is its highest joint stage, as in the paper; no joint is named.
+
+## Terms
+
+{terms}
+
+## Preprocessing
+
+`{preprocessing}`. {description}
+"""
+
+
+def card(manifest: Manifest, result: Result, calibration: Calibration) -> str:
+    """Write the model card of a manifest and its evaluation, in Markdown."""
+    recognition, staging = manifest.tasks.recognition, manifest.tasks.staging
+    return TEMPLATE.format(
+        name=manifest.name,
+        version=manifest.version,
+        notice=manifest.notice,
+        architecture=recognition.architecture,
+        purpose=PURPOSE[result.data],
+        domain=_domain(manifest),
+        learnt=LEARNT[result.data].format(source=manifest.provenance["source"]),
+        limits=LIMITS[result.data],
+        chosen_on=CHOSEN_ON[calibration.chosen_on],
+        point=_point(calibration),
+        counts="\n".join(f"- {name}: {count}" for name, count in result.counts.items()),
+        initialisation=manifest.provenance["initialisation"],
+        figures=_figures(result),
+        threshold=recognition.operating_points[0],
+        recognition_temperature=recognition.temperature,
+        staging_temperature=staging.temperature,
+        recognition_error=_error(result, "recognition"),
+        staging_error=_error(result, "staging"),
+        terms=manifest.provenance["terms"],
+        preprocessing=manifest.preprocessing.id,
+        description=manifest.preprocessing.description,
+    )
+
+
+def _figures(result: Result) -> str:
+    hands = HANDS[result.data]
+    parts = [
+        _table(f"Recognition, {hands}", result.held_out.recognition),
+        _table(f"Staging, {hands}", result.held_out.staging),
+        _confusion(result.held_out.confusion),
+    ]
+    if result.unedited:
+        parts.append(_table("Real healthy hands, unedited", result.unedited))
+    parts += [_group(title, found) for title, found in result.held_out.groups.items()]
+    if result.phantom:
+        parts += [
+            _table("Recognition, drawn phantoms", result.phantom.recognition),
+            _table("Staging, drawn phantoms", result.phantom.staging),
+        ]
+    return "\n".join(parts)
+
+
+def _group(title: str, found: GroupFigures) -> str:
+    """Figures of the hands of one side, sex, age band or site."""
+    shares = {
+        "sensitivity": found.sensitivity,
+        "specificity": found.specificity,
+        "within one stage": found.within_one_stage,
+    }
+    return _table(f"By group, {title}: {found.hands} hands of {found.patients} patients", shares)
+
+
+def _domain(manifest: Manifest) -> str:
+    """The hands that a bundle rates, in words."""
+    domain = manifest.domain or DomainPart()
+    ages = "of any age" if domain.ages is None else f"of {domain.ages[0]:g} to {domain.ages[1]:g} years"
+    casts = "with or without" if domain.casts else "without"
+    return f"whole hands {ages} in {' or '.join(domain.views)} view, {casts} plaster and metal"
+
+
+def _point(calibration: Calibration) -> str:
+    asked = calibration.sensitivity_asked
+    return "Youden's J" if asked is None else f"for a sensitivity of {100 * asked:.0f} %"
+
+
+def _error(result: Result, task: str) -> str:
+    value, (low, high) = result.held_out.calibration_error[task], result.held_out.calibration_interval[task]
+    return f"{value:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _table(title: str, figures: Mapping[str, Interval]) -> str:
+    rows = [
+        f"| {key.replace('_', ' ')} | {v:.3f} | {a:.3f} to {b:.3f} |" for key, (v, a, b) in figures.items()
+    ]
+    return "\n".join([f"### {title}\n", "| figure | value | 95 % interval |", "|---|---|---|", *rows, ""])
+
+
+def _confusion(table: Sequence[Sequence[int]]) -> str:
+    head = "| truth \\ call | " + " | ".join(map(str, range(len(table)))) + " |"
+    rows = [f"| {stage} | " + " | ".join(map(str, row)) + " |" for stage, row in enumerate(table)]
+    return "\n".join([head, "|---" * (len(table) + 1) + "|", *rows, ""])

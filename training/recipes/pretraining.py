@@ -1,0 +1,66 @@
+"""What a pre-training on hands is: one complete value, read from TOML."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ra_node.errors import Fatal
+from training.recipes.classifier import AugmentRecipe, Recipe, read_recipe
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NetworkRecipe(_Part):
+    """How one of the five networks learns."""
+
+    side_px: Annotated[int, Field(ge=64)]
+    epochs: Annotated[int, Field(ge=1)]
+    batch: Annotated[int, Field(ge=2)]
+    learning_rate: float
+    weight_decay: float = 1e-2
+    schedule: Literal["one-cycle", "constant"] = "one-cycle"
+    amp: Literal["off", "auto", "bf16", "fp16"] = "bf16"
+
+
+class PretrainRecipe(_Part):
+    """Everything that decides a pre-training, apart from the images themselves."""
+
+    seed: int
+    respects: Annotated[tuple[Path, ...], Field(min_length=1)]
+    """Recipes beside this one: nobody whom one of them holds out or validates on is learnt from."""
+    validation: Annotated[float, Field(gt=0, lt=1)]
+    """Share of the hands that show what was learnt."""
+    side_px: int
+    """Hands are cut at this size; a network that learns at a smaller one gets them shrunk."""
+    mean: float
+    std: float
+    augment: AugmentRecipe
+    networks: dict[str, NetworkRecipe]
+
+    def with_epochs(self, architecture: str, epochs: int | None) -> PretrainRecipe:
+        """The recipe with other epochs of one network, or as it is; raises Fatal for an unknown network."""
+        if architecture not in self.networks:
+            found = ", ".join(self.networks)
+            raise Fatal(f"expected a network of the recipe ({found}), found {architecture!r}")
+        changed = {"epochs": epochs} if epochs else {}
+        network = self.networks[architecture].model_copy(update=changed)
+        return self.model_copy(update={"networks": {**self.networks, architecture: network}})
+
+
+def read_pretrain_recipe(path: Path) -> tuple[PretrainRecipe, dict[str, Recipe]]:
+    """Read a recipe and those that it respects, by name; raises Fatal that names each wrong key."""
+    try:
+        recipe = PretrainRecipe.model_validate(tomllib.loads(path.read_text()))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise Fatal(f"expected a recipe in {path}, found: {error}") from error
+    except ValidationError as error:
+        found = "; ".join(f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors())
+        raise Fatal(f"recipe {path}: {found}") from error
+    respected = [read_recipe(path.parent / other) for other in recipe.respects]
+    return recipe, {other.name: other for other in respected}
