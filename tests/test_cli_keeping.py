@@ -15,7 +15,7 @@ from ra_node.cli.app import app, main
 from ra_node.domain.job import JobKind
 from ra_node.ledger.database.events import record
 from ra_node.ledger.database.schema import DeliveryState
-from ra_node.ledger.deliveries import Outcome, record_delivery
+from ra_node.ledger.deliveries import DeliveryOutcome, record_delivery
 from ra_node.ledger.jobs.peer_backoff import begin_outage, outages
 from ra_node.ledger.jobs.queue import claim
 from ra_node.ledger.retention import known_paths
@@ -77,7 +77,7 @@ class Kept:
     def delivered(self, study: str, *, commit: bool = False) -> None:
         """The destination pacs took the study."""
         (job,) = claim(self.ledger, [JobKind.DELIVER], "d", 1, LEASE_S, peer="pacs")
-        outcomes = [Outcome(f"{study}.9.1.{n}", DeliveryState.ACCEPTED, 0) for n in (1, 2)]
+        outcomes = [DeliveryOutcome(f"{study}.9.1.{n}", DeliveryState.ACCEPTED, 0) for n in (1, 2)]
         record_delivery(self.ledger, job, outcomes, retry_at=0, give_up_after_s=None, commit=commit)
 
     @property

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from ra_node.inference.bundles.manifest import Bundle
     from ra_node.services.analysis.hand_detection import HandFinder
     from ra_node.services.analysis.study_analysis import Judge, Rules
-    from ra_node.services.models.registry import Shelf
+    from ra_node.services.models.registry import BundleRegistry
     from ra_node.services.models.verify import Verdict
     from ra_node.services.reporting.answer import Destination
     from ra_node.services.reporting.prior_report import FollowUps
-    from ra_node.services.worker import Bench, Worker
+    from ra_node.services.worker import LoadedAnalysis, Worker
 
 MOST_LANES = 4
 """Each lane may hold a radiograph of the largest size that is taken."""
@@ -108,7 +108,7 @@ def build_worker(settings: Settings, state: State, stopping: Callable[[], bool])
     prepare_lanes()
     shelf = build_shelf(settings, state)
 
-    def load(sha256: str | None) -> Bench:
+    def load(sha256: str | None) -> LoadedAnalysis:
         return _bench(with_bundle(settings, shelf.folder_of(sha256)), state, shelf, stopping)
 
     return Worker(shelf.wanted, load)
@@ -121,19 +121,21 @@ def gpu_bytes() -> int | None:
     return held_bytes()
 
 
-def _bench(settings: Settings, state: State, shelf: Shelf, stopping: Callable[[], bool]) -> Bench:
+def _bench(
+    settings: Settings, state: State, shelf: BundleRegistry, stopping: Callable[[], bool]
+) -> LoadedAnalysis:
     """Both halves of the worker with the networks of the bundle that the settings name."""
-    from ra_node.services.analysis.bundle_consistency import OneBundle
+    from ra_node.services.analysis.bundle_consistency import BundleConsistency
     from ra_node.services.analysis.image_examination import Examiner
     from ra_node.services.analysis.known_good_image import Canary
     from ra_node.services.reporting.answer import Answerer
-    from ra_node.services.worker import Bench
+    from ra_node.services.worker import LoadedAnalysis
 
     judge, bundle = build_judge(settings)
     rules = reading_rules(settings, bundle)
     canary = Canary(state.files, judge, rules)
     canary.place()
-    return Bench(
+    return LoadedAnalysis(
         bundle.identity,
         Examiner(
             state.ledger,
@@ -147,7 +149,7 @@ def _bench(settings: Settings, state: State, shelf: Shelf, stopping: Callable[[]
         Answerer(
             state.ledger,
             state.files,
-            OneBundle(state.ledger, state.files, judge, bundle.identity, rules, shelf.identity_of),
+            BundleConsistency(state.ledger, state.files, judge, bundle.identity, rules, shelf.identity_of),
             build_producer(settings),
             [_destination(settings, peer) for peer in settings.destinations],
             settings.results.research_label,

@@ -21,8 +21,8 @@ from ra_node.settings.node import LEDGER_FILE, Settings
 if TYPE_CHECKING:
     from ra_node.services.archive_run.patient_columns import PatientWords
     from ra_node.services.archive_run.run import Run, Watcher
-    from ra_node.services.archive_run.sources import Archive
-    from ra_node.services.archive_run.yield_to_live import Courtesy
+    from ra_node.services.archive_run.sources import StudySource
+    from ra_node.services.archive_run.yield_to_live import LiveWorkYield
     from ra_node.services.offline_analysis import Analyst
 
 NICENESS = 10
@@ -30,7 +30,7 @@ JOURNAL = "journal.sqlite3"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ArchiveRunRequest:
     """What the command asks for; `came_from` is a [[peer]] or the URL of DICOMweb, "" for files."""
 
     sources: tuple[str, ...]
@@ -45,13 +45,13 @@ class Asked:
 
 
 @contextmanager
-def building_run(settings: Settings, asked: Asked, watcher: Watcher) -> Iterator[Run]:
+def building_run(settings: Settings, asked: ArchiveRunRequest, watcher: Watcher) -> Iterator[Run]:
     """Build a run, and close at the end what it holds open. Loads the networks, which takes seconds.
 
     Raises Refused where `out` holds results of another kind, or another run works there.
     """
     from ra_node.services.archive_run.journal import Journal
-    from ra_node.services.archive_run.result_csv import Table
+    from ra_node.services.archive_run.result_csv import ResultTable
     from ra_node.services.archive_run.result_rows import COLUMNS, PATIENT_COLUMNS
     from ra_node.services.archive_run.run import Run
 
@@ -71,7 +71,7 @@ def building_run(settings: Settings, asked: Asked, watcher: Watcher) -> Iterator
             analyst,
             out,
             journal,
-            stack.enter_context(Table(out, columns)),
+            stack.enter_context(ResultTable(out, columns)),
             datetime.fromisoformat(began),
             patient.of,
             watcher,
@@ -81,7 +81,7 @@ def building_run(settings: Settings, asked: Asked, watcher: Watcher) -> Iterator
         )
 
 
-def _patient_words(asked: Asked) -> PatientWords:
+def _patient_words(asked: ArchiveRunRequest) -> PatientWords:
     from ra_node.services.archive_run.patient_columns import PatientWords, read_salt
 
     salt = None if asked.salt_file is None else read_salt(asked.salt_file)
@@ -98,7 +98,7 @@ def _results_folder(out: Path) -> Path:
     return out.resolve()
 
 
-def _archive(settings: Settings, asked: Asked) -> Archive:
+def _archive(settings: Settings, asked: ArchiveRunRequest) -> StudySource:
     from ra_node.services.archive_run.run import UNFINISHED
     from ra_node.services.archive_run.sources import Folders, Remote, read_uids
 
@@ -108,7 +108,7 @@ def _archive(settings: Settings, asked: Asked) -> Archive:
     return Remote(read_uids(asked.sources), fetch, asked.out / f".fetched{UNFINISHED}", asked.came_from)
 
 
-def _fetch(settings: Settings, asked: Asked) -> Callable[[str, Path], object]:
+def _fetch(settings: Settings, asked: ArchiveRunRequest) -> Callable[[str, Path], object]:
     """How a study comes from the archive; Fatal where the configuration does not know it."""
     from ra_node.network.dicomweb import Server
     from ra_node.services.archive_run.fetch import from_dicomweb, from_peer
@@ -124,7 +124,7 @@ def _fetch(settings: Settings, asked: Asked) -> Callable[[str, Path], object]:
     return partial(from_peer, address(settings, peers[asked.came_from]))
 
 
-def _analyst(settings: Settings, asked: Asked, courtesy: Courtesy | None) -> Analyst:
+def _analyst(settings: Settings, asked: ArchiveRunRequest, courtesy: LiveWorkYield | None) -> Analyst:
     from ra_node.services.offline_analysis import Analyst
 
     def between() -> None:
@@ -141,7 +141,9 @@ def _analyst(settings: Settings, asked: Asked, courtesy: Courtesy | None) -> Ana
     )
 
 
-def _facts(settings: Settings, asked: Asked, analyst: Analyst, patient: PatientWords) -> dict[str, str]:
+def _facts(
+    settings: Settings, asked: ArchiveRunRequest, analyst: Analyst, patient: PatientWords
+) -> dict[str, str]:
     """What all answers of a run have in common: with another of these it would be another run."""
     rules = {"convention": analyst.rules.convention, "max_pixels": analyst.rules.max_pixels}
     return {
@@ -154,10 +156,12 @@ def _facts(settings: Settings, asked: Asked, analyst: Analyst, patient: PatientW
 
 
 @contextmanager
-def _courtesy(settings: Settings, asked: Asked, watcher: Watcher) -> Iterator[Courtesy | None]:
+def _courtesy(
+    settings: Settings, asked: ArchiveRunRequest, watcher: Watcher
+) -> Iterator[LiveWorkYield | None]:
     """Who waits for the live studies of this node; None where there is no node, or nobody is to wait."""
     from ra_node.ledger.jobs.live_work import live_jobs
-    from ra_node.services.archive_run.yield_to_live import Courtesy
+    from ra_node.services.archive_run.yield_to_live import LiveWorkYield
 
     if not asked.yields or not _has_ledger(settings):
         yield None
@@ -169,7 +173,7 @@ def _courtesy(settings: Settings, asked: Asked, watcher: Watcher) -> Iterator[Co
         watcher.waiting(f"the node has {jobs} live jobs" if jobs else "")
 
     try:
-        yield Courtesy(lambda: live_jobs(ledger), asked.stop, tell)
+        yield LiveWorkYield(lambda: live_jobs(ledger), asked.stop, tell)
     finally:
         ledger.close()
 

@@ -15,7 +15,7 @@ from ra_node.settings.node import Settings
 if TYPE_CHECKING:
     from ra_node.dicom.conformance.document import Statement
     from ra_node.services.delivery.destination_status import Complaint
-    from ra_node.services.demo import Shown
+    from ra_node.services.demo import DemoResult
     from ra_node.services.models.status import Models
     from ra_node.services.monitoring.overview import Overview
     from ra_node.services.preflight.check import Check
@@ -45,9 +45,9 @@ def preflight(settings: Settings, *, roundtrip: bool = False) -> list[Check]:
 def statement_of(settings: Settings) -> Statement:
     """The conformance statement of a configuration."""
     from ra_node.bootstrap.listener import listen_contexts, listen_settings
-    from ra_node.services.conformance.statement import Running, conformance_statement
+    from ra_node.services.conformance.statement import RunningConfiguration, conformance_statement
 
-    return conformance_statement(Running(settings, listen_settings(settings), listen_contexts()))
+    return conformance_statement(RunningConfiguration(settings, listen_settings(settings), listen_contexts()))
 
 
 def look_over(settings: Settings) -> Overview:
@@ -84,7 +84,7 @@ def models_now(settings: Settings) -> Models:
     )
 
 
-def show_demo(out: Path, timeout_s: float, say: Callable[[str], None]) -> list[Shown]:
+def show_demo(out: Path, timeout_s: float, say: Callable[[str], None]) -> list[DemoResult]:
     """The demo with the bundle of this installation and a phantom with changes of stage 3 and 0.
 
     It is sent twice: as a patient of 15 years, whom the bundle knows, and as one of 66, whom it does not.

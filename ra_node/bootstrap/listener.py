@@ -24,7 +24,7 @@ def build_listener(settings: Settings, state: State, owner: str) -> tuple[Listen
     from ra_node.ledger.patient_key import KEY_FILE, open_secret
     from ra_node.network.scp.server import Listener
     from ra_node.network.scu.storage_commitment import commitment_handlers
-    from ra_node.services.delivery.storage_commitment import Ear
+    from ra_node.services.delivery.storage_commitment import CommitmentReportReceiver
     from ra_node.services.jobs.liveness import gone
     from ra_node.services.reception.ingest import Ingest
     from ra_node.services.reception.rejection_log import Refusals
@@ -37,7 +37,7 @@ def build_listener(settings: Settings, state: State, owner: str) -> tuple[Listen
         listen_settings(settings),
         inbox,
         contexts=listen_contexts(),
-        extra_handlers=commitment_handlers(Ear(state.ledger, _reporters(settings)).hear),
+        extra_handlers=commitment_handlers(CommitmentReportReceiver(state.ledger, _reporters(settings)).hear),
         has_room=build_guard(settings).has_room,
         tls=listening_tls(settings),
         refused=Refusals(state.ledger).note,

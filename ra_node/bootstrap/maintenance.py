@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ra_node.services.monitoring.operator_actions import Operator
     from ra_node.services.monitoring.scrub import Scrubber
     from ra_node.services.retention.adopt import Survey
-    from ra_node.services.retention.maintenance import Tidier
+    from ra_node.services.retention.maintenance import Maintenance
     from ra_node.services.retention.purge import Purged
 
 
@@ -39,15 +39,15 @@ class Adopted:
     taken: int
 
 
-def build_tidier(settings: Settings, state: State) -> Tidier:
+def build_tidier(settings: Settings, state: State) -> Maintenance:
     """What must happen by the clock."""
     from ra_node.ledger.jobs.leases import LeaseWatch
-    from ra_node.services.retention.maintenance import Tidier
+    from ra_node.services.retention.maintenance import Maintenance
     from ra_node.services.retention.orphans import FILES_OF_A_JOB, CrashBound
 
     made = FILES_OF_A_JOB * max(os.cpu_count() or 1, settings.models.images)
     study, retention = settings.study, settings.retention
-    return Tidier(
+    return Maintenance(
         state.ledger,
         state.files,
         presence_folder(settings),

@@ -15,7 +15,7 @@ from ra_node.errors import Fatal
 from ra_node.ledger.database.engine import Ledger, LedgerLost, LedgerMissing, open_ledger
 from ra_node.ledger.storage.durable_files import Files
 from ra_node.ledger.storage.identity import Unbound, bind, has_history, ledger_identity, tell
-from ra_node.services.jobs.job_notifier import Bell
+from ra_node.services.jobs.job_notifier import JobNotifier
 from ra_node.settings.node import LEDGER_FILE, Settings, settings_from
 from ra_node.settings.peer import PeerTable
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ra_node.ledger.storage.disk_guard import DiskGuard
     from ra_node.network.scu.c_store import PeerAddress
     from ra_node.services.jobs.folder_binding import Binding
-    from ra_node.services.models.registry import Shelf
+    from ra_node.services.models.registry import BundleRegistry
 
 DAY_S = 86400.0
 NOBODY = "nobody"
@@ -68,7 +68,7 @@ def open_state(settings: Settings) -> State:
         raise Unbound(f"{error}; {folder} holds what another ledger knows; {LEDGER_WAY_OUT}") from error
     except LedgerLost as error:
         raise Unbound(str(error)) from error
-    ledger = replace(opened, ring=Bell(presence_folder(settings)).ring)
+    ledger = replace(opened, ring=JobNotifier(presence_folder(settings)).ring)
     try:
         problem = bind(ledger, files)
         tell(ledger, alarm_subject(settings), problem)
@@ -137,12 +137,14 @@ def build_clock_watch(settings: Settings, state: State) -> ClockWatch:
     return ClockWatch(state.ledger, settings.node.machine)
 
 
-def build_shelf(settings: Settings, state: State) -> Shelf:
+def build_shelf(settings: Settings, state: State) -> BundleRegistry:
     """The bundles of the node; the installed ones lie in the data folder, which all hosts share."""
     from ra_node.inference.bundles.store import BundleStore
-    from ra_node.services.models.registry import Shelf
+    from ra_node.services.models.registry import BundleRegistry
 
-    return Shelf(state.ledger, BundleStore(settings.node.data_dir / "bundles"), settings.models.bundle)
+    return BundleRegistry(
+        state.ledger, BundleStore(settings.node.data_dir / "bundles"), settings.models.bundle
+    )
 
 
 def with_bundle(settings: Settings, folder: Path) -> Settings:

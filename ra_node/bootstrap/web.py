@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from ra_node.inference.bundles.manifest import Bundle
     from ra_node.services.delivery.destination_status import Disk
-    from ra_node.services.models.registry import Shelf
-    from ra_node.services.monitoring.event_follower import Follower
+    from ra_node.services.models.registry import BundleRegistry
+    from ra_node.services.monitoring.event_follower import EventFollower
     from ra_node.services.monitoring.health import Health
-    from ra_node.web.context import Desk
+    from ra_node.web.context import PageContext
     from ra_node.web.passwords import Passwords
 
 
@@ -42,7 +42,9 @@ def _expect_lost(settings: Settings) -> None:
     raise LedgerLost("expected a lost ledger, found it again: the page begins anew")
 
 
-def build_server(settings: Settings, desk: Desk, tick: Callable[[], object] = lambda: None) -> uvicorn.Server:
+def build_server(
+    settings: Settings, desk: PageContext, tick: Callable[[], object] = lambda: None
+) -> uvicorn.Server:
     """The server of the page, not yet started; it says nothing in the log but errors.
 
     `tick` is called while its loop goes round, ten times a second.
@@ -74,21 +76,21 @@ def build_server(settings: Settings, desk: Desk, tick: Callable[[], object] = la
     )
 
 
-def build_desk(settings: Settings, state: State) -> Desk:
+def build_desk(settings: Settings, state: State) -> PageContext:
     """Everything that the page looks at."""
     from ra_node.services.models.status import models
-    from ra_node.services.monitoring.overlay_preview import Shown
-    from ra_node.web.context import Desk, Source
+    from ra_node.services.monitoring.overlay_preview import OverlayPreviews
+    from ra_node.web.context import PageContext, Source
     from ra_node.web.login_throttle import Throttle
 
     shelf, run = build_shelf(settings, state), settings.node.data_dir / "run"
-    return Desk(
+    return PageContext(
         node=settings.node.station_name,
         table=settings.web,
         ledger=state.ledger,
         follower=_follower(state),
         health=build_health(settings, state),
-        shown=Shown(state.ledger, state.files),
+        shown=OverlayPreviews(state.ledger, state.files),
         sources=[Source(peer.name, peer.ae_title) for peer in settings.sources],
         destinations=[peer.name for peer in settings.destinations],
         disk=lambda: _disk(settings),
@@ -120,10 +122,10 @@ def passwords(settings: Settings) -> Passwords:
     return Passwords(path)
 
 
-def _follower(state: State) -> Follower:
-    from ra_node.services.monitoring.event_follower import Follower
+def _follower(state: State) -> EventFollower:
+    from ra_node.services.monitoring.event_follower import EventFollower
 
-    return Follower(state.ledger)
+    return EventFollower(state.ledger)
 
 
 def _disk(settings: Settings) -> Disk | None:
@@ -137,7 +139,7 @@ def _disk(settings: Settings) -> Disk | None:
         return None
 
 
-def _bundle(shelf: Shelf) -> Bundle | None:
+def _bundle(shelf: BundleRegistry) -> Bundle | None:
     from ra_node.inference.bundles.manifest import read_bundle
 
     try:

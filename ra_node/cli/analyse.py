@@ -19,7 +19,7 @@ from ra_node.errors import NodeError, Retryable
 from ra_node.settings.node import Settings
 
 if TYPE_CHECKING:
-    from ra_node.bootstrap.archive_run import Asked
+    from ra_node.bootstrap.archive_run import ArchiveRunRequest
     from ra_node.services.archive_run.summary import Summary
 
 FILES = "Look at files"
@@ -88,7 +88,7 @@ def analyse(
     as_json: Json = False,
 ) -> None:
     """Analyse an archive without touching the live node: a table (hands.csv), and a folder for each study."""
-    from ra_node.bootstrap.archive_run import Asked
+    from ra_node.bootstrap.archive_run import ArchiveRunRequest
     from ra_node.cli.render_archive_run import print_summary
     from ra_node.runtime.signals import stopping
 
@@ -96,7 +96,7 @@ def analyse(
         _expect_paths(sources)
     settings = settings_or_defaults(config)
     with stopping() as stop:
-        asked = Asked(
+        asked = ArchiveRunRequest(
             tuple(sources),
             out.absolute(),
             came_from,
@@ -121,7 +121,7 @@ def analyse(
         raise typer.Exit(Exit.FAILED)
 
 
-def _look_back(settings: Settings, asked: Asked, limit: int | None) -> Summary:
+def _look_back(settings: Settings, asked: ArchiveRunRequest, limit: int | None) -> Summary:
     from ra_node.bootstrap.archive_run import building_run
     from ra_node.cli.render_archive_run import watching
     from ra_node.services.archive_run.summary import summarise

@@ -16,7 +16,7 @@ from rich.text import Text
 from ra_node.cli.console import console as terminal
 from ra_node.cli.console import print_json
 from ra_node.domain.texts.printable import printable
-from ra_node.services.archive_run.journal import LinedUp, StudyState
+from ra_node.services.archive_run.journal import LinedUp, RunStudyState
 from ra_node.services.archive_run.run import Watcher
 from ra_node.services.archive_run.summary import Summary
 
@@ -37,8 +37,8 @@ class Pace:
     def begin(self, lined_up: LinedUp) -> None:
         self.studies, self.before, self.began = lined_up.studies, lined_up.done, self.clock()
 
-    def count(self, state: StudyState) -> None:
-        if state is StudyState.FAILED:
+    def count(self, state: RunStudyState) -> None:
+        if state is RunStudyState.FAILED:
             self.failed += 1
         else:
             self.answered += 1
@@ -102,7 +102,7 @@ def _bar(bar: Progress, pace: Pace) -> Watcher:
         pace.begin(lined_up)
         show(description="Analysing studies", total=lined_up.studies)
 
-    def finished(state: StudyState) -> None:
+    def finished(state: RunStudyState) -> None:
         pace.count(state)
         show(description="Analysing studies")
 
@@ -123,7 +123,7 @@ def _lines(out: Console, pace: Pace) -> Watcher:
         pace.begin(lined_up)
         say(f"{lined_up.studies} studies, {lined_up.done} of them done before")
 
-    def finished(state: StudyState) -> None:
+    def finished(state: RunStudyState) -> None:
         pace.count(state)
         if pace.done == pace.studies or pace.clock() - said[0] >= LINE_EVERY_S:
             say(f"{pace.done} of {pace.studies} studies, {pace.words()}")

@@ -18,9 +18,9 @@ from ra_node.domain.report import ImageFinding
 from ra_node.ledger.alarms import Alarm
 from ra_node.ledger.database.schema import CommitmentState, DeliveryState
 from ra_node.ledger.overview import StudyLine
-from ra_node.services.delivery.destination_status import Disk, Room, complaints
+from ra_node.services.delivery.destination_status import Disk, DiskSpace, complaints
 from ra_node.services.models.status import Models, bundle_words, refusals
-from ra_node.services.monitoring.overview import Overview, Story
+from ra_node.services.monitoring.overview import Overview, StudyTimeline
 from ra_node.services.preflight.alarms import hint_of, words_of
 from ra_node.services.preflight.check import Check
 
@@ -101,10 +101,10 @@ def _print_models(out: Console, models: Models) -> None:
 
 def _print_disk(out: Console, disk: Disk | None) -> None:
     """Nothing while there is room."""
-    if disk is None or disk.room is Room.ENOUGH:
+    if disk is None or disk.room is DiskSpace.ENOUGH:
         return
     free, low, enough = (f"{size / 2**30:.1f} GiB" for size in (disk.free, disk.low, disk.enough))
-    if disk.room is Room.LOW:
+    if disk.room is DiskSpace.LOW:
         words = f" {free} free, below {low}: images are turned away and analysis waits"
     else:
         words = f" {free} free: if it was below {low}, the node waits for {enough}"
@@ -131,7 +131,7 @@ def print_studies(lines: Sequence[StudyLine], *, as_json: bool) -> None:
     console().print(rows)
 
 
-def print_story(story: Story, *, as_json: bool) -> None:
+def print_story(story: StudyTimeline, *, as_json: bool) -> None:
     """The timeline of one study, then where each of its objects is."""
     if as_json:
         print_json(dataclasses.asdict(story))
@@ -140,7 +140,7 @@ def print_story(story: Story, *, as_json: bool) -> None:
         console().print(line, highlight=False, markup=False)
 
 
-def story_lines(story: Story) -> Iterator[str]:
+def story_lines(story: StudyTimeline) -> Iterator[str]:
     """The timeline in seconds since the first image, then one line a delivered object."""
     start = story.events[0].at if story.events else 0.0
     for event in story.events:

@@ -22,7 +22,7 @@ from ra_node.inference.cpu.feature_split import Halves, answered
 Result = TypeVar("Result")
 
 
-class Room:
+class MemoryBudget:
     """What is known of the room on one device; `batch` is the most hands that go through at once."""
 
     def __init__(self, device: torch.device, batch: int) -> None:

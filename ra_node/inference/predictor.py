@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ra_node.domain.report import Recognition, Staging, explaining_task
-from ra_node.inference.bundles.manifest import Bundle, Task
+from ra_node.inference.bundles.manifest import Bundle, BundleTask
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class HandPrediction:
     """What the networks say about one hand."""
 
     recognition: Recognition
@@ -39,7 +39,7 @@ class Judgement:
 class _Network:
     """The network of one task, ready to run."""
 
-    task: Task
+    task: BundleTask
     place: FeatureMap
     halves: Halves
 
@@ -59,12 +59,12 @@ class Predictor:
         self.bundle = bundle
         self.device = network.chosen_device(device)
         self.batch = batch
-        self._room = memory.Room(self.device, batch)
+        self._room = memory.MemoryBudget(self.device, batch)
         self._softmax = network.softmax
         tasks = bundle.manifest.tasks
         self._recognition, self._staging = map(self._loaded, (tasks.recognition, tasks.staging))
 
-    def _loaded(self, task: Task) -> _Network:
+    def _loaded(self, task: BundleTask) -> _Network:
         from ra_node.inference import class_activation as explain  # noqa: PLC0415
         from ra_node.inference.cpu import feature_split as halves  # noqa: PLC0415
         from ra_node.inference.networks import loaded_network as network  # noqa: PLC0415
@@ -74,7 +74,7 @@ class Predictor:
         place = explain.feature_map(task.architecture, side_px)
         return _Network(task, place, halves.halves_of(whole, place.path, side_px))
 
-    def judge(self, crops: Sequence[NDArray[np.uint8]]) -> list[Judgement]:
+    def judge(self, crops: Sequence[NDArray[np.uint8]]) -> list[HandPrediction]:
         """Judge hands (side_px, side_px) as `hand_crop` makes them, in their order."""
         side_px = self.bundle.manifest.preprocessing.side_px
         expected = (side_px, side_px)
@@ -83,20 +83,20 @@ class Predictor:
         parts = (crops[start : start + self.batch] for start in range(0, len(crops), self.batch))
         return [judgement for part in parts for judgement in self._judged(np.stack(part))]
 
-    def _judged(self, crops: NDArray[np.uint8]) -> list[Judgement]:
+    def _judged(self, crops: NDArray[np.uint8]) -> list[HandPrediction]:
         """Judge crops (N, side_px, side_px); their maps are kept no longer."""
         recognised, recognition_maps = self._answered(self._recognition, crops)
         staged, staging_maps = self._answered(self._staging, crops)
         threshold = self._recognition.task.operating_points[0]
         judged = [
-            Judgement(Recognition(float(ra[1]), threshold), _staging(stages))
+            HandPrediction(Recognition(float(ra[1]), threshold), _staging(stages))
             for ra, stages in zip(recognised, staged, strict=True)
         ]
         return self._explained(judged, recognition_maps, staging_maps)
 
     def _explained(
-        self, judged: Sequence[Judgement], recognition_maps: Tensor, staging_maps: Tensor
-    ) -> list[Judgement]:
+        self, judged: Sequence[HandPrediction], recognition_maps: Tensor, staging_maps: Tensor
+    ) -> list[HandPrediction]:
         """The same judgements, with heat where there is disease to explain."""
         made = list(judged)
         told = [explaining_task(one.recognition, one.staging) for one in judged]

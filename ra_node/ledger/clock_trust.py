@@ -44,7 +44,7 @@ def is_due(at: float, now: float, most_s: float) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ClockReading:
     """The clocks of a machine at one moment: wall time, seconds since its boot, and what else it knows.
 
     `boot` names the boot ("" where that cannot be read), `follows` says whether a time server is followed.
@@ -97,11 +97,11 @@ class Trust:
         return limit_s + (self.jump_s if now - limit_s < self.jumped_at else 0.0)
 
 
-def read_clocks() -> Reading:
+def read_clocks() -> ClockReading:
     """Read the clocks of this machine."""
     boottime = getattr(time, "CLOCK_BOOTTIME", None)
     uptime = time.monotonic() if boottime is None else time.clock_gettime(boottime)
-    return Reading(time.time(), uptime, _boot_id(), follows_a_server())
+    return ClockReading(time.time(), uptime, _boot_id(), follows_a_server())
 
 
 def follows_a_server() -> bool | None:
@@ -129,7 +129,7 @@ def clock_state() -> int | None:
     return None if answer < 0 else answer
 
 
-def judge(known: Known | None, now: Reading, last_event: float | None) -> tuple[Known, str]:
+def judge(known: Known | None, now: ClockReading, last_event: float | None) -> tuple[Known, str]:
     """Say whether a reading is believed ("") or why not, and what is known after it.
 
     `last_event` is the newest time in the ledger, for a machine of which nothing is known yet.
@@ -147,7 +147,7 @@ def judge(known: Known | None, now: Reading, last_event: float | None) -> tuple[
     )
 
 
-def accept(known: Known, now: Reading) -> Known:
+def accept(known: Known, now: ClockReading) -> Known:
     """Believe a reading from now on, by a person's word or because it has lasted.
 
     What it is ahead may never have passed, so that nothing is deleted for it.
@@ -158,13 +158,13 @@ def accept(known: Known, now: Reading) -> Known:
     return replace(_believed(known, now), jump_s=known.jump_s + jump_s, jumped_at=now.wall)
 
 
-def _booted_since(known: Known, now: Reading) -> bool:
+def _booted_since(known: Known, now: ClockReading) -> bool:
     if known.boot and now.boot:
         return known.boot != now.boot
     return now.uptime_s < known.uptime_s
 
 
-def _after_boot(known: Known, now: Reading) -> tuple[Known, str]:
+def _after_boot(known: Known, now: ClockReading) -> tuple[Known, str]:
     """Only the latest time is left: time does not go back, and a long time off needs a time server."""
     off_s = now.wall - known.wall
     if off_s < -JUMP_S:
@@ -176,13 +176,13 @@ def _after_boot(known: Known, now: Reading) -> tuple[Known, str]:
     return _doubted(known, now, f"the clock is {off_s / DAY_S:.1f} days on, and follows no time server")
 
 
-def _believed(known: Known, now: Reading) -> Known:
+def _believed(known: Known, now: ClockReading) -> Known:
     return Known(
         now.booted_at, now.uptime_s, now.wall, now.boot, jump_s=known.jump_s, jumped_at=known.jumped_at
     )
 
 
-def _doubted(known: Known, now: Reading, reason: str) -> tuple[Known, str]:
+def _doubted(known: Known, now: ClockReading, reason: str) -> tuple[Known, str]:
     """Doubt a clock until it has shown the same time for a day."""
     steady = known.doubted_at is not None and abs(now.booted_at - known.doubted_boot) <= JUMP_S
     if not steady or known.doubted_at is None or now.uptime_s < known.doubted_at:
@@ -205,7 +205,7 @@ class ClockWatch:
 
     ledger: Ledger
     machine: str
-    read: Callable[[], Reading] = read_clocks
+    read: Callable[[], ClockReading] = read_clocks
 
     def trust(self) -> Trust:
         """Judge the clock as it is now; writes nothing."""

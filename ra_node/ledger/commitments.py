@@ -27,7 +27,7 @@ _sent_uid = func.coalesce(_delivery.c.sent_uid, _delivery.c.object_uid)
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class SopReference:
     """An object as the peer knows it: what was sent, which may be a fallback of what was made."""
 
     sop_class_uid: str
@@ -44,7 +44,7 @@ class Reported(StrEnum):
     """Another peer was asked."""
 
 
-def uncommitted(ledger: Ledger, job: Job) -> list[Reference]:
+def uncommitted(ledger: Ledger, job: Job) -> list[SopReference]:
     """List what the peer of a commit job has accepted and not yet promised to keep."""
     sent = _object.alias()
     query = (
@@ -54,7 +54,7 @@ def uncommitted(ledger: Ledger, job: Job) -> list[Reference]:
         .order_by(sent.c.kind.desc(), sent.c.sop_instance_uid)
     )
     with ledger.read() as connection:
-        return [Reference(*row) for row in connection.execute(query)]
+        return [SopReference(*row) for row in connection.execute(query)]
 
 
 def begin_transaction(ledger: Ledger, job: Job, transaction_uid: str, ae_title: str) -> int:

@@ -39,7 +39,7 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DeliveryOutcome:
     """What one attempt to send one object came to; WAITING means "try again".
 
     `sent_uid` names what went out in its place, None for the object itself.
@@ -55,7 +55,7 @@ class Outcome:
 def record_delivery(
     ledger: Ledger,
     job: Job,
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[DeliveryOutcome],
     *,
     retry_at: float,
     give_up_after_s: float | None,
@@ -103,7 +103,9 @@ def pending_deliveries(ledger: Ledger, job: Job) -> list[Delivery]:
     return [item for item in deliveries if item.state is DeliveryState.WAITING]
 
 
-def _record_outcome(connection: Connection, now: float, job: Job, outcome: Outcome, *, commit: bool) -> None:
+def _record_outcome(
+    connection: Connection, now: float, job: Job, outcome: DeliveryOutcome, *, commit: bool
+) -> None:
     delivery = schema.delivery
     this = and_(
         delivery.c.object_uid == outcome.object_uid,

@@ -15,7 +15,7 @@ from ra_node.ledger.clock_trust import is_due
 from ra_node.ledger.database import schema
 from ra_node.ledger.database.engine import SETTLING, AnyRow, Ledger, announce, insert_new
 from ra_node.ledger.database.events import note
-from ra_node.ledger.database.group_commit import Together
+from ra_node.ledger.database.group_commit import GroupCommit
 from ra_node.ledger.database.schema import StudyState
 from ra_node.ledger.jobs.queue import enqueue
 
@@ -116,14 +116,14 @@ def close_all_associations(ledger: Ledger, listener: str) -> int:
     return _close(ledger, schema.association.c.listener == listener)
 
 
-def keep_instance(ledger: Ledger, new: NewInstance, together: Together | None = None) -> Kept | Repeated:
+def keep_instance(ledger: Ledger, new: NewInstance, together: GroupCommit | None = None) -> Kept | Repeated:
     """Commit one received instance with its study, its event and its examine job.
 
     Of concurrent stores of one SOP Instance UID exactly one is Kept; those by one `together` share
     their transactions. After this returns the peer may be told Success (PS3.4 table B.2-1). Raises
     LedgerUnavailable, and then nothing was recorded.
     """
-    line = Together(ledger) if together is None else together
+    line = GroupCommit(ledger) if together is None else together
     try:
         instance = line.write(lambda connection: _insert(connection, ledger, new))
     except _AlreadyKeptError:

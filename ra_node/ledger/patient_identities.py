@@ -11,14 +11,14 @@ from ra_node.ledger.database.engine import Ledger
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptIdentity:
     """Of an instance of a study: what `kept_identity` made of its patient, and its file while it is there."""
 
     patient: str | None
     path: str | None
 
 
-def identities_kept(ledger: Ledger, study_uid: str) -> list[Kept]:
+def identities_kept(ledger: Ledger, study_uid: str) -> list[KeptIdentity]:
     """What is known of every instance of a study, one of those that name the same; not of what an AI made."""
     image = schema.instance
     known = select(image.c.patient, image.c.path).where(
@@ -26,7 +26,7 @@ def identities_kept(ledger: Ledger, study_uid: str) -> list[Kept]:
     )
     with ledger.read() as connection:
         rows = connection.execute(known.order_by(image.c.received_at, image.c.id)).all()
-    found: dict[str | None, Kept] = {}
+    found: dict[str | None, KeptIdentity] = {}
     for row in rows:
-        found.setdefault(row.patient or row.path, Kept(row.patient, row.path))
+        found.setdefault(row.patient or row.path, KeptIdentity(row.patient, row.path))
     return list(found.values())

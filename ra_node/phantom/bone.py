@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from ra_node.domain.geometry import Box
 from ra_node.phantom.lesions import Bite, Lesion
 from ra_node.phantom.raster import blurred, depth_inside, filled, looked_up, resized, rounded
-from ra_node.phantom.skeleton import Hand, Plate, Tube
-from ra_node.phantom.transform import Frame
+from ra_node.phantom.skeleton import HandSkeleton, Plate, Tube
+from ra_node.phantom.transform import MillimetreTransform
 
 Array = NDArray[np.float32]
 
@@ -68,7 +68,11 @@ def _looked_up(field: Array, x: Array, y: Array) -> Array:
 
 
 def add_bones(
-    shadow: Array, hand: Hand, lesions: tuple[Lesion, ...], frame: Frame, rng: np.random.Generator
+    shadow: Array,
+    hand: HandSkeleton,
+    lesions: tuple[Lesion, ...],
+    frame: MillimetreTransform,
+    rng: np.random.Generator,
 ) -> None:
     """Add the attenuation of all bones (mu times thickness) to a map (rows, columns)."""
     texture = Texture(rng)
@@ -81,7 +85,9 @@ def add_bones(
             _add_bridge(shadow, lesion, frame, texture)
 
 
-def _add_tube(shadow: Array, tube: Tube, lesions: tuple[Lesion, ...], frame: Frame, texture: Texture) -> None:
+def _add_tube(
+    shadow: Array, tube: Tube, lesions: tuple[Lesion, ...], frame: MillimetreTransform, texture: Texture
+) -> None:
     base, head = np.array(tube.base, np.float32), np.array(tube.head, np.float32)
     box = frame.window(np.stack([base, head]), max(tube.widths_mm) + 2.5)
     if box is None:
@@ -156,7 +162,7 @@ def _chord(u: Array, wide: Array, depth: Array, end: Array, dome_mm: float) -> A
 
 
 def _add_plate(
-    shadow: Array, plate: Plate, lesions: tuple[Lesion, ...], frame: Frame, texture: Texture
+    shadow: Array, plate: Plate, lesions: tuple[Lesion, ...], frame: MillimetreTransform, texture: Texture
 ) -> None:
     box = frame.window(plate.outline, 1.0)
     if box is None:
@@ -180,7 +186,7 @@ def _wall(plate: Plate, y: Array) -> Array:
     return result
 
 
-def _depth_inside(plate: Plate, frame: Frame, box: Box) -> Array:
+def _depth_inside(plate: Plate, frame: MillimetreTransform, box: Box) -> Array:
     """How far each pixel lies inside a smooth outline, mm; 0 outside."""
     fine = 2
     points = rounded(frame.to_px(plate.outline)) - np.array([box.x0, box.y0], np.float32)
@@ -219,7 +225,7 @@ def _unbitten(x: Array, y: Array, bite: Bite, texture: Texture, floor: float) ->
     return result
 
 
-def _add_bridge(shadow: Array, lesion: Lesion, frame: Frame, texture: Texture) -> None:
+def _add_bridge(shadow: Array, lesion: Lesion, frame: MillimetreTransform, texture: Texture) -> None:
     """Marrow that grows through a fused joint."""
     reach = 8.0 if lesion.joint.startswith("wrist") else 3.2
     box = frame.window(np.array([lesion.place], np.float32), 2 * reach)

@@ -16,9 +16,9 @@ from ra_node.phantom.film import add_marker, collimated, develop, expose, field_
 from ra_node.phantom.lesions import Lesion, deformities, find_lesions, spread_disease
 from ra_node.phantom.raster import resized
 from ra_node.phantom.recipe import HandRecipe, PhantomHand, PhantomRecipe
-from ra_node.phantom.skeleton import JOINTS, Hand, grow_hand, names_of
+from ra_node.phantom.skeleton import JOINTS, HandSkeleton, grow_hand, names_of
 from ra_node.phantom.soft_tissue import FLESH_PER_MM, SKIN_MM, flesh_thickness, outline_points
-from ra_node.phantom.transform import Frame, place_frame
+from ra_node.phantom.transform import MillimetreTransform, place_frame
 
 Array = NDArray[np.float32]
 
@@ -43,9 +43,9 @@ class Phantom:
 class _Posed:
     recipe: HandRecipe
     stages: dict[str, int]
-    hand: Hand
+    hand: HandSkeleton
     lesions: tuple[Lesion, ...]
-    frame: Frame
+    frame: MillimetreTransform
 
 
 def draw_hands(recipe: PhantomRecipe) -> Phantom:
@@ -101,7 +101,7 @@ def _stages(wanted: HandRecipe, rng: np.random.Generator) -> dict[str, int]:
 
 def _placed(
     recipe: PhantomRecipe, place: int, skin: Array, rng: np.random.Generator, *, mirrored: bool
-) -> Frame:
+) -> MillimetreTransform:
     """Fit the skin's points into the hand's share of the picture, the forearm leaving at the bottom."""
     columns = recipe.columns / len(recipe.hands)
     tilt = recipe.tilt_deg + float(rng.normal(0, 2.0))
@@ -133,7 +133,7 @@ def _cast(shadow: Array, posed: _Posed, rng: np.random.Generator) -> NDArray[np.
     return mask
 
 
-def _flesh(posed: _Posed, frame: Frame) -> Array:
+def _flesh(posed: _Posed, frame: MillimetreTransform) -> Array:
     """Soft tissue has no fine detail: half of the resolution is enough."""
     if frame.px_per_mm < 4:
         return flesh_thickness(posed.hand, posed.lesions, frame)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ra_node.phantom.skeleton import JOINTS, Deformity, Hand, across
+from ra_node.phantom.skeleton import JOINTS, Deformity, HandSkeleton, across
 
 Array = NDArray[np.float32]
 
@@ -82,7 +82,9 @@ def _share(joint: str) -> float:
     return 1.0 if joint.startswith("mcp") else 0.45
 
 
-def find_lesions(hand: Hand, stages: Mapping[str, int], rng: np.random.Generator) -> tuple[Lesion, ...]:
+def find_lesions(
+    hand: HandSkeleton, stages: Mapping[str, int], rng: np.random.Generator
+) -> tuple[Lesion, ...]:
     """Put the lesions of every diseased joint where the posed joint now lies."""
     lesions = []
     for joint, stage in stages.items():
@@ -96,7 +98,7 @@ def find_lesions(hand: Hand, stages: Mapping[str, int], rng: np.random.Generator
     return tuple(lesions)
 
 
-def _margins(hand: Hand, joint: str) -> Array:
+def _margins(hand: HandSkeleton, joint: str) -> Array:
     """The four bare areas of a finger joint (4, 2) in mm: bone inside the capsule without cartilage."""
     number, kind = int(joint[-1]), joint.split("_", maxsplit=1)[0]
     at = 0 if kind == "mcp" else 1
@@ -112,7 +114,7 @@ def _margins(hand: Hand, joint: str) -> Array:
     return np.array(corners, np.float32)
 
 
-def _wrist_margins(hand: Hand, joint: str) -> Array:
+def _wrist_margins(hand: HandSkeleton, joint: str) -> Array:
     """The corners of carpals and forearm bones near a wrist joint (n, 2) in mm."""
     points = np.vstack(
         [plate.outline for plate in hand.plates if not plate.name.startswith(("sesamoid", "facet"))]

@@ -66,7 +66,7 @@ class Digit:
 
 
 @dataclass(frozen=True, slots=True)
-class Hand:
+class HandSkeleton:
     """Everything that casts a shadow except soft tissue."""
 
     digits: tuple[Digit, ...]
@@ -164,13 +164,13 @@ class Deformity:
     bend_deg: float = 0.0
 
 
-def grow_hand(spread: float, deformities: dict[str, Deformity], rng: np.random.Generator) -> Hand:
+def grow_hand(spread: float, deformities: dict[str, Deformity], rng: np.random.Generator) -> HandSkeleton:
     """Pose one hand; `spread` is 0 for closed fingers and 1 for widely spread ones."""
     digits = tuple(_digit(number, spread, deformities, rng) for number in NODES_MM)
     slack = float(rng.normal(1.0, 0.04))
     tubes = tuple(tube for digit in digits for tube in _tubes(digit, slack))
     plates = (*_forearm(), *_carpals(deformities, rng), *_sesamoids(digits[0]))
-    return Hand(digits, tubes, plates, _joints(digits))
+    return HandSkeleton(digits, tubes, plates, _joints(digits))
 
 
 def turned(points: Array, about: Array, degrees: float) -> Array:

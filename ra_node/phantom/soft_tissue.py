@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from ra_node.domain.geometry import Box
 from ra_node.phantom.lesions import Lesion
 from ra_node.phantom.raster import blurred, depth_inside, filled, rounded
-from ra_node.phantom.skeleton import Digit, Hand, names_of
-from ra_node.phantom.transform import Frame
+from ra_node.phantom.skeleton import Digit, HandSkeleton, names_of
+from ra_node.phantom.transform import MillimetreTransform
 
 Array = NDArray[np.float32]
 
@@ -55,7 +55,7 @@ def finger_tubes(digit: Digit, lesions: tuple[Lesion, ...]) -> Array:
     return np.array(chain, np.float32)
 
 
-def palm_outline(hand: Hand) -> Array:
+def palm_outline(hand: HandSkeleton) -> Array:
     """Palm, wrist and forearm as one outline (n, 2) in mm, from the little finger over the webs."""
     thumb, index, middle, ring, little = (digit.nodes for digit in hand.digits)
     axis = (thumb[2] - thumb[1]) / np.linalg.norm(thumb[2] - thumb[1])
@@ -75,7 +75,7 @@ def palm_outline(hand: Hand) -> Array:
     return np.array(points, np.float32)
 
 
-def outline_points(hand: Hand, lesions: tuple[Lesion, ...], forearm_mm: float) -> Array:
+def outline_points(hand: HandSkeleton, lesions: tuple[Lesion, ...], forearm_mm: float) -> Array:
     """Points (n, 2) in mm that enclose the hand and `forearm_mm` of forearm below the carpus."""
     palm = palm_outline(hand)
     chains = [finger_tubes(digit, lesions) for digit in hand.digits]
@@ -86,7 +86,7 @@ def outline_points(hand: Hand, lesions: tuple[Lesion, ...], forearm_mm: float) -
     return np.vstack([kept, *skin]).astype(np.float32)
 
 
-def flesh_thickness(hand: Hand, lesions: tuple[Lesion, ...], frame: Frame) -> Array:
+def flesh_thickness(hand: HandSkeleton, lesions: tuple[Lesion, ...], frame: MillimetreTransform) -> Array:
     """The way of each ray through soft tissue in mm, (rows, columns)."""
     total = _palm(hand, frame)
     total *= total
@@ -100,7 +100,7 @@ def flesh_thickness(hand: Hand, lesions: tuple[Lesion, ...], frame: Frame) -> Ar
     return blurred(np.sqrt(np.sqrt(total)), blur)
 
 
-def _add_finger(total: Array, chain: Array, frame: Frame) -> None:
+def _add_finger(total: Array, chain: Array, frame: MillimetreTransform) -> None:
     """Add the fourth power of a finger's thickness, so that fingers merge softly with the palm."""
     box = frame.window(chain[:, :2], float(chain[:, 2].max()))
     if box is None:
@@ -114,7 +114,7 @@ def _add_finger(total: Array, chain: Array, frame: Frame) -> None:
     total[box.y0 : box.y1, box.x0 : box.x1] += finger
 
 
-def _deepen(finger: Array, start: Array, end: Array, frame: Frame) -> None:
+def _deepen(finger: Array, start: Array, end: Array, frame: MillimetreTransform) -> None:
     """Take the thicker of what is there and a tapered piece between two circles."""
     box = frame.window(np.stack([start[:2], end[:2]]), float(max(start[2], end[2])))
     if box is None:
@@ -130,7 +130,7 @@ def _deepen(finger: Array, start: Array, end: Array, frame: Frame) -> None:
     np.maximum(part, thick, out=part)
 
 
-def _palm(hand: Hand, frame: Frame) -> Array:
+def _palm(hand: HandSkeleton, frame: MillimetreTransform) -> Array:
     """A cushion on the palm's outline: round edges, a flat middle, thinner towards the webs."""
     mask = filled(rounded(frame.to_px(palm_outline(hand))), frame.rows, frame.columns)
     padded = np.pad(mask, 1, mode="edge")
@@ -146,7 +146,7 @@ def _palm(hand: Hand, frame: Frame) -> Array:
     return result
 
 
-def _swell(total: Array, lesion: Lesion, frame: Frame) -> None:
+def _swell(total: Array, lesion: Lesion, frame: MillimetreTransform) -> None:
     box = frame.window(np.array([lesion.place], np.float32), 26.0)
     if box is None:
         return

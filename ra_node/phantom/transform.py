@@ -13,7 +13,7 @@ Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class MillimetreTransform:
     """An affine map: pixels (x, y) = matrix @ millimetres (x, y) + origin.
 
     The matrix is a turn with or without a mirror, times pixels per millimetre.
@@ -50,15 +50,17 @@ class Frame:
         m = inverse.astype(np.float32)
         return m[0, 0] * x + m[0, 1] * y, m[1, 0] * x + m[1, 1] * y
 
-    def cropped(self, box: Box) -> Frame:
+    def cropped(self, box: Box) -> MillimetreTransform:
         """The same frame on a part of the image."""
         start = np.array([box.x0, box.y0], np.float32)
-        return Frame(self.matrix, self.origin - start, box.height_px, box.width_px)
+        return MillimetreTransform(self.matrix, self.origin - start, box.height_px, box.width_px)
 
-    def coarser(self, factor: int) -> Frame:
+    def coarser(self, factor: int) -> MillimetreTransform:
         """The same frame on pixels `factor` times as wide."""
         rows, columns = -(-self.rows // factor), -(-self.columns // factor)
-        return Frame(self.matrix / np.float32(factor), self.origin / np.float32(factor), rows, columns)
+        return MillimetreTransform(
+            self.matrix / np.float32(factor), self.origin / np.float32(factor), rows, columns
+        )
 
 
 def place_frame(
@@ -68,10 +70,10 @@ def place_frame(
     size: tuple[int, int],
     *,
     mirrored: bool,
-) -> Frame:
+) -> MillimetreTransform:
     """Put the origin of a hand at a pixel, its fingers up and turned clockwise by `tilt_deg`."""
     angle = np.deg2rad(tilt_deg)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     flip = np.diag([-1.0 if mirrored else 1.0, -1.0])
     matrix = (px_per_mm * turn @ flip).astype(np.float32)
-    return Frame(matrix, np.array(middle_px, np.float32), *size)
+    return MillimetreTransform(matrix, np.array(middle_px, np.float32), *size)

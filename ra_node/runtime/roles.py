@@ -29,12 +29,12 @@ from ra_node.ledger.jobs.queue import claim, release
 from ra_node.ledger.storage.identity import Unbound
 from ra_node.runtime.log import configure_logging
 from ra_node.runtime.output import original, take_over_stdout
-from ra_node.runtime.scheduler import Task, run_line, run_tasks
+from ra_node.runtime.scheduler import ScheduledTask, run_line, run_tasks
 from ra_node.runtime.supervisor import Supervisor, die_with_parent, program
 from ra_node.runtime.systemd import EVERY_S, STALLED, STOPPING, Pulse, tell
 from ra_node.runtime.watchdog import Watchdog
 from ra_node.services.jobs.job_notifier import listening
-from ra_node.services.jobs.job_pool import Crew
+from ra_node.services.jobs.job_pool import JobPool
 from ra_node.services.jobs.lease import describe, held
 from ra_node.services.jobs.liveness import beat, present
 from ra_node.services.jobs.machine_faults import watched
@@ -185,18 +185,18 @@ def schedule(settings: Settings) -> None:
     askers = build_askers(settings, state)
     watch = RoleWatch(state.ledger, settings.node.data_dir / "run")
     tasks = [
-        Task("watch_clock", tidier.watch_clock, 5.0, at_once=True),
-        Task("mend_times", tidier.mend_times, 10.0, at_once=True),
-        Task("take_back", tidier.take_back, 1.0),
-        Task("watch_roles", watch.look, 5.0),
-        Task("sweep", tidier.sweep, 3600.0),
-        Task("purge", tidier.purge, 3600.0, at_once=True),
-        Task("watch", tidier.watch, 10.0, at_once=True),
+        ScheduledTask("watch_clock", tidier.watch_clock, 5.0, at_once=True),
+        ScheduledTask("mend_times", tidier.mend_times, 10.0, at_once=True),
+        ScheduledTask("take_back", tidier.take_back, 1.0),
+        ScheduledTask("watch_roles", watch.look, 5.0),
+        ScheduledTask("sweep", tidier.sweep, 3600.0),
+        ScheduledTask("purge", tidier.purge, 3600.0, at_once=True),
+        ScheduledTask("watch", tidier.watch, 10.0, at_once=True),
     ]
     scrub_bytes = round(settings.limits.scrub_mib_per_minute * 2**20)
     if scrub_bytes:
         scrubber, bound = build_scrubber(settings, state), build_binding(settings, state).holds
-        tasks.append(Task("scrub", lambda: scrubber.step(scrub_bytes) if bound() else None, 60.0))
+        tasks.append(ScheduledTask("scrub", lambda: scrubber.step(scrub_bytes) if bound() else None, 60.0))
     pulse = _pulse(settings, "schedule")
     looks = {"settle": tidier.settle} | {f"ask {asker.source.name}": asker.look for asker in askers}
     lines: dict[str, Callable[[], None]] = {
@@ -208,7 +208,7 @@ def schedule(settings: Settings) -> None:
         lines["earlier reports"] = partial(prior_server.serve, stop)
     auditor = build_audit(settings, state)
     if auditor is not None:
-        tasks.append(Task("audit", auditor.send_new, 1.0))
+        tasks.append(ScheduledTask("audit", auditor.send_new, 1.0))
     tasks = [replace(task, run=watched(state.ledger, task.name, task.run)) for task in tasks]
     with present(presence_folder(settings), new_owner("schedule")):
         lines |= {
@@ -363,7 +363,7 @@ def _serve(
     def more(most: int) -> list[Job]:
         return claim(ledger, kinds, owner, most, limits.job_lease_s, peer=peer) if ready() else []
 
-    crew = Crew(hold, lanes, limit)
+    crew = JobPool(hold, lanes, limit)
     with present(folder, owner), listening(folder, owner, kinds, stop) as ear, crew:
         while not stop.is_set():
             try:

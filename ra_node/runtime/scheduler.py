@@ -26,7 +26,7 @@ OFTEN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class ScheduledTask:
     """Something to do every `interval_s` seconds, for the first time after one of them or at once."""
 
     name: str
@@ -36,7 +36,7 @@ class Task:
 
 
 def run_tasks(
-    tasks: Sequence[Task],
+    tasks: Sequence[ScheduledTask],
     stop: threading.Event,
     beat: Callable[[str], None] = lambda _line: None,
     wall: Callable[[], float] = time.time,
@@ -74,7 +74,7 @@ def run_tasks(
         scheduler.shutdown(wait=True)
 
 
-def _make_due(scheduler: BackgroundScheduler, tasks: Sequence[Task], jumped_s: float) -> None:
+def _make_due(scheduler: BackgroundScheduler, tasks: Sequence[ScheduledTask], jumped_s: float) -> None:
     structlog.get_logger().warning("clock_jumped", seconds=round(jumped_s, 1))
     for task in tasks:
         scheduler.modify_job(task.name, next_run_time=base.datetime.now(UTC))
@@ -94,11 +94,11 @@ def run_line(
     """
     while not stop.is_set():
         pauses: list[float] = []
-        _guarded(Task(name, lambda: pauses.append(run()), most_s), beat)  # noqa: B023 - called before the next round
+        _guarded(ScheduledTask(name, lambda: pauses.append(run()), most_s), beat)  # noqa: B023 - called before the next round
         wait(min([most_s, *pauses]))
 
 
-def _guarded(task: Task, beat: Callable[[str], None]) -> None:
+def _guarded(task: ScheduledTask, beat: Callable[[str], None]) -> None:
     log = structlog.get_logger().bind(task=task.name)
     try:
         task.run()

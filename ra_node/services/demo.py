@@ -17,7 +17,7 @@ from pydicom.uid import SecondaryCaptureImageStorage
 
 from ra_node.dicom.overlay.secondary_capture import write_png
 from ra_node.errors import Fatal, Refused
-from ra_node.network.scp.loopback_archive import Archive
+from ra_node.network.scp.loopback_archive import LoopbackArchive
 from ra_node.network.scu.c_store import OutgoingObject, PeerAddress, echo, send
 from ra_node.network.status.c_store import Answer
 
@@ -52,7 +52,7 @@ bundle = "{bundle}"
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class DemoResult:
     """What a demo leaves behind: the configuration of its node, the study, and its files."""
 
     title: str
@@ -85,7 +85,7 @@ class DemoStudy:
 
 def run_demo(
     out: Path, studies: Sequence[DemoStudy], bundle: Path, timeout_s: float, say: Callable[[str], None]
-) -> list[Shown]:
+) -> list[DemoResult]:
     """Start a node and an archive, send the studies to it, and wait for the answers.
 
     Raises Refused with the place of the node's log when not all answers come in `timeout_s`.
@@ -93,7 +93,7 @@ def run_demo(
     _empty(out)
     deadline = time.monotonic() + timeout_s
     sources = [_saved(study.image, out / study.folder / "source.dcm") for study in studies]
-    with Archive(out / "archive", ae_title=ARCHIVE_AE) as archive:
+    with LoopbackArchive(out / "archive", ae_title=ARCHIVE_AE) as archive:
         node = PeerAddress("node", NODE_AE, "127.0.0.1", _free_port(), calling_ae=MODALITY_AE)
         config = _write_config(out, bundle, node.port, archive.port)
         say("Starting the node: listen, work, deliver, schedule ...")
@@ -178,7 +178,7 @@ def _send(node: PeerAddress, images: list[Dataset], sources: list[Path]) -> None
             raise Refused(f"expected the node to accept the study, found {outcome.detail}")
 
 
-def _collected(study: DemoStudy, config: Path, source: Path, archive: Archive) -> Shown:
+def _collected(study: DemoStudy, config: Path, source: Path, archive: LoopbackArchive) -> DemoResult:
     paths, out, study_uid = {}, source.parent, str(study.image.StudyInstanceUID)
     for kept in archive.objects:
         if str(dcmread(kept.path, specific_tags=["StudyInstanceUID"]).StudyInstanceUID) != study_uid:
@@ -187,4 +187,4 @@ def _collected(study: DemoStudy, config: Path, source: Path, archive: Archive) -
         paths[name] = Path(shutil.copyfile(kept.path, out / f"{name}.dcm"))
     picture = out / "overlay.png"
     write_png(dcmread(paths["overlay"]).pixel_array, picture)
-    return Shown(study.title, config, study_uid, source, paths["sr"], paths["overlay"], picture)
+    return DemoResult(study.title, config, study_uid, source, paths["sr"], paths["overlay"], picture)

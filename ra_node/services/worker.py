@@ -19,7 +19,7 @@ RETRY_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class LoadedAnalysis:
     """Both halves of the worker with the networks of one bundle."""
 
     bundle: BundleIdentity
@@ -42,7 +42,7 @@ class Worker:
     def __init__(
         self,
         wanted: Callable[[], str | None],
-        load: Callable[[str | None], Bench],
+        load: Callable[[str | None], LoadedAnalysis],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._wanted, self._load, self._clock = wanted, load, clock
@@ -89,7 +89,7 @@ class Worker:
             self.bench, self._has, self._failed, self.refused = loaded, wanted, None, ""
             log.info("bundle_taken", bundle=loaded.bundle.sha256)
 
-    def _loaded(self, wanted: str | None) -> Bench | str:
+    def _loaded(self, wanted: str | None) -> LoadedAnalysis | str:
         """The bench of a bundle, or what went wrong; whatever that is, the old bench works."""
         try:
             return self._load(wanted)

@@ -28,23 +28,28 @@ from ra_node.web.auth import (
     operator_of,
     page,
 )
-from ra_node.web.context import Desk
-from ra_node.web.middleware import Hardened, SmallBodies, Spokesman, is_within
+from ra_node.web.context import PageContext
+from ra_node.web.middleware import (
+    BodyLimitMiddleware,
+    ProxyUserMiddleware,
+    SecurityHeadersMiddleware,
+    is_within,
+)
 from ra_node.web.templating import error_page, show
 
 STATIC = Path(__file__).parent / "static"
 COOKIE = "ra_node_session"
 
 
-def build_app(desk: Desk, secret: str) -> Starlette:
+def build_app(desk: PageContext, secret: str) -> Starlette:
     """The page of one node; `secret` signs its sessions."""
     table = desk.table
     app = Starlette(
         routes=_routes(),
         middleware=[
-            Middleware(Hardened, https=table.https),
-            Middleware(SmallBodies),
-            Middleware(Spokesman, header=table.proxy_header, trusted=table.trusted_proxies),
+            Middleware(SecurityHeadersMiddleware, https=table.https),
+            Middleware(BodyLimitMiddleware),
+            Middleware(ProxyUserMiddleware, header=table.proxy_header, trusted=table.trusted_proxies),
             Middleware(
                 SessionMiddleware,
                 secret_key=secret,

@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 
 from ra_node.ledger.clock_trust import SKEW_S
 from ra_node.services.monitoring.operator_actions import Operator
-from ra_node.web.context import Desk
+from ra_node.web.context import PageContext
 from ra_node.web.templating import error_page
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -23,9 +23,9 @@ Change = Callable[[Request, FormData], Response]
 LOGIN = "/login"
 
 
-def desk_of(request: Request) -> Desk:
+def desk_of(request: Request) -> PageContext:
     """The desk of this process."""
-    desk: Desk = request.app.state.desk
+    desk: PageContext = request.app.state.desk
     return desk
 
 

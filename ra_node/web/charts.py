@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ra_node.services.models.baseline import Reference
+from ra_node.services.models.baseline import HeldOutBaseline
 from ra_node.services.monitoring.event_counters import HOUR_S, WEEK_S, Hour, Week
 
 CHART_WIDTH, CHART_HEIGHT = 360, 150
@@ -93,7 +93,7 @@ def stage_mix(weeks: Mapping[int, Week], now: float, label: Callable[[float], st
     return _weekly("Stages of judged hands", bars, starts, label, legend, table)
 
 
-def stages_and_card(weeks: Mapping[int, Week], now: float, reference: Reference) -> Chart:
+def stages_and_card(weeks: Mapping[int, Week], now: float, reference: HeldOutBaseline) -> Chart:
     """Each stage's share of the hands judged in the last weeks, beside its share of the card's hands."""
     _, rows = _last_weeks(weeks, now)
     here = [sum(column) for column in zip(*(week.stages for week in rows[-PRESENT:]), strict=True)]
@@ -133,7 +133,7 @@ def positive_rate(
     weeks: Mapping[int, Week],
     now: float,
     label: Callable[[float], str],
-    reference: Reference | None = None,
+    reference: HeldOutBaseline | None = None,
 ) -> Chart:
     """The share of judged hands in which rheumatoid arthritis was called present, and that of the card."""
     starts, rows = _last_weeks(weeks, now)

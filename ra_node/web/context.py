@@ -10,9 +10,9 @@ from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.promotions import Promotion
 from ra_node.services.delivery.destination_status import Disk
 from ra_node.services.models.status import Models
-from ra_node.services.monitoring.event_follower import Follower
+from ra_node.services.monitoring.event_follower import EventFollower
 from ra_node.services.monitoring.health import Health
-from ra_node.services.monitoring.overlay_preview import Shown
+from ra_node.services.monitoring.overlay_preview import OverlayPreviews
 from ra_node.settings.web import WebTable
 from ra_node.web.login_throttle import Throttle
 from ra_node.web.passwords import Passwords
@@ -27,15 +27,15 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Desk:
+class PageContext:
     """What an operator has before him. `card` gives the bundle in use, None where it cannot be read."""
 
     node: str
     table: WebTable
     ledger: Ledger
-    follower: Follower
+    follower: EventFollower
     health: Health
-    shown: Shown
+    shown: OverlayPreviews
     sources: Sequence[Source]
     destinations: Sequence[str]
     disk: Callable[[], Disk | None]

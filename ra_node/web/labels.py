@@ -10,12 +10,12 @@ from ra_node.domain.job import JobKind, JobState
 from ra_node.ledger.alarms import AlarmKind
 from ra_node.ledger.database.schema import CommitmentState, DeliveryState, StudyState
 from ra_node.ledger.overview import PeerState
-from ra_node.services.delivery.destination_status import Room, Standing
-from ra_node.services.jobs.worker_status import Running
+from ra_node.services.delivery.destination_status import DestinationStatus, DiskSpace
+from ra_node.services.jobs.worker_status import RunningWorker
 from ra_node.services.models.registry import BundleLine
 from ra_node.services.monitoring.event_counters import Step
 from ra_node.services.preflight.alarms import hint_of
-from ra_node.services.reporting.answer_event import Gist
+from ra_node.services.reporting.answer_event import AnswerSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ def plain(code: str) -> str:
     return " ".join(_ABBREVIATED.get(word, word) for word in code.split("_"))
 
 
-def summary(said: Gist | None) -> str:
+def summary(said: AnswerSummary | None) -> str:
     """What an answer came to, in one line, "" where it does not say."""
     if said is None or not said.known:
         return ""
@@ -144,7 +144,7 @@ def summary(said: Gist | None) -> str:
     return "; ".join(_counted(said)) or "no hand judged"
 
 
-def _counted(said: Gist) -> Iterator[str]:
+def _counted(said: AnswerSummary) -> Iterator[str]:
     count = len(said.probabilities)
     if count:
         yield f"RA in {said.positive} of {count} hand{'' if count == 1 else 's'}"
@@ -164,14 +164,14 @@ def role(lines: int) -> Badge:
     return Badge("●", "runs", "ok") if lines else Badge("▲", "missing", "bad")
 
 
-def disk(room: Room) -> Badge:
+def disk(room: DiskSpace) -> Badge:
     """Whether the disk has room."""
-    if room is Room.LOW:
+    if room is DiskSpace.LOW:
         return Badge("▲", "full", "bad")
-    return Badge("●", "enough room", "ok") if room is Room.ENOUGH else Badge("◆", "getting full", "warn")
+    return Badge("●", "enough room", "ok") if room is DiskSpace.ENOUGH else Badge("◆", "getting full", "warn")
 
 
-def standing(one: Standing, refused: int) -> Badge:
+def standing(one: DestinationStatus, refused: int) -> Badge:
     """How a destination stands, which has refused so many objects."""
     if one.outages:
         return Badge("▲", "out of reach", "bad")
@@ -184,7 +184,7 @@ def standing(one: Standing, refused: int) -> Badge:
     return Badge("◔", "busy", "busy") if one.waiting else Badge("●", "all is there", "ok")
 
 
-def worker(one: Running, in_use: BundleLine | None) -> Badge:
+def worker(one: RunningWorker, in_use: BundleLine | None) -> Badge:
     """Whether a worker runs the bundle in use."""
     if one.refused:
         return Badge("▲", "keeps an old bundle", "bad")

@@ -25,16 +25,16 @@ from ra_node.ledger.database.engine import LedgerLost
 from ra_node.ledger.overview import NOT_DONE, oldest_unanswered, open_delivery_counts, open_job_counts
 from ra_node.ledger.overview import unkept_counts as unkept
 from ra_node.services.delivery.destination_status import standings
-from ra_node.services.monitoring.event_counters import BOUNDS_S, Durations, Tally
+from ra_node.services.monitoring.event_counters import BOUNDS_S, Durations, EventCounters
 from ra_node.services.preflight.alarms import counts_by_kind
-from ra_node.web.context import Desk
+from ra_node.web.context import PageContext
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 Labelled: TypeAlias = Mapping[Any, float]
 """Values by their label values, a tuple of words; no labels: `()`."""
 
 
-def exposition(desk: Desk) -> bytes:
+def exposition(desk: PageContext) -> bytes:
     """One scrape, in Prometheus's text format."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(LedgerCollector(desk))
@@ -45,7 +45,7 @@ def exposition(desk: Desk) -> bytes:
 class LedgerCollector(Collector):
     """Reads the ledger at each scrape; while it is away, says only that."""
 
-    desk: Desk
+    desk: PageContext
 
     def describe(self) -> list[Metric]:
         """Nothing before a scrape."""
@@ -134,7 +134,7 @@ def _alarms(raised: Mapping[AlarmKind, int]) -> Metric:
     return gauge("alarms", "Conditions that need a person, by kind.", values, "kind")
 
 
-def totals(tally: Tally) -> Iterator[Metric]:
+def totals(tally: EventCounters) -> Iterator[Metric]:
     """What only grows."""
     images = {(source,): n for source, n in tally.images.items()}
     yield counter("images_received", "Images received and kept.", images, "source")
@@ -162,7 +162,7 @@ def totals(tally: Tally) -> Iterator[Metric]:
     yield durations(tally)
 
 
-def durations(tally: Tally) -> Metric:
+def durations(tally: EventCounters) -> Metric:
     """How long each step took."""
     text = "Settle: from the first image to a complete study; then answer, deliver, commit."
     made = HistogramMetricFamily("ra_node_step_duration_seconds", text, labels=["step"])

@@ -39,7 +39,7 @@ def is_within(address: str, networks: Collection[Network]) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Hardened:
+class SecurityHeadersMiddleware:
     """Writes the security headers of every answer; only static files may be kept by a browser."""
 
     app: ASGIApp
@@ -64,7 +64,7 @@ class Hardened:
 
 
 @dataclass(frozen=True, slots=True)
-class SmallBodies:
+class BodyLimitMiddleware:
     """Refuses a request whose body is large, or does not say how large it is."""
 
     app: ASGIApp
@@ -80,7 +80,7 @@ class SmallBodies:
 
 
 @dataclass(frozen=True, slots=True)
-class Spokesman:
+class ProxyUserMiddleware:
     """Believes what a trusted proxy says of the caller, and nobody else.
 
     Leaves in the scope's state: `caller` (address), `direct` (no proxy in between), `spoken_for` (the

@@ -30,7 +30,7 @@ from ra_node.services.delivery.destination_status import complaints, standings
 from ra_node.services.models.baseline import reference_of
 from ra_node.services.monitoring.overlay_preview import LARGE_PX, SMALL_PX
 from ra_node.services.monitoring.overview import study_story
-from ra_node.services.reporting.answer_event import Gist, read_gist
+from ra_node.services.reporting.answer_event import AnswerSummary, read_gist
 from ra_node.web import charts, time_format
 from ra_node.web.auth import desk_of, operator_of
 from ra_node.web.templating import show
@@ -40,11 +40,11 @@ UID_CHARACTERS = frozenset("0123456789.")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class StudyRow:
     """One study of the list with what its newest answer says, None where it has none."""
 
     line: StudyLine
-    said: Gist | None
+    said: AnswerSummary | None
 
     @property
     def has_picture(self) -> bool:
@@ -64,7 +64,7 @@ def list_studies(request: Request) -> Response:
     return _page(
         request,
         "studies.html",
-        rows=[Row(line, said.get(line.study_uid)) for line in lines[:PAGE]],
+        rows=[StudyRow(line, said.get(line.study_uid)) for line in lines[:PAGE]],
         more=offset + PAGE if len(lines) > PAGE else None,
         offset=offset,
         counts=study_counts(ledger),
@@ -84,7 +84,7 @@ def one_study(request: Request) -> Response:
         request,
         "study.html",
         story=story,
-        row=Row(story.study, None),
+        row=StudyRow(story.study, None),
         start=story.events[0].at if story.events else 0.0,
         buried=[job for job in jobs_of(desk.ledger, uid) if job.state is JobState.BURIED],
         patient=desk.shown.patient(uid) if desk.table.show_patient_names else "",

@@ -37,11 +37,11 @@ from ra_node.inference.bundles.manifest import Bundle, load_bundle
 from ra_node.inference.class_activation import feature_map
 from ra_node.inference.cpu.feature_split import halves_of
 from ra_node.inference.networks.architectures import build
-from ra_node.inference.predictor import Judgement, Predictor
+from ra_node.inference.predictor import HandPrediction, Predictor
 from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
 from ra_node.phantom.study import phantom_study
 from ra_node.services.analysis.study_analysis import Rules, judge_looks, look_at_file
-from ra_node.services.jobs.job_pool import Crew
+from ra_node.services.jobs.job_pool import JobPool
 from tests.benchmarks.scale import Scale
 from tests.benchmarks.straightforward import SIDE_PX, Grey, find_hands, grey_of, load_networks
 from tests.benchmarks.table import Row
@@ -195,7 +195,7 @@ class Worker:
         def claim(most: int) -> list[SimpleNamespace]:
             return [waiting.popleft() for _ in range(min(most, len(waiting)))]
 
-        with as_in_the_worker(), Crew(do, lanes_of(), self.images) as crew:
+        with as_in_the_worker(), JobPool(do, lanes_of(), self.images) as crew:
             while waiting:
                 crew.work(claim, waiting.append)
         return sum(found)
@@ -226,7 +226,7 @@ def rate_of_files(hands_of: Callable[[Sequence[Path]], int], files: Sequence[Pat
     return hands_of(files) / (time.monotonic() - start)
 
 
-def answer_rows(there: Sequence[Judgement], here: Sequence[Judgement]) -> Iterator[Row]:
+def answer_rows(there: Sequence[HandPrediction], here: Sequence[HandPrediction]) -> Iterator[Row]:
     """Whether the card answers as the CPU does; a hand's call is by the operating point."""
     pairs = list(zip(there, here, strict=True))
     most = max(float(np.abs(_chances(one) - _chances(other)).max()) for one, other in pairs)
@@ -236,15 +236,15 @@ def answer_rows(there: Sequence[Judgement], here: Sequence[Judgement]) -> Iterat
     yield Row(f"{name}: same call and stage", f"{same} of {len(pairs)}", "all", same / len(pairs), 1.0)
 
 
-def _chances(one: Judgement) -> np.ndarray:
+def _chances(one: HandPrediction) -> np.ndarray:
     return np.array([one.recognition.probability, *one.staging.probabilities])
 
 
-def _called(one: Judgement) -> tuple[bool, int]:
+def _called(one: HandPrediction) -> tuple[bool, int]:
     return one.recognition.positive, one.staging.stage
 
 
-def healthy(crops: Sequence[Grey], told: Sequence[Judgement]) -> list[Grey]:
+def healthy(crops: Sequence[Grey], told: Sequence[HandPrediction]) -> list[Grey]:
     """The hands of which nothing is explained; the demonstration bundle knows some among the phantoms."""
     found = [crop for crop, one in zip(crops, told, strict=True) if one.heat is None]
     if not found:

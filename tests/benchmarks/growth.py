@@ -18,7 +18,7 @@ from ra_node.bootstrap.node_context import default_settings
 from ra_node.domain.job import JobKind
 from ra_node.ledger.database.engine import Ledger, open_ledger
 from ra_node.ledger.database.schema import DeliveryState
-from ra_node.ledger.deliveries import Outcome, pending_deliveries, record_delivery
+from ra_node.ledger.deliveries import DeliveryOutcome, pending_deliveries, record_delivery
 from ra_node.ledger.findings import finish_examination
 from ra_node.ledger.inbox import NewInstance, keep_instance, settle_due, settle_now
 from ra_node.ledger.jobs.queue import claim, release
@@ -96,7 +96,7 @@ def _pass(ledger: Ledger, number: int) -> None:
     finish_report(ledger, report, result, objects, [(made.sop_instance_uid, "pacs") for made in objects])
     (deliver,) = claim(ledger, (JobKind.DELIVER,), "growth", 1, 60.0, peer="pacs")
     sent = [
-        Outcome(one.object.sop_instance_uid, DeliveryState.ACCEPTED, 0)
+        DeliveryOutcome(one.object.sop_instance_uid, DeliveryState.ACCEPTED, 0)
         for one in pending_deliveries(ledger, deliver)
     ]
     record_delivery(ledger, deliver, sent, retry_at=0.0, give_up_after_s=3600.0, commit=False)

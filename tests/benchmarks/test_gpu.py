@@ -14,7 +14,7 @@ from ra_node.bootstrap.analysis import SWITCH_S
 from ra_node.bootstrap.node_context import default_settings
 from ra_node.domain.report import Recognition, Staging
 from ra_node.inference.bundles.manifest import load_bundle
-from ra_node.inference.predictor import Judgement
+from ra_node.inference.predictor import HandPrediction
 from tests.benchmarks import gpu
 from tests.benchmarks.__main__ import main
 from tests.benchmarks.gpu import NO_CARD, Size, answer_rows, as_in_the_worker, flops_of_a_hand, healthy, rows
@@ -22,8 +22,10 @@ from tests.benchmarks.scale import TASTE
 from tests.benchmarks.table import Row, Verdict
 
 TINY = Size(batch=2, window_s=0.0, rounds=1, images=2, studies=1, large=3, side=32)
-HEALTHY = Judgement(Recognition(0.1, 0.5), Staging((0.9, 0.02, 0.02, 0.02, 0.02, 0.02)))
-ILL = Judgement(Recognition(0.8, 0.5), Staging((0.1, 0.1, 0.1, 0.6, 0.05, 0.05)), np.ones((2, 2), np.float32))
+HEALTHY = HandPrediction(Recognition(0.1, 0.5), Staging((0.9, 0.02, 0.02, 0.02, 0.02, 0.02)))
+ILL = HandPrediction(
+    Recognition(0.8, 0.5), Staging((0.1, 0.1, 0.1, 0.6, 0.05, 0.05)), np.ones((2, 2), np.float32)
+)
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")

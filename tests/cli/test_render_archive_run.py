@@ -10,7 +10,7 @@ from rich.console import Console
 
 from ra_node.cli.render_archive_run import LINE_EVERY_S, Pace, watching
 from ra_node.runtime.signals import stopping
-from ra_node.services.archive_run.journal import LinedUp, StudyState
+from ra_node.services.archive_run.journal import LinedUp, RunStudyState
 
 
 class Clock:
@@ -31,8 +31,8 @@ def test_the_pace_leaves_out_what_was_done_before(clock):
     pace.begin(LinedUp(100, 40))
     clock.now = 60.0
     for _ in range(11):
-        pace.count(StudyState.DONE)
-    pace.count(StudyState.FAILED)
+        pace.count(RunStudyState.DONE)
+    pace.count(RunStudyState.FAILED)
     assert pace.done == 52
     assert pace.words() == "12.0 studies a minute, 4 min left, 1 failed"
 
@@ -49,7 +49,7 @@ def lines(clock, *steps, terminal=False):
 
 
 def done(watcher):
-    watcher.finished(StudyState.DONE)
+    watcher.finished(RunStudyState.DONE)
 
 
 def test_a_file_gets_a_line_now_and_then_and_at_the_end(clock):

@@ -14,7 +14,7 @@ from fontTools.ttLib import TTCollection
 from pydicom import dcmread, dcmwrite
 
 from ra_node import __version__
-from ra_node.dicom.overlay.elements import Block, Outline, Photo, Words
+from ra_node.dicom.overlay.elements import ElementGroup, Outline, Photo, Words
 from ra_node.dicom.overlay.fonts import OWN, Face, face_of, has_glyph
 from ra_node.dicom.overlay.layout import lay_out
 from ra_node.dicom.overlay.secondary_capture import build_overlay, render_overlay
@@ -58,7 +58,7 @@ def pen() -> Pen:
         pytest.skip(str(error))
 
 
-def structure(layout: Block, *, places: bool) -> str:
+def structure(layout: ElementGroup, *, places: bool) -> str:
     """A layout as text: every word, and with `places` where it lies and how large, and every line."""
     rows = []
     for part in layout.parts:

@@ -14,7 +14,7 @@ from ra_node.inference import gpu_memory as memory
 from ra_node.inference.class_activation import FeatureMap, feature_map, heat_of
 from ra_node.inference.cpu import feature_split as halves
 from ra_node.inference.cpu.feature_split import Halves, answered
-from ra_node.inference.gpu_memory import Room
+from ra_node.inference.gpu_memory import MemoryBudget
 from tests.inference.network_builders import MEAN, STD, blobs, lively, rounding
 
 CROPS = np.random.default_rng(5).integers(0, 255, (8, 4, 4)).astype(np.uint8)
@@ -52,7 +52,7 @@ def room_for(network: Halves, monkeypatch: pytest.MonkeyPatch) -> Tight:
 
 
 def test_the_batch_is_halved_until_it_fits_and_the_log_says_so(network: Halves, room_for: Tight):
-    room, expected = Room(torch.device("cpu"), 8), answered(network, CROPS, 0.5, 0.2, 8)[0]
+    room, expected = MemoryBudget(torch.device("cpu"), 8), answered(network, CROPS, 0.5, 0.2, 8)[0]
     tried = room_for(2)
     with capture_logs() as logs:
         found, maps = room.answer(network, CROPS, 0.5, 0.2)
@@ -66,7 +66,7 @@ def test_the_batch_is_halved_until_it_fits_and_the_log_says_so(network: Halves, 
 
 
 def test_a_gpu_with_room_again_gets_its_batch_back(network: Halves, room_for: Tight):
-    room = Room(torch.device("cpu"), 8)
+    room = MemoryBudget(torch.device("cpu"), 8)
     room_for(2)
     room.answer(network, CROPS, 0.5, 0.2)
     tried = room_for(8)
@@ -77,7 +77,7 @@ def test_a_gpu_with_room_again_gets_its_batch_back(network: Halves, room_for: Ti
 
 def test_a_gpu_without_room_for_one_hand_gives_way_to_the_cpu(network: Halves, room_for: Tight):
     """The same numbers, from a copy in main memory; the next call asks the GPU for one hand again."""
-    room, expected = Room(torch.device("cpu"), 4), answered(network, CROPS, 0.5, 0.2, 4)[0]
+    room, expected = MemoryBudget(torch.device("cpu"), 4), answered(network, CROPS, 0.5, 0.2, 4)[0]
     tried = room_for(0)
     with capture_logs() as logs:
         found, maps = room.answer(network, CROPS, 0.5, 0.2)
@@ -101,7 +101,7 @@ def test_heat_finds_its_room_in_the_same_way(network: Halves, monkeypatch: pytes
         return np.full((len(maps), side_px, side_px), batch, np.float32)
 
     monkeypatch.setattr(memory, "heat_of", tight)
-    room, place = Room(torch.device("cpu"), 8), FeatureMap("0", 0.5, 1.0)
+    room, place = MemoryBudget(torch.device("cpu"), 8), FeatureMap("0", 0.5, 1.0)
     maps = torch.zeros(8, 32)
     with capture_logs():
         assert (room.heat(network, place, maps, 4) == 2).all()
@@ -115,7 +115,7 @@ def test_heat_finds_its_room_in_the_same_way(network: Halves, monkeypatch: pytes
 
 def test_another_error_of_the_network_is_not_taken_for_a_lack_of_memory(network: Halves):
     with pytest.raises(RuntimeError, match="mat1 and mat2"):
-        Room(torch.device("cpu"), 8).answer(network, CROPS[:, :2], 0.5, 0.2)
+        MemoryBudget(torch.device("cpu"), 8).answer(network, CROPS[:, :2], 0.5, 0.2)
 
 
 def test_the_copy_in_main_memory_answers_and_explains_like_the_network_of_the_gpu(monkeypatch):
@@ -125,7 +125,7 @@ def test_the_copy_in_main_memory_answers_and_explains_like_the_network_of_the_gp
     network = lively("googlenet", 64)
     most = rounding(network)
     whole = halves.halves_of(network, place.path, 64)
-    copied, hands = Room(torch.device("cpu"), 4)._on_cpu(whole), blobs(2, 64)
+    copied, hands = MemoryBudget(torch.device("cpu"), 4)._on_cpu(whole), blobs(2, 64)
     assert copied.trunk is not whole.trunk
     (logits, maps), (expected, expected_maps) = (
         answered(one, hands, MEAN, STD, 2) for one in (copied, whole)

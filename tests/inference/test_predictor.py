@@ -17,7 +17,7 @@ from ra_node.inference.bundles.manifest import Bundle, load_bundle
 from ra_node.inference.class_activation import heat_of
 from ra_node.inference.cpu.feature_split import answered
 from ra_node.inference.networks.loaded_network import chosen_device, load_network
-from ra_node.inference.predictor import Judgement, Predictor
+from ra_node.inference.predictor import HandPrediction, Predictor
 from tests.inference.bundle_builders import SIDE_PX, read_manifest, write_bundle, write_manifest
 
 
@@ -95,7 +95,7 @@ def test_only_disease_is_explained_and_by_the_network_that_says_it(bundle: Bundl
     staged = Staging((0.1, 0.9, 0.0, 0.0, 0.0, 0.0))
     healthy = Staging((0.9, 0.1, 0.0, 0.0, 0.0, 0.0))
     judged = [
-        Judgement(Recognition(probability, 0.5), staging)
+        HandPrediction(Recognition(probability, 0.5), staging)
         for probability, staging in ((0.1, healthy), (0.9, healthy), (0.1, staged), (0.9, staged))
     ]
     recognition, staging = (

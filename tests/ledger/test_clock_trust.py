@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ra_node.ledger.alarms import AlarmKind, alarms
-from ra_node.ledger.clock_trust import DAY_S, ClockWatch, Reading, is_due, read_clocks
+from ra_node.ledger.clock_trust import DAY_S, ClockReading, ClockWatch, is_due, read_clocks
 from ra_node.ledger.database.events import record
 
 LIMIT_S = 7 * DAY_S
@@ -23,8 +23,8 @@ class Machine:
     def boots(self, off_s: float, boot: str = "b") -> None:
         self.wall, self.uptime_s, self.boot = self.wall + off_s, 20.0, boot
 
-    def __call__(self) -> Reading:
-        return Reading(self.wall, self.uptime_s, self.boot, self.follows)
+    def __call__(self) -> ClockReading:
+        return ClockReading(self.wall, self.uptime_s, self.boot, self.follows)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from ra_node.ledger.commitments import (
 from ra_node.ledger.database import schema
 from ra_node.ledger.database.events import timeline
 from ra_node.ledger.database.schema import CommitmentState, DeliveryState
-from ra_node.ledger.deliveries import Outcome, deliveries_of, pending_deliveries, record_delivery
+from ra_node.ledger.deliveries import DeliveryOutcome, deliveries_of, pending_deliveries, record_delivery
 from ra_node.ledger.jobs.queue import LeaseLost
 from ra_node.ledger.overview import commitment_counts, find_study, jobs_of
 from tests.ledger.builders import answered_study, claim_one, cut_at_every_statement, lose_leases
@@ -32,7 +32,7 @@ def deliver(ledger, *, commit=True, sent_uid=None) -> None:
     """The peer accepts whatever waits."""
     job = claim_one(ledger, JobKind.DELIVER)
     waiting = [item.object.sop_instance_uid for item in pending_deliveries(ledger, job)]
-    outcomes = [Outcome(uid, DeliveryState.ACCEPTED, 0, "success", sent_uid) for uid in waiting]
+    outcomes = [DeliveryOutcome(uid, DeliveryState.ACCEPTED, 0, "success", sent_uid) for uid in waiting]
     record_delivery(ledger, job, outcomes, retry_at=ledger.clock(), give_up_after_s=None, commit=commit)
 
 
@@ -92,8 +92,8 @@ def test_the_peer_is_asked_about_what_was_sent(ledger):
     answered_study(ledger)
     job = claim_one(ledger, JobKind.DELIVER)
     outcomes = [
-        Outcome(SR, DeliveryState.ACCEPTED, 0, sent_uid=OVERLAY),
-        Outcome(OVERLAY, DeliveryState.REFUSED, 0xC000),
+        DeliveryOutcome(SR, DeliveryState.ACCEPTED, 0, sent_uid=OVERLAY),
+        DeliveryOutcome(OVERLAY, DeliveryState.REFUSED, 0xC000),
     ]
     record_delivery(ledger, job, outcomes, retry_at=0, give_up_after_s=None, commit=True)
     references = uncommitted(ledger, claim_one(ledger, JobKind.COMMIT))
@@ -136,7 +136,7 @@ def test_what_a_peer_does_not_keep_is_sent_and_asked_again(ledger, clock):
     clock.advance(30)
     job = claim_one(ledger, JobKind.DELIVER)
     assert [item.object.sop_instance_uid for item in pending_deliveries(ledger, job)] == [OVERLAY]
-    sent = [Outcome(OVERLAY, DeliveryState.ACCEPTED, 0)]
+    sent = [DeliveryOutcome(OVERLAY, DeliveryState.ACCEPTED, 0)]
     record_delivery(ledger, job, sent, retry_at=0, give_up_after_s=None, commit=True)
     job = claim_one(ledger, JobKind.COMMIT)
     assert [one.sop_instance_uid for one in uncommitted(ledger, job)] == [OVERLAY]

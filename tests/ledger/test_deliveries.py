@@ -7,7 +7,7 @@ import pytest
 from ra_node.domain.job import JobKind, JobState
 from ra_node.ledger.database.events import timeline
 from ra_node.ledger.database.schema import DeliveryState
-from ra_node.ledger.deliveries import Outcome, deliveries_of, pending_deliveries, record_delivery
+from ra_node.ledger.deliveries import DeliveryOutcome, deliveries_of, pending_deliveries, record_delivery
 from ra_node.ledger.jobs.queue import LeaseLost, claim
 from ra_node.ledger.overview import buried_jobs
 from tests.ledger.builders import (
@@ -30,7 +30,7 @@ def deliver_job(ledger):
 
 def test_an_accepted_delivery_ends_its_job(ledger, clock, deliver_job):
     """Everything accepted: done, and the timeline says so."""
-    outcomes = [Outcome(uid, DeliveryState.ACCEPTED, 0) for uid in (SR, OVERLAY)]
+    outcomes = [DeliveryOutcome(uid, DeliveryState.ACCEPTED, 0) for uid in (SR, OVERLAY)]
     state = record_delivery(ledger, deliver_job, outcomes, retry_at=clock.now, give_up_after_s=None)
     assert state is JobState.DONE
     assert {(one.state, one.status, one.attempts) for one in deliveries_of(ledger, "1.2.3")} == {
@@ -43,8 +43,8 @@ def test_an_accepted_delivery_ends_its_job(ledger, clock, deliver_job):
 def test_what_waits_is_tried_again_and_what_was_accepted_is_not(ledger, clock, deliver_job):
     """A peer that failed in the middle gets only the rest."""
     outcomes = [
-        Outcome(SR, DeliveryState.ACCEPTED, 0),
-        Outcome(OVERLAY, DeliveryState.WAITING, 0xA700, "full"),
+        DeliveryOutcome(SR, DeliveryState.ACCEPTED, 0),
+        DeliveryOutcome(OVERLAY, DeliveryState.WAITING, 0xA700, "full"),
     ]
     state = record_delivery(ledger, deliver_job, outcomes, retry_at=clock.now + 9, give_up_after_s=100)
     assert state is JobState.READY
@@ -53,7 +53,10 @@ def test_what_waits_is_tried_again_and_what_was_accepted_is_not(ledger, clock, d
     job = claim_one(ledger, JobKind.DELIVER)
     assert (job.last_error, job.attempt) == ("full", 2)
     assert [one.object.sop_instance_uid for one in pending_deliveries(ledger, job)] == [OVERLAY]
-    late = [Outcome(SR, DeliveryState.REFUSED, 1), Outcome(OVERLAY, DeliveryState.ACCEPTED, 0)]
+    late = [
+        DeliveryOutcome(SR, DeliveryState.REFUSED, 1),
+        DeliveryOutcome(OVERLAY, DeliveryState.ACCEPTED, 0),
+    ]
     assert record_delivery(ledger, job, late, retry_at=0, give_up_after_s=100) is JobState.DONE
 
 
@@ -65,7 +68,10 @@ def test_an_association_that_failed_leaves_everything_waiting(ledger, clock, del
 
 def test_a_refusal_for_good_is_buried_with_its_status(ledger, clock, deliver_job):
     """An operator must see it; trying again would not help."""
-    outcomes = [Outcome(SR, DeliveryState.ACCEPTED, 0), Outcome(OVERLAY, DeliveryState.REFUSED, 0xA900, "no")]
+    outcomes = [
+        DeliveryOutcome(SR, DeliveryState.ACCEPTED, 0),
+        DeliveryOutcome(OVERLAY, DeliveryState.REFUSED, 0xA900, "no"),
+    ]
     state = record_delivery(ledger, deliver_job, outcomes, retry_at=clock.now, give_up_after_s=100)
     assert state is JobState.BURIED
     assert buried_jobs(ledger)[0].last_error == "the peer refused 1 objects, overlay with status 0xA900: no"
@@ -74,7 +80,7 @@ def test_a_refusal_for_good_is_buried_with_its_status(ledger, clock, deliver_job
 def test_a_delivery_is_given_up_when_it_is_too_old(ledger, clock, deliver_job):
     """A peer that is gone for good ends in the operator's list."""
     clock.advance(100)
-    outcomes = [Outcome(SR, DeliveryState.WAITING, None, "no answer")]
+    outcomes = [DeliveryOutcome(SR, DeliveryState.WAITING, None, "no answer")]
     state = record_delivery(ledger, deliver_job, outcomes, retry_at=clock.now, give_up_after_s=100)
     assert state is JobState.BURIED
     assert buried_jobs(ledger)[0].last_error == "no answer"
@@ -82,7 +88,7 @@ def test_a_delivery_is_given_up_when_it_is_too_old(ledger, clock, deliver_job):
 
 def test_recording_a_delivery_is_all_or_nothing(ledger, clock, deliver_job):
     """After a crash the objects are sent again, which a PACS takes for a repeat."""
-    outcomes = [Outcome(uid, DeliveryState.ACCEPTED, 0) for uid in (SR, OVERLAY)]
+    outcomes = [DeliveryOutcome(uid, DeliveryState.ACCEPTED, 0) for uid in (SR, OVERLAY)]
     places = cut_at_every_statement(
         ledger,
         lambda: record_delivery(ledger, deliver_job, outcomes, retry_at=clock.now, give_up_after_s=None),
@@ -99,7 +105,7 @@ def test_a_fenced_worker_records_no_delivery(ledger, clock, deliver_job):
         record_delivery(
             ledger,
             deliver_job,
-            [Outcome(uid, DeliveryState.ACCEPTED, 0) for uid in (SR, OVERLAY)],
+            [DeliveryOutcome(uid, DeliveryState.ACCEPTED, 0) for uid in (SR, OVERLAY)],
             retry_at=clock.now,
             give_up_after_s=None,
         )

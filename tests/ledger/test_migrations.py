@@ -14,7 +14,7 @@ from ra_node.ledger import migrations
 from ra_node.ledger.commitments import uncommitted
 from ra_node.ledger.database.engine import ledger_version, open_ledger
 from ra_node.ledger.database.schema import CommitmentState, DeliveryState
-from ra_node.ledger.deliveries import Outcome, deliveries_of, pending_deliveries, record_delivery
+from ra_node.ledger.deliveries import DeliveryOutcome, deliveries_of, pending_deliveries, record_delivery
 from ra_node.ledger.inbox import close_all_associations, settle_due
 from ra_node.ledger.jobs.queue import abandon, claim
 from ra_node.ledger.overview import find_study, jobs_of
@@ -70,7 +70,7 @@ def test_a_ledger_of_the_first_version_goes_on_with_its_work(old):
     assert abandon(ledger, "deliver-1") == 1
     (job,) = claim(ledger, [JobKind.DELIVER], "new", 16, LEASE_S, peer="pacs")
     (pending,) = pending_deliveries(ledger, job)
-    outcome = Outcome(pending.object.sop_instance_uid, DeliveryState.ACCEPTED, 0)
+    outcome = DeliveryOutcome(pending.object.sop_instance_uid, DeliveryState.ACCEPTED, 0)
     record_delivery(ledger, job, [outcome], retry_at=0, give_up_after_s=None, commit=True)
     (reference,) = uncommitted(ledger, claim_one(ledger, JobKind.COMMIT))
     assert reference.sop_instance_uid == "1.1.9.2"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ra_node.domain.job import JobKind, JobState
 from ra_node.ledger.database.schema import DeliveryState, StudyState
-from ra_node.ledger.deliveries import Outcome, record_delivery
+from ra_node.ledger.deliveries import DeliveryOutcome, record_delivery
 from ra_node.ledger.inbox import settle_now
 from ra_node.ledger.jobs.queue import bury
 from ra_node.ledger.overview import (
@@ -74,8 +74,8 @@ def test_a_study_shows_the_worst_state_at_each_peer(ledger, clock):
     jobs = {job.peer: job for job in (claim_one(ledger, JobKind.DELIVER) for _ in range(2))}
     first, second = "1.2.3.9.1.1", "1.2.3.9.1.2"
     outcomes = [
-        Outcome(first, DeliveryState.ACCEPTED, 0),
-        Outcome(second, DeliveryState.REFUSED, 0xA900, "no such class"),
+        DeliveryOutcome(first, DeliveryState.ACCEPTED, 0),
+        DeliveryOutcome(second, DeliveryState.REFUSED, 0xA900, "no such class"),
     ]
     record_delivery(ledger, jobs["archive"], outcomes, retry_at=clock.now, give_up_after_s=None)
     line = find_study(ledger, "1.2.3")

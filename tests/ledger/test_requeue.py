@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ra_node.domain.job import JobKind, JobState
 from ra_node.ledger.database.schema import DeliveryState, StudyState
-from ra_node.ledger.deliveries import Outcome, deliveries_of, record_delivery
+from ra_node.ledger.deliveries import DeliveryOutcome, deliveries_of, record_delivery
 from ra_node.ledger.inbox import find_instance, settle_now
 from ra_node.ledger.jobs.queue import (
     bury,
@@ -112,8 +112,8 @@ def test_a_requeued_delivery_sends_what_was_refused_once_more(ledger, clock):
     job = claim_one(ledger, JobKind.DELIVER)
     sr, overlay = deliveries_of(ledger, "1.2.3")
     outcomes = [
-        Outcome(sr.object.sop_instance_uid, DeliveryState.ACCEPTED, 0),
-        Outcome(overlay.object.sop_instance_uid, DeliveryState.REFUSED, 0xA900, "no such class"),
+        DeliveryOutcome(sr.object.sop_instance_uid, DeliveryState.ACCEPTED, 0),
+        DeliveryOutcome(overlay.object.sop_instance_uid, DeliveryState.REFUSED, 0xA900, "no such class"),
     ]
     record_delivery(ledger, job, outcomes, retry_at=clock.now, give_up_after_s=None)
     assert requeue(ledger, "1.2.3") == 1

@@ -6,7 +6,7 @@ import pytest
 
 from ra_node.domain.job import JobKind
 from ra_node.ledger.database.schema import DeliveryState
-from ra_node.ledger.deliveries import Outcome, record_delivery
+from ra_node.ledger.deliveries import DeliveryOutcome, record_delivery
 from ra_node.ledger.findings import findings_of
 from ra_node.ledger.inbox import settle_now
 from ra_node.ledger.jobs.queue import bury, requeue
@@ -18,7 +18,7 @@ from tests.ledger.builders import answer, answered_study, claim_one, cut_at_ever
 def deliver(ledger, state=DeliveryState.ACCEPTED):
     job = claim_one(ledger, JobKind.DELIVER)
     stem = f"{job.study_uid}.9.{job.version}"
-    outcomes = [Outcome(f"{stem}.{n}", state, 0) for n in (1, 2)]
+    outcomes = [DeliveryOutcome(f"{stem}.{n}", state, 0) for n in (1, 2)]
     record_delivery(ledger, job, outcomes, retry_at=ledger.clock(), give_up_after_s=None)
 
 

@@ -21,7 +21,7 @@ from ra_node.ledger.commitments import (
 )
 from ra_node.ledger.database.engine import open_ledger
 from ra_node.ledger.database.schema import CommitmentState, DeliveryState, StudyState
-from ra_node.ledger.deliveries import Outcome, deliveries_of, pending_deliveries, record_delivery
+from ra_node.ledger.deliveries import DeliveryOutcome, deliveries_of, pending_deliveries, record_delivery
 from ra_node.ledger.findings import finish_examination
 from ra_node.ledger.inbox import instances_of, settle_now
 from ra_node.ledger.jobs.abandon import drop
@@ -96,7 +96,7 @@ class Retention(RuleBasedStateMachine):
     def deliver(self, peer: str, state: DeliveryState, commit: bool) -> None:
         for job in claim(self.ledger, [JobKind.DELIVER], "d", 1, LEASE_S, peer=peer):
             waiting = pending_deliveries(self.ledger, job)
-            outcomes = [Outcome(item.object.sop_instance_uid, state, 0) for item in waiting]
+            outcomes = [DeliveryOutcome(item.object.sop_instance_uid, state, 0) for item in waiting]
             record_delivery(
                 self.ledger, job, outcomes, retry_at=self.clock.now, give_up_after_s=1e9, commit=commit
             )

@@ -13,7 +13,7 @@ from pynetdicom import AE, build_context
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 
-from ra_node.network.scp.loopback_archive import Archive, Behaviour
+from ra_node.network.scp.loopback_archive import Behaviour, LoopbackArchive
 from ra_node.network.scp.server import Listener, ListenSettings
 from ra_node.network.scu.c_store import PeerAddress
 from tests.network.fakes import TENDED, FakeInbox
@@ -50,12 +50,12 @@ def listen(inbox: FakeInbox, incoming: Path) -> Iterator[Callable[..., Listener]
 
 
 @pytest.fixture
-def archive(tmp_path: Path) -> Iterator[Callable[..., Archive]]:
+def archive(tmp_path: Path) -> Iterator[Callable[..., LoopbackArchive]]:
     """Start an archive with a behaviour given by name."""
     with ExitStack() as stack:
 
-        def start(**behaviour: object) -> Archive:
-            made = Archive(tmp_path / "archive", behaviour=Behaviour(**behaviour))  # type: ignore[arg-type]
+        def start(**behaviour: object) -> LoopbackArchive:
+            made = LoopbackArchive(tmp_path / "archive", behaviour=Behaviour(**behaviour))  # type: ignore[arg-type]
             return stack.enter_context(made)
 
         yield start

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from ra_node.network.scp.loopback_archive import Archive
+from ra_node.network.scp.loopback_archive import LoopbackArchive
 from ra_node.network.scu.c_store import OutgoingObject, send
 from ra_node.network.status.c_store import Answer
 from tests.conftest import wait_until
@@ -18,7 +18,7 @@ STUDIES = 4
 
 @pytest.fixture
 def archive(tmp_path):
-    with Archive(tmp_path / "archive", ae_title="ARCHIVE") as running:
+    with LoopbackArchive(tmp_path / "archive", ae_title="ARCHIVE") as running:
         yield running
 
 

@@ -11,7 +11,7 @@ import pytest
 from pydicom.uid import generate_uid
 
 from ra_node.bootstrap.analysis import lanes_of
-from ra_node.network.scp.loopback_archive import Archive
+from ra_node.network.scp.loopback_archive import LoopbackArchive
 from ra_node.runtime.output import RELAY
 from tests.benchmarks.processes import forked
 from tests.conftest import find_tool, wait_until
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(lanes_of() == 1, reason="one core, so one lane, 
 
 @pytest.fixture
 def archive(tmp_path):
-    with Archive(tmp_path / "archive", ae_title="ARCHIVE") as running:
+    with LoopbackArchive(tmp_path / "archive", ae_title="ARCHIVE") as running:
         yield running
 
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from ra_node.cli.app import app
 from ra_node.inference.bundles.manifest import load_bundle
-from ra_node.network.scp.loopback_archive import Archive
+from ra_node.network.scp.loopback_archive import LoopbackArchive
 from tests.conftest import find_tool, wait_until
 from tests.inference.bundle_builders import DEMO, write_sibling
 from tests.node.harness import Node, run_tool
@@ -28,7 +28,7 @@ UNANSWERED = 2
 
 @pytest.fixture
 def archive(tmp_path):
-    with Archive(tmp_path / "archive", ae_title="ARCHIVE") as running:
+    with LoopbackArchive(tmp_path / "archive", ae_title="ARCHIVE") as running:
         yield running
 
 

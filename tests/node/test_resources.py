@@ -8,10 +8,10 @@ import pytest
 
 from ra_node.bootstrap.commands import look_over
 from ra_node.ledger.storage.disk_guard import free_bytes
-from ra_node.network.scp.loopback_archive import Archive
+from ra_node.network.scp.loopback_archive import LoopbackArchive
 from ra_node.network.scu.c_store import OutgoingObject, send
 from ra_node.network.status.c_store import Answer
-from ra_node.services.delivery.destination_status import Room
+from ra_node.services.delivery.destination_status import DiskSpace
 from ra_node.settings.node import load_settings
 from tests.conftest import wait_until
 from tests.node.harness import Node
@@ -40,7 +40,7 @@ def test_a_disk_that_fills_up_is_said_before_it_is_full_and_mends_itself(tmp_pat
     if gib < 6:
         pytest.skip(f"fills 4 GiB for a moment, found {gib:.1f} GiB free")
     limits = f"[limits]\nmin_free_gib = {gib - 2}\nenough_free_gib = {gib - 1.5}\n"
-    with Archive(tmp_path / "archive", ae_title="ARCHIVE") as archive:
+    with LoopbackArchive(tmp_path / "archive", ae_title="ARCHIVE") as archive:
         node = Node(tmp_path / "node", [("archive", "ARCHIVE", archive.port)], quiet_s=0.3, extra=limits)
         node.start()
         try:
@@ -49,7 +49,7 @@ def test_a_disk_that_fills_up_is_said_before_it_is_full_and_mends_itself(tmp_pat
             (outcome,) = wait_until(lambda: refused(node, image), "a refusal", 300)
             assert outcome.status == 0xA700
             assert "out of resources" in outcome.detail
-            assert look_over(load_settings(node.config)).disk.room is Room.LOW
+            assert look_over(load_settings(node.config)).disk.room is DiskSpace.LOW
             assert not list((node.folder / "state" / "inbox").rglob("*.dcm"))
             ballast.unlink()
             wait_until(lambda: not refused(node, image), "room again", 300)

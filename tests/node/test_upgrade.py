@@ -12,7 +12,7 @@ from pydicom import Dataset
 from sqlalchemy import create_engine, text
 
 from ra_node.ledger import migrations
-from ra_node.network.scp.loopback_archive import Archive
+from ra_node.network.scp.loopback_archive import LoopbackArchive
 from tests.conftest import wait_until
 from tests.node.harness import Node
 from tests.node.studies import two_hands
@@ -72,7 +72,7 @@ def test_work_in_flight_of_the_first_version_is_finished_by_todays_roles(tmp_pat
     state = tmp_path / "node" / "state"
     state.mkdir(parents=True)
     first_version(state, image, sent)
-    with Archive(tmp_path / "archive", ae_title="PACS") as archive:
+    with LoopbackArchive(tmp_path / "archive", ae_title="PACS") as archive:
         node = Node(tmp_path / "node", [("pacs", "PACS", archive.port)])
         node.start(["schedule", "work", "deliver"])
         try:

@@ -8,7 +8,7 @@ import pytest
 from apscheduler.schedulers import base
 
 from ra_node.errors import Retryable
-from ra_node.runtime.scheduler import Task, run_tasks
+from ra_node.runtime.scheduler import ScheduledTask, run_tasks
 from tests.conftest import wait_until
 
 
@@ -25,9 +25,9 @@ def test_a_failing_task_runs_again_and_the_others_go_on():
 
     stop = threading.Event()
     tasks = [
-        Task("good", counted("good"), 0.02),
-        Task("bad", counted("bad", ValueError("broken")), 0.02),
-        Task("waiting", counted("waiting", Retryable("later")), 0.02),
+        ScheduledTask("good", counted("good"), 0.02),
+        ScheduledTask("bad", counted("bad", ValueError("broken")), 0.02),
+        ScheduledTask("waiting", counted("waiting", Retryable("later")), 0.02),
     ]
     thread = threading.Thread(target=run_tasks, args=(tasks, stop))
     thread.start()
@@ -53,7 +53,7 @@ def test_tasks_go_on_when_the_wall_clock_is_set(monkeypatch, jump_s):
     monkeypatch.setattr("ra_node.runtime.scheduler.EVERY_S", 0.02)
     runs = []
     stop = threading.Event()
-    work = [Task("often", lambda: runs.append(1), 0.02)]
+    work = [ScheduledTask("often", lambda: runs.append(1), 0.02)]
     arguments = (work, stop, lambda _line: None, lambda: time.time() + shift[0])
     thread = threading.Thread(target=run_tasks, args=arguments)
     thread.start()

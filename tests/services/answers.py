@@ -8,7 +8,7 @@ from ra_node.domain.job import JobKind
 from ra_node.domain.result_objects import ObjectKind
 from ra_node.ledger.report_json import report_from_json
 from ra_node.ledger.results import latest_result
-from ra_node.services.analysis.bundle_consistency import OneBundle
+from ra_node.services.analysis.bundle_consistency import BundleConsistency
 from ra_node.services.analysis.image_examination import Examiner
 from ra_node.services.analysis.study_analysis import Rules
 from ra_node.services.reporting.answer import Answerer, Destination
@@ -43,7 +43,7 @@ def answered(bench, dataset, *, shown=looked, bundle=BUNDLE, secret=SECRET, plac
             lambda: False,
             lambda path, rules: shown(number),
         ).examine(jobs)
-    one_bundle = OneBundle(bench.ledger, bench.files, judge, bundle, Rules())
+    one_bundle = BundleConsistency(bench.ledger, bench.files, judge, bundle, Rules())
     answerer = Answerer(
         bench.ledger,
         bench.files,

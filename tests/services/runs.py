@@ -11,10 +11,10 @@ from pathlib import Path
 from ra_node.dicom.reading.file import read_header
 from ra_node.services.analysis.study_analysis import Look, Rules
 from ra_node.services.archive_run.journal import Journal
-from ra_node.services.archive_run.result_csv import Table
+from ra_node.services.archive_run.result_csv import ResultTable
 from ra_node.services.archive_run.result_rows import COLUMNS
 from ra_node.services.archive_run.run import Run, Watcher
-from ra_node.services.archive_run.sources import Archive, Folders
+from ra_node.services.archive_run.sources import Folders, StudySource
 from ra_node.services.offline_analysis import Analyst
 from tests.dicom import builders as dicom
 from tests.services.builders import FakeJudge, looked
@@ -43,7 +43,7 @@ def look(path: Path, rules: Rules) -> Look:
 def run_in(
     out: Path,
     *sources: Path,
-    archive: Archive | None = None,
+    archive: StudySource | None = None,
     facts: dict[str, str] = FACTS,
     look: Callable[[Path, Rules], Look] = look,
     between: Callable[[], None] = lambda: None,
@@ -53,7 +53,7 @@ def run_in(
 ) -> Iterator[Run]:
     """One start of a run into `out`."""
     out.mkdir(parents=True, exist_ok=True)
-    with Journal(out / "journal.sqlite3") as journal, Table(out, COLUMNS) as table:
+    with Journal(out / "journal.sqlite3") as journal, ResultTable(out, COLUMNS) as table:
         journal.begin(facts, dicom.CREATED.isoformat())
         yield Run(
             archive or Folders(sources, out),

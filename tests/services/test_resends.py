@@ -18,7 +18,7 @@ from ra_node.ledger.database.events import timeline
 from ra_node.ledger.deliveries import deliveries_of
 from ra_node.ledger.inbox import instances_of
 from ra_node.ledger.overview import find_study, jobs_of
-from ra_node.network.scp.loopback_archive import Archive
+from ra_node.network.scp.loopback_archive import LoopbackArchive
 from ra_node.network.scp.server import StoreOutcome
 from ra_node.services.reporting.answer import Destination
 from ra_node.services.retention.purge import purge
@@ -73,7 +73,7 @@ def test_a_study_that_comes_again_days_later_is_not_answered_again(bench, tmp_pa
     """Neither while its files are here, nor after retention has removed them."""
     bench.keep(source())
     go(bench)
-    with Archive(tmp_path / "archive") as archive:
+    with LoopbackArchive(tmp_path / "archive") as archive:
         deliver(bench, archive.port)
     assert len(archive.objects) == 2
     bench.clock.advance(3 * DAY_S)
@@ -184,7 +184,7 @@ def test_a_changed_copy_of_a_purged_image_is_refused(bench, tmp_path):
     """What it is compared with is gone; its digest says that it is another one."""
     bench.keep(source())
     go(bench)
-    with Archive(tmp_path / "archive") as archive:
+    with LoopbackArchive(tmp_path / "archive") as archive:
         deliver(bench, archive.port)
     bench.clock.advance(3 * DAY_S)
     assert purge(bench.ledger, bench.files, DAY_S).studies == 1

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from ra_node.errors import Fatal
-from ra_node.services.worker import RETRY_S, Bench, Worker
+from ra_node.services.worker import RETRY_S, LoadedAnalysis, Worker
 from tests.dicom.builders import BUNDLE
 
 
@@ -25,7 +25,7 @@ class Shelf:
         self.loads.append(sha256)
         if sha256 in self.broken:
             raise self.broken[sha256]
-        return Bench(replace(BUNDLE, sha256=sha256 or "configured"), None, None)
+        return LoadedAnalysis(replace(BUNDLE, sha256=sha256 or "configured"), None, None)
 
     def worker(self):
         return Worker(lambda: self.promoted, self.load, lambda: self.now)

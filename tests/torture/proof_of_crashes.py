@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from ra_node.network.scp.loopback_archive import Archive
+from ra_node.network.scp.loopback_archive import LoopbackArchive
 from tests.node.harness import ROLES
 from tests.torture.blackout import STEPS, cut, record, steps_in_order
 from tests.torture.broken import POISON_UID
@@ -68,7 +68,7 @@ def _covered(missing: Sequence[object], role: str) -> str:
 
 def power(folder: Path, asked: argparse.Namespace) -> list[Row]:
     """The power is cut at every moment of a history; what was not synced is gone, or half of it is."""
-    with Archive(folder / "archive") as archive:
+    with LoopbackArchive(folder / "archive") as archive:
         drawn = studies(folder / "sent", asked.seed, hands_share=0.2)
         images = [image for _ in range(16) for image in next(drawn)]
         done = record(folder, images, ROLES, ("archive", "ARCHIVE", archive.port))
@@ -95,7 +95,7 @@ def broken(folder: Path, asked: argparse.Namespace) -> list[Row]:
         "acknowledge before the commit",
     ):
         place = folder / name.replace(" ", "-")
-        with Archive(place / "archive") as archive:
+        with LoopbackArchive(place / "archive") as archive:
             images = [
                 one
                 for _, study in zip(range(4), studies(place / "sent", 1, 0.0), strict=False)

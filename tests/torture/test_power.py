@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ra_node.network.scp.loopback_archive import Archive
+from ra_node.network.scp.loopback_archive import LoopbackArchive
 from tests.conftest import find_tool
 from tests.torture.blackout import STEPS, cut, record, steps_in_order
 from tests.torture.load import studies
@@ -21,7 +21,7 @@ def history(tmp_path):
     def recorded(broken: str = ""):
         drawn = studies(tmp_path / "sent", 1, hands_share=0.0)
         images = [image for _ in range(IMAGES) for image in next(drawn)][:IMAGES]
-        with Archive(tmp_path / "archive") as archive:
+        with LoopbackArchive(tmp_path / "archive") as archive:
             return record(tmp_path, images, ["listen"], ("archive", "ARCHIVE", archive.port), broken)
 
     return recorded

@@ -25,20 +25,20 @@ from ra_node.inference.hand_detector.detector import load_finder
 from ra_node.ledger.commitments import begin_transaction, record_report, uncommitted
 from ra_node.ledger.database.events import note
 from ra_node.ledger.database.schema import DeliveryState
-from ra_node.ledger.deliveries import Outcome, pending_deliveries, record_delivery
+from ra_node.ledger.deliveries import DeliveryOutcome, pending_deliveries, record_delivery
 from ra_node.ledger.inbox import settle_now
 from ra_node.ledger.jobs.peer_backoff import begin_outage
 from ra_node.ledger.jobs.queue import bury, claim
 from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
 from ra_node.phantom.study import phantom_study
-from ra_node.services.analysis.bundle_consistency import OneBundle
+from ra_node.services.analysis.bundle_consistency import BundleConsistency
 from ra_node.services.analysis.image_examination import Examiner
 from ra_node.services.analysis.study_analysis import Rules
 from ra_node.services.jobs.liveness import present
 from ra_node.services.jobs.worker_status import Announcer
 from ra_node.services.reporting.answer import Answerer, Destination
 from ra_node.settings.node import Settings, settings_from
-from ra_node.web.context import Desk
+from ra_node.web.context import PageContext
 from tests.conftest import REPOSITORY
 from tests.dicom.builders import PRODUCER
 from tests.services.builders import Bench, FakeJudgement
@@ -82,7 +82,7 @@ class Hospital:
         self.settings = self._settings()
         self.state: State = open_state(self.settings)
         self.bench = Bench(self.settings.node.data_dir, self.state.ledger, self.state.files, None)
-        self.desk: Desk = build_desk(self.settings, self.state)
+        self.desk: PageContext = build_desk(self.settings, self.state)
         self.desk.passwords.set("night", PASSWORD)
 
     def close(self) -> None:
@@ -117,7 +117,7 @@ class Hospital:
         if jobs:
             Examiner(self.state.ledger, self.state.files, judge, bundle.sha256, rules()).examine(jobs)
         (job,) = claim(self.state.ledger, [JobKind.REPORT], "work-1-a", 1, 60)
-        one_bundle = OneBundle(self.state.ledger, self.state.files, judge, bundle, rules())
+        one_bundle = BundleConsistency(self.state.ledger, self.state.files, judge, bundle, rules())
         to = [Destination("pacs", SENT), Destination("archive", SENT)]
         Answerer(self.state.ledger, self.state.files, one_bundle, PRODUCER, to, "Research use only").answer(
             job
@@ -130,7 +130,7 @@ class Hospital:
         state = DeliveryState.REFUSED if refuse else DeliveryState.ACCEPTED
         status, detail = (0xA900, "Data Set does not match SOP Class") if refuse else (0, None)
         outcomes = [
-            Outcome(one.object.sop_instance_uid, state, status, detail)
+            DeliveryOutcome(one.object.sop_instance_uid, state, status, detail)
             for one in pending_deliveries(ledger, job)
         ]
         record_delivery(ledger, job, outcomes, retry_at=0, give_up_after_s=None, commit=not refuse)

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ra_node.services.models.baseline import Reference
+from ra_node.services.models.baseline import HeldOutBaseline
 from ra_node.services.monitoring.event_counters import WEEK_S, Week
 from ra_node.web.charts import CHART_HEIGHT, CHART_WIDTH, PRESENT, positive_rate, stages_and_card
 
 NOW = 4 * 86400 + 100 * WEEK_S + 3600.0
 """A Monday, one hour old."""
-CARD = Reference((10, 10, 10, 10, 5, 5), normal=10, positive=40)
+CARD = HeldOutBaseline((10, 10, 10, 10, 5, 5), normal=10, positive=40)
 COUNTS = st.lists(st.integers(0, 1000), min_size=6, max_size=6)
 
 
@@ -55,7 +55,7 @@ def test_without_hands_it_says_so():
 
 @given(COUNTS, COUNTS.filter(any))
 def test_no_bar_leaves_the_chart_or_covers_another(here, card):
-    chart = stages_and_card(week(0, here), NOW, Reference(tuple(card), card[0], None))
+    chart = stages_and_card(week(0, here), NOW, HeldOutBaseline(tuple(card), card[0], None))
     ends = 0.0
     for bar in sorted(chart.bars, key=lambda bar: bar.x):
         assert ends <= bar.x

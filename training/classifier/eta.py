@@ -21,7 +21,7 @@ class Job:
 
 
 @dataclass(slots=True)
-class Pace:
+class TimeLeft:
     """Which of the jobs is under way and how long all that are left will take."""
 
     jobs: Sequence[Job]

@@ -25,7 +25,7 @@ from ra_node.inference.networks.loaded_network import logits_of, network_input
 from training.classifier.augment import augmented_with_turns, moved_points
 from training.classifier.checkpoint import Checkpoint
 from training.classifier.distributed import ALONE
-from training.classifier.train_state import Learner, new_learner
+from training.classifier.train_state import TrainState, new_learner
 from training.data.pretrain_dataset import JOINTS, KnownHands
 from training.evaluation.metrics import Interval, auc, with_intervals
 from training.recipes.pretraining import PretrainRecipe
@@ -158,7 +158,7 @@ def _on_device(hands: KnownHands, ages: Ages, device: torch.device) -> Known:
     )
 
 
-def _epoch(learner: Learner, known: Known, recipe: PretrainRecipe, batch: int, starts: range) -> float:
+def _epoch(learner: TrainState, known: Known, recipe: PretrainRecipe, batch: int, starts: range) -> float:
     """Go through the hands once: the mean loss."""
     generator = learner.generator
     order = torch.randperm(len(known.age), generator=generator, device=generator.device)

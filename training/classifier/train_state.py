@@ -25,7 +25,7 @@ class Arithmetic(Protocol):
     def learning_seed(self) -> int: ...
 
 
-class Pace(Protocol):
+class TaskSchedule(Protocol):
     """What a learner needs to know of a task."""
 
     @property
@@ -37,7 +37,7 @@ class Pace(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Learner:
+class TrainState:
     """A network, what tunes it, and the one source of chance for order and augmentation."""
 
     network: nn.Module
@@ -99,8 +99,8 @@ class Learner:
 
 
 def new_learner(
-    network: nn.Module, recipe: Arithmetic, task: Pace, steps: int, device: torch.device
-) -> Learner:
+    network: nn.Module, recipe: Arithmetic, task: TaskSchedule, steps: int, device: torch.device
+) -> TrainState:
     """AdamW on a network that lies on `device`, with the schedule of `steps` steps."""
     optimiser = torch.optim.AdamW(
         network.parameters(), task.learning_rate, weight_decay=task.weight_decay, fused=True
@@ -111,7 +111,7 @@ def new_learner(
     else:
         schedule = ConstantLR(optimiser, factor=1.0)
     amp = {"auto": "bf16" if device.type == "cuda" else "off"}.get(recipe.amp, recipe.amp)
-    return Learner(
+    return TrainState(
         network=network,
         optimiser=optimiser,
         schedule=schedule,

@@ -80,7 +80,7 @@ class _About:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Hand:
+class DatasetHand:
     """One hand ready for a network: `image` (side, side) is what the node would give it."""
 
     row: HandRow
@@ -116,14 +116,14 @@ def manifest_sha256(dataset: Path) -> str:
     return hashlib.sha256(_content(dataset / MANIFEST)).hexdigest()
 
 
-def load_dataset(dataset: Path, side_px: int = 224) -> list[Hand]:
+def load_dataset(dataset: Path, side_px: int = 224) -> list[DatasetHand]:
     """Read all hands of a dataset as the node would crop them, in the manifest's order."""
     return [load_hand(dataset, row, side_px) for row in read_manifest(dataset)]
 
 
-def load_hand(dataset: Path, row: HandRow, side_px: int = 224) -> Hand:
+def load_hand(dataset: Path, row: HandRow, side_px: int = 224) -> DatasetHand:
     """Read one hand; raises Refused where its picture is missing or altered in size."""
-    return Hand(row, hand_crop(hand_values(dataset, row), row.region, side_px))
+    return DatasetHand(row, hand_crop(hand_values(dataset, row), row.region, side_px))
 
 
 def hand_values(dataset: Path, row: HandRow) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ra_node.errors import Fatal
-from training.classifier.eta import Job, Pace, spoken
+from training.classifier.eta import Job, TimeLeft, spoken
 from training.classifier.initial_weights import Start, find_start, note_start
 from training.classifier.labelled_dataset import refuse_other_split
 from training.classifier.loop import Progress
@@ -67,7 +67,7 @@ def compare(
             refuse_seen(entry.start.path, crops)
             refuse_other_split(entry.start, place.folder / HANDS)
     jobs = [_job(entry, task) for entry in chosen for task in TASKS]
-    pace = Pace(jobs)
+    pace = TimeLeft(jobs)
     for entry, folder in zip(chosen, folders, strict=True):
         own = Place(folder, place.device, place.ranks, place.checkpoint_s)
         _train(entry, own, place.folder / HANDS, pace, say)
@@ -77,7 +77,7 @@ def compare(
     return folders
 
 
-def _train(entry: Entry, place: Place, hands: Path, pace: Pace, say: Say) -> None:
+def _train(entry: Entry, place: Place, hands: Path, pace: TimeLeft, say: Say) -> None:
     if place.ranks.first:
         share_crops(hands, place.folder)
         keep_recipe(entry.recipe, place.folder)
@@ -92,7 +92,7 @@ def _train(entry: Entry, place: Place, hands: Path, pace: Pace, say: Say) -> Non
     train_run(entry.recipe, kept_crops(place.folder), entry.start, place, say, report)
 
 
-def _line(job: Job, progress: Progress, pace: Pace) -> str:
+def _line(job: Job, progress: Progress, pace: TimeLeft) -> str:
     number, name = pace.jobs.index(job) + 1, paper_numbers.NAMES.get(job.architecture, job.architecture)
     return (
         f"{number} of {len(pace.jobs)}  {name} {progress.task} {progress.step}/{progress.steps} "

@@ -14,7 +14,7 @@ from pydantic import JsonValue
 
 import ra_node
 from ra_node.domain.preprocessing import PREPROCESSING_ID
-from ra_node.inference.bundles.manifest import DomainPart, Manifest, Preprocessing, Task, Tasks
+from ra_node.inference.bundles.manifest import BundleTask, DomainPart, Manifest, Preprocessing, Tasks
 from training.data.data_kind import DataKind
 from training.evaluation.evaluate import Calibration, Result, weights_path
 from training.export.model_card import card
@@ -137,7 +137,7 @@ def _tasks(folder: Path, recipe: Recipe, calibration: Calibration, result: Resul
     made = {}
     for name, classes in CLASS_NAMES.items():
         path = weights_path(folder, name)
-        made[name] = Task(
+        made[name] = BundleTask(
             architecture=recipe.architecture,
             classes=classes,
             weights=path.relative_to(folder).as_posix(),

@@ -62,7 +62,7 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Hand:
+class SceneHand:
     """A hand of a rendered scene: joints (13, 2) in its pixels, NaN outside; its silhouette if known."""
 
     joints: NDArray[np.float64]
@@ -75,7 +75,7 @@ class View:
 
     grey: Real
     inside: NDArray[np.bool_]
-    hands: tuple[Hand, ...]
+    hands: tuple[SceneHand, ...]
 
 
 def layers_of(picture: Picture) -> Layers:

@@ -22,7 +22,7 @@ from ra_node.inference.hand_detector.preprocessing import (
     padded,
     pose_of,
 )
-from training.hand_detector.scenes import KNUCKLE, WRIST, Hand, Placed, Real, Scene, View
+from training.hand_detector.scenes import KNUCKLE, WRIST, Placed, Real, Scene, SceneHand, View
 
 CELLS = SIDE_PX // 4
 _FEWEST_JOINTS = 9
@@ -54,7 +54,7 @@ def render(scene: Scene, matrix: Matrix, rows: int, columns: int) -> View:
     bend = _bend(scene, matrix, rows, columns)
     grey = np.full((rows, columns), scene.background, np.float32)
     inside = _polygon(_canvas(scene), matrix, rows, columns)
-    hands: list[Hand] = []
+    hands: list[SceneHand] = []
     for placed in scene.placed:
         hands = _laid(grey, placed, matrix, bend, hands)
     for stamp, place, level in scene.stamps:
@@ -167,7 +167,9 @@ def _stepped(x: Real, rng: np.random.Generator) -> Real:
     return np.where(side, x * np.float32(rng.uniform(0.3, 1)) + np.float32(rng.uniform(-0.1, 0.35)), x)
 
 
-def _laid(grey: Real, placed: Placed, matrix: Matrix, bend: Real | None, hands: list[Hand]) -> list[Hand]:
+def _laid(
+    grey: Real, placed: Placed, matrix: Matrix, bend: Real | None, hands: list[SceneHand]
+) -> list[SceneHand]:
     """Lay a picture over what is there; gives the hands so far, those beneath without what is covered."""
     rows, columns = grey.shape
     place = _chained(matrix, placed.matrix)
@@ -197,7 +199,7 @@ def _laid(grey: Real, placed: Placed, matrix: Matrix, bend: Real | None, hands: 
 
 def _hands_of(
     placed: Placed, place: Matrix, down: Matrix, level: int, bend: Real | None, shape: tuple[int, ...]
-) -> list[Hand]:
+) -> list[SceneHand]:
     picture = placed.layers.picture
     hands = []
     mask = (
@@ -210,11 +212,11 @@ def _hands_of(
         silhouette = None
         if mask is not None and picture.outlined[at]:
             silhouette = (mask.astype(np.uint8) & (1 << at)) > 0
-        hands.append(Hand(places, silhouette))
+        hands.append(SceneHand(places, silhouette))
     return hands
 
 
-def _clipped(hand: Hand, visible: NDArray[np.bool_]) -> Hand:
+def _clipped(hand: SceneHand, visible: NDArray[np.bool_]) -> SceneHand:
     """A hand without the joints that are not visible."""
     place = np.nan_to_num(hand.joints, nan=-1.0)
     x, y = np.floor(place[:, 0]).astype(int), np.floor(place[:, 1]).astype(int)
@@ -222,7 +224,7 @@ def _clipped(hand: Hand, visible: NDArray[np.bool_]) -> Hand:
     held = (x >= 0) & (y >= 0) & (x < columns) & (y < rows)
     held[held] = visible[y[held], x[held]]
     silhouette = None if hand.silhouette is None else hand.silhouette & visible
-    return Hand(np.where(held[:, None], hand.joints, np.nan), silhouette)
+    return SceneHand(np.where(held[:, None], hand.joints, np.nan), silhouette)
 
 
 def _warped(
@@ -322,7 +324,7 @@ def _anywhere(scene: Scene, rng: np.random.Generator) -> Pose:
     )
 
 
-def _off_middle(hand: Hand) -> float:
+def _off_middle(hand: SceneHand) -> float:
     """How far a hand's middle is from that of the square, in its pixels."""
     if not np.isfinite(hand.joints[[WRIST, KNUCKLE]]).all():
         return 2.0 * SIDE_PX

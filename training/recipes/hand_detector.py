@@ -15,7 +15,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class NetworkRecipe(_Part):
+class DetectorNetworkRecipe(_Part):
     """How one network learns: AdamW with one cycle of the learning rate."""
 
     steps: Annotated[int, Field(gt=0)]
@@ -34,8 +34,8 @@ class FinderRecipe(_Part):
     """Drawn radiographs, every third with two hands."""
     others: int
     """Drawn pictures of other things."""
-    seeker: NetworkRecipe
-    reader: NetworkRecipe
+    seeker: DetectorNetworkRecipe
+    reader: DetectorNetworkRecipe
 
 
 def read_finder_recipe(path: Path) -> FinderRecipe:

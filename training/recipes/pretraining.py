@@ -16,7 +16,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class NetworkRecipe(_Part):
+class PretrainNetworkRecipe(_Part):
     """How one of the five networks learns."""
 
     side_px: Annotated[int, Field(ge=64)]
@@ -41,7 +41,7 @@ class PretrainRecipe(_Part):
     mean: float
     std: float
     augment: AugmentRecipe
-    networks: dict[str, NetworkRecipe]
+    networks: dict[str, PretrainNetworkRecipe]
 
     def with_epochs(self, architecture: str, epochs: int | None) -> PretrainRecipe:
         """The recipe with other epochs of one network, or as it is; raises Fatal for an unknown network."""

@@ -17,7 +17,7 @@ from pydicom.uid import (
 
 from ra_node.dicom import concept_codes as codes
 from ra_node.dicom import encapsulated_pdf, key_object, presentation_state
-from ra_node.dicom.conformance.document import Section, Table, prose
+from ra_node.dicom.conformance.document import Section, TableBlock, prose
 from ra_node.dicom.overlay import secondary_capture as overlay
 from ra_node.dicom.patient_study_modules import OPTIONAL, REQUIRED, UNICODE
 from ra_node.dicom.sr import document
@@ -74,7 +74,7 @@ def made_objects() -> Section:
     return Section(
         "Objects made",
         prose("objects", copied=", ".join([*REQUIRED, *OPTIONAL])),
-        (Table(("SOP class", "UID", "Modality", "Series number", "What it is"), rows),),
+        (TableBlock(("SOP class", "UID", "Modality", "Series number", "What it is"), rows),),
     )
 
 
@@ -84,8 +84,10 @@ def report_content() -> Section:
         "Content of the structured report",
         prose("report"),
         (
-            Table(("Template", "Name", "Used for"), _TEMPLATES),
-            Table(("Code", "Scheme", "Meaning"), tuple(sorted(_codes(), key=lambda row: (row[1], row[0])))),
+            TableBlock(("Template", "Name", "Used for"), _TEMPLATES),
+            TableBlock(
+                ("Code", "Scheme", "Meaning"), tuple(sorted(_codes(), key=lambda row: (row[1], row[0])))
+            ),
         ),
     )
 

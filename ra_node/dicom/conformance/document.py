@@ -17,7 +17,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class TableBlock:
     """Rows under a head, all of one width."""
 
     head: tuple[str, ...]
@@ -30,7 +30,7 @@ class Section:
 
     title: str
     text: tuple[str, ...] = ()
-    tables: tuple[Table, ...] = ()
+    tables: tuple[TableBlock, ...] = ()
     parts: tuple[Section, ...] = ()
 
 
@@ -93,7 +93,7 @@ def as_html(statement: Statement) -> str:
     return page.render(statement=statement, entries=list(numbered(statement.sections)))
 
 
-def _markdown_table(table: Table) -> str:
+def _markdown_table(table: TableBlock) -> str:
     rows = [table.head, tuple("---" for _ in table.head), *table.rows]
     return "\n".join("| " + " | ".join(_cell(text) for text in row) + " |" for row in rows)
 

@@ -16,15 +16,15 @@ from ra_node.dicom.overlay.elements import (
     SMALL_PX,
     TEXT_PX,
     WHITE,
-    Block,
-    Frame,
+    ElementGroup,
     Outline,
     Part,
     Photo,
+    Rectangle,
     moved,
 )
 from ra_node.dicom.overlay.hand_panel import ink_of, is_dashed, refused_word
-from ra_node.dicom.overlay.label_placement import NEAR_REACH, Hand, Places, Tag, at, framed_words
+from ra_node.dicom.overlay.label_placement import NEAR_REACH, CanvasHand, Places, Tag, at, framed_words
 from ra_node.dicom.overlay.typesetting import Pen
 from ra_node.domain.geometry import Box, Point
 from ra_node.domain.laterality.evidence import Side
@@ -53,7 +53,7 @@ def photo_parts(image: ImageFinding, picture: Box, display: NDArray[np.uint8] | 
     `display` (rows, columns) only tells where a tag would hide something bright.
     """
     places = [_on_photo(hand, image, picture) for hand in image.hands]
-    parts: list[Part] = [Photo(image.sop_instance_uid, picture), Frame(picture, line=RULE, line_px=2)]
+    parts: list[Part] = [Photo(image.sop_instance_uid, picture), Rectangle(picture, line=RULE, line_px=2)]
     for hand, place in zip(image.hands, places, strict=True):
         parts += _attention_lines(hand, image, picture)
         parts.append(Outline(place.outline, ink_of(hand), dashed=is_dashed(hand), role="hand"))
@@ -94,14 +94,14 @@ def on_canvas(point: Point, image: ImageFinding, picture: Box) -> Point:
     return Point(min(max(x, picture.x0), picture.x1 - 1), min(max(y, picture.y0), picture.y1 - 1))
 
 
-def _on_photo(hand: HandFinding, image: ImageFinding, picture: Box) -> Hand:
+def _on_photo(hand: HandFinding, image: ImageFinding, picture: Box) -> CanvasHand:
     region = hand.region
     points = region.outline if len(region.outline) > 2 else region.box.corners()
     first = on_canvas(Point(region.box.x0, region.box.y0), image, picture)
     last = on_canvas(Point(region.box.x1, region.box.y1), image, picture)
     x0, y0 = round(first.x), round(first.y)
     box = Box(x0, y0, max(round(last.x), x0 + 1), max(round(last.y), y0 + 1))
-    return Hand(box, tuple(on_canvas(point, image, picture) for point in points))
+    return CanvasHand(box, tuple(on_canvas(point, image, picture) for point in points))
 
 
 def _fingertips(hand: HandFinding, box: Box) -> Point:
@@ -131,7 +131,7 @@ def _attention_lines(hand: HandFinding, image: ImageFinding, picture: Box) -> li
     ]
 
 
-def _tags(hand: HandFinding, picture: Box, pen: Pen) -> list[Block]:
+def _tags(hand: HandFinding, picture: Box, pen: Pen) -> list[ElementGroup]:
     """The tags of a hand, the best first; those that are too large for the radiograph are not among them."""
     large = max(picture.width_px, picture.height_px) >= TAGGED_PX
     if hand.recognition is not None and hand.refusal is None:
@@ -141,7 +141,7 @@ def _tags(hand: HandFinding, picture: Box, pen: Pen) -> list[Block]:
     return [_refusal_tag(hand, pen), small] if large else [small]
 
 
-def _refusal_tag(hand: HandFinding, pen: Pen) -> Block:
+def _refusal_tag(hand: HandFinding, pen: Pen) -> ElementGroup:
     lines = [pen.line(pen.say(refused_word(hand)).upper(), KEY_PX - 3, bold=True)]
     if hand.refusal is not None:
         reason = pen.language.say(f"reason.{hand.refusal.reason}")
@@ -151,13 +151,15 @@ def _refusal_tag(hand: HandFinding, pen: Pen) -> Block:
     return framed_words(lines, WHITE, dashed=True)
 
 
-def _side_tag(hand: HandFinding, pen: Pen) -> Block:
+def _side_tag(hand: HandFinding, pen: Pen) -> ElementGroup:
     """The side in the smallest words: never larger than a lead marker, and never taken for one."""
     words = pen.line(pen.say(_SIDE_KEYS[hand.side.side]).upper(), FINE_PX, bold=True)
     return framed_words([words], ink_of(hand), dashed=is_dashed(hand), margin_px=4)
 
 
-def _joint_labels(hand: HandFinding, place: Hand, image: ImageFinding, free: Places, pen: Pen) -> list[Part]:
+def _joint_labels(
+    hand: HandFinding, place: CanvasHand, image: ImageFinding, free: Places, pen: Pen
+) -> list[Part]:
     """Ring the joints that stand out and write their names beside them, each with a line between."""
     if hand.explanation is None or hand.refusal is not None:
         return []
@@ -168,8 +170,8 @@ def _joint_labels(hand: HandFinding, place: Hand, image: ImageFinding, free: Pla
             continue
         centre = on_canvas(seen[share.name], image, free.picture)
         words = pen.line(joint_name(share.name, pen.language), SMALL_PX, bold=True)
-        pad = Frame(Box(0, 0, words.width_px + 10, words.height_px), fill=GROUND)
-        block = Block(words.width_px + 10, words.height_px, (pad, *moved(words.parts, 5, 0)))
+        pad = Rectangle(Box(0, 0, words.width_px + 10, words.height_px), fill=GROUND)
+        block = ElementGroup(words.width_px + 10, words.height_px, (pad, *moved(words.parts, 5, 0)))
         box = free.put(Tag(block, centre, place.box, reach=NEAR_REACH))
         parts.append(_ring(centre))
         if box is not None:

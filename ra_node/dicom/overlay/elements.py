@@ -50,7 +50,7 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class Rectangle:
     """A rectangle that is filled, outlined, or both."""
 
     box: Box
@@ -95,12 +95,12 @@ class Shifted:
     dy: int
 
 
-Solid = Words | Frame | Outline | Photo
+Solid = Words | Rectangle | Outline | Photo
 Part = Solid | Shifted
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class ElementGroup:
     """Parts inside a rectangle from (0, 0) to (width_px, height_px)."""
 
     width_px: int
@@ -120,8 +120,8 @@ class Block:
         return tuple(part for part in settled(self.parts, Outline) if isinstance(part, Outline))
 
     @property
-    def frames(self) -> tuple[Frame, ...]:
-        return tuple(part for part in settled(self.parts, Frame) if isinstance(part, Frame))
+    def frames(self) -> tuple[Rectangle, ...]:
+        return tuple(part for part in settled(self.parts, Rectangle) if isinstance(part, Rectangle))
 
 
 def moved(parts: Iterable[Part], dx: int, dy: int) -> tuple[Part, ...]:
@@ -151,7 +151,7 @@ def _moved(part: Solid, dx: int, dy: int) -> Solid:
     return replace(part, box=Box(box.x0 + dx, box.y0 + dy, box.x1 + dx, box.y1 + dy))
 
 
-def stacked(blocks: Sequence[Block], gap_px: int = 0) -> Block:
+def stacked(blocks: Sequence[ElementGroup], gap_px: int = 0) -> ElementGroup:
     """Put blocks under one another, flush left."""
     parts: list[Part] = []
     y = 0
@@ -159,19 +159,21 @@ def stacked(blocks: Sequence[Block], gap_px: int = 0) -> Block:
         parts.extend(moved(block.parts, 0, y))
         y += block.height_px + gap_px
     width = max((block.width_px for block in blocks), default=0)
-    return Block(width, max(y - gap_px, 0), tuple(parts))
+    return ElementGroup(width, max(y - gap_px, 0), tuple(parts))
 
 
-def over(*blocks: Block) -> Block:
+def over(*blocks: ElementGroup) -> ElementGroup:
     """Put blocks on one another at the same origin."""
-    return Block(
+    return ElementGroup(
         max(block.width_px for block in blocks),
         max(block.height_px for block in blocks),
         tuple(part for block in blocks for part in block.parts),
     )
 
 
-def framed(block: Block, width_px: int, height_px: int, *, pad_px: int, frame: Frame) -> Block:
+def framed(
+    block: ElementGroup, width_px: int, height_px: int, *, pad_px: int, frame: Rectangle
+) -> ElementGroup:
     """Put a block into a frame of the given outer size; the style is that of `frame`."""
     outer = replace(frame, box=Box(0, 0, width_px, height_px))
-    return Block(width_px, height_px, (outer, *moved(block.parts, pad_px, pad_px)))
+    return ElementGroup(width_px, height_px, (outer, *moved(block.parts, pad_px, pad_px)))

@@ -15,9 +15,9 @@ from ra_node.dicom.overlay.elements import (
     SMALL_PX,
     TEXT_PX,
     WHITE,
-    Block,
-    Frame,
+    ElementGroup,
     Ink,
+    Rectangle,
     framed,
     moved,
     over,
@@ -71,7 +71,7 @@ def ink_of(hand: HandFinding) -> Ink:
     return {HandVerdict.PRESENT: AMBER, HandVerdict.ABSENT: SKY}.get(hand.verdict, WHITE)
 
 
-def hand_panel(hand: HandFinding, width_px: int, pen: Pen, height_px: int = 0) -> Block:
+def hand_panel(hand: HandFinding, width_px: int, pen: Pen, height_px: int = 0) -> ElementGroup:
     """Everything about one hand: side, evidence, and either the result or the reason against one.
 
     The panel is as high as its words; up to `height_px` its chart grows.
@@ -81,7 +81,7 @@ def hand_panel(hand: HandFinding, width_px: int, pen: Pen, height_px: int = 0) -
     return _hand_panel(hand, width_px, pen, CHART_PX + spare) if spare > 0 else least
 
 
-def _hand_panel(hand: HandFinding, width_px: int, pen: Pen, chart_px: int) -> Block:
+def _hand_panel(hand: HandFinding, width_px: int, pen: Pen, chart_px: int) -> ElementGroup:
     inner = width_px - 2 * PAD_PX
     blocks = [_with_marker(_title(hand, inner, pen), hand, inner, pen)]
     if hand.refusal is not None or hand.recognition is None:
@@ -104,37 +104,39 @@ def refused_word(hand: HandFinding) -> str:
     return "not_rated" if hand.verdict is HandVerdict.NOT_RATED else "not_analysed"
 
 
-def image_panel(image: ImageFinding, width_px: int, pen: Pen) -> Block:
+def image_panel(image: ImageFinding, width_px: int, pen: Pen) -> ElementGroup:
     """Why an image has no hands to speak of."""
     return _reason_panel("this_image", image.refusal, width_px, pen)
 
 
-def refusal_panel(refusal: Refusal | None, width_px: int, pen: Pen) -> Block:
+def refusal_panel(refusal: Refusal | None, width_px: int, pen: Pen) -> ElementGroup:
     """Why a whole study has no result."""
     return _reason_panel("this_study", refusal, width_px, pen)
 
 
-def _reason_panel(key: str, refusal: Refusal | None, width_px: int, pen: Pen) -> Block:
+def _reason_panel(key: str, refusal: Refusal | None, width_px: int, pen: Pen) -> ElementGroup:
     title = pen.line(pen.say(key).upper(), KEY_PX + 3, bold=True)
     not_rated = refusal is not None and refusal.reason in OUTSIDE_DOMAIN and key == "this_study"
     reason = _refused(refusal, width_px - 2 * PAD_PX, pen, "not_rated" if not_rated else "not_analysed")
     return _panel([title, reason], width_px, WHITE, dashed=True)
 
 
-def resized(panel: Block, height_px: int) -> Block:
+def resized(panel: ElementGroup, height_px: int) -> ElementGroup:
     """Draw the frame of a panel down to `height_px`, so that neighbours end at one line."""
-    frame = next(part for part in panel.parts if isinstance(part, Frame))
-    taller = Frame(Box(0, 0, panel.width_px, height_px), frame.fill, frame.line, frame.line_px, frame.dashed)
-    return Block(panel.width_px, height_px, (taller, *panel.parts[1:]))
+    frame = next(part for part in panel.parts if isinstance(part, Rectangle))
+    taller = Rectangle(
+        Box(0, 0, panel.width_px, height_px), frame.fill, frame.line, frame.line_px, frame.dashed
+    )
+    return ElementGroup(panel.width_px, height_px, (taller, *panel.parts[1:]))
 
 
-def _panel(blocks: Sequence[Block], width_px: int, ink: Ink, *, dashed: bool) -> Block:
+def _panel(blocks: Sequence[ElementGroup], width_px: int, ink: Ink, *, dashed: bool) -> ElementGroup:
     body = stacked(blocks, GAP_PX)
-    style = Frame(Box(0, 0, 1, 1), fill=(22, 25, 30), line=ink, line_px=3, dashed=dashed)
+    style = Rectangle(Box(0, 0, 1, 1), fill=(22, 25, 30), line=ink, line_px=3, dashed=dashed)
     return framed(body, width_px, body.height_px + 2 * PAD_PX, pad_px=PAD_PX, frame=style)
 
 
-def _title(hand: HandFinding, width_px: int, pen: Pen) -> Block:
+def _title(hand: HandFinding, width_px: int, pen: Pen) -> ElementGroup:
     """The hand and the evidence for its side: on one line where both fit."""
     name = pen.paragraph(hand_name(hand, pen.language).upper(), KEY_PX, width_px, lines=3, bold=True)
     said = told(hand.side.evidence, pen.language)
@@ -142,38 +144,38 @@ def _title(hand: HandFinding, width_px: int, pen: Pen) -> Block:
     if name.width_px + 18 + evidence.width_px > width_px or len(name.words) > 1:
         return stacked([name, pen.paragraph(said, FINE_PX, width_px, lines=3, ink=MUTED)])
     drop = name.height_px - evidence.height_px - 6
-    return over(name, Block(0, 0, moved(evidence.parts, width_px - evidence.width_px, drop)))
+    return over(name, ElementGroup(0, 0, moved(evidence.parts, width_px - evidence.width_px, drop)))
 
 
-def _with_marker(title: Block, hand: HandFinding, width_px: int, pen: Pen) -> Block:
+def _with_marker(title: ElementGroup, hand: HandFinding, width_px: int, pen: Pen) -> ElementGroup:
     """The title and, under it, that nobody has read the lead marker."""
     words = marker_words(hand, pen.language)
     return stacked([title, pen.paragraph(words, FINE_PX, width_px, lines=2, ink=MUTED)]) if words else title
 
 
-def _refused(refusal: Refusal | None, width_px: int, pen: Pen, word: str) -> Block:
+def _refused(refusal: Refusal | None, width_px: int, pen: Pen, word: str) -> ElementGroup:
     blocks = [pen.line(pen.say(word).upper(), KEY_PX + 3, bold=True)]
     if refusal is not None:
         reason = refusal_text(refusal, pen.language)
         blocks.append(pen.paragraph(reason, TEXT_PX, width_px - 2 * PAD_PX, lines=7))
     words = stacked(blocks, 4)
-    style = Frame(Box(0, 0, 1, 1), line=WHITE, line_px=3, dashed=True)
+    style = Rectangle(Box(0, 0, 1, 1), line=WHITE, line_px=3, dashed=True)
     return framed(words, width_px, words.height_px + 2 * PAD_PX, pad_px=PAD_PX, frame=style)
 
 
-def _outside(hand: HandFinding, width_px: int, pen: Pen) -> list[Block]:
+def _outside(hand: HandFinding, width_px: int, pen: Pen) -> list[ElementGroup]:
     """What must be known before the result, over it."""
     text = outside_sentence(hand, pen.language)
     return [pen.paragraph(text, SMALL_PX, width_px, lines=5, bold=True)] if text else []
 
 
-def _attention(hand: HandFinding, width_px: int, pen: Pen) -> list[Block]:
+def _attention(hand: HandFinding, width_px: int, pen: Pen) -> list[ElementGroup]:
     """Where a network looked, in words: the joints that stand out, or that none does."""
     text = attention_sentence(hand, pen.language, brief=True)
     return [pen.paragraph(text, SMALL_PX, width_px, lines=3)] if text else []
 
 
-def _doubts(hand: HandFinding, width_px: int, pen: Pen) -> list[Block]:
+def _doubts(hand: HandFinding, width_px: int, pen: Pen) -> list[ElementGroup]:
     doubts = [doubt for doubt in doubts_of(hand) if doubt not in _TOLD_ELSEWHERE]
     if not doubts:
         return []
@@ -181,59 +183,59 @@ def _doubts(hand: HandFinding, width_px: int, pen: Pen) -> list[Block]:
     return [pen.paragraph(text, SMALL_PX, width_px, lines=3, bold=True)]
 
 
-def _recognition(found: Recognition, width_px: int, pen: Pen) -> Block:
+def _recognition(found: Recognition, width_px: int, pen: Pen) -> ElementGroup:
     """Present is dark on a filled bar, absent is light in an empty one."""
     ink = GROUND if found.positive else WHITE
     said = pen.say("ra", presence=presence(found, pen.language).upper())
     answer = pen.line(said, KEY_PX + 6, ink=ink, bold=True)
     number = pen.line(f"{percents(found)[0]} %", KEY_PX + 6, ink=ink, bold=True)
     height = answer.height_px + 12
-    bar = Frame(
+    bar = Rectangle(
         Box(0, 0, width_px, height),
         fill=AMBER if found.positive else None,
         line=AMBER if found.positive else SKY,
         line_px=4,
     )
     words = (*moved(answer.parts, 15, 6), *moved(number.parts, width_px - number.width_px - 15, 6))
-    return stacked([Block(width_px, height, (bar, *words)), _gauge(found, width_px, pen)], 8)
+    return stacked([ElementGroup(width_px, height, (bar, *words)), _gauge(found, width_px, pen)], 8)
 
 
-def _gauge(found: Recognition, width_px: int, pen: Pen) -> Block:
+def _gauge(found: Recognition, width_px: int, pen: Pen) -> ElementGroup:
     """The probability on a line from 0 to 100 %, the operating point as a mark across it and in words."""
     words = pen.line(pen.say("operating_point", threshold=percents(found)[1]), FINE_PX, ink=MUTED)
     width = width_px - words.width_px - 15
     mark = min(max(round(found.threshold * width), 2), width - 2)
     reach = min(max(round(found.probability * width), 3), width)
     shapes = (
-        Frame(Box(0, 6, width, 6 + GAUGE_PX), line=MUTED, line_px=2),
-        Frame(Box(0, 6, reach, 6 + GAUGE_PX), fill=AMBER if found.positive else SKY),
-        Frame(Box(mark - 5, 0, mark + 5, GAUGE_PX + 12), fill=GROUND),
-        Frame(Box(mark - 2, 0, mark + 2, GAUGE_PX + 12), fill=WHITE),
+        Rectangle(Box(0, 6, width, 6 + GAUGE_PX), line=MUTED, line_px=2),
+        Rectangle(Box(0, 6, reach, 6 + GAUGE_PX), fill=AMBER if found.positive else SKY),
+        Rectangle(Box(mark - 5, 0, mark + 5, GAUGE_PX + 12), fill=GROUND),
+        Rectangle(Box(mark - 2, 0, mark + 2, GAUGE_PX + 12), fill=WHITE),
     )
     right = moved(words.parts, width + 15, (GAUGE_PX + 12 - words.height_px) // 2)
-    return Block(width_px, max(GAUGE_PX + 12, words.height_px), (*shapes, *right))
+    return ElementGroup(width_px, max(GAUGE_PX + 12, words.height_px), (*shapes, *right))
 
 
-def _staging(found: Staging, width_px: int, pen: Pen, chart_px: int) -> Block:
+def _staging(found: Staging, width_px: int, pen: Pen, chart_px: int) -> ElementGroup:
     """The likeliest stage in large type, and beside it how likely each stage is."""
     stage = pen.line(pen.say("stage", stage=found.stage).upper(), KEY_PX + 6, bold=True)
     notes = [pen.line(pen.say(key), FINE_PX, ink=MUTED) for key in ("stage_normal", "stage_bars")]
     left = stacked([stage, *notes], 2)
     chart = _chart(found, width_px - left.width_px - CHART_GAP_PX, pen, chart_px)
     parts = (*left.parts, *moved(chart.parts, left.width_px + CHART_GAP_PX, 0))
-    return Block(width_px, max(left.height_px, chart.height_px), parts)
+    return ElementGroup(width_px, max(left.height_px, chart.height_px), parts)
 
 
-def _chart(found: Staging, width_px: int, pen: Pen, chart_px: int) -> Block:
+def _chart(found: Staging, width_px: int, pen: Pen, chart_px: int) -> ElementGroup:
     """One column a stage: value, bar, label; the likeliest filled, the others empty."""
     gap = 8
     width = (width_px - gap * (len(STAGES) - 1)) // len(STAGES)
     columns = [_column(stage, found, (width, chart_px), pen) for stage in STAGES]
     parts = [part for n, c in enumerate(columns) for part in moved(c.parts, n * (width + gap), 0)]
-    return Block(width_px, columns[0].height_px, tuple(parts))
+    return ElementGroup(width_px, columns[0].height_px, tuple(parts))
 
 
-def _column(stage: int, found: Staging, size: tuple[int, int], pen: Pen) -> Block:
+def _column(stage: int, found: Staging, size: tuple[int, int], pen: Pen) -> ElementGroup:
     """One stage: its share in percent, a bar in a track of 100 % (`size` in pixels), its number."""
     width, track_px = size
     chosen = stage == found.stage
@@ -245,18 +247,18 @@ def _column(stage: int, found: Staging, size: tuple[int, int], pen: Pen) -> Bloc
     foot = top + track_px
     height = max(round(share * track_px), 3)
     shapes = (
-        Frame(Box(0, top, width, foot), line=RULE, line_px=2),
-        Frame(Box(0, foot - height, width, foot), fill=WHITE if chosen else MUTED),
-        Frame(Box(0, foot + 3, width, foot + 3 + label.height_px), fill=WHITE if chosen else RULE),
+        Rectangle(Box(0, top, width, foot), line=RULE, line_px=2),
+        Rectangle(Box(0, foot - height, width, foot), fill=WHITE if chosen else MUTED),
+        Rectangle(Box(0, foot + 3, width, foot + 3 + label.height_px), fill=WHITE if chosen else RULE),
     )
     words = (
         *moved(value.parts, (width - value.width_px) // 2, 0),
         *moved(label.parts, (width - label.width_px) // 2, foot + 3),
     )
-    return Block(width, foot + 3 + label.height_px, (*shapes, *words))
+    return ElementGroup(width, foot + 3 + label.height_px, (*shapes, *words))
 
 
-def _inconclusive(hand: HandFinding, width_px: int, pen: Pen) -> Block:
+def _inconclusive(hand: HandFinding, width_px: int, pen: Pen) -> ElementGroup:
     """The verdict in an empty, dashed box, and both statements in words, without choosing between them."""
     recognition, staging = hand.recognition, hand.staging
     assert recognition is not None
@@ -272,7 +274,7 @@ def _inconclusive(hand: HandFinding, width_px: int, pen: Pen) -> Block:
     word = pen.say("ra", presence=pen.language.say("hand.inconclusive_word").upper())
     title = pen.line(word, KEY_PX + 6, bold=True)
     words = stacked([title, pen.paragraph(text, TEXT_PX, width_px - 2 * PAD_PX, lines=7)], 4)
-    style = Frame(Box(0, 0, 1, 1), line=WHITE, line_px=3, dashed=True)
+    style = Rectangle(Box(0, 0, 1, 1), line=WHITE, line_px=3, dashed=True)
     return framed(words, width_px, words.height_px + 2 * PAD_PX, pad_px=PAD_PX, frame=style)
 
 

@@ -18,10 +18,10 @@ from ra_node.dicom.overlay.elements import (
     SMALL_PX,
     TEXT_PX,
     WHITE,
-    Block,
-    Frame,
+    ElementGroup,
     Outline,
     Part,
+    Rectangle,
     moved,
     stacked,
 )
@@ -50,7 +50,7 @@ SAMPLE_PX = 72
 """Length of the lines that the legend shows."""
 
 
-def header(report: StudyReport, width_px: int, pen: Pen) -> Block:
+def header(report: StudyReport, width_px: int, pen: Pen) -> ElementGroup:
     """The research label and the bundle's notice, the title, the summary, and the change since before.
 
     Where a viewer lays something over the top of the image, only the end of the title's lines is under it.
@@ -64,7 +64,7 @@ def header(report: StudyReport, width_px: int, pen: Pen) -> Block:
     return stacked(blocks, 8)
 
 
-def _caveat(report: StudyReport, width_px: int, pen: Pen) -> Block:
+def _caveat(report: StudyReport, width_px: int, pen: Pen) -> ElementGroup:
     """What the result is not to be used for, on as few lines as it needs."""
     warnings = [told(text, pen.language) for text in warnings_of(report)]
     text = "".join(_sentence(warning, pen) for warning in warnings).rstrip()
@@ -79,15 +79,15 @@ def _sentence(text: str, pen: Pen) -> str:
     return ended + (" " if plain else pen.language.say("sign.space"))
 
 
-def _title(pen: Pen) -> Block:
+def _title(pen: Pen) -> ElementGroup:
     lines = pen.say("banner").split(" - ", 1)
     return stacked([pen.line(line, BANNER_PX, ink=AMBER, bold=True) for line in lines])
 
 
-def _ruled(block: Block, width_px: int) -> Block:
+def _ruled(block: ElementGroup, width_px: int) -> ElementGroup:
     foot = block.height_px + 4
-    rule = Frame(Box(0, foot, width_px, foot + 6), fill=AMBER)
-    return Block(width_px, foot + 6, (*block.parts, rule))
+    rule = Rectangle(Box(0, foot, width_px, foot + 6), fill=AMBER)
+    return ElementGroup(width_px, foot + 6, (*block.parts, rule))
 
 
 def revision_words(report: StudyReport, pen: Pen) -> str:
@@ -97,13 +97,13 @@ def revision_words(report: StudyReport, pen: Pen) -> str:
     return pen.say("revision", version=report.version, earlier=report.version - 1)
 
 
-def remarked(remarks: Sequence[str], width_px: int, pen: Pen) -> Block:
+def remarked(remarks: Sequence[str], width_px: int, pen: Pen) -> ElementGroup:
     """What is to be known about every image shown, said once."""
     said = (told(remark, pen.language) for remark in remarks)
     return stacked([pen.paragraph(text, SMALL_PX, width_px, lines=3) for text in said], 3)
 
 
-def listed(images: Sequence[ImageFinding], report: StudyReport, width_px: int, pen: Pen) -> Block:
+def listed(images: Sequence[ImageFinding], report: StudyReport, width_px: int, pen: Pen) -> ElementGroup:
     """The images that are not shown: their numbers in the study, and their results or refusals.
 
     What is the same of several is said once. Of very many results come first, and the rest is counted.
@@ -152,14 +152,14 @@ def _said(image: ImageFinding, pen: Pen) -> list[tuple[str, str, bool]]:
     ]
 
 
-def footer(report: StudyReport, width_px: int, pen: Pen) -> Block:
+def footer(report: StudyReport, width_px: int, pen: Pen) -> ElementGroup:
     """How to read the lines, and who judged, with what, when, in which version."""
-    rule: Part = Frame(Box(0, 0, width_px, 2), fill=RULE)
+    rule: Part = Rectangle(Box(0, 0, width_px, 2), fill=RULE)
     made = pen.language.say("sign.space").join(_made(report, pen))
     body = stacked(
         [_legend(report, width_px, pen), pen.paragraph(made, FINE_PX, width_px, lines=9, ink=MUTED)], 3
     )
-    return Block(width_px, body.height_px + 12, (rule, *moved(body.parts, 0, 12)))
+    return ElementGroup(width_px, body.height_px + 12, (rule, *moved(body.parts, 0, 12)))
 
 
 def _made(report: StudyReport, pen: Pen) -> Iterator[str]:
@@ -184,7 +184,7 @@ def _made(report: StudyReport, pen: Pen) -> Iterator[str]:
     yield pen.say("not_for_measurement")
 
 
-def _legend(report: StudyReport, width_px: int, pen: Pen) -> Block:
+def _legend(report: StudyReport, width_px: int, pen: Pen) -> ElementGroup:
     """The kinds of lines, each drawn beside its meaning, as many in a row as fit."""
     entries = [
         _entry([Outline(_across(0), WHITE, closed=False)], pen.say("legend_certain"), pen, width_px),
@@ -196,12 +196,12 @@ def _legend(report: StudyReport, width_px: int, pen: Pen) -> Block:
         thin = Outline(_across(-7), HEAT, line_px=THIN_PX, closed=False, halo_px=1)
         bold = Outline(_across(7), HEAT, line_px=BOLD_PX, closed=False, halo_px=1)
         entries.append(_entry([thin, bold], pen.say("legend_attention"), pen, width_px))
-    rows: list[Block] = []
+    rows: list[ElementGroup] = []
     for entry in entries:
         x = rows[-1].width_px + 45 if rows else 0
         if rows and x + entry.width_px <= width_px:
             joined = (*rows[-1].parts, *moved(entry.parts, x, 0))
-            rows[-1] = Block(x + entry.width_px, max(rows[-1].height_px, entry.height_px), joined)
+            rows[-1] = ElementGroup(x + entry.width_px, max(rows[-1].height_px, entry.height_px), joined)
         else:
             rows.append(entry)
     return stacked(rows)
@@ -211,9 +211,9 @@ def _across(dy: int) -> tuple[Point, Point]:
     return Point(0, dy), Point(SAMPLE_PX, dy)
 
 
-def _entry(samples: Sequence[Outline], text: str, pen: Pen, width_px: int) -> Block:
+def _entry(samples: Sequence[Outline], text: str, pen: Pen, width_px: int) -> ElementGroup:
     indent = SAMPLE_PX + 15
     words = pen.paragraph(text, FINE_PX, width_px - indent, lines=3)
     middle = words.words[0].box.height_px // 2
     parts = (*moved(samples, 0, middle), *moved(words.parts, indent, 0))
-    return Block(indent + words.width_px, words.height_px, parts)
+    return ElementGroup(indent + words.width_px, words.height_px, parts)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ra_node.dicom.overlay.annotations import link, photo_parts
-from ra_node.dicom.overlay.elements import SMALL_PX, TEXT_PX, Block, Part, Photo, moved, stacked
+from ra_node.dicom.overlay.elements import SMALL_PX, TEXT_PX, ElementGroup, Part, Photo, moved, stacked
 from ra_node.dicom.overlay.hand_panel import PANEL_PX, hand_panel, image_panel, resized
 from ra_node.dicom.overlay.typesetting import Pen
 from ra_node.domain.geometry import Box
@@ -42,7 +42,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class DisplayedImage:
     """An image with the remarks that are its own, and what a viewer shows of it: (rows, columns) or None."""
 
     image: ImageFinding
@@ -52,11 +52,11 @@ class Shown:
     """Leave out what lies on the radiograph: only the size of the tile is asked for."""
 
 
-Placed = tuple[Box, list[tuple[Box, Block]]]
+Placed = tuple[Box, list[tuple[Box, ElementGroup]]]
 """Where a radiograph lies in its tile, and each panel with its place."""
 
 
-def tile(shown: Shown, title: str, plan: Plan, cell: tuple[int, int], pen: Pen) -> Block:
+def tile(shown: DisplayedImage, title: str, plan: Plan, cell: tuple[int, int], pen: Pen) -> ElementGroup:
     """Lay out one image; `cell` (width, height) is the space that all radiographs of the picture have.
 
     Panels begin where the cell ends, so those of neighbouring tiles stand on one line.
@@ -78,10 +78,10 @@ def tile(shown: Shown, title: str, plan: Plan, cell: tuple[int, int], pen: Pen) 
     right, bottom = max(box.x1 for box in corners), max(box.y1 for box in corners)
     notes = _remarks(shown, right, pen)
     parts += moved(notes.parts, 0, bottom + REMARK_PX)
-    return Block(right, bottom + (notes.height_px + REMARK_PX if notes.parts else 0), tuple(parts))
+    return ElementGroup(right, bottom + (notes.height_px + REMARK_PX if notes.parts else 0), tuple(parts))
 
 
-def _remarks(shown: Shown, width_px: int, pen: Pen) -> Block:
+def _remarks(shown: DisplayedImage, width_px: int, pen: Pen) -> ElementGroup:
     """What else is to be known about an image, under it."""
     image = shown.image
     texts = [told(remark, pen.language) for remark in shown.remarks]
@@ -102,7 +102,7 @@ def _ordered(hands: Sequence[HandFinding], *, under: bool) -> list[HandFinding]:
 
 
 def _place_under(
-    shown: Shown, hands: Sequence[HandFinding], cell: tuple[int, int], plan: Plan, pen: Pen
+    shown: DisplayedImage, hands: Sequence[HandFinding], cell: tuple[int, int], plan: Plan, pen: Pen
 ) -> Placed:
     """Put the panels in a row under the radiograph, each as wide as the row allows."""
     size = fitted(shown.image, plan)
@@ -111,16 +111,16 @@ def _place_under(
     each = (width - GAP_PX * (count - 1)) // count
     panels = _panels(shown.image, hands, each, pen)
     boxes = [_at(n * (each + GAP_PX), cell[1] + LINK_PX, panel) for n, panel in enumerate(panels)]
-    picture = _at((width - size[0]) // 2, cell[1] - size[1], Block(*size))
+    picture = _at((width - size[0]) // 2, cell[1] - size[1], ElementGroup(*size))
     return picture, list(zip(boxes, panels, strict=True))
 
 
 def _place_beside(
-    shown: Shown, hands: Sequence[HandFinding], cell: tuple[int, int], plan: Plan, pen: Pen
+    shown: DisplayedImage, hands: Sequence[HandFinding], cell: tuple[int, int], plan: Plan, pen: Pen
 ) -> Placed:
     """Put the panels in a column to the right of the radiograph."""
     size = fitted(shown.image, plan)
-    picture = _at(cell[0] - size[0], cell[1] - size[1], Block(*size))
+    picture = _at(cell[0] - size[0], cell[1] - size[1], ElementGroup(*size))
     placed = []
     y = picture.y0
     for panel in _panels(shown.image, hands, PANEL_PX, pen, height_px=size[1]):
@@ -131,7 +131,7 @@ def _place_beside(
 
 def _panels(
     image: ImageFinding, hands: Sequence[HandFinding], width_px: int, pen: Pen, height_px: int = 0
-) -> list[Block]:
+) -> list[ElementGroup]:
     """All panels of an image, equally high; `height_px` is what a column of them may fill."""
     if not hands:
         return [image_panel(image, width_px, pen)]
@@ -141,5 +141,5 @@ def _panels(
     return [resized(panel, deepest) for panel in panels]
 
 
-def _at(x: int, y: int, block: Block) -> Box:
+def _at(x: int, y: int, block: ElementGroup) -> Box:
     return Box(x, y, x + block.width_px, y + block.height_px)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ra_node.dicom.overlay.elements import GROUND, Block, Frame, Ink, Part, moved, stacked
+from ra_node.dicom.overlay.elements import GROUND, ElementGroup, Ink, Part, Rectangle, moved, stacked
 from ra_node.domain.geometry import Box, Point
 
 CELL_PX = 6
@@ -36,7 +36,7 @@ _ASTRAY = 1e9
 
 
 @dataclass(frozen=True, slots=True)
-class Hand:
+class CanvasHand:
     """A hand in canvas pixels: its box and its outline."""
 
     box: Box
@@ -50,7 +50,7 @@ class Tag:
     `reach` is what a pixel of distance from the target costs, in the unit of what is hidden.
     """
 
-    block: Block
+    block: ElementGroup
     target: Point
     home: Box
     rivals: tuple[Point, ...] = ()
@@ -69,7 +69,7 @@ class Places:
     markers: NDArray[np.bool_] = field(repr=False)
 
     @classmethod
-    def around(cls, hands: Sequence[Hand], picture: Box, display: NDArray[np.uint8] | None) -> Places:
+    def around(cls, hands: Sequence[CanvasHand], picture: Box, display: NDArray[np.uint8] | None) -> Places:
         hidden = _outlines(hands, picture)
         markers = marker_cells(hidden, display)
         return cls(picture, cost_of_cells(hands, hidden, picture, display) + markers * DEAR * DEAR, markers)
@@ -87,15 +87,17 @@ class Places:
         return box
 
 
-def framed_words(lines: Sequence[Block], ink: Ink, *, dashed: bool, margin_px: int = MARGIN_PX) -> Block:
+def framed_words(
+    lines: Sequence[ElementGroup], ink: Ink, *, dashed: bool, margin_px: int = MARGIN_PX
+) -> ElementGroup:
     """Put lines of words on a dark ground in a frame."""
     words = stacked(lines)
     width, height = words.width_px + 2 * margin_px, words.height_px + 2 * margin_px
-    frame = Frame(Box(0, 0, width, height), fill=GROUND, line=ink, line_px=2, dashed=dashed)
-    return Block(width, height, (frame, *moved(words.parts, margin_px, margin_px)))
+    frame = Rectangle(Box(0, 0, width, height), fill=GROUND, line=ink, line_px=2, dashed=dashed)
+    return ElementGroup(width, height, (frame, *moved(words.parts, margin_px, margin_px)))
 
 
-def at(block: Block, box: Box) -> tuple[Part, ...]:
+def at(block: ElementGroup, box: Box) -> tuple[Part, ...]:
     """Give the parts of a block that lies at a box."""
     return moved(block.parts, box.x0, box.y0)
 
@@ -131,7 +133,7 @@ def _outside(values: NDArray[np.float64], first: int, last: int) -> NDArray[np.f
 
 
 def cost_of_cells(
-    hands: Sequence[Hand], hidden: NDArray[np.uint8], picture: Box, display: NDArray[np.uint8] | None
+    hands: Sequence[CanvasHand], hidden: NDArray[np.uint8], picture: Box, display: NDArray[np.uint8] | None
 ) -> NDArray[np.int64]:
     """Return what it costs to hide each cell of the picture: (rows, columns) of cells.
 
@@ -148,7 +150,7 @@ def cost_of_cells(
     return hidden.astype(np.int64) * DEAR + cheap
 
 
-def _outlines(hands: Sequence[Hand], picture: Box) -> NDArray[np.uint8]:
+def _outlines(hands: Sequence[CanvasHand], picture: Box) -> NDArray[np.uint8]:
     """The cells of hands, and those beside them: 1, else 0."""
     shape = (max(picture.height_px // CELL_PX, 1), max(picture.width_px // CELL_PX, 1))
     inside = np.zeros(shape, np.uint8)

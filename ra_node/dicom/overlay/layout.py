@@ -12,10 +12,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ra_node.dicom.overlay.elements import Block, Part, moved, settled, stacked
+from ra_node.dicom.overlay.elements import ElementGroup, Part, moved, settled, stacked
 from ra_node.dicom.overlay.hand_panel import refusal_panel
 from ra_node.dicom.overlay.header_footer import footer, header, listed, remarked
-from ra_node.dicom.overlay.image_tile import GAP_PX, Plan, Shown, fitted, tile
+from ra_node.dicom.overlay.image_tile import GAP_PX, DisplayedImage, Plan, fitted, tile
 from ra_node.dicom.overlay.typesetting import Pen
 from ra_node.domain.report import HandFinding, ImageFinding, Reason, Refusal, StudyReport
 
@@ -52,7 +52,7 @@ def shown_images(report: StudyReport) -> tuple[ImageFinding, ...]:
     return tuple(able[n] for n in sorted(ranked[:MOST_IMAGES]))
 
 
-def lay_out(report: StudyReport, displays: Displays, pen: Pen) -> Block:
+def lay_out(report: StudyReport, displays: Displays, pen: Pen) -> ElementGroup:
     """Lay out the whole picture of a report, in the largest size of its radiographs that fits a display.
 
     `displays` are (rows, columns) by SOP Instance UID; they only tell where a tag would hide something.
@@ -66,14 +66,14 @@ def lay_out(report: StudyReport, displays: Displays, pen: Pen) -> Block:
     return replace(whole, parts=tuple(settled(whole.parts)))
 
 
-def _shrunk(block: Block, shrink: float) -> float:
+def _shrunk(block: ElementGroup, shrink: float) -> float:
     """How much smaller radiographs must be for what is around them to fit, a step smaller at the least."""
     tops = {photo.box.y1: photo.box.height_px for photo in block.photos}
     over = max(block.width_px, block.height_px) - LONGEST_PX
     return min(shrink * (1 - over / sum(tops.values())), shrink - STEP)
 
 
-def _laid_out(report: StudyReport, displays: Displays | None, pen: Pen, shrink: float) -> Block:
+def _laid_out(report: StudyReport, displays: Displays | None, pen: Pen, shrink: float) -> ElementGroup:
     """Lay out with radiographs of that size; without displays a sketch, in which only sizes count.
 
     The footer stands at the foot of the page, however little there is to say.
@@ -93,7 +93,7 @@ def _laid_out(report: StudyReport, displays: Displays | None, pen: Pen, shrink: 
     body, foot = stacked(blocks, GAP_PX), footer(report, width, pen)
     below = max(TOP_PX + body.height_px + GAP_PX, LEAST_HEIGHT_PX - MARGIN_PX - foot.height_px)
     parts = (*moved(body.parts, MARGIN_PX, TOP_PX), *moved(foot.parts, MARGIN_PX, below))
-    return Block(width + 2 * MARGIN_PX, below + foot.height_px + MARGIN_PX, parts)
+    return ElementGroup(width + 2 * MARGIN_PX, below + foot.height_px + MARGIN_PX, parts)
 
 
 def _common_remarks(shown: Sequence[ImageFinding]) -> tuple[str, ...]:
@@ -127,7 +127,7 @@ def _tiles(
     displays: Displays | None,
     pen: Pen,
     shrink: float,
-) -> list[Block]:
+) -> list[ElementGroup]:
     plan = _levelled(_plan(shown, shrink), shown)
     sizes = [fitted(image, plan) for image in shown]
     cell = max(width for width, _ in sizes), max(height for _, height in sizes)
@@ -139,7 +139,7 @@ def _tiles(
         title = pen.say("image_of", number=number, count=total) if total > 1 else ""
         own = tuple(dict.fromkeys(remark for remark in image.remarks if remark not in common))
         display = None if displays is None else displays.get(image.sop_instance_uid)
-        tiles.append(tile(Shown(image, own, display, displays is None), title, plan, cell, pen))
+        tiles.append(tile(DisplayedImage(image, own, display, displays is None), title, plan, cell, pen))
     return tiles
 
 
@@ -171,21 +171,21 @@ def _side_by_side(hands: Sequence[HandFinding]) -> bool:
     return max(xs) - min(xs) >= max(ys) - min(ys)
 
 
-def _tiled(tiles: Sequence[Block]) -> Block:
+def _tiled(tiles: Sequence[ElementGroup]) -> ElementGroup:
     """Two tiles a row, each column as wide as its widest tile."""
     columns = [max(tile.width_px for tile in tiles[n::2]) for n in range(min(len(tiles), 2))]
     rows = [_row(tiles[n : n + 2], columns) for n in range(0, len(tiles), 2)]
     return stacked(rows, TILE_GAP_PX)
 
 
-def _row(tiles: Sequence[Block], columns: Sequence[int]) -> Block:
+def _row(tiles: Sequence[ElementGroup], columns: Sequence[int]) -> ElementGroup:
     parts: list[Part] = []
     x = 0
     for block, width in zip(tiles, columns, strict=False):
         parts += moved(block.parts, x + (width - block.width_px) // 2, 0)
         x += width + TILE_GAP_PX
-    return Block(x - TILE_GAP_PX, max(block.height_px for block in tiles), tuple(parts))
+    return ElementGroup(x - TILE_GAP_PX, max(block.height_px for block in tiles), tuple(parts))
 
 
-def _centred(block: Block, width_px: int) -> Block:
-    return Block(width_px, block.height_px, moved(block.parts, (width_px - block.width_px) // 2, 0))
+def _centred(block: ElementGroup, width_px: int) -> ElementGroup:
+    return ElementGroup(width_px, block.height_px, moved(block.parts, (width_px - block.width_px) // 2, 0))

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ra_node.dicom.overlay.elements import GROUND, Block, Frame, Ink, Outline, Photo, Words
+from ra_node.dicom.overlay.elements import GROUND, ElementGroup, Ink, Outline, Photo, Rectangle, Words
 from ra_node.dicom.overlay.fonts import ascent_px, letters, stroke_px
 from ra_node.dicom.overlay.layout import lay_out
 from ra_node.dicom.overlay.typesetting import pen_of
@@ -37,7 +37,7 @@ def render_overlay(
     return paint(lay_out(report, displays, pen_of(language or english())), displays)
 
 
-def paint(layout: Block, displays: Mapping[str, NDArray[np.uint8]]) -> NDArray[np.uint8]:
+def paint(layout: ElementGroup, displays: Mapping[str, NDArray[np.uint8]]) -> NDArray[np.uint8]:
     """Paint a layout: (rows, columns, 3) RGB."""
     canvas = np.empty((layout.height_px, layout.width_px, 3), np.uint8)
     _fill(canvas, Box(0, 0, layout.width_px, layout.height_px), GROUND)
@@ -120,7 +120,7 @@ def _between(a: Point, b: Point, part: float) -> Point:
     return Point(a.x + (b.x - a.x) * part, a.y + (b.y - a.y) * part)
 
 
-def _draw_frame(canvas: NDArray[np.uint8], frame: Frame) -> None:
+def _draw_frame(canvas: NDArray[np.uint8], frame: Rectangle) -> None:
     """Fill a frame and draw its line inside its edge."""
     box, line_px = frame.box, frame.line_px
     if frame.fill is not None:

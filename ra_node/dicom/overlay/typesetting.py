@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ra_node.dicom.overlay.elements import WHITE, Block, Ink, Words, stacked
+from ra_node.dicom.overlay.elements import WHITE, ElementGroup, Ink, Words, stacked
 from ra_node.dicom.overlay.fonts import Face, drawable, face_of, line_height_px, text_width_px
 from ra_node.domain.geometry import Box
 from ra_node.domain.texts.translations import Language
@@ -31,12 +31,14 @@ class Pen:
         """Give a text of the overlay, the key without its table."""
         return self.language.say(f"overlay.{key}", **values)
 
-    def line(self, text: str, size_px: int, *, ink: Ink = WHITE, bold: bool = False) -> Block:
+    def line(self, text: str, size_px: int, *, ink: Ink = WHITE, bold: bool = False) -> ElementGroup:
         """Set one line of text."""
         text = drawable(self.face, text)
         width = text_width_px(self.face, text, size_px, bold=bold)
         height = line_height_px(self.face, size_px)
-        return Block(width, height, (Words(text, Box(0, 0, width, height), size_px, ink, bold, self.face),))
+        return ElementGroup(
+            width, height, (Words(text, Box(0, 0, width, height), size_px, ink, bold, self.face),)
+        )
 
     def paragraph(
         self,
@@ -47,7 +49,7 @@ class Pen:
         lines: int = 6,
         ink: Ink = WHITE,
         bold: bool = False,
-    ) -> Block:
+    ) -> ElementGroup:
         """Set text in at most `lines` lines of at most `width_px`; what does not fit ends in "..."."""
         rows = self._broken(drawable(self.face, text), size_px, width_px, bold=bold)
         if len(rows) > lines:

@@ -12,8 +12,8 @@ from pydicom.dataset import Dataset
 
 from ra_node.domain.laterality.evidence import (
     UNDEFINED,
+    EvidenceReach,
     Laterality,
-    Reach,
     SideHeader,
     SideStatement,
     defined_orientation,
@@ -135,28 +135,30 @@ def _by_code(item: Dataset, keyword: str, texts: Texts) -> Iterator[SideStatemen
     value, scheme = (" ".join(texts(item, tag)).upper() for tag in (_CODE_VALUE, _CODE_SCHEME))
     if scheme in _SCHEMES and value in _CODES:
         yield SideStatement(keyword, _CODES[value])
-    yield from _by_text(item, _CODE_MEANING, keyword, Reach.IMAGE, texts, _codec(item, texts))
+    yield from _by_text(item, _CODE_MEANING, keyword, EvidenceReach.IMAGE, texts, _codec(item, texts))
 
 
 def _written(dataset: Dataset, texts: Texts, items: Items) -> Iterator[SideStatement]:
     """Sides by texts, those of the image and its series first."""
     codec = _codec(dataset, texts)
     for tag, keyword in _IMAGE_TEXTS.items():
-        yield from _by_text(dataset, tag, keyword, Reach.IMAGE, texts, codec)
+        yield from _by_text(dataset, tag, keyword, EvidenceReach.IMAGE, texts, codec)
     for item in items(dataset, _SERIES_CODES):
-        yield from _by_text(item, _CODE_MEANING, "SeriesDescriptionCodeSequence", Reach.IMAGE, texts, codec)
+        yield from _by_text(
+            item, _CODE_MEANING, "SeriesDescriptionCodeSequence", EvidenceReach.IMAGE, texts, codec
+        )
     for tag, keyword in _STUDY_TEXTS.items():
-        yield from _by_text(dataset, tag, keyword, Reach.STUDY, texts, codec)
+        yield from _by_text(dataset, tag, keyword, EvidenceReach.STUDY, texts, codec)
     for tag, keyword in _STUDY_CODES.items():
         for item in items(dataset, tag):
-            yield from _by_text(item, _CODE_MEANING, keyword, Reach.STUDY, texts, codec)
+            yield from _by_text(item, _CODE_MEANING, keyword, EvidenceReach.STUDY, texts, codec)
     for item in items(dataset, _REQUESTS):
         for tag, keyword in _REQUEST_TEXTS.items():
-            yield from _by_text(item, tag, keyword, Reach.STUDY, texts, codec)
+            yield from _by_text(item, tag, keyword, EvidenceReach.STUDY, texts, codec)
 
 
 def _by_text(
-    dataset: Dataset, tag: int, keyword: str, reach: Reach, texts: Texts, codec: str
+    dataset: Dataset, tag: int, keyword: str, reach: EvidenceReach, texts: Texts, codec: str
 ) -> Iterator[SideStatement]:
     side = side_in_text(" / ".join(texts(dataset, tag, codec)))
     if side is not None:

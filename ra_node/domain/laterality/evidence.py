@@ -22,7 +22,7 @@ class Side(StrEnum):
     LEFT = "L"
 
 
-class Reach(StrEnum):
+class EvidenceReach(StrEnum):
     """How much of a study a statement about the side speaks of."""
 
     IMAGE = "image"
@@ -48,7 +48,7 @@ class SideStatement:
 
     source: str
     says: Laterality
-    reach: Reach = Reach.IMAGE
+    reach: EvidenceReach = EvidenceReach.IMAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,16 +139,18 @@ def _attributes(header: SideHeader) -> dict[str, str]:
     return {keyword: value for keyword, value in both.items() if value}
 
 
-def _statements(header: SideHeader) -> list[tuple[Laterality, str, Reach]]:
+def _statements(header: SideHeader) -> list[tuple[Laterality, str, EvidenceReach]]:
     """Every statement as (what it says, how it is named, reach), strongest first."""
-    found: list[tuple[Laterality, str, Reach]] = []
+    found: list[tuple[Laterality, str, EvidenceReach]] = []
     for keyword, value in _attributes(header).items():
         named = value.split("\\")
-        found += [(each, f"{keyword} ({each})", Reach.IMAGE) for each in ("R", "L", "B") if each in named]
+        found += [
+            (each, f"{keyword} ({each})", EvidenceReach.IMAGE) for each in ("R", "L", "B") if each in named
+        ]
     return found + [(each.says, each.source, each.reach) for each in header.statements]
 
 
-def _by_side(statements: Iterable[tuple[Laterality, str, Reach]]) -> dict[Laterality, list[str]]:
+def _by_side(statements: Iterable[tuple[Laterality, str, EvidenceReach]]) -> dict[Laterality, list[str]]:
     """The names of the sources by what they say, each once."""
     named: dict[Laterality, list[str]] = {}
     for says, source, _ in statements:
@@ -175,7 +177,7 @@ def _side_of_single(header: SideHeader) -> SideFinding:
     ((says, sources),) = named.items()
     if says == "B":
         return SideFinding(None, f"{words or f'both hands by {sources[0]}'}, but one hand was found")
-    image = _by_side(each for each in statements if each[2] is Reach.IMAGE).get(says)
+    image = _by_side(each for each in statements if each[2] is EvidenceReach.IMAGE).get(says)
     if image is None:
         text = f"{', '.join(sources)} alone names the {_WORDS[says]} hand and may mean another image"
         return SideFinding(None, text)
@@ -197,7 +199,7 @@ def _sides_of_pair(
     if pairing is Pairing.SAME_HAND:
         single = _side_of_single(header)
         return (SideFinding(single.side, f"{_TWICE}; {single.evidence}", single.conflict),) * 2
-    named = _by_side(each for each in _statements(header) if each[2] is Reach.IMAGE)
+    named = _by_side(each for each in _statements(header) if each[2] is EvidenceReach.IMAGE)
     one_sided = {says: sources for says, sources in named.items() if says != "B"}
     if len(one_sided) > 1 or (one_sided and "B" in named):
         return (_contradiction(named),) * 2

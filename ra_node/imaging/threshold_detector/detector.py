@@ -17,8 +17,15 @@ from numpy.typing import NDArray
 from ra_node.domain.geometry import Box, Point, Rotation
 from ra_node.domain.report import HandRegion, Reason, Refusal
 from ra_node.imaging.threshold_detector.candidates import Mask, Picture, reduced, unframed
-from ra_node.imaging.threshold_detector.finger_score import Hand
-from ra_node.imaging.threshold_detector.refinement import Frame, best_of, judged, look_closer, moved, own_mask
+from ra_node.imaging.threshold_detector.finger_score import HandCandidate
+from ra_node.imaging.threshold_detector.refinement import (
+    ReducedFrame,
+    best_of,
+    judged,
+    look_closer,
+    moved,
+    own_mask,
+)
 
 _MOST_HANDS = 2
 _LEAST_SCORE = 0.5
@@ -37,7 +44,7 @@ class FoundHands:
 def find_hands(values: NDArray[np.float32]) -> FoundHands:
     """Find the hands in values (rows, columns), bone bright; none or more than two are refused."""
     picture, scale = reduced(values)
-    whole = Frame(0, 0, scale)
+    whole = ReducedFrame(0, 0, scale)
     seen = [look_closer(values, hand, whole) for hand in _hands(unframed(picture))]
     looks = [look for look in seen if look is not None]
     refusal = number_refusal(len(looks))
@@ -58,21 +65,21 @@ def number_refusal(count: int) -> Refusal | None:
     return Refusal(reason, f"Expected one or two hands in the image, found {count or 'none'}.")
 
 
-def _hands(picture: Picture) -> list[Hand]:
+def _hands(picture: Picture) -> list[HandCandidate]:
     """Give the best judgement of each place that holds a hand."""
     if float(picture.max()) <= float(picture.min()):
         return []
     chosen = [best_of(group) for group in _by_place(judged(picture))]
     sure = sorted((hand for hand in chosen if hand.score > _LEAST_SCORE), key=lambda hand: -hand.score)
     largest = max((hand.palm.radius for hand in sure), default=0.0)
-    hands: list[Hand] = []
+    hands: list[HandCandidate] = []
     for hand in sure:
         if hand.palm.radius > 0.5 * largest and not any(_interleaved(hand, other) for other in hands):
             hands.append(hand)
     return hands
 
 
-def _interleaved(a: Hand, b: Hand) -> bool:
+def _interleaved(a: HandCandidate, b: HandCandidate) -> bool:
     """Say whether two judgements share fingers: the gaps between fingers point into a hand as well."""
     steps = np.linspace(0, 2, 9)
     ends = [
@@ -88,9 +95,9 @@ def _interleaved(a: Hand, b: Hand) -> bool:
     return float(apart.min()) < max(a.palm.radius, b.palm.radius)
 
 
-def _by_place(judged: Sequence[Hand]) -> list[list[Hand]]:
+def _by_place(judged: Sequence[HandCandidate]) -> list[list[HandCandidate]]:
     """Group judgements whose palms are nearer than two hands could be."""
-    groups: list[list[Hand]] = []
+    groups: list[list[HandCandidate]] = []
     for hand in sorted(judged, key=lambda hand: -hand.score * hand.palm.radius):
         for group in groups:
             largest = max(other.palm.radius for other in group)
@@ -102,11 +109,11 @@ def _by_place(judged: Sequence[Hand]) -> list[list[Hand]]:
     return groups
 
 
-def _distance(a: Hand, b: Hand) -> float:
+def _distance(a: HandCandidate, b: HandCandidate) -> float:
     return math.hypot(a.palm.x - b.palm.x, a.palm.y - b.palm.y)
 
 
-def _region(hand: Hand, mask: Mask, frame: Frame, values: NDArray[np.float32]) -> HandRegion:
+def _region(hand: HandCandidate, mask: Mask, frame: ReducedFrame, values: NDArray[np.float32]) -> HandRegion:
     """Take a hand to the pixels of the image."""
     rows, columns = values.shape
     scale = frame.scale
@@ -121,7 +128,7 @@ def _region(hand: Hand, mask: Mask, frame: Frame, values: NDArray[np.float32]) -
     return HandRegion(box, _outline(mask, frame, rows, columns), _ROTATIONS[quarter], min(1.0, hand.score))
 
 
-def _outline(mask: Mask, frame: Frame, rows: int, columns: int) -> tuple[Point, ...]:
+def _outline(mask: Mask, frame: ReducedFrame, rows: int, columns: int) -> tuple[Point, ...]:
     """Simplify the outer contour to at most 200 points inside the image."""
     contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     contour = max(contours, key=cv2.contourArea)

@@ -29,7 +29,7 @@ _COUNT_SCORES = {3: 0.35, 4: 0.75, 5: 1.0, 6: 0.6}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Hand:
+class HandCandidate:
     """A palm with fingers: `towards` is the angle of the fingers (radians, x to y), score 0..1.
 
     `reach` sums how far the fingers extend from the palm's centre, in pixels of the reduced picture.
@@ -57,7 +57,7 @@ class _Finger:
         return self.end - self.start
 
 
-def hand_of(palm: Palm) -> Hand | None:
+def hand_of(palm: Palm) -> HandCandidate | None:
     """Read the fingers around a palm; None where there are fewer than three."""
     rings = _unrolled(palm)
     thin, wide = _runs(rings)
@@ -78,7 +78,7 @@ def hand_of(palm: Palm) -> Hand | None:
     ends = (min(f.end, 3.8) for f in fingers if math.cos(f.angle - towards) > -0.35)
     ahead = np.cos(_TURN - towards) > -0.3
     spill = float((rings - thin)[_FAR][:, ahead].mean())
-    return Hand(palm, towards, len(kept), sum(ends) * palm.radius, spill, score)
+    return HandCandidate(palm, towards, len(kept), sum(ends) * palm.radius, spill, score)
 
 
 def _unrolled(palm: Palm) -> Mask:

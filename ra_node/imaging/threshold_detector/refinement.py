@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ra_node.imaging.threshold_detector.candidates import Mask, Picture, palms, reduced, unframed, views
-from ra_node.imaging.threshold_detector.finger_score import Hand, hand_of
+from ra_node.imaging.threshold_detector.finger_score import HandCandidate, hand_of
 
 _WRIST_RADII = 2.2
 """The region ends this many palm radii behind the palm's centre, behind the wrist."""
@@ -29,7 +29,7 @@ _SURE = 0.85
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class ReducedFrame:
     """Where a reduced picture lies: its corner in image pixels and its pixels per image pixel."""
 
     left: int
@@ -37,14 +37,16 @@ class Frame:
     scale: float
 
 
-def judged(picture: Picture, around_px: float | None = None) -> list[Hand]:
+def judged(picture: Picture, around_px: float | None = None) -> list[HandCandidate]:
     """Give everything in a picture that has the fingers of a hand."""
     seen = views(picture) if around_px is None else views(picture, around_px)
     found = (hand_of(palm) for number, view in enumerate(seen) for palm in palms(view, number))
     return [hand for hand in found if hand is not None and hand.score > 0.2]
 
 
-def look_closer(values: NDArray[np.float32], hand: Hand, frame: Frame) -> tuple[Hand, Frame, Picture] | None:
+def look_closer(
+    values: NDArray[np.float32], hand: HandCandidate, frame: ReducedFrame
+) -> tuple[HandCandidate, ReducedFrame, Picture] | None:
     """Judge a hand again at its own scale; None where it was doubtful and is not confirmed."""
     rows, columns = values.shape
     radius = hand.palm.radius / frame.scale
@@ -54,7 +56,7 @@ def look_closer(values: NDArray[np.float32], hand: Hand, frame: Frame) -> tuple[
     left, top = max(0, int(x - sight)), max(0, int(y - sight))
     part = values[top : min(rows, int(y + sight)), left : min(columns, int(x + sight))]
     picture, scale = reduced(np.ascontiguousarray(part), round(_NEAR_RADIUS_PX / radius * max(part.shape)))
-    near = Frame(left, top, scale)
+    near = ReducedFrame(left, top, scale)
     before = moved(hand, frame, near)
     picture = unframed(picture)
     group = [
@@ -70,7 +72,7 @@ def look_closer(values: NDArray[np.float32], hand: Hand, frame: Frame) -> tuple[
     return best_of(group), near, picture
 
 
-def _same(hands: Sequence[Hand], before: Hand) -> list[Hand]:
+def _same(hands: Sequence[HandCandidate], before: HandCandidate) -> list[HandCandidate]:
     """Keep the judgements of the place that is looked at."""
     return [
         hand
@@ -80,13 +82,13 @@ def _same(hands: Sequence[Hand], before: Hand) -> list[Hand]:
     ]
 
 
-def _trimmed(hand: Hand, picture: Picture) -> Hand | None:
+def _trimmed(hand: HandCandidate, picture: Picture) -> HandCandidate | None:
     """Judge a hand without the frame or halo that its shape hung on to by the forearm."""
     mask = own_mask(hand, (), picture)
     return hand_of(replace(hand.palm, shape=mask, left=0, top=0))
 
 
-def moved(hand: Hand, old: Frame, new: Frame) -> Hand:
+def moved(hand: HandCandidate, old: ReducedFrame, new: ReducedFrame) -> HandCandidate:
     """Give the same hand in the pixels of another picture; its shape stays behind."""
     factor = new.scale / old.scale
     x = (old.left - new.left) * new.scale + hand.palm.x * factor
@@ -94,7 +96,7 @@ def moved(hand: Hand, old: Frame, new: Frame) -> Hand:
     return replace(hand, palm=replace(hand.palm, x=x, y=y, radius=hand.palm.radius * factor))
 
 
-def best_of(group: Sequence[Hand]) -> Hand:
+def best_of(group: Sequence[HandCandidate]) -> HandCandidate:
     """Choose the judgement with all fingers at their full length whose shape holds still over levels.
 
     A carpus with bare metacarpals resembles a small hand, hence the least radius.
@@ -105,14 +107,14 @@ def best_of(group: Sequence[Hand]) -> Hand:
     reach = max(hand.reach for hand in full)
     changes = _changes(full)
 
-    def cost(hand: Hand) -> float:
+    def cost(hand: HandCandidate) -> float:
         wrong = 0.4 * (best - hand.score) + 0.8 * (1 - hand.reach / reach) + 5.0 * hand.spill
         return wrong + 0.7 * changes[id(hand)] + 0.005 * hand.palm.level
 
     return min(full, key=cost)
 
 
-def _changes(hands: Sequence[Hand]) -> dict[int, float]:
+def _changes(hands: Sequence[HandCandidate]) -> dict[int, float]:
     """Give each hand the relative change of its area to the stillest neighbouring level of its view."""
     changes = {id(hand): 0.3 for hand in hands}
     ordered = sorted(hands, key=lambda hand: (hand.palm.view, hand.palm.level))
@@ -124,7 +126,7 @@ def _changes(hands: Sequence[Hand]) -> dict[int, float]:
     return changes
 
 
-def _area_around(hand: Hand) -> float:
+def _area_around(hand: HandCandidate) -> float:
     """Give the area of the shape within the reach of the hand, in pixels and at least one."""
     palm, reach = hand.palm, int(4.2 * hand.palm.radius)
     x, y = int(palm.x) - palm.left, int(palm.y) - palm.top
@@ -132,7 +134,7 @@ def _area_around(hand: Hand) -> float:
     return max(1.0, 4.0 * float(part.sum()))
 
 
-def own_mask(hand: Hand, others: Sequence[Hand], picture: Picture) -> Mask:
+def own_mask(hand: HandCandidate, others: Sequence[HandCandidate], picture: Picture) -> Mask:
     """Cut the hand out of its shape: no forearm, no frame, nothing that is nearer to another hand."""
     palm = hand.palm
     mask = np.zeros(picture.shape, np.uint8)
@@ -154,7 +156,7 @@ def own_mask(hand: Hand, others: Sequence[Hand], picture: Picture) -> Mask:
     return own
 
 
-def _closeness(hand: Hand, x: Picture, y: Picture) -> Picture:
+def _closeness(hand: HandCandidate, x: Picture, y: Picture) -> Picture:
     """Give the distance in palm radii to the hand's axis, from the wrist to the middle of the fingers."""
     palm, along_x, along_y = hand.palm, math.cos(hand.towards), math.sin(hand.towards)
     dx, dy = (x - palm.x) / palm.radius, (y - palm.y) / palm.radius

@@ -41,7 +41,7 @@ class Preprocessing(_Part):
     std: Annotated[float, Field(gt=0)]
 
 
-class Task(_Part):
+class BundleTask(_Part):
     """One network: what it is, what it answers and how its logits become probabilities."""
 
     architecture: str
@@ -62,8 +62,8 @@ class Task(_Part):
 class Tasks(_Part):
     """The two tasks of the paper."""
 
-    recognition: Task
-    staging: Task
+    recognition: BundleTask
+    staging: BundleTask
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Tasks:
@@ -168,7 +168,7 @@ class Bundle:
     identity: BundleIdentity
     manifest: Manifest
 
-    def weights_path(self, task: Task) -> Path:
+    def weights_path(self, task: BundleTask) -> Path:
         return self.folder / task.weights
 
 

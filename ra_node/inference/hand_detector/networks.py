@@ -18,7 +18,7 @@ READ_MAPS = len(JOINTS) + 4
 """One map a joint, then four sub-pixels of the hand's silhouette."""
 
 
-class Block(nn.Module):
+class ResidualBlock(nn.Module):
     """Two 3 x 3 convolutions around which the input is carried."""
 
     def __init__(self, channels: int) -> None:
@@ -37,13 +37,14 @@ class Trunk(nn.Module):
     def __init__(self, widths: tuple[int, int, int, int] = (32, 64, 96, 128)) -> None:
         super().__init__()
         a, b, c, d = widths
-        self.stem = nn.Sequential(_conv(2, 16, size=5, stride=2), _conv(16, a, stride=2), Block(a))
+        self.stem = nn.Sequential(_conv(2, 16, size=5, stride=2), _conv(16, a, stride=2), ResidualBlock(a))
         self.down = nn.ModuleList(
-            nn.Sequential(_conv(low, high, stride=2), Block(high)) for low, high in ((a, b), (b, c), (c, d))
+            nn.Sequential(_conv(low, high, stride=2), ResidualBlock(high))
+            for low, high in ((a, b), (b, c), (c, d))
         )
-        self.bottom = Block(d)
+        self.bottom = ResidualBlock(d)
         self.narrow = nn.ModuleList(nn.Conv2d(high, low, 1) for low, high in ((c, d), (b, c), (a, b)))
-        self.up = nn.ModuleList((Block(c), Block(b), Block(a)))
+        self.up = nn.ModuleList((ResidualBlock(c), ResidualBlock(b), ResidualBlock(a)))
 
     def forward(self, x_NCHW: Tensor) -> tuple[Tensor, Tensor]:
         """The maps at a quarter of the size (N, a, H/4, W/4) and the bottom (N, d, H/32, W/32)."""

@@ -30,7 +30,7 @@ class _Change:
         self.error: Exception | None = None
 
 
-class Together:
+class GroupCommit:
     """Writes to a ledger for the threads of one process; on a server each by itself, as servers like it."""
 
     def __init__(self, ledger: Ledger) -> None:

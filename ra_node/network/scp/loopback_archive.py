@@ -52,7 +52,7 @@ class ArchivedObject:
 Predicate = Callable[[Sequence[ArchivedObject]], bool]
 
 
-class Archive:
+class LoopbackArchive:
     """Listens from `start` to `stop`; `objects` grows by one for each C-STORE that was kept."""
 
     def __init__(

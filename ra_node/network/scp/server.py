@@ -48,7 +48,7 @@ from ra_node.network.scp.association_policy import (
     matching,
 )
 from ra_node.network.scp.c_store import Caller, Inbox, ReceivedFile, StoreOutcome, on_c_store, traced
-from ra_node.network.scp.tls_accept import Doorstep
+from ra_node.network.scp.tls_accept import TlsAcceptor
 from ra_node.network.tls import names_in
 
 __all__ = ["AllowedPeer", "Inbox", "ListenSettings", "Listener", "ReceivedFile", "StoreOutcome"]
@@ -115,7 +115,7 @@ class Listener:
         self._extra_handlers = list(extra_handlers)
         self._tls = tls
         self._refused = refused
-        self._doorstep: Doorstep | None = None
+        self._doorstep: TlsAcceptor | None = None
         self._folder = IncomingFolder(settings.incoming, has_room, settings.most_object_bytes)
         self._lock = threading.Lock()
         self._open: dict[str, tuple[Association, threading.Thread]] = {}
@@ -141,7 +141,7 @@ class Listener:
         self._stopping = False
         if self._tls is not None:
             plain = any(not peer.tls for peer in self._settings.peers)
-            self._doorstep = Doorstep(self._tls, plain=plain, refused=partial(self._refused, ""))
+            self._doorstep = TlsAcceptor(self._tls, plain=plain, refused=partial(self._refused, ""))
         where = (self._settings.host, self._settings.port)
         try:
             self._server = serve(self._entity(), where, self._contexts, self._handlers())

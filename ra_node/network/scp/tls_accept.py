@@ -33,7 +33,7 @@ class _LeftError(OSError):
     """The caller closed without a word, as port scans and probes do; or we ended the connection."""
 
 
-class Doorstep:
+class TlsAcceptor:
     """Secures connections with `tls`; lets those in plain pass where `plain` says so."""
 
     def __init__(

@@ -69,7 +69,7 @@ class CommitmentReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CommitmentResponse:
     """How a peer took one question; `detail` is for the operator."""
 
     transaction_uid: str
@@ -83,7 +83,7 @@ class AskReport:
 
     reach: Reach
     detail: str
-    asked: tuple[Asked, ...]
+    asked: tuple[CommitmentResponse, ...]
 
 
 class Hearing(StrEnum):
@@ -138,7 +138,7 @@ def ask(
             lacking = made.reach is Reach.NO_CONTEXT
             answer = ActionAnswer.LACKING if lacking else ActionAnswer.RETRY
             detail = "the peer accepts no Storage Commitment" if lacking else made.detail
-            asked = tuple(Asked(one.transaction_uid, answer, detail) for one in requests)
+            asked = tuple(CommitmentResponse(one.transaction_uid, answer, detail) for one in requests)
         else:
             asked = tuple(_ask_all(made.association, requests))
             taken = {one.transaction_uid for one in asked if one.answer is ActionAnswer.TAKEN}
@@ -209,16 +209,16 @@ def _read(information: Dataset) -> CommitmentReport:
     return CommitmentReport(transaction_uid, frozenset(kept - failed.keys()), failed)
 
 
-def _ask_all(association: Association, requests: Sequence[CommitRequest]) -> Iterator[Asked]:
+def _ask_all(association: Association, requests: Sequence[CommitRequest]) -> Iterator[CommitmentResponse]:
     for number, request in enumerate(requests):
         if not association.is_established:
             detail = "the association ended before it was asked"
-            yield Asked(request.transaction_uid, ActionAnswer.RETRY, detail)
+            yield CommitmentResponse(request.transaction_uid, ActionAnswer.RETRY, detail)
         else:
             yield _ask_one(association, request, number % 0xFFFF + 1)
 
 
-def _ask_one(association: Association, request: CommitRequest, message_id: int) -> Asked:
+def _ask_one(association: Association, request: CommitRequest, message_id: int) -> CommitmentResponse:
     try:
         status, _ = association.send_n_action(
             _action_information(request),
@@ -229,13 +229,15 @@ def _ask_one(association: Association, request: CommitRequest, message_id: int) 
         )
     except Exception as error:  # noqa: BLE001 - one question must not take the others with it
         log.error("commitment_not_asked", **traced(error))  # noqa: TRY400 - without the message
-        return Asked(request.transaction_uid, ActionAnswer.RETRY, f"not asked: {type(error).__name__}")
+        return CommitmentResponse(
+            request.transaction_uid, ActionAnswer.RETRY, f"not asked: {type(error).__name__}"
+        )
     if "Status" not in status:
-        return Asked(request.transaction_uid, ActionAnswer.RETRY, "no answer to N-ACTION")
+        return CommitmentResponse(request.transaction_uid, ActionAnswer.RETRY, "no answer to N-ACTION")
     code = int(status.Status)
     meaning = meaning_of_action(code)
     # without the error comment: who knows what the peer quotes of the objects that it was asked about
-    return Asked(request.transaction_uid, meaning.answer, f"0x{code:04X} {meaning.meaning}")
+    return CommitmentResponse(request.transaction_uid, meaning.answer, f"0x{code:04X} {meaning.meaning}")
 
 
 def _action_information(request: CommitRequest) -> Dataset:

@@ -34,7 +34,7 @@ _REMOVED = (
 
 
 @dataclass(frozen=True, slots=True)
-class OneBundle:
+class BundleConsistency:
     """The bundle that a worker has loaded, and how the others of the node are named.
 
     `identity_of` knows a bundle by its hash, or gives None.

@@ -38,7 +38,7 @@ _ENTERED_AT_ONCE = 500
 _PATIENCE_S = 5.0
 
 
-class StudyState(StrEnum):
+class RunStudyState(StrEnum):
     """How far a study of the run is; one that failed is tried again at the next start."""
 
     WAITING = "waiting"
@@ -165,7 +165,7 @@ class Journal:
         query = f"SELECT {_FILE} FROM file WHERE study_uid = ? AND scan = ? ORDER BY {order}"  # noqa: S608 - constants
         return [_file(row) for row in self._db.execute(query, (uid, self._scan))]
 
-    def finish(self, number: int, state: StudyState, rows: list[Cells]) -> None:
+    def finish(self, number: int, state: RunStudyState, rows: list[Cells]) -> None:
         """Enter what became of a study."""
         with self._transaction():
             self._db.execute(

@@ -15,8 +15,8 @@ from ra_node.services.archive_run.result_rows import (
     SKIPPED_FILE,
     UNREADABLE_FILE,
     Cells,
-    Outcome,
-    Row,
+    ResultRow,
+    RowOutcome,
     as_cells,
 )
 
@@ -26,7 +26,7 @@ TOLD = 5
 
 
 @dataclass
-class Table:
+class ResultTable:
     """The files of the table in `folder`, with these columns.
 
     While the run goes on, `hands.partial.csv` has the rows of all studies that are finished.
@@ -82,7 +82,7 @@ class Table:
         _sync_folder(self.folder)
 
     def _note(self, row: Cells) -> None:
-        if row["outcome"] == Outcome.FAILED and len(self.failures) < TOLD:
+        if row["outcome"] == RowOutcome.FAILED and len(self.failures) < TOLD:
             self.failures.append(f"{row['file'] or row['study_uid']}: {row['refusal_text']}")
 
     def _writer(self, stream: IO[str]) -> csv.DictWriter[str]:
@@ -101,9 +101,9 @@ def _all(journal: Journal) -> Iterator[Cells]:
         yield as_cells(_of_file(one))
 
 
-def _of_file(one: SeenFile) -> Row:
-    outcome, code = (Outcome.FAILED, UNREADABLE_FILE) if one.broken else (Outcome.SKIPPED, SKIPPED_FILE)
-    return Row(outcome, refusal=code, refusal_text=one.reason, file=path_text(one.path))
+def _of_file(one: SeenFile) -> ResultRow:
+    outcome, code = (RowOutcome.FAILED, UNREADABLE_FILE) if one.broken else (RowOutcome.SKIPPED, SKIPPED_FILE)
+    return ResultRow(outcome, refusal=code, refusal_text=one.reason, file=path_text(one.path))
 
 
 def _sync(stream: IO[str]) -> None:

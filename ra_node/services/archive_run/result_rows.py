@@ -14,7 +14,7 @@ from ra_node.domain.report import HandFinding, HandVerdict, ImageFinding, Refusa
 from ra_node.domain.texts.printable import csv_cell
 
 
-class Outcome(StrEnum):
+class RowOutcome(StrEnum):
     """What became of the hand, image, file or study of a row."""
 
     JUDGED = "judged"
@@ -37,13 +37,13 @@ STUDY_FAILED = "study_failed"
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ResultRow:
     """One row; every value as text, "" where there is none.
 
     `refusal` is a code of `Reason`, or one of the five above. Probabilities have six digits.
     """
 
-    outcome: Outcome
+    outcome: RowOutcome
     study_uid: str = ""
     sop_uid: str = ""
     side: str = ""
@@ -77,13 +77,13 @@ class Row:
 Cells = dict[str, str]
 """The cells of a row by column."""
 
-COLUMNS = tuple(field.name for field in fields(Row))
+COLUMNS = tuple(field.name for field in fields(ResultRow))
 PATIENT_COLUMNS = ("patient_key", "patient_id")
 
 
 def rows_of(
     report: StudyReport, files: Mapping[str, str], patient: Mapping[str, str] | None = None
-) -> Iterator[Row]:
+) -> Iterator[ResultRow]:
     """Give the rows of an answer; `files` says where an instance came from, by SOP Instance UID.
 
     `patient` fills those of `PATIENT_COLUMNS` that the run asks for.
@@ -102,25 +102,25 @@ def rows_of(
         for hand in image.hands:
             yield _of_hand(hand, image, common | where)
         if not image.hands:
-            yield Row(Outcome.REFUSED, **common, **where, **_refusal(image.refusal))
+            yield ResultRow(RowOutcome.REFUSED, **common, **where, **_refusal(image.refusal))
 
 
-def as_cells(row: Row) -> Cells:
+def as_cells(row: ResultRow) -> Cells:
     """The cells of a row by column; none of them is a formula to a spreadsheet."""
     return {name: csv_cell(str(value)) for name, value in asdict(row).items()}
 
 
-def _of_hand(hand: HandFinding, image: ImageFinding, common: Mapping[str, str]) -> Row:
+def _of_hand(hand: HandFinding, image: ImageFinding, common: Mapping[str, str]) -> ResultRow:
     seen = {"side": hand.side.side or "", "evidence": hand.side.evidence, "place": hand.place}
     refusal = hand.refusal or image.refusal
     if refusal is not None or hand.recognition is None or hand.staging is None:
-        outcome = Outcome.NOT_RATED if hand.verdict is HandVerdict.NOT_RATED else Outcome.REFUSED
-        return Row(outcome, **common, **seen, **_refusal(refusal))
+        outcome = RowOutcome.NOT_RATED if hand.verdict is HandVerdict.NOT_RATED else RowOutcome.REFUSED
+        return ResultRow(outcome, **common, **seen, **_refusal(refusal))
     recognition, staging = hand.recognition, hand.staging
     stages = {f"stage_{stage}": f"{p:.6f}" for stage, p in enumerate(staging.probabilities)}
     told = {"caution": " ".join(one.text for one in hand.outside)}
-    return Row(
-        Outcome.JUDGED if hand.rated else Outcome.INCONCLUSIVE,
+    return ResultRow(
+        RowOutcome.JUDGED if hand.rated else RowOutcome.INCONCLUSIVE,
         **common,
         **seen,
         **stages,

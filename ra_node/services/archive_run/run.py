@@ -23,19 +23,19 @@ import structlog
 
 from ra_node.domain.report import Reason, StudyReport
 from ra_node.errors import Fatal, NodeError, Refused, Retryable
-from ra_node.services.archive_run.journal import Journal, LinedUp, SeenFile, StudyState
-from ra_node.services.archive_run.result_csv import Table, path_text
+from ra_node.services.archive_run.journal import Journal, LinedUp, RunStudyState, SeenFile
+from ra_node.services.archive_run.result_csv import ResultTable, path_text
 from ra_node.services.archive_run.result_rows import (
     NOT_FETCHED,
     REPEATED_INSTANCE,
     STUDY_FAILED,
     Cells,
-    Outcome,
-    Row,
+    ResultRow,
+    RowOutcome,
     as_cells,
     rows_of,
 )
-from ra_node.services.archive_run.sources import Archive, one_of_each
+from ra_node.services.archive_run.sources import StudySource, one_of_each
 from ra_node.services.jobs.machine_faults import stops_everything
 from ra_node.services.offline_analysis import Analyst
 
@@ -55,7 +55,7 @@ class Watcher:
 
     seen: Callable[[int], None] = lambda _files: None
     begun: Callable[[LinedUp], None] = lambda _lined_up: None
-    finished: Callable[[StudyState], None] = lambda _state: None
+    finished: Callable[[RunStudyState], None] = lambda _state: None
     waiting: Callable[[str], None] = lambda _for: None
 
 
@@ -80,11 +80,11 @@ class Ran:
 class Run:
     """One run over an archive into the folder `out`."""
 
-    archive: Archive
+    archive: StudySource
     analyst: Analyst
     out: Path
     journal: Journal
-    table: Table
+    table: ResultTable
     began: datetime
     patient_of: PatientOf = lambda _path: {}
     watcher: Watcher = field(default_factory=Watcher)
@@ -116,7 +116,7 @@ class Run:
         took = self.clock() - began
         if not self.stop.is_set():
             self.table.finish(self.journal)
-        failed = states.count(StudyState.FAILED)
+        failed = states.count(RunStudyState.FAILED)
         return Ran(lined_up.studies, lined_up.done, len(states) - failed, failed, self.stop.is_set(), took)
 
     def _seen(self, files: int) -> None:
@@ -124,7 +124,7 @@ class Run:
             raise Retryable("stopped before all files were seen; the same command goes on")
         self.watcher.seen(files)
 
-    def _answer_all(self, limit: int | None) -> Iterator[StudyState]:
+    def _answer_all(self, limit: int | None) -> Iterator[RunStudyState]:
         for count, (number, uid) in enumerate(self.journal.unfinished()):
             if self.stop.is_set() or count == limit:
                 return
@@ -139,7 +139,7 @@ class Run:
             self.watcher.finished(state)
             yield state
 
-    def _answer(self, number: int, uid: str) -> tuple[StudyState, list[Cells]]:
+    def _answer(self, number: int, uid: str) -> tuple[RunStudyState, list[Cells]]:
         with ExitStack() as stack:
             try:
                 found = self._fetched(uid, stack)
@@ -214,12 +214,14 @@ class Run:
 
     def _again(self, one: SeenFile) -> Cells:
         text = "another file of the study holds the same instance, and counts"
-        row = Row(Outcome.SKIPPED, one.study_uid, one.sop_uid, refusal=REPEATED_INSTANCE, refusal_text=text)
+        row = ResultRow(
+            RowOutcome.SKIPPED, one.study_uid, one.sop_uid, refusal=REPEATED_INSTANCE, refusal_text=text
+        )
         return as_cells(replace(row, file=self._named(one.path)))
 
-    def _failed(self, uid: str, code: str, text: str) -> tuple[StudyState, list[Cells]]:
-        row = Row(Outcome.FAILED, uid, refusal=code, refusal_text=text, file=self.fetched_from)
-        return StudyState.FAILED, [as_cells(row)]
+    def _failed(self, uid: str, code: str, text: str) -> tuple[RunStudyState, list[Cells]]:
+        row = ResultRow(RowOutcome.FAILED, uid, refusal=code, refusal_text=text, file=self.fetched_from)
+        return RunStudyState.FAILED, [as_cells(row)]
 
     def _named(self, path: Path) -> str:
         return self.fetched_from or path_text(path)
@@ -236,10 +238,10 @@ def folder_name(uid: str, number: int) -> str:
     return uid if re.fullmatch(r"[0-9][0-9.]{2,63}", uid) else f"study-{number}"
 
 
-def _state_of(report: StudyReport) -> StudyState:
+def _state_of(report: StudyReport) -> RunStudyState:
     """A study with an image whose analysis failed is answered, and tried again at the next start."""
     failed = any(one.refusal and one.refusal.reason is Reason.ANALYSIS_FAILED for one in report.images)
-    return StudyState.FAILED if failed else StudyState.DONE
+    return RunStudyState.FAILED if failed else RunStudyState.DONE
 
 
 def _sync(path: Path) -> None:

@@ -19,7 +19,7 @@ Seen = Callable[[int], None]
 """Is told how many files were looked at so far."""
 
 
-class Archive(Protocol):
+class StudySource(Protocol):
     """Gives the studies of a run, and the files of each while it is analysed."""
 
     def line_up(self, journal: Journal, seen: Seen) -> LinedUp:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ra_node.domain.report import BundleIdentity
-from ra_node.services.archive_run.result_csv import GROWING, NAME, Table
-from ra_node.services.archive_run.result_rows import UNREADABLE_FILE, Outcome
+from ra_node.services.archive_run.result_csv import GROWING, NAME, ResultTable
+from ra_node.services.archive_run.result_rows import UNREADABLE_FILE, RowOutcome
 from ra_node.services.archive_run.run import Ran
 
 
@@ -70,7 +70,7 @@ class Summary:
             yield "The same command goes on with what remains and tries again what failed."
 
 
-def summarise(ran: Ran, table: Table, out: Path, bundle: BundleIdentity) -> Summary:
+def summarise(ran: Ran, table: ResultTable, out: Path, bundle: BundleIdentity) -> Summary:
     """Put the summary of one start together."""
     done, counts, seconds = ran.answered + ran.failed, table.counts, ran.seconds
     return Summary(
@@ -82,12 +82,12 @@ def summarise(ran: Ran, table: Table, out: Path, bundle: BundleIdentity) -> Summ
         failed=ran.failed,
         remaining=ran.remaining,
         stopped=ran.stopped,
-        hands_judged=counts[Outcome.JUDGED],
+        hands_judged=counts[RowOutcome.JUDGED],
         hands_present=counts["present"],
-        hands_inconclusive=counts[Outcome.INCONCLUSIVE],
-        hands_not_rated=counts[Outcome.NOT_RATED],
-        refused=counts[Outcome.REFUSED],
-        skipped_files=counts[Outcome.SKIPPED],
+        hands_inconclusive=counts[RowOutcome.INCONCLUSIVE],
+        hands_not_rated=counts[RowOutcome.NOT_RATED],
+        refused=counts[RowOutcome.REFUSED],
+        skipped_files=counts[RowOutcome.SKIPPED],
         unreadable_files=counts[UNREADABLE_FILE],
         failures=() if ran.stopped else tuple(table.failures),
         seconds=round(seconds, 3),

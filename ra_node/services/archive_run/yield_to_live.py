@@ -12,7 +12,7 @@ ASK_EVERY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Courtesy:
+class LiveWorkYield:
     """Waits as long as `live_jobs` counts any, or until told to stop.
 
     `tell` hears how many there are while it waits, and 0 when it goes on. A ledger that is away has

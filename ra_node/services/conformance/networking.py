@@ -10,7 +10,7 @@ from pydicom.uid import UID
 from pynetdicom import AE
 from pynetdicom.presentation import PresentationContext
 
-from ra_node.dicom.conformance.document import Section, Table, prose
+from ra_node.dicom.conformance.document import Section, TableBlock, prose
 from ra_node.domain.result_objects import OPTIONS
 from ra_node.network import tls
 from ra_node.network.presentation_contexts import (
@@ -77,8 +77,8 @@ def accepted_services(contexts: Sequence[PresentationContext]) -> Section:
         "Presentation contexts accepted",
         prose("accepted"),
         (
-            Table(("Set", "Preference", "Transfer syntax", "UID"), tuple(listed)),
-            Table(("SOP class", "UID", "Transfer syntaxes", "Role"), tuple(rows)),
+            TableBlock(("Set", "Preference", "Transfer syntax", "UID"), tuple(listed)),
+            TableBlock(("SOP class", "UID", "Transfer syntaxes", "Role"), tuple(rows)),
         ),
     )
 
@@ -95,8 +95,8 @@ def acceptance(listen: ListenSettings) -> Section:
         "Associations accepted",
         (*who, *prose("acceptance")),
         (
-            Table(("Policy", "Value"), tuple(_policy(listen))),
-            Table(
+            TableBlock(("Policy", "Value"), tuple(_policy(listen))),
+            TableBlock(
                 ("Rejection (result, source, reason)", "Words", "When"),
                 tuple((f"{r.result}, {r.source}, {r.reason}", r.text, when) for r, when in REJECTIONS),
             ),
@@ -116,8 +116,8 @@ def _policy(listen: ListenSettings) -> Iterator[tuple[str, str]]:
     yield "Time for a message", f"{listen.dimse_timeout_s:g} s"
 
 
-def _status_table(title: str, answers: dict[int, str]) -> Table:
-    return Table((title, "When"), tuple((f"0x{code:04X}", when) for code, when in answers.items()))
+def _status_table(title: str, answers: dict[int, str]) -> TableBlock:
+    return TableBlock((title, "When"), tuple((f"0x{code:04X}", when) for code, when in answers.items()))
 
 
 def proposed_services(settings: Settings) -> Section:
@@ -141,7 +141,7 @@ def proposed_services(settings: Settings) -> Section:
     return Section(
         "Presentation contexts proposed",
         prose("proposed"),
-        (Table(("SOP class", "UID", "Transfer syntaxes", "Role"), tuple(rows)),),
+        (TableBlock(("SOP class", "UID", "Transfer syntaxes", "Role"), tuple(rows)),),
     )
 
 
@@ -167,9 +167,9 @@ def initiation(ae_title: str) -> Section:
         "Associations initiated",
         prose("initiation"),
         (
-            Table(("Policy", "Value"), policy),
-            Table(("C-STORE status of a peer", "Meaning", "The object is"), tuple(stored)),
-            Table(("N-ACTION status of a peer", "Meaning", "The question is"), tuple(acted)),
+            TableBlock(("Policy", "Value"), policy),
+            TableBlock(("C-STORE status of a peer", "Meaning", "The object is"), tuple(stored)),
+            TableBlock(("N-ACTION status of a peer", "Meaning", "The question is"), tuple(acted)),
         ),
     )
 
@@ -180,5 +180,5 @@ def security(settings: Settings) -> Section:
         return Section("Security", prose("security_none"))
     plain = [peer.name for peer in settings.peer if not peer.tls]
     who = prose("security_some", plain=", ".join(plain)) if plain else prose("security_all")
-    suites = Table(("Suites of TLS 1.2",), tuple((suite,) for suite in tls.SUITES))
+    suites = TableBlock(("Suites of TLS 1.2",), tuple((suite,) for suite in tls.SUITES))
     return Section("Security", (*prose("security"), *who), (suites,))

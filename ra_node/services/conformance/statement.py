@@ -14,7 +14,7 @@ from ra_node.dicom.conformance.created_objects import (
     private_attributes,
     report_content,
 )
-from ra_node.dicom.conformance.document import Section, Statement, Table, prose
+from ra_node.dicom.conformance.document import Section, Statement, TableBlock, prose
 from ra_node.dicom.provenance import IMPLEMENTATION_CLASS_UID
 from ra_node.network.scp.server import ListenSettings
 from ra_node.services.conformance.networking import (
@@ -29,7 +29,7 @@ from ra_node.settings.node import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class RunningConfiguration:
     """What the node is told and does: its settings, its listener's, and the contexts that this accepts."""
 
     settings: Settings
@@ -37,7 +37,7 @@ class Running:
     contexts: Sequence[PresentationContext]
 
 
-def conformance_statement(running: Running) -> Statement:
+def conformance_statement(running: RunningConfiguration) -> Statement:
     """Describe the node as it is configured; names no machine and no secret."""
     settings = running.settings
     return Statement(
@@ -54,7 +54,7 @@ def conformance_statement(running: Running) -> Statement:
     )
 
 
-def _overview(running: Running) -> Section:
+def _overview(running: RunningConfiguration) -> Section:
     """The table of network services (PS3.2 A.1)."""
     peers = running.settings.peer
     queried = any("query" in (peer.complete_by, peer.prior) for peer in peers)
@@ -69,7 +69,7 @@ def _overview(running: Running) -> Section:
     return Section(
         "Overview",
         prose("overview"),
-        (Table(("Network service", "User of service (SCU)", "Provider of service (SCP)"), tuple(rows)),),
+        (TableBlock(("Network service", "User of service (SCU)", "Provider of service (SCP)"), tuple(rows)),),
     )
 
 
@@ -77,7 +77,7 @@ def _yes(any_of: Iterable[bool]) -> str:
     return "yes" if any(any_of) else "not configured"
 
 
-def _networking(running: Running) -> Section:
+def _networking(running: RunningConfiguration) -> Section:
     return Section(
         "Networking",
         parts=(
@@ -103,7 +103,7 @@ def _model() -> Section:
         "Implementation model",
         prose("model"),
         (
-            Table(
+            TableBlock(
                 ("What", "Value"),
                 (
                     ("Implementation Class UID in files", IMPLEMENTATION_CLASS_UID),
@@ -121,7 +121,7 @@ def _interfaces() -> Section:
     return Section("Network interfaces", prose("interfaces"))
 
 
-def _configuration(running: Running) -> Section:
+def _configuration(running: RunningConfiguration) -> Section:
     """AE titles, ports and parameters (PS3.2 A.4.4), as they are now."""
     settings = running.settings
     local = (("AE title", settings.node.ae_title), ("TCP port", str(settings.node.port)))
@@ -147,9 +147,9 @@ def _configuration(running: Running) -> Section:
         "Configuration",
         prose("configuration"),
         (
-            Table(("Local", "Value"), local),
-            Table(heads, remote or (("none", "", "", "", "", "", ""),)),
-            Table(("Parameter", "Value"), parameters),
+            TableBlock(("Local", "Value"), local),
+            TableBlock(heads, remote or (("none", "", "", "", "", "", ""),)),
+            TableBlock(("Parameter", "Value"), parameters),
         ),
     )
 

@@ -19,7 +19,7 @@ from ra_node.ledger.alarms import AlarmKind, raise_alarm
 from ra_node.ledger.clock_trust import Trust
 from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.database.schema import DeliveryState
-from ra_node.ledger.deliveries import Outcome, pending_deliveries, record_delivery
+from ra_node.ledger.deliveries import DeliveryOutcome, pending_deliveries, record_delivery
 from ra_node.ledger.jobs.peer_backoff import begin_outage, end_outage
 from ra_node.ledger.jobs.queue import release
 from ra_node.ledger.results import ResultObject, objects_of
@@ -169,7 +169,7 @@ class _Outgoing:
     """What one job sends, what it cannot send, and which of its objects have a UID that tells the content."""
 
     objects: Sequence[OutgoingObject]
-    lost: Sequence[Outcome]
+    lost: Sequence[DeliveryOutcome]
     named: frozenset[str]
 
 
@@ -252,7 +252,7 @@ class _Batch:
         )
 
 
-def _outcome(sent: SendOutcome, named: Collection[str], attempt: int) -> Outcome:
+def _outcome(sent: SendOutcome, named: Collection[str], attempt: int) -> DeliveryOutcome:
     """What is recorded of an object; a duplicate is a delivery only where its UID tells its content."""
     detail, sent_uid = sent.detail, sent.sent_sop_instance_uid or None
     if sent_uid not in (None, sent.sop_instance_uid):
@@ -262,8 +262,8 @@ def _outcome(sent: SendOutcome, named: Collection[str], attempt: int) -> Outcome
         state = DeliveryState.REFUSED
     if sent.status == DUPLICATE_SOP_INSTANCE and sent.sop_instance_uid not in named:
         state, detail = DeliveryState.REFUSED, f"{detail}; {_UNPROVEN}"
-    return Outcome(sent.sop_instance_uid, state, sent.status, detail, sent_uid)
+    return DeliveryOutcome(sent.sop_instance_uid, state, sent.status, detail, sent_uid)
 
 
-def _lost(uid: str, damage: Damage) -> Outcome:
-    return Outcome(uid, DeliveryState.REFUSED, None, f"not sent: {_TEXTS[damage]}")
+def _lost(uid: str, damage: Damage) -> DeliveryOutcome:
+    return DeliveryOutcome(uid, DeliveryState.REFUSED, None, f"not sent: {_TEXTS[damage]}")

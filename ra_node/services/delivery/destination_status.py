@@ -13,7 +13,7 @@ from ra_node.ledger.overview import open_delivery_counts, unkept_counts, waiting
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class DestinationStatus:
     """One destination; times are UTC seconds since 1970, counts are objects.
 
     `configured` is False for one that the configuration does not name any more: what waits for it
@@ -29,7 +29,7 @@ class Standing:
     lacking_commitment: int
 
 
-class Room(StrEnum):
+class DiskSpace(StrEnum):
     """Whether the disk takes more; between the two marks that depends on where it came from."""
 
     ENOUGH = "enough"
@@ -46,20 +46,20 @@ class Disk:
     enough: int
 
     @property
-    def room(self) -> Room:
+    def room(self) -> DiskSpace:
         if self.free < self.low:
-            return Room.LOW
-        return Room.ENOUGH if self.free >= self.enough else Room.BETWEEN
+            return DiskSpace.LOW
+        return DiskSpace.ENOUGH if self.free >= self.enough else DiskSpace.BETWEEN
 
 
-def standings(ledger: Ledger, configured: Collection[str]) -> list[Standing]:
+def standings(ledger: Ledger, configured: Collection[str]) -> list[DestinationStatus]:
     """List every destination that is configured or that something still waits for."""
     sent, promised = open_delivery_counts(ledger), unkept_counts(ledger)
     since, broken = waiting_since(ledger), outages(ledger)
     waiting = {peer for peer, state in sent if state is DeliveryState.WAITING}
     unkept = {peer for peer, _ in promised}
     return [
-        Standing(
+        DestinationStatus(
             peer=peer,
             configured=peer in configured,
             waiting=sent.get((peer, DeliveryState.WAITING), 0),
@@ -80,7 +80,7 @@ class Complaint:
     hint: str
 
 
-def complaints(standing: Standing, now: float) -> list[Complaint]:
+def complaints(standing: DestinationStatus, now: float) -> list[Complaint]:
     """Say in words what is wrong with a destination; nothing: all is well."""
     said = []
     waiting = standing.waiting + standing.uncommitted + standing.lacking_commitment

@@ -25,9 +25,9 @@ from ra_node.ledger.jobs.peer_backoff import begin_outage, end_outage
 from ra_node.ledger.jobs.queue import bury, finish, retry
 from ra_node.network.scu.association import OUT_OF_REACH, PeerAddress
 from ra_node.network.scu.storage_commitment import (
-    Asked,
     AskReport,
     CommitmentReport,
+    CommitmentResponse,
     CommitRequest,
     Hear,
     Hearing,
@@ -50,7 +50,7 @@ def new_transaction_uid() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Ear:
+class CommitmentReportReceiver:
     """Hears the reports of peers, in whatever process they arrive.
 
     `speaks_for` names the AE titles that were asked, by another one that may report in their place.
@@ -106,7 +106,7 @@ class Committer:
         questions = [found for job in jobs if (found := self._question(job, peer)) is not None]
         if not questions:
             return
-        hear = Ear(self.ledger, random=self.random).hear
+        hear = CommitmentReportReceiver(self.ledger, random=self.random).hear
         report = self.ask(peer, [request for _, request, _ in questions], hear)
         if report.reach in OUT_OF_REACH:
             self._wait_together([job for job, _, _ in questions], f"{report.reach}: {report.detail}")
@@ -128,7 +128,7 @@ class Committer:
         times = begin_transaction(self.ledger, job, request.transaction_uid, peer.ae_title)
         return job, request, times
 
-    def _conclude(self, job: Job, asked: Asked, times: int) -> None:
+    def _conclude(self, job: Job, asked: CommitmentResponse, times: int) -> None:
         now = self.ledger.clock()
         if asked.answer is ActionAnswer.TAKEN:
             again = now + self._silence_s(times)

@@ -22,7 +22,7 @@ _STOP_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Bell:
+class JobNotifier:
     """Rings for everybody on this machine who waits for one of some things."""
 
     folder: Path
@@ -46,7 +46,7 @@ def _write(pipe: Path) -> None:
 
 
 @dataclass
-class Ear:
+class JobListener:
     """Hears the bells of its pipes; without any it only waits."""
 
     stop: threading.Event
@@ -69,10 +69,12 @@ class Ear:
 
 
 @contextmanager
-def listening(folder: Path, owner: str, things: Collection[str], stop: threading.Event) -> Iterator[Ear]:
+def listening(
+    folder: Path, owner: str, things: Collection[str], stop: threading.Event
+) -> Iterator[JobListener]:
     """Wait for some things as `owner`; where pipes cannot be made, by time alone."""
     paths = [folder / f"{thing}+{owner}{SUFFIX}" for thing in things]
-    ear = Ear(stop)
+    ear = JobListener(stop)
     try:
         for path in paths:
             with suppress(OSError):

@@ -21,7 +21,7 @@ LOOK_S = 1.0
 """How long a crew without a free hand waits at most before its owner looks after other things."""
 
 
-class Crew:
+class JobPool:
     """A few lanes, each of which does up to `most` / `lanes` jobs together by `do`; not shared among threads.
 
     With one lane everything is done in the caller's own thread. What `do` raises comes out of a later

@@ -18,7 +18,7 @@ AGAIN_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class RunningWorker:
     """One worker with its bundle; `since` is UTC seconds since 1970.
 
     `refused` says why the worker goes on with this bundle though another is promoted, "" where it
@@ -35,7 +35,7 @@ class Running:
     gpu_bytes: int | None = None
 
 
-_RUNNING = TypeAdapter(Running)
+_RUNNING = TypeAdapter(RunningWorker)
 
 
 @dataclass
@@ -45,13 +45,13 @@ class Announcer:
     folder: Path
     gpu_bytes: Callable[[], int | None]
     clock: Callable[[], float] = time.monotonic
-    _told: Running | None = None
+    _told: RunningWorker | None = None
     _told_at: float = 0.0
 
     def say(self, owner: str, bundle: BundleIdentity, refused: str) -> None:
         """Tell of a change."""
         words = (bundle.name, bundle.version, bundle.sha256)
-        self._tell(Running(owner, socket.gethostname(), *words, time.time(), refused))
+        self._tell(RunningWorker(owner, socket.gethostname(), *words, time.time(), refused))
 
     def say_again(self) -> None:
         """Tell what has been told, if that was a while ago and there is a GPU to tell of."""
@@ -59,12 +59,12 @@ class Announcer:
         if self._told is not None and due and self.gpu_bytes() is not None:
             self._tell(self._told)
 
-    def _tell(self, running: Running) -> None:
+    def _tell(self, running: RunningWorker) -> None:
         self._told, self._told_at = replace(running, gpu_bytes=self.gpu_bytes()), self.clock()
         tell(self.folder, self._told)
 
 
-def tell(folder: Path, running: Running) -> None:
+def tell(folder: Path, running: RunningWorker) -> None:
     """Replace what a worker of this machine says of itself; whoever reads never sees half of it.
 
     A full disk must not stop a worker that only wants to say something: then it is said in the log.
@@ -78,12 +78,12 @@ def tell(folder: Path, running: Running) -> None:
         structlog.get_logger().warning("state_not_told", owner=running.owner, error=error.strerror)
 
 
-def workers(root: Path) -> list[Running]:
+def workers(root: Path) -> list[RunningWorker]:
     """Everything told in the folders of all machines below `root`, by workers not known to be dead."""
     return list(_told(root))
 
 
-def _told(root: Path) -> Iterator[Running]:
+def _told(root: Path) -> Iterator[RunningWorker]:
     for path in sorted(root.glob(f"*/*{STATE_SUFFIX}")):
         if not path.with_suffix(SUFFIX).exists():
             continue

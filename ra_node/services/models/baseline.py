@@ -17,7 +17,7 @@ Stages = Annotated[tuple[Count, ...], Field(min_length=len(STAGES), max_length=l
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class HeldOutBaseline:
     """Calls on the held-out hands of a card; how many of them were normal tells how they were chosen."""
 
     stages: tuple[int, ...]
@@ -41,7 +41,7 @@ class _HeldOut(BaseModel):
     recognition_confusion: tuple[tuple[Count, Count], tuple[Count, Count]] | None = None
 
 
-def reference_of(manifest: Manifest, sha256: str) -> Reference | None:
+def reference_of(manifest: Manifest, sha256: str) -> HeldOutBaseline | None:
     """Read the calls on held-out hands; None for a bundle that does not tell them."""
     try:
         told = _HeldOut.model_validate(manifest.training.get("held_out"))
@@ -52,7 +52,7 @@ def reference_of(manifest: Manifest, sha256: str) -> Reference | None:
         return None
     recognition = told.recognition_confusion
     positive = _called(recognition)[1] if recognition and sum(_called(recognition)) == sum(stages) else None
-    return Reference(stages, sum(told.confusion[0]), positive, sha256[:NAMED])
+    return HeldOutBaseline(stages, sum(told.confusion[0]), positive, sha256[:NAMED])
 
 
 def _called(confusion: Sequence[Sequence[int]]) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from ra_node.inference.bundles.manifest import Bundle
 from ra_node.inference.bundles.store import BundleStore
 from ra_node.ledger.promotions import Choice, before, current_promotion, promote, roll_back
-from ra_node.services.models.registry import Shelf
+from ra_node.services.models.registry import BundleRegistry
 from ra_node.services.models.verify import Verdict, require_sound
 
 
@@ -27,7 +27,7 @@ def install_bundle(folder: Path, store: BundleStore, verify: Callable[[Path], Ve
     return store.install(folder)
 
 
-def promote_bundle(shelf: Shelf, words: str, by: str, verify: Callable[[Path], Verdict]) -> Changed:
+def promote_bundle(shelf: BundleRegistry, words: str, by: str, verify: Callable[[Path], Verdict]) -> Changed:
     """Put an installed bundle into use; one that is in use already changes nothing.
 
     It is verified once more, whole: a disk may have changed it since. Raises Refused with the reason.
@@ -42,7 +42,7 @@ def promote_bundle(shelf: Shelf, words: str, by: str, verify: Callable[[Path], V
     return Changed(now, was)
 
 
-def roll_back_bundle(shelf: Shelf, by: str, verify: Callable[[Path], Verdict]) -> Changed:
+def roll_back_bundle(shelf: BundleRegistry, by: str, verify: Callable[[Path], Verdict]) -> Changed:
     """Go back to the bundle that was in use before. Raises Refused where there is none or it is unsound."""
     seen = current_promotion(shelf.ledger)
     now = before(shelf.history())

@@ -28,7 +28,7 @@ class BundleLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class BundleRegistry:
     """The bundles of a node: those installed, and the one of its configuration.
 
     A promoted bundle wins over `configured`, which is used where nothing is promoted.

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ra_node.errors import NodeError
 from ra_node.inference.bundles.manifest import load_bundle
-from ra_node.services.jobs.worker_status import Running, workers
-from ra_node.services.models.registry import BundleLine, Shelf
+from ra_node.services.jobs.worker_status import RunningWorker, workers
+from ra_node.services.models.registry import BundleLine, BundleRegistry
 from ra_node.services.preflight.check import Check
 
 
@@ -19,7 +19,7 @@ class Models:
 
     in_use: BundleLine | None
     error: str
-    workers: tuple[Running, ...]
+    workers: tuple[RunningWorker, ...]
 
 
 def models(root: Path, in_use: Callable[[], BundleLine]) -> Models:
@@ -36,7 +36,7 @@ def worker_checks(now: Models) -> list[Check]:
     return [_worker_check(worker, now.in_use) for worker in now.workers]
 
 
-def checked_words(shelf: Shelf) -> str:
+def checked_words(shelf: BundleRegistry) -> str:
     """Check every file of the bundle in use and say which it is. Raises Fatal for what is wrong with it."""
     bundle = load_bundle(shelf.folder_of(shelf.wanted()))
     notice = bundle.identity.notice
@@ -49,12 +49,12 @@ def bundle_words(line: BundleLine) -> str:
     return f"{line.name} {line.version} ({line.sha256[:12]}), {origin}"
 
 
-def refusals(running: Sequence[Running]) -> list[str]:
+def refusals(running: Sequence[RunningWorker]) -> list[str]:
     """What must be said of workers that go on with an old bundle."""
     return [f"{worker.owner} at {worker.host} {_refusal(worker)}" for worker in running if worker.refused]
 
 
-def _worker_check(worker: Running, in_use: BundleLine | None) -> Check:
+def _worker_check(worker: RunningWorker, in_use: BundleLine | None) -> Check:
     name = f"worker at {worker.host}"
     if worker.refused:
         hint = "mend the cause: it tries again twice a minute; or `ra-node bundle rollback`"
@@ -65,7 +65,7 @@ def _worker_check(worker: Running, in_use: BundleLine | None) -> Check:
     return Check(name, ok=True, found=found)
 
 
-def _refusal(worker: Running) -> str:
+def _refusal(worker: RunningWorker) -> str:
     return (
         f"goes on with {worker.name} {worker.version} ({worker.sha256[:12]}), because it could not load"
         f" the promoted bundle: {worker.refused}"

@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from ra_node.domain.report import STAGES
 from ra_node.ledger.database.events import Event
-from ra_node.services.reporting.answer_event import Gist, read_gist
+from ra_node.services.reporting.answer_event import AnswerSummary, read_gist
 
 HOUR_S, WEEK_S = 3600, 7 * 86400
 _MONDAY = 4 * 86400
@@ -105,7 +105,7 @@ class _Begun:
             took.add(max(0.0, at - self._at[key]))
 
 
-class Tally:
+class EventCounters:
     """Totals since the ledger was made; `add` takes events in the order of their ids."""
 
     def __init__(self) -> None:
@@ -164,7 +164,7 @@ class Tally:
         if said.known:
             self._said(said, event.at)
 
-    def _said(self, said: Gist, at: float) -> None:
+    def _said(self, said: AnswerSummary, at: float) -> None:
         if said.refusal:
             self.refusals["study", said.refusal] += 1
         self.refusals.update(("part", reason) for reason in said.refusals)
@@ -199,7 +199,7 @@ class Tally:
         self.objects[peer, "committed"] += 1
         self._begun[Step.COMMIT].end((event.detail["object_uid"], peer), event.at, self.steps[Step.COMMIT])
 
-    _counts: ClassVar[Mapping[str, Callable[[Tally, Event], None]]] = {
+    _counts: ClassVar[Mapping[str, Callable[[EventCounters, Event], None]]] = {
         "instance_stored": _stored,
         "study_settled": _settled,
         "study_answered": _answered,
@@ -214,14 +214,14 @@ class Tally:
     """The kinds of event that count."""
 
 
-def _outcome(said: Gist) -> str:
+def _outcome(said: AnswerSummary) -> str:
     """Whether an answer has a result; "unknown" for those of older nodes."""
     if not said.known:
         return "unknown"
     return "refused" if said.refusal else "judged"
 
 
-def _add_to_week(week: Week, said: Gist) -> None:
+def _add_to_week(week: Week, said: AnswerSummary) -> None:
     week.answered += 1
     week.refused += bool(said.refusal)
     week.hands += len(said.probabilities)

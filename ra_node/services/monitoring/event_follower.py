@@ -8,20 +8,20 @@ from contextlib import contextmanager
 
 from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.database.events import events_after
-from ra_node.services.monitoring.event_counters import Tally
+from ra_node.services.monitoring.event_counters import EventCounters
 
 AT_ONCE = 5000
 LATE_S = 120.0
 """A server may show an event after another with a larger id; so long the ids before it are asked again."""
 
 
-class Follower:
+class EventFollower:
     """A tally that is kept up to date; safe to share among threads."""
 
     def __init__(self, ledger: Ledger, at_once: int = AT_ONCE) -> None:
         self._ledger, self._at_once = ledger, at_once
         self._lock = threading.Lock()
-        self._tally = Tally()
+        self._tally = EventCounters()
         self._read_to = 0
         self._seen: set[int] = set()
         self._catching_up = False
@@ -29,7 +29,7 @@ class Follower:
         """Whether the whole past has been read once; before that, totals would only look like jumps."""
 
     @contextmanager
-    def tally(self) -> Iterator[Tally]:
+    def tally(self) -> Iterator[EventCounters]:
         """Give the tally of this moment, which does not change meanwhile. Raises LedgerUnavailable.
 
         While `catch_up` reads the past, that is what it has read so far: nobody waits for the rest.
@@ -59,7 +59,10 @@ class Follower:
 
     def _part(self, after: int) -> tuple[int, bool]:
         """Count what comes next after an id; give the last id read, and whether there is more."""
-        read, counted_to = events_after(self._ledger, after, Tally.kinds, self._at_once), self._read_to
+        read, counted_to = (
+            events_after(self._ledger, after, EventCounters.kinds, self._at_once),
+            self._read_to,
+        )
         for event in read:
             if event.id > counted_to and event.id not in self._seen:
                 self._seen.add(event.id)

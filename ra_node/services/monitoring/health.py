@@ -9,7 +9,7 @@ from pathlib import Path
 from ra_node.errors import NodeError
 from ra_node.ledger.database.engine import Ledger, expect_writable, ledger_version
 from ra_node.services.jobs.liveness import alive, role_of, stalled
-from ra_node.services.jobs.worker_status import Running, workers
+from ra_node.services.jobs.worker_status import RunningWorker, workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Health:
             Sign("bundle", bool(self.workers())),
         ]
 
-    def workers(self) -> list[Running]:
+    def workers(self) -> list[RunningWorker]:
         """The workers that live and have a bundle."""
         living = set(alive(self.run))
         return [worker for worker in workers(self.run) if worker.owner in living]

@@ -25,7 +25,7 @@ KEPT = 256
 """Pictures kept in memory, of some 10 to 300 kB each."""
 
 
-class Shown:
+class OverlayPreviews:
     """Reads what the page shows; pictures are kept in memory, names never."""
 
     def __init__(self, ledger: Ledger, files: Files) -> None:

@@ -25,7 +25,7 @@ from ra_node.ledger.overview import (
 )
 from ra_node.ledger.report_json import report_from_json
 from ra_node.ledger.results import latest_result
-from ra_node.services.delivery.destination_status import Disk, Standing, standings
+from ra_node.services.delivery.destination_status import DestinationStatus, Disk, standings
 from ra_node.services.models.status import Models
 
 
@@ -41,13 +41,13 @@ class Overview:
     buried: list[Job]
     models: Models
     commitments: dict[str, int]
-    peers: list[Standing]
+    peers: list[DestinationStatus]
     disk: Disk | None
     alarms: list[Alarm]
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class StudyTimeline:
     """One study with everything that happened to it."""
 
     study: StudyLine
@@ -86,11 +86,11 @@ def list_studies(ledger: Ledger, limit: int) -> list[StudyLine]:
     return studies(ledger, limit)
 
 
-def study_story(ledger: Ledger, study_uid: str) -> Story:
+def study_story(ledger: Ledger, study_uid: str) -> StudyTimeline:
     """Everything about one study; Refused where the node has never seen it."""
     study = find_study(ledger, study_uid)
     if study is None:
         raise Refused(f"no study {study_uid} in the ledger; `ra-node studies` lists those that there are")
     result = latest_result(ledger, study_uid)
     text = report_text(report_from_json(result.report_json)) if result else ""
-    return Story(study, timeline(ledger, study_uid), deliveries_of(ledger, study_uid), text)
+    return StudyTimeline(study, timeline(ledger, study_uid), deliveries_of(ledger, study_uid), text)

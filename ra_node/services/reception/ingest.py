@@ -15,7 +15,7 @@ from ra_node.domain.study import ImageHeader
 from ra_node.domain.uid import can_be_repeated
 from ra_node.errors import Refused
 from ra_node.ledger.database.engine import Ledger, LedgerUnavailable
-from ra_node.ledger.database.group_commit import Together
+from ra_node.ledger.database.group_commit import GroupCommit
 from ra_node.ledger.inbox import (
     NewInstance,
     Repeated,
@@ -53,11 +53,11 @@ class Ingest:
     _unsure: dict[str, tuple[str, float]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _monotonic: Callable[[], float] = time.monotonic
-    _together: Together = field(init=False)
+    _together: GroupCommit = field(init=False)
     _resends: Resends = field(init=False)
 
     def __post_init__(self) -> None:
-        self._together = Together(self.ledger)
+        self._together = GroupCommit(self.ledger)
         self._resends = Resends(self.ledger, self.files, self.secret)
 
     def start(self) -> None:

@@ -28,7 +28,7 @@ from ra_node.ledger.jobs.queue import LOST, LeaseLost
 from ra_node.ledger.report_json import finding_from_json, report_to_json
 from ra_node.ledger.results import Result, ResultObject, earlier_result, finish_report
 from ra_node.ledger.storage.durable_files import RESULTS, Files, sha256_of
-from ra_node.services.analysis.bundle_consistency import OneBundle
+from ra_node.services.analysis.bundle_consistency import BundleConsistency
 from ra_node.services.analysis.study_analysis import failed_finding, make_report
 from ra_node.services.jobs.lease import describe, is_shortage, postpone
 from ra_node.services.jobs.machine_faults import ProcessBroken, breaks_process, is_machine_fault
@@ -63,7 +63,7 @@ class Answerer:
 
     ledger: Ledger
     files: Files
-    one_bundle: OneBundle
+    one_bundle: BundleConsistency
     producer: Producer
     destinations: Sequence[Destination]
     research_label: str

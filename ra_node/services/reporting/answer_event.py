@@ -17,7 +17,7 @@ NAMED = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Gist:
+class AnswerSummary:
     """What one answer says. `refusal` is that of a study without any judged hand, "" for others.
 
     `refusals` are the reasons of images and hands; `stages` and `probabilities` belong to the rated
@@ -54,12 +54,12 @@ def gist(report: StudyReport) -> dict[str, Detail]:
     }
 
 
-def read_gist(detail: Mapping[str, Any]) -> Gist:
+def read_gist(detail: Mapping[str, Any]) -> AnswerSummary:
     """Read what `gist` told; whatever is no number or stage is left out."""
     if "probabilities" not in detail:
-        return Gist(known=False)
+        return AnswerSummary(known=False)
     stages = [int(word) for word in str(detail.get("stages", "")).split() if word.isdigit()]
-    return Gist(
+    return AnswerSummary(
         known=True,
         refusal=str(detail.get("refusal", "")),
         refusals=tuple(str(detail.get("refusals", "")).split()),

@@ -23,7 +23,7 @@ from ra_node.services.retention.purge import purge
 
 
 @dataclass(frozen=True, slots=True)
-class Tidier:
+class Maintenance:
     """Everything that tidying needs, built once a process."""
 
     ledger: Ledger

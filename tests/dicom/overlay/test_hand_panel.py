@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ra_node.dicom.overlay.elements import AMBER, RULE, SKY, Block, Frame
+from ra_node.dicom.overlay.elements import AMBER, RULE, SKY, ElementGroup, Rectangle
 from ra_node.dicom.overlay.fonts import OWN, drawable
 from ra_node.dicom.overlay.hand_panel import PANEL_PX, hand_panel, is_dashed, resized
 from ra_node.domain.laterality.evidence import Side
@@ -18,7 +18,7 @@ from tests.dicom.builders import AGE_UNKNOWN, hand, refused_hand
 from tests.dicom.overlay_cases import ENGLISH
 
 
-def said(panel: Block) -> str:
+def said(panel: ElementGroup) -> str:
     return " ".join(words.text for words in panel.words)
 
 
@@ -145,7 +145,7 @@ def test_neighbouring_panels_end_at_one_line():
     taller = resized(panel, panel.height_px + 100)
     assert taller.height_px == panel.height_px + 100
     assert taller.words == panel.words
-    assert isinstance(taller.parts[0], Frame)
+    assert isinstance(taller.parts[0], Rectangle)
     assert taller.parts[0].box.height_px == taller.height_px
 
 

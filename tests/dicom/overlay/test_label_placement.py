@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ra_node.dicom.overlay.elements import GROUND, WHITE, Block, Frame
-from ra_node.dicom.overlay.label_placement import NEAR_REACH, Hand, Places, Tag, framed_words
+from ra_node.dicom.overlay.elements import GROUND, WHITE, ElementGroup, Rectangle
+from ra_node.dicom.overlay.label_placement import NEAR_REACH, CanvasHand, Places, Tag, framed_words
 from ra_node.domain.geometry import Box, Point
 from tests.dicom.overlay_cases import ENGLISH
 
@@ -18,8 +18,8 @@ BLOCK = framed_words(WORDS, WHITE, dashed=True)
 PICTURE = Box(100, 50, 1700, 1250)
 
 
-def at(box: Box) -> Hand:
-    return Hand(box, box.corners())
+def at(box: Box) -> CanvasHand:
+    return CanvasHand(box, box.corners())
 
 
 def put(hands: list[Box], which: int = 0, display: np.ndarray | None = None) -> Box:
@@ -42,7 +42,7 @@ def overlap(a: Box, b: Box) -> int:
 def test_the_words_of_a_tag_stand_on_a_dark_ground_in_its_frame():
     """Legible on bone; dashed where the hand is not judged."""
     frame = BLOCK.parts[0]
-    assert isinstance(frame, Frame)
+    assert isinstance(frame, Rectangle)
     assert (frame.fill, frame.line, frame.dashed) == (GROUND, WHITE, True)
     assert [words.text for words in BLOCK.words] == ["NOT ANALYSED", "hand cut off"]
 
@@ -102,7 +102,7 @@ def test_two_tags_stand_apart():
 
 def test_a_tag_stands_with_its_own_hand():
     """Between two hands it would be read as either's: it prefers the free places over its own one."""
-    left = Hand(
+    left = CanvasHand(
         Box(150, 100, 800, 1200), (Point(150, 500), Point(800, 500), Point(800, 1200), Point(150, 1200))
     )
     right = at(Box(1000, 100, 1650, 1200))
@@ -128,7 +128,9 @@ def test_a_label_stays_closer_than_a_tag():
 def test_a_picture_too_small_for_a_tag_has_none():
     """The panel says the same; the radiograph is not covered whole."""
     tiny, hand = Box(0, 0, 200, 100), Box(10, 10, 90, 90)
-    assert Places.around([at(hand)], tiny, None).put(Tag(Block(190, 90), hand.centre, hand)) is not None
+    assert (
+        Places.around([at(hand)], tiny, None).put(Tag(ElementGroup(190, 90), hand.centre, hand)) is not None
+    )
     assert Places.around([at(hand)], tiny, None).put(tag_of([hand])) is None
 
 

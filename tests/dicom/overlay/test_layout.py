@@ -10,7 +10,7 @@ from itertools import combinations
 import pytest
 
 from ra_node import __version__
-from ra_node.dicom.overlay.elements import FINE_PX, Block, Words
+from ra_node.dicom.overlay.elements import FINE_PX, ElementGroup, Words
 from ra_node.dicom.overlay.fonts import OWN, drawable
 from ra_node.dicom.overlay.image_tile import MOST_SCALE
 from ra_node.dicom.overlay.layout import LONGEST_PX, MOST_IMAGES, lay_out, shown_images
@@ -47,16 +47,16 @@ TAG = {
 every_case = pytest.mark.parametrize("case", REPORTS)
 
 
-def laid_out(shown: StudyReport) -> Block:
+def laid_out(shown: StudyReport) -> ElementGroup:
     return lay_out(shown, displays(shown), ENGLISH)
 
 
 @cache
-def case_layout(case: str) -> Block:
+def case_layout(case: str) -> ElementGroup:
     return laid_out(REPORTS[case])
 
 
-def said(layout: Block) -> str:
+def said(layout: ElementGroup) -> str:
     """All text in the order of reading within its block, line breaks as blanks."""
     return " ".join(words.text for words in layout.words)
 
@@ -69,7 +69,7 @@ def inside(inner: Box, outer: Box) -> bool:
     return outer.x0 <= inner.x0 and outer.y0 <= inner.y0 and inner.x1 <= outer.x1 and inner.y1 <= outer.y1
 
 
-def find(layout: Block, text: str) -> list[Words]:
+def find(layout: ElementGroup, text: str) -> list[Words]:
     return [words for words in layout.words if text in words.text]
 
 
@@ -255,7 +255,7 @@ def test_a_revision_says_what_it_replaces():
     assert "2.25." + "7" * 39 in said(layout)
 
 
-def under_the_cine_bar(layout: Block) -> Box:
+def under_the_cine_bar(layout: ElementGroup) -> Box:
     """The part of a picture that the bar hides where the viewer fits the picture into its viewport."""
     width, height = VIEWPORT
     scale = min(width / layout.width_px, height / layout.height_px)

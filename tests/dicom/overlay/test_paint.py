@@ -12,7 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ra_node.dicom.overlay.annotations import BOLD_PX, THIN_PX
-from ra_node.dicom.overlay.elements import AMBER, GROUND, HEAT, WHITE, Block, Frame, Outline, Photo, moved
+from ra_node.dicom.overlay.elements import (
+    AMBER,
+    GROUND,
+    HEAT,
+    WHITE,
+    ElementGroup,
+    Outline,
+    Photo,
+    Rectangle,
+    moved,
+)
 from ra_node.dicom.overlay.layout import lay_out
 from ra_node.dicom.overlay.paint import DASH_PX, dashes, paint, render_overlay
 from ra_node.domain.geometry import Box, Point
@@ -70,8 +80,8 @@ def test_the_radiograph_is_scaled_and_not_otherwise_changed():
 @pytest.mark.parametrize("ground", [0, 255], ids=["on black", "on bone"])
 def test_an_outline_is_visible_on_any_ground(ground):
     """A light line in a dark halo stands out on black and on white."""
-    layout = Block(200, 200, (Outline((Point(50, 100), Point(150, 100)), closed=False),))
-    canvas = Block(200, 200, (Frame(Box(0, 0, 200, 200), fill=(ground,) * 3),))
+    layout = ElementGroup(200, 200, (Outline((Point(50, 100), Point(150, 100)), closed=False),))
+    canvas = ElementGroup(200, 200, (Rectangle(Box(0, 0, 200, 200), fill=(ground,) * 3),))
     assert int(np.ptp(column_through(layout, ground))) > 200
     assert np.all(paint(canvas, {}) == ground)
 
@@ -81,7 +91,7 @@ def test_an_outline_is_visible_on_any_ground(ground):
 def test_lines_of_attention_are_visible_on_any_ground_in_grey(ground, line_px):
     """Thin as they are, a reader without colour sees them on flesh and on bone."""
     across = Outline((Point(50, 100), Point(150, 100)), HEAT, line_px=line_px, closed=False, halo_px=1)
-    layout = Block(200, 200, (Photo("1", Box(0, 0, 200, 200)), across))
+    layout = ElementGroup(200, 200, (Photo("1", Box(0, 0, 200, 200)), across))
     painted = paint(layout, {"1": np.full((200, 200), ground, np.uint8)})
     grey = cv2.cvtColor(painted, cv2.COLOR_RGB2GRAY)[90:110, 100]
     light, dark = luminance(int(grey.max())), luminance(int(grey.min()))
@@ -91,7 +101,7 @@ def test_lines_of_attention_are_visible_on_any_ground_in_grey(ground, line_px):
 def column_through(layout, ground):
     """The grey values across the line, painted on a radiograph of one grey value."""
     photo = Photo("1", Box(0, 0, layout.width_px, layout.height_px))
-    over = Block(layout.width_px, layout.height_px, (photo, *layout.parts))
+    over = ElementGroup(layout.width_px, layout.height_px, (photo, *layout.parts))
     return paint(over, {"1": np.full((200, 200), ground, np.uint8)})[80:120, 100].max(axis=-1)
 
 
@@ -119,8 +129,8 @@ def test_present_and_absent_differ_without_colour():
 
 def test_a_dashed_frame_is_open_and_stays_inside_itself():
     """Dashes replace the line, on all four sides, and nothing is painted outside the box."""
-    frame = Frame(Box(20, 30, 220, 180), line=WHITE, line_px=4, dashed=True)
-    picture = paint(Block(240, 200, (frame,)), {})
+    frame = Rectangle(Box(20, 30, 220, 180), line=WHITE, line_px=4, dashed=True)
+    picture = paint(ElementGroup(240, 200, (frame,)), {})
     lit = np.all(picture == WHITE, axis=-1)
     rows, columns = np.nonzero(lit)
     assert (columns.min(), rows.min(), columns.max(), rows.max()) == (20, 30, 219, 179)
@@ -130,7 +140,7 @@ def test_a_dashed_frame_is_open_and_stays_inside_itself():
 
 def test_a_solid_frame_is_closed():
     """Only what is uncertain is dashed."""
-    picture = paint(Block(240, 200, (Frame(Box(20, 30, 220, 180), line=AMBER, line_px=4),)), {})
+    picture = paint(ElementGroup(240, 200, (Rectangle(Box(20, 30, 220, 180), line=AMBER, line_px=4),)), {})
     assert np.all(picture[30, 20:220] == AMBER)
 
 
@@ -162,7 +172,7 @@ def test_words_cover_nothing_but_their_letters():
     """The ink is the one asked for where a letter is solid; between letters the ground stays."""
     wedge = np.tile(np.linspace(0, 255, 400).astype(np.uint8), (120, 1))
     (words,) = moved(ENGLISH.line("III", 60, ink=AMBER, bold=True).parts, 150, 20)
-    layout = Block(400, 120, (Photo("1", Box(0, 0, 400, 120)), words))
+    layout = ElementGroup(400, 120, (Photo("1", Box(0, 0, 400, 120)), words))
     painted = paint(layout, {"1": wedge})
     inked = np.all(painted == AMBER, axis=-1)
     kept = np.all(painted == wedge[:, :, np.newaxis], axis=-1)
@@ -174,8 +184,8 @@ def test_words_cover_nothing_but_their_letters():
 @pytest.mark.parametrize(("dx", "dy"), [(-20, 0), (0, -40), (60, 0), (0, 90), (500, 500)])
 def test_words_that_run_out_of_the_picture_are_cut_off(dx, dy):
     """A font may draw beyond the box that it claims; a picture without these pixels is still painted."""
-    whole = paint(Block(400, 400, moved(ENGLISH.line("WWW", 60).parts, 100, 100)), {})
-    part = paint(Block(100, 100, moved(ENGLISH.line("WWW", 60).parts, dx, dy)), {})
+    whole = paint(ElementGroup(400, 400, moved(ENGLISH.line("WWW", 60).parts, 100, 100)), {})
+    part = paint(ElementGroup(100, 100, moved(ENGLISH.line("WWW", 60).parts, dx, dy)), {})
     seen = whole[100 - dy :, 100 - dx :][:100, :100] if max(dx, dy) <= 100 else np.full(part.shape, GROUND)
     assert np.array_equal(part, seen)
 

@@ -14,7 +14,7 @@ from pydicom.sr.coding import Code
 from ra_node.dicom.concept_codes import code_item
 from ra_node.dicom.reading.file import read_header
 from ra_node.domain.geometry import Box
-from ra_node.domain.laterality.evidence import Reach, Side, SideHeader, sides_of
+from ra_node.domain.laterality.evidence import EvidenceReach, Side, SideHeader, sides_of
 from tests.dicom.builders import source
 
 RIGHT, LEFT, BOTH = (
@@ -90,7 +90,10 @@ STUDY_PLACES = {
 
 @pytest.mark.parametrize(
     ("keyword", "reach"),
-    [*((keyword, Reach.IMAGE) for keyword in PLACES), *((keyword, Reach.STUDY) for keyword in STUDY_PLACES)],
+    [
+        *((keyword, EvidenceReach.IMAGE) for keyword in PLACES),
+        *((keyword, EvidenceReach.STUDY) for keyword in STUDY_PLACES),
+    ],
 )
 def test_every_place_that_names_a_side_is_read_and_contradicts(keyword, reach):
     """Beside ImageLaterality L, as in x-rays labelled with the wrong side."""

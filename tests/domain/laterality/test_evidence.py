@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from ra_node.domain.geometry import Box
 from ra_node.domain.laterality.evidence import (
+    EvidenceReach,
     Pairing,
-    Reach,
     Side,
     SideHeader,
     SideStatement,
@@ -102,7 +102,7 @@ def test_places_are_named_by_the_image():
 PAIR = [LEFT_BOX, RIGHT_BOX]
 RIGHT_CODE = SideStatement("AnatomicRegionModifierSequence", "R")
 RIGHT_SERIES = SideStatement("SeriesDescription", "R")
-RIGHT_STUDY = SideStatement("StudyDescription", "R", Reach.STUDY)
+RIGHT_STUDY = SideStatement("StudyDescription", "R", EvidenceReach.STUDY)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,10 @@ def test_where_the_thumbs_do_not_tell_both_sides_stay_open_with_the_reason(pairi
     st.lists(st.sampled_from(["", "R", "L", "A", "P", "H", "F", "X", "LP", "LR", "?"]), max_size=3),
     st.lists(
         st.builds(
-            SideStatement, st.just("SeriesDescription"), st.sampled_from("RLB"), st.sampled_from(Reach)
+            SideStatement,
+            st.just("SeriesDescription"),
+            st.sampled_from("RLB"),
+            st.sampled_from(EvidenceReach),
         ),
         max_size=2,
     ),

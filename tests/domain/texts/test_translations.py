@@ -14,8 +14,8 @@ from ra_node.domain.body_part import _OTHER
 from ra_node.domain.eligibility import _CLASS_NAMES, _OTHER_REGION_CODES
 from ra_node.domain.geometry import Box
 from ra_node.domain.laterality.evidence import (
+    EvidenceReach,
     Pairing,
-    Reach,
     SideHeader,
     SideStatement,
     defined_orientation,
@@ -191,7 +191,7 @@ A, B = Box(0, 0, 10, 20), Box(30, 0, 40, 20)
             )
             for names in (("SeriesDescription",), ("SeriesDescription", "ProtocolName"))
             for side in ("R", "L")
-            for reach in Reach
+            for reach in EvidenceReach
         ),
         ((A, B), SideHeader("L", statements=(SideStatement("ProtocolName", "L"),)), "none"),
         *(

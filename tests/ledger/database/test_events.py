@@ -5,7 +5,7 @@ from __future__ import annotations
 from ra_node.domain.job import JobKind
 from ra_node.ledger.database.events import record, timeline
 from ra_node.ledger.database.schema import DeliveryState
-from ra_node.ledger.deliveries import Outcome, record_delivery
+from ra_node.ledger.deliveries import DeliveryOutcome, record_delivery
 from tests.ledger.builders import answered_study, claim_one, keep
 
 
@@ -14,7 +14,7 @@ def test_the_way_of_a_study_can_be_read(ledger, clock):
     answered_study(ledger)
     clock.advance(2)
     job = claim_one(ledger, JobKind.DELIVER)
-    outcomes = [Outcome(f"1.2.3.9.1.{n}", DeliveryState.ACCEPTED, 0) for n in (1, 2)]
+    outcomes = [DeliveryOutcome(f"1.2.3.9.1.{n}", DeliveryState.ACCEPTED, 0) for n in (1, 2)]
     record_delivery(ledger, job, outcomes, retry_at=clock.now, give_up_after_s=None)
     told = timeline(ledger, "1.2.3")
     assert [event.what for event in told] == [

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from ra_node.ledger.database import schema
 from ra_node.ledger.database.engine import Ledger, LedgerUnavailable, open_ledger
 from ra_node.ledger.database.events import note, timeline
-from ra_node.ledger.database.group_commit import Together
+from ra_node.ledger.database.group_commit import GroupCommit
 from ra_node.ledger.inbox import Kept, Repeated, keep_instance
 from ra_node.ledger.overview import job_counts
 from tests.conftest import wait_until
@@ -37,7 +37,7 @@ class Crowd:
     """Threads that all want to write while one transaction is held open, so that they are the next one."""
 
     def __init__(self, ledger: Ledger) -> None:
-        self.together = Together(ledger)
+        self.together = GroupCommit(ledger)
         self.outcomes: dict[int, object] = {}
 
     def write(self, acts: list[Act]) -> list[object]:
@@ -160,7 +160,7 @@ def test_the_line_goes_on_after_a_leader_that_failed(crowd: Crowd, lone_ledger: 
 
 def test_of_duplicates_in_one_transaction_exactly_one_is_kept(ledger: Ledger):
     """A PACS that sends a study on eight associations at the same time."""
-    together, barrier, found = Together(ledger), threading.Barrier(8), []
+    together, barrier, found = GroupCommit(ledger), threading.Barrier(8), []
 
     def store(number: int) -> None:
         for image in range(10):

@@ -7,7 +7,7 @@ import pytest
 from ra_node.domain.job import JobKind, JobState
 from ra_node.ledger.database.events import timeline
 from ra_node.ledger.database.schema import CommitmentState, DeliveryState
-from ra_node.ledger.deliveries import Outcome, deliveries_of, record_delivery
+from ra_node.ledger.deliveries import DeliveryOutcome, deliveries_of, record_delivery
 from ra_node.ledger.jobs.abandon import drop
 from ra_node.ledger.overview import jobs_of, waiting_since
 from ra_node.ledger.retention import purgeable
@@ -47,7 +47,7 @@ def test_a_buried_delivery_of_one_study_is_dropped_and_its_files_may_go(ledger, 
 def test_what_is_delivered_stays_delivered_and_only_the_promise_is_given_up(ledger):
     answered_study(ledger, "1.2.3", ("pacs",))
     job = claim_one(ledger, JobKind.DELIVER)
-    outcomes = [Outcome(f"1.2.3.9.1.{n}", DeliveryState.ACCEPTED, 0) for n in (1, 2)]
+    outcomes = [DeliveryOutcome(f"1.2.3.9.1.{n}", DeliveryState.ACCEPTED, 0) for n in (1, 2)]
     record_delivery(ledger, job, outcomes, retry_at=0, give_up_after_s=None, commit=True)
     assert drop(ledger, study_uid="1.2.3") == 2
     found = {(item.state, item.commitment) for item in deliveries_of(ledger, "1.2.3")}

@@ -9,10 +9,10 @@ from pathlib import Path
 from pydicom import dcmread
 from pynetdicom.association import Association
 
-from ra_node.network.scp.loopback_archive import Archive
+from ra_node.network.scp.loopback_archive import LoopbackArchive
 from tests.network.fakes import data_set_bytes, wait_until, write_instance
 
-Archived = Callable[..., Archive]
+Archived = Callable[..., LoopbackArchive]
 Associate = Callable[..., Association]
 
 
@@ -62,9 +62,9 @@ def test_a_delay_ends_when_it_stops(archive: Archived, associate: Associate, tmp
 
 
 def test_its_port_is_free_again_after_it_stopped(tmp_path: Path):
-    first = Archive(tmp_path / "a")
+    first = LoopbackArchive(tmp_path / "a")
     first.start()
     port = first.port
     first.stop()
-    with Archive(tmp_path / "b", port=port) as second:
+    with LoopbackArchive(tmp_path / "b", port=port) as second:
         assert second.port == port

@@ -33,14 +33,14 @@ from pynetdicom.transport import ThreadedAssociationServer
 
 from ra_node.network.presentation_contexts import accepted_contexts
 from ra_node.network.pynetdicom_ext.ae import prepare, serve, stop_serving
-from ra_node.network.scp.loopback_archive import Archive
+from ra_node.network.scp.loopback_archive import LoopbackArchive
 from ra_node.network.scu.c_store import OutgoingObject, Reach, SendOutcome, SendReport, echo, send
 from ra_node.network.status.c_store import Answer
 from tests.network.conftest import peer_at
 from tests.network.fakes import PATIENT, TENDED, data_set_bytes, wait_until, write_instance
 from tests.ports import free_port
 
-Archived = Callable[..., Archive]
+Archived = Callable[..., LoopbackArchive]
 
 
 def outgoing(

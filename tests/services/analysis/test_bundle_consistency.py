@@ -14,7 +14,7 @@ from ra_node.ledger.jobs.queue import LeaseLost, abandon
 from ra_node.ledger.overview import jobs_of
 from ra_node.ledger.report_json import finding_from_json, report_from_json
 from ra_node.ledger.results import latest_result
-from ra_node.services.analysis.bundle_consistency import OneBundle
+from ra_node.services.analysis.bundle_consistency import BundleConsistency
 from ra_node.services.analysis.image_examination import Examiner
 from ra_node.services.analysis.study_analysis import Look, Rules
 from ra_node.services.reporting.answer import Answerer
@@ -65,7 +65,7 @@ def answer(bench, bundle, known=(OLD, NEW), look=None):
     """A worker with this bundle answers the study."""
     numbers = numbers_of(bench)
     identities = {one.sha256: one for one in known}
-    one_bundle = OneBundle(
+    one_bundle = BundleConsistency(
         bench.ledger,
         bench.files,
         Judge(PROBABILITY[bundle.sha256]),
@@ -185,7 +185,9 @@ def test_a_worker_that_lost_its_lease_replaces_nothing(bench):
     bench.settle()
     (job,) = bench.claim(JobKind.REPORT)
     abandon(bench.ledger, "worker")
-    one = OneBundle(bench.ledger, bench.files, Judge(0.9), NEW, Rules(), look=lambda path, rules: looked())
+    one = BundleConsistency(
+        bench.ledger, bench.files, Judge(0.9), NEW, Rules(), look=lambda path, rules: looked()
+    )
     with pytest.raises(LeaseLost):
         one.unite(job, findings_of(bench.ledger, STUDY, 1))
     assert {f.bundle_sha256 for f in findings_of(bench.ledger, STUDY, 1)} == {OLD.sha256, NEW.sha256}

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from ra_node.domain.report import Reason, Recognition, Refusal, Staging
 from ra_node.services.analysis.study_analysis import make_report
-from ra_node.services.archive_run.result_rows import COLUMNS, Outcome, Row, as_cells, rows_of
+from ra_node.services.archive_run.result_rows import COLUMNS, ResultRow, RowOutcome, as_cells, rows_of
 from tests.dicom import builders as dicom
 
 JUDGED = {"recognition": Recognition(0.7, 0.5), "staging": Staging((0.1, 0.1, 0.6, 0.1, 0.05, 0.05))}
@@ -55,7 +55,7 @@ def test_an_image_without_hands_has_a_row_with_its_reason():
 
 
 def test_no_cell_is_a_formula_to_a_spreadsheet():
-    cells = as_cells(Row(Outcome.SKIPPED, file="=cmd|' /C calc'!A0", refusal_text="@SUM(1)"))
+    cells = as_cells(ResultRow(RowOutcome.SKIPPED, file="=cmd|' /C calc'!A0", refusal_text="@SUM(1)"))
     assert cells["file"].startswith("'=")
     assert cells["refusal_text"].startswith("'@")
 

@@ -8,13 +8,13 @@ from ra_node.domain.job import JobKind
 from ra_node.errors import Retryable
 from ra_node.ledger.jobs.live_work import live_jobs
 from ra_node.ledger.jobs.queue import retry
-from ra_node.services.archive_run.yield_to_live import Courtesy
+from ra_node.services.archive_run.yield_to_live import LiveWorkYield
 from tests.dicom.builders import source
 
 
 def courtesy(*counts, stop=None, told=None):
     left = list(counts)
-    return Courtesy(
+    return LiveWorkYield(
         lambda: left.pop(0) if left else 0,
         stop or threading.Event(),
         (told if told is not None else []).append,
@@ -46,7 +46,7 @@ def test_a_ledger_that_is_away_is_not_waited_for():
     def away():
         raise Retryable("away")
 
-    Courtesy(away).give_way()
+    LiveWorkYield(away).give_way()
 
 
 def test_images_and_reports_count_while_they_wait_or_are_worked_on(bench):

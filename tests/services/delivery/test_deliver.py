@@ -13,7 +13,7 @@ from ra_node.ledger.deliveries import deliveries_of
 from ra_node.ledger.jobs.peer_backoff import outages
 from ra_node.ledger.jobs.queue import claim
 from ra_node.ledger.overview import buried_jobs
-from ra_node.network.scp.loopback_archive import Archive, Behaviour
+from ra_node.network.scp.loopback_archive import Behaviour, LoopbackArchive
 from ra_node.network.scu.c_store import PeerAddress
 from ra_node.services.delivery.deliver import MOST_DOUBTFUL, Deliverer
 from ra_node.services.reporting.answer import Destination
@@ -48,8 +48,8 @@ def states(bench):
     return {d.object.kind: d.state for d in deliveries_of(bench.ledger, STUDY)}
 
 
-def archive_in(folder: Path, **behaviour: object) -> Archive:
-    return Archive(folder / "archive", behaviour=Behaviour(**behaviour))
+def archive_in(folder: Path, **behaviour: object) -> LoopbackArchive:
+    return LoopbackArchive(folder / "archive", behaviour=Behaviour(**behaviour))
 
 
 def test_both_objects_arrive_and_the_job_is_done(answered, tmp_path):

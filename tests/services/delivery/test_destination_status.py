@@ -5,10 +5,10 @@ from __future__ import annotations
 from ra_node.domain.job import JobKind
 from ra_node.ledger.commitments import record_lacking
 from ra_node.ledger.database.schema import DeliveryState
-from ra_node.ledger.deliveries import Outcome, record_delivery
+from ra_node.ledger.deliveries import DeliveryOutcome, record_delivery
 from ra_node.ledger.jobs.peer_backoff import begin_outage
 from ra_node.ledger.jobs.queue import claim
-from ra_node.services.delivery.destination_status import Disk, Room, complaints, standings
+from ra_node.services.delivery.destination_status import Disk, DiskSpace, complaints, standings
 from tests.ledger.builders import LEASE_S, answered_study, claim_one
 
 GIB = 2**30
@@ -48,7 +48,7 @@ def test_a_destination_that_is_down_is_said_with_its_reason_and_its_next_try(ben
 def test_a_destination_without_commitment_is_said(bench):
     answered_study(bench.ledger, "1.2.3", ("pacs",))
     job = claim_one(bench.ledger, JobKind.DELIVER)
-    outcomes = [Outcome(f"1.2.3.9.1.{n}", DeliveryState.ACCEPTED, 0) for n in (1, 2)]
+    outcomes = [DeliveryOutcome(f"1.2.3.9.1.{n}", DeliveryState.ACCEPTED, 0) for n in (1, 2)]
     record_delivery(bench.ledger, job, outcomes, retry_at=0, give_up_after_s=None, commit=True)
     record_lacking(bench.ledger, claim_one(bench.ledger, JobKind.COMMIT), "no context")
     (complaint,) = said(bench, "pacs")["pacs"]
@@ -58,4 +58,4 @@ def test_a_destination_without_commitment_is_said(bench):
 
 def test_a_disk_says_which_mark_it_has_passed():
     rooms = [Disk(free * GIB, 2 * GIB, 3 * GIB).room for free in (1, 2, 3)]
-    assert rooms == [Room.LOW, Room.BETWEEN, Room.ENOUGH]
+    assert rooms == [DiskSpace.LOW, DiskSpace.BETWEEN, DiskSpace.ENOUGH]

@@ -13,11 +13,11 @@ from ra_node.ledger.deliveries import deliveries_of
 from ra_node.ledger.jobs.peer_backoff import outages
 from ra_node.ledger.jobs.queue import claim, requeue
 from ra_node.ledger.overview import buried_jobs, commitment_counts
-from ra_node.network.scp.loopback_archive import Archive
+from ra_node.network.scp.loopback_archive import LoopbackArchive
 from ra_node.network.scu.association import PeerAddress
 from ra_node.network.scu.storage_commitment import CommitmentReport, Hearing, ask
 from ra_node.services.delivery.deliver import Deliverer
-from ra_node.services.delivery.storage_commitment import Committer, Ear
+from ra_node.services.delivery.storage_commitment import CommitmentReportReceiver, Committer
 from ra_node.services.reporting.answer import Destination
 from tests.dicom.builders import source
 from tests.network.commitment_peer import CommitmentPeer
@@ -40,7 +40,7 @@ def delivered(bench, tmp_path):
 
 
 def deliver(bench, folder):
-    with Archive(folder / "archive") as archive:
+    with LoopbackArchive(folder / "archive") as archive:
         deliverer = Deliverer(
             bench.ledger, bench.files, {"pacs": address(archive.port)}, DAY_S, committing=["pacs"]
         )
@@ -92,7 +92,7 @@ def test_a_report_that_comes_later_commits_too(delivered):
         commit(delivered, peer.port)
     assert commitments(delivered) == {CommitmentState.WAITING}
     transaction, uids = peer.asked[0]
-    ear = Ear(delivered.ledger)
+    ear = CommitmentReportReceiver(delivered.ledger)
     report = CommitmentReport(transaction, frozenset(uids), {})
     assert ear.hear(report, "STRANGER") is Hearing.STRANGER
     assert ear.hear(CommitmentReport("1.2.3", frozenset(uids), {}), "ARCHIVE") is Hearing.UNKNOWN
@@ -107,8 +107,13 @@ def test_a_report_may_come_from_another_title_that_speaks_for_the_peer(delivered
         commit(delivered, peer.port)
     transaction, uids = peer.asked[0]
     report = CommitmentReport(transaction, frozenset(uids), {})
-    assert Ear(delivered.ledger, {"SCM": {"OTHER"}}).hear(report, "SCM") is Hearing.STRANGER
-    assert Ear(delivered.ledger, {"SCM": {"OTHER", "ARCHIVE"}}).hear(report, "SCM ") is Hearing.TAKEN
+    assert (
+        CommitmentReportReceiver(delivered.ledger, {"SCM": {"OTHER"}}).hear(report, "SCM") is Hearing.STRANGER
+    )
+    assert (
+        CommitmentReportReceiver(delivered.ledger, {"SCM": {"OTHER", "ARCHIVE"}}).hear(report, "SCM ")
+        is Hearing.TAKEN
+    )
     assert commitments(delivered) == {CommitmentState.COMMITTED}
 
 

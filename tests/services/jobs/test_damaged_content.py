@@ -21,7 +21,7 @@ from ra_node.ledger.overview import find_study, jobs_of
 from ra_node.ledger.report_json import report_from_json
 from ra_node.ledger.results import earlier_result, latest_result
 from ra_node.network.scp.server import StoreOutcome
-from ra_node.services.analysis.bundle_consistency import OneBundle
+from ra_node.services.analysis.bundle_consistency import BundleConsistency
 from ra_node.services.analysis.image_examination import Examiner
 from ra_node.services.analysis.study_analysis import Rules
 from ra_node.services.reporting.answer import Answerer, Destination
@@ -227,7 +227,7 @@ def test_a_damaged_preview_is_made_again(bench):
     examine(bench, look)
     (preview,) = (bench.folder / "previews").iterdir()
     preview.write_bytes(preview.read_bytes()[:-100] + bytes(100 * [255]))
-    one = OneBundle(bench.ledger, bench.files, FakeJudge(), some_report().bundle, Rules(), look=look)
+    one = BundleConsistency(bench.ledger, bench.files, FakeJudge(), some_report().bundle, Rules(), look=look)
     (job,) = bench.claim(JobKind.REPORT)
     Answerer(bench.ledger, bench.files, one, PRODUCER, [PACS], "Research use only").answer(job)
     image = kept(bench)

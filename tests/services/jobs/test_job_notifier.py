@@ -14,7 +14,7 @@ from ra_node.ledger.database.engine import SETTLING
 from ra_node.ledger.inbox import Repeated, close_association, keep_instance, open_association, settle_now
 from ra_node.ledger.jobs.queue import bury, claim, finish
 from ra_node.runtime import roles
-from ra_node.services.jobs.job_notifier import Bell, Ear, listening
+from ra_node.services.jobs.job_notifier import JobListener, JobNotifier, listening
 from ra_node.services.jobs.liveness import forget
 from ra_node.settings.node import settings_from
 from tests.ledger.builders import keep, new_instance
@@ -30,7 +30,7 @@ def test_a_ring_wakes_those_who_wait_for_that_thing(tmp_path, stop):
         listening(tmp_path, "work-1", ["examine", "report"], stop) as worker,
         listening(tmp_path, "deliver-1", ["deliver"], stop) as sender,
     ):
-        Bell(tmp_path).ring({"report"})
+        JobNotifier(tmp_path).ring({"report"})
         assert worker.wait(60)
         assert not worker.wait(0)
         assert not sender.wait(0)
@@ -40,16 +40,16 @@ def test_a_ring_before_the_wait_is_heard(tmp_path, stop):
     """Between the last look and the wait there is time for a commit."""
     with listening(tmp_path, "work-1", ["examine"], stop) as ear:
         for _ in range(3):
-            Bell(tmp_path).ring({"examine"})
+            JobNotifier(tmp_path).ring({"examine"})
         assert ear.wait(60)
         assert not ear.wait(0)
 
 
 def test_nobody_waits_for_a_bell_that_nobody_hears(tmp_path, stop):
     """No folder, a dead owner's pipe, a pipe that is full: the commit goes on."""
-    Bell(tmp_path / "none").ring({"examine"})
+    JobNotifier(tmp_path / "none").ring({"examine"})
     os.mkfifo(tmp_path / "examine+dead.wake")
-    Bell(tmp_path).ring({"examine"})
+    JobNotifier(tmp_path).ring({"examine"})
     forget(tmp_path, "dead")
     assert not list(tmp_path.iterdir())
     with listening(tmp_path, "deaf", ["examine"], stop):
@@ -57,11 +57,11 @@ def test_nobody_waits_for_a_bell_that_nobody_hears(tmp_path, stop):
         while select.select([], [pipe], [], 0)[1]:
             os.write(pipe, bytes(4096))
         os.close(pipe)
-        Bell(tmp_path).ring({"examine"})
+        JobNotifier(tmp_path).ring({"examine"})
 
 
 def test_a_stop_ends_the_wait(tmp_path, stop):
-    ear = Ear(stop)
+    ear = JobListener(stop)
     waiting = threading.Thread(target=ear.wait, args=(600,))
     waiting.start()
     stop.set()

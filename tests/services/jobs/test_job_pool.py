@@ -12,7 +12,7 @@ from ra_node.domain.job import Job, JobKind, JobState
 from ra_node.errors import Retryable
 from ra_node.ledger.jobs.queue import abandon, claim, finish
 from ra_node.runtime import roles
-from ra_node.services.jobs.job_pool import Crew
+from ra_node.services.jobs.job_pool import JobPool
 from ra_node.settings.node import settings_from
 from tests.conftest import wait_until
 from tests.ledger.builders import keep
@@ -72,7 +72,7 @@ class Hands:
 
 def test_as_many_jobs_are_under_way_as_there_are_lanes():
     hands, line = Hands(), Line(job("a"), job("b"), job("c"))
-    with Crew(hands.do, lanes=2) as crew:
+    with JobPool(hands.do, lanes=2) as crew:
         assert crew.work(line.claim, line.give_back)
         wait_until(lambda: len(hands.begun) == 2, "both lanes to begin")
         assert [one.id for one in line.jobs] == ["c"]
@@ -85,7 +85,7 @@ def test_as_many_jobs_are_under_way_as_there_are_lanes():
 def test_the_images_of_a_study_are_dealt_out_to_the_lanes():
     hands, line = Hands(), Line(job("a"), job("b"), job("c"), job("d"), job("e"))
     hands.end("a", "b")
-    with Crew(hands.do, lanes=2, most=4) as crew:
+    with JobPool(hands.do, lanes=2, most=4) as crew:
         crew.work(line.claim, line.give_back)
     assert sorted(hands.begun) == [("a", "c"), ("b", "d")]
     assert [one.id for one in line.jobs] == ["e"]
@@ -95,7 +95,7 @@ def test_a_job_that_was_tried_before_shares_the_process_with_no_other():
     """Otherwise one that kills its worker would use up the attempts of whatever is beside it."""
     hands, line = Hands(), Line(job("a"), job("suspect", attempt=2), job("b"))
     hands.end("suspect", "b")
-    with Crew(hands.do, lanes=2, most=2) as crew:
+    with JobPool(hands.do, lanes=2, most=2) as crew:
         crew.work(line.claim, line.give_back)
         crew.work(line.claim, line.give_back)
         assert line.given_back == ["suspect"]
@@ -113,14 +113,14 @@ def test_an_attempt_that_was_excused_makes_nobody_suspect():
 def test_two_suspects_are_never_under_way_together():
     hands, line = Hands(), Line(job("a", attempt=2), job("b", attempt=3), job("c"))
     hands.end("a", "b", "c")
-    with Crew(hands.do, lanes=3) as crew:
+    with JobPool(hands.do, lanes=3) as crew:
         wait_until(lambda: crew.work(line.claim, line.give_back) and not line.jobs, "everything to begin")
     assert all(len(names) == 1 for names in hands.together)
 
 
 def test_one_lane_works_in_the_thread_of_its_caller():
     threads = []
-    with Crew(lambda _jobs: threads.append(threading.current_thread())) as crew:
+    with JobPool(lambda _jobs: threads.append(threading.current_thread())) as crew:
         assert crew.work(Line(job("a")).claim, None)
         assert not crew.work(Line().claim, None)
     assert threads == [threading.current_thread()]
@@ -131,15 +131,15 @@ def test_what_a_lane_raises_reaches_its_owner_and_an_absent_ledger_does_not_brea
         raise Retryable("away") if jobs[0].id == "away" else ValueError("odd")
 
     line = Line(job("away"), job("odd"))
-    with pytest.raises(ValueError, match="odd"), Crew(fail, lanes=2) as crew:
+    with pytest.raises(ValueError, match="odd"), JobPool(fail, lanes=2) as crew:
         crew.work(line.claim, line.give_back)
-    with Crew(fail, lanes=2) as crew:
+    with JobPool(fail, lanes=2) as crew:
         crew.work(Line(job("away")).claim, None)
 
 
 def test_the_end_waits_for_what_is_under_way():
     hands, line = Hands(), Line(job("a"))
-    crew = Crew(hands.do, lanes=2)
+    crew = JobPool(hands.do, lanes=2)
     with crew:
         crew.work(line.claim, line.give_back)
         wait_until(lambda: hands.begun, "the job to begin")

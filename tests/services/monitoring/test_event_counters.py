@@ -6,10 +6,16 @@ from ra_node.domain.job import JobKind
 from ra_node.ledger.database import schema
 from ra_node.ledger.database.events import Event, events_after, note
 from ra_node.ledger.database.schema import DeliveryState
-from ra_node.ledger.deliveries import Outcome, deliveries_of, record_delivery
+from ra_node.ledger.deliveries import DeliveryOutcome, deliveries_of, record_delivery
 from ra_node.ledger.jobs.queue import bury, requeue
-from ra_node.services.monitoring.event_counters import HOURS_KEPT, OPEN_AT_MOST, Durations, Step, Tally
-from ra_node.services.monitoring.event_follower import LATE_S, Follower
+from ra_node.services.monitoring.event_counters import (
+    HOURS_KEPT,
+    OPEN_AT_MOST,
+    Durations,
+    EventCounters,
+    Step,
+)
+from ra_node.services.monitoring.event_follower import LATE_S, EventFollower
 from tests.ledger.builders import answered_study, claim_one, keep
 
 
@@ -21,7 +27,7 @@ def totals(tally):
 
 
 def counted(ledger, at_once=5000):
-    follower = Follower(ledger, at_once)
+    follower = EventFollower(ledger, at_once)
     follower.catch_up()
     with follower.tally() as tally:
         return totals(tally)
@@ -35,7 +41,7 @@ def busy(bench):
     bench.clock.advance(7)
     job = claim_one(ledger, JobKind.DELIVER)
     made = [one.object.sop_instance_uid for one in deliveries_of(ledger, "1.2.3")]
-    outcomes = [Outcome(uid, DeliveryState.ACCEPTED, 0) for uid in made]
+    outcomes = [DeliveryOutcome(uid, DeliveryState.ACCEPTED, 0) for uid in made]
     record_delivery(ledger, job, outcomes, retry_at=0, give_up_after_s=None)
     answered_study(ledger, "1.2.4")
     keep(ledger, "1.2.5.1", "1.2.5", calling_ae="CT_1")
@@ -56,7 +62,7 @@ def test_every_event_counts_once_under_its_name(busy):
 
 def test_totals_are_the_same_read_at_once_or_in_parts_or_as_it_happens(bench):
     """A restart of the page must not look like a burst, nor like a loss."""
-    following = Follower(bench.ledger)
+    following = EventFollower(bench.ledger)
     for number in range(6):
         answered_study(bench.ledger, f"1.2.{number}")
         bench.clock.advance(LATE_S / 2)
@@ -71,7 +77,7 @@ def test_two_who_read_the_past_at_once_count_it_once(bench):
     for number in range(6):
         answered_study(bench.ledger, f"1.2.{number}")
         bench.clock.advance(2 * LATE_S)
-    follower = Follower(bench.ledger, at_once=3)
+    follower = EventFollower(bench.ledger, at_once=3)
     position, _ = follower._part(0)
     with follower.tally() as tally:
         assert tally.settled == 6
@@ -83,15 +89,15 @@ def test_nobody_waits_for_the_past(bench, monkeypatch):
     """What was read so far is given while the rest is being read, and said not to be all."""
     for number in range(4):
         answered_study(bench.ledger, f"1.2.{number}")
-    follower, given = Follower(bench.ledger, at_once=3), []
-    first = Follower._part
+    follower, given = EventFollower(bench.ledger, at_once=3), []
+    first = EventFollower._part
 
     def part(self, after):
         read = first(self, after)
         given.append((self.caught_up, self._catching_up))
         return read
 
-    monkeypatch.setattr(Follower, "_part", part)
+    monkeypatch.setattr(EventFollower, "_part", part)
     follower.catch_up()
     assert len(given) > 2
     assert set(given) == {(False, True)}
@@ -100,7 +106,7 @@ def test_nobody_waits_for_the_past(bench, monkeypatch):
 
 def test_an_event_that_shows_late_counts_and_only_once(bench):
     """On a server a transaction with a smaller id may commit after one with a larger id."""
-    ledger, follower = bench.ledger, Follower(bench.ledger)
+    ledger, follower = bench.ledger, EventFollower(bench.ledger)
 
     def settle(number):
         row = {"id": number, "at": ledger.clock(), "study_uid": str(number), "what": "study_settled"}
@@ -116,7 +122,7 @@ def test_an_event_that_shows_late_counts_and_only_once(bench):
 
 def test_following_reads_what_is_new_not_what_was(bench, monkeypatch):
     """The price of a scrape does not grow with the ledger."""
-    follower, sizes = Follower(bench.ledger), []
+    follower, sizes = EventFollower(bench.ledger), []
 
     def counted(*asked):
         read = events_after(*asked)
@@ -136,7 +142,7 @@ def test_following_reads_what_is_new_not_what_was(bench, monkeypatch):
 
 
 def test_memory_is_bounded_whatever_comes():
-    tally = Tally()
+    tally = EventCounters()
     detail = {"calling_ae": "A", "size_bytes": 1, "counts": True}
     for number in range(OPEN_AT_MOST + 100):
         tally.add(Event(number, number * 3600.0, str(number), "instance_stored", detail))
@@ -145,7 +151,7 @@ def test_memory_is_bounded_whatever_comes():
 
 
 def test_answers_are_weighed_by_week_with_their_stages():
-    tally, monday = Tally(), 1_767_571_200.0  # 2026-01-05
+    tally, monday = EventCounters(), 1_767_571_200.0  # 2026-01-05
     judged = {"version": 1, "stages": "3 0", "probabilities": "0.9 0.1", "positive": 1, "bundle": "abc"}
     refused = {"version": 1, "refusal": "no_hand", "refusals": "no_hand", "probabilities": "", "stages": ""}
     tally.add(Event(1, monday, "1", "study_answered", judged))

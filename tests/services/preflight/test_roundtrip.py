@@ -10,7 +10,7 @@ import pytest
 from pydicom import dcmread
 from pydicom.uid import Comprehensive3DSRStorage
 
-from ra_node.network.scp.loopback_archive import Archive, Behaviour
+from ra_node.network.scp.loopback_archive import Behaviour, LoopbackArchive
 from ra_node.network.scu.c_store import PeerAddress
 from ra_node.services.preflight.roundtrip import changed, check_roundtrip
 from tests.dicom.builders import source
@@ -59,14 +59,14 @@ def test_orthanc_gives_back_what_it_was_given(
 def test_a_destination_that_answers_no_query_has_stored_and_nobody_looked(
     results: tuple[str, list[Path]], tmp_path: Path
 ):
-    with Archive(tmp_path / "archive") as archive:
+    with LoopbackArchive(tmp_path / "archive") as archive:
         row = check_roundtrip(slow(peer_at(archive.port)), *results)
     assert row.ok
     assert row.found.startswith("stored 2 objects; nobody looked")
 
 
 def test_a_destination_that_refuses_fails_with_its_status(results: tuple[str, list[Path]], tmp_path: Path):
-    with Archive(tmp_path / "archive", behaviour=Behaviour(statuses=(0xA900,))) as archive:
+    with LoopbackArchive(tmp_path / "archive", behaviour=Behaviour(statuses=(0xA900,))) as archive:
         row = check_roundtrip(slow(peer_at(archive.port)), *results)
     assert not row.ok
     assert "0xA900" in row.found

@@ -108,12 +108,12 @@ def test_our_own_results_count_as_what_the_source_has(bench):
     """They are in its count when a late image comes, and it may or may not route them back to us."""
     from ra_node.domain.job import JobKind
     from ra_node.ledger.database.schema import DeliveryState
-    from ra_node.ledger.deliveries import Outcome, record_delivery
+    from ra_node.ledger.deliveries import DeliveryOutcome, record_delivery
     from tests.ledger.builders import claim_one
 
     answered_study(bench.ledger, STUDY, ("pacs",))
     job = claim_one(bench.ledger, JobKind.DELIVER)
-    outcomes = [Outcome(f"{STUDY}.9.1.{n}", DeliveryState.ACCEPTED, 0) for n in (1, 2)]
+    outcomes = [DeliveryOutcome(f"{STUDY}.9.1.{n}", DeliveryState.ACCEPTED, 0) for n in (1, 2)]
     record_delivery(bench.ledger, job, outcomes, retry_at=0, give_up_after_s=None)
     keep(bench.ledger, f"{STUDY}.9.1.2", STUDY, counts=False)
     keep(bench.ledger, "1.2.3.2", STUDY)

@@ -15,7 +15,7 @@ from ra_node.ledger.alarms import AlarmKind, alarms
 from ra_node.ledger.inbox import instances_of
 from ra_node.ledger.report_json import report_from_json
 from ra_node.ledger.results import latest_result, objects_of
-from ra_node.services.analysis.bundle_consistency import OneBundle
+from ra_node.services.analysis.bundle_consistency import BundleConsistency
 from ra_node.services.analysis.image_examination import Examiner
 from ra_node.services.analysis.study_analysis import Rules
 from ra_node.services.reception.ingest import Ingest
@@ -59,7 +59,7 @@ def answer(bench, secret=SECRET):
 
     while jobs := bench.claim(JobKind.EXAMINE):
         Examiner(bench.ledger, bench.files, judge, BUNDLE.sha256, Rules(), lambda: False, look).examine(jobs)
-    one_bundle = OneBundle(bench.ledger, bench.files, judge, BUNDLE, Rules())
+    one_bundle = BundleConsistency(bench.ledger, bench.files, judge, BUNDLE, Rules())
     answerer = Answerer(
         bench.ledger,
         bench.files,

@@ -15,7 +15,7 @@ from ra_node.ledger.jobs.queue import abandon
 from ra_node.ledger.overview import jobs_of
 from ra_node.ledger.report_json import report_from_json
 from ra_node.ledger.results import latest_result, objects_of
-from ra_node.services.analysis.bundle_consistency import OneBundle
+from ra_node.services.analysis.bundle_consistency import BundleConsistency
 from ra_node.services.analysis.image_examination import Examiner
 from ra_node.services.analysis.study_analysis import Rules
 from ra_node.services.reporting.answer import Answerer, Destination
@@ -35,7 +35,7 @@ def examine(bench, look=lambda path, rules: looked(), judge=None):
 
 
 def answer(bench, *destinations):
-    one_bundle = OneBundle(bench.ledger, bench.files, FakeJudge(), report().bundle, Rules())
+    one_bundle = BundleConsistency(bench.ledger, bench.files, FakeJudge(), report().bundle, Rules())
     answerer = Answerer(bench.ledger, bench.files, one_bundle, PRODUCER, destinations, "Research use only")
     (job,) = bench.claim(JobKind.REPORT)
     answerer.answer(job)

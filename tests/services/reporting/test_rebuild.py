@@ -18,7 +18,7 @@ from ra_node.ledger.deliveries import deliveries_of
 from ra_node.ledger.jobs.queue import claim
 from ra_node.ledger.overview import buried_jobs
 from ra_node.ledger.results import objects_of
-from ra_node.network.scp.loopback_archive import Archive, Behaviour
+from ra_node.network.scp.loopback_archive import Behaviour, LoopbackArchive
 from ra_node.network.scu.c_store import PeerAddress
 from ra_node.services.delivery.deliver import Deliverer
 from ra_node.services.reporting.answer import Destination
@@ -76,7 +76,7 @@ def test_damaged_objects_are_made_again_byte_by_byte_and_delivered(answered, tmp
         path = answered.files.path(one.path)
         as_made[one.sop_instance_uid] = path.read_bytes()
         damage(path)
-    with Archive(tmp_path / "archive") as archive:
+    with LoopbackArchive(tmp_path / "archive") as archive:
         deliver(answered, archive.port)
     assert {str(one.sop_instance_uid) for one in archive.objects} == {
         one.sop_instance_uid for one in objects(answered) if one.kind != ObjectKind.SR_FALLBACK
@@ -93,7 +93,7 @@ def test_an_object_that_cannot_be_made_again_is_not_sent_and_says_so(answered, t
     change_patient(answered.files.path(overlay.path))
     for preview in (answered.folder / "previews").iterdir():
         preview.unlink()
-    with Archive(tmp_path / "archive") as archive:
+    with LoopbackArchive(tmp_path / "archive") as archive:
         deliver(answered, archive.port)
     assert states(answered).pop(ObjectKind.OVERLAY) is DeliveryState.REFUSED
     assert overlay.sop_instance_uid not in {one.sop_instance_uid for one in archive.objects}
@@ -107,7 +107,7 @@ def test_another_maker_would_make_another_content_and_makes_none(answered, tmp_p
     """The station was renamed since: never two contents under one UID."""
     (sr,) = (one for one in objects(answered) if one.kind == ObjectKind.SR)
     answered.files.path(sr.path).unlink()
-    with Archive(tmp_path / "archive") as archive:
+    with LoopbackArchive(tmp_path / "archive") as archive:
         deliver(answered, archive.port, replace(PRODUCER, station_name="OTHER"), attempts=5)
     assert sr.sop_instance_uid not in {one.sop_instance_uid for one in archive.objects}
     assert states(answered)[ObjectKind.SR] is DeliveryState.REFUSED
@@ -119,7 +119,7 @@ def test_a_damaged_source_makes_no_object(answered, tmp_path):
     change_patient(answered.files.path(sr.path))
     for image in (answered.folder / "inbox").rglob("*.dcm"):
         change_patient(image)
-    with Archive(tmp_path / "archive") as archive:
+    with LoopbackArchive(tmp_path / "archive") as archive:
         deliver(answered, archive.port)
     assert sr.sop_instance_uid not in {one.sop_instance_uid for one in archive.objects}
 
@@ -130,7 +130,7 @@ def test_a_duplicate_is_a_delivery_where_the_uid_tells_the_content(answered, tmp
     if not known:
         with answered.ledger.write() as connection:
             connection.execute(update(schema.result_object).values(sha256=None))
-    with Archive(tmp_path / "archive", behaviour=Behaviour(statuses=(0x0111,) * 9)) as archive:
+    with LoopbackArchive(tmp_path / "archive", behaviour=Behaviour(statuses=(0x0111,) * 9)) as archive:
         deliver(answered, archive.port)
     assert set(states(answered).values()) == {state}
     for one in deliveries_of(answered.ledger, STUDY):

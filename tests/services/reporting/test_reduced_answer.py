@@ -18,7 +18,7 @@ from ra_node.ledger.jobs.queue import abandon
 from ra_node.ledger.overview import jobs_of
 from ra_node.ledger.report_json import report_from_json
 from ra_node.ledger.results import latest_result
-from ra_node.services.analysis.bundle_consistency import OneBundle
+from ra_node.services.analysis.bundle_consistency import BundleConsistency
 from ra_node.services.analysis.image_examination import Examiner
 from ra_node.services.analysis.study_analysis import Rules
 from ra_node.services.jobs.machine_faults import PATIENCE_ATTEMPTS, ProcessBroken
@@ -48,7 +48,7 @@ def received(bench, images=1):
 
 def answer(bench, *destinations, healthy=lambda: True, most_s=HALF_AN_HOUR_S):
     """Have the report made, again and again until it is or the time is over; gives it and its objects."""
-    one_bundle = OneBundle(bench.ledger, bench.files, FakeJudge(), report().bundle, Rules())
+    one_bundle = BundleConsistency(bench.ledger, bench.files, FakeJudge(), report().bundle, Rules())
     to = destinations or (Destination("pacs", BOTH),)
     answerer = Answerer(bench.ledger, bench.files, one_bundle, PRODUCER, to, "Research", healthy=healthy)
     end = bench.clock.now + most_s
@@ -86,7 +86,11 @@ PARTS = {
     "an optional object": ([ANSWER + "publish"], BOTH, 2),
     "drawing the overlay": ([ANSWER + "publish", EFFORT + "render_overlay"], (ObjectKind.SR,), 2),
     "wrapping the overlay": ([ANSWER + "publish", EFFORT + "build_overlay"], (ObjectKind.SR,), 2),
-    "one model for all images": (["ra_node.services.analysis.bundle_consistency.OneBundle.unite"], (ObjectKind.SR,), 0),
+    "one model for all images": (
+        ["ra_node.services.analysis.bundle_consistency.BundleConsistency.unite"],
+        (ObjectKind.SR,),
+        0,
+    ),
     "reading previews": ([SOURCES + "read_preview"], BOTH, 2),
     "reading headers": ([SOURCES + "read_attributes"], BOTH, 2),
     "the contents of the report": ([ANSWER + "publish", CONTENT + "hand_sentence"], (ObjectKind.SR,), 0),
@@ -284,7 +288,7 @@ def test_a_study_whose_uid_is_no_uid_is_answered_in_its_own_bytes(bench, monkeyp
             bench.ledger, bench.files, FakeJudge(), report().bundle.sha256, Rules(), look=lambda *_: looked()
         ).examine([job])
     uid = jobs_of_any(bench)
-    one_bundle = OneBundle(bench.ledger, bench.files, FakeJudge(), report().bundle, Rules())
+    one_bundle = BundleConsistency(bench.ledger, bench.files, FakeJudge(), report().bundle, Rules())
     answerer = Answerer(
         bench.ledger, bench.files, one_bundle, PRODUCER, [Destination("pacs", BOTH)], "Research"
     )
@@ -322,7 +326,7 @@ def test_while_the_machine_is_ill_nothing_is_left_out_and_nothing_given_up(bench
 
 
 def answerer_of(bench, healthy=lambda: True):
-    one_bundle = OneBundle(bench.ledger, bench.files, FakeJudge(), report().bundle, Rules())
+    one_bundle = BundleConsistency(bench.ledger, bench.files, FakeJudge(), report().bundle, Rules())
     to = [Destination("pacs", BOTH)]
     return Answerer(bench.ledger, bench.files, one_bundle, PRODUCER, to, "Research", healthy=healthy)
 

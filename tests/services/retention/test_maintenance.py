@@ -8,16 +8,16 @@ import time
 import pytest
 
 from ra_node.domain.job import JobKind, JobState
-from ra_node.ledger.clock_trust import ClockWatch, Reading
+from ra_node.ledger.clock_trust import ClockReading, ClockWatch
 from ra_node.ledger.commitments import waive
 from ra_node.ledger.database.engine import LedgerUnavailable
 from ra_node.ledger.database.schema import CommitmentState, DeliveryState
-from ra_node.ledger.deliveries import Outcome, deliveries_of, record_delivery
+from ra_node.ledger.deliveries import DeliveryOutcome, deliveries_of, record_delivery
 from ra_node.ledger.overview import find_study, jobs_of
 from ra_node.ledger.retention import known_paths
 from ra_node.services.jobs.liveness import present
 from ra_node.services.reception import ingest as ingest_module
-from ra_node.services.retention.maintenance import Tidier
+from ra_node.services.retention.maintenance import Maintenance
 from ra_node.services.retention.orphans import ORPHAN_AGE_S
 from ra_node.services.retention.purge import purge
 from tests.dicom.builders import source
@@ -27,15 +27,15 @@ STUDY = str(source().StudyInstanceUID)
 DAY_S = 86400.0
 
 
-def tidier(bench, **changes) -> Tidier:
-    return Tidier(bench.ledger, bench.files, bench.folder / "run", 5.0, 300.0, **changes)
+def tidier(bench, **changes) -> Maintenance:
+    return Maintenance(bench.ledger, bench.files, bench.folder / "run", 5.0, 300.0, **changes)
 
 
 def delivered(bench, study="1.2.3", *, commit=False):
     """A study with real files whose objects their peer has accepted."""
     answered_study(bench.ledger, study, ("pacs",))
     job = claim_one(bench.ledger, JobKind.DELIVER)
-    outcomes = [Outcome(f"{study}.9.1.{n}", DeliveryState.ACCEPTED, 0) for n in (1, 2)]
+    outcomes = [DeliveryOutcome(f"{study}.9.1.{n}", DeliveryState.ACCEPTED, 0) for n in (1, 2)]
     record_delivery(bench.ledger, job, outcomes, retry_at=0, give_up_after_s=None, commit=commit)
     for path in known_paths(bench.ledger):
         bench.files.path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -159,7 +159,7 @@ def _cut(*_):
 
 def test_nothing_is_purged_or_swept_while_the_clock_is_doubted(bench):
     """Forty days ahead at the start purged every finished study."""
-    reading = Reading(bench.clock.now, 5000.0, "boot")
+    reading = ClockReading(bench.clock.now, 5000.0, "boot")
     watch = ClockWatch(bench.ledger, "host", lambda: reading)
     careful = tidier(bench, keep_s=30 * DAY_S, clock_watch=watch)
     careful.watch_clock()
@@ -167,11 +167,11 @@ def test_nothing_is_purged_or_swept_while_the_clock_is_doubted(bench):
     (bench.folder / "inbox" / "just-written.dcm").write_bytes(b"0")
     before = present_files(bench)
     bench.clock.advance(40 * DAY_S)
-    reading = Reading(bench.clock.now, 5020.0, "boot")
+    reading = ClockReading(bench.clock.now, 5020.0, "boot")
     careful.purge()
     careful.sweep()
     assert present_files(bench) == before
-    reading = Reading(bench.clock.now, 5000.0 + 40 * DAY_S, "boot")
+    reading = ClockReading(bench.clock.now, 5000.0 + 40 * DAY_S, "boot")
     careful.purge()
     assert present_files(bench) == ["just-written.dcm"]
 

@@ -14,13 +14,13 @@ from tests.training.recipe_builders import DEMO, small_recipe
 from training.classifier import pretrain
 from training.classifier.pretrain import OUTPUTS, PLACES, figures, hand_loss, pretrained
 from training.data.pretrain_dataset import KnownHands
-from training.recipes.pretraining import NetworkRecipe, PretrainRecipe, read_pretrain_recipe
+from training.recipes.pretraining import PretrainNetworkRecipe, PretrainRecipe, read_pretrain_recipe
 
 CPU = torch.device("cpu")
 
 
 def recipe(epochs: int = 4) -> PretrainRecipe:
-    network = NetworkRecipe(side_px=64, epochs=epochs, batch=8, learning_rate=1e-2, amp="off")
+    network = PretrainNetworkRecipe(side_px=64, epochs=epochs, batch=8, learning_rate=1e-2, amp="off")
     return PretrainRecipe(
         seed=1,
         respects=(Path("demo.toml"),),

@@ -20,9 +20,9 @@ from training.hand_detector.picture_pool import drawn_pictures, other_pictures
 from training.hand_detector.scene_sampler import Studio
 from training.hand_detector.scenes import layers_of
 from training.hand_detector.train import NAMES, train_network, weights_file
-from training.recipes.hand_detector import FinderRecipe, NetworkRecipe, read_finder_recipe
+from training.recipes.hand_detector import DetectorNetworkRecipe, FinderRecipe, read_finder_recipe
 
-TINY = NetworkRecipe(steps=3, batch=2, learning_rate=1e-3, weight_decay=0.01)
+TINY = DetectorNetworkRecipe(steps=3, batch=2, learning_rate=1e-3, weight_decay=0.01)
 RECIPE = FinderRecipe(seed=1, amp=False, phantoms=2, others=1, seeker=TINY, reader=TINY)
 
 
