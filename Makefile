@@ -11,7 +11,7 @@ export NODE_EXTRA_CA_CERTS ?= $(SYSTEM_CA)
 export REQUESTS_CA_BUNDLE ?= $(SYSTEM_CA)
 INSTALLED := .venv/.installed
 
-.PHONY: demo run test torture lint types arrows pytest peers viewer install audit sbom lock clean
+.PHONY: demo run test torture lint types contracts pytest peers viewer install audit sbom lock clean
 
 demo: install
 	@$(BIN)/ra-node demo
@@ -19,7 +19,7 @@ demo: install
 run: install
 	@$(BIN)/ra-node run --config config/node.toml
 
-test: install peers lint types arrows pytest
+test: install peers lint types contracts pytest
 
 # The whole proof that nothing is lost; `make torture SEED=7 KILLS=400` for another one. Minutes.
 SEED ?= 1
@@ -69,7 +69,7 @@ lint: install
 types: install
 	@$(BIN)/mypy
 
-arrows: install
+contracts: install
 	@$(BIN)/lint-imports
 
 pytest: install

@@ -142,5 +142,6 @@ def test_a_script_can_ask_every_command_that_answers():
         "restore",
         "adopt",
         "conformance",
+        "guide",
     }
     assert set(COMMANDS) - silent - WITH_JSON == set()

@@ -20,6 +20,7 @@ from ra_node.cli.backup import keep
 from ra_node.cli.bundle import bundle
 from ra_node.cli.console import say
 from ra_node.cli.exit_codes import exit_of
+from ra_node.cli.guide import guide_app
 from ra_node.cli.help_pages import complete
 from ra_node.cli.operate import WATCH, watch
 from ra_node.cli.options import DEFAULT_CONFIG, ConfigPath, named_settings
@@ -42,6 +43,7 @@ app.add_typer(watch)
 app.add_typer(bundle, name="bundle", rich_help_panel=WATCH)
 app.add_typer(files)
 app.add_typer(keep)
+app.add_typer(guide_app)
 
 
 def main() -> None:

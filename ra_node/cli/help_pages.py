@@ -42,6 +42,7 @@ PAGES = {
     "backup": Page(("ra-node backup /backup/ledger.sqlite3",)),
     "restore": Page(("ra-node restore /backup/ledger.sqlite3",), "the copy is none of this ledger"),
     "adopt": Page(("ra-node adopt", "ra-node adopt --yes --ingest"), "a role runs"),
+    "guide": Page(("ra-node guide", "ra-node guide install"), "no such page"),
     "conformance": Page(("ra-node conformance --format html --out conformance.html",)),
     "bundle verify": Page(("ra-node bundle verify bundles/new",), "the bundle is not sound"),
     "bundle install": Page(("ra-node bundle install bundles/new",), "the bundle is not sound"),

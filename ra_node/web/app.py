@@ -80,6 +80,8 @@ def _routes() -> list[Route | Mount]:
         Route("/peers", page(pages.peers)),
         Route("/buried", page(pages.buried)),
         Route("/model", page(pages.model)),
+        Route("/guide", page(pages.guide)),
+        Route("/guide/{topic}", page(pages.guide)),
         Route("/requeue", change(requeue), methods=["POST"]),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]

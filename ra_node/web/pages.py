@@ -27,6 +27,7 @@ from ra_node.ledger.overview import (
     study_counts,
 )
 from ra_node.services.delivery.destination_status import complaints, standings
+from ra_node.services.guide_pages import ORDER, guide_page, guide_titles
 from ra_node.services.models.baseline import reference_of
 from ra_node.services.monitoring.overlay_preview import LARGE_PX, SMALL_PX
 from ra_node.services.monitoring.overview import study_story
@@ -89,6 +90,15 @@ def one_study(request: Request) -> Response:
         buried=[job for job in jobs_of(desk.ledger, uid) if job.state is JobState.BURIED],
         patient=desk.shown.patient(uid) if desk.table.show_patient_names else "",
     )
+
+
+def guide(request: Request) -> Response:
+    """One page of the guide, the first one where none is named; 404 for an unknown topic."""
+    topic = str(request.path_params.get("topic", ORDER[0]))
+    if topic not in ORDER:
+        raise HTTPException(404)
+    page = MarkdownIt("commonmark", {"html": False}).enable("table").render(guide_page(topic))
+    return _page(request, "guide.html", titles=guide_titles(), shown=topic, page=page)
 
 
 def overlay(request: Request) -> Response:

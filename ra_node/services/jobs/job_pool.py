@@ -2,8 +2,9 @@
 
 Reading, the networks and packing let go of Python's lock. On a GPU, which one process uses alone, so many
 threads keep its cores busy; on a CPU each lane is a process (`ra_node.runtime.worker_processes`) that does
-one job at a time. What kills the process takes every job down that is under way. A job that was under way when that
-happened is therefore not begun beside others, and none beside it: whoever dies again was to blame.
+one job at a time. What kills the process takes every job down that is under way. A job that was under
+way when that happened is therefore not begun beside others, and none beside it: whoever dies again was to
+blame.
 """
 
 from __future__ import annotations

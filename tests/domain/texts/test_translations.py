@@ -40,13 +40,29 @@ from training.data.data_kind import WORDS
 
 ROOT = Path(ra_node.__file__).parent
 FOUND_IN = (
-    "dicom/reading/bounded_stream.py", "dicom/reading/encapsulated_frames.py", "dicom/reading/file.py", "domain/patient/age.py", "domain/image_choice.py",
-    "domain/rating.py", "domain/eligibility.py", "imaging/pixel_aspect.py", "imaging/lookup_tables.py",
-    "imaging/threshold_detector/detector.py", "imaging/out_of_domain.py", "imaging/pixel_module.py", "imaging/pixels.py",
-    "imaging/polarity.py", "imaging/quality.py", "services/analysis/study_analysis.py", "services/reporting/answer.py",
-    "services/jobs/damaged_content.py", "services/reporting/reduced_answer.py", "services/offline_analysis.py", "services/reception/patient_consistency.py",
+    "dicom/reading/bounded_stream.py",
+    "dicom/reading/encapsulated_frames.py",
+    "dicom/reading/file.py",
+    "domain/patient/age.py",
+    "domain/image_choice.py",
+    "domain/rating.py",
+    "domain/eligibility.py",
+    "imaging/pixel_aspect.py",
+    "imaging/lookup_tables.py",
+    "imaging/threshold_detector/detector.py",
+    "imaging/out_of_domain.py",
+    "imaging/pixel_module.py",
+    "imaging/pixels.py",
+    "imaging/polarity.py",
+    "imaging/quality.py",
+    "services/analysis/study_analysis.py",
+    "services/reporting/answer.py",
+    "services/jobs/damaged_content.py",
+    "services/reporting/reduced_answer.py",
+    "services/offline_analysis.py",
+    "services/reception/patient_consistency.py",
     "services/analysis/bundle_consistency.py",
-)  # fmt: skip
+)
 """Where the sentences of refusals and remarks are written."""
 
 LATIN = re.compile(r"[A-Za-z]{2,}")

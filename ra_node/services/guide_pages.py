@@ -1,0 +1,30 @@
+"""The pages of the guide, shipped with the package: a hospital without internet has those of its version."""
+
+from __future__ import annotations
+
+import difflib
+from importlib.resources import files
+
+from ra_node.errors import Refused
+
+ORDER = (
+    "connect", "install", "tls", "results", "sides", "refusals", "operate", "page", "delivery", "retention",
+    "bundles", "monitoring", "archive-run", "several-hosts", "security", "durability", "speed", "conformance",
+    "train-own-images", "train", "evaluate", "hand-detector", "limits", "glossary",
+    "architecture", "naming", "tests",
+)  # fmt: skip
+"""As a new user needs them; the last three are for developers."""
+
+
+def guide_titles() -> dict[str, str]:
+    """Title of each page by topic, in reading order."""
+    return {topic: guide_page(topic).splitlines()[0].removeprefix("# ") for topic in ORDER}
+
+
+def guide_page(topic: str) -> str:
+    """One page as Markdown; Refused for an unknown topic, with the nearest known one."""
+    if topic not in ORDER:
+        near = difflib.get_close_matches(topic, ORDER, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise Refused(f"expected a topic of the guide, found {topic[:40]!r}{hint} `ra-node guide` lists them")
+    return files("ra_node").joinpath("guide", f"{topic}.md").read_text(encoding="utf-8")

@@ -1,0 +1,107 @@
+"""The guide tells the truth: every command line in it parses and every configuration key exists."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from ra_node.cli.app import app
+from ra_node.cli.help_pages import commands_of
+from ra_node.errors import Refused
+from ra_node.services.guide_pages import ORDER, guide_page, guide_titles
+from tests.node.harness import REPOSITORY
+
+FOLDER = REPOSITORY / "ra_node" / "guide"
+PAGES = [*sorted(FOLDER.glob("*.md")), REPOSITORY / "README.md"]
+COMMANDS = {path.split()[0] for path, _ in commands_of(app)}
+COMMAND = re.compile(r"(?<![\w/-])ra-node ([a-z][a-z-]*)")
+OPTION = re.compile(r"ra-node ([a-z][a-z-]*(?: [a-z]+)?)[^\n`]*?(--[a-z-]+)")
+MODULE = re.compile(r"python -m ((?:training|tests)[\w.]*)(?: ([a-z][a-z-]*))?")
+SECTION_KEY = re.compile(r"`\[\[?(\w+)\]?\] (\w+)")
+KEY_VALUE = re.compile(r"`(\w+) = [^`]*`")
+LINK = re.compile(r"\]\(((?:ra_node|config|training|tests)[^)#]*)\)")
+SOURCE = re.compile(r"`((?:ra_node|training|tests|config|systemd)/[\w./-]+)`")
+
+
+def keys() -> dict[str, set[str]]:
+    """Every key of config/node.toml by section, commented ones included."""
+    found: dict[str, set[str]] = {}
+    section = ""
+    for line in (REPOSITORY / "config" / "node.toml").read_text(encoding="utf-8").splitlines():
+        if head := re.match(r"#? ?\[+(\w+)\]+", line):
+            section = head.group(1)
+        elif key := re.match(r"#? ?(\w+) = ", line):
+            found.setdefault(section, set()).add(key.group(1))
+    return found
+
+
+def test_every_page_is_listed_and_every_listed_page_exists():
+    assert {path.stem for path in FOLDER.glob("*.md")} == set(ORDER)
+    assert all(guide_titles().values())
+
+
+def test_an_unknown_topic_names_the_nearest_one():
+    with pytest.raises(Refused, match="did you mean install"):
+        guide_page("instal")
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_every_command_of_a_page_exists(path: Path):
+    words = set(COMMAND.findall(path.read_text(encoding="utf-8")))
+    assert words <= COMMANDS, f"unknown commands: {sorted(words - COMMANDS)}"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_every_option_of_a_page_exists(path: Path):
+    root = get_command(app)
+    known = {"--help", "--install-completion", "--version"}
+    for name, option in OPTION.findall(path.read_text(encoding="utf-8")):
+        command = root.commands[name.split()[0]]
+        below = name.split()[1:]
+        if below and below[0] in getattr(command, "commands", {}):
+            command = command.commands[below[0]]
+        flags = {flag for param in command.params for flag in (*param.opts, *param.secondary_opts)}
+        assert option in flags | known, f"`ra-node {name}` has no option {option}"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_every_module_of_a_page_exists(path: Path):
+    for module, _ in MODULE.findall(path.read_text(encoding="utf-8")):
+        place = REPOSITORY / module.replace(".", "/")
+        assert place.with_suffix(".py").exists() or (place / "__main__.py").exists(), module
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_every_key_of_a_page_exists(path: Path):
+    known, text = keys(), path.read_text(encoding="utf-8")
+    for section, key in SECTION_KEY.findall(text):
+        assert key in known[section], f"[{section}] has no key {key}"
+    names = set().union(*known.values())
+    missing = set(KEY_VALUE.findall(text)) - names
+    assert not missing, f"unknown keys: {sorted(missing)}"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_every_file_of_a_page_exists(path: Path):
+    text = path.read_text(encoding="utf-8")
+    for name in (*LINK.findall(text), *SOURCE.findall(text)):
+        assert (REPOSITORY / name).exists(), name
+
+
+def test_the_command_lists_the_pages_and_prints_one():
+    listed = CliRunner().invoke(app, ["guide"])
+    shown = CliRunner().invoke(app, ["guide", "glossary"])
+    assert listed.exit_code == shown.exit_code == 0
+    assert "several-hosts" in listed.stdout
+    assert shown.stdout == f"{guide_page('glossary')}\n"
+
+
+def test_the_examples_of_configuration_are_toml():
+    for path in PAGES:
+        for block in re.findall(r"```toml\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL):
+            tomllib.loads(block)
