@@ -66,6 +66,9 @@ def one_image(path: Path, study_uid: str, sop_instance_uid: str) -> Image:
 def _written(template: Dataset, path: Path, study_uid: str, number: int, uid: str = "") -> Image:
     uid = uid or derive_uid("torture image", study_uid, str(number))
     template.StudyInstanceUID = study_uid
+    template.PatientID, template.PatientName = f"T-{study_uid[-12:]}", "Torture"
+    template.PatientBirthDate, template.PatientSex = "20110101", "O"
+    template.AccessionNumber = template.PatientID
     template.SeriesInstanceUID = derive_uid("torture series", study_uid)
     template.SOPInstanceUID = template.file_meta.MediaStorageSOPInstanceUID = uid
     template.save_as(path, enforce_file_format=True)
