@@ -25,6 +25,6 @@ def guide_page(topic: str) -> str:
     """One page as Markdown; Refused for an unknown topic, with the nearest known one."""
     if topic not in ORDER:
         near = difflib.get_close_matches(topic, ORDER, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise Refused(f"expected a topic of the guide, found {topic[:40]!r}{hint} `ra-node guide` lists them")
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise Refused(f"expected a topic of the guide, found {topic[:40]!r}{hint}; `ra-node guide` lists them")
     return files("ra_node").joinpath("guide", f"{topic}.md").read_text(encoding="utf-8")
