@@ -26,5 +26,6 @@ def guide_page(topic: str) -> str:
     if topic not in ORDER:
         near = difflib.get_close_matches(topic, ORDER, n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
-        raise Refused(f"expected a topic of the guide, found {topic[:40]!r}{hint}; `ra-node guide` lists them")
+        found = f"{topic[:40]!r}{hint}"
+        raise Refused(f"expected a topic of the guide, found {found}; `ra-node guide` lists them")
     return files("ra_node").joinpath("guide", f"{topic}.md").read_text(encoding="utf-8")
