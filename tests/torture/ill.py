@@ -69,7 +69,7 @@ class Ills:
 
 def endure_ills(folder: Path, pacs: Orthanc, seed: int) -> Ills:
     """Let one node live through all of them, and one that blames the image through the first."""
-    drawn = studies(folder / "sent", seed, hands_share=0.5)
+    drawn = studies(folder / "sent", seed, hands_share=1.0)  # what the header decides alone is not read
     with site(folder, pacs) as one:
         one.start("listen", "schedule", "deliver")
         eio = "reads give EIO"
@@ -93,7 +93,7 @@ def endure_ills(folder: Path, pacs: Orthanc, seed: int) -> Ills:
 
 
 def _some(drawn: Iterator[list[Image]]) -> list[Image]:
-    return [image for _ in range(2) for image in next(drawn)]
+    return [image for _ in range(2) for image in next(drawn)]  # two to four
 
 
 def _endured(
