@@ -26,7 +26,8 @@ TENDED = (evt.EVT_CONN_OPEN, lambda event: tend(event.assoc, 60.0))
 class FakeInbox:
     """Keeps what it receives in a folder and remembers every call.
 
-    `failures` are raised by the first calls of `keep`, one each; `on_keep` runs before it answers.
+    `failures` are raised by the first calls of `keep`, one each; `on_keep` and `on_open` run before
+    it answers.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -39,9 +40,11 @@ class FakeInbox:
         self.failures: list[Exception] = []
         self.open_failure: Exception | None = None
         self.on_keep: Callable[[], object] = lambda: None
+        self.on_open: Callable[[], object] = lambda: None
         self.changed = threading.Condition()
 
     def opened(self, association_id: str, calling_ae: str, address: str) -> None:
+        self.on_open()
         if self.open_failure is not None:
             raise self.open_failure
         with self.changed:

@@ -69,6 +69,21 @@ def test_stopping_aborts_what_does_not_end(listen: Listen, inbox: FakeInbox, ass
     assert wait_until(lambda: association.is_aborted)
 
 
+def test_stopping_aborts_an_association_that_a_locked_ledger_keeps_from_being_noted(
+    listen: Listen, inbox: FakeInbox, associate: Associate
+):
+    """No thread waits for its end yet."""
+    opening, may_open = threading.Event(), threading.Event()
+    listener = listen()
+    request = association_request(associate(listener.port))
+    inbox.on_open = lambda: (opening.set(), may_open.wait(120))
+    with socket.create_connection(("127.0.0.1", listener.port), timeout=120) as waiting:
+        waiting.sendall(request)
+        assert opening.wait(120)
+        listener.stop(deadline_s=0.1)
+        may_open.set()
+
+
 def test_a_connection_from_before_the_stop_is_not_served_after_it(
     listen: Listen, inbox: FakeInbox, associate: Associate
 ):

@@ -20,6 +20,7 @@ from typing import Any
 from ra_node.bootstrap import analysis
 from ra_node.runtime import roles
 from ra_node.settings.node import load_settings
+from tests.torture import faults
 from tests.torture.broken import BROKEN
 from tests.torture.points import POINTS, Point, wrapped
 
@@ -36,6 +37,10 @@ class Plan:
     signal: int = signal.SIGKILL
     broken: str = ""
     environment: dict[str, str] = field(default_factory=dict)
+    faults: Path | None = None
+    """The switches of what the machine does wrong, see `faults`; the data folder is `state` beside them."""
+    hurried: bool = False
+    """A scheduler does each second what it does by the hour."""
 
 
 def spawn(role: str, config: Path, log: Path, plan: Plan | None = None) -> ForkServerProcess:
@@ -81,6 +86,10 @@ def _reuse_the_networks() -> None:
 def _follow(plan: Plan) -> None:
     if plan.broken:
         BROKEN[plan.broken]()
+    if plan.faults is not None:
+        faults.inject(plan.faults, plan.faults.parent / "state")
+    if plan.hurried:
+        faults.hurry()
     if plan.point is None:
         return
     tired = _watch_attempts()

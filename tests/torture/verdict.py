@@ -21,6 +21,8 @@ from tests.torture.load import Image
 
 ONCE = {"instance_examined", "study_settled", "study_answered", "version_delivered"}
 """What the timeline of a study may tell once for each image, version and peer."""
+MENDED = ("instance_replaced", "instance_restored")
+"""A good copy of a damaged file came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,8 @@ def judge(pacs: Orthanc, ledger: Ledger, files: Files, acknowledged: Iterable[Im
     Lost: an acknowledged image that the node no longer holds with its pixels, or that no report names.
     Unanswered: its study has no report with its overlay. Doubled: two reports over the same images or
     with the same predecessor, an overlay too many, or a fact that the timeline tells twice. A study that
-    an operator brought back, after it was answered with why it failed, has a revision over the same images.
+    an operator brought back, after it was answered with why it failed, has a revision over the same images;
+    so has one of which a good copy came in the place of a damaged file.
     """
     by_study: dict[str, list[Image]] = {}
     for image in acknowledged:
@@ -105,20 +108,24 @@ def doubled(answers: Iterable[Answer], *, revised: bool = False) -> bool:
     return len(chain) < len(listed) or (len(said) < len(listed) and not revised)
 
 
-def _brought_back(ledger: Ledger) -> set[str]:
+def _brought_back(ledger: Ledger, *why: str) -> set[str]:
     event = schema.event
     with ledger.read() as connection:
-        query = select(event.c.study_uid).where(event.c.what == "job_requeued")
+        query = select(event.c.study_uid).where(event.c.what.in_(why or ("job_requeued", *MENDED)))
         return set(connection.execute(query).scalars())
 
 
 def told_twice(ledger: Ledger) -> list[str]:
-    """Facts that the timeline tells more than once although nobody asked for them again."""
-    event = schema.event
+    """Facts that the timeline tells more than once although nobody asked for them again.
+
+    An image of which a good copy came is examined once more.
+    """
+    event, mended = schema.event, _brought_back(ledger, *MENDED)
     query = select(event.c.study_uid, event.c.what, event.c.detail).where(event.c.what.in_(ONCE))
     with ledger.read() as connection:
         told = Counter((row.study_uid, row.what, _subject(row.detail)) for row in connection.execute(query))
-    return [f"{what} {subject} of {study_uid}" for (study_uid, what, subject), n in told.items() if n > 1]
+    twice = [key for key, n in told.items() if n > 1 + (key[1] == "instance_examined" and key[0] in mended)]
+    return [f"{what} {subject} of {study_uid}" for study_uid, what, subject in twice]
 
 
 def _subject(detail: str) -> str:

@@ -163,8 +163,9 @@ class Listener:
         with self._lock:
             running = list(self._open.values())
         for _, watcher in running:
-            watcher.join(max(0.0, end - time.monotonic()))
-        late = [(association, watcher) for association, watcher in running if watcher.is_alive()]
+            if _is_started(watcher):
+                watcher.join(max(0.0, end - time.monotonic()))
+        late = [one for one in running if one[1].is_alive() or not _is_started(one[1])]
         for association, watcher in late:
             _end(association, watcher)
         self._folder.leave()
@@ -287,4 +288,10 @@ class Listener:
 def _end(association: Association, watcher: threading.Thread) -> None:
     """Abort an association and wait for its end, but not for an inbox that never returns."""
     threading.Thread(target=association.abort, daemon=True).start()
-    watcher.join(5.0)
+    if _is_started(watcher):
+        watcher.join(5.0)
+
+
+def _is_started(watcher: threading.Thread) -> bool:
+    """False while the ledger, locked or away, still keeps the association from being noted."""
+    return watcher.ident is not None

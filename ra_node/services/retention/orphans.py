@@ -29,7 +29,7 @@ ORPHAN_AGE_S = 3600.0
 """A file without a row this old was left by a crash; a younger one may be about to get its row."""
 FILES_OF_A_JOB = 8
 """A study has at most five objects besides a preview for each image of a batch."""
-TEMPORARY = (".part", ".dcm", ".png", ".npz")
+TEMPORARY = (".part", ".dcm", ".pgm", ".png", ".npz")
 """Endings that the node itself gives; what somebody else has put there stays."""
 
 

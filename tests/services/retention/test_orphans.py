@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from ra_node.errors import NodeError
+from ra_node.imaging.preview import PREVIEW_SUFFIX
 from ra_node.ledger.alarms import AlarmKind, alarms
 from ra_node.ledger.retention import Purgeable, known_paths, mark_purged, unfinished_purges
 from ra_node.ledger.storage.durable_files import Files
@@ -49,9 +50,10 @@ def test_what_a_crash_leaves_is_cleared_away_and_its_image_set_aside(bench, file
     orphan(files, "incoming", "a.part")
     orphan(files, "incoming/host-104", "arriving-1.dcm")
     orphan(files, "results/2026-11-23", "b.dcm")
-    orphan(files, "previews/2026-11-23", "c.png")
+    orphan(files, "previews/2026-11-23", f"c{PREVIEW_SUFFIX}")
+    orphan(files, "previews/2026-11-23", "of-an-earlier-version.png")
     image = orphan(files, "inbox/2026-11-23", "d.dcm", b"an image")
-    assert swept(bench, files) == Swept(removed=4, set_aside=1)
+    assert swept(bench, files) == Swept(removed=5, set_aside=1)
     assert not image.exists()
     assert (files.data_dir / "unlisted" / "d.dcm").read_bytes() == b"an image"
     assert raised(bench) == [(AlarmKind.ORPHANS, "unlisted")]
