@@ -30,7 +30,7 @@ def test_an_unexpected_error_is_described_without_its_message():
     except ValueError as error:
         described = traced(error)
     assert described["error"] == "ValueError"
-    assert "test_store" in described["trace"]
+    assert "test_c_store" in described["trace"]
 
 
 def test_a_uid_cannot_lead_out_of_a_folder():
