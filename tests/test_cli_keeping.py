@@ -129,7 +129,7 @@ def test_drop_takes_one_study_and_leaves_the_others(node):
     node.answered("1.2")
     assert node.run("drop", "1.1") == "2 objects dropped"
     assert json.loads(node.run("status", "--json"))["peers"][0]["waiting"] == 2
-    assert "Nothing waits under this name" in node.run("drop", "1.1", code=1)
+    assert "Nothing is pending under this name" in node.run("drop", "1.1", code=1)
 
 
 def test_drop_of_everything_has_to_be_said(node, monkeypatch, capsys):

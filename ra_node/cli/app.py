@@ -84,7 +84,7 @@ def demo(
     ] = Path("var/demo"),
     timeout_s: Annotated[float, typer.Option(help="Give up after this many seconds.")] = 180.0,
 ) -> None:
-    """Show the whole way of a study on this machine: a phantom is sent, judged and answered."""
+    """Show the whole way of a study on this machine: a phantom is sent, analysed and reported."""
     from ra_node.bootstrap.commands import show_demo
     from ra_node.bootstrap.node_context import open_state
     from ra_node.cli.render_status import story_lines

@@ -18,7 +18,7 @@ from ra_node.cli.options import DEFAULT_CONFIG, ConfigPath, Json, account, named
 if TYPE_CHECKING:
     from ra_node.services.retention.restore import Restored
 
-WATCH = "Watch and mend"
+WATCH = "Operate"
 
 keep = typer.Typer()
 

@@ -22,7 +22,7 @@ from ra_node.cli.options import (
     settings_or_defaults,
 )
 
-WATCH = "Watch and mend"
+WATCH = "Operate"
 
 watch = typer.Typer()
 
@@ -151,7 +151,7 @@ def drop(
     else:
         say(f"{count} object{'' if count == 1 else 's'} dropped")
     if count == 0:
-        say("Nothing waits under this name; `ra-node status` lists what does.", err=True)
+        say("Nothing is pending under this name; `ra-node status` lists what is.", err=True)
         raise typer.Exit(1)
 
 

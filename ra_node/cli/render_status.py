@@ -63,7 +63,7 @@ def print_overview(view: Overview, *, as_json: bool) -> None:
         words = f" {job.kind} {job.study_uid} job {job.id}: {job.last_error}"
         out.print(Text.assemble(("buried", "red"), words))
     if view.buried:
-        out.print("Mend the cause, then `ra-node requeue STUDY_UID`.")
+        out.print("Fix the cause, then `ra-node requeue STUDY_UID`.")
 
 
 def _count_table(view: Overview) -> Table:

@@ -90,7 +90,7 @@ def stage_mix(weeks: Mapping[int, Week], now: float, label: Callable[[float], st
                 bars.append(_week_bar(n, below, count / total, f"stage{stage}", title))
                 below += count / total
     legend = tuple((f"stage{stage}", str(stage)) for stage in range(6))
-    return _weekly("Stages of judged hands", bars, starts, label, legend, table)
+    return _weekly("Stages of rated hands", bars, starts, label, legend, table)
 
 
 def stages_and_card(weeks: Mapping[int, Week], now: float, reference: HeldOutBaseline) -> Chart:
@@ -117,7 +117,7 @@ def stages_and_card(weeks: Mapping[int, Week], now: float, reference: HeldOutBas
         ("card", f"its card: {reference.hands} hands"),
         ("here", f"here, last {PRESENT} weeks: {sum(here)} hands{', some by other models' * others}"),
     )
-    empty = "" if sum(here) else f"No hand was judged in the last {PRESENT} weeks."
+    empty = "" if sum(here) else f"No hand was rated in the last {PRESENT} weeks."
     title = "Stages, here and on its card"
     return Chart(title, tuple(bars), tuple(across), up, legend, tuple(table), empty)
 
@@ -126,7 +126,7 @@ def refusal_rate(weeks: Mapping[int, Week], now: float, label: Callable[[float],
     """The share of studies without any judged hand."""
     starts, rows = _last_weeks(weeks, now)
     shares = [(week.refused, week.answered) for week in rows]
-    return _shares("Studies without a judged hand", "refused", shares, starts, label)
+    return _shares("Studies without a rated hand", "refused", shares, starts, label)
 
 
 def positive_rate(
@@ -202,7 +202,7 @@ def _weekly(
 ) -> Chart:
     step = (CHART_WIDTH - _LEFT - _RIGHT) / WEEKS
     across = [Tick(_LEFT + (n + 0.5) * step, label(start)) for n, start in enumerate(starts) if n % 3 == 1]
-    empty = "" if bars else "No hand was judged in the last 12 weeks."
+    empty = "" if bars else "No hand was rated in the last 12 weeks."
     up = tuple(Tick(_y(share), f"{100 * share:.0f} %") for share in (0, 0.5, 1))
     return Chart(title, tuple(bars), tuple(across), up, legend, tuple(table), empty)
 

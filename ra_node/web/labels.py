@@ -29,46 +29,46 @@ class Badge:
 
 STUDY = {
     StudyState.OPEN: Badge("◔", "receiving", "busy"),
-    StudyState.SETTLED: Badge("◑", "being judged", "busy"),
+    StudyState.SETTLED: Badge("◑", "analysing", "busy"),
     StudyState.ANSWERED: Badge("●", "answered", "ok"),
     StudyState.FAILED: Badge("▲", "failed", "bad"),
-    StudyState.IGNORED: Badge("○", "not for us", "quiet"),
+    StudyState.IGNORED: Badge("○", "ignored", "quiet"),
 }
 _DELIVERY = {
-    DeliveryState.WAITING: Badge("◔", "waits", "busy"),
+    DeliveryState.WAITING: Badge("◔", "queued", "busy"),
     DeliveryState.ACCEPTED: Badge("●", "delivered", "ok"),
     DeliveryState.REFUSED: Badge("▲", "refused", "bad"),
     DeliveryState.DROPPED: Badge("○", "given up", "quiet"),
 }
 _COMMITMENT = {
-    CommitmentState.WAITING: Badge("◑", "promise awaited", "busy"),
+    CommitmentState.WAITING: Badge("◑", "storage commitment pending", "busy"),
     CommitmentState.COMMITTED: Badge("●", "committed", "ok"),
     CommitmentState.LACKING: Badge("◆", "no commitment service", "warn"),
 }
 _EVENT = {
     "instance_stored": "image received",
-    "instance_examined": "image judged",
-    "instance_examined_again": "image judged again by another model",
+    "instance_examined": "image analysed",
+    "instance_examined_again": "image analysed again with another bundle",
     "instance_damaged": "kept image damaged or missing",
-    "instance_replaced": "good copy took the place of the damaged image",
+    "instance_replaced": "damaged image replaced by a good copy",
     "instance_restored": "image whole again",
-    "preview_made_again": "picture made again",
-    "resend_refused": "image that came again refused",
+    "preview_made_again": "preview made again",
+    "resend_refused": "resend refused",
     "study_settled": "study complete",
-    "study_answered": "answer made",
+    "study_answered": "report made",
     "object_delivered": "object delivered",
     "object_refused": "object refused by the destination",
     "object_rebuilt": "damaged object made again",
-    "object_postponed": "delivery put off",
-    "version_delivered": "whole answer delivered",
-    "commitment_asked": "asked to promise keeping it",
-    "object_committed": "destination promised to keep it",
-    "commitment_failed": "destination did not keep it",
+    "object_postponed": "delivery postponed",
+    "version_delivered": "report delivered",
+    "commitment_asked": "storage commitment requested",
+    "object_committed": "storage committed",
+    "commitment_failed": "storage commitment failed",
     "commitment_lacking": "destination has no commitment service",
-    "job_buried": "gave up",
-    "job_requeued": "tried again by hand",
-    "job_postponed": "put off",
-    "lease_expired": "worker lost, work taken back",
+    "job_buried": "buried",
+    "job_requeued": "requeued",
+    "job_postponed": "postponed",
+    "lease_expired": "lease expired, job returned",
     "operator_acted": "operator",
     "alarm_raised": "alarm",
     "alarm_cleared": "alarm ended",
@@ -79,8 +79,8 @@ _KIND = {
     "sr": "Structured report",
     "sr_comprehensive": "Structured report (Comprehensive)",
     "overlay": "Overlay",
-    "examine": "judge an image",
-    "report": "make the answer",
+    "examine": "examine an image",
+    "report": "make the report",
     "deliver": "deliver",
     "commit": "ask for commitment",
 }
@@ -89,7 +89,7 @@ _STEP = {
     Step.SETTLE: "first image to complete study",
     Step.ANSWER: "complete study to answer",
     Step.DELIVER: "answer to destination",
-    Step.COMMIT: "delivery to promise",
+    Step.COMMIT: "delivery to commitment",
 }
 
 _ABBREVIATED = {"auc": "AUC", "f1": "F1", "uid": "UID", "sop": "SOP", "sr": "SR", "ae": "AE"}
@@ -140,8 +140,8 @@ def summary(said: AnswerSummary | None) -> str:
     if said is None or not said.known:
         return ""
     if said.refusal:
-        return f"no hand judged: {plain(said.refusal)}"
-    return "; ".join(_counted(said)) or "no hand judged"
+        return f"no hand rated: {plain(said.refusal)}"
+    return "; ".join(_counted(said)) or "no hand rated"
 
 
 def _counted(said: AnswerSummary) -> Iterator[str]:
@@ -181,7 +181,7 @@ def standing(one: DestinationStatus, refused: int) -> Badge:
         return Badge("▲", "refuses objects", "bad")
     if one.lacking_commitment:
         return Badge("◆", "no commitment service", "warn")
-    return Badge("◔", "busy", "busy") if one.waiting else Badge("●", "all is there", "ok")
+    return Badge("◔", "busy", "busy") if one.waiting else Badge("●", "up to date", "ok")
 
 
 def worker(one: RunningWorker, in_use: BundleLine | None) -> Badge:

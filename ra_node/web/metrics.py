@@ -143,7 +143,7 @@ def totals(tally: EventCounters) -> Iterator[Metric]:
     yield counter("studies_settled", "Versions of studies that were complete.", {(): tally.settled})
     answered = {(result,): tally.answered[result] for result in ("judged", "refused")}
     answered |= {(result,): n for result, n in tally.answered.items()}
-    text = "Answers, with a judged hand or with the reason why there is none."
+    text = "Reports, with a rated hand or with the reason why there is none."
     yield counter("studies_answered", text, answered, "result")
     text = "Refusals by reason: of whole studies, and of their images and hands."
     yield counter("refusals", text, tally.refusals, "of", "reason")

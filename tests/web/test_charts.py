@@ -50,7 +50,7 @@ def test_answers_of_another_model_are_not_passed_off_as_this_one():
 
 
 def test_without_hands_it_says_so():
-    assert "No hand was judged" in stages_and_card({}, NOW, CARD).empty
+    assert "No hand was rated" in stages_and_card({}, NOW, CARD).empty
 
 
 @given(COUNTS, COUNTS.filter(any))

@@ -24,7 +24,7 @@ def test_the_list_shows_each_study_with_state_answer_and_destinations(busy_hospi
         assert f'href="/studies/{uid}"' in text
     for words in (
         "RA in 1 of 2 hands; stages 3,\u00a00",
-        "no hand judged: other body part",
+        "no hand rated: other body part",
         "MemoryError in pixels.py:120",
         "Data Set does not match SOP Class",
         "committed",
@@ -64,9 +64,9 @@ def test_a_page_of_the_list_leads_to_older_studies(hospital):
 def test_a_study_shows_its_report_objects_and_every_event(busy_hospital, client):
     hospital, day = busy_hospital
     text = client.get(f"/studies/{day['answered']}").text
-    for words in ("Right hand", "PRESENT", "simulated", "image received", "study complete", "image judged",
-                  "answer made", "object delivered", "destination promised to keep it", "Structured report",
-                  "archive", "waits", "operating point"):  # fmt: skip
+    for words in ("Right hand", "PRESENT", "simulated", "image received", "study complete", "image analysed",
+                  "report made", "object delivered", "storage committed", "Structured report",
+                  "archive", "queued", "operating point"):  # fmt: skip
         assert words in text
     from ra_node.ledger.database.events import timeline
 
@@ -100,7 +100,7 @@ def test_destinations_and_sources_say_who_is_up(client):
 def test_the_queue_says_what_waits_and_who_is_missing(busy_hospital, client):
     text = client.get("/queue").text
     assert "missing" in text
-    assert "The oldest image without an answer waits for" in text
+    assert "Oldest image without a report: waiting for" in text
     with busy_hospital[0].working():
         assert "missing" not in client.get("/queue").text
 
@@ -108,11 +108,11 @@ def test_the_queue_says_what_waits_and_who_is_missing(busy_hospital, client):
 def test_the_model_page_shows_card_figures_and_says_that_it_is_simulated(busy_hospital, client):
     text = client.get("/model").text
     for words in ("demo 0.3.0", "simulated lesions", "not a medical device", "AUC", "0.997", "Model card",
-                  "No worker is alive", "Stages of judged hands", "Mean probability of a hand",
+                  "No worker is running", "Stages of rated hands", "Mean probability of a hand",
                   "its card: 642 hands", "107 of them are normal", "card 81 %"):  # fmt: skip
         assert words in text
     with busy_hospital[0].working():
-        assert "No worker is alive" not in client.get("/model").text
+        assert "No worker is running" not in client.get("/model").text
 
 
 def test_what_was_given_up_is_tried_again_by_one_button(tmp_path):
@@ -139,7 +139,7 @@ def test_a_new_node_says_on_every_page_what_to_do(hospital):
         assert "Nothing was given up" in client.get("/buried").text
         assert "No study has gone through yet" in client.get("/queue").text
         assert "Nothing was received in the last 24 hours" in client.get("/queue").text
-        assert "No hand was judged in the last 12 weeks" in client.get("/model").text
+        assert "No hand was rated in the last 12 weeks" in client.get("/model").text
 
 
 def test_without_a_password_the_login_says_how_to_make_one(tmp_path):

@@ -70,7 +70,7 @@ def test_the_page_is_supervised_where_it_is_asked_for(tmp_path, monkeypatch, ena
     found = []
     monkeypatch.setattr(Supervisor, "run", lambda self: found.extend(self.children))
     monkeypatch.setattr(Supervisor, "stop_on_signals", lambda self: None)
-    monkeypatch.delenv(roles.SUPERVISED, raising=False)
+    monkeypatch.setenv(roles.SUPERVISED, "")  # so that it is gone after this test, whatever `supervise` sets
     monkeypatch.setattr(roles, "configure_logging", lambda role: None)
     settings = settings_from({"node": {"data_dir": "state"}, "web": {"enabled": enabled}}, base=tmp_path)
     roles.supervise(settings, tmp_path / "node.toml")

@@ -100,8 +100,8 @@ def test_the_training_crop_is_the_node_s_crop_to_the_last_bit(images: Path, data
             assert np.array_equal(hand.image, crop)
 
 
-def test_with_nothing_blanked_a_lead_marker_is_kept_as_the_node_sees_it(tmp_path: Path) -> None:
-    """By default it goes: its letters may be somebody's initials."""
+def test_a_lead_marker_is_blanked_by_default_and_reaches_no_network_either_way(tmp_path: Path) -> None:
+    """Its letters may be somebody's initials; the crop ends at the outline of the hand."""
     image = marked_study("MARKID0008")
     save(image, tmp_path / "images" / "x.dcm")
     rows = [label("x.dcm", "R", 0)]
@@ -109,7 +109,10 @@ def test_with_nothing_blanked_a_lead_marker_is_kept_as_the_node_sees_it(tmp_path
     (row,) = made(tmp_path / "images", tmp_path / "same", rows, replace(SMALL, blank="nothing")).hands
     (crop, _) = look_at(image, Rules()).crops
     assert clean.blanked_px > 0
-    assert not np.array_equal(load_hand(tmp_path / "clean", clean).image, crop)
+    assert row.blanked_px == 0
+    pictures = (tmp_path / "clean" / clean.image, tmp_path / "same" / row.image)
+    assert not np.array_equal(*(cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in pictures))
+    assert np.array_equal(load_hand(tmp_path / "clean", clean).image, crop)
     assert np.array_equal(load_hand(tmp_path / "same", row).image, crop)
 
 
