@@ -25,6 +25,7 @@ from tests.torture.wire import (
 
 KNOWN = re.compile(
     r"ledger\.sqlite3(-wal|-shm)?|inbox(/\.known-good|/\d{4}-\d\d-\d\d(/[0-9a-f]{32}\.dcm)?)?|run(/.*)?|previews|results|"
+    r"identity|ledger-mark|patient\.key|(incoming|inbox|previews|results)/\.identity|"
     r"incoming(/.*(\.listener|arriving-[\w]+\.dcm|[0-9a-f]{32}\.part))?|incoming/[^/]+"
 )
 """Everything that a listener may make in its data folder."""
