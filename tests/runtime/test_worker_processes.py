@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -51,7 +52,7 @@ class Parent:
 
     def __init__(self, folder, longest_s=3600.0, kind="beats"):
         self.path = folder / "said"
-        with self.path.open("wb") as said:
+        with self.path.open("ab") as said:  # several processes write: each at the end, none over another
             argv = [sys.executable, "-c", PROGRAM, str(longest_s), kind]
             self.process = subprocess.Popen(argv, stdout=said, stderr=subprocess.STDOUT)
 
@@ -60,8 +61,15 @@ class Parent:
 
     def started(self):
         """The lanes in the order in which they began."""
-        said = [json.loads(line) for line in self.words().splitlines() if line.startswith("{")]
+        said = [json.loads(line) for line in re.findall(r"\{[^{}]*\}", self.words())]
         return [one["lane"] for one in said if one.get("loaded by") == self.process.pid]
+
+    def wait_for(self, lanes, what):
+        """Wait until so many lanes have begun; a failure tells what all of them said."""
+        try:
+            wait_until(lambda: len(self.started()) >= lanes, what, 120)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; parent {self.process.poll()}, said: {self.words()}") from None
 
     def end(self):
         self.process.terminate()
@@ -92,10 +100,10 @@ def lives(number):
 
 def test_a_killed_lane_comes_back_and_the_other_goes_on(parent_of):
     parent = parent_of()
-    wait_until(lambda: len(parent.started()) == 2, "both lanes", 120)
+    parent.wait_for(2, "both lanes")
     first, second = parent.started()
     os.kill(first, signal.SIGKILL)
-    wait_until(lambda: len(parent.started()) == 3, "the lane that died", 120)
+    parent.wait_for(3, "the lane that died")
     assert lives(second)
     assert parent.end() == 0
     assert not any(map(lives, parent.started()))
@@ -105,7 +113,7 @@ def test_a_killed_lane_comes_back_and_the_other_goes_on(parent_of):
 def test_no_lane_outlives_its_parent(parent_of, kind):
     """Not even one that hangs in a library: its lease would be renewed, or its job done, beside another's."""
     parent = parent_of(kind=kind)
-    wait_until(lambda: len(parent.started()) == 2, "both lanes", 120)
+    parent.wait_for(2, "both lanes")
     parent.process.kill()
     parent.process.wait()
     wait_until(lambda: not any(map(lives, parent.started())), "the lanes to follow", 120)
@@ -113,9 +121,9 @@ def test_no_lane_outlives_its_parent(parent_of, kind):
 
 def test_all_lanes_give_way_to_new_ones_when_something_has_changed(parent_of):
     parent = parent_of()
-    wait_until(lambda: len(parent.started()) == 2, "both lanes", 120)
+    parent.wait_for(2, "both lanes")
     parent.process.send_signal(signal.SIGUSR1)
-    wait_until(lambda: len(parent.started()) == 4, "the new lanes", 120)
+    parent.wait_for(4, "the new lanes")
     wait_until(lambda: not any(map(lives, parent.started()[:2])), "the old ones to end", 120)
     assert all(map(lives, parent.started()[2:]))
     assert parent.end() == 0
@@ -123,22 +131,22 @@ def test_all_lanes_give_way_to_new_ones_when_something_has_changed(parent_of):
 
 def test_a_lane_that_is_through_with_nothing_for_too_long_is_killed(parent_of):
     parent = parent_of(longest_s=0.5, kind="hangs")
-    wait_until(lambda: len(parent.started()) >= 4, "both to be replaced", 120)
+    parent.wait_for(4, "both to be replaced")
     assert "no progress for" in parent.words()
 
 
 def test_a_lane_that_hangs_with_pythons_lock_is_killed(parent_of):
     """No thread of it runs, and no signal reaches its handlers."""
     parent = parent_of(longest_s=0.5, kind="deaf")
-    wait_until(lambda: len(parent.started()) >= 4, "both to be replaced", 120)
+    parent.wait_for(4, "both to be replaced")
 
 
 def test_a_lane_that_stands_stopped_is_replaced_and_the_other_goes_on(parent_of):
     parent = parent_of()
-    wait_until(lambda: len(parent.started()) == 2, "both lanes", 120)
+    parent.wait_for(2, "both lanes")
     first, second = parent.started()
     os.kill(first, signal.SIGSTOP)
-    wait_until(lambda: len(parent.started()) == 3, "another in its place", 120)
+    parent.wait_for(3, "another in its place")
     assert not lives(first)
     assert lives(second)
 
