@@ -35,6 +35,8 @@ class AlarmKind(StrEnum):
     """Files cannot be read, handles or memory ran out, or the GPU failed; jobs wait."""
     ROLE = "role"
     """A role or a worker process makes no progress; subject: the role."""
+    HEADER = "header"
+    """Images come with headers that were corrected since, or too often with others; subject: the sender."""
     PATIENT_CONFLICT = "patient_conflict"
     """One study names several patients; subject: its Study Instance UID."""
 
@@ -84,6 +86,14 @@ def clear_alarm_held(connection: Connection, now: float, kind: AlarmKind, subjec
     note(connection, now, "alarm_cleared", None, kind=kind, subject=subject)
     structlog.get_logger().info("alarm_cleared", kind=kind, subject=subject)
     return True
+
+
+def clear_old_alarms(ledger: Ledger, kind: AlarmKind, age_s: float) -> None:
+    """End alarms of a kind that are older than `age_s`; the next occurrence raises them again."""
+    before = ledger.clock() - age_s
+    for alarm in alarms(ledger):
+        if alarm.kind is kind and alarm.since < before:
+            clear_alarm(ledger, kind, alarm.subject)
 
 
 def alarms(ledger: Ledger) -> list[Alarm]:

@@ -50,6 +50,11 @@ def kept_identity(secret: bytes, found: Identity) -> str:
     return json.dumps({KEY_NAME: _key_id(secret), **made}, separators=(",", ":"))
 
 
+def keyed_digest(secret: bytes, content: bytes) -> str:
+    """Hash a header with the node's secret (HMAC-SHA256), as hexadecimal."""
+    return hmac.new(secret, content, sha256).hexdigest()
+
+
 def read_identity(secret: bytes, kept: str) -> Identity | None:
     """Read what `kept_identity` wrote with the same secret; None where it was made with another one."""
     found: dict[str, str | list[str]] = json.loads(kept)

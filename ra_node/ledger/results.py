@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, select, true, update
+from sqlalchemy import ColumnElement, Connection, and_, exists, select, true, update
 
 from ra_node.domain.job import Job, JobKind, JobState
 from ra_node.ledger.database import schema
@@ -98,13 +98,20 @@ def earlier_result(ledger: Ledger, study_uid: str, version: int) -> Result | Non
 
 
 def prior_result(ledger: Ledger, study_uid: str, patient_key: str, study_at: str) -> Result | None:
-    """Read the newest answer to the patient's last study before `study_at` that is not this study."""
-    result = schema.result
+    """Read the newest answer to the patient's last study before `study_at` that is not this study.
+
+    A study whose newest answer is about another patient, since it was corrected, is nobody's earlier study.
+    """
+    result, later = schema.result, schema.result.alias("later")
+    corrected = exists().where(later.c.study_uid == result.c.study_uid, later.c.version > result.c.version)
     columns = [result.c[name] for name in Result.__slots__]
     query = (
         select(*columns)
         .where(
-            result.c.patient_key == patient_key, result.c.study_at < study_at, result.c.study_uid != study_uid
+            result.c.patient_key == patient_key,
+            result.c.study_at < study_at,
+            result.c.study_uid != study_uid,
+            ~corrected,
         )
         .order_by(result.c.study_at.desc(), result.c.study_uid, result.c.version.desc())
         .limit(1)

@@ -51,6 +51,8 @@ _EVENT = {
     "instance_examined_again": "image analysed again with another bundle",
     "instance_damaged": "kept image damaged or missing",
     "instance_replaced": "damaged image replaced by a good copy",
+    "instance_corrected": "header corrected by a resend",
+    "correction_ignored": "resend with an earlier header ignored",
     "instance_restored": "image whole again",
     "preview_made_again": "preview made again",
     "resend_refused": "resend refused",

@@ -11,13 +11,20 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import ImplicitVRLittleEndian, JPEGLSLossless, RLELossless
 from structlog.testing import capture_logs
 
+from ra_node.dicom.reading.file import read_attributes
 from ra_node.domain.job import JobKind
+from ra_node.domain.report import Reason
 from ra_node.domain.result_objects import ObjectKind
 from ra_node.errors import Refused
+from ra_node.ledger.alarms import AlarmKind, alarms, clear_old_alarms
+from ra_node.ledger.corrections import MOST_CORRECTIONS
 from ra_node.ledger.database.events import timeline
-from ra_node.ledger.deliveries import deliveries_of
+from ra_node.ledger.database.schema import DeliveryState
+from ra_node.ledger.deliveries import DeliveryOutcome, deliveries_of, record_delivery
 from ra_node.ledger.inbox import instances_of
+from ra_node.ledger.jobs.queue import LeaseLost
 from ra_node.ledger.overview import find_study, jobs_of
+from ra_node.ledger.results import Result, find_result, finish_report, objects_of
 from ra_node.network.scp.loopback_archive import LoopbackArchive
 from ra_node.network.scp.server import StoreOutcome
 from ra_node.services.reporting.answer import Destination
@@ -138,17 +145,136 @@ def test_what_a_pacs_rewrites_on_the_way_is_a_repeat(bench, changes):
 
 
 @pytest.mark.parametrize("changes", CORRECTED.values(), ids=CORRECTED)
-def test_a_corrected_header_is_refused_by_the_name_of_what_differs(bench, changes):
-    """Not dropped in silence: sender, log and timeline hear what differs, and no value of it."""
+def test_a_corrected_header_takes_the_place_of_the_first(bench, changes):
+    """New analysis, new version with a predecessor; log and timeline name attributes, never values."""
     (keyword,) = changes
     bench.keep(source())
-    with capture_logs() as said, pytest.raises(Refused, match=f"differs from the kept copy in .*{keyword}"):
-        bench.keep(source(**changes))
-    (event,) = [one for one in timeline(bench.ledger, STUDY) if one.what == "resend_refused"]
-    assert keyword in event.detail["reason"]
+    first = go(bench)
+    with capture_logs() as said:
+        assert bench.keep(source(**changes)) == [StoreOutcome.STORED]
+    (event,) = [one for one in timeline(bench.ledger, STUDY) if one.what == "instance_corrected"]
+    assert keyword in event.detail["attributes"]
     for value in ("P-2", "Other", "19600102"):
         assert value not in f"{said} {event.detail}"
+    (path,) = (bench.folder / "inbox").rglob("*.dcm")
+    assert read_attributes(path).get(keyword) == source(**changes).get(keyword)
+    assert bench.settle() == [(STUDY, 2)]
+    examine(bench)
+    second = answer(bench, Destination("pacs", (ObjectKind.SR, ObjectKind.OVERLAY)))
+    assert second.predecessor_sr_uid == sr_uid(bench, first.version)
+
+
+def sr_uid(bench, version):
+    return find_result(bench.ledger, STUDY, version).sr_uid
+
+
+def test_a_corrected_patient_is_the_patient_of_the_new_report(bench):
+    """The objects of the version before, which nobody has yet, are not sent any more."""
+    bench.keep(source())
+    go(bench)
+    bench.keep(source(PatientID="P-2", PatientName="Other^Person"))
+    assert {one.state for one in deliveries_of(bench.ledger, STUDY)} == {DeliveryState.DROPPED}
+    assert bench.settle() == [(STUDY, 2)]
+    examine(bench)
+    answer(bench, Destination("pacs", (ObjectKind.SR, ObjectKind.OVERLAY)))
+    for made in objects_of(bench.ledger, STUDY, 2):
+        dataset = read_attributes(bench.files.path(made.path))
+        assert (dataset.PatientID, dataset.PatientName) == ("P-2", "Other^Person")
+
+
+def test_a_correction_during_the_report_reaches_that_report(bench):
+    """The worker that read the first header loses its job."""
+    bench.keep(source())
+    assert bench.settle() == [(STUDY, 1)]
+    examine(bench)
+    (job,) = bench.claim(JobKind.REPORT)
+    bench.keep(source(PatientID="P-2"))
+    with pytest.raises(LeaseLost):
+        finish_report(bench.ledger, job, a_result(), [], [], {})
+    examine(bench)
+    answer(bench, Destination("pacs", (ObjectKind.SR,)))
+    (made,) = [one for one in objects_of(bench.ledger, STUDY, 1) if one.kind == ObjectKind.SR]
+    assert read_attributes(bench.files.path(made.path)).PatientID == "P-2"
+    assert answered_once(bench)
+
+
+def a_result():
+    return Result(STUDY, 1, "{}", 0.0, "2.25.5")
+
+
+def test_a_delivery_under_way_is_not_tried_again_after_a_correction(bench):
+    """The peer was busy when the header was corrected: the old answer stays dropped."""
+    bench.keep(source())
+    go(bench)
+    (job,) = bench.claim(JobKind.DELIVER)
+    bench.keep(source(PatientID="P-2"))
+    busy = [
+        DeliveryOutcome(one.object.sop_instance_uid, DeliveryState.WAITING, 0xA700)
+        for one in deliveries_of(bench.ledger, STUDY)
+    ]
+    record_delivery(bench.ledger, job, busy, retry_at=0.0, give_up_after_s=None)
+    assert {one.state for one in deliveries_of(bench.ledger, STUDY)} == {DeliveryState.DROPPED}
+    assert bench.claim(JobKind.DELIVER) == []
+
+
+def test_two_routes_that_change_headers_make_two_versions_and_one_alarm(bench):
+    """However often both send: a header that was current before does nothing."""
+    one, other = source(), source(AccessionNumber="A2")
+    ingest = bench.ingest()
+    outcomes = [ingest.keep(bench.received(image)) for _ in range(100) for image in (one, other)]
+    assert outcomes[:2] == [StoreOutcome.STORED] * 2
+    assert set(outcomes[2:]) == {StoreOutcome.REPEATED}
+    (alarm,) = alarms(bench.ledger)
+    assert (alarm.kind, alarm.subject) == (AlarmKind.HEADER, "MODALITY")
+    assert [event.what for event in timeline(bench.ledger, STUDY)].count("correction_ignored") == 1
+    bench.clock.advance(2 * DAY_S)
+    clear_old_alarms(bench.ledger, AlarmKind.HEADER, DAY_S)
+    assert alarms(bench.ledger) == []
+
+
+def test_an_image_is_corrected_so_many_times_and_then_refused(bench):
+    """A source that writes another accession number into every copy."""
+    bench.keep(source())
+    ingest = bench.ingest()
+    for number in range(MOST_CORRECTIONS):
+        assert ingest.keep(bench.received(source(AccessionNumber=f"B{number}"))) is StoreOutcome.STORED
+    with pytest.raises(Refused, match="corrected 20 times"):
+        ingest.keep(bench.received(source(AccessionNumber="last")))
+
+
+def test_one_of_two_corrected_images_leaves_a_conflict_and_both_an_answer(bench):
+    """The study is of two people until its second image is corrected too: nothing is judged meanwhile."""
+    second = {"SOPInstanceUID": "2.25.78"}
+    bench.keep(source(), source(**second))
+    go(bench)
+    bench.keep(source(PatientID="P-2", PatientName="Other^Person"))
+    assert bench.settle() == [(STUDY, 2)]
+    examine(bench)
+    mixed = answer(bench, Destination("pacs", (ObjectKind.SR,)))
+    assert mixed.refusal.reason is Reason.PATIENT_CONFLICT
+    bench.keep(source(**second, PatientID="P-2", PatientName="Other^Person"))
+    assert bench.settle() == [(STUDY, 3)]
+    examine(bench)
+    assert answer(bench, Destination("pacs", (ObjectKind.SR,))).refusal is None
+
+
+@pytest.mark.parametrize("changes", [{"Rows": 10}, {"BitsStored": 10}, {"SOPClassUID": "1.2.3"}])
+def test_what_makes_other_pixels_of_the_same_bytes_is_no_correction(bench, changes):
+    """Another instance under a known UID."""
+    (keyword,) = changes
+    bench.keep(source())
+    with pytest.raises(Refused, match=f"differs from the kept copy in .*{keyword}"):
+        bench.keep(source(**changes))
     assert len(list((bench.folder / "inbox").rglob("*.dcm"))) == 1
+
+
+def test_corrected_header_with_other_pixels_is_refused(bench):
+    """A correction must bring the same pixels."""
+    bench.keep(source())
+    other = source(PatientID="P-2")
+    other.PixelData = bytes(byte ^ 1 for byte in other.PixelData)
+    with pytest.raises(Refused, match="pixels differ"):
+        bench.keep(other)
 
 
 def test_a_sender_that_tries_again_and_again_is_noted_once(bench):
@@ -158,7 +284,7 @@ def test_a_sender_that_tries_again_and_again_is_noted_once(bench):
     with capture_logs() as said:
         for _ in range(5):
             with pytest.raises(Refused):
-                ingest.keep(bench.received(source(ImageLaterality="L")))
+                ingest.keep(bench.received(source(Rows=10)))
     assert len([line for line in said if line["event"] == "instance_contradicted"]) == 5
     assert [one.what for one in timeline(bench.ledger, STUDY)].count("resend_refused") == 1
 

@@ -1,4 +1,4 @@
-"""Tells a resent instance from another one, or a corrected one, that came under the same UID.
+"""Tells a resent instance, a corrected one and another one apart that came under the same UID.
 
 What a PACS changes on the way does not count: character set, institution, dates of transfer, private
 attributes, the series, another lossless compression. What the answer depends on does: whose image it is,
@@ -40,6 +40,15 @@ COMPARED = (
 )  # fmt: skip
 """The attributes that must be equal; letters of either case are equal, and so are 1 and 1.0."""
 
+NOT_CORRECTABLE = frozenset({
+    "SOPClassUID", "StudyInstanceUID", "Rows", "Columns", "SamplesPerPixel", "NumberOfFrames", "BitsStored",
+    "HighBit", "PixelRepresentation",
+})  # fmt: skip
+"""A copy that differs in one of these is another instance, not the same one with a corrected header."""
+
+IDENTIFYING = frozenset({"PatientID", "IssuerOfPatientID", "PatientName", "PatientSex", "AccessionNumber"})
+"""Whose image it is and for which order: a correction needs a new report, but no new analysis."""
+
 SIDE_TEXTS = (
     "SeriesDescription", "StudyDescription", "ProtocolName", "RequestedProcedureDescription",
     "PerformedProcedureStepDescription",
@@ -66,6 +75,16 @@ def differences(first: Dataset, second: Dataset) -> list[str]:
     if not found and _selection(first) != _selection(second):
         found.append("what the header says of the kind of image")
     return found
+
+
+def header_values(dataset: Dataset) -> bytes:
+    """Everything that `differences` compares, in a form of which a digest can be kept.
+
+    Two data sets have equal values exactly where `differences` finds none.
+    """
+    sides = [sorted(_sides(dataset, keyword)) for keyword in SIDE_TEXTS]
+    values = [_value(dataset, keyword) for keyword in COMPARED]
+    return repr((values, sides, _interpretation(dataset), _selection(dataset))).encode()
 
 
 def same_pixel_bytes(first: Dataset, second: Dataset) -> bool | None:

@@ -127,6 +127,15 @@ Index(
     postgresql_where=text("version IS NULL AND counts = true"),
 )
 
+earlier_header = Table(
+    "earlier_header",
+    metadata,
+    Column("instance_id", Text, ForeignKey("instance.id"), nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    PrimaryKeyConstraint("instance_id", "digest"),
+)
+
 job = Table(
     "job",
     metadata,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, and_, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, and_, or_, select, true, update
 
 from ra_node.domain.job import JobKind, JobState
 from ra_node.ledger.database import schema
@@ -36,6 +36,25 @@ def drop(ledger: Ledger, *, study_uid: str | None = None, peer: str | None = Non
         if count:
             note(connection, now, "delivery_dropped", study_uid, peer=peer, objects=len(count))
     return len(count)
+
+
+def drop_unsent_held(connection: Connection, now: float, study_uid: str, why: str) -> int:
+    """Give up what is not delivered of a study, within the caller's transaction; tell how many objects.
+
+    What a peer has already accepted, and its storage commitment, stay as they are.
+    """
+    delivery, item, job = schema.delivery, schema.result_object, schema.job
+    objects = select(item.c.sop_instance_uid).where(item.c.study_uid == study_uid)
+    states = delivery.c.state.in_((DeliveryState.WAITING, DeliveryState.REFUSED))
+    unsent = and_(delivery.c.object_uid.in_(objects), states)
+    values = {"state": DeliveryState.DROPPED, "detail": why, "updated_at": now}
+    count = connection.execute(update(delivery).where(unsent).values(**values)).rowcount
+    idle = and_(_idle_jobs(study_uid, None), job.c.kind == JobKind.DELIVER)
+    ended = {"state": JobState.DONE, "finished_at": now, "last_error": None}
+    connection.execute(update(job).where(idle).values(**ended))
+    if count:
+        note(connection, now, "delivery_dropped", study_uid, objects=count, why=why)
+    return count
 
 
 def _named(column: ColumnElement[str], name: str | None) -> ColumnElement[bool]:

@@ -75,7 +75,7 @@ def replace_file(ledger: Ledger, kept: Instance, new: NewInstance, *, again: boo
         if again and kept.counts:
             values = {"received_at": now, "finding_json": new.finding_json, "counts": new.counts}
             connection.execute(update(_image).where(_image.c.id == kept.id).values(**values))
-            _examine_again(connection, ledger, kept, examine=new.counts and new.examine)
+            examine_again(connection, ledger, kept, examine=new.counts and new.examine)
         return True
 
 
@@ -89,22 +89,25 @@ def restored(ledger: Ledger, kept: Instance, *, again: bool) -> None:
         if again and kept.counts:
             values = {"received_at": now, "finding_json": None}
             connection.execute(update(_image).where(_image.c.id == kept.id).values(**values))
-            _examine_again(connection, ledger, kept, examine=True)
+            examine_again(connection, ledger, kept, examine=True)
 
 
-def _examine_again(connection: Connection, ledger: Ledger, kept: Instance, *, examine: bool) -> None:
-    """Forget what was found, and have it found anew; a worker that holds the job loses it."""
+def examine_again(connection: Connection, ledger: Ledger, kept: Instance, *, examine: bool) -> None:
+    """Forget what was found, and have it found anew; a worker that holds the job loses it.
+
+    A new version of the report follows, unless the one that the image belongs to is still to be made.
+    """
     this = _image.c.id == kept.id
     nothing = {"preview_path": None, "preview_sha256": None, "bundle_sha256": None}
     connection.execute(update(_image).where(this).values(**nothing))
     if examine:
         key = f"examine:{kept.sop_instance_uid}"
         if not enqueue(connection, ledger, JobKind.EXAMINE, key, kept.study_uid, instance_id=kept.id):
-            _start_anew(connection, ledger, _job.c.key == key)
+            start_anew(connection, ledger, _job.c.key == key)
     report = and_(
         _job.c.study_uid == kept.study_uid, _job.c.kind == JobKind.REPORT, _job.c.version == kept.version
     )
-    _start_anew(connection, ledger, and_(report, _job.c.state == JobState.BURIED))
+    start_anew(connection, ledger, and_(report, _job.c.state == JobState.BURIED))
     waits = exists(select(_job.c.id).where(report, _job.c.state == JobState.READY))
     study = update(schema.study).where(schema.study.c.study_uid == kept.study_uid)
     if kept.version is not None and connection.execute(select(waits)).scalar():
@@ -116,7 +119,7 @@ def _examine_again(connection: Connection, ledger: Ledger, kept: Instance, *, ex
     announce(connection, SETTLING)
 
 
-def _start_anew(connection: Connection, ledger: Ledger, which: object) -> None:
+def start_anew(connection: Connection, ledger: Ledger, which: object) -> None:
     """Make jobs as if they were new; only the fence goes on."""
     now = ledger.clock()
     fresh = {"state": JobState.READY, "attempt": 0, "excused": 0, "run_at": now, "created_at": now}

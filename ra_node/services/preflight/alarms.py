@@ -24,6 +24,10 @@ HINTS = {
     AlarmKind.CLOCK: "set the clock of this machine (NTP)",
     AlarmKind.MACHINE: "look at disk, open files, memory and GPU of this machine; jobs go on by themselves",
     AlarmKind.ROLE: "see the log of this role; restart it",
+    AlarmKind.HEADER: (
+        "see that only one route changes headers on the way to this node, and correct images at the source;"
+        " the alarm ends after a day and is raised again where it goes on"
+    ),
     AlarmKind.PATIENT_CONFLICT: "correct the patient of this study at the source, then send it again",
 }
 

@@ -1,5 +1,6 @@
-"""Decides what an instance that comes again is: a repeat, a good copy of a damaged file, or another one.
+"""Decides what an instance that comes again is: a repeat, a correction, a good copy, or another one.
 
+The same pixels under a corrected header take the place of the first copy; the study is answered again.
 Silence is no answer: what is neither kept nor equal is refused with its reason, in the timeline too. The
 pixels of another compression are decoded in a process of its own with limits, one at a time.
 """
@@ -17,18 +18,22 @@ import structlog
 
 from ra_node.dicom.reading.file import DatasetRefused, read_dataset, read_loosely
 from ra_node.dicom.reading.instance_equality import (
+    NOT_CORRECTABLE,
     OTHER_PIXELS,
     SAME_PIXELS,
     UNKNOWN_PIXELS,
     differences,
+    header_values,
     same_pixel_bytes,
 )
 from ra_node.domain.patient.identity import differences as identity_differences
 from ra_node.errors import Refused, Retryable
+from ra_node.ledger.alarms import AlarmKind, raise_alarm
+from ra_node.ledger.corrections import MOST_CORRECTIONS, Correction, correct
 from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.database.events import record
 from ra_node.ledger.inbox import Instance, NewInstance, find_instance
-from ra_node.ledger.patient_key import read_identity
+from ra_node.ledger.patient_key import keyed_digest, read_identity
 from ra_node.ledger.storage.damage import replace_file, restored
 from ra_node.ledger.storage.durable_files import Damage, Files
 from ra_node.services.jobs.damaged_content import says_damaged
@@ -37,6 +42,8 @@ DECODE_S = 25.0
 """Senders wait a minute for the answer to a C-STORE."""
 _OTHER_STUDY = "this SOP Instance UID was received in another study"
 _PURGED = "differs from the first copy, whose file is purged"
+_TOO_MANY = f"its header was corrected {MOST_CORRECTIONS} times already"
+_EARLIER = "images come again with a header that was corrected since; nothing was done"
 _OTHER_PIXELS = "pixels differ from the kept copy of this SOP Instance UID"
 _NOT_DECODED = "pixels cannot be compared with the kept copy"
 MOST_COMPARED_BYTES = 2**29
@@ -44,6 +51,18 @@ MOST_COMPARED_BYTES = 2**29
 NOTED_S = 3600.0
 """A sender that tries again and again is in the timeline once in so many seconds, in the log each time."""
 _MOST_NOTED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """What an instance that comes again is; without any of these it is a repeat."""
+
+    refusal: str = ""
+    damage: Damage | None = None
+    changed: tuple[str, ...] = ()
+    """The keywords of what was corrected."""
+    headers: tuple[bytes, bytes] = (b"", b"")
+    """Of the kept and of the new copy, as `header_values` writes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +76,23 @@ class Resends:
     _noted: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def take(self, first: Instance, new: NewInstance) -> bool:
-        """Tell whether the file of `new` was taken in the place of a damaged one; else it is a plain repeat.
+        """Tell whether the file of `new` was taken in the place of the first copy; else it is a plain repeat.
 
-        Raises Refused where it is another instance under the same UID, or a corrected one, and Retryable
-        where that cannot be said now.
+        It is taken where the first copy is damaged, and where the same pixels come with a corrected header.
+        Raises Refused where it is another instance under the same UID, and Retryable where that cannot be
+        said now.
         """
         while True:
-            reason, damage = self._judged(first, new)
-            if reason:
-                self._refuse(first, new, reason)
-            if damage is None:
+            found = self._compared(first, new)
+            if found.refusal:
+                self._refuse(first, new, found.refusal)
+            if found.changed:
+                correction = self._correct(first, new, found)
+                if correction is Correction.LOST:
+                    first = find_instance(self.ledger, first.id)
+                    continue
+                return correction is Correction.TAKEN
+            if found.damage is None:
                 if says_damaged(first.finding_json):
                     restored(self.ledger, first, again=True)
                 return False
@@ -75,27 +101,45 @@ class Resends:
                 break
             first = find_instance(self.ledger, first.id)  # another association was faster
         structlog.get_logger().warning(
-            "instance_replaced", sop_instance_uid=first.sop_instance_uid, damage=damage
+            "instance_replaced", sop_instance_uid=first.sop_instance_uid, damage=found.damage
         )
         if first.path is not None:
             self.files.remove(first.path)
         return True
 
-    def _judged(self, first: Instance, new: NewInstance) -> tuple[str, Damage | None]:
-        """Why the new one is refused, or "" and what is wrong with the kept file."""
+    def _correct(self, first: Instance, new: NewInstance, found: _Compared) -> Correction:
+        """Take a copy with a corrected header; a header that was current before changes nothing."""
+        before, after = (keyed_digest(self.secret, header) for header in found.headers)
+        done = correct(self.ledger, first, new, before=before, after=after, changed=found.changed)
+        uid, told = first.sop_instance_uid, {"calling_ae": new.calling_ae, "attributes": found.changed}
+        if done is Correction.TAKEN:
+            structlog.get_logger().info("instance_corrected", sop_instance_uid=uid, **told)
+            assert first.path is not None
+            self.files.remove(first.path)
+        elif done is Correction.EARLIER:
+            if self._is_news(uid, _EARLIER):
+                record(self.ledger, "correction_ignored", first.study_uid, sop_instance_uid=uid)
+            raise_alarm(self.ledger, AlarmKind.HEADER, new.calling_ae, _EARLIER)
+        elif done is Correction.TOO_MANY:
+            raise_alarm(self.ledger, AlarmKind.HEADER, new.calling_ae, f"{_TOO_MANY}; {uid}")
+            self._refuse(first, new, _TOO_MANY)
+        return done
+
+    def _compared(self, first: Instance, new: NewInstance) -> _Compared:
+        """What a copy is beside the kept one."""
         if first.study_uid != new.study_uid:
-            return _OTHER_STUDY, None
+            return _Compared(_OTHER_STUDY)
         if first.path is None:
             same = first.sha256 in (None, new.sha256)
-            return self._other_person(first, new) or ("" if same else _PURGED), None
+            return _Compared(self._other_person(first, new) or ("" if same else _PURGED))
         damage = self.files.damage(first.path, first.sha256)
         if damage is None and first.sha256 is None and self._is_broken(first, new):
             damage = Damage.DIFFERS
         if damage is not None:
-            return self._other_person(first, new), damage
+            return _Compared(self._other_person(first, new), damage)
         if first.sha256 == new.sha256 or not (first.counts or new.counts):
-            return "", None
-        return self._contradiction(self.files.path(first.path), self.files.path(new.path)), None
+            return _Compared()
+        return self._contradiction(first, new)
 
     def _other_person(self, first: Instance, new: NewInstance) -> str:
         """In what a copy names another patient than the first one, whose file is of no use any more."""
@@ -108,19 +152,22 @@ class Resends:
         assert first.path is not None
         return not _is_whole(self.files.path(first.path)) and _is_whole(self.files.path(new.path))
 
-    def _contradiction(self, kept: Path, new: Path) -> str:
-        """In what a copy differs from the kept one, or ""."""
-        if max(kept.stat().st_size, new.stat().st_size) > MOST_COMPARED_BYTES:
-            return _NOT_DECODED
-        a, b = read_loosely(kept), read_loosely(new)
-        found = differences(a, b)
-        if found:
-            return f"differs from the kept copy in {', '.join(found)}"
+    def _contradiction(self, first: Instance, new: NewInstance) -> _Compared:
+        """In what a copy differs from the kept one, and whether that is a correction."""
+        assert first.path is not None
+        kept_path, new_path = self.files.path(first.path), self.files.path(new.path)
+        if max(kept_path.stat().st_size, new_path.stat().st_size) > MOST_COMPARED_BYTES:
+            return _Compared(_NOT_DECODED)
+        a, b = read_loosely(kept_path), read_loosely(new_path)
+        changed = tuple(differences(a, b))
+        other = [keyword for keyword in changed if keyword in NOT_CORRECTABLE]
+        if other or (changed and not new.counts):
+            return _Compared(f"differs from the kept copy in {', '.join(other or changed)}")
+        headers = (header_values(a), header_values(b))
         same = same_pixel_bytes(a, b)
         del a, b
-        if same is None:
-            return self._decoded(kept, new)
-        return "" if same else _OTHER_PIXELS
+        refusal = self._decoded(kept_path, new_path) if same is None else "" if same else _OTHER_PIXELS
+        return _Compared(refusal, changed=changed, headers=headers)
 
     def _decoded(self, kept: Path, new: Path) -> str:
         if not self._decoding.acquire(timeout=DECODE_S):

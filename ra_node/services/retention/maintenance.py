@@ -8,6 +8,7 @@ from pathlib import Path
 
 import structlog
 
+from ra_node.ledger.alarms import AlarmKind, clear_old_alarms
 from ra_node.ledger.clock_trust import SKEW_S, ClockWatch, Trust, alarm_if
 from ra_node.ledger.commitments import waive
 from ra_node.ledger.database.engine import Ledger
@@ -20,6 +21,9 @@ from ra_node.ledger.storage.identity import Unbound, problem_of, tell
 from ra_node.services.jobs.liveness import forget, gone
 from ra_node.services.retention.orphans import CrashBound, sweep
 from ra_node.services.retention.purge import purge
+
+HEADER_ALARM_S = 86400.0
+"""Nothing tells that a sender has stopped: its alarm ends after a day and comes again where it goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,8 @@ class Maintenance:
         alarm_if(self.ledger, "times", said if ahead_s > SKEW_S else "")
 
     def sweep(self) -> None:
-        """Clear away files that a crash left between their writing and their row."""
+        """Remove files that a crash left between their writing and their row; end old alarms of senders."""
+        clear_old_alarms(self.ledger, AlarmKind.HEADER, HEADER_ALARM_S)
         if self.clock_watch is not None and self.clock_watch.trust().reason:
             return  # the age of a file says nothing then
         swept = sweep(self.ledger, self.files, self.bound)

@@ -1,0 +1,95 @@
+"""Corrected headers: the file of an image is replaced, and its study gets a new report.
+
+Every header that an image had is remembered as a keyed hash, so that two routes which change headers
+differently cannot make versions without end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from sqlalchemy import and_, func, select, update
+
+from ra_node.domain.job import JobKind, JobState
+from ra_node.ledger.alarms import AlarmKind, clear_alarm_held
+from ra_node.ledger.database import schema
+from ra_node.ledger.database.engine import Ledger, insert_new
+from ra_node.ledger.database.events import note
+from ra_node.ledger.inbox import Instance, NewInstance
+from ra_node.ledger.jobs.abandon import drop_unsent_held
+from ra_node.ledger.storage.damage import examine_again, start_anew
+
+MOST_CORRECTIONS = 20
+"""Of one image; a source that changes every copy would otherwise make versions without end."""
+
+_image, _header, _job = schema.instance, schema.earlier_header, schema.job
+
+
+class Correction(StrEnum):
+    """What became of a copy with another header."""
+
+    TAKEN = "taken"
+    EARLIER = "earlier"
+    """The image had this header before it was corrected: nothing is done."""
+    TOO_MANY = "too many"
+    LOST = "lost"
+    """Another association has replaced the file meanwhile."""
+
+
+def correct(
+    ledger: Ledger, kept: Instance, new: NewInstance, *, before: str, after: str, changed: Sequence[str]
+) -> Correction:
+    """Let a copy with a corrected header take the place of the kept one.
+
+    `before` and `after` are keyed hashes of the two headers, `changed` the keywords of the attributes that
+    differ. The image is analysed again and a new version of the report follows; what is not delivered of
+    the versions before is not sent any more.
+    """
+    with ledger.write() as connection:
+        now = ledger.clock()
+        this = and_(_image.c.id == kept.id, _image.c.path == kept.path)
+        if connection.execute(select(_image.c.id).where(this).with_for_update()).first() is None:
+            return Correction.LOST
+        mine = _header.c.instance_id == kept.id
+        if connection.execute(select(_header.c.at).where(mine, _header.c.digest == after)).first():
+            return Correction.EARLIER
+        count = select(func.count()).select_from(_header).where(mine)
+        if int(connection.execute(count).scalar_one()) >= MOST_CORRECTIONS:
+            return Correction.TOO_MANY
+        insert_new(connection, _header, {"instance_id": kept.id, "digest": before, "at": now})
+        values = {
+            "path": new.path,
+            "size_bytes": new.size_bytes,
+            "sha256": new.sha256,
+            "transfer_syntax_uid": new.transfer_syntax_uid,
+            "series_uid": new.series_uid,
+            "calling_ae": new.calling_ae,
+            "association_id": new.association_id,
+            "patient": new.patient,
+            "received_at": now,
+            "counts": new.counts,
+            "finding_json": new.finding_json,
+        }
+        connection.execute(update(_image).where(this).values(**values))
+        clear_alarm_held(connection, now, AlarmKind.CONTENT, kept.sop_instance_uid)
+        attributes = ", ".join(changed)
+        told = {"calling_ae": new.calling_ae, "attributes": attributes}
+        note(
+            connection,
+            now,
+            "instance_corrected",
+            kept.study_uid,
+            sop_instance_uid=kept.sop_instance_uid,
+            **told,
+        )
+        drop_unsent_held(connection, now, kept.study_uid, "the header of an image was corrected")
+        report = and_(
+            _job.c.study_uid == kept.study_uid,
+            _job.c.kind == JobKind.REPORT,
+            _job.c.version == kept.version,
+            _job.c.state == JobState.LEASED,
+        )
+        start_anew(connection, ledger, report)  # it may have read the file that is replaced
+        examine_again(connection, ledger, kept, examine=new.counts and new.examine)
+    return Correction.TAKEN
