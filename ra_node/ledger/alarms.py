@@ -37,6 +37,8 @@ class AlarmKind(StrEnum):
     """A role or a worker process makes no progress; subject: the role."""
     HEADER = "header"
     """Images come with headers that were corrected since, or too often with others; subject: the sender."""
+    PATIENT_REFUSED = "patient_refused"
+    """A destination has the study or its patient with other attributes; subject: the Study Instance UID."""
     PATIENT_CONFLICT = "patient_conflict"
     """One study names several patients; subject: its Study Instance UID."""
 

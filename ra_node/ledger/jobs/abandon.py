@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, Connection, and_, or_, select, true, update
 
 from ra_node.domain.job import JobKind, JobState
+from ra_node.ledger.alarms import AlarmKind, clear_alarm_held
 from ra_node.ledger.database import schema
 from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.database.events import note
@@ -31,6 +32,8 @@ def drop(ledger: Ledger, *, study_uid: str | None = None, peer: str | None = Non
         change = update(delivery).values(updated_at=now)
         connection.execute(change.where(unkept).values(commitment=CommitmentState.WAIVED))
         connection.execute(change.where(unsent).values(state=DeliveryState.DROPPED))
+        if study_uid is not None and peer is None:
+            clear_alarm_held(connection, now, AlarmKind.PATIENT_REFUSED, study_uid)
         ended = {"state": JobState.DONE, "finished_at": now, "last_error": None}
         connection.execute(update(schema.job).where(_idle_jobs(study_uid, peer)).values(**ended))
         if count:

@@ -18,6 +18,8 @@ class Answer(StrEnum):
     """The peer has not taken it, by a status of its own that may pass or not: send it a few times more."""
     REFUSED = "refused"
     """The peer will not take this object: sending it again is of no use."""
+    OTHER_PATIENT = "other_patient"
+    """The peer has this study or patient with other attributes: it refuses until one side is corrected."""
     NO_CONTEXT = "no_context"
     """The peer accepted no presentation context for this SOP class and transfer syntax."""
     UNTRIED = "untried"
@@ -66,6 +68,17 @@ EXACT: Final[dict[int, StatusMeaning]] = {
     0x0211: StatusMeaning(Answer.REFUSED, "unrecognised operation"),
     0x0212: StatusMeaning(Answer.REFUSED, "mistyped argument"),
     0x0213: StatusMeaning(Answer.RETRY, "resource limitation"),
+    # dcm4chee-arc-light gives codes of the class "out of resources" meanings of its own (StoreService)
+    0xA770: StatusMeaning(Answer.ACCEPTED, "the peer has this rejection note already"),
+    0xA771: StatusMeaning(Answer.REFUSED, "the peer has rejected this object before"),
+    0xA772: StatusMeaning(Answer.REFUSED, "no such instance to reject"),
+    0xA773: StatusMeaning(Answer.REFUSED, "the instance to reject is of another SOP class"),
+    0xA774: StatusMeaning(Answer.REFUSED, "the instance was rejected before"),
+    0xA775: StatusMeaning(Answer.REFUSED, "rejection because of an expired retention period is not allowed"),
+    0xA776: StatusMeaning(Answer.REFUSED, "the retention period of the study has not expired"),
+    0xA777: StatusMeaning(Answer.OTHER_PATIENT, "the peer expects a Patient ID in the object"),
+    0xA778: StatusMeaning(Answer.OTHER_PATIENT, "the peer has this study under another Patient ID"),
+    0xA779: StatusMeaning(Answer.OTHER_PATIENT, "the peer has this patient with other attributes"),
     0xB000: StatusMeaning(Answer.ACCEPTED, "warning: coercion of data elements"),
     0xB006: StatusMeaning(Answer.ACCEPTED, "warning: elements discarded"),
     0xB007: StatusMeaning(Answer.ACCEPTED, "warning: data set does not match SOP class"),
@@ -75,7 +88,7 @@ EXACT: Final[dict[int, StatusMeaning]] = {
 
 RANGES: Final[tuple[tuple[int, int, StatusMeaning], ...]] = (
     (0xA700, 0xA702, StatusMeaning(Answer.RETRY, "out of resources")),
-    # the standard gives the class a meaning, archives give its further codes others (0xA777: no Patient ID)
+    # the standard gives the class a meaning, archives give its further codes others
     (0xA703, 0xA7FF, StatusMeaning(Answer.DOUBTFUL, "refused for a reason of the peer's own")),
     (0xA900, 0xA9FF, StatusMeaning(Answer.REFUSED, "data set does not match SOP class")),
     (0xB000, 0xBFFF, StatusMeaning(Answer.ACCEPTED, "warning")),

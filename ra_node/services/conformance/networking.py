@@ -32,6 +32,7 @@ _DOES = {
     Answer.RETRY: "sent again later",
     Answer.DOUBTFUL: "sent again a few times, then given up and shown to the operator",
     Answer.REFUSED: "given up and shown to the operator",
+    Answer.OTHER_PATIENT: "given up and shown to the operator: the patient is to be corrected",
 }
 _ASKS = {
     ActionAnswer.TAKEN: "taken; the report is awaited",

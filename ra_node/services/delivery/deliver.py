@@ -15,7 +15,7 @@ from ra_node.dicom.reading.file import transfer_syntax_of
 from ra_node.domain.job import Job, retry_delay_s
 from ra_node.domain.result_objects import ObjectKind
 from ra_node.errors import Fatal
-from ra_node.ledger.alarms import AlarmKind, raise_alarm
+from ra_node.ledger.alarms import AlarmKind, clear_alarm, raise_alarm
 from ra_node.ledger.clock_trust import Trust
 from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.database.schema import DeliveryState
@@ -26,7 +26,7 @@ from ra_node.ledger.results import ResultObject, objects_of
 from ra_node.ledger.storage.durable_files import Damage, Files
 from ra_node.network.scu.association import OUT_OF_REACH
 from ra_node.network.scu.c_store import OutgoingObject, PeerAddress, SendOutcome, SendReport, send
-from ra_node.network.status.c_store import DUPLICATE_SOP_INSTANCE, Answer
+from ra_node.network.status.c_store import DUPLICATE_SOP_INSTANCE, Answer, meaning_of
 from ra_node.services.jobs.damaged_content import wait_for_missing
 from ra_node.services.jobs.lease import postpone, unless_lost
 from ra_node.services.jobs.progress import lost, mark
@@ -40,6 +40,7 @@ _STATES = {
     Answer.RETRY: DeliveryState.WAITING,
     Answer.DOUBTFUL: DeliveryState.WAITING,
     Answer.REFUSED: DeliveryState.REFUSED,
+    Answer.OTHER_PATIENT: DeliveryState.REFUSED,
     Answer.NO_CONTEXT: DeliveryState.REFUSED,
     Answer.UNTRIED: DeliveryState.WAITING,
 }
@@ -236,6 +237,17 @@ class _Batch:
             structlog.get_logger().info("delivery_tried", state=state, **told)
 
         unless_lost(record, job)
+        self._alarm(job, tried)
+
+    def _alarm(self, job: Job, tried: Sequence[SendOutcome]) -> None:
+        """Raise the alarm of a study whose patient the peer does not accept; end it once it accepts all."""
+        ledger = self._do.ledger
+        other = next((one for one in tried if one.answer is Answer.OTHER_PATIENT), None)
+        if other is not None:
+            detail = f"{self._peer.name}: {meaning_of(other.status or 0).meaning}"
+            raise_alarm(ledger, AlarmKind.PATIENT_REFUSED, job.study_uid, detail)
+        elif tried and all(one.answer is Answer.ACCEPTED for one in tried):
+            clear_alarm(ledger, AlarmKind.PATIENT_REFUSED, job.study_uid)
 
     def _wait_together(self, error: str) -> None:
         waiting = self.unrecorded()

@@ -28,6 +28,10 @@ HINTS = {
         "see that only one route changes headers on the way to this node, and correct images at the source;"
         " the alarm ends after a day and is raised again where it goes on"
     ),
+    AlarmKind.PATIENT_REFUSED: (
+        "correct the patient at the source and send the images again, or correct the archive and"
+        " `ra-node requeue` the study"
+    ),
     AlarmKind.PATIENT_CONFLICT: "correct the patient of this study at the source, then send it again",
 }
 

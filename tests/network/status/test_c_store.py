@@ -31,7 +31,8 @@ from ra_node.network.status.c_store import EXACT, RANGES, UNKNOWN, Answer, meani
         (0xA700, Answer.RETRY),
         (0xA702, Answer.RETRY),
         (0xA703, Answer.DOUBTFUL),
-        (0xA777, Answer.DOUBTFUL),
+        (0xA7F0, Answer.DOUBTFUL),
+        (0xA778, Answer.OTHER_PATIENT),
         (0xA7FF, Answer.DOUBTFUL),
         (0xA800, Answer.RETRY),
         (0xA900, Answer.REFUSED),
@@ -64,10 +65,10 @@ def test_every_status_has_a_meaning_in_words(status: int):
 def test_the_table_agrees_with_the_library():
     """What pynetdicom files as success or warning was stored; what it files as failure was not.
 
-    Its one exception is ours: a duplicate is an object that the peer has.
+    The exceptions are ours: a duplicate, of a rejection note too, is an object that the peer has.
     """
     for status, (category, _) in STORAGE_SERVICE_CLASS_STATUS.items():
-        if status != 0x0111:
+        if status not in (0x0111, 0xA770):
             accepted = meaning_of(status).answer is Answer.ACCEPTED
             assert accepted == (category in {"Success", "Warning"}), f"0x{status:04X}"
 

@@ -8,10 +8,11 @@ import pytest
 
 from ra_node.domain.job import JobKind, JobState
 from ra_node.domain.result_objects import ObjectKind
+from ra_node.ledger.alarms import AlarmKind, alarms
 from ra_node.ledger.database.schema import DeliveryState
 from ra_node.ledger.deliveries import deliveries_of
 from ra_node.ledger.jobs.peer_backoff import outages
-from ra_node.ledger.jobs.queue import claim
+from ra_node.ledger.jobs.queue import claim, requeue
 from ra_node.ledger.overview import buried_jobs
 from ra_node.network.scp.loopback_archive import Behaviour, LoopbackArchive
 from ra_node.network.scu.c_store import PeerAddress
@@ -82,9 +83,9 @@ def test_a_refusal_for_good_is_buried_with_its_reason_and_the_other_object_is_ke
 
 
 def test_a_status_of_the_peers_own_is_tried_a_few_times_and_told_truly(answered, tmp_path):
-    """0xA777 is of the class "out of resources", and archives mean "no Patient ID" by it."""
+    """0xA7F0 is of the class "out of resources", and which reason the archive has is not known."""
     tries = 0
-    with archive_in(tmp_path, statuses=(0xA777,) * 100) as archive:
+    with archive_in(tmp_path, statuses=(0xA7F0,) * 100) as archive:
         while not buried_jobs(answered.ledger):
             deliver(answered, archive.port)
             answered.clock.advance(4000)
@@ -92,7 +93,22 @@ def test_a_status_of_the_peers_own_is_tried_a_few_times_and_told_truly(answered,
     assert tries == MOST_DOUBTFUL
     assert set(states(answered).values()) == {DeliveryState.REFUSED}
     (job,) = buried_jobs(answered.ledger)
-    assert "0xA777 refused for a reason of the peer's own" in job.last_error
+    assert "0xA7F0 refused for a reason of the peer's own" in job.last_error
+
+
+@pytest.mark.parametrize("status", [0xA777, 0xA778, 0xA779])
+def test_a_patient_that_the_peer_does_not_accept_is_an_alarm_and_not_tried_again(answered, tmp_path, status):
+    """dcm4chee's codes: until somebody corrects the patient each further try ends the same way."""
+    with archive_in(tmp_path, statuses=(status,) * 100) as archive:
+        deliver(answered, archive.port)
+    assert set(states(answered).values()) == {DeliveryState.REFUSED}
+    (alarm,) = alarms(answered.ledger)
+    assert (alarm.kind, alarm.subject) == (AlarmKind.PATIENT_REFUSED, STUDY)
+    requeue(answered.ledger, STUDY)
+    with archive_in(tmp_path / "corrected") as archive:
+        deliver(answered, archive.port)
+    assert set(states(answered).values()) == {DeliveryState.ACCEPTED}
+    assert alarms(answered.ledger) == []
 
 
 def test_a_peer_that_refuses_comprehensive_3d_gets_comprehensive_sr(answered, tmp_path):
