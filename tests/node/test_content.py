@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from io import BytesIO
 
 from pydicom import dcmread
 
@@ -58,17 +59,27 @@ def test_a_damaged_result_is_made_again(orthanc, node, tmp_path):
     assert scrub(node) == (0, [])
 
 
-def test_a_corrected_side_is_refused_and_stands_in_the_timeline(orthanc, node, tmp_path):
-    """N28b: the report in the PACS would stay on the wrong side, and the sender would have heard Success."""
+def test_a_corrected_patient_and_side_reach_the_pacs_in_a_new_version(orthanc, node, tmp_path):
+    """The PACS gets a second report, of the corrected patient and side, that names the first."""
     image = two_hands(seed=53)
     sent(node, image, tmp_path)
     report_of(orthanc, node, image)
-    image.ImageLaterality = "L"
-    answer = sent(node, image, tmp_path)
-    assert answer.status == 0xC000
-    events = json.loads(node.cli("studies", str(image.StudyInstanceUID), "--json"))["events"]
-    (refused,) = (event for event in events if event["what"] == "resend_refused")
-    assert "ImageLaterality" in refused["detail"]["reason"]
+    image.PatientID, image.PatientName, image.ImageLaterality = "CORRECTED", "Corrected^Name", "L"
+    assert sent(node, image, tmp_path).answer is Answer.ACCEPTED
+    uid = str(image.StudyInstanceUID)
+    wait_until(lambda: len(orthanc.instances_of(uid).get("SR", ())) == 2, "the second report", 600)
+    first, second = sorted(
+        (dcmread(BytesIO(orthanc.file(one))) for one in orthanc.instances_of(uid)["SR"]),
+        key=lambda report: report.PatientID == "CORRECTED",
+    )
+    assert (second.PatientID, str(second.PatientName)) == ("CORRECTED", "Corrected^Name")
+    (before,) = second.PredecessorDocumentsSequence
+    (series,) = before.ReferencedSeriesSequence
+    assert series.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == first.SOPInstanceUID
+    events = json.loads(node.cli("studies", uid, "--json"))["events"]
+    (corrected,) = (event for event in events if event["what"] == "instance_corrected")
+    assert corrected["detail"]["attributes"] == "PatientID, PatientName, ImageLaterality"
+    assert "CORRECTED" not in json.dumps(events)
 
 
 def test_the_same_instance_in_another_study_is_refused(orthanc, node, tmp_path):
