@@ -34,12 +34,12 @@ class Point:
 
 def _files(role: str) -> list[Point]:
     """A file's way to safety: write, sync, rename, sync of the folder."""
-    files = "ra_node.ledger.storage.durable_files"
+    write = "ra_node.filesystem.durable_write"
     return [
-        Point(role, "file written, not synced", f"{files}:_sync_file", "before"),
-        Point(role, "file synced, not moved", f"{files}:_sync_file"),
-        Point(role, "file moved, folder not synced", f"{files}:_sync_folder", "before"),
-        Point(role, "file safe, without a row", f"{files}:Files.keep"),
+        Point(role, "file written, not synced", f"{write}:fsync_file", "before"),
+        Point(role, "file synced, not moved", f"{write}:fsync_file"),
+        Point(role, "file moved, folder not synced", f"{write}:fsync_folder", "before"),
+        Point(role, "file safe, without a row", "ra_node.ledger.storage.durable_files:Files.keep"),
     ]
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hmac
-import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
 
 from ra_node.errors import Fatal, Refused
+from ra_node.filesystem.durable_write import write_atomically
 
 SALT_BYTES = 32
 KEY_DIGITS = 32
@@ -21,17 +21,10 @@ def read_salt(path: Path, dataset: Path, token: Callable[[int], bytes] = secrets
     """
     if path.resolve().is_relative_to(dataset.resolve()):
         raise Refused("expected the salt outside the dataset, found it inside: it would undo the keys")
-    try:
+    if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return _kept(path)
-    with os.fdopen(handle, "wb") as stream:
-        salt = token(SALT_BYTES)
-        stream.write(salt)
-        stream.flush()
-        os.fsync(stream.fileno())
-    return salt
+        write_atomically(path, token(SALT_BYTES), replace=False)
+    return _kept(path)
 
 
 def patient_key(salt: bytes, patient_id: str) -> str:
