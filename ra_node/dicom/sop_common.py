@@ -36,12 +36,14 @@ def begin_instance(
     made.InstanceNumber = report.version
     write_times(made, report.created_at, ("InstanceCreation", "Series", "Content"))
     stamp_equipment(made, producer, report.bundle)
-    made.file_meta = _file_meta(made)
+    made.file_meta = file_meta_of(made)
     return made
 
 
-def _file_meta(made: Dataset) -> FileMetaDataset:
+def file_meta_of(made: Dataset) -> FileMetaDataset:
+    """File meta information of an instance that this node made (PS3.10 7.1)."""
     meta = FileMetaDataset()
+    meta.FileMetaInformationVersion = b"\x00\x01"
     meta.MediaStorageSOPClassUID = made.SOPClassUID
     meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
     meta.TransferSyntaxUID = ExplicitVRLittleEndian

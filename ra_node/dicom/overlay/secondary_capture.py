@@ -9,17 +9,17 @@ import numpy as np
 from jpeg_ls import encode_buffer
 from numpy.typing import NDArray
 from PIL import Image
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.sr.coding import Code
-from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGLSLossless, SecondaryCaptureImageStorage
+from pydicom.uid import JPEGLSLossless, SecondaryCaptureImageStorage
 
-from ra_node import __version__
 from ra_node.dicom.concept_codes import code_item
 from ra_node.dicom.overlay.layout import shown_images
 from ra_node.dicom.overlay.paint import render_overlay
 from ra_node.dicom.patient_study_modules import copy_subject, subject_of
-from ra_node.dicom.provenance import IMPLEMENTATION_CLASS_UID, Producer, stamp_equipment
+from ra_node.dicom.provenance import Producer, stamp_equipment
+from ra_node.dicom.sop_common import file_meta_of
 from ra_node.dicom.timestamps import write_times
 from ra_node.dicom.uids import derive_uid, result_uid
 from ra_node.domain.laterality.evidence import Side
@@ -97,12 +97,7 @@ def _write_identity(made: Dataset, report: StudyReport) -> None:
     made.SOPInstanceUID = overlay_uid(report)
     made.StudyInstanceUID = report.study_instance_uid
     made.SeriesInstanceUID = derive_uid(made.SOPInstanceUID, "series")
-    made.file_meta = FileMetaDataset()
-    made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID
-    made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
-    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    made.file_meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
-    made.file_meta.ImplementationVersionName = f"RA_NODE_{__version__}"[:16]
+    made.file_meta = file_meta_of(made)
 
 
 def _write_series(made: Dataset, report: StudyReport, language: Language) -> None:

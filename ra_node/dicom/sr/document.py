@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import UID, Comprehensive3DSRStorage, ComprehensiveSRStorage, ExplicitVRLittleEndian
+from pydicom.dataset import Dataset
+from pydicom.uid import UID, Comprehensive3DSRStorage, ComprehensiveSRStorage
 
-from ra_node import __version__
 from ra_node.dicom import concept_codes
 from ra_node.dicom.patient_study_modules import copy_subject, subject_of
-from ra_node.dicom.provenance import IMPLEMENTATION_CLASS_UID, Producer, stamp_equipment
+from ra_node.dicom.provenance import Producer, stamp_equipment
+from ra_node.dicom.sop_common import file_meta_of
 from ra_node.dicom.sr.content_item import Item, container, own_text, put_tree
 from ra_node.dicom.sr.measurement_groups import imaging_measurements, study_conclusions
 from ra_node.dicom.sr.observation_context import (
@@ -68,7 +68,7 @@ def build_sr(
     stamp_equipment(made, producer, report.bundle)
     put_tree(made, tree)
     _reference(made, report, predecessor)
-    made.file_meta = _file_meta(made)
+    made.file_meta = file_meta_of(made)
     return made
 
 
@@ -189,14 +189,3 @@ def sr_series_uid(sr_instance_uid: str) -> str:
 
 def _comprehensive_uid(uid: str) -> str:
     return derive_uid(uid, "comprehensive")
-
-
-def _file_meta(made: Dataset) -> FileMetaDataset:
-    meta = FileMetaDataset()
-    meta.FileMetaInformationVersion = b"\x00\x01"
-    meta.MediaStorageSOPClassUID = made.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
-    meta.ImplementationVersionName = f"RA_NODE_{__version__}"[:16]
-    return meta
