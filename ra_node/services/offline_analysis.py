@@ -36,7 +36,7 @@ from ra_node.services.analysis.study_analysis import (
 from ra_node.services.jobs.machine_faults import stops_everything
 from ra_node.services.reception.patient_consistency import witnesses_in
 from ra_node.services.reporting.lazy_sources import OnDemand
-from ra_node.services.reporting.render_objects import Sources, name_content, publish, save
+from ra_node.services.reporting.render_objects import Rendering, Sources, name_content, save
 
 IMAGES_AT_ONCE = 4
 """So many images of a large study are in memory together."""
@@ -105,7 +105,7 @@ class Analyst:
             report, {uid: sha256_of_file(path) for uid, path in paths.items()}, self.producer
         )
         sources = Sources(OnDemand(paths, read_attributes), previews)
-        save(publish(report, sources, self.producer, None), report, folder)
+        save(Rendering(report, sources, self.producer), folder)
         previews.remove()
         return report
 
