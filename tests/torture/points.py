@@ -85,7 +85,7 @@ LISTEN = [
     *_commits("listen"),
 ]
 WORK = [
-    Point("work", "jobs claimed", "ra_node.runtime.roles:claim", only_with_result=True),
+    Point("work", "jobs claimed", "ra_node.runtime.roles.job_loop:claim", only_with_result=True),
     Point(
         "work", "images read, not judged", "ra_node.services.analysis.image_examination:judge_looks", "before"
     ),
@@ -107,7 +107,7 @@ WORK = [
     *_commits("work"),
 ]
 DELIVER = [
-    Point("deliver", "job claimed", "ra_node.runtime.roles:claim", only_with_result=True),
+    Point("deliver", "job claimed", "ra_node.runtime.roles.job_loop:claim", only_with_result=True),
     Point("deliver", "association open, nothing sent", "ra_node.network.scu.association:_request"),
     Point("deliver", "object not yet sent", "ra_node.network.scu.c_store:_store", "before"),
     Point("deliver", "object accepted by the PACS, not recorded", "ra_node.network.scu.c_store:_store"),
