@@ -64,7 +64,7 @@ def logging_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level))
 
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(file=sys.__stderr__))
-    for module in ("cli.app", "runtime.roles"):
+    for module in ("cli.app", "runtime.roles.role_process", "runtime.roles.supervised_node"):
         monkeypatch.setattr(f"ra_node.{module}.configure_logging", configure)
     yield
     structlog.reset_defaults()

@@ -68,3 +68,17 @@ def test_every_module_is_in_a_contract(root):
     whole = [one for one in contracts if one.get("containers") == [root] and one["type"] == "layers"]
     assert whole
     assert all(one["exhaustive"] for one in whole)
+
+
+FSYNC = re.compile(r"\bf(?:data)?sync\s*\(|\bos\.f(?:data)?sync\b|import (?:[^\n]*\b)?f(?:data)?sync\b")
+
+
+def test_one_module_calls_fsync():
+    """The order write, fsync, rename, fsync of the folder is right once, and everywhere."""
+    callers = [
+        str(path.relative_to(REPOSITORY))
+        for root in ROOTS
+        for path in modules(root)
+        if FSYNC.search(path.read_text(encoding="utf-8"))
+    ]
+    assert callers == ["ra_node/filesystem/durable_write.py"]

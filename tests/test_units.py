@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from ra_node.runtime.roles import ROLES
+from ra_node.runtime.roles.supervised_node import ROLES
 from tests.conftest import absent, wait_until
 from tests.node.harness import REPOSITORY
 from tests.ports import free_port

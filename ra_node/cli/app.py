@@ -118,7 +118,7 @@ def init(
 @app.command(rich_help_panel=SERVICE)
 def run(config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Run all roles on this machine and restart one that dies; stop with Ctrl-C or SIGTERM."""
-    from ra_node.runtime.roles import supervise
+    from ra_node.runtime.roles.supervised_node import supervise
 
     supervise(named_settings(config), config)
 
@@ -129,7 +129,7 @@ def listen(config: ConfigPath = DEFAULT_CONFIG) -> None:
     from ra_node.runtime.import_guard import leave_pixels_out
 
     leave_pixels_out()
-    from ra_node.runtime.roles import listen as role
+    from ra_node.runtime.roles.listen import listen as role
 
     role(named_settings(config))
 
@@ -137,7 +137,7 @@ def listen(config: ConfigPath = DEFAULT_CONFIG) -> None:
 @app.command(rich_help_panel=SERVICE)
 def work(config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Role: find hands, judge them and make the results."""
-    from ra_node.runtime.roles import work as role
+    from ra_node.runtime.roles.work import work as role
 
     role(named_settings(config))
 
@@ -145,7 +145,7 @@ def work(config: ConfigPath = DEFAULT_CONFIG) -> None:
 @app.command(rich_help_panel=SERVICE)
 def deliver(config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Role: send the results to every destination, again and again until it has them."""
-    from ra_node.runtime.roles import deliver as role
+    from ra_node.runtime.roles.deliver import deliver as role
 
     role(named_settings(config))
 
@@ -153,7 +153,7 @@ def deliver(config: ConfigPath = DEFAULT_CONFIG) -> None:
 @app.command(rich_help_panel=SERVICE)
 def schedule(config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Role: settle studies, take back the work of dead workers, tidy up."""
-    from ra_node.runtime.roles import schedule as role
+    from ra_node.runtime.roles.schedule import schedule as role
 
     role(named_settings(config))
 
@@ -161,7 +161,7 @@ def schedule(config: ConfigPath = DEFAULT_CONFIG) -> None:
 @app.command(rich_help_panel=SERVICE)
 def web(config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Role: show the operator page, /metrics, /healthz and /readyz."""
-    from ra_node.runtime.roles import web as role
+    from ra_node.runtime.roles.web import web as role
 
     role(named_settings(config))
 

@@ -109,21 +109,17 @@ def requeue(
 ) -> None:
     """Try again what was buried; a destination that was out of reach is tried again at once."""
     from ra_node.bootstrap.node_context import open_state
-    from ra_node.ledger.jobs.peer_backoff import end_outage
-    from ra_node.ledger.jobs.queue import requeue as bring_back
-    from ra_node.services.monitoring.operator_actions import Operator, acted
+    from ra_node.services.monitoring.operator_actions import Operator, try_again
 
     ledger = open_state(named_settings(config)).ledger
-    count, was_away = bring_back(ledger, uid), end_outage(ledger, uid)
-    if count or was_away:
-        acted(ledger, Operator(account(), ""), "requeued", name=uid, jobs=count, was_out_of_reach=was_away)
+    found = try_again(ledger, uid, Operator(account(), ""))
     if as_json:
-        print_json({"requeued": count, "tried_now": was_away})
+        print_json({"requeued": found.jobs, "tried_now": found.was_out_of_reach})
     else:
-        say(f"{count} job{'' if count == 1 else 's'} requeued")
-    if was_away and not as_json:
-        say(f"{uid} is tried again now")
-    if count == 0 and not was_away:
+        say(f"{found.jobs} job{'' if found.jobs == 1 else 's'} requeued")
+        if found.was_out_of_reach:
+            say(f"{uid} is tried again now")
+    if not found.jobs and not found.was_out_of_reach:
         say("Nothing is buried under this name; `ra-node status` lists what is.", err=True)
         raise typer.Exit(1)
 

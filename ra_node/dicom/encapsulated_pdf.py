@@ -8,19 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
-from pydicom.uid import EncapsulatedPDFStorage
 
 from ra_node.dicom.concept_codes import code_item
 from ra_node.dicom.pdf_layout import report_pdf
 from ra_node.dicom.provenance import Producer
 from ra_node.dicom.sop_common import begin_instance
 from ra_node.dicom.sr.observation_context import is_referenced
-from ra_node.dicom.uids import derive_uid
 from ra_node.domain.report import ImageFinding, StudyReport
+from ra_node.domain.result_objects import ObjectKind
 from ra_node.domain.texts.report_sentences import hand_sentence, summary_sentence
 from ra_node.domain.texts.translations import Language
 
-SERIES_NUMBER = 9705
 SERIES_DESCRIPTION = "AI result - not verified: RA hands (report to print)"
 DIAGNOSTIC_REPORT = Code("18748-4", "LN", "Diagnostic imaging report")
 
@@ -41,14 +39,11 @@ def build_pdf(
         report,
         sources,
         producer,
-        sop_class=EncapsulatedPDFStorage,
-        kind="pdf",
+        kind=ObjectKind.PDF,
+        named="pdf",
         own_text="\n".join([title, *(hand_sentence(hand, language) for hand in report.hands)]),
     )
-    made.SeriesInstanceUID = derive_uid(made.SOPInstanceUID, "series")
-    made.Modality = "DOC"
     made.ConversionType = "WSD"
-    made.SeriesNumber = SERIES_NUMBER
     made.SeriesDescription = SERIES_DESCRIPTION
     made.AcquisitionDateTime = None
     made.BurnedInAnnotation = "NO"

@@ -7,16 +7,14 @@ from collections.abc import Mapping
 from highdicom.ko import KeyObjectSelection
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
-from pydicom.uid import KeyObjectSelectionDocumentStorage
 
 from ra_node.dicom.provenance import Producer
 from ra_node.dicom.sop_common import begin_instance
-from ra_node.dicom.uids import derive_uid
 from ra_node.domain.report import StudyReport
+from ra_node.domain.result_objects import ObjectKind
 from ra_node.domain.texts.report_sentences import summary_sentence
 from ra_node.domain.texts.translations import Language
 
-SERIES_NUMBER = 9704
 SERIES_DESCRIPTION = "AI result - not verified: RA hands (key image)"
 OF_INTEREST = Code("113000", "DCM", "Of Interest")
 
@@ -34,15 +32,12 @@ def build_key_object(
         report,
         sources,
         producer,
-        sop_class=KeyObjectSelectionDocumentStorage,
-        kind="key object",
+        kind=ObjectKind.KEY_OBJECT,
+        named="key object",
         own_text=words,
     )
     for keyword in ("SeriesDate", "SeriesTime"):
         del made[keyword]
-    made.SeriesInstanceUID = derive_uid(made.SOPInstanceUID, "series")
-    made.Modality = "KO"
-    made.SeriesNumber = SERIES_NUMBER
     made.SeriesDescription = SERIES_DESCRIPTION
     made.ReferencedPerformedProcedureStepSequence = []
     made.update(_content(overlay, words))

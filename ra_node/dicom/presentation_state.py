@@ -20,20 +20,18 @@ from highdicom.pr import (
     TextObject,
 )
 from pydicom.dataset import Dataset
-from pydicom.uid import GrayscaleSoftcopyPresentationStateStorage
 
 from ra_node.dicom.provenance import Producer
 from ra_node.dicom.sop_common import begin_instance
 from ra_node.dicom.sr.observation_context import is_image
 from ra_node.dicom.timestamps import write_times
-from ra_node.dicom.uids import derive_uid
 from ra_node.domain.geometry import Box, Point
 from ra_node.domain.image_groups import grouped_numbers, groups_of
 from ra_node.domain.report import HandFinding, ImageFinding, StudyReport
+from ra_node.domain.result_objects import ObjectKind
 from ra_node.domain.texts.report_sentences import caveat, hand_sentence, refusal_text
 from ra_node.domain.texts.translations import Language
 
-SERIES_NUMBER = 9703
 SERIES_DESCRIPTION = "AI result - not verified: RA hands (drawn over the image)"
 LAYER = "AI RESULT"
 
@@ -82,15 +80,12 @@ def _presentation(
         report,
         {image.sop_instance_uid: source},
         producer,
-        sop_class=GrayscaleSoftcopyPresentationStateStorage,
-        kind=f"drawn over {image.sop_instance_uid}",
+        kind=ObjectKind.PRESENTATION_STATE,
+        named=f"drawn over {image.sop_instance_uid}",
         own_text=_words(annotations),
     )
     for keyword in ("ContentDate", "ContentTime"):  # this object says when it was created instead
         del made[keyword]
-    made.SeriesInstanceUID = derive_uid(made.SOPInstanceUID, "series")
-    made.Modality = "PR"
-    made.SeriesNumber = SERIES_NUMBER
     made.SeriesDescription = SERIES_DESCRIPTION
     made.Laterality = _laterality(image)
     _write_identification(made, report)

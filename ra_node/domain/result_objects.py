@@ -1,26 +1,105 @@
-"""The kinds of object that an answer consists of."""
+"""The objects of an answer: one row a kind, from which every part of the node takes what it says of it.
+
+A new kind is a row here, its builder in `services.reporting.render_objects` and, where a destination asks for
+it, a key of the same name in `[[peer]]`; a test names what is missing.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 
 class ObjectKind(StrEnum):
-    """A DICOM object of an answer."""
+    """A kind of DICOM object, as the ledger and, for optional ones, the key of `[[peer]]` name it."""
 
     SR = "sr"
-    """Comprehensive 3D SR."""
     SR_FALLBACK = "sr_comprehensive"
-    """Comprehensive SR with the same content, for peers that refuse the other class."""
     OVERLAY = "overlay"
-    """Secondary capture."""
     PRESENTATION_STATE = "presentation_state"
-    """Outlines and words over the original image; one for each greyscale image."""
     KEY_OBJECT = "key_object"
-    """Key Object Selection with the overlay as key image."""
     PDF = "pdf"
-    """The report to print."""
 
 
-OPTIONS = (ObjectKind.PRESENTATION_STATE, ObjectKind.KEY_OBJECT, ObjectKind.PDF)
+@dataclass(frozen=True, slots=True)
+class ResultObjectClass:
+    """What is said of a kind everywhere: negotiation, equipment, page and conformance statement."""
+
+    kind: ObjectKind
+    sop_class_uid: str
+    modality: str
+    series_number: int
+    """High enough to stand behind the acquired series in every viewer."""
+    label: str
+    """On the operator page."""
+    statement: str
+    """In the conformance statement (PS3.2, SOP instances created)."""
+    optional: bool = False
+    """Whether a destination gets it only where its configuration asks for it."""
+
+
+RESULT_OBJECTS = (
+    ResultObjectClass(
+        ObjectKind.SR,
+        "1.2.840.10008.5.1.4.1.1.88.34",  # Comprehensive 3D SR Storage
+        "SR",
+        9701,
+        "Structured report",
+        "Report, TID 1500",
+    ),
+    ResultObjectClass(
+        ObjectKind.SR_FALLBACK,
+        "1.2.840.10008.5.1.4.1.1.88.33",  # Comprehensive SR Storage
+        "SR",
+        9701,
+        "Structured report (Comprehensive)",
+        "The same content for a peer that refuses the other class",
+    ),
+    ResultObjectClass(
+        ObjectKind.OVERLAY,
+        "1.2.840.10008.5.1.4.1.1.7",  # Secondary Capture Image Storage
+        "OT",
+        9702,
+        "Overlay",
+        "Overlay: the images with outlines and results",
+    ),
+    ResultObjectClass(
+        ObjectKind.PRESENTATION_STATE,
+        "1.2.840.10008.5.1.4.1.1.11.1",  # Grayscale Softcopy Presentation State Storage
+        "PR",
+        9703,
+        "Presentation state",
+        "Outlines and words over the original image; option of a destination",
+        optional=True,
+    ),
+    ResultObjectClass(
+        ObjectKind.KEY_OBJECT,
+        "1.2.840.10008.5.1.4.1.1.88.59",  # Key Object Selection Document Storage
+        "KO",
+        9704,
+        "Key object selection",
+        "The overlay as key image; option of a destination",
+        optional=True,
+    ),
+    ResultObjectClass(
+        ObjectKind.PDF,
+        "1.2.840.10008.5.1.4.1.1.104.1",  # Encapsulated PDF Storage
+        "DOC",
+        9705,
+        "Report to print (PDF)",
+        "The report to print; option of a destination",
+        optional=True,
+    ),
+)
+
+OPTIONS = tuple(row.kind for row in RESULT_OBJECTS if row.optional)
 """What a destination gets only where its configuration asks for it, by the names of the keys there."""
+BASIC_KINDS = tuple(row.kind for row in RESULT_OBJECTS if not row.optional)
+"""What is made of every report."""
+
+_ROWS = {row.kind: row for row in RESULT_OBJECTS}
+
+
+def class_of(kind: ObjectKind) -> ResultObjectClass:
+    """The row of a kind."""
+    return _ROWS[kind]

@@ -57,7 +57,8 @@ _OWN_SYNTAXES = frozenset(
     }
 )  # fmt: skip
 """Compressed transfer syntaxes that the installed libraries decode."""
-_PNG_START = b"\x89PNG\r\n\x1a\n"
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+"""The first bytes of every PNG file (RFC 2083, 12.12)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def read_png(path: Path, limits: PixelLimits = DEFAULT_LIMITS) -> Radiograph:
         content = path.read_bytes()
     except OSError as error:
         raise unreadable(f"expected a readable PNG file, found none: {error.strerror}") from error
-    if not content.startswith(_PNG_START) or len(content) < 24:
+    if not content.startswith(PNG_SIGNATURE) or len(content) < 24:
         raise unreadable("expected a PNG file, found something else")
     columns, rows = (int.from_bytes(content[at : at + 4], "big") for at in (16, 20))
     check_size(rows, columns, limits)

@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 from ra_node.errors import Fatal, Refused
+from ra_node.filesystem.durable_write import fsync_folder, move_durably, write_atomically
 from ra_node.ledger.database.engine import ledger_address
 
 _SIDES = ("", "-wal", "-shm")
@@ -48,9 +49,7 @@ def backup(ledger: Path, to: Path, secret: Path) -> int:
             copy.execute("PRAGMA journal_mode = DELETE")
             _enclose(copy, secret)
         expect_sound(unfinished)
-        _sync(unfinished)
-        unfinished.rename(to)
-        _sync(to.parent)
+        move_durably(unfinished, to)
     except OSError as error:
         raise Fatal(f"cannot write {to}: {error.strerror}") from error
     finally:
@@ -77,11 +76,9 @@ def restore(copy: Path, ledger: Path, secret: Path) -> Path | None:
             with closing(sqlite3.connect(unfinished)) as target:
                 source.backup(target)
                 _take_out(target)
-        _sync(unfinished)
         if enclosed is not None and not secret.exists():
-            _write_private(secret, enclosed)
-        unfinished.rename(ledger)
-        _sync(ledger.parent)
+            write_atomically(secret, enclosed)
+        move_durably(unfinished, ledger)
     finally:
         unfinished.unlink(missing_ok=True)
     return kept
@@ -145,23 +142,6 @@ def set_aside(ledger: Path, others: Sequence[Path] = ()) -> Path | None:
     folder.mkdir(mode=0o700)
     for path in present:
         path.rename(folder / path.name)
-    _sync(ledger.parent)
+    fsync_folder(folder)
+    fsync_folder(ledger.parent)
     return folder
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    """Write a new file whole or not at all, for its owner alone."""
-    unfinished = path.with_name(f".{path.name}.part")
-    handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-    _sync(unfinished)
-    unfinished.rename(path)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
-import os
 import secrets
-from contextlib import suppress
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -16,6 +14,7 @@ from sqlalchemy import select
 
 from ra_node.domain.patient.identity import Identity
 from ra_node.errors import Fatal
+from ra_node.filesystem.durable_write import write_atomically
 from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.database.schema import result
 
@@ -74,7 +73,8 @@ def open_secret(path: Path) -> bytes:
     Raises Fatal where it has been damaged. Without the file earlier answers are found no more.
     """
     if not path.exists():
-        _make(path)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_atomically(path, secrets.token_bytes(_LENGTH_BYTES), replace=False)
     found = path.read_bytes()
     if len(found) != _LENGTH_BYTES:
         raise Fatal(f"expected {_LENGTH_BYTES} bytes in {path}, found {len(found)}: restore it, or remove it")
@@ -86,17 +86,3 @@ def hangs_on_secret(ledger: Ledger) -> bool:
     query = select(result.c.patient_key).where(result.c.patient_key.is_not(None)).limit(1)
     with ledger.read() as connection:
         return connection.execute(query).first() is not None
-
-
-def _make(path: Path) -> None:
-    """Write it whole under another name and link it: whoever comes second keeps the first one's."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(secrets.token_bytes(_LENGTH_BYTES))
-        file.flush()
-        os.fsync(file.fileno())
-    with suppress(FileExistsError):
-        os.link(temporary, path)
-    temporary.unlink()

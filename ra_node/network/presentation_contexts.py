@@ -11,14 +11,10 @@ from collections.abc import Iterable
 from pydicom.uid import (
     JPEG2000,
     UID,
-    Comprehensive3DSRStorage,
-    ComprehensiveSRStorage,
     DeflatedExplicitVRLittleEndian,
-    EncapsulatedPDFStorage,
     EnhancedUSVolumeStorage,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
-    GrayscaleSoftcopyPresentationStateStorage,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
@@ -26,7 +22,6 @@ from pydicom.uid import (
     JPEGLosslessSV1,
     JPEGLSLossless,
     JPEGLSNearLossless,
-    KeyObjectSelectionDocumentStorage,
     ParametricMapStorage,
     RLELossless,
     SecondaryCaptureImageStorage,
@@ -35,6 +30,8 @@ from pydicom.uid import (
 from pynetdicom import AllStoragePresentationContexts, build_context
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at run time by the library
+
+from ra_node.domain.result_objects import RESULT_OBJECTS
 
 UNCOMPRESSED: tuple[UID, ...] = (
     ExplicitVRLittleEndian,
@@ -57,19 +54,8 @@ COMPRESSED: tuple[UID, ...] = (
 """Every compression that the node can decode, lossless first. JPEG Extended (.51) is left out: only
 GPL code decodes its 12 bits, and a sender that knows so at negotiation can still send uncompressed."""
 
-RESULT_CLASSES: tuple[UID, ...] = (
-    Comprehensive3DSRStorage,
-    ComprehensiveSRStorage,
-    SecondaryCaptureImageStorage,
-)
-"""What the node sends back: the report, its fallback with the same content, and the overlay."""
-
-OPTION_CLASSES: tuple[UID, ...] = (
-    GrayscaleSoftcopyPresentationStateStorage,
-    KeyObjectSelectionDocumentStorage,
-    EncapsulatedPDFStorage,
-)
-"""What it sends beside them where a destination asks for it, in the order of `domain.result.OPTIONS`."""
+RESULT_CLASSES: tuple[UID, ...] = tuple(UID(row.sop_class_uid) for row in RESULT_OBJECTS)
+"""What the node sends: report, fallback with the same content, overlay, and the options of destinations."""
 
 RESULT_SYNTAXES: tuple[UID, ...] = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 
@@ -125,7 +111,7 @@ def proposed_contexts(wanted: Iterable[tuple[str, str]]) -> list[PresentationCon
 
 def result_contexts() -> list[PresentationContext]:
     """Propose everything that the node may have to send, to see what a peer accepts of it."""
-    plain = ((uid, syntax) for uid in (*RESULT_CLASSES, *OPTION_CLASSES) for syntax in RESULT_SYNTAXES)
+    plain = ((uid, syntax) for uid in RESULT_CLASSES for syntax in RESULT_SYNTAXES)
     return proposed_contexts([(SecondaryCaptureImageStorage, OVERLAY_SYNTAX), *plain])
 
 

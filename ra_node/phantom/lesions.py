@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ra_node.phantom.skeleton import JOINTS, Deformity, HandSkeleton, across
+from ra_node.domain.joints import JOINTS
+from ra_node.phantom.skeleton import Deformity, HandSkeleton, across
 
 Array = NDArray[np.float32]
 

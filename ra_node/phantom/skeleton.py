@@ -11,14 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+from ra_node.domain.joints import JOINTS
 
-JOINTS = (
-    *("ip_1", "pip_2", "pip_3", "pip_4", "pip_5"),
-    *("mcp_1", "mcp_2", "mcp_3", "mcp_4", "mcp_5"),
-    *("wrist_1", "wrist_2", "wrist_3"),
-)
-"""The joints with known places: thumb IP, PIP 2-5, MCP 1-5 and three of the wrist."""
+Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from ra_node.domain.report import BundleIdentity, ImageFinding, StudyReport
 from ra_node.domain.study import ImageHeader
 from ra_node.errors import NodeError
 from ra_node.imaging.detection_picture import draw_finding, write_picture
-from ra_node.imaging.pixels import read_png
+from ra_node.imaging.pixels import PNG_SIGNATURE, read_png
 from ra_node.imaging.preview import PREVIEW_SUFFIX, encode_preview, read_preview
 from ra_node.ledger.storage.durable_files import sha256_of_file
 from ra_node.services.analysis.study_analysis import (
@@ -36,9 +36,8 @@ from ra_node.services.analysis.study_analysis import (
 from ra_node.services.jobs.machine_faults import stops_everything
 from ra_node.services.reception.patient_consistency import witnesses_in
 from ra_node.services.reporting.lazy_sources import OnDemand
-from ra_node.services.reporting.render_objects import Sources, name_content, publish, save
+from ra_node.services.reporting.render_objects import Rendering, Sources, name_content, save
 
-PNG_MAGIC = b"\x89PNG"
 IMAGES_AT_ONCE = 4
 """So many images of a large study are in memory together."""
 
@@ -106,7 +105,7 @@ class Analyst:
             report, {uid: sha256_of_file(path) for uid, path in paths.items()}, self.producer
         )
         sources = Sources(OnDemand(paths, read_attributes), previews)
-        save(publish(report, sources, self.producer, None), report, folder)
+        save(Rendering(report, sources, self.producer), folder)
         previews.remove()
         return report
 
@@ -167,7 +166,7 @@ def draw_file(path: Path, rules: Rules, out: Path) -> ImageFinding:
 
 def _look(path: Path, rules: Rules) -> Look:
     with path.open("rb") as stream:
-        is_png = stream.read(4) == PNG_MAGIC
+        is_png = stream.read(len(PNG_SIGNATURE)) == PNG_SIGNATURE
     if not is_png:
         return look_at_file(path, rules)
     return look_at_pixels(read_png(path), ImageHeader("", "", "", "", ""), rules)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ra_node.domain.job import JobKind, JobState
+from ra_node.domain.result_objects import RESULT_OBJECTS
 from ra_node.ledger.alarms import AlarmKind
 from ra_node.ledger.database.schema import CommitmentState, DeliveryState, StudyState
 from ra_node.ledger.overview import PeerState
@@ -77,10 +78,8 @@ _EVENT = {
 }
 _BAD_EVENTS = ("object_refused", "commitment_failed", "job_buried", "instance_damaged", "resend_refused")
 _WARN_EVENTS = ("object_postponed", "job_postponed", "lease_expired", "commitment_lacking")
-_KIND = {
-    "sr": "Structured report",
-    "sr_comprehensive": "Structured report (Comprehensive)",
-    "overlay": "Overlay",
+_KIND: dict[str, str] = {
+    **{str(row.kind): row.label for row in RESULT_OBJECTS},
     "examine": "examine an image",
     "report": "make the report",
     "deliver": "deliver",

@@ -16,6 +16,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from ra_node.errors import Fatal, Refused
+from ra_node.filesystem.durable_write import write_atomically
 
 SHORTEST = 12
 """Characters of a password at least."""
@@ -96,13 +97,8 @@ class Passwords:
 
     def _replace(self, lines: Mapping[str, str]) -> None:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        unfinished = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.writelines(f"{name}:{hashed}\n" for name, hashed in sorted(lines.items()))
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(self.path)
+        text = "".join(f"{name}:{hashed}\n" for name, hashed in sorted(lines.items()))
+        write_atomically(self.path, text.encode())
 
 
 @cache

@@ -21,9 +21,9 @@ from ra_node.ledger.jobs.queue import (
     finish,
     heartbeat,
     release,
-    requeue,
     retry,
 )
+from ra_node.ledger.jobs.requeue import requeue
 from ra_node.ledger.overview import jobs_of
 from tests.ledger.builders import LEASE_S, FakeClock, keep, lose_leases
 

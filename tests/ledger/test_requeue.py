@@ -9,8 +9,8 @@ from ra_node.ledger.inbox import find_instance, settle_now
 from ra_node.ledger.jobs.queue import (
     bury,
     claim,
-    requeue,
 )
+from ra_node.ledger.jobs.requeue import requeue
 from ra_node.ledger.overview import find_study, job_counts
 from ra_node.ledger.results import earlier_result, finish_report, latest_result
 from tests.ledger.builders import (

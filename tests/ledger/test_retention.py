@@ -9,7 +9,8 @@ from ra_node.ledger.database.schema import DeliveryState
 from ra_node.ledger.deliveries import DeliveryOutcome, record_delivery
 from ra_node.ledger.findings import findings_of
 from ra_node.ledger.inbox import settle_now
-from ra_node.ledger.jobs.queue import bury, requeue
+from ra_node.ledger.jobs.queue import bury
+from ra_node.ledger.jobs.requeue import requeue
 from ra_node.ledger.overview import find_study
 from ra_node.ledger.retention import known_paths, mark_purged, purgeable
 from tests.ledger.builders import answer, answered_study, claim_one, cut_at_every_statement, examine_all, keep

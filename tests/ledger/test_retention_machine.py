@@ -25,7 +25,8 @@ from ra_node.ledger.deliveries import DeliveryOutcome, deliveries_of, pending_de
 from ra_node.ledger.findings import finish_examination
 from ra_node.ledger.inbox import instances_of, settle_now
 from ra_node.ledger.jobs.abandon import drop
-from ra_node.ledger.jobs.queue import bury, claim, requeue
+from ra_node.ledger.jobs.queue import bury, claim
+from ra_node.ledger.jobs.requeue import requeue
 from ra_node.ledger.overview import find_study
 from ra_node.ledger.results import ResultObject, finish_report
 from ra_node.ledger.retention import purgeable

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ra_node.domain.joints import JOINTS
 from ra_node.phantom.lesions import deformities, find_lesions, spread_disease
-from ra_node.phantom.skeleton import JOINTS, grow_hand
+from ra_node.phantom.skeleton import grow_hand
 
 
 @pytest.mark.parametrize("stage", range(6))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ra_node.bootstrap import node_context
+from ra_node.filesystem import durable_write
 from ra_node.ledger import clock_trust, inbox
 from ra_node.ledger.database import engine
 from ra_node.ledger.jobs import queue
@@ -24,12 +25,12 @@ from ra_node.services.retention import maintenance, orphans, purge
 
 def skip_the_sync() -> None:
     """Received files and results are renamed without having been synced."""
-    files._sync_file = lambda path: path.chmod(0o600)
+    durable_write.fsync_file = lambda path, mode=None: path.chmod(0o600 if mode is None else mode)
 
 
 def skip_the_folder_sync() -> None:
     """The new name of a file is left to the kernel to write when it likes."""
-    files._sync_folder = lambda path: None
+    durable_write.fsync_folder = lambda path: None
 
 
 def commit_without_sync() -> None:

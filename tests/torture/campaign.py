@@ -25,7 +25,7 @@ from ra_node.domain.job import JobState
 from ra_node.ledger.database import schema
 from ra_node.ledger.database.engine import Ledger, open_ledger
 from ra_node.ledger.database.schema import CommitmentState, DeliveryState
-from ra_node.ledger.jobs.queue import requeue
+from ra_node.ledger.jobs.requeue import requeue
 from ra_node.ledger.storage.durable_files import Files
 from ra_node.network.scu.c_store import echo
 from tests.conftest import wait_until

@@ -19,7 +19,8 @@ from typing import Any
 
 from ra_node.ledger.database import engine
 from ra_node.ledger.storage.durable_files import INBOX, INCOMING, INNER_MARK
-from ra_node.runtime import roles, scheduler
+from ra_node.runtime import scheduler
+from ra_node.runtime.roles import schedule
 
 _SHIFT, _ERRORS = struct.Struct("<d"), struct.Struct("<ii")
 _SIZE = _SHIFT.size + _ERRORS.size
@@ -95,12 +96,12 @@ def inject(switches: Path, data_dir: Path) -> None:
 
 def hurry() -> None:
     """Let a scheduler do all its tasks each second, the hourly sweep and the purge included."""
-    task = roles.ScheduledTask
+    task = schedule.ScheduledTask
 
     def hurried(name: str, run: Any, interval_s: float, *, at_once: bool = False) -> Any:
         return task(name, run, min(interval_s, ROUND_S), at_once=at_once)
 
-    roles.ScheduledTask = hurried  # type: ignore[assignment,misc]
+    schedule.ScheduledTask = hurried  # type: ignore[assignment,misc]
 
 
 def _shift_the_clock(faults: Faults) -> None:

@@ -34,12 +34,12 @@ class Point:
 
 def _files(role: str) -> list[Point]:
     """A file's way to safety: write, sync, rename, sync of the folder."""
-    files = "ra_node.ledger.storage.durable_files"
+    write = "ra_node.filesystem.durable_write"
     return [
-        Point(role, "file written, not synced", f"{files}:_sync_file", "before"),
-        Point(role, "file synced, not moved", f"{files}:_sync_file"),
-        Point(role, "file moved, folder not synced", f"{files}:_sync_folder", "before"),
-        Point(role, "file safe, without a row", f"{files}:Files.keep"),
+        Point(role, "file written, not synced", f"{write}:fsync_file", "before"),
+        Point(role, "file synced, not moved", f"{write}:fsync_file"),
+        Point(role, "file moved, folder not synced", f"{write}:fsync_folder", "before"),
+        Point(role, "file safe, without a row", "ra_node.ledger.storage.durable_files:Files.keep"),
     ]
 
 
@@ -85,7 +85,7 @@ LISTEN = [
     *_commits("listen"),
 ]
 WORK = [
-    Point("work", "jobs claimed", "ra_node.runtime.roles:claim", only_with_result=True),
+    Point("work", "jobs claimed", "ra_node.runtime.roles.job_loop:claim", only_with_result=True),
     Point(
         "work", "images read, not judged", "ra_node.services.analysis.image_examination:judge_looks", "before"
     ),
@@ -107,7 +107,7 @@ WORK = [
     *_commits("work"),
 ]
 DELIVER = [
-    Point("deliver", "job claimed", "ra_node.runtime.roles:claim", only_with_result=True),
+    Point("deliver", "job claimed", "ra_node.runtime.roles.job_loop:claim", only_with_result=True),
     Point("deliver", "association open, nothing sent", "ra_node.network.scu.association:_request"),
     Point("deliver", "object not yet sent", "ra_node.network.scu.c_store:_store", "before"),
     Point("deliver", "object accepted by the PACS, not recorded", "ra_node.network.scu.c_store:_store"),

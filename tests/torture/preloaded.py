@@ -14,7 +14,10 @@ import torchvision  # noqa: F401
 import ra_node.cli.app
 import ra_node.inference.predictor
 import ra_node.ledger.migrations.upgrade
-import ra_node.runtime.roles
+import ra_node.runtime.roles.deliver
+import ra_node.runtime.roles.listen
+import ra_node.runtime.roles.schedule
+import ra_node.runtime.roles.work
 import ra_node.services.analysis.image_examination
 import ra_node.services.delivery.deliver
 import ra_node.services.reception.ingest

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ra_node.bootstrap import analysis
-from ra_node.runtime import roles
+from ra_node.runtime.roles import deliver, job_loop, listen, schedule, work
 from ra_node.settings.node import load_settings
 from tests.torture import faults
 from tests.torture.broken import BROKEN
@@ -26,6 +26,12 @@ from tests.torture.points import POINTS, Point, wrapped
 
 SPARED_FROM_ATTEMPT = 2
 """What was killed before is spared: a job that dies again and again is poison, which is another test."""
+ROLES = {
+    "listen": listen.listen,
+    "work": work.work,
+    "deliver": deliver.deliver,
+    "schedule": schedule.schedule,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,7 @@ def _run(role: str, config: Path, log: Path, plan: Plan) -> None:
     os.dup2(handle, 2)
     os.environ.update(plan.environment)
     sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
-    roles.lanes_of = lambda: 1  # whoever is told to die is the role itself, with all that it has under way
+    work.lanes_of = lambda: 1  # whoever is told to die is the role itself, with all that it has under way
     _follow(plan)
     if role == "work":
         _reuse_the_networks()
@@ -67,7 +73,7 @@ def _run(role: str, config: Path, log: Path, plan: Plan) -> None:
 
 def run(role: str, config: Path) -> None:
     """Be that role until told to stop."""
-    getattr(roles, role)(load_settings(config))
+    ROLES[role](load_settings(config))
 
 
 def _reuse_the_networks() -> None:
@@ -104,14 +110,14 @@ def _follow(plan: Plan) -> None:
 def _watch_attempts() -> dict[int, bool]:
     """Keep, by the thread that claimed, whether one of its jobs must be spared."""
     tired: dict[int, bool] = {}
-    claim = roles.claim
+    claim = job_loop.claim
 
     def claimed(*arguments: Any, **named: Any) -> Any:
         jobs = claim(*arguments, **named)
         tired[threading.get_ident()] = any(job.attempt - job.excused >= SPARED_FROM_ATTEMPT for job in jobs)
         return jobs
 
-    roles.claim = claimed
+    job_loop.claim = claimed
     return tired
 
 
@@ -124,7 +130,7 @@ def main() -> None:
     parser.add_argument("--nth", type=int, default=1)
     asked = parser.parse_args()
     point = next((p for p in POINTS if (p.role, p.words) == (asked.role, asked.point)), None)
-    roles.lanes_of = lambda: 1
+    work.lanes_of = lambda: 1
     _follow(Plan(point, asked.nth, broken=asked.broken))
     run(asked.role, asked.config)
 

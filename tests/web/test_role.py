@@ -8,7 +8,8 @@ import urllib.request
 
 import pytest
 
-from ra_node.runtime import roles
+from ra_node.runtime.roles import supervised_node
+from ra_node.runtime.roles.role_process import SUPERVISED
 from ra_node.runtime.supervisor import Supervisor
 from ra_node.settings.node import settings_from
 from tests.conftest import wait_until
@@ -65,14 +66,16 @@ def test_a_taken_port_ends_the_role_so_that_it_is_started_again(config):
     assert "its port taken" in done.stderr
 
 
-@pytest.mark.parametrize(("enabled", "started"), [(True, (*roles.ROLES, "web")), (False, roles.ROLES)])
+@pytest.mark.parametrize(
+    ("enabled", "started"), [(True, (*supervised_node.ROLES, "web")), (False, supervised_node.ROLES)]
+)
 def test_the_page_is_supervised_where_it_is_asked_for(tmp_path, monkeypatch, enabled, started):
     found = []
     monkeypatch.setattr(Supervisor, "run", lambda self: found.extend(self.children))
     monkeypatch.setattr(Supervisor, "stop_on_signals", lambda self: None)
-    monkeypatch.setenv(roles.SUPERVISED, "")  # so that it is gone after this test, whatever `supervise` sets
-    monkeypatch.setattr(roles, "configure_logging", lambda role: None)
+    monkeypatch.setenv(SUPERVISED, "")  # so that it is gone after this test, whatever `supervise` sets
+    monkeypatch.setattr(supervised_node, "configure_logging", lambda role: None)
     settings = settings_from({"node": {"data_dir": "state"}, "web": {"enabled": enabled}}, base=tmp_path)
-    roles.supervise(settings, tmp_path / "node.toml")
-    monkeypatch.delenv(roles.SUPERVISED, raising=False)
+    supervised_node.supervise(settings, tmp_path / "node.toml")
+    monkeypatch.delenv(SUPERVISED, raising=False)
     assert tuple(found) == started

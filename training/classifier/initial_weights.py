@@ -19,6 +19,7 @@ from ra_node.inference.networks.architectures import build
 from ra_node.inference.networks.heads import last_layer, new_head, replace_last_layer, width_of
 from training.data.dataset import split_key
 from training.evaluation.evaluate import weights_path
+from training.io.atomic_file import write_whole
 from training.recipes.classifier import Recipe
 
 NOTE = "start.sha256"
@@ -90,7 +91,8 @@ def note_start(run: Path, start: Start) -> None:
         (run / NOTE).unlink(missing_ok=True)
     else:
         name = "" if start.from_run else f"  {start.path.name}"
-        (run / NOTE).write_text(f"{start.sha256}{name}\n")
+        text = f"{start.sha256}{name}\n"
+        write_whole(run / NOTE, lambda file: file.write(text.encode()))
 
 
 def noted_start(run: Path) -> str | None:

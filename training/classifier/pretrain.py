@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, smooth_l1_loss
 
+from ra_node.domain.joints import JOINTS
 from ra_node.errors import Fatal
 from ra_node.inference.networks.architectures import build
 from ra_node.inference.networks.loaded_network import logits_of, network_input
@@ -26,12 +27,12 @@ from training.classifier.augment import augmented_with_turns, moved_points
 from training.classifier.checkpoint import Checkpoint
 from training.classifier.distributed import ALONE
 from training.classifier.train_state import TrainState, new_learner
-from training.data.pretrain_dataset import JOINTS, KnownHands
+from training.data.pretrain_dataset import KnownHands
 from training.evaluation.metrics import Interval, auc, with_intervals
 from training.recipes.pretraining import PretrainRecipe
 
-PLACES = slice(0, 2 * JOINTS)
-AGE, SEX, OUTPUTS = 2 * JOINTS, 2 * JOINTS + 1, 2 * JOINTS + 2
+PLACES = slice(0, 2 * len(JOINTS))
+AGE, SEX, OUTPUTS = 2 * len(JOINTS), 2 * len(JOINTS) + 1, 2 * len(JOINTS) + 2
 
 PLACE_WEIGHT = 5.0
 """Places vary by about a fifth of what standardised ages do."""
@@ -115,7 +116,7 @@ def figures(
     """
     others = _moved(others.shrunk(recipe.networks[architecture].side_px), recipe)
     told = logits_of(network.eval(), others.images, recipe.mean, recipe.std, LOGIT_BATCH)
-    places = told[:, PLACES].reshape(-1, JOINTS, 2)
+    places = told[:, PLACES].reshape(-1, len(JOINTS), 2)
     error = _distance_percent(places, others)
     usual = _distance_percent(np.nanmean(_moved(learnt, recipe).joints, axis=0)[None], others)
     months = np.abs(told[:, AGE] * ages.std + ages.mean - others.months)
@@ -180,7 +181,7 @@ def hand_loss(told: Tensor, joints_NP2: Tensor, age_N: Tensor, male_N: Tensor) -
     known = ~joints_NP2[:, 0, 0].isnan()
     loss = smooth_l1_loss(told[:, AGE], age_N) + binary_cross_entropy_with_logits(told[:, SEX], male_N)
     if known.any():
-        places = told[known, PLACES].reshape(-1, JOINTS, 2)
+        places = told[known, PLACES].reshape(-1, len(JOINTS), 2)
         loss = loss + PLACE_WEIGHT * smooth_l1_loss(places, joints_NP2[known], beta=0.1)
     return loss
 

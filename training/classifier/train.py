@@ -25,6 +25,7 @@ from training.data.leakage import refuse_seen
 from training.evaluation.evaluate import CLASSES, weights_path
 from training.evaluation.metrics import auc
 from training.export.bundle import CLASS_NAMES
+from training.io.atomic_file import write_whole
 from training.recipes.classifier import Recipe, deciding_json
 
 LOG, FINISHED = "log.csv", "finished.sha256"
@@ -79,7 +80,7 @@ def train_run(
     teach(lesson)
     place.ranks.gathered(None)
     if place.ranks.first:
-        done.write_text(f"{mark}\n")
+        write_whole(done, lambda file: file.write(f"{mark}\n".encode()))
         for checkpoint in kept.values():
             checkpoint.discard()
 

@@ -28,10 +28,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar
 
+from ra_node.domain.joints import JOINTS
 from ra_node.domain.laterality.evidence import Side
 from ra_node.domain.report import STAGES
 from ra_node.errors import Refused
-from ra_node.phantom.skeleton import JOINTS
 from training.data.consensus import Facts, LabelledHand, Reading, SplitName
 
 READERS = ("reader_1", "reader_2")

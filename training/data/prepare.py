@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ra_node.domain.laterality.evidence import Convention, SideHeader, sides_of
+from ra_node.domain.patient.pseudonym import patient_pseudonym
 from ra_node.domain.report import HandRegion
 from ra_node.errors import Refused
 from ra_node.imaging.quality import hand_quality
@@ -31,7 +32,6 @@ from training.data.consensus import (
 )
 from training.data.hand_png import coded, cut_out, upright
 from training.data.manifest import ABOUT, HANDS, MANIFEST, REJECTED, HandRow, about, written
-from training.data.pseudonym import patient_key
 from training.data.source_image import Source, capped, is_image_file, read_source, sha256_of
 from training.io.atomic_folder import Write, new_folder, write_synced
 
@@ -233,7 +233,7 @@ class _Maker:
                     f"row {hand.row}, column patient: expected the patient of row {row}, whose header has the"
                     " same Patient ID, found another: both sides of a split could have this patient"
                 )
-        return patient_key(self.salt, stated or known) if stated or known else ""
+        return patient_pseudonym(self.salt, stated or known) if stated or known else ""
 
     def _unlabelled(self, labelled: set[str]) -> Iterator[Rejection]:
         """Images that no row names."""

@@ -13,14 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ra_node.domain.geometry import Point
+from ra_node.domain.joints import JOINTS
 from ra_node.domain.report import HandRegion
 from ra_node.imaging.model_input import MARGIN, PREPROCESSING_ID, hand_crop
 from ra_node.imaging.pixels import read_png
 from ra_node.imaging.threshold_detector.detector import find_hands
 from training.data.dataset import hand_region, read_source
 from training.io.atomic_file import write_whole
-
-JOINTS = 13
 
 Report = Callable[[int, int], None]
 
@@ -118,7 +117,7 @@ def _cut(
     if not hands:
         return None
     largest = max(hands, key=lambda region: region.box.width_px * region.box.height_px)
-    return hand_crop(values, largest, side_px), np.full((JOINTS, 2), np.nan, np.float32)
+    return hand_crop(values, largest, side_px), np.full((len(JOINTS), 2), np.nan, np.float32)
 
 
 def _rows(folder: Path) -> list[dict[str, str]]:

@@ -1,17 +1,14 @@
-"""Gives a patient a key that nobody can turn back without the site's secret salt."""
+"""The site's secret salt, without which nobody can turn the pseudonyms of a dataset back."""
 
 from __future__ import annotations
 
-import hmac
-import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from ra_node.errors import Fatal, Refused
-
-SALT_BYTES = 32
-KEY_DIGITS = 32
+from ra_node.domain.patient.pseudonym import SALT_BYTES, checked_salt
+from ra_node.errors import Refused
+from ra_node.filesystem.durable_write import write_atomically
 
 
 def read_salt(path: Path, dataset: Path, token: Callable[[int], bytes] = secrets.token_bytes) -> bytes:
@@ -21,28 +18,7 @@ def read_salt(path: Path, dataset: Path, token: Callable[[int], bytes] = secrets
     """
     if path.resolve().is_relative_to(dataset.resolve()):
         raise Refused("expected the salt outside the dataset, found it inside: it would undo the keys")
-    try:
+    if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return _kept(path)
-    with os.fdopen(handle, "wb") as stream:
-        salt = token(SALT_BYTES)
-        stream.write(salt)
-        stream.flush()
-        os.fsync(stream.fileno())
-    return salt
-
-
-def patient_key(salt: bytes, patient_id: str) -> str:
-    """HMAC-SHA256 of a patient's ID, 32 hexadecimal digits; case and blanks around it do not count."""
-    return hmac.digest(salt, patient_id.strip().upper().encode(), "sha256").hex()[:KEY_DIGITS]
-
-
-def _kept(path: Path) -> bytes:
-    salt, mode = path.read_bytes(), path.stat().st_mode & 0o777
-    if len(salt) != SALT_BYTES:
-        raise Refused(f"expected a salt of {SALT_BYTES} bytes, found {len(salt)}")
-    if mode & 0o077:
-        raise Fatal(f"expected a salt that only its owner can read (mode 600), found mode {mode:o}")
-    return salt
+        write_atomically(path, token(SALT_BYTES), replace=False)
+    return checked_salt(path.read_bytes(), path.stat().st_mode)

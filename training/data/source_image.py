@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +14,10 @@ from ra_node.dicom.reading.file import DatasetRefused, read_dataset, read_header
 from ra_node.domain.eligibility import header_refusal
 from ra_node.domain.laterality.evidence import SideHeader
 from ra_node.domain.report import Reason, Refusal
-from ra_node.imaging.pixels import PixelsRefused, read_png, read_radiograph
+from ra_node.imaging.pixels import PNG_SIGNATURE, PixelsRefused, read_png, read_radiograph
 
-PNG_START = b"\x89PNG\r\n\x1a\n"
 OLDEST_YEARS = 90
 """Greater ages become this one: there are few such patients."""
-
-_YEARS = {"Y": 1.0, "M": 12.0, "W": 365.25 / 7, "D": 365.25}
-"""Units of an age string (PS3.5 table 6.2-1) in a year."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,13 +45,13 @@ def is_image_file(path: Path) -> bool:
     """Whether a file says that it is a PNG or a DICOM file with preamble (PS3.10 7.1)."""
     with path.open("rb") as stream:
         start = stream.read(132)
-    return start.startswith(PNG_START) or start[128:] == b"DICM"
+    return start.startswith(PNG_SIGNATURE) or start[128:] == b"DICM"
 
 
 def read_source(path: Path) -> Source | Refusal:
     """Read an image, or give the reason why the node would not."""
     with path.open("rb") as stream:
-        is_png = stream.read(len(PNG_START)) == PNG_START
+        is_png = stream.read(len(PNG_SIGNATURE)) == PNG_SIGNATURE
     try:
         return _of_png(path) if is_png else _of_dicom(path)
     except (DatasetRefused, PixelsRefused) as error:
@@ -82,7 +76,7 @@ def _of_dicom(path: Path) -> Source | Refusal:
         header.side,
         _text(dataset, "PatientID"),
         sex if (sex := _text(dataset, "PatientSex").upper()) in ("M", "F", "O") else "",
-        capped(_age_years(dataset)),
+        None if header.age.years is None else capped(int(header.age.years)),
         burned_in=header.burned_in_annotation.upper() == "YES",
     )
 
@@ -90,24 +84,6 @@ def _of_dicom(path: Path) -> Source | Refusal:
 def capped(age_years: int | None) -> int | None:
     """An age that does not single out the very old."""
     return None if age_years is None else min(age_years, OLDEST_YEARS)
-
-
-def _age_years(dataset: Dataset) -> int | None:
-    """Whole years by Patient's Age, or else by the dates of birth and study."""
-    stated = re.fullmatch(r"([0-9]{1,3})([YMWD])", _text(dataset, "PatientAge").upper())
-    if stated:
-        return int(int(stated[1]) / _YEARS[stated[2]])
-    born, taken = (_date(dataset, name) for name in ("PatientBirthDate", "StudyDate"))
-    if born is None or taken is None or taken < born:
-        return None
-    return taken.year - born.year - ((taken.month, taken.day) < (born.month, born.day))
-
-
-def _date(dataset: Dataset, keyword: str) -> date | None:
-    try:
-        return date.fromisoformat(_text(dataset, keyword))
-    except ValueError:
-        return None
 
 
 def _text(dataset: Dataset, keyword: str) -> str:

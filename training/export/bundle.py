@@ -18,6 +18,7 @@ from ra_node.inference.bundles.manifest import BundleTask, DomainPart, Manifest,
 from training.data.data_kind import DataKind
 from training.evaluation.evaluate import Calibration, Result, weights_path
 from training.export.model_card import card
+from training.io.atomic_file import write_whole
 from training.recipes.classifier import Recipe
 
 DESCRIPTION = (
@@ -55,8 +56,9 @@ def export(
         (folder / task).mkdir(exist_ok=True)
         shutil.copyfile(weights_path(run, task), weights_path(folder, task))
     manifest = _manifest(folder, recipe, calibration, result, started)
-    (folder / "manifest.json").write_text(manifest.model_dump_json(indent=2) + "\n")
-    (folder / "card.md").write_text(card(manifest, result, calibration))
+    content, text = f"{manifest.model_dump_json(indent=2)}\n".encode(), card(manifest, result, calibration)
+    write_whole(folder / "manifest.json", lambda file: file.write(content))
+    write_whole(folder / "card.md", lambda file: file.write(text.encode()))
     return manifest
 
 

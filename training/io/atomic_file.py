@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
 from ra_node.errors import Fatal
+from ra_node.filesystem.durable_write import write_atomically
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -16,17 +16,10 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     Raises Fatal where the disk refuses (full, read-only); the file that was there stays as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(path.name + ".new")
     try:
-        with new.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
+        write_atomically(path, write, mode=0o666, temporary=path.with_name(f"{path.name}.new"))
     except (OSError, RuntimeError) as error:
         raise Fatal(f"expected to write {path}, found: {_cause(error)}; what was there is kept") from error
-    finally:
-        new.unlink(missing_ok=True)
 
 
 def _cause(error: BaseException) -> BaseException:

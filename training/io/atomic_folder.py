@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ra_node.errors import Fatal, Refused
+from ra_node.filesystem.durable_write import fsync_folder, fsync_stream
 
 Write = Callable[[Path, bytes], None]
 
@@ -32,6 +32,7 @@ def new_folder(out: Path) -> Iterator[Path]:
         made = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
         yield made
         made.rename(out)
+        fsync_folder(out.parent)
     except OSError as error:
         raise _unwritable(error) from error
     finally:
@@ -43,8 +44,7 @@ def write_synced(path: Path, content: bytes) -> None:
     """Write a file and wait for the disk, which may find only then that it is full."""
     with path.open("wb") as stream:
         stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
+        fsync_stream(stream)
 
 
 def _unwritable(error: OSError) -> Fatal:

@@ -21,9 +21,6 @@ WRIST_REACH = 0.93
 """The hand ends this far behind the middle of its wrist points, in distances from there to MCP 3. It is
 where the node's finder ends it in the median of 356 hands: behind the growth plates of radius and ulna."""
 
-JOINTS = ("ip_1", *(f"pip_{n}" for n in range(2, 6)), *(f"mcp_{n}" for n in range(1, 6)),
-          *(f"wrist_{n}" for n in range(1, 4)))  # fmt: skip
-
 _UNIT_PX = 110.0
 """Distance from wrist to MCP 3 in the reduced picture."""
 _INNER = (0.07, 0.07, 0.045)

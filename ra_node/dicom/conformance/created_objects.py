@@ -5,56 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pydicom.sr.coding import Code
-from pydicom.uid import (
-    UID,
-    Comprehensive3DSRStorage,
-    ComprehensiveSRStorage,
-    EncapsulatedPDFStorage,
-    GrayscaleSoftcopyPresentationStateStorage,
-    KeyObjectSelectionDocumentStorage,
-    SecondaryCaptureImageStorage,
-)
+from pydicom.uid import UID
 
 from ra_node.dicom import concept_codes as codes
-from ra_node.dicom import encapsulated_pdf, key_object, presentation_state
 from ra_node.dicom.conformance.document import Section, TableBlock, prose
-from ra_node.dicom.overlay import secondary_capture as overlay
 from ra_node.dicom.patient_study_modules import OPTIONAL, REQUIRED, UNICODE
-from ra_node.dicom.sr import document
-
-_MADE: tuple[tuple[UID, str, int, str], ...] = (
-    (Comprehensive3DSRStorage, "SR", document.SERIES_NUMBER, "Report, TID 1500"),
-    (
-        ComprehensiveSRStorage,
-        "SR",
-        document.SERIES_NUMBER,
-        "The same content for a peer that refuses the other class",
-    ),
-    (
-        SecondaryCaptureImageStorage,
-        "OT",
-        overlay.SERIES_NUMBER,
-        "Overlay: the images with outlines and results",
-    ),
-    (
-        GrayscaleSoftcopyPresentationStateStorage,
-        "PR",
-        presentation_state.SERIES_NUMBER,
-        "Outlines and words over the original image; option of a destination",
-    ),
-    (
-        KeyObjectSelectionDocumentStorage,
-        "KO",
-        key_object.SERIES_NUMBER,
-        "The overlay as key image; option of a destination",
-    ),
-    (
-        EncapsulatedPDFStorage,
-        "DOC",
-        encapsulated_pdf.SERIES_NUMBER,
-        "The report to print; option of a destination",
-    ),
-)
+from ra_node.domain.result_objects import RESULT_OBJECTS
 
 _TEMPLATES = (
     ("TID 1500", "Measurement Report", "root"),
@@ -70,7 +26,10 @@ _TEMPLATES = (
 
 def made_objects() -> Section:
     """The objects that leave the node (PS3.2 annex: SOP instances created)."""
-    rows = tuple((uid.name, str(uid), modality, str(number), what) for uid, modality, number, what in _MADE)
+    rows = tuple(
+        (UID(row.sop_class_uid).name, row.sop_class_uid, row.modality, str(row.series_number), row.statement)
+        for row in RESULT_OBJECTS
+    )
     return Section(
         "Objects made",
         prose("objects", copied=", ".join([*REQUIRED, *OPTIONAL])),

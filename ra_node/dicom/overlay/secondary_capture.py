@@ -9,29 +9,28 @@ import numpy as np
 from jpeg_ls import encode_buffer
 from numpy.typing import NDArray
 from PIL import Image
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.sr.coding import Code
-from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGLSLossless, SecondaryCaptureImageStorage
+from pydicom.uid import JPEGLSLossless
 
-from ra_node import __version__
 from ra_node.dicom.concept_codes import code_item
 from ra_node.dicom.overlay.layout import shown_images
 from ra_node.dicom.overlay.paint import render_overlay
 from ra_node.dicom.patient_study_modules import copy_subject, subject_of
-from ra_node.dicom.provenance import IMPLEMENTATION_CLASS_UID, Producer, stamp_equipment
+from ra_node.dicom.provenance import Producer, stamp_equipment
+from ra_node.dicom.sop_common import identify
 from ra_node.dicom.timestamps import write_times
-from ra_node.dicom.uids import derive_uid, result_uid
+from ra_node.dicom.uids import result_uid
 from ra_node.domain.laterality.evidence import Side
 from ra_node.domain.report import ImageFinding, StudyReport
+from ra_node.domain.result_objects import ObjectKind
 from ra_node.domain.texts.report_sentences import summary_sentence
 from ra_node.domain.texts.translations import Language
 
 __all__ = ["build_overlay", "overlay_uid", "render_overlay", "write_png"]
 
 SERIES_DESCRIPTION = "AI result - not verified: RA hands (overlay)"
-SERIES_NUMBER = 9702
-"""Behind the acquired series and the structured report in every viewer."""
 
 SOURCE_IMAGE = Code("121322", "DCM", "Source image for image processing operation")
 SPATIAL_RESAMPLING = Code("113085", "DCM", "Spatial resampling")
@@ -93,23 +92,13 @@ def _own_text(report: StudyReport, producer: Producer) -> str:
 
 def _write_identity(made: Dataset, report: StudyReport) -> None:
     """SOP Common and file meta information (PS3.3 C.12.1, PS3.10 7.1)."""
-    made.SOPClassUID = SecondaryCaptureImageStorage
-    made.SOPInstanceUID = overlay_uid(report)
     made.StudyInstanceUID = report.study_instance_uid
-    made.SeriesInstanceUID = derive_uid(made.SOPInstanceUID, "series")
-    made.file_meta = FileMetaDataset()
-    made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID
-    made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
-    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    made.file_meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
-    made.file_meta.ImplementationVersionName = f"RA_NODE_{__version__}"[:16]
+    identify(made, ObjectKind.OVERLAY, overlay_uid(report))
 
 
 def _write_series(made: Dataset, report: StudyReport, language: Language) -> None:
     """General Series, General Image and SC Equipment (PS3.3 C.7.3.1, C.7.6.1, C.8.6.1)."""
-    made.Modality = "OT"
     made.ConversionType = "WSD"
-    made.SeriesNumber = SERIES_NUMBER
     made.SeriesDescription = SERIES_DESCRIPTION
     made.InstanceNumber = report.version
     made.PatientOrientation = None

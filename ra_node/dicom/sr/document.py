@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import UID, Comprehensive3DSRStorage, ComprehensiveSRStorage, ExplicitVRLittleEndian
+from pydicom.dataset import Dataset
+from pydicom.uid import UID, Comprehensive3DSRStorage, ComprehensiveSRStorage
 
-from ra_node import __version__
 from ra_node.dicom import concept_codes
 from ra_node.dicom.patient_study_modules import copy_subject, subject_of
-from ra_node.dicom.provenance import IMPLEMENTATION_CLASS_UID, Producer, stamp_equipment
+from ra_node.dicom.provenance import Producer, stamp_equipment
+from ra_node.dicom.sop_common import identify, series_uid_of
 from ra_node.dicom.sr.content_item import Item, container, own_text, put_tree
 from ra_node.dicom.sr.measurement_groups import imaging_measurements, study_conclusions
 from ra_node.dicom.sr.observation_context import (
@@ -26,12 +26,10 @@ from ra_node.dicom.sr.observation_context import (
 from ra_node.dicom.timestamps import write_times
 from ra_node.dicom.uids import derive_uid, result_uid
 from ra_node.domain.report import StudyReport
+from ra_node.domain.result_objects import ObjectKind, class_of
 
 Triple = tuple[str, str, str]
 """Series, SOP class and SOP instance UID of one instance."""
-
-SERIES_NUMBER = 9701
-"""High enough to stand behind the acquired series in every viewer."""
 
 
 def sr_uid(report: StudyReport, *, comprehensive3d: bool = True) -> str:
@@ -57,18 +55,16 @@ def build_sr(
     """
     if not sources:
         raise ValueError("a structured report needs at least one source data set, found none")
-    sop_class = Comprehensive3DSRStorage if comprehensive3d else ComprehensiveSRStorage
-    report = _naming_prior_in(sop_class, report)
+    kind = ObjectKind.SR if comprehensive3d else ObjectKind.SR_FALLBACK
+    report = _naming_prior_in(UID(class_of(kind).sop_class_uid), report)
     made = Dataset()
     tree = _tree(report, sources, producer)
     copy_subject(made, subject_of(report, sources), own_text=_own_text(tree, producer))
-    made.SOPClassUID = sop_class
-    made.SOPInstanceUID = sr_uid(report, comprehensive3d=comprehensive3d)
+    identify(made, kind, sr_uid(report, comprehensive3d=comprehensive3d))
     _write_document(made, report)
     stamp_equipment(made, producer, report.bundle)
     put_tree(made, tree)
     _reference(made, report, predecessor)
-    made.file_meta = _file_meta(made)
     return made
 
 
@@ -91,9 +87,6 @@ def _tree(report: StudyReport, sources: Mapping[str, Dataset], producer: Produce
 
 def _write_document(made: Dataset, report: StudyReport) -> None:
     """SR Document Series (PS3.3 C.17.1) and General (C.17.2): complete, and verified by nobody."""
-    made.Modality = "SR"
-    made.SeriesInstanceUID = sr_series_uid(made.SOPInstanceUID)
-    made.SeriesNumber = SERIES_NUMBER
     made.SeriesDescription = "AI hand report (rheumatoid arthritis), not verified"
     made.ReferencedPerformedProcedureStepSequence = []
     made.InstanceNumber = report.version
@@ -129,7 +122,7 @@ def _naming_prior_in(sop_class: UID, report: StudyReport) -> StudyReport:
         return report
     uid = _comprehensive_uid(prior.sop_instance_uid)
     twin = replace(
-        prior, sop_class_uid=str(sop_class), sop_instance_uid=uid, series_instance_uid=sr_series_uid(uid)
+        prior, sop_class_uid=str(sop_class), sop_instance_uid=uid, series_instance_uid=series_uid_of(uid)
     )
     return replace(report, prior=twin)
 
@@ -147,11 +140,11 @@ def _replaced(made: Dataset, report: StudyReport, predecessor: Dataset | None) -
         return (predecessor.SeriesInstanceUID, predecessor.SOPClassUID, uid)
     if made.SOPClassUID == ComprehensiveSRStorage:
         uid = _comprehensive_uid(uid)
-    return (sr_series_uid(uid), made.SOPClassUID, uid)
+    return (series_uid_of(uid), made.SOPClassUID, uid)
 
 
 def _has_twin(predecessor: Dataset, made: Dataset) -> bool:
-    ours = str(predecessor.SeriesInstanceUID) == sr_series_uid(predecessor.SOPInstanceUID)
+    ours = str(predecessor.SeriesInstanceUID) == series_uid_of(predecessor.SOPInstanceUID)
     made_in_3d = str(predecessor.SOPClassUID) == str(Comprehensive3DSRStorage)
     return ours and made_in_3d and str(made.SOPClassUID) != str(Comprehensive3DSRStorage)
 
@@ -182,21 +175,5 @@ def _own_text(tree: Item, producer: Producer) -> str:
     return "\n".join([*own_text([tree]), producer.institution, producer.station_name, producer.manufacturer])
 
 
-def sr_series_uid(sr_instance_uid: str) -> str:
-    """The series of a report of this node, known to whoever knows the report."""
-    return derive_uid(sr_instance_uid, "series")
-
-
 def _comprehensive_uid(uid: str) -> str:
     return derive_uid(uid, "comprehensive")
-
-
-def _file_meta(made: Dataset) -> FileMetaDataset:
-    meta = FileMetaDataset()
-    meta.FileMetaInformationVersion = b"\x00\x01"
-    meta.MediaStorageSOPClassUID = made.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
-    meta.ImplementationVersionName = f"RA_NODE_{__version__}"[:16]
-    return meta

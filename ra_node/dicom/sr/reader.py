@@ -12,7 +12,7 @@ from pydicom.sr.coding import Code
 
 from ra_node.dicom import concept_codes
 from ra_node.dicom.reading.patient_identity import Subject, subject_known
-from ra_node.dicom.sr.document import sr_series_uid
+from ra_node.dicom.sop_common import series_uid_of
 from ra_node.domain.laterality.evidence import Side
 from ra_node.domain.patient.identity import differences
 from ra_node.domain.report import EarlierHand, Prior, Recognition
@@ -31,7 +31,7 @@ def read_prior(report: Dataset, subject: Subject) -> Prior | None:
     does not name is "" and so another one. Raises whatever a damaged tree makes pydicom raise.
     """
     about = subject_known([report])
-    ours = str(report.SeriesInstanceUID) == sr_series_uid(str(report.SOPInstanceUID))
+    ours = str(report.SeriesInstanceUID) == series_uid_of(str(report.SOPInstanceUID))
     if not ours or about is None or about.identity != subject.identity:
         return None
     if differences((about.person, subject.person), accession=False):

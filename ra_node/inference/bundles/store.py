@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import os
 import re
 import secrets
 import shutil
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ra_node.errors import Fatal, Refused, Retryable
+from ra_node.filesystem.durable_write import fsync_file, fsync_folder
 from ra_node.inference.bundles.manifest import Bundle, check_weights, load_bundle, read_bundle
 
 CARD = "card.md"
@@ -99,14 +99,14 @@ class BundleStore:
         except BaseException:
             shutil.rmtree(copy, ignore_errors=True)
             raise
-        _sync(self.folder)
+        fsync_folder(self.folder)
         return read_bundle(target)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """One install at a time: whatever is unfinished under the lock was left by a crash."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _sync(self.folder.parent)
+        fsync_folder(self.folder.parent)
         with (self.folder / ".lock").open("w", encoding="ascii") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
@@ -160,11 +160,9 @@ def _copy(source: Bundle, to: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (source.folder / name).open("rb") as read, path.open("wb") as written:
             shutil.copyfileobj(read, written)
-            os.fchmod(written.fileno(), 0o400)
-            written.flush()
-            os.fsync(written.fileno())
+        fsync_file(path, 0o400)
     for folder in {path.parent for path in to.rglob("*")}:
-        _sync(folder)
+        fsync_folder(folder)
 
 
 def _check_copy(folder: Path, source: Bundle) -> None:
@@ -175,11 +173,3 @@ def _check_copy(folder: Path, source: Bundle) -> None:
             f"copy of {source.folder}: expected the manifest {expected}, found {found}; was it changed?"
         )
     check_weights(copy)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, select, update
 
 from ra_node.domain.job import MAX_ATTEMPTS, Job, JobKind, JobState
 from ra_node.errors import Retryable
@@ -19,7 +19,6 @@ from ra_node.ledger.database.engine import AnyRow, Ledger, announce, insert_new
 from ra_node.ledger.database.events import note
 from ra_node.ledger.database.schema import StudyState
 from ra_node.ledger.jobs.claim_order import batch, candidates
-from ra_node.ledger.jobs.requeue import reopen
 
 _table = schema.job
 EXCUSED = "machine: "
@@ -237,26 +236,6 @@ def abandon(ledger: Ledger, owner: str) -> int:
     return taken.returned + taken.buried
 
 
-def requeue(ledger: Ledger, name: str) -> int:
-    """Bring back the buried jobs of a study or of a destination, or one job by its id; tell how many.
-
-    They start anew, with all their attempts. An image whose version is already answered calls for a
-    new version, so that what is found now reaches the PACS too; one whose file is purged stays buried.
-    """
-    named = or_(_table.c.id == name, _table.c.study_uid == name, _table.c.peer == name)
-    image = schema.instance
-    purged = exists(select(image.c.id).where(image.c.id == _table.c.instance_id, image.c.path.is_(None)))
-    buried = select(_table).where(named, _table.c.state == JobState.BURIED, ~purged)
-    with ledger.write() as connection:
-        now = ledger.clock()
-        rows = connection.execute(buried.with_for_update(of=_table)).all()
-        for row in rows:
-            _requeue_row(connection, now, row)
-        for row in rows:
-            reopen(connection, row)
-        return len(rows)
-
-
 def job_of(row: AnyRow) -> Job:
     """Read a whole row of the job table."""
     fields = {column.name: getattr(row, column.name) for column in _table.columns}
@@ -365,11 +344,3 @@ def _tell_burial(connection: Connection, now: float, job: Job, reason: str) -> N
 def _tell(connection: Connection, now: float, what: str, job: Job, reason: str) -> None:
     told = {"kind": job.kind, "peer": job.peer, "reason": reason}
     note(connection, now, what, job.study_uid, attempt=job.attempt, **told)
-
-
-def _requeue_row(connection: Connection, now: float, row: AnyRow) -> None:
-    """Make the job as if it were new; only the fence goes on."""
-    change = update(_table).where(_table.c.id == row.id)
-    fresh = {"state": JobState.READY, "attempt": 0, "excused": 0, "run_at": now, "created_at": now}
-    connection.execute(change.values(finished_at=None, **fresh))
-    note(connection, now, "job_requeued", row.study_uid, kind=row.kind, peer=row.peer)

@@ -1,18 +1,47 @@
-"""Undoes what a burial meant: the study waits again, and what was answered without an image is revised."""
+"""Requeue: a buried job starts anew, its study waits again, an answer without its image is revised."""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, and_, exists, select, update
+from sqlalchemy import Connection, and_, exists, or_, select, update
 
 from ra_node.domain.job import JobKind, JobState
 from ra_node.ledger.database import schema
-from ra_node.ledger.database.engine import AnyRow
+from ra_node.ledger.database.engine import AnyRow, Ledger
+from ra_node.ledger.database.events import note
 from ra_node.ledger.database.schema import DeliveryState, StudyState
 
 _table = schema.job
 
 
-def reopen(connection: Connection, row: AnyRow) -> None:
+def requeue(ledger: Ledger, name: str) -> int:
+    """Bring back the buried jobs of a study or of a destination, or one job by its id; tell how many.
+
+    They start anew, with all their attempts. An image whose version is already answered calls for a
+    new version, so that what is found now reaches the PACS too; one whose file is purged stays buried.
+    """
+    named = or_(_table.c.id == name, _table.c.study_uid == name, _table.c.peer == name)
+    image = schema.instance
+    purged = exists(select(image.c.id).where(image.c.id == _table.c.instance_id, image.c.path.is_(None)))
+    buried = select(_table).where(named, _table.c.state == JobState.BURIED, ~purged)
+    with ledger.write() as connection:
+        now = ledger.clock()
+        rows = connection.execute(buried.with_for_update(of=_table)).all()
+        for row in rows:
+            _requeue_row(connection, now, row)
+        for row in rows:
+            _reopen(connection, row)
+        return len(rows)
+
+
+def _requeue_row(connection: Connection, now: float, row: AnyRow) -> None:
+    """Make the job as if it were new; only the fence goes on."""
+    change = update(_table).where(_table.c.id == row.id)
+    fresh = {"state": JobState.READY, "attempt": 0, "excused": 0, "run_at": now, "created_at": now}
+    connection.execute(change.values(finished_at=None, **fresh))
+    note(connection, now, "job_requeued", row.study_uid, kind=row.kind, peer=row.peer)
+
+
+def _reopen(connection: Connection, row: AnyRow) -> None:
     """Undo what the burial meant to the study."""
     if row.kind == JobKind.EXAMINE:
         _reopen_image(connection, row)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Collection, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
 from ra_node.errors import Retryable
+from ra_node.filesystem.durable_write import PRIVATE_MODE, fsync_file, fsync_folder, move_durably
 from ra_node.ledger.database.engine import random_id
 
 INCOMING = "incoming"
@@ -81,10 +80,8 @@ class Files:
         """
         self.expect_identity(folder)
         target_folder = self._folder(folder)
-        _sync_file(temporary)
         target = target_folder / f"{self.new_name()}{suffix}"
-        temporary.rename(target)
-        _sync_folder(target_folder)
+        move_durably(temporary, target, PRIVATE_MODE)
         return target.relative_to(self.data_dir).as_posix()
 
     def write(self, content: bytes | Callable[[Path], object], folder: str, suffix: str) -> str:
@@ -152,7 +149,7 @@ class Files:
             target = target.with_name(f"{self.new_name()}{target.suffix}")
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _move(self.path(relative), target)
-        _sync_folder(target.parent)
+        fsync_folder(target.parent)
         return target.relative_to(self.data_dir).as_posix()
 
     def unknown_files(self, known: Collection[str], older_than: float) -> Iterator[str]:
@@ -176,7 +173,7 @@ class Files:
         for parent in (*reversed(folder.relative_to(self.data_dir).parents), Path(relative)):
             step = self.data_dir / parent
             step.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _sync_folder(step.parent)
+            fsync_folder(step.parent)
         self._synced.add(folder)
         return folder
 
@@ -198,25 +195,6 @@ def read_identity(path: Path | str) -> str | None:
     return words[0] if len(words) == 1 else ""
 
 
-def write_durably(path: Path, text: str, *, replace: bool = True) -> None:
-    """Write a small private file whole or not at all; without `replace` one that is there stays."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        if replace:
-            temporary.rename(path)
-        else:
-            with suppress(FileExistsError):
-                os.link(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
-
-
 def _move(source: Path, target: Path) -> None:
     """Rename; between two mounts copy, sync, and only then remove."""
     try:
@@ -225,23 +203,9 @@ def _move(source: Path, target: Path) -> None:
         if error.errno != errno.EXDEV:
             raise
         shutil.copy2(source, target)
-        _sync_file(target)
-        _sync_folder(target.parent)
+        fsync_file(target, PRIVATE_MODE)
+        fsync_folder(target.parent)
         source.unlink()
-
-
-def _sync_file(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fchmod(file.fileno(), 0o600)
-        os.fsync(file.fileno())
-
-
-def _sync_folder(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _is_old_file(path: Path, older_than: float) -> bool:

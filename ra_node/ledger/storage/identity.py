@@ -14,6 +14,7 @@ from pathlib import Path
 from sqlalchemy import exists, select
 
 from ra_node.errors import Fatal
+from ra_node.filesystem.durable_write import write_atomically
 from ra_node.ledger.alarms import AlarmKind, alarms, clear_alarm, raise_alarm
 from ra_node.ledger.database import schema
 from ra_node.ledger.database.engine import Ledger, insert_new
@@ -26,7 +27,6 @@ from ra_node.ledger.storage.durable_files import (
     UNLISTED,
     Files,
     read_identity,
-    write_durably,
 )
 
 IDENTITY = "identity"
@@ -109,7 +109,7 @@ def keep_mark(ledger: Ledger, files: Files) -> None:
     if newest is None or identity is None:
         return
     files.expect_identity()
-    write_durably(files.data_dir / MARK, f"{identity} {newest.id} {newest.at!r}\n")
+    write_atomically(files.data_dir / MARK, f"{identity} {newest.id} {newest.at!r}\n".encode("ascii"))
 
 
 def adopt(ledger: Ledger, files: Files) -> None:
@@ -196,7 +196,7 @@ def _claim(path: Path, fresh: str) -> str:
     """Write it whole under another name and link it: whoever comes second keeps the first one's."""
     found = read_identity(path)
     if found is None:
-        write_durably(path, f"{fresh}\n", replace=False)
+        write_atomically(path, f"{fresh}\n".encode("ascii"), replace=False)
         found = read_identity(path)
     return found or fresh
 

@@ -20,7 +20,6 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at run 
 )
 
 from ra_node.network.presentation_contexts import (
-    OPTION_CLASSES,
     RESULT_CLASSES,
     RESULT_SYNTAXES,
     proposed_contexts,
@@ -145,7 +144,7 @@ def echo(peer: PeerAddress) -> EchoReport:
         if made.association is None:
             return EchoReport(peer.name, made.reach, made.detail)
         taken = {uid for uid, _ in made.accepted}
-        accepted = frozenset(pair for pair in made.accepted if pair[0] in (*RESULT_CLASSES, *OPTION_CLASSES))
+        accepted = frozenset(pair for pair in made.accepted if pair[0] in RESULT_CLASSES)
         commits = StorageCommitmentPushModel in taken
         try:
             answer = made.association.send_c_echo()

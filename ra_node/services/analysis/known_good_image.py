@@ -5,7 +5,6 @@ It lies in the inbox, on the disk that received images are read from, and takes 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +19,7 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittle
 
 from ra_node.dicom.uids import derive_uid
 from ra_node.domain.report import Reason
+from ra_node.filesystem.durable_write import write_atomically
 from ra_node.ledger.storage.durable_files import INBOX, Files
 from ra_node.services.analysis.study_analysis import Judge, Look, Rules, look_at_file
 
@@ -46,7 +46,7 @@ class Canary:
         try:
             self.path.parent.mkdir(mode=0o700, exist_ok=True)
             if not self._is_whole():
-                self._write()
+                write_atomically(self.path, known_good())
         except OSError as error:
             structlog.get_logger().warning("known_good_image_not_written", error=error.strerror)
 
@@ -57,7 +57,7 @@ class Canary:
         """
         try:
             if not self._is_whole() and any(self.path.parent.iterdir()):
-                self._write()
+                write_atomically(self.path, known_good())
             look = self.look(self.path, self.rules)
             crop = np.zeros((self.rules.side_px, self.rules.side_px), np.uint8)
             self.judge.judge([crop])
@@ -72,12 +72,6 @@ class Canary:
             return self.path.read_bytes() == known_good()
         except FileNotFoundError:
             return False
-
-    def _write(self) -> None:
-        part = self.files.path(f"{INBOX}/{NAME}.{os.getpid()}")
-        part.write_bytes(known_good())
-        part.chmod(0o600)
-        part.replace(self.path)
 
 
 @cache

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ra_node.dicom.reading.file import read_attributes
-from ra_node.errors import Fatal, Refused
-
-KEY_DIGITS = 32
-SALT_BYTES = 32
-"""Fewer do not keep a key secret."""
+from ra_node.domain.patient.pseudonym import checked_salt, patient_pseudonym
+from ra_node.errors import Fatal
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +25,7 @@ class PatientWords:
         patient_id = str(read_attributes(path).get("PatientID") or "").strip()
         words = {"patient_id": patient_id} if self.with_id else {}
         if self.salt is not None:
-            words["patient_key"] = patient_key(self.salt, patient_id) if patient_id else ""
+            words["patient_key"] = patient_pseudonym(self.salt, patient_id) if patient_id else ""
         return words
 
     @property
@@ -39,25 +35,10 @@ class PatientWords:
         return tuple(name for name, wanted in asked.items() if wanted)
 
 
-def patient_key(salt: bytes, patient_id: str) -> str:
-    """HMAC-SHA256 of a patient's ID, 32 hexadecimal digits; case and blanks around it do not count.
-
-    With the same salt the same key as in a training dataset.
-    """
-    return hmac.digest(salt, patient_id.strip().upper().encode(), "sha256").hex()[:KEY_DIGITS]
-
-
 def read_salt(path: Path) -> bytes:
     """Read a secret salt; Refused where it is too short, Fatal where it cannot be read or others can."""
     try:
-        salt, mode = path.read_bytes(), path.stat().st_mode & 0o777
+        salt, mode = path.read_bytes(), path.stat().st_mode
     except OSError as error:
         raise Fatal(f"expected a salt at {path}, found none: {error.strerror}") from error
-    if len(salt) < SALT_BYTES:
-        made = f"head -c {SALT_BYTES} /dev/urandom"
-        raise Refused(
-            f"expected a salt of {SALT_BYTES} bytes or more, found {len(salt)}; make it with `{made}`"
-        )
-    if mode & 0o077:
-        raise Fatal(f"expected a salt that only its owner can read (mode 600), found mode {mode:o}")
-    return salt
+    return checked_salt(salt, mode)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Self
 
+from ra_node.filesystem.durable_write import fsync_stream, move_durably
 from ra_node.services.archive_run.journal import Journal, SeenFile
 from ra_node.services.archive_run.result_rows import (
     SKIPPED_FILE,
@@ -55,13 +56,13 @@ class ResultTable:
         writer.writeheader()
         for rows in studies:
             writer.writerows(rows)
-        _sync(self._growing)
+        fsync_stream(self._growing)
 
     def append(self, rows: Iterable[Cells]) -> None:
         """Add the rows of one study; they are on the disk when this returns."""
         assert self._growing is not None
         self._writer(self._growing).writerows(rows)
-        _sync(self._growing)
+        fsync_stream(self._growing)
 
     def finish(self, journal: Journal) -> None:
         """Write the whole table, studies in the order of the archive and then the files that were skipped."""
@@ -75,11 +76,9 @@ class ResultTable:
                 self.counts.update({row["outcome"], row["call"], row["refusal"]} - {""})
                 self._note(row)
                 writer.writerow(row)
-            _sync(stream)
-        new.replace(self.folder / NAME)
+        move_durably(new, self.folder / NAME)
         self.__exit__()
         (self.folder / GROWING).unlink(missing_ok=True)
-        _sync_folder(self.folder)
 
     def _note(self, row: Cells) -> None:
         if row["outcome"] == RowOutcome.FAILED and len(self.failures) < TOLD:
@@ -104,16 +103,3 @@ def _all(journal: Journal) -> Iterator[Cells]:
 def _of_file(one: SeenFile) -> ResultRow:
     outcome, code = (RowOutcome.FAILED, UNREADABLE_FILE) if one.broken else (RowOutcome.SKIPPED, SKIPPED_FILE)
     return ResultRow(outcome, refusal=code, refusal_text=one.reason, file=path_text(one.path))
-
-
-def _sync(stream: IO[str]) -> None:
-    stream.flush()
-    os.fsync(stream.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

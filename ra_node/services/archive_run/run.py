@@ -8,7 +8,6 @@ done again after a crash has the same bytes.
 from __future__ import annotations
 
 import errno
-import os
 import re
 import shutil
 import threading
@@ -23,6 +22,7 @@ import structlog
 
 from ra_node.domain.report import Reason, StudyReport
 from ra_node.errors import Fatal, NodeError, Refused, Retryable
+from ra_node.filesystem.durable_write import fsync_file, fsync_folder
 from ra_node.services.archive_run.journal import Journal, LinedUp, RunStudyState, SeenFile
 from ra_node.services.archive_run.result_csv import ResultTable, path_text
 from ra_node.services.archive_run.result_rows import (
@@ -189,8 +189,8 @@ class Run:
             part.rmdir()
             return report
         for path in part.iterdir():
-            _sync(path)
-        _sync(part)
+            fsync_file(path)
+        fsync_folder(part)
         self._put(part, self.out / name)
         return report
 
@@ -203,7 +203,7 @@ class Run:
             shutil.rmtree(old)
         else:
             part.rename(whole)
-        _sync(self.out)
+        fsync_folder(self.out)
 
     def _rows(self, report: StudyReport, files: Sequence[SeenFile]) -> Iterator[Cells]:
         where = {one.sop_uid: self._named(one.path) for one in files}
@@ -242,11 +242,3 @@ def _state_of(report: StudyReport) -> RunStudyState:
     """A study with an image whose analysis failed is answered, and tried again at the next start."""
     failed = any(one.refusal and one.refusal.reason is Reason.ANALYSIS_FAILED for one in report.images)
     return RunStudyState.FAILED if failed else RunStudyState.DONE
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

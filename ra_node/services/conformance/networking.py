@@ -11,11 +11,9 @@ from pynetdicom import AE
 from pynetdicom.presentation import PresentationContext
 
 from ra_node.dicom.conformance.document import Section, TableBlock, prose
-from ra_node.domain.result_objects import OPTIONS
+from ra_node.domain.result_objects import RESULT_OBJECTS
 from ra_node.network import tls
 from ra_node.network.presentation_contexts import (
-    OPTION_CLASSES,
-    RESULT_CLASSES,
     RESULT_SYNTAXES,
     result_contexts,
 )
@@ -124,12 +122,12 @@ def _status_table(title: str, answers: dict[int, str]) -> TableBlock:
 def proposed_services(settings: Settings) -> Section:
     """Presentation contexts that the node proposes, each syntax in a context of its own."""
     wanted = {kind for peer in settings.destinations for kind in peer.options}
-    options = [uid for kind, uid in zip(OPTIONS, OPTION_CLASSES, strict=True) if kind in wanted]
+    sent = [UID(row.sop_class_uid) for row in RESULT_OBJECTS if not row.optional or row.kind in wanted]
     proposed: dict[str, list[str]] = {}
     for context in result_contexts():
         names = [UID(one).name for one in context.transfer_syntax]
         proposed.setdefault(str(context.abstract_syntax), []).extend(names)
-    rows = [(uid.name, str(uid), ", ".join(proposed[uid]), "SCU") for uid in (*RESULT_CLASSES, *options)]
+    rows = [(uid.name, str(uid), ", ".join(proposed[uid]), "SCU") for uid in sent]
     others = [("Verification", "1.2.840.10008.1.1")]
     if any(peer.commitment for peer in settings.peer):
         others.append(("Storage Commitment Push Model", "1.2.840.10008.1.20.1"))

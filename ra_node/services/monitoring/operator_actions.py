@@ -1,15 +1,15 @@
-"""What an operator changes, and that it was this operator: every change of the page goes through here."""
+"""What an operator changes, by page or command, recorded with the name of the operator."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import structlog
 
 from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.database.events import Detail, record
 from ra_node.ledger.jobs.peer_backoff import end_outage
-from ra_node.ledger.jobs.queue import requeue
+from ra_node.ledger.jobs.requeue import requeue
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +20,23 @@ class Operator:
     address: str
 
 
-def try_again(ledger: Ledger, name: str, by: Operator, *, study_uid: str | None = None) -> int:
-    """Requeue what is buried under a study, a job or a destination; tell how many jobs.
+@dataclass(frozen=True, slots=True)
+class Requeued:
+    """What a requeue found: so many buried jobs, and a destination that was out of reach."""
 
-    A destination that was out of reach is called at once.
+    jobs: int
+    was_out_of_reach: bool
+
+
+def try_again(ledger: Ledger, name: str, by: Operator, *, study_uid: str | None = None) -> Requeued:
+    """Requeue what is buried under a study, a job or a destination.
+
+    A destination that was out of reach is called at once. Nothing is noted where nothing was found.
     """
-    count, was_away = requeue(ledger, name), end_outage(ledger, name)
-    acted(ledger, by, "requeued", study_uid, name=name, jobs=count, was_out_of_reach=was_away)
-    return count
+    found = Requeued(requeue(ledger, name), end_outage(ledger, name))
+    if found.jobs or found.was_out_of_reach:
+        acted(ledger, by, "requeued", study_uid, name=name, **asdict(found))
+    return found
 
 
 def signed_in(ledger: Ledger, by: Operator) -> None:

@@ -11,11 +11,11 @@ from pathlib import Path
 from pydicom.uid import UID
 
 from ra_node.dicom.overlay.fonts import face_of
-from ra_node.domain.result_objects import OPTIONS, ObjectKind
+from ra_node.domain.result_objects import RESULT_OBJECTS, ObjectKind, class_of
 from ra_node.domain.texts.translations import load_language
 from ra_node.errors import NodeError
 from ra_node.ledger.alarms import Alarm
-from ra_node.network.presentation_contexts import OPTION_CLASSES, RESULT_CLASSES
+from ra_node.network.presentation_contexts import RESULT_CLASSES
 from ra_node.network.scu.c_find import InstanceCount, count_instances
 from ra_node.network.scu.c_store import EchoReport, PeerAddress, Reach, echo
 from ra_node.services.delivery.destination_status import Complaint
@@ -170,19 +170,18 @@ def check_peer(
     where = f"{peer.ae_title} at {peer.host}:{peer.port}"
     if not report.alive:
         return Check(name, ok=False, found=f"{where}: {report.detail}", hint=_HINTS[report.reach])
-    taken = [uid.name for uid in (*RESULT_CLASSES, *OPTION_CLASSES) if report.takes(uid)]
+    taken = [uid.name for uid in RESULT_CLASSES if report.takes(uid)]
     found = (
         f"{where}{' with TLS' if peer.tls else ''}: echo, takes {', '.join(taken) or 'none of our results'}"
     )
     syntaxes = sorted({UID(syntax).name for _, syntax in report.accepted})
     found += f" in {' and '.join(syntaxes)}" if syntaxes else ""
-    has_sr, has_overlay = (
-        report.takes(RESULT_CLASSES[0]) or report.takes(RESULT_CLASSES[1]),
-        report.takes(RESULT_CLASSES[2]),
-    )
-    asked = [uid for kind, uid in zip(OPTIONS, OPTION_CLASSES, strict=True) if kind in options]
-    wanted = [("SR", has_sr), ("Secondary Capture", has_overlay)]
-    wanted += [(uid.name, report.takes(uid)) for uid in asked]
+    takes = {row.kind: report.takes(UID(row.sop_class_uid)) for row in RESULT_OBJECTS}
+    wanted = [
+        ("SR", takes[ObjectKind.SR] or takes[ObjectKind.SR_FALLBACK]),
+        ("Secondary Capture", takes[ObjectKind.OVERLAY]),
+        *((UID(class_of(kind).sop_class_uid).name, takes[kind]) for kind in options),
+    ]
     missing = [word for word, there in wanted if not there]
     hints = [f"allow our AE title {peer.calling_ae} to store {' and '.join(missing)}"] if missing else []
     if commitment:

@@ -5,7 +5,7 @@ There is always an answer: what cannot be made is left out, step by step (`Effor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from random import Random
@@ -45,7 +45,7 @@ from ra_node.services.reporting.reduced_answer import (
     out_of_patience,
     reduced_by,
 )
-from ra_node.services.reporting.render_objects import Sources, encoded, name_content, publish
+from ra_node.services.reporting.render_objects import Rendering, Sources, encoded, name_content, publish
 from ra_node.services.reporting.sources import SourceReader, sr_of
 
 
@@ -55,6 +55,15 @@ class Destination:
 
     peer: str
     kinds: tuple[ObjectKind, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Gathered:
+    """All that one answer is made of; `digests` are the SHA-256 of its images by SOP Instance UID."""
+
+    rendering: Rendering
+    digests: Mapping[str, str | None]
+    followed: Followed
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +126,13 @@ class Answerer:
             raise ProcessBroken(f"a new process takes over after: {describe(error)}")
 
     def _answer(self, job: Job, effort: Effort) -> None:
+        """Read what the answer is made of, make all of it, then write it."""
+        gathered = self._gather(job, effort)
+        made = self._make(gathered, effort)
+        mark()
+        self._record(job, made, gathered.followed)
+
+    def _gather(self, job: Job, effort: Effort) -> _Gathered:
         assert job.version is not None
         reader = SourceReader(
             self.ledger, self.files, self.one_bundle.rules, self.one_bundle.look, self.healthy
@@ -148,21 +164,18 @@ class Answerer:
         if followed.subject is not None and followed.prior is not None:
             report = replace(report, study_date=followed.subject.study_date, prior=followed.prior)
         digests = {finding.sop_instance_uid: finding.sha256 for finding in findings}
+        return _Gathered(Rendering(report, sources, self.producer, predecessor), digests, followed)
 
-        def named(made: StudyReport) -> StudyReport:
-            return name_content(made, digests, self.producer)
+    def _make(self, gathered: _Gathered, effort: Effort) -> Made:
+        def named(report: StudyReport) -> StudyReport:
+            return name_content(report, gathered.digests, self.producer)
 
-        if effort is Effort.WHOLE:
-            made = self._whole(named(report), sources, predecessor)
-        else:
-            made = make_less(effort, report, sources, self.producer, predecessor, named)
-        mark()
-        self._record(job, made, followed)
-
-    def _whole(self, report: StudyReport, sources: Sources, predecessor: Dataset | None) -> Made:
+        rendering = gathered.rendering
+        if effort is not Effort.WHOLE:
+            return make_less(effort, rendering, named)
+        report = named(rendering.report)
         wanted = {kind for to in self.destinations for kind in to.kinds}
-        publication = publish(report, sources, self.producer, predecessor, wanted=wanted)
-        return Made(report, publication.objects)
+        return Made(report, publish(replace(rendering, report=report), wanted))
 
     def _predecessor(self, earlier: Result | None, effort: Effort) -> Dataset | None:
         """The SR of the version before; where it cannot be read, its name alone says what is replaced."""

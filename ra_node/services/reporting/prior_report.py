@@ -14,14 +14,14 @@ from typing import Protocol
 
 import structlog
 from pydicom import Dataset
-from pydicom.uid import Comprehensive3DSRStorage
 
 from ra_node.dicom.reading.patient_identity import Subject, subject_known
-from ra_node.dicom.sr.document import SERIES_NUMBER, sr_series_uid
+from ra_node.dicom.sop_common import series_uid_of
 from ra_node.dicom.sr.reader import read_prior
 from ra_node.domain.patient.identity import differences
 from ra_node.domain.prior_comparison import comparable_hands
 from ra_node.domain.report import Prior
+from ra_node.domain.result_objects import ObjectKind, class_of
 from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.patient_key import keyed_identity, patient_key
 from ra_node.ledger.report_json import report_from_json
@@ -122,7 +122,9 @@ class PacsAsker:
             found.extend([] if prior is None else [prior])
             return prior is not None
 
-        wanted = Wanted(patient, issuer, birth, subject.study_at, SERIES_NUMBER, study_uid)
+        wanted = Wanted(
+            patient, issuer, birth, subject.study_at, class_of(ObjectKind.SR).series_number, study_uid
+        )
         if self.fetch(self.peer, wanted, take) in OUT_OF_REACH:
             self._away_until = self.clock() + AWAY_PAUSE_S
         return found[0] if found else None
@@ -133,8 +135,8 @@ def _prior_of(result: Result) -> Prior:
     assert result.study_at is not None
     return Prior(
         result.study_uid,
-        sr_series_uid(result.sr_uid),
-        str(Comprehensive3DSRStorage),
+        series_uid_of(result.sr_uid),
+        class_of(ObjectKind.SR).sop_class_uid,
         result.sr_uid,
         datetime.strptime(result.study_at[:8], "%Y%m%d").date(),  # noqa: DTZ007 - a day has no zone
         f"{report.bundle.name} {report.bundle.version}",

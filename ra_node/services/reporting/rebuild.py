@@ -21,7 +21,7 @@ from ra_node.ledger.report_json import report_from_json
 from ra_node.ledger.results import earlier_result, find_result, objects_of
 from ra_node.ledger.storage.damage import replace_object
 from ra_node.ledger.storage.durable_files import RESULTS, Files, sha256_of
-from ra_node.services.reporting.render_objects import Publication, Sources, encoded, publish
+from ra_node.services.reporting.render_objects import Rendering, Sources, encoded
 from ra_node.services.reporting.sources import read_datasets, sr_of
 
 
@@ -46,7 +46,7 @@ class Rebuilder:
         report = report_from_json(found.report_json)
         kinds = {ObjectKind(one.kind) for one in wanted.values()}
         done = set()
-        for _kind, dataset in self._publication(report, kinds).objects:
+        for _kind, dataset in self._rendering(report).objects(kinds):
             made, content = wanted.get(str(dataset.SOPInstanceUID)), encoded(dataset)
             if made is None or sha256_of(content) != made.sha256:
                 continue
@@ -61,7 +61,7 @@ class Rebuilder:
         )
         return done
 
-    def _publication(self, report: StudyReport, kinds: Collection[ObjectKind]) -> Publication:
+    def _rendering(self, report: StudyReport) -> Rendering:
         rows = {one.sop_instance_uid: one for one in instances_of(self.ledger, report.study_instance_uid)}
         used = [
             rows[image.sop_instance_uid]
@@ -79,7 +79,7 @@ class Rebuilder:
             for one in used
             if self._is_whole(one.preview_path, one.preview_sha256)
         }
-        return publish(report, Sources(datasets, displays), self.producer, predecessor, wanted=kinds)
+        return Rendering(report, Sources(datasets, displays), self.producer, predecessor)
 
     def _is_whole(self, path: str | None, sha256: str | None) -> bool:
         return path is not None and self.files.damage(path, sha256) is None

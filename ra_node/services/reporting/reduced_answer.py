@@ -12,17 +12,14 @@ from enum import IntEnum
 
 from pydicom import Dataset
 
-from ra_node.dicom.overlay.secondary_capture import build_overlay, render_overlay
-from ra_node.dicom.provenance import Producer
-from ra_node.dicom.sr.document import build_sr
 from ra_node.domain.job import Job
 from ra_node.domain.report import ImageFinding, Reason, Refusal, StudyReport
-from ra_node.domain.result_objects import ObjectKind
+from ra_node.domain.result_objects import BASIC_KINDS, ObjectKind
 from ra_node.domain.study import ImageHeader
 from ra_node.domain.uid import can_be_repeated
 from ra_node.services.analysis.study_analysis import reason_for_study
 from ra_node.services.jobs.machine_faults import PATIENCE_ATTEMPTS, is_machine_fault
-from ra_node.services.reporting.render_objects import Sources
+from ra_node.services.reporting.render_objects import Objects, Rendering, Sources
 
 
 class Effort(IntEnum):
@@ -51,6 +48,8 @@ _SAYS = {
 }
 """In the words of the report."""
 
+_REPORTS = (ObjectKind.SR, ObjectKind.SR_FALLBACK)
+
 _FAILED = (
     "The analysis of this image failed and was given up: its result could not be written into the report."
 )
@@ -61,7 +60,7 @@ class Made:
     """A report, and its objects by kind; one is the SR."""
 
     report: StudyReport
-    objects: tuple[tuple[ObjectKind, Dataset], ...]
+    objects: Objects
 
 
 def first_effort(job: Job) -> Effort:
@@ -82,64 +81,28 @@ def out_of_patience(job: Job) -> bool:
     return job.attempt >= PATIENCE_ATTEMPTS
 
 
-def make_less(
-    effort: Effort,
-    report: StudyReport,
-    sources: Sources,
-    producer: Producer,
-    predecessor: Dataset | None,
-    named: Callable[[StudyReport], StudyReport],
-) -> Made:
+def make_less(effort: Effort, whole: Rendering, named: Callable[[StudyReport], StudyReport]) -> Made:
     """Make what an effort below the whole comes to.
 
     `named` gives a report the hash of its content, from which the UIDs of its objects derive.
     """
-    build = _Build(sources, producer, predecessor)
-    if effort is Effort.WITHOUT_IMAGE:
-        report = _without_failing(report, build)
+    report = _without_failing(whole) if effort is Effort.WITHOUT_IMAGE else whole.report
     if effort is Effort.MINIMAL:
         said = named(report)
-        return Made(said, _named_at_least(said, build))
+        return Made(said, _named_at_least(replace(whole, report=said)))
     said = named(_saying(report, _SAYS[effort]))
-    if effort >= Effort.WITHOUT_OVERLAY:
-        return Made(said, build.reports(said))
-    return Made(said, (*build.reports(said), (ObjectKind.OVERLAY, build.overlay(said))))
+    kinds = _REPORTS if effort >= Effort.WITHOUT_OVERLAY else BASIC_KINDS
+    return Made(said, replace(whole, report=said).objects(kinds))
 
 
-@dataclass(frozen=True, slots=True)
-class _Build:
-    sources: Sources
-    producer: Producer
-    predecessor: Dataset | None
-
-    def reports(self, report: StudyReport) -> tuple[tuple[ObjectKind, Dataset], ...]:
-        return (
-            (ObjectKind.SR, self._sr(report, comprehensive3d=True)),
-            (ObjectKind.SR_FALLBACK, self._sr(report, comprehensive3d=False)),
-        )
-
-    def _sr(self, report: StudyReport, *, comprehensive3d: bool) -> Dataset:
-        return build_sr(
-            report,
-            self.sources.datasets,
-            self.producer,
-            predecessor=self.predecessor,
-            comprehensive3d=comprehensive3d,
-        )
-
-    def overlay(self, report: StudyReport) -> Dataset:
-        picture = render_overlay(report, self.sources.displays, self.producer.language)
-        return build_overlay(picture, report, self.sources.datasets, self.producer)
-
-
-def _named_at_least(report: StudyReport, build: _Build) -> tuple[tuple[ObjectKind, Dataset], ...]:
+def _named_at_least(rendering: Rendering) -> Objects:
     """The report, without a patient where an attribute of the patient cannot be written."""
     try:
-        return build.reports(report)
+        return rendering.objects(_REPORTS)
     except Exception as error:
         if is_machine_fault(error):
             raise
-    return replace(build, sources=Sources(_nobody(report), {})).reports(report)
+    return replace(rendering, sources=Sources(_nobody(rendering.report), {})).objects(_REPORTS)
 
 
 def _nobody(report: StudyReport) -> dict[str, Dataset]:
@@ -149,15 +112,16 @@ def _nobody(report: StudyReport) -> dict[str, Dataset]:
     return {"": source}
 
 
-def _without_failing(report: StudyReport, build: _Build) -> StudyReport:
+def _without_failing(whole: Rendering) -> StudyReport:
     """Give up the images that cannot be written even alone."""
-    images = tuple(image if _works(report, image, build) else _given_up(image) for image in report.images)
+    report = whole.report
+    images = tuple(image if _works(whole, image) else _given_up(image) for image in report.images)
     return reason_for_study(replace(report, images=images, refusal=None))
 
 
-def _works(report: StudyReport, image: ImageFinding, build: _Build) -> bool:
+def _works(whole: Rendering, image: ImageFinding) -> bool:
     try:
-        build.reports(replace(report, images=(image,)))
+        replace(whole, report=replace(whole.report, images=(image,))).objects(_REPORTS)
     except Exception as error:
         if is_machine_fault(error):
             raise

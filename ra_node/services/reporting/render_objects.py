@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from ra_node.dicom.presentation_state import build_presentations
 from ra_node.dicom.provenance import Producer
 from ra_node.dicom.sr.document import build_sr
 from ra_node.domain.report import StudyReport
-from ra_node.domain.result_objects import ObjectKind
+from ra_node.domain.result_objects import BASIC_KINDS, ObjectKind
 from ra_node.ledger.report_json import report_to_json
 
 
@@ -37,28 +38,68 @@ class Sources:
     displays: Mapping[str, NDArray[np.uint8]]
 
 
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """The objects of one report. `sr_fallback` serves peers that refuse Comprehensive 3D SR.
+Objects = tuple[tuple[ObjectKind, Dataset], ...]
+"""Made objects with their kinds, in the order of the kinds; several presentation states of one answer."""
 
-    `options` are those that some destination asked for, maybe several of one kind.
-    """
 
-    sr: Dataset
-    sr_fallback: Dataset
-    overlay: Dataset
-    picture: NDArray[np.uint8]
-    options: tuple[tuple[ObjectKind, Dataset], ...] = ()
+@dataclass(frozen=True)
+class Rendering:
+    """One report with all that its objects are made of; picture and overlay are made once, at first use."""
 
-    @property
-    def objects(self) -> tuple[tuple[ObjectKind, Dataset], ...]:
-        """Everything that is kept and may be sent, by kind."""
-        return (
-            (ObjectKind.SR, self.sr),
-            (ObjectKind.SR_FALLBACK, self.sr_fallback),
-            (ObjectKind.OVERLAY, self.overlay),
-            *self.options,
-        )
+    report: StudyReport
+    sources: Sources
+    producer: Producer
+    predecessor: Dataset | None = None
+    """The SR that this report revises."""
+
+    @cached_property
+    def picture(self) -> NDArray[np.uint8]:
+        """The overlay's picture (rows, columns, 3)."""
+        return render_overlay(self.report, self.sources.displays, self.producer.language)
+
+    @cached_property
+    def overlay(self) -> Dataset:
+        """The overlay as a data set."""
+        return build_overlay(self.picture, self.report, self.sources.datasets, self.producer)
+
+    def objects(self, kinds: Collection[ObjectKind]) -> Objects:
+        """Make the objects of these kinds."""
+        return tuple((kind, one) for kind in ObjectKind if kind in kinds for one in BUILDERS[kind](self))
+
+
+def _report(rendering: Rendering, *, comprehensive3d: bool) -> Dataset:
+    return build_sr(
+        rendering.report,
+        rendering.sources.datasets,
+        rendering.producer,
+        comprehensive3d=comprehensive3d,
+        predecessor=rendering.predecessor,
+    )
+
+
+def _presentations(made: Rendering) -> Sequence[Dataset]:
+    return build_presentations(made.report, made.sources.datasets, made.producer, made.producer.language)
+
+
+def _key_object(made: Rendering) -> Dataset:
+    datasets, producer = made.sources.datasets, made.producer
+    return build_key_object(made.report, made.overlay, datasets, producer, producer.language)
+
+
+def _pdf(made: Rendering) -> Dataset:
+    datasets, producer = made.sources.datasets, made.producer
+    return build_pdf(made.report, made.picture, datasets, producer, producer.language)
+
+
+BUILDERS: Mapping[ObjectKind, Callable[[Rendering], Sequence[Dataset]]] = {
+    ObjectKind.SR: lambda made: [_report(made, comprehensive3d=True)],
+    ObjectKind.SR_FALLBACK: lambda made: [_report(made, comprehensive3d=False)],
+    ObjectKind.OVERLAY: lambda made: [made.overlay],
+    ObjectKind.PRESENTATION_STATE: _presentations,
+    ObjectKind.KEY_OBJECT: lambda made: [_key_object(made)],
+    ObjectKind.PDF: lambda made: [_pdf(made)],
+}
+"""How each kind is made."""
 
 
 def name_content(report: StudyReport, digests: Mapping[str, str | None], producer: Producer) -> StudyReport:
@@ -83,57 +124,18 @@ def encoded(dataset: Dataset) -> bytes:
     return content.getvalue()
 
 
-def publish(
-    report: StudyReport,
-    sources: Sources,
-    producer: Producer,
-    predecessor: Dataset | None,
-    *,
-    wanted: Collection[ObjectKind] = (),
-) -> Publication:
-    """Make every object of a report from that report alone; `predecessor` is the SR that it revises.
-
-    Of the optional kinds only those in `wanted` are made.
-    """
-    picture = render_overlay(report, sources.displays, producer.language)
-    overlay = build_overlay(picture, report, sources.datasets, producer)
-    return Publication(
-        sr=build_sr(report, sources.datasets, producer, predecessor=predecessor),
-        sr_fallback=build_sr(
-            report, sources.datasets, producer, predecessor=predecessor, comprehensive3d=False
-        ),
-        overlay=overlay,
-        picture=picture,
-        options=tuple(_options(report, sources, producer, overlay, picture, wanted)),
-    )
+def publish(rendering: Rendering, options: Collection[ObjectKind] = ()) -> Objects:
+    """Make every object of a report; of the optional kinds only those in `options`."""
+    return rendering.objects({*BASIC_KINDS, *options})
 
 
-def _options(
-    report: StudyReport,
-    sources: Sources,
-    producer: Producer,
-    overlay: Dataset,
-    picture: NDArray[np.uint8],
-    wanted: Collection[ObjectKind],
-) -> Iterator[tuple[ObjectKind, Dataset]]:
-    if ObjectKind.PRESENTATION_STATE in wanted:
-        for state in build_presentations(report, sources.datasets, producer, producer.language):
-            yield ObjectKind.PRESENTATION_STATE, state
-    if ObjectKind.KEY_OBJECT in wanted:
-        yield (
-            ObjectKind.KEY_OBJECT,
-            build_key_object(report, overlay, sources.datasets, producer, producer.language),
-        )
-    if ObjectKind.PDF in wanted:
-        yield ObjectKind.PDF, build_pdf(report, picture, sources.datasets, producer, producer.language)
-
-
-def save(publication: Publication, report: StudyReport, folder: Path) -> list[Path]:
-    """Write a publication for people and scripts: sr.dcm, overlay.dcm, overlay.png, report.json and .txt."""
+def save(rendering: Rendering, folder: Path) -> list[Path]:
+    """Write a report for people and scripts: sr.dcm, overlay.dcm, overlay.png, report.json and .txt."""
     folder.mkdir(parents=True, exist_ok=True)
-    publication.sr.save_as(folder / "sr.dcm", enforce_file_format=True)
-    publication.overlay.save_as(folder / "overlay.dcm", enforce_file_format=True)
-    write_png(publication.picture, folder / "overlay.png")
-    (folder / "report.json").write_text(report_to_json(report, indent=2) + "\n", encoding="utf-8")
-    (folder / "report.txt").write_text(report_text(report), encoding="utf-8")
+    names = {ObjectKind.SR: "sr.dcm", ObjectKind.OVERLAY: "overlay.dcm"}
+    for kind, dataset in rendering.objects(names):
+        dataset.save_as(folder / names[kind], enforce_file_format=True)
+    write_png(rendering.picture, folder / "overlay.png")
+    (folder / "report.json").write_text(report_to_json(rendering.report, indent=2) + "\n", encoding="utf-8")
+    (folder / "report.txt").write_text(report_text(rendering.report), encoding="utf-8")
     return [folder / name for name in ("sr.dcm", "overlay.dcm", "overlay.png", "report.json", "report.txt")]

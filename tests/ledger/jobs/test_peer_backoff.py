@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ra_node.domain.job import JobKind, JobState
 from ra_node.ledger.jobs.peer_backoff import begin_outage, end_outage, outages
-from ra_node.ledger.jobs.queue import claim, requeue
+from ra_node.ledger.jobs.queue import claim
+from ra_node.ledger.jobs.requeue import requeue
 from ra_node.ledger.overview import buried_jobs
 from tests.ledger.builders import LEASE_S, answered_study
 

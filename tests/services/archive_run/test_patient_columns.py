@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from ra_node.domain.patient.pseudonym import patient_pseudonym
 from ra_node.errors import Fatal, Refused
-from ra_node.services.archive_run.patient_columns import PatientWords, patient_key, read_salt
+from ra_node.services.archive_run.patient_columns import PatientWords, read_salt
 from tests.dicom.builders import source
-from training.data import pseudonym
 
 SALT = bytes(range(32))
 
@@ -27,7 +27,7 @@ def test_nothing_is_said_unless_it_is_asked_for(image):
 def test_the_key_is_that_of_a_training_dataset_with_the_same_salt(image):
     words = PatientWords(SALT)
     assert words.columns == ("patient_key",)
-    assert words.of(image) == {"patient_key": pseudonym.patient_key(SALT, "PAT-7")}
+    assert words.of(image) == {"patient_key": patient_pseudonym(SALT, "PAT-7")}
 
 
 def test_the_id_is_given_as_it_is_where_it_is_asked_for(image):
@@ -35,7 +35,7 @@ def test_the_id_is_given_as_it_is_where_it_is_asked_for(image):
 
 
 def test_another_salt_gives_another_key():
-    assert patient_key(SALT, "1") != patient_key(SALT[::-1], "1")
+    assert patient_pseudonym(SALT, "1") != patient_pseudonym(SALT[::-1], "1")
 
 
 def test_a_salt_that_others_can_read_is_none(tmp_path):

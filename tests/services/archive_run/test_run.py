@@ -90,8 +90,8 @@ class Killed(BaseException):
 
 
 POINTS = [
-    ("_sync", 1),
-    ("_sync", 9),
+    ("fsync_file", 1),
+    ("fsync_folder", 3),
     ("_put", 2),
     ("finish", 1),
     ("finish", 2),
@@ -127,7 +127,8 @@ def test_a_run_that_is_killed_anywhere_goes_on_and_ends_with_the_same_bytes(
         monkeypatch.context() as patch,
     ):
         owner = {
-            "_sync": retrospect,
+            "fsync_file": retrospect,
+            "fsync_folder": retrospect,
             "_put": retrospect.Run,
             "finish": type(run.journal),
             "append": type(run.table),

@@ -11,7 +11,8 @@ from ra_node.domain.result_objects import ObjectKind
 from ra_node.ledger.database.schema import CommitmentState, DeliveryState
 from ra_node.ledger.deliveries import deliveries_of
 from ra_node.ledger.jobs.peer_backoff import outages
-from ra_node.ledger.jobs.queue import claim, requeue
+from ra_node.ledger.jobs.queue import claim
+from ra_node.ledger.jobs.requeue import requeue
 from ra_node.ledger.overview import buried_jobs, commitment_counts
 from ra_node.network.scp.loopback_archive import LoopbackArchive
 from ra_node.network.scu.association import PeerAddress

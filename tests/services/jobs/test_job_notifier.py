@@ -13,7 +13,7 @@ from ra_node.domain.job import JobKind
 from ra_node.ledger.database.engine import SETTLING
 from ra_node.ledger.inbox import Repeated, close_association, keep_instance, open_association, settle_now
 from ra_node.ledger.jobs.queue import bury, claim, finish
-from ra_node.runtime import roles
+from ra_node.runtime.roles import job_loop
 from ra_node.services.jobs.job_notifier import JobListener, JobNotifier, listening
 from ra_node.services.jobs.liveness import forget
 from ra_node.settings.node import settings_from
@@ -100,7 +100,7 @@ def test_the_end_of_an_examination_wakes_whoever_makes_the_report_that_waited_fo
 
 
 def test_a_role_does_what_is_committed_while_it_waits(tmp_path, monkeypatch, stop):
-    monkeypatch.setattr(roles, "IDLE_S", 3600.0)
+    monkeypatch.setattr(job_loop, "IDLE_S", 3600.0)
     settings = settings_from({"node": {"data_dir": "state"}}, base=tmp_path)
     ours, theirs = open_state(settings).ledger, open_state(settings).ledger
     looks, done = threading.Semaphore(0), threading.Event()
@@ -114,7 +114,7 @@ def test_a_role_does_what_is_committed_while_it_waits(tmp_path, monkeypatch, sto
         return True
 
     asked = (settings, ours, "work", (JobKind.EXAMINE,), 4, do, stop)
-    role = threading.Thread(target=roles._serve, args=asked, kwargs={"ready": ready})
+    role = threading.Thread(target=job_loop.serve_jobs, args=asked, kwargs={"ready": ready})
     role.start()
     try:
         assert looks.acquire(timeout=120)

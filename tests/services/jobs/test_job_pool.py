@@ -11,7 +11,7 @@ from ra_node.bootstrap.node_context import open_state
 from ra_node.domain.job import Job, JobKind, JobState
 from ra_node.errors import Retryable
 from ra_node.ledger.jobs.queue import abandon, claim, finish
-from ra_node.runtime import roles
+from ra_node.runtime.roles.job_loop import serve_jobs
 from ra_node.services.jobs.job_pool import JobPool
 from ra_node.settings.node import settings_from
 from tests.conftest import wait_until
@@ -169,7 +169,7 @@ def test_a_worker_with_lanes_does_everything_once_and_its_suspects_alone(tmp_pat
         if len(done) == 6:
             stop.set()
 
-    roles._serve(settings, ledger, "work", (JobKind.EXAMINE,), 4, do, stop, lanes=2)
+    serve_jobs(settings, ledger, "work", (JobKind.EXAMINE,), 4, do, stop, lanes=2)
     assert len(done) == len(set(done)) == 6
     assert crowded == []
     assert claim(ledger, (JobKind.EXAMINE,), "late", 9, 60.0) == []

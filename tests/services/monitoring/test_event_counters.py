@@ -7,7 +7,8 @@ from ra_node.ledger.database import schema
 from ra_node.ledger.database.events import Event, events_after, note
 from ra_node.ledger.database.schema import DeliveryState
 from ra_node.ledger.deliveries import DeliveryOutcome, deliveries_of, record_delivery
-from ra_node.ledger.jobs.queue import bury, requeue
+from ra_node.ledger.jobs.queue import bury
+from ra_node.ledger.jobs.requeue import requeue
 from ra_node.services.monitoring.event_counters import (
     HOURS_KEPT,
     OPEN_AT_MOST,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from pydicom.uid import UID
 
-from ra_node.domain.result_objects import OPTIONS
+from ra_node.domain.result_objects import BASIC_KINDS, OPTIONS, class_of
 from ra_node.ledger.database.engine import LedgerUnavailable
-from ra_node.network.presentation_contexts import OPTION_CLASSES, RESULT_CLASSES
 from ra_node.network.scu.association import PeerAddress, Reach
 from ra_node.network.scu.c_find import InstanceCount
 from ra_node.network.scu.c_store import EchoReport
@@ -27,6 +27,7 @@ from ra_node.services.preflight.checks import (
 from ra_node.settings.node import settings_from
 from tests.ports import free_port
 
+BASIC = tuple(UID(class_of(kind).sop_class_uid) for kind in BASIC_KINDS)
 PEER = PeerAddress("pacs", "PACS", "10.0.0.5", 104, calling_ae="RA_NODE")
 SYNTAX = "1.2.840.10008.1.2.1"
 
@@ -116,28 +117,30 @@ def test_a_destination_that_does_not_answer_gets_advice_for_how_far_we_came(reac
 
 
 def test_a_destination_takes_our_results_or_is_told_what_is_missing():
-    comprehensive_3d, comprehensive, capture = RESULT_CLASSES
-    assert check_peer(PEER, echoing(*RESULT_CLASSES)).ok
+    comprehensive_3d, comprehensive, capture = BASIC
+    assert check_peer(PEER, echoing(*BASIC)).ok
     assert check_peer(PEER, echoing(comprehensive, capture)).ok, "the fallback is enough"
     assert check_peer(PEER, echoing(capture)).hint == "allow our AE title RA_NODE to store SR"
     assert check_peer(PEER, echoing(comprehensive_3d)).hint.endswith("to store Secondary Capture")
     assert "none of our results" in check_peer(PEER, echoing()).found
 
 
-@pytest.mark.parametrize(("kind", "sop_class"), list(zip(OPTIONS, OPTION_CLASSES, strict=True)))
+@pytest.mark.parametrize(
+    ("kind", "sop_class"), [(kind, UID(class_of(kind).sop_class_uid)) for kind in OPTIONS]
+)
 def test_a_further_object_that_a_destination_asks_for_has_to_be_taken(kind, sop_class):
-    assert check_peer(PEER, echoing(*RESULT_CLASSES), options=()).ok
-    row = check_peer(PEER, echoing(*RESULT_CLASSES), options=(kind,))
+    assert check_peer(PEER, echoing(*BASIC), options=()).ok
+    row = check_peer(PEER, echoing(*BASIC), options=(kind,))
     assert not row.ok
     assert sop_class.name in row.hint
-    assert check_peer(PEER, echoing(*RESULT_CLASSES, sop_class), options=(kind,)).ok
+    assert check_peer(PEER, echoing(*BASIC, sop_class), options=(kind,)).ok
 
 
 def test_a_destination_that_is_asked_for_commitment_has_to_give_it():
-    row = check_peer(PEER, echoing(*RESULT_CLASSES), commitment=True)
+    row = check_peer(PEER, echoing(*BASIC), commitment=True)
     assert not row.ok
     assert row.hint == "allow RA_NODE Storage Commitment there, or set commitment = false"
-    assert check_peer(PEER, echoing(*RESULT_CLASSES, commits=True), commitment=True).ok
+    assert check_peer(PEER, echoing(*BASIC, commits=True), commitment=True).ok
 
 
 def test_what_waits_in_vain_is_a_row_each():

@@ -79,13 +79,13 @@ def raising(error):
     return fail
 
 
-ANSWER, EFFORT = "ra_node.services.reporting.answer.", "ra_node.services.reporting.reduced_answer."
+ANSWER, RENDER = "ra_node.services.reporting.answer.", "ra_node.services.reporting.render_objects."
 CONTENT = "ra_node.dicom.sr.measurement_groups."
 SOURCES = "ra_node.services.reporting.sources."
 PARTS = {
     "an optional object": ([ANSWER + "publish"], BOTH, 2),
-    "drawing the overlay": ([ANSWER + "publish", EFFORT + "render_overlay"], (ObjectKind.SR,), 2),
-    "wrapping the overlay": ([ANSWER + "publish", EFFORT + "build_overlay"], (ObjectKind.SR,), 2),
+    "drawing the overlay": ([ANSWER + "publish", RENDER + "render_overlay"], (ObjectKind.SR,), 2),
+    "wrapping the overlay": ([ANSWER + "publish", RENDER + "build_overlay"], (ObjectKind.SR,), 2),
     "one model for all images": (
         ["ra_node.services.analysis.bundle_consistency.BundleConsistency.unite"],
         (ObjectKind.SR,),
@@ -151,7 +151,7 @@ def test_patient_attributes_that_cannot_be_written_leave_the_study_answered(benc
 
 def test_who_takes_only_what_cannot_be_made_gets_the_report(bench, monkeypatch):
     received(bench)
-    monkeypatch.setattr(EFFORT + "render_overlay", raising(ValueError()))
+    monkeypatch.setattr(RENDER + "render_overlay", raising(ValueError()))
     monkeypatch.setattr(ANSWER + "publish", raising(ValueError()))
     _, objects = answer(bench, Destination("viewer", (ObjectKind.OVERLAY,)))
     assert set(objects) == {ObjectKind.SR}
@@ -218,7 +218,7 @@ def test_a_report_that_kills_its_process_is_made_without_what_kills(bench, monke
         raise KeyboardInterrupt
 
     monkeypatch.setattr(ANSWER + "publish", die)
-    monkeypatch.setattr(EFFORT + "render_overlay", die)
+    monkeypatch.setattr(RENDER + "render_overlay", die)
     made = None
     for _ in range(MAX_ATTEMPTS[JobKind.REPORT]):
         try:

@@ -1,0 +1,1 @@
+"""Writes to the disk that outlive a power cut."""

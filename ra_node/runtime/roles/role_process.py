@@ -1,0 +1,101 @@
+"""What the process of every role has: log, signals, heartbeat, a thread for each of its lines."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from ra_node.bootstrap.node_context import presence_folder
+from ra_node.errors import Retryable
+from ra_node.runtime.log import configure_logging
+from ra_node.runtime.output import take_over_stdout
+from ra_node.runtime.supervisor import die_with_parent
+from ra_node.runtime.systemd import EVERY_S, STALLED, STOPPING, Pulse, tell
+from ra_node.services.jobs.lease import describe
+from ra_node.services.jobs.liveness import beat
+from ra_node.settings.node import Settings
+
+LEDGER_PAUSE_S = 1.0
+SUPERVISED = "RA_NODE_SUPERVISED"
+"""The environment variable with the process id of the supervisor."""
+
+
+def begin(role: str) -> threading.Event:
+    """Set up logging and signals of a role; under a supervisor, die with it."""
+    configure_logging(role)
+    take_over_stdout()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: _stop(stop))
+    if SUPERVISED in os.environ:
+        die_with_parent(int(os.environ[SUPERVISED]))
+    return stop
+
+
+def pulse_of(settings: Settings, role: str) -> Pulse:
+    """What tells systemd or the supervisor, and whoever looks into the folder of presence, of each beat."""
+    folder = presence_folder(settings)
+
+    def say(state: str) -> None:
+        tell(state)
+        if state != STALLED:
+            beat(folder, role)
+
+    return Pulse(settings.limits.stall_s, say=say)
+
+
+def serve_all(
+    lines: Mapping[str, Callable[[], None]],
+    stop: threading.Event,
+    beat: Callable[[], None] = lambda: None,
+) -> None:
+    """Run each line in a thread of its own until told to stop, with a beat every second.
+
+    One that breaks ends them all with SystemExit(1): the supervisor starts the role again, while a role
+    that went on without one of its lines would look alive and never serve it.
+    """
+    broken: list[str] = []
+
+    def run(name: str, line: Callable[[], None]) -> None:
+        try:
+            line()
+        except Exception as error:  # noqa: BLE001 - whatever it was, the role must not go on without this line
+            structlog.get_logger().error("line_broken", line=name, error=describe(error))
+            broken.append(name)
+            stop.set()
+
+    threads = [threading.Thread(target=run, args=item, name=item[0]) for item in lines.items()]
+    for thread in threads:
+        thread.start()
+    while not stop.is_set():
+        beat()
+        stop.wait(EVERY_S)
+    for thread in threads:
+        thread.join()
+    if broken:
+        raise SystemExit(1)
+
+
+def end_with(look: Callable[[], None], stop: threading.Event) -> None:
+    """Look each second until told to stop; what it raises ends the role, so that it begins anew."""
+    while not stop.wait(LEDGER_PAUSE_S):
+        look()
+
+
+def mend(*steps: Callable[[], None]) -> None:
+    """Do each step; one that cannot be done while the ledger is away is done as well in the next second."""
+    for step in steps:
+        try:
+            step()
+        except Retryable as error:
+            structlog.get_logger().warning("ledger_away", error=str(error))
+
+
+def _stop(stop: threading.Event) -> None:
+    """End in good order, and say so."""
+    stop.set()
+    tell(STOPPING)
