@@ -18,7 +18,7 @@ from ra_node.errors import Refused
 from training.data.agreement import agreements
 from training.data.annotations import read_labels
 from training.data.blanking import Blank
-from training.data.consensus import LabelledHand, described, open_discrepancies
+from training.data.consensus import NOT_GRADABLE, LabelledHand, described, open_discrepancies
 from training.data.manifest import manifest_sha256, read_manifest
 from training.data.prepare import Options, Prepared, expect_no_discrepancies, prepare
 from training.data.pseudonym import read_salt
@@ -145,9 +145,9 @@ def _folds(
 
 
 def _say_labels(hands: Sequence[LabelledHand]) -> None:
-    counts = Counter(hand.stage for hand in hands)
+    counts = Counter(hand.label for hand in hands)
     shown = ", ".join(f"stage {stage}: {counts[stage]}" for stage in STAGES)
-    _say(f"{len(hands)} labelled hands; {shown}; open: {counts[None]}")
+    _say(f"{len(hands)} labelled hands; {shown}; not gradable: {counts[NOT_GRADABLE]}; open: {counts[None]}")
     for agreement in agreements(hands):
         _say(f"readers: {agreement}")
     for reading in open_discrepancies(hands):

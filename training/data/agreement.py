@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ra_node.domain.report import STAGES
-from training.data.consensus import LabelledHand, highest
+from training.data.consensus import NOT_GRADABLE, LabelledHand
 
 Stages = NDArray[np.int64]
 Estimate = tuple[float, float, float]
@@ -25,10 +25,15 @@ class Agreement:
     equal: int
     kappa: Estimate
     quadratic: Estimate
+    one_not_gradable: int = 0
+    """Not gradable to one reader only; these are not in `count`."""
 
     def __str__(self) -> str:
         share = f"{self.equal} of {self.count} {self.what} alike"
-        return f"{share}; kappa {_shown(self.kappa)}; quadratic weighted kappa {_shown(self.quadratic)}"
+        apart = f"; {self.one_not_gradable} not gradable to one of them" if self.one_not_gradable else ""
+        return (
+            f"{share}; kappa {_shown(self.kappa)}; quadratic weighted kappa {_shown(self.quadratic)}{apart}"
+        )
 
 
 def agreements(hands: Sequence[LabelledHand], seed: int = 0, resamples: int = 1000) -> list[Agreement]:
@@ -37,10 +42,7 @@ def agreements(hands: Sequence[LabelledHand], seed: int = 0, resamples: int = 10
     95 % intervals by bootstrap over patients, or over files where the table names no patients.
     """
     joints = [(r.first, r.second, _cluster(hand)) for hand in hands for r in hand.readings if r.joint]
-    whole = [
-        (highest(r.first for r in hand.readings), highest(r.second for r in hand.readings), _cluster(hand))
-        for hand in hands
-    ]
+    whole = [(hand.by_reader("first"), hand.by_reader("second"), _cluster(hand)) for hand in hands]
     found = [_agreement(what, rows, seed, resamples) for what, rows in (("hands", whole), ("joints", joints))]
     return [one for one in found if one is not None]
 
@@ -60,16 +62,18 @@ def kappa(tables: NDArray[np.int64], *, quadratic: bool = False) -> NDArray[np.f
 def _agreement(
     what: str, rows: Sequence[tuple[int | None, int | None, str]], seed: int, resamples: int
 ) -> Agreement | None:
-    both = [(a, b, cluster) for a, b, cluster in rows if a is not None and b is not None]
+    read = [(a, b, cluster) for a, b, cluster in rows if a is not None and b is not None]
+    both = [(a, b, cluster) for a, b, cluster in read if NOT_GRADABLE not in (a, b)]
     if not both:
         return None
+    one_only = sum((a == NOT_GRADABLE) != (b == NOT_GRADABLE) for a, b, _ in read)
     first, second = (np.array([row[at] for row in both], np.int64) for at in (0, 1))
     tables = _by_cluster(first, second, np.array([row[2] for row in both], np.str_))
     drawn = _drawn(tables, seed, resamples)
     plain, weighted = (
         _estimate(tables.sum(axis=0), drawn, quadratic=quadratic) for quadratic in (False, True)
     )
-    return Agreement(what, len(both), int((first == second).sum()), plain, weighted)
+    return Agreement(what, len(both), int((first == second).sum()), plain, weighted, one_only)
 
 
 def _by_cluster(first: Stages, second: Stages, clusters: NDArray[np.str_]) -> NDArray[np.int64]:

@@ -188,8 +188,10 @@ class _Maker:
         refusal = hand_quality(source.values, region)
         if refusal is not None:
             return _rejected(hand, digest, refusal.reason, refusal.text)
-        if hand.stage is None:
+        if hand.label is None:
             return _rejected(hand, digest, "open", "Expected one label, found readers who still differ.")
+        if hand.stage is None:
+            return _rejected(hand, digest, "not_gradable", "Expected a stage, found a hand not gradable.")
         part, place = cut_out(source.values, region)
         blank: Blank = "surroundings" if source.burned_in else self.options.blank
         clean, blanked_px = blanked(part, place.outline, blank)

@@ -13,7 +13,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from ra_node.domain.laterality.evidence import Side
 from training.data.agreement import agreements, kappa
-from training.data.consensus import Facts, LabelledHand, Reading
+from training.data.consensus import NOT_GRADABLE, Facts, LabelledHand, Reading
 
 
 def hand(number: int, *stages: tuple[int | None, int | None], joints: bool = False) -> LabelledHand:
@@ -84,3 +84,11 @@ def test_one_stage_leaves_kappa_undefined() -> None:
 
 def test_a_table_without_two_readers_has_no_agreement() -> None:
     assert agreements([hand(0, (None, None)), hand(1, (1, None))]) == []
+
+
+def test_what_one_reader_could_not_grade_is_counted_apart() -> None:
+    """It is no stage, so it cannot lie near one."""
+    read = [(2, 2), (NOT_GRADABLE, 3), (1, NOT_GRADABLE), (NOT_GRADABLE, NOT_GRADABLE), (4, 3)]
+    (found,) = agreements([hand(n, pair) for n, pair in enumerate(read)], resamples=5)
+    assert (found.count, found.equal, found.one_not_gradable) == (2, 1, 2)
+    assert str(found).endswith("; 2 not gradable to one of them")
