@@ -31,6 +31,7 @@ from training.cli.compare import Dataset, FoldName, SplitFile
 from training.cli.data import register
 from training.cli.options import Device, People, Sensitivity, Threads
 from training.data.paper_cohort import class_counts
+from training.evaluation.metrics import in_words
 from training.experiments.ensemble import read_members
 from training.experiments.evaluation_cache import Question, measure, read_calibration, read_result
 from training.export.bundle import export
@@ -67,6 +68,10 @@ Architecture = Annotated[
 HandsOf = Annotated[
     Path | None,
     typer.Option("--hands", exists=True, file_okay=False, help="A run whose very crops are shared."),
+]
+BundleName = Annotated[str, typer.Option("--name", help="Name of the bundle; the recipe's without it.")]
+BundleVersion = Annotated[
+    str, typer.Option("--version", help="Its version, to which a hash of the weights is added.")
 ]
 Hands = Annotated[int, typer.Option("--hands", min=10, help="Real hands to measure on.")]
 Resamples = Annotated[int, typer.Option("--resamples", help="Of the patients, for the intervals.")]
@@ -141,17 +146,18 @@ def evaluate(
     """Calibrate on the training side, measure on held-out hands, keep both in the run's folder."""
     result = measure(run, chosen_device(device), _say, Question(resamples, sensitivity, people))
     for task in (result.held_out.recognition, result.held_out.staging):
-        for key, (value, low, high) in task.items():
-            _say(f"{key} {value:.3f} ({low:.3f} to {high:.3f})")
+        for key, found in task.items():
+            _say(f"{key} {found[0]:.3f} ({in_words(found)})")
 
 
 @app.command(name="export")
-def export_bundle(run: Run, out: Out) -> None:
+def export_bundle(run: Run, out: Out, name: BundleName = "", version: BundleVersion = "") -> None:
     """Write the bundle of an evaluated run and load it once as the node would."""
     if read_members(run):
         raise Fatal(f"expected a run of one network for each task, found the ensemble {run}")
     started = noted_start(run)
-    export(run, kept_recipe(run), read_calibration(run), read_result(run), out, started=started)
+    words = {"name": name, "version": version}
+    export(run, kept_recipe(run), read_calibration(run), read_result(run), out, started=started, **words)
     identity = load_bundle(out).identity
     _say(f"bundle {identity.name} {identity.version} sha256 {identity.sha256}")
 

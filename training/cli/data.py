@@ -18,7 +18,7 @@ from ra_node.errors import Refused
 from training.data.agreement import agreements
 from training.data.annotations import read_labels
 from training.data.blanking import Blank
-from training.data.consensus import NOT_GRADABLE, LabelledHand, described, open_discrepancies
+from training.data.consensus import NOT_GRADABLE, LabelledHand, absent_stages, described, open_discrepancies
 from training.data.manifest import manifest_sha256, read_manifest
 from training.data.prepare import Options, Prepared, expect_no_discrepancies, prepare
 from training.data.pseudonym import read_salt
@@ -56,7 +56,9 @@ TwoHands = Annotated[
 ]
 Site = Annotated[str, typer.Option("--site", help="Site of hands whose row names none.")]
 SkipOpen = Annotated[bool, typer.Option("--skip-open", help="Leave out hands whose readers still differ.")]
-EmptyClasses = Annotated[bool, typer.Option("--allow-empty-classes", help="Do without some of the stages.")]
+EmptyClasses = Annotated[
+    bool, typer.Option("--allow-empty-classes", help="Do without any normal or any diseased hand.")
+]
 BlankWhat = Annotated[
     Blank, typer.Option("--blank", help="What to take away beside a hand: text, all surroundings, nothing.")
 ]
@@ -148,6 +150,11 @@ def _say_labels(hands: Sequence[LabelledHand]) -> None:
     counts = Counter(hand.label for hand in hands)
     shown = ", ".join(f"stage {stage}: {counts[stage]}" for stage in STAGES)
     _say(f"{len(hands)} labelled hands; {shown}; not gradable: {counts[NOT_GRADABLE]}; open: {counts[None]}")
+    absent = absent_stages(hand.stage for hand in hands if hand.stage is not None)
+    if absent:
+        _say(
+            f"no hand of stage {', '.join(map(str, absent))}: only a recipe with an ordinal layer learns this"
+        )
     for agreement in agreements(hands):
         _say(f"readers: {agreement}")
     for reading in open_discrepancies(hands):

@@ -11,6 +11,7 @@ import torch
 import typer
 
 from training.cli.options import People, Sensitivity
+from training.evaluation.metrics import in_words
 from training.experiments.ensemble import assemble
 from training.experiments.evaluation_cache import Question, measure
 
@@ -32,8 +33,8 @@ def ensemble(
     assemble(runs, out)
     result = measure(out, torch.device("cpu"), _say, Question(resamples, sensitivity, people))
     for task in (result.held_out.recognition, result.held_out.staging):
-        for key, (value, low, high) in task.items():
-            _say(f"{key} {value:.3f} ({low:.3f} to {high:.3f})")
+        for key, found in task.items():
+            _say(f"{key} {found[0]:.3f} ({in_words(found)})")
 
 
 def register(app: typer.Typer) -> None:

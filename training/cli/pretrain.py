@@ -12,12 +12,14 @@ from typing import Annotated
 
 import torch
 import typer
-from safetensors.torch import save
 from torch import nn
 
 from ra_node.inference.networks.loaded_network import chosen_device
-from training.data.leakage import held_back, learnt_from
-from training.evaluation.metrics import Interval
+from training.classifier.loop import save_half
+from training.data.data_kind import WORDS
+from training.data.leakage import held_back
+from training.data.weights_origin import Origin, metadata_of
+from training.evaluation.metrics import Interval, in_words
 from training.io.atomic_file import write_whole
 from training.recipes.pretraining import read_pretrain_recipe
 
@@ -88,16 +90,15 @@ def _patients(radiographs: Path) -> list[str]:
 
 
 def _write(network: nn.Module, patients: list[str], path: Path) -> None:
-    """Half precision, with the patients that it has seen in the metadata, so that they cannot part."""
-    state = network.state_dict()
-    half = {k: (t.half() if t.is_floating_point() else t).contiguous().cpu() for k, t in state.items()}
-    content = save(half, dict(learnt_from(patients)))
-    write_whole(path, lambda file: file.write(content))
+    """Half precision, with what it has seen and the terms of that, so that they cannot part."""
+    words = WORDS["simulated"]  # the same radiographs, before anything is simulated
+    origin = Origin(tuple(sorted(set(patients))), (words.source,), (words.terms,))
+    save_half(network, path, metadata_of(origin))
 
 
 def _say_figures(found: Mapping[str, Interval]) -> None:
-    for name, (value, low, high) in found.items():
-        _say(f"{name}: {value:.2f} ({low:.2f} to {high:.2f})")
+    for name, one in found.items():
+        _say(f"{name}: {one[0]:.2f} ({in_words(one, 2)})")
 
 
 def _say_hands(done: int, total: int) -> None:

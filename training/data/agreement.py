@@ -96,7 +96,7 @@ def _estimate(table: NDArray[np.int64], drawn: NDArray[np.int64], *, quadratic: 
     """Value and percentile interval; readers who never differ leave nothing to estimate one from."""
     value, values = float(kappa(table, quadratic=quadratic)), kappa(drawn, quadratic=quadratic)
     known = values[np.isfinite(values)]
-    if not len(known) or int(np.trace(table)) == int(table.sum()):
+    if not len(known) or np.ptp(known) < 1e-9 or int(np.trace(table)) == int(table.sum()):
         return value, float("nan"), float("nan")
     low, high = np.percentile(known, (2.5, 97.5))
     return value, float(low), float(high)

@@ -128,12 +128,14 @@ def in_words(label: int | None) -> str:
     return {None: "nothing", NOT_GRADABLE: "not gradable"}.get(label, str(label))
 
 
-def expect_every_class(stages: Sequence[int], where: str) -> None:
-    """Raise Refused where a stage 0 to 5 has no hand: nothing can be learnt or measured about it."""
+def expect_both_classes(stages: Sequence[int], where: str) -> None:
+    """Raise Refused without a normal or without a diseased hand: there is nothing to tell apart."""
     counts = Counter(stages)
-    empty = [str(stage) for stage in STAGES if not counts[stage]]
-    if empty:
+    if not counts[0] or not counts.total() - counts[0]:
         found = ", ".join(f"{counts[stage]} of stage {stage}" for stage in STAGES if counts[stage]) or "none"
-        raise Refused(
-            f"expected hands of every stage 0 to 5 {where}, found none of {', '.join(empty)}; {found}"
-        )
+        raise Refused(f"expected hands of stage 0 and of a higher stage {where}, found {found}")
+
+
+def absent_stages(stages: Iterable[int]) -> list[int]:
+    """The stages 0 to 5 without a hand."""
+    return sorted(set(STAGES).difference(stages))

@@ -26,7 +26,7 @@ from training.data.blanking import Blank, blanked
 from training.data.consensus import (
     LabelledHand,
     described,
-    expect_every_class,
+    expect_both_classes,
     open_discrepancies,
 )
 from training.data.hand_png import coded, cut_out, upright
@@ -90,13 +90,13 @@ def prepare(
     if not options.skip_open:
         expect_no_discrepancies(labels)
     if not options.allow_empty_classes:
-        expect_every_class([hand.stage for hand in labels if hand.stage is not None], "in the label table")
+        expect_both_classes([hand.stage for hand in labels if hand.stage is not None], "in the label table")
     with new_folder(out) as folder:
         (folder / HANDS).mkdir()
         maker = _Maker(images, folder, salt, options, write, {}, {})
         prepared = maker.prepared(labels, report)
         if not options.allow_empty_classes:
-            expect_every_class([hand.stage for hand in prepared.hands], _after(prepared.rejections))
+            expect_both_classes([hand.stage for hand in prepared.hands], _after(prepared.rejections))
         if not prepared.hands:
             raise Refused(f"expected hands {_after(prepared.rejections)}, found none")
         write(folder / MANIFEST, written(prepared.hands))

@@ -1,14 +1,12 @@
 """Splits a dataset by patient, and proves of every split that no patient is on two sides.
 
-Patients are ordered by a hash of the seed and their key: the order of rows never counts, and a patient
-who joins later moves no other one within the order.
+Sides get their share of the hands of every stage (`training.data.stratify`); the order of rows never counts.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -17,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ra_node.domain.report import STAGES
 from ra_node.errors import Refused
+from training.data.stratify import dealt
 
 Kind = Literal["holdout", "folds", "site", "given"]
 
@@ -66,24 +65,28 @@ class Parts:
 
 
 def holdout(hands: Sequence[Labelled], seed: int, test_share: float = TEST_SHARE) -> tuple[Fold, ...]:
-    """Hold out a share of the patients, 0.3 as in the paper, in every stratum as far as they allow.
+    """Hold out a share of the patients, 0.3 as in the paper, with that share of the hands of every stage.
 
-    A patient's stratum is the highest stage of all hands. A stratum of two patients or more is on both
-    sides; a lone patient is learnt from unless the share cannot be reached otherwise.
+    A stage of two patients or more is on both sides as far as their other hands allow; that of a lone
+    patient is learnt from.
     """
-    strata = _strata(hands, seed)
-    counts = _test_counts({stage: len(patients) for stage, patients in strata.items()}, test_share)
-    test = [patient for stage, patients in strata.items() for patient in patients[: counts[stage]]]
-    return (_fold("holdout", _patients(hands), test),)
+    everyone = _patients(hands)
+    if len(everyone) < 2:
+        raise Refused(f"expected at least two patients to split, found {len(everyone)}")
+    if not 0 < test_share < 1:
+        raise Refused(f"expected a test share between 0 and 1, found {test_share}")
+    sides = dealt(_stages(hands), (1 - test_share, test_share), seed)
+    return (_fold("holdout", everyone, [patient for patient, side in sides.items() if side == 1]),)
 
 
 def k_folds(hands: Sequence[Labelled], seed: int, k: int) -> tuple[Fold, ...]:
-    """Deal the patients of each stratum in turn to k folds; each fold is the test side once."""
+    """Deal the patients to k folds with like shares of every stage; each fold is the test side once."""
     everyone = _patients(hands)
     if not 2 <= k <= len(everyone):
         raise Refused(f"expected 2 to {len(everyone)} folds for {len(everyone)} patients, found {k}")
-    dealt = [patient for patients in _strata(hands, seed).values() for patient in patients]
-    return tuple(_fold(f"fold {at + 1}", everyone, dealt[at::k]) for at in range(k))
+    sides = dealt(_stages(hands), [1 / k] * k, seed)
+    tests = [[patient for patient, side in sides.items() if side == at] for at in range(k)]
+    return tuple(_fold(f"fold {at}", everyone, test) for at, test in enumerate(tests, start=1))
 
 
 def by_site(hands: Sequence[Labelled]) -> tuple[Fold, ...]:
@@ -186,40 +189,12 @@ def read_split(path: Path, dataset_sha256: str, hands: Sequence[Labelled]) -> Sp
     return split
 
 
-def _strata(hands: Sequence[Labelled], seed: int) -> dict[int, list[str]]:
-    """Patients by their highest stage, each list in the seed's order."""
-    highest: dict[str, int] = {}
+def _stages(hands: Sequence[Labelled]) -> dict[str, list[int]]:
+    """The stages of all hands of every patient."""
+    found: dict[str, list[int]] = {}
     for hand in hands:
-        highest[hand.patient] = max(hand.stage, highest.get(hand.patient, 0))
-    strata: dict[int, list[str]] = {stage: [] for stage in sorted(set(highest.values()))}
-    for patient in sorted(highest, key=lambda patient: _place(patient, seed)):
-        strata[highest[patient]].append(patient)
-    return strata
-
-
-def _place(patient: str, seed: int) -> bytes:
-    """What a patient is ordered by."""
-    return hashlib.sha256(f"{seed}:{patient}".encode()).digest()
-
-
-def _test_counts(sizes: Mapping[int, int], share: float) -> dict[int, int]:
-    """Test patients by stratum: the whole share, dealt by largest remainder within what each allows."""
-    everyone = sum(sizes.values())
-    if everyone < 2:
-        raise Refused(f"expected at least two patients to split, found {everyone}")
-    if not 0 < share < 1:
-        raise Refused(f"expected a test share between 0 and 1, found {share}")
-    most = {stage: max(size - 1, 1) for stage, size in sizes.items()}
-    wanted = min(max(round(share * everyone), 1), everyone - 1, sum(most.values()))
-    counts = {
-        stage: 0 if size == 1 else min(max(int(share * size), 1), most[stage])
-        for stage, size in sizes.items()
-    }
-    while sum(counts.values()) < wanted:
-        room = [stage for stage in sizes if counts[stage] < most[stage]]
-        chosen = min(room, key=lambda stage: (sizes[stage] == 1, counts[stage] - share * sizes[stage], stage))
-        counts[chosen] += 1
-    return counts
+        found.setdefault(hand.patient, []).append(hand.stage)
+    return found
 
 
 def _fold(name: str, everyone: Sequence[str], test: Sequence[str]) -> Fold:

@@ -77,6 +77,12 @@ def test_readers_who_never_differ_get_no_interval() -> None:
     assert "1.000 (no interval)" in str(found)
 
 
+def test_a_reader_who_always_says_the_same_gets_a_kappa_without_an_interval() -> None:
+    (found,) = agreements([hand(n, (n % 6, 2)) for n in range(12)], resamples=20)
+    assert found.kappa[0] == pytest.approx(0)
+    assert math.isnan(found.kappa[1])
+
+
 def test_one_stage_leaves_kappa_undefined() -> None:
     (found,) = agreements([hand(n, (2, 2)) for n in range(4)], resamples=5)
     assert "undefined" in str(found)

@@ -17,8 +17,9 @@ from training.data.annotations import TableRefused, read_labels
 from training.data.consensus import (
     NOT_GRADABLE,
     LabelledHand,
+    absent_stages,
     described,
-    expect_every_class,
+    expect_both_classes,
     open_discrepancies,
 )
 from training.data.prepare import expect_no_discrepancies
@@ -196,8 +197,8 @@ def test_a_stage_is_read_as_spreadsheets_write_it(images: Path, cell: str, stage
 
 @pytest.mark.parametrize(
     ("cell", "side"),
-    [(word, Side.RIGHT) for word in "r Right RECHTS re. Derecha dcha droite".split()]
-    + [(word, Side.LEFT) for word in "l LEFT links li izquierda izq. gauche".split()]
+    [(word, Side.RIGHT) for word in ["r", "Right", "RECHTS", "re.", "Derecha", "dcha", "droite"]]
+    + [(word, Side.LEFT) for word in ["l", "LEFT", "links", "li", "izquierda", "izq.", "gauche"]]
     + [("rechte Hand", Side.RIGHT), ("linke Hand", Side.LEFT)],
 )
 def test_a_side_is_read_in_words_and_either_case(images: Path, cell: str, side: Side) -> None:
@@ -298,12 +299,12 @@ def test_a_row_that_stands_twice_is_named_with_the_first(images: Path) -> None:
     assert "row 3, column side: expected one label for this hand, found another in row 2" in text
 
 
-def test_an_empty_class_is_named() -> None:
-    expect_every_class([0, 1, 2, 3, 4, 5], "in the label table")
-    with pytest.raises(
-        Refused, match=r"every stage 0 to 5 in the label table, found none of 3, 5; 2 of stage 0"
-    ):
-        expect_every_class([0, 0, 1, 2, 4], "in the label table")
+def test_normal_and_diseased_hands_are_needed_and_absent_stages_named() -> None:
+    expect_both_classes([0, 2, 4], "in the label table")
+    assert absent_stages([0, 2, 4]) == [1, 3, 5]
+    for stages, found in (([0, 0], "2 of stage 0"), ([1, 5], "1 of stage 1, 1 of stage 5"), ([], "none")):
+        with pytest.raises(Refused, match=f"a higher stage in the label table, found {found}"):
+            expect_both_classes(stages, "in the label table")
 
 
 @given(st.text(max_size=60))
