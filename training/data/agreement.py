@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict, TypeAdapter
 
 from ra_node.domain.report import STAGES
 from training.data.consensus import NOT_GRADABLE, LabelledHand
 
 Stages = NDArray[np.int64]
+AGREEMENT = "agreement.json"
+"""In a dataset and in every run on it."""
+
 Estimate = tuple[float, float, float]
 """(value, low, high); NaN where nothing could disagree."""
 
@@ -34,6 +39,20 @@ class Agreement:
         return (
             f"{share}; kappa {_shown(self.kappa)}; quadratic weighted kappa {_shown(self.quadratic)}{apart}"
         )
+
+
+_AGREEMENTS = TypeAdapter(list[Agreement], config=ConfigDict(ser_json_inf_nan="strings"))
+
+
+def dumped(found: Sequence[Agreement]) -> bytes:
+    """The content of an agreement file."""
+    return _AGREEMENTS.dump_json(list(found), indent=1) + b"\n"
+
+
+def read_agreements(folder: Path) -> list[Agreement]:
+    """What a dataset or a run keeps of its readers; empty where it keeps nothing."""
+    path = folder / AGREEMENT
+    return _AGREEMENTS.validate_json(path.read_bytes()) if path.exists() else []
 
 
 def agreements(hands: Sequence[LabelledHand], seed: int = 0, resamples: int = 1000) -> list[Agreement]:

@@ -123,6 +123,14 @@ def described(reading: Reading) -> str:
     return f"row {reading.row}{joint}: reader 1 says {said[0]}, reader 2 says {said[1]}, no consensus"
 
 
+def expect_no_discrepancies(labels: Sequence[LabelledHand]) -> None:
+    """Raise Refused, naming each row, where readers differ and have not agreed yet."""
+    found = open_discrepancies(labels)
+    if found:
+        lines = "\n".join(described(reading) for reading in found)
+        raise Refused(f"expected a consensus for every label, found {len(found)} still open:\n{lines}")
+
+
 def in_words(label: int | None) -> str:
     """A label for a message."""
     return {None: "nothing", NOT_GRADABLE: "not gradable"}.get(label, str(label))

@@ -22,12 +22,12 @@ from ra_node.domain.report import HandRegion
 from ra_node.errors import Refused
 from ra_node.imaging.quality import hand_quality
 from ra_node.imaging.threshold_detector.detector import find_hands
+from training.data.agreement import AGREEMENT, agreements, dumped
 from training.data.blanking import Blank, blanked
 from training.data.consensus import (
     LabelledHand,
-    described,
     expect_both_classes,
-    open_discrepancies,
+    expect_no_discrepancies,
 )
 from training.data.hand_png import coded, cut_out, upright
 from training.data.manifest import ABOUT, HANDS, MANIFEST, REJECTED, HandRow, about, written
@@ -100,17 +100,10 @@ def prepare(
         if not prepared.hands:
             raise Refused(f"expected hands {_after(prepared.rejections)}, found none")
         write(folder / MANIFEST, written(prepared.hands))
+        write(folder / AGREEMENT, dumped(agreements(labels)))
         write(folder / REJECTED, _table_of(prepared.rejections))
         write(folder / ABOUT, about())
     return prepared
-
-
-def expect_no_discrepancies(labels: Sequence[LabelledHand]) -> None:
-    """Raise Refused, naming each row, where readers differ and have not agreed yet."""
-    found = open_discrepancies(labels)
-    if found:
-        lines = "\n".join(described(reading) for reading in found)
-        raise Refused(f"expected a consensus for every label, found {len(found)} still open:\n{lines}")
 
 
 @dataclass(frozen=True, slots=True)

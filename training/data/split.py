@@ -21,6 +21,9 @@ Kind = Literal["holdout", "folds", "site", "given"]
 
 TEST_SHARE = 0.3
 
+ALL = "all hands"
+"""The fold that learns from everybody, after a cross-validation has measured."""
+
 
 class Labelled(Protocol):
     """What a split needs to know of a hand; `training.data.manifest.HandRow` is one."""
@@ -39,11 +42,13 @@ class Labelled(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """Patients to learn from and patients to measure on, sorted."""
+    """Patients to learn from, patients to measure on, and patients to leave alone, sorted."""
 
     name: str
     train: tuple[str, ...]
     test: tuple[str, ...]
+    aside: tuple[str, ...] = ()
+    """Kept for a later test: on neither side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,31 +117,30 @@ def as_given(hands: Sequence[Labelled]) -> tuple[Fold, ...]:
 def parts_of(fold: Fold, hands: Sequence[Labelled]) -> Parts:
     """The hands of a fold, checked: every run gets its data through here; raises Refused."""
     check_no_leak(fold, hands)
-    train = set(fold.train)
+    train, test = set(fold.train), set(fold.test)
     places = range(len(hands))
     return Parts(
         tuple(at for at in places if hands[at].patient in train),
-        tuple(at for at in places if hands[at].patient not in train),
+        tuple(at for at in places if hands[at].patient in test),
     )
 
 
 def check_no_leak(fold: Fold, hands: Sequence[Labelled]) -> None:
     """Raise Refused where a patient or an image is on both sides, on none, or a side is empty."""
-    both = set(fold.train) & set(fold.test)
+    side_of = {patient: side for side in ("train", "test", "aside") for patient in getattr(fold, side)}
+    both = {patient for patient, n in Counter([*fold.train, *fold.test, *fold.aside]).items() if n > 1}
     if both:
         raise Refused(f"LEAK in {fold.name}: expected every patient on one side, found {_some(both)} on both")
-    missing = {hand.patient for hand in hands} - set(fold.train) - set(fold.test)
+    missing = {hand.patient for hand in hands} - set(side_of)
     if missing:
         raise Refused(f"expected every patient in {fold.name}, found {_some(missing)} on no side")
     sources: dict[str, set[str]] = {}
     for hand in hands:
-        sources.setdefault(hand.source_sha256, set()).add(
-            "train" if hand.patient in set(fold.train) else "test"
-        )
+        sources.setdefault(hand.source_sha256, set()).add(side_of[hand.patient])
     shared = {source for source, sides in sources.items() if len(sides) > 1}
     if shared:
         raise Refused(f"LEAK in {fold.name}: expected every image on one side, found {_some(shared)} on both")
-    if not fold.train or not fold.test:
+    if not fold.train or (not fold.test and fold.name != ALL):
         raise Refused(
             f"expected patients on both sides of {fold.name}, found {len(fold.train)} and {len(fold.test)}"
         )

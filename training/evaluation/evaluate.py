@@ -14,6 +14,7 @@ from pydantic import ConfigDict
 from ra_node.domain.report import STAGES
 from ra_node.errors import Fatal
 from ra_node.inference.networks.loaded_network import softmax
+from training.data.agreement import Agreement
 from training.data.data_kind import WORDS, DataKind, Words
 from training.data.dataset import Crops
 from training.data.subgroups import Groups, members
@@ -103,11 +104,29 @@ class Result:
     """Which dataset, split and fold, by their hashes and name; empty for simulated lesions."""
     absent_stages: list[int] = field(default_factory=list)
     """Stages without a hand to learn from."""
+    readers: list[Agreement] = field(default_factory=list)
+    """How well the readers of the dataset agreed, before any consensus."""
+    folds: int = 0
+    """More than 0: the figures are those of so many networks of a cross-validation, each on hands of patients
+    whom it had not learnt from; the networks of the run itself learnt from all of them."""
+    candidates: int = 1
+    """Recipes that this one was chosen from, by cross-validation on the training side."""
 
     @property
     def words(self) -> Words:
         """How to say what the hands are."""
         return WORDS[self.data]
+
+    @property
+    def measured_on(self) -> str:
+        """The hands of the figures, in words."""
+        if not self.folds:
+            return self.words.measured_on
+        best = f"; the best of {self.candidates} recipes, so rather high" if self.candidates > 1 else ""
+        return (
+            f"all hands of a dataset of labelled radiographs by {self.folds}-fold cross-validation: each "
+            f"judged by networks that had not learnt from its patient{best}"
+        )
 
 
 def weights_path(run: Path, task: str) -> Path:
@@ -204,6 +223,11 @@ class Hands:
         return len(np.unique(self.patients))
 
     @property
+    def diseased_both(self) -> Scores:
+        """Probabilities of both classes (N, 2)."""
+        return np.stack([1 - self.diseased, self.diseased], axis=1)
+
+    @property
     def called(self) -> NDArray[np.int64]:
         return np.asarray(self.staged.argmax(axis=1), np.int64)
 
@@ -229,16 +253,44 @@ def evaluated(
     resamples: int = 1000,
     groups: Groups | None = None,
 ) -> Evaluation:
-    """All figures of a group of hands, with exact intervals of shares found and bootstrapped other ones."""
+    """All figures of a group of hands at the operating points of a calibration."""
     hands = seen(logits, crops.stages, crops.patients, calibration)
-    points = np.array(calibration.class_thresholds)
+    points = Points(
+        np.full(len(crops), calibration.threshold), np.tile(calibration.class_thresholds, (len(crops), 1))
+    )
+    raw = {task: softmax(found) for task, found in logits.items()}
+    return evaluated_hands(hands, points, raw, seed, resamples, groups)
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """The operating points of every hand: those of the fold that held it out, or the same for all."""
+
+    recognition: Scores
+    """(N,)"""
+    staging: Scores
+    """(N, 6), one a class"""
+
+
+def evaluated_hands(
+    hands: Hands,
+    points: Points,
+    raw: Mapping[str, Scores],
+    seed: int,
+    resamples: int = 1000,
+    groups: Groups | None = None,
+) -> Evaluation:
+    """All figures of a group of hands, with exact intervals of shares found and bootstrapped other ones.
+
+    `raw` has the probabilities of both tasks before any temperature.
+    """
     stages, patients, ill = hands.stages, hands.patients, hands.stages > 0
 
     def recognition(k: NDArray[np.intp]) -> dict[str, float]:
-        return recognition_figures(stages[k], hands.diseased[k], calibration.threshold)
+        return recognition_figures(stages[k], hands.diseased[k], points.recognition[k])
 
     def staging(k: NDArray[np.intp]) -> dict[str, float]:
-        return staging_figures(stages[k], hands.staged[k], points)
+        return staging_figures(stages[k], hands.staged[k], points.staging[k])
 
     fewest = {
         "recognition": min(len(np.unique(patients[ill == k])) for k in (True, False)),
@@ -253,9 +305,7 @@ def evaluated(
         staging=with_intervals(staging, patients, rng, resamples, fewest["staging"]),
         confusion=confusion(stages, hands.called, len(STAGES)).tolist(),
         calibration_error=_calibration_error(hands.diseased, hands.staged, stages),
-        raw_calibration_error=_calibration_error(
-            softmax(logits["recognition"])[:, 1], softmax(logits["staging"]), stages
-        ),
+        raw_calibration_error=_calibration_error(raw["recognition"][:, 1], raw["staging"], stages),
         calibration_interval=_calibration_interval(hands, rng, resamples),
         recognition_confusion=confusion(ill.astype(np.int64), hands.found.astype(np.int64), 2).tolist(),
         stage_sensitivity=[

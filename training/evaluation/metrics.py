@@ -121,8 +121,11 @@ def quadratic_kappa(labels: Labels, called: Labels, classes: int) -> float:
     return 1 - float((weights * table).sum()) / expected if expected else float("nan")
 
 
-def recognition_figures(stages: Labels, scores: Scores, threshold: float) -> dict[str, float]:
-    """The paper's five figures of recognition from the probability of disease (N,)."""
+def recognition_figures(stages: Labels, scores: Scores, threshold: float | Scores) -> dict[str, float]:
+    """The paper's five figures of recognition from the probability of disease (N,).
+
+    `threshold` is one for all hands, or each hand's own (N,).
+    """
     found = counts(stages > 0, scores >= threshold)
     return {
         "auc": auc(stages > 0, scores),
@@ -136,14 +139,14 @@ def recognition_figures(stages: Labels, scores: Scores, threshold: float) -> dic
 def staging_figures(stages: Labels, probabilities: Scores, thresholds: Scores) -> dict[str, float]:
     """What a clinician expects of six classes, and the paper's one-vs-rest averages.
 
-    `probabilities` (N, classes), `thresholds` (classes,): the operating point of each class. A class
-    without a hand counts in no average.
+    `probabilities` (N, classes), `thresholds` (classes,) or each hand's own (N, classes): the operating point
+    of each class. A class without a hand counts in no average.
     """
     classes = probabilities.shape[1]
     called = probabilities.argmax(axis=1).astype(np.int64)
     present = [k for k in range(classes) if (stages == k).any()]
     single = [
-        recognition_figures((stages == k).astype(np.int64), probabilities[:, k], float(thresholds[k]))
+        recognition_figures((stages == k).astype(np.int64), probabilities[:, k], thresholds[..., k])
         for k in present
     ]
     argmax_f1 = [counts(stages == k, called == k).f1 for k in present]

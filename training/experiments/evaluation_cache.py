@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from pydantic import TypeAdapter, ValidationError
 
-from training.classifier.labelled_dataset import kept_about, kept_rows
+from training.classifier.labelled_dataset import kept_about, kept_agreements, kept_rows
 from training.classifier.run_folder import counted, kept_crops, kept_recipe
 from training.data.consensus import absent_stages
 from training.data.dataset import Crops, Origin
@@ -30,6 +30,8 @@ from training.evaluation.predictions import Predictions, load_predictions, predi
 from training.experiments.ensemble import read_members
 from training.io.atomic_file import write_whole
 
+POOLED = "pooled.sha256"
+"""Marks a run whose figures are those of a cross-validation, which only that can measure again."""
 CALIBRATION, EVALUATION, MEASURED = "calibration.json", "evaluation.json", "measured.sha256"
 
 COUNTING = (
@@ -75,6 +77,9 @@ def code_sha256() -> str:
 
 def measure(run: Path, device: torch.device, say: Say, question: Question = ASKED) -> Result:
     """Calibrate on the training side, measure on held-out hands, keep both in the run's folder."""
+    if (run / POOLED).exists():
+        say(f"{run} was measured by its cross-validation")
+        return read_result(run)
     recipe, crops = kept_recipe(run), kept_crops(run)
     told = (
         load_predictions(run)
@@ -134,6 +139,7 @@ def _result(
         data=told.kind,
         dataset=kept_about(run),
         absent_stages=absent_stages(map(int, told.stages[told.rows("tune")])),
+        readers=kept_agreements(run),
     )
 
 

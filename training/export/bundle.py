@@ -175,6 +175,8 @@ def _training(recipe: Recipe, result: Result) -> dict[str, JsonValue]:
         "dataset": _plain(result.dataset),
         "split": result.words.split,
         "counts": _plain(result.counts),
+        "cross_validation": {"folds": result.folds, "chosen_from": result.candidates},
+        "readers": _plain([asdict(one) for one in result.readers]),
         "recipe": recipe.model_dump(mode="json"),
         "held_out": _plain(asdict(result.held_out)),
         "held_out_phantoms": _plain(asdict(result.phantom)) if result.phantom else None,
@@ -201,7 +203,7 @@ def _tasks(folder: Path, recipe: Recipe, calibration: Calibration, result: Resul
             temperature=heat[name],
             operating_points=points[name],
             metrics={key: found for key, found in metrics[name].items() if all(map(math.isfinite, found))},
-            metrics_on=result.words.measured_on,
+            metrics_on=result.measured_on,
         )
     return Tasks(**made)
 

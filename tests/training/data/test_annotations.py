@@ -20,9 +20,9 @@ from training.data.consensus import (
     absent_stages,
     described,
     expect_both_classes,
+    expect_no_discrepancies,
     open_discrepancies,
 )
-from training.data.prepare import expect_no_discrepancies
 
 
 @pytest.fixture
