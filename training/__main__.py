@@ -2,49 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 
 from ra_node.errors import Fatal, Refused
-from ra_node.inference.bundles.manifest import load_bundle
-from ra_node.inference.networks.loaded_network import chosen_device
-from training.classifier.distributed import joined_ranks
-from training.classifier.initial_weights import find_start, note_start, noted_start
-from training.classifier.labelled_dataset import refuse_other_split
-from training.classifier.run_folder import (
-    HandsFrom,
-    kept_crops,
-    kept_recipe,
-    picture_counter,
-    prepared,
-    sources_in,
-)
-from training.classifier.train import Place, train_run
-from training.cli import compare, hand_detector, pretrain, show
-from training.cli import ensemble as ensemble_command
+from training.cli import compare, cross_validate, data, ensemble, hand_detector, pretrain, show
 from training.cli.compare import Dataset, FoldName, SplitFile
-from training.cli.data import register
 from training.cli.options import Device, People, Sensitivity, Threads
-from training.data.paper_cohort import class_counts
-from training.experiments.ensemble import read_members
-from training.experiments.evaluation_cache import Question, measure, read_calibration, read_result
-from training.export.bundle import export
-from training.recipes.classifier import read_recipe
+from training.cli.output import say, say_figures, say_nothing
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Train and export bundles for ra-node.")
-register(app)
-show.register(app)
-hand_detector.register(app)
-ensemble_command.register(app)
-pretrain.register(app)
-compare.register(app)
-ensemble_command.register(app)
-pretrain.register(app)
+for group in (data, show, hand_detector, ensemble, pretrain, compare, cross_validate):
+    group.register(app)
 
 Out = Annotated[Path, typer.Option("--out", help="Folder of the run.")]
 Config = Annotated[Path, typer.Option("--config", help="The recipe, TOML.")]
@@ -68,6 +40,10 @@ HandsOf = Annotated[
     Path | None,
     typer.Option("--hands", exists=True, file_okay=False, help="A run whose very crops are shared."),
 ]
+BundleName = Annotated[str, typer.Option("--name", help="Name of the bundle; the recipe's without it.")]
+BundleVersion = Annotated[
+    str, typer.Option("--version", help="Its version, to which a hash of the weights is added.")
+]
 Hands = Annotated[int, typer.Option("--hands", min=10, help="Real hands to measure on.")]
 Resamples = Annotated[int, typer.Option("--resamples", help="Of the patients, for the intervals.")]
 
@@ -75,24 +51,30 @@ Resamples = Annotated[int, typer.Option("--resamples", help="Of the patients, fo
 @app.command()
 def simulate(config: Config, out: Out, radiographs: Radiographs = None) -> None:
     """Simulate the lesions of a recipe and keep the crops in the run's folder."""
+    from training.classifier.run_folder import HandsFrom, prepared
+    from training.data.paper_cohort import class_counts
+    from training.recipes.classifier import read_recipe
+
     recipe = read_recipe(config)
-    crops = prepared(recipe, out, HandsFrom(radiographs), _say)
+    crops = prepared(recipe, out, HandsFrom(radiographs), say)
     if recipe.data.preset == "paper":
         for side, counts in class_counts(crops).items():
-            _say(f"{side}: {sum(counts)} simulated hands, by stage 0 to 5: {'/'.join(map(str, counts))}")
+            say(f"{side}: {sum(counts)} simulated hands, by stage 0 to 5: {'/'.join(map(str, counts))}")
 
 
 @app.command()
 def sham(config: Config, radiographs: Radiographs, hands: Hands = 60, resamples: Resamples = 1000) -> None:
     """Measure whether a sham edit can be told from an untouched hand, and a lesion as the contrast."""
-    from training.evaluation.sham_test import pairs, told_apart  # noqa: PLC0415  # the only need for scikit-learn here
+    from training.classifier.run_folder import picture_counter, sources_in
+    from training.evaluation.sham_test import pairs, told_apart
+    from training.recipes.classifier import read_recipe
 
     recipe = read_recipe(config)
     sources = sources_in(radiographs)[:hands]
     for stage, name in ((0, "sham edits"), (2, "lesions of stage 2")):
-        found = told_apart(*pairs(sources, recipe, stage, picture_counter(_say)), recipe.seed, resamples)
+        found = told_apart(*pairs(sources, recipe, stage, picture_counter(say)), recipe.seed, resamples)
         value, low, high = found.auc
-        _say(
+        say(
             f"{name} against untouched, {found.patients} simulated hands: "
             f"AUC {value:.3f} ({low:.3f} to {high:.3f}); chance is 0.5"
         )
@@ -116,18 +98,28 @@ def train(
 
     Under torchrun all processes train together; hosts need a common folder for --out.
     """
+    import torch
+
+    from ra_node.inference.networks.loaded_network import chosen_device
+    from training.classifier.distributed import joined_ranks
+    from training.classifier.initial_weights import find_start, note_start
+    from training.classifier.labelled_dataset import refuse_other_split
+    from training.classifier.run_folder import HandsFrom, kept_crops, prepared
+    from training.classifier.train import Place, train_run
+    from training.recipes.classifier import read_recipe
+
     if threads:
         torch.set_num_threads(threads)
     recipe = read_recipe(config, architecture)
     with joined_ranks(chosen_device(device)) as (ranks, where):
         found = find_start(recipe, start)
         if ranks.first:
-            prepared(recipe, out, HandsFrom(radiographs, dataset, split, fold, hands), _say)
+            prepared(recipe, out, HandsFrom(radiographs, dataset, split, fold, hands), say)
             refuse_other_split(found, out)
             note_start(out, found)
         ranks.gathered(None)
-        say = _say if ranks.first else _say_nothing
-        train_run(recipe, kept_crops(out), found, Place(out, where, ranks), say)
+        speak = say if ranks.first else say_nothing
+        train_run(recipe, kept_crops(out), found, Place(out, where, ranks), speak)
 
 
 @app.command()
@@ -139,30 +131,29 @@ def evaluate(
     people: People = None,
 ) -> None:
     """Calibrate on the training side, measure on held-out hands, keep both in the run's folder."""
-    result = measure(run, chosen_device(device), _say, Question(resamples, sensitivity, people))
-    for task in (result.held_out.recognition, result.held_out.staging):
-        for key, (value, low, high) in task.items():
-            _say(f"{key} {value:.3f} ({low:.3f} to {high:.3f})")
+    from ra_node.inference.networks.loaded_network import chosen_device
+    from training.experiments.evaluation_cache import Question, measure
+
+    say_figures(measure(run, chosen_device(device), say, Question(resamples, sensitivity, people)))
 
 
 @app.command(name="export")
-def export_bundle(run: Run, out: Out) -> None:
+def export_bundle(run: Run, out: Out, name: BundleName = "", version: BundleVersion = "") -> None:
     """Write the bundle of an evaluated run and load it once as the node would."""
+    from ra_node.inference.bundles.manifest import load_bundle
+    from training.classifier.initial_weights import noted_start
+    from training.classifier.run_folder import kept_recipe
+    from training.experiments.ensemble import read_members
+    from training.experiments.evaluation_cache import read_calibration, read_result
+    from training.export.bundle import export
+
     if read_members(run):
         raise Fatal(f"expected a run of one network for each task, found the ensemble {run}")
     started = noted_start(run)
-    export(run, kept_recipe(run), read_calibration(run), read_result(run), out, started=started)
+    words = {"name": name, "version": version}
+    export(run, kept_recipe(run), read_calibration(run), read_result(run), out, started=started, **words)
     identity = load_bundle(out).identity
-    _say(f"bundle {identity.name} {identity.version} sha256 {identity.sha256}")
-
-
-def _say_nothing(text: str) -> None:  # what a process beside the first one says
-    pass
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + os.linesep)
-    sys.stdout.flush()
+    say(f"bundle {identity.name} {identity.version} sha256 {identity.sha256}")
 
 
 if __name__ == "__main__":

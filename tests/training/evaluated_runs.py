@@ -80,7 +80,8 @@ def write_run(folder: Path, architecture: str = "googlenet", seed: int = 0) -> P
 def measured(crops: Crops, kept: Predictions) -> tuple[Calibration, Result]:
     """Calibrate and measure as the command does, on few resamples, by the sex of made-up people."""
     validation = kept.rows("validation")
-    calibration = calibrated(kept.logits(validation), kept.stages[validation], 0.9)
+    stages = kept.stages[validation]
+    calibration = calibrated(kept.logits(validation), {"recognition": stages, "staging": stages}, 0.9)
     part, untouched = crops.part("held-out", "simulated"), crops.part("held-out", "unedited")
     logits = kept.logits(kept.rows("held-out", "simulated"))
     groups: Groups = {"sex": np.where(np.char.endswith(part.patients, "1"), "F", "M")}

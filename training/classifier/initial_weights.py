@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -14,12 +14,14 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ra_node.errors import Fatal
-from ra_node.inference.bundles.manifest import Head
+from ra_node.inference.bundles.manifest import Head, load_bundle
 from ra_node.inference.networks.architectures import build
 from ra_node.inference.networks.heads import last_layer, new_head, replace_last_layer, width_of
 from training.data.dataset import split_key
+from training.data.weights_origin import Origin, read_origin
 from training.evaluation.evaluate import weights_path
 from training.io.atomic_file import write_whole
+from training.io.shipped import shipped
 from training.recipes.classifier import Recipe
 
 NOTE = "start.sha256"
@@ -36,6 +38,10 @@ class Start:
 
     path: Path | None
     from_run: bool = False
+    bundle: str = ""
+    """Name and version of the bundle that the file is of; "" for a file or a run."""
+    origin: Origin = field(default_factory=Origin)
+    """Whom the weights learnt from, and their terms."""
 
     @property
     def sha256(self) -> str | None:
@@ -46,22 +52,31 @@ class Start:
 def find_start(recipe: Recipe, given: Path | None) -> Start:
     """Resolve `given`, or else the recipe's own start, to a file.
 
-    Raises Fatal where there is none for the network, or the earlier run has another split.
+    "demo" is the demonstration bundle that comes with this package. Raises Fatal where there is none for the
+    network, or the earlier run has another split.
     """
     place = given if given is not None else (None if recipe.start == "none" else Path(recipe.start))
     if place is None:
         return Start(None)
+    if place == Path("demo") and not place.exists():
+        place = shipped("bundles") / "demo"
     if (place / "recipe.json").exists():
-        return Start(_of_run(place, recipe), from_run=True)
+        path = _of_run(place, recipe)
+        return Start(path, from_run=True, origin=read_origin(path))
+    if (place / "manifest.json").exists():
+        return _of_bundle(place, recipe)
     if place.is_dir():
         place = _of_folder(place, recipe.architecture)
     if not place.is_file() or place.suffix not in SUFFIXES:
         raise Fatal(f"expected a run, or a state file ({', '.join(SUFFIXES)}), found {place}")
-    return Start(place)
+    return Start(place, origin=read_origin(place))
 
 
 def begun(recipe: Recipe, classes: int, start: Start, head: Head = "softmax") -> nn.Module:
-    """Build the recipe's network with the weights of `start`; a state file's last layer is left behind."""
+    """Build the recipe's network with the weights of `start`.
+
+    The last layer of a state file is left behind, that of a run or a bundle where it is another one.
+    """
     network = build(recipe.architecture, classes)
     path, last = last_layer(network)
     if head != "softmax":
@@ -70,7 +85,7 @@ def begun(recipe: Recipe, classes: int, start: Start, head: Head = "softmax") ->
         return network
     state = {key: t for key, t in _tensors(start.path).items() if not key.startswith(SIDE_HEADS)}
     state = {key: t.float() if t.is_floating_point() else t for key, t in state.items()}
-    if not start.from_run or _shapes(state, path) != _shapes(network.state_dict(), path):
+    if not (start.from_run or start.bundle) or _shapes(state, path) != _shapes(network.state_dict(), path):
         state = {key: t for key, t in state.items() if not key.startswith(f"{path}.")}
     try:
         missing, unexpected = network.load_state_dict(state, strict=False)
@@ -90,13 +105,13 @@ def note_start(run: Path, start: Start) -> None:
     if start.path is None:
         (run / NOTE).unlink(missing_ok=True)
     else:
-        name = "" if start.from_run else f"  {start.path.name}"
+        name = "" if start.from_run else f"  {start.bundle and 'bundle '}{start.bundle or start.path.name}"
         text = f"{start.sha256}{name}\n"
         write_whole(run / NOTE, lambda file: file.write(text.encode()))
 
 
 def noted_start(run: Path) -> str | None:
-    """What `note_start` kept: a hash, or hash and name of a state file; None for random weights."""
+    """What `note_start` kept: a hash, or hash and name of a state file or bundle; None for random weights."""
     return (run / NOTE).read_text().strip() if (run / NOTE).exists() else None
 
 
@@ -118,6 +133,22 @@ def _of_run(run: Path, recipe: Recipe) -> Path:
     if known.architecture != recipe.architecture:
         raise Fatal(f"expected a run of {recipe.architecture}, found one of {known.architecture}")
     return weights_path(run, "staging")
+
+
+def _of_bundle(folder: Path, recipe: Recipe) -> Start:
+    """The staging weights of a bundle; its manifest speaks for weights that carry nothing themselves."""
+    bundle = load_bundle(folder)
+    manifest, task = bundle.manifest, bundle.manifest.tasks.staging
+    if task.architecture != recipe.architecture:
+        raise Fatal(
+            f"expected a bundle of {recipe.architecture} in {folder}, found one of {task.architecture}"
+        )
+    path = bundle.weights_path(task)
+    origin = read_origin(path)
+    if not origin.learnt_from:
+        source, terms = (str(manifest.provenance.get(key, "not stated")) for key in ("source", "terms"))
+        origin = Origin((), (source,), (terms,), complete=False)
+    return Start(path, bundle=f"{manifest.name} {manifest.version}", origin=origin)
 
 
 def _of_folder(folder: Path, architecture: str) -> Path:

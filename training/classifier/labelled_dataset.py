@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from ra_node.errors import Fatal, Refused
 from training.classifier.initial_weights import Start
+from training.data.agreement import AGREEMENT, Agreement, dumped, read_agreements
 from training.data.dataset import Crops, Row, Split, load_crops, save_crops, stacked
 from training.data.manifest import HandRow, load_hand, manifest_sha256, read_manifest, written
 from training.data.source_image import sha256_of
@@ -33,6 +34,7 @@ def labelled(
     rows = read_manifest(dataset)
     digest = manifest_sha256(dataset)
     chosen = _fold(read_split(split, digest, rows).folds, fold)
+    rows = tuple(row for row in rows if row.patient not in set(chosen.aside))
     about = {"manifest_sha256": digest, "split_sha256": sha256_of(split), "fold": chosen.name}
     if (out / ABOUT).exists():
         _refuse_others(kept_about(out), about, out)
@@ -46,6 +48,8 @@ def labelled(
     crops, held = stacked(made), written(rows)
     save_crops(crops, out / LABELLED)
     write_whole(out / ROWS, lambda file: file.write(held))
+    agreements = dumped(read_agreements(dataset))
+    write_whole(out / AGREEMENT, lambda file: file.write(agreements))
     content = _ABOUT.dump_json(about, indent=2)
     write_whole(out / ABOUT, lambda file: file.write(content))
     return crops
@@ -54,6 +58,11 @@ def labelled(
 def kept_about(run: Path) -> dict[str, str]:
     """Which dataset, split and fold a run has; empty for simulated lesions."""
     return _ABOUT.validate_json((run / ABOUT).read_bytes()) if (run / ABOUT).exists() else {}
+
+
+def kept_agreements(run: Path) -> list[Agreement]:
+    """How well the readers of a run's dataset agreed; empty where nobody knows."""
+    return read_agreements(run)
 
 
 def kept_rows(run: Path) -> tuple[HandRow, ...]:

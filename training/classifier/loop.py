@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -69,17 +69,19 @@ def tune(
     report: Report,
     device: torch.device,
     around: Around = NOTHING,
+    classes: Sequence[int] = (),
 ) -> None:
     """Train `network` in place on crops (N, side, side) with labels (N,); goes on from a checkpoint.
 
-    Several sets of labels are several tasks, whose outputs stand side by side.
+    Several sets of labels are several tasks, whose outputs stand side by side; `classes` counts those of
+    each where labels may lack one.
     The crops live on the device, and each process makes its share of every batch there.
     Raises Fatal at a loss that is no number, with epoch, step and hands, and where the disk refuses.
     """
     task: TaskRecipe = getattr(recipe, name)
     ranks, plan = around.ranks, _Plan(len(crops), task, around.ranks.world)
     crops_NHW = torch.from_numpy(crops).to(device)
-    asked = goals([labels] if isinstance(labels, np.ndarray) else labels, task, device)
+    asked = goals([labels] if isinstance(labels, np.ndarray) else labels, task, device, classes)
     network.to(device)
     if recipe.channels_last:
         network.to(memory_format=torch.channels_last)
@@ -114,11 +116,14 @@ def tune(
                 around.checkpoint.save(state)
 
 
-def save_half(network: nn.Module, path: Path) -> None:
-    """Write the weights as the bundle ships them: half precision, safetensors, whole or not at all."""
+def save_half(network: nn.Module, path: Path, metadata: Mapping[str, str] | None = None) -> None:
+    """Write the weights as the bundle ships them: half precision, safetensors, whole or not at all.
+
+    `metadata` is what they carry of their origin.
+    """
     state = network.state_dict()
     half = {k: (t.half() if t.is_floating_point() else t).contiguous().cpu() for k, t in state.items()}
-    content = save(half)
+    content = save(half, dict(metadata) if metadata else None)
     write_whole(path, lambda file: file.write(content))
 
 

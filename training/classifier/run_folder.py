@@ -13,6 +13,7 @@ import numpy as np
 
 from ra_node.errors import Fatal
 from training.classifier.labelled_dataset import ABOUT, LABELLED, ROWS, labelled
+from training.data.agreement import AGREEMENT
 from training.data.dataset import (
     Crops,
     SourceHand,
@@ -81,7 +82,7 @@ def keep_recipe(recipe: Recipe, out: Path) -> None:
 def share_crops(source: Path, run: Path) -> None:
     """Give a run the very hands of `source`: one file under two names, or a copy on disks without links."""
     run.mkdir(parents=True, exist_ok=True)
-    for name in (REAL, DRAWN, LABELLED, ROWS, ABOUT):
+    for name in (REAL, DRAWN, LABELLED, ROWS, ABOUT, AGREEMENT):
         if (source / name).exists() and not _same(source / name, run / name):
             _link(source / name, run / name)
 

@@ -23,11 +23,19 @@ class Goal:
     weights: Tensor | None
 
 
-def goals(labels: Sequence[NDArray[np.int64]], task: TaskRecipe, device: torch.device) -> list[Goal]:
-    """A goal for each set of labels (N,), whose outputs stand side by side; only the first is smoothed."""
+def goals(
+    labels: Sequence[NDArray[np.int64]],
+    task: TaskRecipe,
+    device: torch.device,
+    classes_of: Sequence[int] = (),
+) -> list[Goal]:
+    """A goal for each set of labels (N,), whose outputs stand side by side; only the first is smoothed.
+
+    `classes_of` is the number of outputs of each, which may be more than its labels have.
+    """
     made, start = [], 0
     for place, own in enumerate(labels):
-        classes = int(own.max()) + 1
+        classes = classes_of[place] if classes_of else int(own.max()) + 1
         smoothing = 0.0 if place else task.neighbour_smoothing
         targets = soft_targets(torch.from_numpy(own), classes, smoothing).to(device)
         weights = _class_weights(own, classes).to(device) if task.class_weighting else None
@@ -56,6 +64,7 @@ def soft_targets(labels: Tensor, classes: int, smoothing: float) -> Tensor:
 
 
 def _class_weights(labels: NDArray[np.int64], classes: int) -> Tensor:
-    """Inverse frequency with a mean of 1 over the hands."""
+    """Inverse frequency with a mean of 1 over the hands; a class without hands takes no part in it."""
     counts = np.bincount(labels, minlength=classes)
-    return torch.from_numpy(len(labels) / (len(counts) * np.maximum(counts, 1))).float()
+    present = int((counts > 0).sum())
+    return torch.from_numpy(len(labels) / (present * np.maximum(counts, 1))).float()

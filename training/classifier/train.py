@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ra_node.errors import Fatal
+from ra_node.inference.bundles.manifest import Head
 from ra_node.inference.networks.heads import TwoHeads, last_layer, new_head, replace_last_layer, width_of
 from ra_node.inference.networks.loaded_network import logits_of, softmax
 from training.classifier.checkpoint import Checkpoint
@@ -22,6 +23,7 @@ from training.classifier.initial_weights import Start, begun
 from training.classifier.loop import Around, Progress, TaskName, save_half, tune
 from training.data.dataset import Crops
 from training.data.leakage import refuse_seen
+from training.data.weights_origin import metadata_of, origin_of
 from training.evaluation.evaluate import CLASSES, weights_path
 from training.evaluation.metrics import auc
 from training.export.bundle import CLASS_NAMES
@@ -64,8 +66,9 @@ def train_run(
     """
     part = crops.part("tune")
     for task in TASKS:
-        refuse_empty_classes(task, task_labels(task, part.stages))
-    refuse_seen(start.path, crops)
+        head = (recipe.staging if task == "staging" else recipe.recognition).head
+        refuse_empty_classes(task, task_labels(task, part.stages), head)
+    refuse_seen(start.path, start.origin, crops)
     mark = fingerprint(recipe, part, start)
     done = place.folder / FINISHED
     if done.exists() and done.read_text().strip() == mark:
@@ -107,14 +110,17 @@ class Lesson:
             log=self.log,
             validate=validation_figure(task, self.validation, self.recipe),
         )
-        labels = [task_labels(one, self.hands.stages) for one in (task, beside) if one]
+        tasks = [one for one in (task, beside) if one]
+        labels = [task_labels(one, self.hands.stages) for one in tasks]
         images, device = self.hands.images, self.place.device
-        tune(network, images, labels, self.recipe, task, self.report, device, around)
+        classes = [CLASSES[one] for one in tasks]
+        tune(network, images, labels, self.recipe, task, self.report, device, around, classes)
 
     def keep(self, network: nn.Module, task: TaskName) -> None:
         """Write the weights of a task, in the first process alone."""
         if self.place.ranks.first:
-            save_half(network, weights_path(self.place.folder, task))
+            origin = origin_of(self.hands).over(self.start.origin)
+            save_half(network, weights_path(self.place.folder, task), metadata_of(origin))
 
 
 def _teach_apart(lesson: Lesson) -> None:
@@ -146,12 +152,22 @@ def task_labels(task: TaskName, stages: NDArray[np.int64]) -> NDArray[np.int64]:
     return stages if task == "staging" else (stages > 0).astype(np.int64)
 
 
-def refuse_empty_classes(task: TaskName, labels: NDArray[np.int64]) -> None:
-    """Raise Fatal that names each class without a training hand."""
+def refuse_empty_classes(task: TaskName, labels: NDArray[np.int64], head: Head = "softmax") -> None:
+    """Raise Fatal that names each class without a training hand.
+
+    An ordinal layer has one score for all stages: without hands of a higher one its cut point moves out of
+    reach, so that only the normal hands and one stage are needed.
+    """
     counts = np.bincount(labels, minlength=CLASSES[task])
     absent = [name for name, count in zip(CLASS_NAMES[task], counts, strict=True) if not count]
-    if absent:
-        raise Fatal(f"{task}: expected training hands of every class, found none of: {', '.join(absent)}")
+    if not absent or (head == "ordinal" and counts[0] and counts[1:].any()):
+        return
+    hint = (
+        '; a recipe with head = "ordinal" for staging needs none of them'
+        if task == "staging" and counts[0]
+        else ""
+    )
+    raise Fatal(f"{task}: expected training hands of every class, found none of: {', '.join(absent)}{hint}")
 
 
 def fingerprint(recipe: Recipe, crops: Crops, start: Start) -> str:

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-import torch
 import typer
 
 from ra_node.errors import Fatal
-from ra_node.inference.networks.loaded_network import chosen_device
-from training.classifier.distributed import joined_ranks
-from training.classifier.run_folder import HandsFrom
-from training.classifier.train import Place
 from training.cli.options import Device, People, Sensitivity, Threads
+from training.cli.output import say, say_nothing
 from training.cli.show import Experiments, write_page
 from training.experiments import paper_numbers as paper
-from training.experiments.compare import compare, entries
-from training.experiments.evaluation_cache import Question
-from training.recipes.classifier import read_recipe
 
 REPORT = "report.html"
 
@@ -91,15 +82,25 @@ def compare_command(
 
     Killed at any point, the same command goes on. Under torchrun all processes train together.
     """
+    import torch
+
+    from ra_node.inference.networks.loaded_network import chosen_device
+    from training.classifier.distributed import joined_ranks
+    from training.classifier.run_folder import HandsFrom
+    from training.classifier.train import Place
+    from training.experiments.compare import compare, entries
+    from training.experiments.evaluation_cache import Question
+    from training.recipes.classifier import read_recipe
+
     if threads:
         torch.set_num_threads(threads)
     names = [name for part in architectures or paper.NAMES for name in part.split(",")]
     chosen = entries(read_recipe(config), names, by_network(epochs, _epochs), by_network(start, Path), amp)
     with joined_ranks(chosen_device(device)) as (ranks, where):
-        say = _say if ranks.first else _say_nothing
+        speak = say if ranks.first else say_nothing
         question = Question(resamples, sensitivity, people)
         source = HandsFrom(radiographs, dataset, split, fold)
-        folders = compare(chosen, Place(out, where, ranks), source, question, say)
+        folders = compare(chosen, Place(out, where, ranks), source, question, speak)
     if ranks.first:
         _show(folders, out / REPORT, bands, _base(base, out), experiment or ())
 
@@ -133,23 +134,14 @@ def _show(
     folders: Sequence[Path], page: Path, bands: int, base: Path | None, experiments: Sequence[Path]
 ) -> None:
     """Print both tables and write the report."""
-    from training.report.page import recognition_table, staging_table, text_of  # noqa: PLC0415
+    from training.report.page import recognition_table, staging_table, text_of
 
     shown = write_page(folders, page, bands, base, experiments)
     for table in (recognition_table(shown), staging_table(shown)):
-        _say(text_of(table))
-    _say(f"{page}")
+        say(text_of(table))
+    say(f"{page}")
 
 
 def register(app: typer.Typer) -> None:
     """Add this command to the training side's."""
     app.command(name="compare")(compare_command)
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + os.linesep)
-    sys.stdout.flush()
-
-
-def _say_nothing(text: str) -> None:  # what a process beside the first one says
-    pass

@@ -2,41 +2,26 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ra_node.domain.laterality.evidence import Convention
 from ra_node.domain.report import STAGES
 from ra_node.errors import Refused
-from training.data.agreement import agreements
-from training.data.annotations import read_labels
+from training.cli.output import say
 from training.data.blanking import Blank
-from training.data.consensus import LabelledHand, described, open_discrepancies
-from training.data.manifest import manifest_sha256, read_manifest
-from training.data.prepare import Options, Prepared, expect_no_discrepancies, prepare
-from training.data.pseudonym import read_salt
-from training.data.split import (
-    TEST_SHARE,
-    Fold,
-    Kind,
-    Labelled,
-    Split,
-    as_given,
-    by_site,
-    class_table,
-    expect_every_class_in_train,
-    holdout,
-    k_folds,
-    written,
-)
-from training.io.atomic_file import write_whole
+from training.data.split import TEST_SHARE, Kind
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from training.data.consensus import LabelledHand
+    from training.data.prepare import Prepared
+    from training.data.split import Fold, Labelled
 
 SALT = "patient-key.salt"
 """Beside the datasets of a site, so that all give a patient the same key."""
@@ -56,7 +41,9 @@ TwoHands = Annotated[
 ]
 Site = Annotated[str, typer.Option("--site", help="Site of hands whose row names none.")]
 SkipOpen = Annotated[bool, typer.Option("--skip-open", help="Leave out hands whose readers still differ.")]
-EmptyClasses = Annotated[bool, typer.Option("--allow-empty-classes", help="Do without some of the stages.")]
+EmptyClasses = Annotated[
+    bool, typer.Option("--allow-empty-classes", help="Do without any normal or any diseased hand.")
+]
 BlankWhat = Annotated[
     Blank, typer.Option("--blank", help="What to take away beside a hand: text, all surroundings, nothing.")
 ]
@@ -77,6 +64,9 @@ def register(app: typer.Typer) -> None:
 
 def labels_command(images: Images, labels: Labels) -> None:
     """Check a label table: agreement of the readers and the discrepancies still open."""
+    from training.data.annotations import read_labels
+    from training.data.consensus import expect_no_discrepancies
+
     hands = read_labels(labels, images)
     _say_labels(hands)
     expect_no_discrepancies(hands)
@@ -94,6 +84,11 @@ def prepare_command(
     blank: BlankWhat = "text",
 ) -> None:
     """Make a dataset of single hands from images and labels; no patient attribute is kept."""
+    from training.data.annotations import read_labels
+    from training.data.consensus import expect_no_discrepancies
+    from training.data.prepare import Options, prepare
+    from training.data.pseudonym import read_salt
+
     hands = read_labels(labels, images)
     _say_labels(hands)
     options = Options(two_hand_convention, site, skip_open, allow_empty_classes, blank)
@@ -124,19 +119,25 @@ def split_command(
     folds: Folds = 5,
 ) -> None:
     """Split a dataset by patient, check it for leaks and show the classes of every side."""
+    from training.data.manifest import manifest_sha256, read_manifest
+    from training.data.split import Split, class_table, expect_every_class_in_train, written
+    from training.io.atomic_file import write_whole
+
     hands = read_manifest(dataset)
     made = _folds(hands, kind, seed, test_share, folds)
     for fold in made:
-        _say(class_table(fold, hands))
+        say(class_table(fold, hands))
         expect_every_class_in_train(fold, hands)
     content = written(Split(kind, seed, manifest_sha256(dataset), made))
     write_whole(out, lambda file: file.write(content))
-    _say(f"no patient and no image is on two sides; wrote {out}")
+    say(f"no patient and no image is on two sides; wrote {out}")
 
 
 def _folds(
     hands: Sequence[Labelled], kind: Kind, seed: int, test_share: float, folds: int
 ) -> tuple[Fold, ...]:
+    from training.data.split import as_given, by_site, holdout, k_folds
+
     if kind == "folds":
         return k_folds(hands, seed, folds)
     if kind == "site":
@@ -145,28 +146,34 @@ def _folds(
 
 
 def _say_labels(hands: Sequence[LabelledHand]) -> None:
-    counts = Counter(hand.stage for hand in hands)
+    from training.data.agreement import agreements
+    from training.data.consensus import NOT_GRADABLE, absent_stages, described, open_discrepancies
+
+    counts = Counter(hand.label for hand in hands)
     shown = ", ".join(f"stage {stage}: {counts[stage]}" for stage in STAGES)
-    _say(f"{len(hands)} labelled hands; {shown}; open: {counts[None]}")
+    say(f"{len(hands)} labelled hands; {shown}; not gradable: {counts[NOT_GRADABLE]}; open: {counts[None]}")
+    absent = absent_stages(hand.stage for hand in hands if hand.stage is not None)
+    if absent:
+        say(
+            f"no hand of stage {', '.join(map(str, absent))}: only a recipe with an ordinal layer learns this"
+        )
     for agreement in agreements(hands):
-        _say(f"readers: {agreement}")
+        say(f"readers: {agreement}")
     for reading in open_discrepancies(hands):
-        _say(f"open: {described(reading)}")
+        say(f"open: {described(reading)}")
 
 
 def _say_prepared(prepared: Prepared) -> None:
     patients = len({hand.patient for hand in prepared.hands})
     blanked = sum(hand.blanked_px > 0 for hand in prepared.hands)
-    _say(f"{len(prepared.hands)} hands of {patients} patients; text blanked in {blanked}")
+    say(f"{len(prepared.hands)} hands of {patients} patients; text blanked in {blanked}")
     for reason, count in sorted(Counter(one.reason for one in prepared.rejections).items()):
-        _say(f"not used: {count} {reason}")
+        say(f"not used: {count} {reason}")
 
 
 def _progress() -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, console=Console(stderr=True))
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()

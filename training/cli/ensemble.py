@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 
 from training.cli.options import People, Sensitivity
-from training.experiments.ensemble import assemble
-from training.experiments.evaluation_cache import Question, measure
+from training.cli.output import say, say_figures
 
 Members = Annotated[
     list[Path], typer.Argument(exists=True, file_okay=False, help="Evaluated runs on the same hands.")
@@ -29,18 +25,15 @@ def ensemble(
     people: People = None,
 ) -> None:
     """Take the mean of the calibrated probabilities of several runs, and measure it as a run."""
+    import torch
+
+    from training.experiments.ensemble import assemble
+    from training.experiments.evaluation_cache import Question, measure
+
     assemble(runs, out)
-    result = measure(out, torch.device("cpu"), _say, Question(resamples, sensitivity, people))
-    for task in (result.held_out.recognition, result.held_out.staging):
-        for key, (value, low, high) in task.items():
-            _say(f"{key} {value:.3f} ({low:.3f} to {high:.3f})")
+    say_figures(measure(out, torch.device("cpu"), say, Question(resamples, sensitivity, people)))
 
 
 def register(app: typer.Typer) -> None:
     """Add this command to the training side's."""
     app.command()(ensemble)
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + os.linesep)
-    sys.stdout.flush()

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import cv2
-import torch
 import typer
 
 from ra_node.errors import Fatal
-from ra_node.inference.hand_detector.detector import Finder
-from training.hand_detector.evaluate import measure_finder
-from training.hand_detector.export import add_finder, write_figures
-from training.hand_detector.picture_pool import (
-    Picture,
-    drawn_pictures,
-    load_pictures,
-    other_pictures,
-    real_pictures,
-    save_pictures,
-)
-from training.hand_detector.scene_sampler import Studio
-from training.hand_detector.scenes import layers_of
-from training.hand_detector.train import NAMES, train_network, weights_file
+from training.cli.output import say
 from training.io.atomic_file import write_whole
-from training.recipes.hand_detector import FinderRecipe, read_finder_recipe
+
+if TYPE_CHECKING:
+    from training.hand_detector.picture_pool import Picture
+    from training.hand_detector.scene_sampler import Studio
+    from training.recipes.hand_detector import FinderRecipe
 
 REAL, DRAWN = "real.npz", "drawn.npz"
 RECIPE = "recipe.json"
@@ -62,6 +49,12 @@ def finder(
     threads: Threads = 1,
 ) -> None:
     """Train the hand finder; pictures are made where the run has none, and a killed run goes on."""
+    import cv2
+    import torch
+
+    from training.hand_detector.train import NAMES, train_network, weights_file
+    from training.recipes.hand_detector import read_finder_recipe
+
     if network not in (*NAMES, "both"):
         raise Fatal(f"expected seeker, reader or both for --network, found {network!r}")
     torch.set_num_threads(threads)
@@ -73,25 +66,40 @@ def finder(
     if wanted:
         studio = _studio(_pictures(recipe, out, radiographs))
         for name in wanted:
-            train_network(name, studio, recipe, out, _say, start)
+            train_network(name, studio, recipe, out, say, start)
     if all(weights_file(out, name).exists() for name in NAMES):
         _measure(recipe, out, radiographs)
 
 
 def finder_export(run: Run, bundle: BundleFolder) -> None:
     """Put the hand finder of a run into a bundle; the bundle's hash changes with it."""
-    _say(f"bundle {bundle.name} sha256 {add_finder(run, bundle)}")
+    from training.hand_detector.export import add_finder
+
+    say(f"bundle {bundle.name} sha256 {add_finder(run, bundle)}")
 
 
 def _measure(recipe: FinderRecipe, out: Path, radiographs: Path) -> None:
+    from ra_node.inference.hand_detector.detector import Finder
+    from training.hand_detector.evaluate import measure_finder
+    from training.hand_detector.export import write_figures
+    from training.hand_detector.train import NAMES, weights_file
+
     seeker, reader = (weights_file(out, name) for name in NAMES)
-    figures = measure_finder(Finder(seeker, reader), radiographs, recipe.seed, _say)
+    figures = measure_finder(Finder(seeker, reader), radiographs, recipe.seed, say)
     write_figures(out, figures)
     for name, (value, low, high) in figures.items():
-        _say(f"{name} {value:.3f} ({low:.3f} to {high:.3f})")
+        say(f"{name} {value:.3f} ({low:.3f} to {high:.3f})")
 
 
 def _pictures(recipe: FinderRecipe, out: Path, radiographs: Path) -> list[Picture]:
+    from training.hand_detector.picture_pool import (
+        drawn_pictures,
+        load_pictures,
+        other_pictures,
+        real_pictures,
+        save_pictures,
+    )
+
     if not (out / REAL).exists():
         save_pictures(list(real_pictures(radiographs, "tuning", recipe.seed, _say_pictures)), out / REAL)
     if not (out / DRAWN).exists():
@@ -104,6 +112,9 @@ def _pictures(recipe: FinderRecipe, out: Path, radiographs: Path) -> list[Pictur
 
 
 def _studio(pictures: list[Picture]) -> Studio:
+    from training.hand_detector.scene_sampler import Studio
+    from training.hand_detector.scenes import layers_of
+
     stock = [layers_of(picture) for picture in pictures]
     by_hands = {count: [one for one in stock if len(one.picture.joints) == count] for count in (0, 1, 2)}
     return Studio(by_hands[1], by_hands[2], by_hands[0])
@@ -111,9 +122,4 @@ def _studio(pictures: list[Picture]) -> Studio:
 
 def _say_pictures(done: int, total: int) -> None:
     if done % 25 == 0 or done == total:
-        _say(f"made {done} of {total} pictures")
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + os.linesep)
-    sys.stdout.flush()
+        say(f"made {done} of {total} pictures")

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import torch
 import typer
-from safetensors.torch import save
-from torch import nn
 
-from ra_node.inference.networks.loaded_network import chosen_device
-from training.data.leakage import held_back, learnt_from
-from training.evaluation.metrics import Interval
+from training.cli.output import say
 from training.io.atomic_file import write_whole
-from training.recipes.pretraining import read_pretrain_recipe
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from training.evaluation.metrics import Interval
 
 Config = Annotated[Path, typer.Option("--config", help="The recipe of the pre-training, TOML.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder of the weights, for --start of a training.")]
@@ -45,8 +42,13 @@ def pretrain(
     threads: Threads = 0,
 ) -> None:
     """Pre-train a network on healthy hands, none of them held out; a killed pre-training goes on."""
-    from training.classifier.pretrain import figures, pretrained  # noqa: PLC0415  # torchvision loads slowly
-    from training.data.pretrain_dataset import known_hands  # noqa: PLC0415
+    import torch
+
+    from ra_node.inference.networks.loaded_network import chosen_device
+    from training.classifier.pretrain import figures, pretrained
+    from training.data.leakage import held_back
+    from training.data.pretrain_dataset import known_hands
+    from training.recipes.pretraining import read_pretrain_recipe
 
     if threads:
         torch.set_num_threads(threads)
@@ -56,10 +58,10 @@ def pretrain(
     apart = set().union(*without.values())
     hands = known_hands(radiographs, apart, recipe.side_px, out / "hands.npz", _say_hands)
     learnt, others = hands.split(recipe.validation, recipe.seed)
-    _say(f"{len(learnt)} hands to learn from, {len(others)} to show it on; {len(apart)} patients kept apart")
+    say(f"{len(learnt)} hands to learn from, {len(others)} to show it on; {len(apart)} patients kept apart")
     checkpoint = out / f"{architecture}.checkpoint"
     start_s = time.monotonic()
-    network, ages = pretrained(recipe, architecture, learnt, checkpoint, chosen_device(device), _say)
+    network, ages = pretrained(recipe, architecture, learnt, checkpoint, chosen_device(device), say)
     seconds = time.monotonic() - start_s
     found = figures(network, recipe, architecture, learnt, others, ages)
     _write(network, [str(patient) for patient in hands.patients], out / f"{architecture}.safetensors")
@@ -82,29 +84,29 @@ def register(app: typer.Typer) -> None:
 
 
 def _patients(radiographs: Path) -> list[str]:
-    from training.data.dataset import read_source  # noqa: PLC0415  # OpenCV loads slowly
+    from training.data.dataset import read_source
 
     return [hand.patient for hand in read_source(radiographs)]
 
 
 def _write(network: nn.Module, patients: list[str], path: Path) -> None:
-    """Half precision, with the patients that it has seen in the metadata, so that they cannot part."""
-    state = network.state_dict()
-    half = {k: (t.half() if t.is_floating_point() else t).contiguous().cpu() for k, t in state.items()}
-    content = save(half, dict(learnt_from(patients)))
-    write_whole(path, lambda file: file.write(content))
+    """Half precision, with what it has seen and the terms of that, so that they cannot part."""
+    from training.classifier.loop import save_half
+    from training.data.data_kind import WORDS
+    from training.data.weights_origin import Origin, metadata_of
+
+    words = WORDS["simulated"]  # the same radiographs, before anything is simulated
+    origin = Origin(tuple(sorted(set(patients))), (words.source,), (words.terms,))
+    save_half(network, path, metadata_of(origin))
 
 
 def _say_figures(found: Mapping[str, Interval]) -> None:
-    for name, (value, low, high) in found.items():
-        _say(f"{name}: {value:.2f} ({low:.2f} to {high:.2f})")
+    from training.evaluation.metrics import in_words
+
+    for name, one in found.items():
+        say(f"{name}: {one[0]:.2f} ({in_words(one, 2)})")
 
 
 def _say_hands(done: int, total: int) -> None:
     if done % 50 == 0 or done == total:
-        _say(f"cut {done} of {total} hands")
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + os.linesep)
-    sys.stdout.flush()
+        say(f"cut {done} of {total} hands")

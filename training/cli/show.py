@@ -35,9 +35,9 @@ OtherRuns = Annotated[list[Path], typer.Argument(exists=True, file_okay=False, h
 
 def figures(run: Runs, out: Folder, resamples: Resamples = 300) -> None:
     """Draw the paper's figures 2 to 6 and a reliability diagram of evaluated runs, SVG and PNG."""
-    from training.experiments.run_summary import read_shown  # noqa: PLC0415
-    from training.report.figures import all_figures  # noqa: PLC0415  # matplotlib and scikit-learn load slowly
-    from training.report.plot_style import save  # noqa: PLC0415
+    from training.experiments.run_summary import read_shown
+    from training.report.figures import all_figures
+    from training.report.plot_style import save
 
     for drawn in all_figures(read_shown(run), resamples):
         for path in save(drawn, out):
@@ -54,8 +54,8 @@ def write_report(
 
 def versus_command(base: BaseRun, runs: OtherRuns, resamples: PairedResamples = 1000) -> None:
     """Say how much better or worse runs are than a base on the same held-out hands, with paired intervals."""
-    from training.experiments.run_summary import read_shown  # noqa: PLC0415
-    from training.experiments.verdicts import lines_of, versus  # noqa: PLC0415
+    from training.experiments.run_summary import read_shown
+    from training.experiments.verdicts import lines_of, versus
 
     shown = read_shown([base, *runs])
     for line in lines_of(versus(shown[0], shown[1:], resamples=resamples)):
@@ -66,10 +66,10 @@ def write_page(
     runs: Sequence[Path], out: Path, resamples: int, base: Path | None, experiments: Sequence[Path]
 ) -> list[Shown]:
     """Write the report of some runs, with what experiments gained over a base; returns the runs."""
-    from training.experiments.run_summary import read_shown  # noqa: PLC0415
-    from training.experiments.verdicts import versus  # noqa: PLC0415
-    from training.report.figures import all_figures  # noqa: PLC0415  # matplotlib and scikit-learn load slowly
-    from training.report.page import report  # noqa: PLC0415
+    from training.experiments.run_summary import read_shown
+    from training.experiments.verdicts import versus
+    from training.report.figures import all_figures
+    from training.report.page import report
 
     if (base is None) != (not experiments):
         raise Fatal("expected both --base and --experiment, or neither, found one of them")

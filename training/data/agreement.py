@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict, TypeAdapter
 
 from ra_node.domain.report import STAGES
-from training.data.consensus import LabelledHand, highest
+from training.data.consensus import NOT_GRADABLE, LabelledHand
 
 Stages = NDArray[np.int64]
+AGREEMENT = "agreement.json"
+"""In a dataset and in every run on it."""
+
 Estimate = tuple[float, float, float]
 """(value, low, high); NaN where nothing could disagree."""
 
@@ -25,10 +30,29 @@ class Agreement:
     equal: int
     kappa: Estimate
     quadratic: Estimate
+    one_not_gradable: int = 0
+    """Not gradable to one reader only; these are not in `count`."""
 
     def __str__(self) -> str:
         share = f"{self.equal} of {self.count} {self.what} alike"
-        return f"{share}; kappa {_shown(self.kappa)}; quadratic weighted kappa {_shown(self.quadratic)}"
+        apart = f"; {self.one_not_gradable} not gradable to one of them" if self.one_not_gradable else ""
+        return (
+            f"{share}; kappa {_shown(self.kappa)}; quadratic weighted kappa {_shown(self.quadratic)}{apart}"
+        )
+
+
+_AGREEMENTS = TypeAdapter(list[Agreement], config=ConfigDict(ser_json_inf_nan="strings"))
+
+
+def dumped(found: Sequence[Agreement]) -> bytes:
+    """The content of an agreement file."""
+    return _AGREEMENTS.dump_json(list(found), indent=1) + b"\n"
+
+
+def read_agreements(folder: Path) -> list[Agreement]:
+    """What a dataset or a run keeps of its readers; empty where it keeps nothing."""
+    path = folder / AGREEMENT
+    return _AGREEMENTS.validate_json(path.read_bytes()) if path.exists() else []
 
 
 def agreements(hands: Sequence[LabelledHand], seed: int = 0, resamples: int = 1000) -> list[Agreement]:
@@ -37,10 +61,7 @@ def agreements(hands: Sequence[LabelledHand], seed: int = 0, resamples: int = 10
     95 % intervals by bootstrap over patients, or over files where the table names no patients.
     """
     joints = [(r.first, r.second, _cluster(hand)) for hand in hands for r in hand.readings if r.joint]
-    whole = [
-        (highest(r.first for r in hand.readings), highest(r.second for r in hand.readings), _cluster(hand))
-        for hand in hands
-    ]
+    whole = [(hand.by_reader("first"), hand.by_reader("second"), _cluster(hand)) for hand in hands]
     found = [_agreement(what, rows, seed, resamples) for what, rows in (("hands", whole), ("joints", joints))]
     return [one for one in found if one is not None]
 
@@ -60,16 +81,18 @@ def kappa(tables: NDArray[np.int64], *, quadratic: bool = False) -> NDArray[np.f
 def _agreement(
     what: str, rows: Sequence[tuple[int | None, int | None, str]], seed: int, resamples: int
 ) -> Agreement | None:
-    both = [(a, b, cluster) for a, b, cluster in rows if a is not None and b is not None]
+    read = [(a, b, cluster) for a, b, cluster in rows if a is not None and b is not None]
+    both = [(a, b, cluster) for a, b, cluster in read if NOT_GRADABLE not in (a, b)]
     if not both:
         return None
+    one_only = sum((a == NOT_GRADABLE) != (b == NOT_GRADABLE) for a, b, _ in read)
     first, second = (np.array([row[at] for row in both], np.int64) for at in (0, 1))
     tables = _by_cluster(first, second, np.array([row[2] for row in both], np.str_))
     drawn = _drawn(tables, seed, resamples)
     plain, weighted = (
         _estimate(tables.sum(axis=0), drawn, quadratic=quadratic) for quadratic in (False, True)
     )
-    return Agreement(what, len(both), int((first == second).sum()), plain, weighted)
+    return Agreement(what, len(both), int((first == second).sum()), plain, weighted, one_only)
 
 
 def _by_cluster(first: Stages, second: Stages, clusters: NDArray[np.str_]) -> NDArray[np.int64]:
@@ -92,7 +115,7 @@ def _estimate(table: NDArray[np.int64], drawn: NDArray[np.int64], *, quadratic: 
     """Value and percentile interval; readers who never differ leave nothing to estimate one from."""
     value, values = float(kappa(table, quadratic=quadratic)), kappa(drawn, quadratic=quadratic)
     known = values[np.isfinite(values)]
-    if not len(known) or int(np.trace(table)) == int(table.sum()):
+    if not len(known) or np.ptp(known) < 1e-9 or int(np.trace(table)) == int(table.sum()):
         return value, float("nan"), float("nan")
     low, high = np.percentile(known, (2.5, 97.5))
     return value, float(low), float(high)

@@ -1,17 +1,18 @@
 """Reads a table of labels by two readers, and accepts it whole or says what is wrong with which row.
 
-A CSV or TSV file in UTF-8 whose first row names the columns. One row is one hand or, with a column
-`joint`, one joint of a hand; the stage of such a hand is the highest of its joints.
+A CSV or TSV file whose first row names the columns. One row is one hand or, with a name in the column
+`joint`, one joint of a hand; a hand without a row of its own has the highest stage of its joints.
 
-    file        image, relative to the folder of images
-    side        R or L
-    joint       only for labels by joint: ip_1, pip_2 to pip_5, mcp_1 to mcp_5, wrist_1 to wrist_3
-    reader_1    stage 0 to 5 by the first reader
-    reader_2    stage 0 to 5 by the second reader, apart from the first
-    consensus   stage 0 to 5 that both agreed on afterwards; decides wherever it is given
+    file        image, relative to the folder of images; with / or backslash between folders
+    side        R or L, or a word for it
+    joint       only for labels of joints: ip_1, pip_2 to pip_5, mcp_1 to mcp_5, wrist_1 to wrist_3
+    reader_1    stage 0 to 5 by the first reader, or "not gradable"
+    reader_2    the same by the second reader, apart from the first
+    consensus   what both agreed on afterwards; decides wherever it is given
     patient     any key of the patient; in every row or in none (then the DICOM header's Patient ID)
     site, sex (M, F, O), age_years, split (train, test), note
-                optional; site, sex, age and split are the same in all rows of a hand
+                optional; site, sex, age and split are the same in all rows of a hand; a consensus beyond
+                what the readers said needs a note
 
 A message names row and column (the first row is 1) and never repeats a file name, which may hold a
 patient's.
@@ -19,9 +20,6 @@ patient's.
 
 from __future__ import annotations
 
-import csv
-import io
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -30,9 +28,10 @@ from typing import TypeVar
 
 from ra_node.domain.joints import JOINTS
 from ra_node.domain.laterality.evidence import Side
-from ra_node.domain.report import STAGES
 from ra_node.errors import Refused
-from training.data.consensus import Facts, LabelledHand, Reading, SplitName
+from training.data.cell_values import FilesIn, age_in, joint_in, one_of, shown, side_in, stage_in
+from training.data.consensus import NOT_GRADABLE, Facts, LabelledHand, Reading, SplitName, in_words
+from training.data.table_text import ABSENT, column_name, table_rows
 
 READERS = ("reader_1", "reader_2")
 COLUMNS = (
@@ -44,7 +43,6 @@ MOST_PROBLEMS = 20
 _SPLITS: tuple[SplitName, ...] = ("train", "test")
 
 _Value = TypeVar("_Value")
-_Text = TypeVar("_Text", bound=str)
 
 
 class TableRefused(Refused):
@@ -59,18 +57,26 @@ class TableRefused(Refused):
 
 def read_labels(table: Path, images: Path) -> tuple[LabelledHand, ...]:
     """Read a label table whose files lie in `images`; raises TableRefused with all that is wrong."""
-    rows = _cells(table)
+    try:
+        rows = table_rows(table)
+    except Refused as error:
+        raise TableRefused([str(error)]) from error
     problems: list[str] = []
-    header = rows[0][1] if rows else []
+    header = [column_name(cell) for cell in rows[0][1]] if rows else []
+    while header and not header[-1]:
+        header.pop()
     _check_columns(header, problems)
     if problems:
         raise TableRefused(problems)
-    readings = []
+    files, readings = FilesIn(images), []
     for number, cells in rows[1:]:
-        if len(cells) != len(header):
+        if len(cells) < len(header) or any(cells[len(header) :]):
             problems.append(f"row {number}: expected {len(header)} cells, found {len(cells)}")
             continue
-        reading = _Row(number, dict(zip(header, cells, strict=True)), images, problems).reading()
+        known = {
+            name: "" if cell.casefold() in ABSENT else cell for name, cell in zip(header, cells, strict=False)
+        }
+        reading = _Row(number, known, files, problems).reading()
         if reading is not None:
             readings.append(reading)
     hands = _by_hand(readings, problems)
@@ -79,22 +85,6 @@ def read_labels(table: Path, images: Path) -> tuple[LabelledHand, ...]:
     if problems:
         raise TableRefused(problems)
     return hands
-
-
-def _cells(table: Path) -> list[tuple[int, list[str]]]:
-    """The rows that hold anything, numbered as a spreadsheet does, cells stripped."""
-    try:
-        text = table.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise TableRefused([f"expected a readable table in UTF-8, found {type(error).__name__}"]) from error
-    first = text.split("\n", 1)[0]
-    delimiter = max("\t;,", key=first.count)
-    try:
-        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
-    except csv.Error as error:
-        raise TableRefused([f"expected a CSV or TSV table, found a broken one: {error}"]) from error
-    stripped = ((number, [cell.strip() for cell in cells]) for number, cells in enumerate(rows, start=1))
-    return [(number, cells) for number, cells in stripped if any(cells)]
 
 
 def _check_columns(header: Sequence[str], problems: list[str]) -> None:
@@ -118,81 +108,57 @@ class _Row:
 
     number: int
     cells: Mapping[str, str]
-    images: Path
+    files: FilesIn
     problems: list[str]
 
     def reading(self) -> Reading | None:
         before = len(self.problems)
-        first, second = (self._stage(name) for name in READERS)
-        consensus = self._stage("consensus")
+        first, second, consensus = (self._label(name) for name in (*READERS, "consensus"))
         if first is None and second is None and consensus is None and len(self.problems) == before:
             self._wrong("consensus" if "consensus" in self.cells else "reader_1", "a stage", "none")
-        file = self._read("file", _one_file(self.images), "a file in the folder of images")
-        side = self._read("side", _one_of(("R", "L")), "R or L")
-        joint = self._joint()
+        file = self._read("file", self.files, "a file in the folder of images")
+        side = self._read("side", side_in, "R or L")
+        joint = self._optional("joint", joint_in, f"one of {', '.join(JOINTS)}, or none for the whole hand")
         facts = self._facts()
+        self._check_note(first, second, consensus)
         if len(self.problems) > before or file is None or side is None:
             return None
-        return Reading(self.number, file, Side(side), joint, first, second, consensus, facts)
+        return Reading(self.number, file, Side(side), joint or "", first, second, consensus, facts)
 
-    def _stage(self, column: str) -> int | None:
-        text = self._optional(column, _one_of(tuple(map(str, STAGES))), "a stage 0 to 5")
-        return None if text is None else int(text)
-
-    def _joint(self) -> str:
-        if "joint" not in self.cells:
-            return ""
-        return self._read("joint", _one_of(JOINTS), f"one of {', '.join(JOINTS)}") or ""
+    def _label(self, column: str) -> int | None:
+        return self._optional(column, stage_in, 'a stage 0 to 5 or "not gradable"')
 
     def _facts(self) -> Facts:
         cells = self.cells
         if "patient" in cells and not cells["patient"]:
             self._wrong("patient", "a key in every row, or no such column", "none")
-        age = self._optional("age_years", _age, "whole years 0 to 130")
-        sex = self._optional("sex", _one_of(("M", "F", "O")), "M, F or O")
-        split: SplitName = self._optional("split", _one_of(_SPLITS), "train or test") or ""
+        age = self._optional("age_years", age_in, "whole years 0 to 130")
+        sex = self._optional("sex", one_of(("M", "F", "O")), "M, F or O")
+        split: SplitName = self._optional("split", one_of(_SPLITS), "train or test") or ""
         return Facts(cells.get("patient", ""), cells.get("site", ""), sex or "", age, split)
+
+    def _check_note(self, first: int | None, second: int | None, consensus: int | None) -> None:
+        """A consensus that no reader came near is a slip of the pen, unless somebody says why."""
+        said = [label for label in (first, second) if label is not None]
+        if consensus is None or not said or consensus in said or self.cells.get("note"):
+            return
+        stages = [label for label in said if label != NOT_GRADABLE]
+        if not stages or not min(stages) <= consensus <= max(stages):
+            found = f"none beside the consensus {in_words(consensus)} of {' and '.join(map(in_words, said))}"
+            self._wrong("note", "a reason for a consensus beyond what the readers said", found)
 
     def _optional(self, column: str, take: Callable[[str], _Value | None], expected: str) -> _Value | None:
         return self._read(column, take, expected) if self.cells.get(column) else None
 
     def _read(self, column: str, take: Callable[[str], _Value | None], expected: str) -> _Value | None:
         cell = self.cells[column]
-        value = take(cell)
+        value = take(cell) if cell else None
         if value is None:
-            self._wrong(column, expected, "none" if not cell else _shown(column, cell))
+            self._wrong(column, expected, shown(column, cell) if cell else "none")
         return value
 
     def _wrong(self, column: str, expected: str, found: str) -> None:
         self.problems.append(f"row {self.number}, column {column}: expected {expected}, found {found}")
-
-
-def _one_of(values: Sequence[_Text]) -> Callable[[str], _Text | None]:
-    return lambda cell: next((value for value in values if value == cell), None)
-
-
-def _one_file(images: Path) -> Callable[[str], str | None]:
-    """Take a path that stays within the folder and names a file in it."""
-    root = images.resolve()
-
-    def take(cell: str) -> str | None:
-        path = (root / cell).resolve() if cell and "\0" not in cell else root
-        return path.relative_to(root).as_posix() if path.is_relative_to(root) and path.is_file() else None
-
-    return take
-
-
-def _age(cell: str) -> int | None:
-    return int(cell) if re.fullmatch(r"[0-9]{1,3}", cell) and int(cell) <= 130 else None
-
-
-def _shown(column: str, cell: str) -> str:
-    """A wrong value as far as it cannot name anybody: cells slip into wrong columns."""
-    if column != "file" and re.fullmatch(
-        r"-?[0-9]{1,3}(\.[0-9]{1,2})?|[A-Za-z]{1,3}|[a-z]{2,5}_[0-9]{1,2}", cell
-    ):
-        return f'"{cell}"'
-    return "no such file" if column == "file" else "something else"
 
 
 def _by_hand(readings: Sequence[Reading], problems: list[str]) -> tuple[LabelledHand, ...]:
@@ -220,4 +186,20 @@ def _by_hand(readings: Sequence[Reading], problems: list[str]) -> tuple[Labelled
                 " the same file, found another"
             )
         group.append(reading)
-    return tuple(LabelledHand(tuple(group)) for group in groups.values())
+    hands = tuple(LabelledHand(tuple(group)) for group in groups.values())
+    for hand in hands:
+        _check_whole(hand, problems)
+    return hands
+
+
+def _check_whole(hand: LabelledHand, problems: list[str]) -> None:
+    """The stage of a hand is the highest of its joints; only joints without a row can be higher."""
+    whole, joints = hand.whole, hand.joints
+    if whole is None or whole.label is None or whole.label == NOT_GRADABLE or not joints:
+        return
+    most = max(joints.values())
+    if whole.label < most or (whole.label > most and set(joints) == set(JOINTS)):
+        problems.append(
+            f"row {whole.row}: expected the stage of the hand to be the highest of its joints, {most},"
+            f" found {whole.label}"
+        )

@@ -13,6 +13,9 @@ from ra_node.errors import Refused
 
 SplitName = Literal["train", "test", ""]
 
+NOT_GRADABLE = -1
+"""A label instead of a stage: the reader looked, and cannot say."""
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -37,10 +40,11 @@ class Reading:
     second: int | None
     consensus: int | None
     facts: Facts
+    """Stages, NOT_GRADABLE, or None where nothing was said."""
 
     @property
     def label(self) -> int | None:
-        """The stage that counts; None is a discrepancy that is still open."""
+        """The stage that counts, or NOT_GRADABLE; None is a discrepancy that is still open."""
         if self.consensus is not None:
             return self.consensus
         return self.first if self.first == self.second else None
@@ -48,7 +52,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class LabelledHand:
-    """All readings of one hand of one image."""
+    """All readings of one hand of one image: of the hand as a whole, of its joints, or of both."""
 
     readings: tuple[Reading, ...]
 
@@ -69,21 +73,42 @@ class LabelledHand:
         return self.readings[0].facts
 
     @property
+    def whole(self) -> Reading | None:
+        """The row about the hand itself; None where only joints were labelled."""
+        return next((reading for reading in self.readings if not reading.joint), None)
+
+    @property
+    def label(self) -> int | None:
+        """The hand's own label or the highest of its joints; NOT_GRADABLE; None while a row is open."""
+        if any(reading.label is None for reading in self.readings):
+            return None
+        return self.whole.label if self.whole else highest(reading.label for reading in self.readings)
+
+    @property
     def stage(self) -> int | None:
-        """The highest label; None while one of them is open."""
-        return highest(reading.label for reading in self.readings)
+        """The stage to learn; None for a hand that is open or not gradable."""
+        return None if self.label == NOT_GRADABLE else self.label
 
     @property
     def joints(self) -> dict[str, int]:
-        """Stages by joint, none where the hand was labelled as a whole."""
-        return {r.joint: r.label for r in self.readings if r.joint and r.label is not None}
+        """Stages by joint, of the joints that were labelled and are gradable."""
+        labels = ((r.joint, r.label) for r in self.readings if r.joint)
+        return {joint: label for joint, label in labels if label is not None and label != NOT_GRADABLE}
+
+    def by_reader(self, reader: Literal["first", "second"]) -> int | None:
+        """What one reader said of the hand, or of its joints together."""
+        said: list[int | None] = [getattr(reading, reader) for reading in self.readings]
+        return getattr(self.whole, reader) if self.whole else highest(said)
 
 
 def highest(stages: Iterable[int | None]) -> int | None:
-    """The highest stage, None where one is unknown."""
+    """The highest stage; None where one is unknown, NOT_GRADABLE where one that could be higher is that."""
     known = list(stages)
     numbers = [stage for stage in known if stage is not None]
-    return max(numbers) if len(numbers) == len(known) else None
+    if len(numbers) < len(known):
+        return None
+    most = max(numbers)
+    return NOT_GRADABLE if NOT_GRADABLE in numbers and most < STAGES[-1] else most
 
 
 def open_discrepancies(hands: Sequence[LabelledHand]) -> list[Reading]:
@@ -94,16 +119,31 @@ def open_discrepancies(hands: Sequence[LabelledHand]) -> list[Reading]:
 def described(reading: Reading) -> str:
     """One line about an open discrepancy."""
     joint = f", {reading.joint}" if reading.joint else ""
-    said = ["nothing" if stage is None else str(stage) for stage in (reading.first, reading.second)]
+    said = [in_words(stage) for stage in (reading.first, reading.second)]
     return f"row {reading.row}{joint}: reader 1 says {said[0]}, reader 2 says {said[1]}, no consensus"
 
 
-def expect_every_class(stages: Sequence[int], where: str) -> None:
-    """Raise Refused where a stage 0 to 5 has no hand: nothing can be learnt or measured about it."""
+def expect_no_discrepancies(labels: Sequence[LabelledHand]) -> None:
+    """Raise Refused, naming each row, where readers differ and have not agreed yet."""
+    found = open_discrepancies(labels)
+    if found:
+        lines = "\n".join(described(reading) for reading in found)
+        raise Refused(f"expected a consensus for every label, found {len(found)} still open:\n{lines}")
+
+
+def in_words(label: int | None) -> str:
+    """A label for a message."""
+    return {None: "nothing", NOT_GRADABLE: "not gradable"}.get(label, str(label))
+
+
+def expect_both_classes(stages: Sequence[int], where: str) -> None:
+    """Raise Refused without a normal or without a diseased hand: there is nothing to tell apart."""
     counts = Counter(stages)
-    empty = [str(stage) for stage in STAGES if not counts[stage]]
-    if empty:
+    if not counts[0] or not counts.total() - counts[0]:
         found = ", ".join(f"{counts[stage]} of stage {stage}" for stage in STAGES if counts[stage]) or "none"
-        raise Refused(
-            f"expected hands of every stage 0 to 5 {where}, found none of {', '.join(empty)}; {found}"
-        )
+        raise Refused(f"expected hands of stage 0 and of a higher stage {where}, found {found}")
+
+
+def absent_stages(stages: Iterable[int]) -> list[int]:
+    """The stages 0 to 5 without a hand."""
+    return sorted(set(STAGES).difference(stages))

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
 from ra_node.errors import Fatal
 from training.data.dataset import Crops, split_patients
 from training.data.paper_cohort import planned
+from training.data.weights_origin import Origin
 from training.recipes.classifier import Recipe
-
-LEARNT_FROM = "learnt_from"
-"""Key in the metadata of a weights file: a JSON list of the patients that it has seen."""
 
 
 def held_back(recipe: Recipe, patients: Sequence[str]) -> set[str]:
@@ -27,24 +23,22 @@ def held_back(recipe: Recipe, patients: Sequence[str]) -> set[str]:
     return {patient for patient, split in splits.items() if split != "tune"}
 
 
-def learnt_from(patients: Sequence[str]) -> Mapping[str, str]:
-    """The metadata that goes with weights which have seen these patients."""
-    return {LEARNT_FROM: json.dumps(sorted(patients))}
+def refuse_seen(weights: Path | None, origin: Origin, crops: Crops) -> None:
+    """Raise Fatal where weights have seen a patient of the held-out or validation hands, or cannot say so.
 
-
-def refuse_seen(weights: Path | None, crops: Crops) -> None:
-    """Raise Fatal where weights say that they have seen a patient of the held-out or validation hands."""
-    if weights is None or weights.suffix != ".safetensors":
+    Keys of a site's patients are its own secret, so that weights of unknown patients can start a run on its
+    dataset; simulated hands come from a public source, which such weights may have seen.
+    """
+    if weights is None:
         return
-    try:
-        with safe_open(weights, "numpy") as file:
-            known = json.loads((file.metadata() or {}).get(LEARNT_FROM, "[]"))
-    except (SafetensorError, OSError) as error:
-        raise Fatal(f"expected a state file of tensors only in {weights}, found: {error}") from error
+    if not origin.complete and not (crops.origins == "labelled").all():
+        raise Fatal(
+            f"expected weights that name all patients they learnt from, found {weights}, which does not"
+        )
     apart = crops.patients[crops.splits != "tune"]
-    seen = np.intersect1d(np.array(known, np.str_), apart)
+    seen = np.intersect1d(np.array(origin.learnt_from, np.str_), apart)
     if len(seen):
         raise Fatal(
             f"expected weights that have seen no held-out patient, found {len(seen)} of them in the "
-            f"pre-training of {weights} (as {seen[0]}); pre-train with a recipe that respects this split"
+            f"training of {weights} (as {seen[0]}); use a start that respects this split"
         )

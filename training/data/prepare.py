@@ -23,12 +23,12 @@ from ra_node.domain.report import HandRegion
 from ra_node.errors import Refused
 from ra_node.imaging.quality import hand_quality
 from ra_node.imaging.threshold_detector.detector import find_hands
+from training.data.agreement import AGREEMENT, agreements, dumped
 from training.data.blanking import Blank, blanked
 from training.data.consensus import (
     LabelledHand,
-    described,
-    expect_every_class,
-    open_discrepancies,
+    expect_both_classes,
+    expect_no_discrepancies,
 )
 from training.data.hand_png import coded, cut_out, upright
 from training.data.manifest import ABOUT, HANDS, MANIFEST, REJECTED, HandRow, about, written
@@ -90,27 +90,20 @@ def prepare(
     if not options.skip_open:
         expect_no_discrepancies(labels)
     if not options.allow_empty_classes:
-        expect_every_class([hand.stage for hand in labels if hand.stage is not None], "in the label table")
+        expect_both_classes([hand.stage for hand in labels if hand.stage is not None], "in the label table")
     with new_folder(out) as folder:
         (folder / HANDS).mkdir()
         maker = _Maker(images, folder, salt, options, write, {}, {})
         prepared = maker.prepared(labels, report)
         if not options.allow_empty_classes:
-            expect_every_class([hand.stage for hand in prepared.hands], _after(prepared.rejections))
+            expect_both_classes([hand.stage for hand in prepared.hands], _after(prepared.rejections))
         if not prepared.hands:
             raise Refused(f"expected hands {_after(prepared.rejections)}, found none")
         write(folder / MANIFEST, written(prepared.hands))
+        write(folder / AGREEMENT, dumped(agreements(labels)))
         write(folder / REJECTED, _table_of(prepared.rejections))
         write(folder / ABOUT, about())
     return prepared
-
-
-def expect_no_discrepancies(labels: Sequence[LabelledHand]) -> None:
-    """Raise Refused, naming each row, where readers differ and have not agreed yet."""
-    found = open_discrepancies(labels)
-    if found:
-        lines = "\n".join(described(reading) for reading in found)
-        raise Refused(f"expected a consensus for every label, found {len(found)} still open:\n{lines}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +181,10 @@ class _Maker:
         refusal = hand_quality(source.values, region)
         if refusal is not None:
             return _rejected(hand, digest, refusal.reason, refusal.text)
-        if hand.stage is None:
+        if hand.label is None:
             return _rejected(hand, digest, "open", "Expected one label, found readers who still differ.")
+        if hand.stage is None:
+            return _rejected(hand, digest, "not_gradable", "Expected a stage, found a hand not gradable.")
         part, place = cut_out(source.values, region)
         blank: Blank = "surroundings" if source.burned_in else self.options.blank
         clean, blanked_px = blanked(part, place.outline, blank)

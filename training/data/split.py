@@ -1,14 +1,12 @@
 """Splits a dataset by patient, and proves of every split that no patient is on two sides.
 
-Patients are ordered by a hash of the seed and their key: the order of rows never counts, and a patient
-who joins later moves no other one within the order.
+Sides get their share of the hands of every stage (`training.data.stratify`); the order of rows never counts.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -17,10 +15,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from ra_node.domain.report import STAGES
 from ra_node.errors import Refused
+from training.data.stratify import dealt
 
 Kind = Literal["holdout", "folds", "site", "given"]
 
 TEST_SHARE = 0.3
+
+ALL = "all hands"
+"""The fold that learns from everybody, after a cross-validation has measured."""
 
 
 class Labelled(Protocol):
@@ -40,11 +42,13 @@ class Labelled(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """Patients to learn from and patients to measure on, sorted."""
+    """Patients to learn from, patients to measure on, and patients to leave alone, sorted."""
 
     name: str
     train: tuple[str, ...]
     test: tuple[str, ...]
+    aside: tuple[str, ...] = ()
+    """Kept for a later test: on neither side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,24 +70,28 @@ class Parts:
 
 
 def holdout(hands: Sequence[Labelled], seed: int, test_share: float = TEST_SHARE) -> tuple[Fold, ...]:
-    """Hold out a share of the patients, 0.3 as in the paper, in every stratum as far as they allow.
+    """Hold out a share of the patients, 0.3 as in the paper, with that share of the hands of every stage.
 
-    A patient's stratum is the highest stage of all hands. A stratum of two patients or more is on both
-    sides; a lone patient is learnt from unless the share cannot be reached otherwise.
+    A stage of two patients or more is on both sides as far as their other hands allow; that of a lone
+    patient is learnt from.
     """
-    strata = _strata(hands, seed)
-    counts = _test_counts({stage: len(patients) for stage, patients in strata.items()}, test_share)
-    test = [patient for stage, patients in strata.items() for patient in patients[: counts[stage]]]
-    return (_fold("holdout", _patients(hands), test),)
+    everyone = _patients(hands)
+    if len(everyone) < 2:
+        raise Refused(f"expected at least two patients to split, found {len(everyone)}")
+    if not 0 < test_share < 1:
+        raise Refused(f"expected a test share between 0 and 1, found {test_share}")
+    sides = dealt(_stages(hands), (1 - test_share, test_share), seed)
+    return (_fold("holdout", everyone, [patient for patient, side in sides.items() if side == 1]),)
 
 
 def k_folds(hands: Sequence[Labelled], seed: int, k: int) -> tuple[Fold, ...]:
-    """Deal the patients of each stratum in turn to k folds; each fold is the test side once."""
+    """Deal the patients to k folds with like shares of every stage; each fold is the test side once."""
     everyone = _patients(hands)
     if not 2 <= k <= len(everyone):
         raise Refused(f"expected 2 to {len(everyone)} folds for {len(everyone)} patients, found {k}")
-    dealt = [patient for patients in _strata(hands, seed).values() for patient in patients]
-    return tuple(_fold(f"fold {at + 1}", everyone, dealt[at::k]) for at in range(k))
+    sides = dealt(_stages(hands), [1 / k] * k, seed)
+    tests = [[patient for patient, side in sides.items() if side == at] for at in range(k)]
+    return tuple(_fold(f"fold {at}", everyone, test) for at, test in enumerate(tests, start=1))
 
 
 def by_site(hands: Sequence[Labelled]) -> tuple[Fold, ...]:
@@ -109,31 +117,30 @@ def as_given(hands: Sequence[Labelled]) -> tuple[Fold, ...]:
 def parts_of(fold: Fold, hands: Sequence[Labelled]) -> Parts:
     """The hands of a fold, checked: every run gets its data through here; raises Refused."""
     check_no_leak(fold, hands)
-    train = set(fold.train)
+    train, test = set(fold.train), set(fold.test)
     places = range(len(hands))
     return Parts(
         tuple(at for at in places if hands[at].patient in train),
-        tuple(at for at in places if hands[at].patient not in train),
+        tuple(at for at in places if hands[at].patient in test),
     )
 
 
 def check_no_leak(fold: Fold, hands: Sequence[Labelled]) -> None:
     """Raise Refused where a patient or an image is on both sides, on none, or a side is empty."""
-    both = set(fold.train) & set(fold.test)
+    side_of = {patient: side for side in ("train", "test", "aside") for patient in getattr(fold, side)}
+    both = {patient for patient, n in Counter([*fold.train, *fold.test, *fold.aside]).items() if n > 1}
     if both:
         raise Refused(f"LEAK in {fold.name}: expected every patient on one side, found {_some(both)} on both")
-    missing = {hand.patient for hand in hands} - set(fold.train) - set(fold.test)
+    missing = {hand.patient for hand in hands} - set(side_of)
     if missing:
         raise Refused(f"expected every patient in {fold.name}, found {_some(missing)} on no side")
     sources: dict[str, set[str]] = {}
     for hand in hands:
-        sources.setdefault(hand.source_sha256, set()).add(
-            "train" if hand.patient in set(fold.train) else "test"
-        )
+        sources.setdefault(hand.source_sha256, set()).add(side_of[hand.patient])
     shared = {source for source, sides in sources.items() if len(sides) > 1}
     if shared:
         raise Refused(f"LEAK in {fold.name}: expected every image on one side, found {_some(shared)} on both")
-    if not fold.train or not fold.test:
+    if not fold.train or (not fold.test and fold.name != ALL):
         raise Refused(
             f"expected patients on both sides of {fold.name}, found {len(fold.train)} and {len(fold.test)}"
         )
@@ -186,40 +193,12 @@ def read_split(path: Path, dataset_sha256: str, hands: Sequence[Labelled]) -> Sp
     return split
 
 
-def _strata(hands: Sequence[Labelled], seed: int) -> dict[int, list[str]]:
-    """Patients by their highest stage, each list in the seed's order."""
-    highest: dict[str, int] = {}
+def _stages(hands: Sequence[Labelled]) -> dict[str, list[int]]:
+    """The stages of all hands of every patient."""
+    found: dict[str, list[int]] = {}
     for hand in hands:
-        highest[hand.patient] = max(hand.stage, highest.get(hand.patient, 0))
-    strata: dict[int, list[str]] = {stage: [] for stage in sorted(set(highest.values()))}
-    for patient in sorted(highest, key=lambda patient: _place(patient, seed)):
-        strata[highest[patient]].append(patient)
-    return strata
-
-
-def _place(patient: str, seed: int) -> bytes:
-    """What a patient is ordered by."""
-    return hashlib.sha256(f"{seed}:{patient}".encode()).digest()
-
-
-def _test_counts(sizes: Mapping[int, int], share: float) -> dict[int, int]:
-    """Test patients by stratum: the whole share, dealt by largest remainder within what each allows."""
-    everyone = sum(sizes.values())
-    if everyone < 2:
-        raise Refused(f"expected at least two patients to split, found {everyone}")
-    if not 0 < share < 1:
-        raise Refused(f"expected a test share between 0 and 1, found {share}")
-    most = {stage: max(size - 1, 1) for stage, size in sizes.items()}
-    wanted = min(max(round(share * everyone), 1), everyone - 1, sum(most.values()))
-    counts = {
-        stage: 0 if size == 1 else min(max(int(share * size), 1), most[stage])
-        for stage, size in sizes.items()
-    }
-    while sum(counts.values()) < wanted:
-        room = [stage for stage in sizes if counts[stage] < most[stage]]
-        chosen = min(room, key=lambda stage: (sizes[stage] == 1, counts[stage] - share * sizes[stage], stage))
-        counts[chosen] += 1
-    return counts
+        found.setdefault(hand.patient, []).append(hand.stage)
+    return found
 
 
 def _fold(name: str, everyone: Sequence[str], test: Sequence[str]) -> Fold:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict
 
 from ra_node.domain.report import STAGES
+from ra_node.errors import Fatal
 from ra_node.inference.networks.loaded_network import softmax
+from training.data.agreement import Agreement
 from training.data.data_kind import WORDS, DataKind, Words
-from training.data.dataset import Crops, Split
+from training.data.dataset import Crops
 from training.data.subgroups import Groups, members
 from training.evaluation.calibration import expected_calibration_error, temperature
 from training.evaluation.metrics import (
@@ -29,6 +31,7 @@ from training.evaluation.metrics import (
 )
 
 Scores = NDArray[np.float64]
+ChosenOn = Literal["validation", "tune", "out-of-fold"]
 CLASSES = {"recognition": 2, "staging": len(STAGES)}
 
 
@@ -44,8 +47,10 @@ class Calibration:
     """Staging, one a class, for one-vs-rest figures."""
     sensitivity_asked: float | None = None
     """Share of the diseased hands that `threshold` was chosen to find; None for Youden's J."""
-    chosen_on: Split = "validation"
-    """The split of the hands that decided."""
+    chosen_on: ChosenOn = "validation"
+    """The hands that decided: those of a split, or all hands, each as the fold that held it out saw it."""
+    staging_chosen_on: ChosenOn | None = None
+    """Those that decided for staging; None: the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +102,31 @@ class Result:
     data: DataKind = "simulated"
     dataset: dict[str, str] = field(default_factory=dict)
     """Which dataset, split and fold, by their hashes and name; empty for simulated lesions."""
+    absent_stages: list[int] = field(default_factory=list)
+    """Stages without a hand to learn from."""
+    readers: list[Agreement] = field(default_factory=list)
+    """How well the readers of the dataset agreed, before any consensus."""
+    folds: int = 0
+    """More than 0: the figures are those of so many networks of a cross-validation, each on hands of patients
+    whom it had not learnt from; the networks of the run itself learnt from all of them."""
+    candidates: int = 1
+    """Recipes that this one was chosen from, by cross-validation on the training side."""
 
     @property
     def words(self) -> Words:
         """How to say what the hands are."""
         return WORDS[self.data]
+
+    @property
+    def measured_on(self) -> str:
+        """The hands of the figures, in words."""
+        if not self.folds:
+            return self.words.measured_on
+        best = f"; the best of {self.candidates} recipes, so rather high" if self.candidates > 1 else ""
+        return (
+            f"all hands of a dataset of labelled radiographs by {self.folds}-fold cross-validation: each "
+            f"judged by networks that had not learnt from its patient{best}"
+        )
 
 
 def weights_path(run: Path, task: str) -> Path:
@@ -109,36 +134,75 @@ def weights_path(run: Path, task: str) -> Path:
     return run / task / "weights.safetensors"
 
 
-def deciding_split(stages: NDArray[np.int64], splits: NDArray[np.str_]) -> Split:
-    """Validation where it has hands of every stage; else the tune hands, which a network knows too well."""
-    found = set(stages[splits == "validation"].tolist())
-    return "validation" if found == set(STAGES) else "tune"
+def deciding_splits(stages: NDArray[np.int64], splits: NDArray[np.str_]) -> dict[str, ChosenOn]:
+    """By task: validation where it has hands of all classes that the tune hands have.
+
+    Otherwise the tune hands, which a network knows too well: a class without hands has no threshold.
+    """
+    tune, validation = (stages[splits == split] for split in ("tune", "validation"))
+    found: dict[str, ChosenOn] = {}
+    for task, labels in (("recognition", (tune > 0, validation > 0)), ("staging", (tune, validation))):
+        learnt, kept = (set(part.tolist()) for part in labels)
+        found[task] = "validation" if learnt <= kept else "tune"
+    return found
+
+
+def refuse_not_finite(logits: Mapping[str, Scores], patients: NDArray[np.str_]) -> None:
+    """Raise Fatal where a network answered a hand with no number: every figure would rank it first."""
+    for task, scores in logits.items():
+        wrong: NDArray[np.bool_] = np.logical_not(np.isfinite(scores).all(axis=1))
+        if wrong.any():
+            raise Fatal(
+                f"{task}: expected finite scores of every hand, found {wrong.sum()} of {len(wrong)} hands"
+                f" with others (as hand {int(np.argmax(wrong)) + 1}, patient {patients[np.argmax(wrong)]})"
+            )
 
 
 def calibrated(
     logits: Mapping[str, Scores],
-    stages: NDArray[np.int64],
+    stages: Mapping[str, NDArray[np.int64]],
     sensitivity: float | None = None,
-    chosen_on: Split = "validation",
+    chosen_on: Mapping[str, ChosenOn] | None = None,
 ) -> Calibration:
     """Choose temperatures by likelihood, and operating points, on hands of the training side.
 
-    The threshold of recognition finds the share `sensitivity` of the diseased; None leaves it, like those
-    of the classes of staging, to Youden's J.
+    `logits` (N, classes) and `stages` (N,) by task, whose hands need not be the same. The threshold of
+    recognition finds the share `sensitivity` of the diseased; None leaves it, like those of the classes of
+    staging, to Youden's J. A stage without a hand is never called on its own: its threshold is 1.
+    Raises Fatal without normal or without diseased hands, or for scores that are no numbers.
     """
+    for task, held in logits.items():
+        refuse_not_finite({task: held}, np.arange(len(held)).astype(np.str_))
+    ill, staging = stages["recognition"] > 0, stages["staging"]
+    if ill.all() or not ill.any():
+        raise Fatal(
+            f"expected normal and diseased hands to calibrate on, found {ill.sum()} of {len(ill)} ill"
+        )
     heat = {
-        "recognition": temperature(logits["recognition"], (stages > 0).astype(np.int64)),
-        "staging": temperature(logits["staging"], stages),
+        "recognition": temperature(logits["recognition"], ill.astype(np.int64)),
+        "staging": temperature(logits["staging"], staging),
     }
     diseased = softmax(logits["recognition"] / heat["recognition"])[:, 1]
     staged = softmax(logits["staging"] / heat["staging"])
-    points = tuple(youden_threshold(stages == k, staged[:, k]) for k in STAGES)
-    threshold = (
-        youden_threshold(stages > 0, diseased)
-        if sensitivity is None
-        else threshold_for_sensitivity(stages > 0, diseased, sensitivity)
+    points = tuple(
+        youden_threshold(staging == k, staged[:, k]) if 0 < (staging == k).sum() < len(staging) else 1.0
+        for k in STAGES
     )
-    return Calibration(heat["recognition"], heat["staging"], threshold, points, sensitivity, chosen_on)
+    threshold = (
+        youden_threshold(ill, diseased)
+        if sensitivity is None
+        else threshold_for_sensitivity(ill, diseased, sensitivity)
+    )
+    chosen: Mapping[str, ChosenOn] = chosen_on or dict.fromkeys(CLASSES, "validation")
+    return Calibration(
+        heat["recognition"],
+        heat["staging"],
+        threshold,
+        points,
+        sensitivity,
+        chosen["recognition"],
+        chosen["staging"],
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +223,11 @@ class Hands:
         return len(np.unique(self.patients))
 
     @property
+    def diseased_both(self) -> Scores:
+        """Probabilities of both classes (N, 2)."""
+        return np.stack([1 - self.diseased, self.diseased], axis=1)
+
+    @property
     def called(self) -> NDArray[np.int64]:
         return np.asarray(self.staged.argmax(axis=1), np.int64)
 
@@ -169,7 +238,8 @@ def seen(
     patients: NDArray[np.str_],
     calibration: Calibration,
 ) -> Hands:
-    """Turn logits of hands into calibrated probabilities and calls."""
+    """Turn logits of hands into calibrated probabilities and calls; raises Fatal for what is no number."""
+    refuse_not_finite(logits, patients)
     diseased = softmax(logits["recognition"] / calibration.recognition_temperature)[:, 1]
     staged = softmax(logits["staging"] / calibration.staging_temperature)
     return Hands(stages, patients, diseased, staged, diseased >= calibration.threshold)
@@ -183,20 +253,48 @@ def evaluated(
     resamples: int = 1000,
     groups: Groups | None = None,
 ) -> Evaluation:
-    """All figures of a group of hands, with exact intervals of shares found and bootstrapped other ones."""
+    """All figures of a group of hands at the operating points of a calibration."""
     hands = seen(logits, crops.stages, crops.patients, calibration)
-    points = np.array(calibration.class_thresholds)
+    points = Points(
+        np.full(len(crops), calibration.threshold), np.tile(calibration.class_thresholds, (len(crops), 1))
+    )
+    raw = {task: softmax(found) for task, found in logits.items()}
+    return evaluated_hands(hands, points, raw, seed, resamples, groups)
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """The operating points of every hand: those of the fold that held it out, or the same for all."""
+
+    recognition: Scores
+    """(N,)"""
+    staging: Scores
+    """(N, 6), one a class"""
+
+
+def evaluated_hands(
+    hands: Hands,
+    points: Points,
+    raw: Mapping[str, Scores],
+    seed: int,
+    resamples: int = 1000,
+    groups: Groups | None = None,
+) -> Evaluation:
+    """All figures of a group of hands, with exact intervals of shares found and bootstrapped other ones.
+
+    `raw` has the probabilities of both tasks before any temperature.
+    """
     stages, patients, ill = hands.stages, hands.patients, hands.stages > 0
 
     def recognition(k: NDArray[np.intp]) -> dict[str, float]:
-        return recognition_figures(stages[k], hands.diseased[k], calibration.threshold)
+        return recognition_figures(stages[k], hands.diseased[k], points.recognition[k])
 
     def staging(k: NDArray[np.intp]) -> dict[str, float]:
-        return staging_figures(stages[k], hands.staged[k], points)
+        return staging_figures(stages[k], hands.staged[k], points.staging[k])
 
     fewest = {
         "recognition": min(len(np.unique(patients[ill == k])) for k in (True, False)),
-        "staging": min(len(np.unique(patients[stages == k])) for k in STAGES),
+        "staging": min(len(np.unique(patients[stages == k])) for k in STAGES if (stages == k).any()),
     }
     rng = np.random.default_rng(seed)
     return Evaluation(
@@ -207,9 +305,7 @@ def evaluated(
         staging=with_intervals(staging, patients, rng, resamples, fewest["staging"]),
         confusion=confusion(stages, hands.called, len(STAGES)).tolist(),
         calibration_error=_calibration_error(hands.diseased, hands.staged, stages),
-        raw_calibration_error=_calibration_error(
-            softmax(logits["recognition"])[:, 1], softmax(logits["staging"]), stages
-        ),
+        raw_calibration_error=_calibration_error(raw["recognition"][:, 1], raw["staging"], stages),
         calibration_interval=_calibration_interval(hands, rng, resamples),
         recognition_confusion=confusion(ill.astype(np.int64), hands.found.astype(np.int64), 2).tolist(),
         stage_sensitivity=[

@@ -13,7 +13,13 @@ from scipy.special import betaincinv, stdtrit
 Labels = NDArray[np.int64]
 Scores = NDArray[np.float64]
 Interval = tuple[float, float, float]
-"""(value, low, high)"""
+"""(value, low, high); a figure that no resample can change has no interval: low and high are NaN."""
+
+SHARES = ("auc", "accuracy", "sensitivity", "specificity", "f1", "within_one_stage", "kappa")
+"""Endings of the names of figures whose 1 is perfect, and whose exact bound that of a share can stand for."""
+
+SAME = 1e-9
+"""Resampled figures that lie closer than this are one figure: the sums behind them are of doubles near 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,12 @@ def counts(positive: NDArray[np.bool_], called: NDArray[np.bool_]) -> Counts:
 
 
 def auc(positive: NDArray[np.bool_], scores: Scores) -> float:
-    """Area under the ROC curve, ties counted half; NaN where a class is missing."""
+    """Area under the ROC curve, ties counted half; NaN where a class is missing.
+
+    Raises ValueError for a score that is no number: it would be ranked above all others.
+    """
+    if np.isnan(scores).any():
+        raise ValueError(f"expected scores that are numbers, found {np.isnan(scores).sum()} NaN")
     ones, zeros = int(positive.sum()), int((~positive).sum())
     if not ones or not zeros:
         return float("nan")
@@ -65,7 +76,14 @@ def auc(positive: NDArray[np.bool_], scores: Scores) -> float:
 
 
 def youden_threshold(positive: NDArray[np.bool_], scores: Scores) -> float:
-    """The threshold with the largest sensitivity + specificity - 1, half-way to the next lower score."""
+    """The threshold with the largest sensitivity + specificity - 1, half-way to the next lower score.
+
+    Raises ValueError where a class has no hand, or a score is no number.
+    """
+    if positive.all() or not positive.any() or np.isnan(scores).any():
+        raise ValueError(
+            f"expected scores of both classes, found {positive.sum()} of {len(positive)} positive"
+        )
     order = np.sort(np.unique(scores))
     thresholds = np.concatenate([[order[0]], (order[1:] + order[:-1]) / 2])
     sensitivity = (scores[positive][None] >= thresholds[:, None]).mean(axis=1)
@@ -103,8 +121,11 @@ def quadratic_kappa(labels: Labels, called: Labels, classes: int) -> float:
     return 1 - float((weights * table).sum()) / expected if expected else float("nan")
 
 
-def recognition_figures(stages: Labels, scores: Scores, threshold: float) -> dict[str, float]:
-    """The paper's five figures of recognition from the probability of disease (N,)."""
+def recognition_figures(stages: Labels, scores: Scores, threshold: float | Scores) -> dict[str, float]:
+    """The paper's five figures of recognition from the probability of disease (N,).
+
+    `threshold` is one for all hands, or each hand's own (N,).
+    """
     found = counts(stages > 0, scores >= threshold)
     return {
         "auc": auc(stages > 0, scores),
@@ -118,15 +139,17 @@ def recognition_figures(stages: Labels, scores: Scores, threshold: float) -> dic
 def staging_figures(stages: Labels, probabilities: Scores, thresholds: Scores) -> dict[str, float]:
     """What a clinician expects of six classes, and the paper's one-vs-rest averages.
 
-    `probabilities` (N, classes), `thresholds` (classes,): the operating point of each class.
+    `probabilities` (N, classes), `thresholds` (classes,) or each hand's own (N, classes): the operating point
+    of each class. A class without a hand counts in no average.
     """
     classes = probabilities.shape[1]
     called = probabilities.argmax(axis=1).astype(np.int64)
+    present = [k for k in range(classes) if (stages == k).any()]
     single = [
-        recognition_figures((stages == k).astype(np.int64), probabilities[:, k], float(thresholds[k]))
-        for k in range(classes)
+        recognition_figures((stages == k).astype(np.int64), probabilities[:, k], thresholds[..., k])
+        for k in present
     ]
-    argmax_f1 = [counts(stages == k, called == k).f1 for k in range(classes)]
+    argmax_f1 = [counts(stages == k, called == k).f1 for k in present]
     figures = {
         "accuracy": float((stages == called).mean()),
         "macro_f1": _mean_of_known(argmax_f1),
@@ -147,9 +170,10 @@ def with_intervals(
 ) -> dict[str, Interval]:
     """Percentile bootstrap over patients; `figures` takes the indices of the hands to count.
 
-    Resampling cannot doubt a figure of exactly 1, so that one gets the exact lower bound for as many
-    patients as the figure can be counted in; or for the `fewest` patients of a class, where no patient has
-    hands of both, as an AUC needs.
+    Resampling cannot doubt a share of exactly 1 or 0, so that one gets the exact bound for as many patients
+    as the figure can be counted in; or for the `fewest` patients of a class, where no patient has hands of
+    both, as an AUC needs. Any other figure that no resample changes, as the kappa of a constant call, has no
+    interval.
     """
     names, place = np.unique(patients, return_inverse=True)
     hands = [np.flatnonzero(place == patient) for patient in range(len(names))]
@@ -160,11 +184,28 @@ def with_intervals(
     found: dict[str, Interval] = {}
     for key, value in figures(np.arange(len(patients))).items():
         low, high = percentile_interval(np.array([one[key] for one in drawn]))
-        if value == low == 1.0:
+        if high - low < SAME:
             known = sum(bool(np.isfinite(figures(own)[key])) for own in hands)
-            low = clopper_pearson(known or fewest, known or fewest)[1]
+            low, high = _bounds_of_constant(key, value, known or fewest)
         found[key] = (value, low, high)
     return found
+
+
+def in_words(found: Interval, digits: int = 3, scale: float = 1.0) -> str:
+    """The ends of an interval for people."""
+    _, low, high = found
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return "no interval"
+    return f"{scale * low:.{digits}f} to {scale * high:.{digits}f}"
+
+
+def _bounds_of_constant(key: str, value: float, patients: int) -> tuple[float, float]:
+    """What can be said of a figure that is the same on every resample."""
+    if key.endswith(SHARES) and abs(value - 1) < SAME:
+        return clopper_pearson(patients, patients)[1], 1.0
+    if key.endswith(SHARES) and not key.endswith("kappa") and abs(value) < SAME:
+        return 0.0, clopper_pearson(0, patients)[2]
+    return float("nan"), float("nan")
 
 
 def percentile_interval(drawn: Scores) -> tuple[float, float]:

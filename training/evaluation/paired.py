@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ra_node.domain.report import STAGES
 from ra_node.errors import Fatal
 from training.evaluation.evaluate import Hands
-from training.evaluation.metrics import Interval, auc, percentile_interval, staging_figures
+from training.evaluation.metrics import SAME, Interval, auc, percentile_interval, staging_figures
 
 FIGURES = {
     "recognition_auc": "Recognition: AUC",
@@ -46,11 +46,14 @@ class Difference:
     @property
     def excludes_zero(self) -> bool:
         _, low, high = self.difference
-        return low > 0 or high < 0
+        return high - low > SAME and (low > 0 or high < 0)
 
     @property
     def verdict(self) -> str:
         """better, worse, or undecided, with what the interval says of zero."""
+        value, low, high = self.difference
+        if high - low <= SAME < abs(value):
+            return "undecided: no resample changes it, so it has no interval"
         if not self.excludes_zero:
             return "undecided: the interval holds zero"
         gain = -self.difference[0] if self.figure in LOWER_IS_BETTER else self.difference[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,8 @@ class Predictions:
     """Hash of the weights, the recipe's numbers and the crops."""
     held_out_key: str
     """Hash of the held-out crops alone: whether two runs were measured on the same pictures."""
+    thresholds: NDArray[np.float64] | None = None
+    """The operating point of recognition of every row (N,), where a cross-validation had several."""
 
     @property
     def kind(self) -> DataKind:
@@ -92,7 +94,8 @@ def predictions(run: Path, recipe: Recipe, crops: Crops, device: torch.device, s
 
 def save_predictions(made: Predictions, run: Path) -> None:
     """Keep predictions in the folder of their run, whole or not at all."""
-    arrays = {field.name: getattr(made, field.name) for field in fields(Predictions)}
+    held = {field.name: getattr(made, field.name) for field in fields(Predictions)}
+    arrays = {name: value for name, value in held.items() if value is not None}
     write_whole(run / KEPT, lambda file: np.savez(file, **arrays))
 
 
@@ -112,7 +115,7 @@ def _kept(run: Path) -> Predictions | None:
         return None
     with np.load(run / KEPT, allow_pickle=False) as held:
         arrays = {field.name: held[field.name] for field in fields(Predictions) if field.name in held}
-    if len(arrays) < len(fields(Predictions)):
+    if not {field.name for field in fields(Predictions) if field.default is MISSING} <= set(arrays):
         return None
     keys: dict[str, Any] = {name: str(arrays[name]) for name in ("key", "held_out_key")}
     return Predictions(**(arrays | keys))

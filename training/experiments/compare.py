@@ -64,7 +64,7 @@ def compare(
     if place.ranks.first:
         crops = prepared(chosen[0].recipe, place.folder / HANDS, source, say)
         for entry in chosen:
-            refuse_seen(entry.start.path, crops)
+            refuse_seen(entry.start.path, entry.start.origin, crops)
             refuse_other_split(entry.start, place.folder / HANDS)
     jobs = [_job(entry, task) for entry in chosen for task in TASKS]
     pace = TimeLeft(jobs)

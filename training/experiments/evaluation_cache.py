@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from pathlib import Path
 
 import torch
 from pydantic import TypeAdapter, ValidationError
 
-from training.classifier.labelled_dataset import kept_about, kept_rows
+from training.classifier.labelled_dataset import kept_about, kept_agreements, kept_rows
 from training.classifier.run_folder import counted, kept_crops, kept_recipe
+from training.data.consensus import absent_stages
 from training.data.dataset import Crops, Origin
 from training.data.subgroups import Groups, groups_of, read_groups
 from training.evaluation.evaluate import (
@@ -19,7 +22,7 @@ from training.evaluation.evaluate import (
     Evaluation,
     Result,
     calibrated,
-    deciding_split,
+    deciding_splits,
     evaluated,
     unedited_figures,
 )
@@ -27,7 +30,16 @@ from training.evaluation.predictions import Predictions, load_predictions, predi
 from training.experiments.ensemble import read_members
 from training.io.atomic_file import write_whole
 
+POOLED = "pooled.sha256"
+"""Marks a run whose figures are those of a cross-validation, which only that can measure again."""
 CALIBRATION, EVALUATION, MEASURED = "calibration.json", "evaluation.json", "measured.sha256"
+
+COUNTING = (
+    ("training.evaluation", "*.py"),
+    ("training.data", "subgroups.py"),
+    ("training.experiments", "evaluation_cache.py"),
+)
+"""Packages and files whose change makes figures that were measured before it stale."""
 
 Say = Callable[[str], None]
 
@@ -42,8 +54,9 @@ class Question:
     """A table of side, sex, age and site by patient."""
 
     def mark(self, told: Predictions, seed: int) -> str:
-        """A hash of all that decides the figures."""
+        """A hash of all that decides the figures, the code that counts them included."""
         digest = hashlib.sha256(f"{told.key} {seed} {self.resamples} {self.sensitivity}".encode())
+        digest.update(code_sha256().encode())
         if self.people:
             digest.update(self.people.read_bytes())
         return digest.hexdigest()
@@ -52,8 +65,21 @@ class Question:
 ASKED = Question()
 
 
+@cache
+def code_sha256() -> str:
+    """The hash of the source of everything that turns predictions into figures."""
+    digest = hashlib.sha256()
+    for package, pattern in COUNTING:
+        for path in sorted(Path(str(resources.files(package))).glob(pattern)):
+            digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
 def measure(run: Path, device: torch.device, say: Say, question: Question = ASKED) -> Result:
     """Calibrate on the training side, measure on held-out hands, keep both in the run's folder."""
+    if (run / POOLED).exists():
+        say(f"{run} was measured by its cross-validation")
+        return read_result(run)
     recipe, crops = kept_recipe(run), kept_crops(run)
     told = (
         load_predictions(run)
@@ -65,15 +91,22 @@ def measure(run: Path, device: torch.device, say: Say, question: Question = ASKE
     if known is not None:
         say(f"{run} is already measured with these weights, these hands and this question")
         return known
-    side = deciding_split(told.stages, told.splits)
-    decided = told.rows(side)
-    calibration = calibrated(told.logits(decided), told.stages[decided], question.sensitivity, side)
+    calibration = _calibration(told, question.sensitivity)
     result = _result(run, told, crops, calibration, question, recipe.seed)
     (run / MEASURED).unlink(missing_ok=True)
     _keep(run, CALIBRATION, TypeAdapter(Calibration).dump_json(calibration, indent=2))
     _keep(run, EVALUATION, TypeAdapter(Result).dump_json(result, indent=2))
     _keep(run, MEASURED, f"{mark}\n".encode())
     return result
+
+
+def _calibration(told: Predictions, sensitivity: float | None) -> Calibration:
+    """Calibrate each task on the hands that can decide it."""
+    sides = deciding_splits(told.stages, told.splits)
+    rows = {task: told.rows(side) for task, side in sides.items()}
+    logits = {task: told.logits(chosen)[task] for task, chosen in rows.items()}
+    stages = {task: told.stages[chosen] for task, chosen in rows.items()}
+    return calibrated(logits, stages, sensitivity, sides)
 
 
 def read_calibration(run: Path) -> Calibration:
@@ -105,6 +138,8 @@ def _result(
         else {},
         data=told.kind,
         dataset=kept_about(run),
+        absent_stages=absent_stages(map(int, told.stages[told.rows("tune")])),
+        readers=kept_agreements(run),
     )
 
 

@@ -78,7 +78,10 @@ def _read(run: Path) -> Shown:
     raw = replace(calibration, recognition_temperature=1.0, staging_temperature=1.0)
 
     def hands(rows: NDArray[np.bool_], by: Calibration) -> Hands:
-        return seen(told.logits(rows), told.stages[rows], told.patients[rows], by)
+        found = seen(told.logits(rows), told.stages[rows], told.patients[rows], by)
+        if told.thresholds is None:
+            return found
+        return replace(found, found=found.diseased >= told.thresholds[rows])
 
     losses, unit = read_losses(run)
     return Shown(

@@ -75,6 +75,8 @@ def changes(base: Shown, other: Shown) -> str:
 def begun_with(run: Shown) -> str:
     """The weights that a run began with, in words."""
     digest, _, name = run.started.partition("  ")
+    if name.startswith("bundle "):
+        return f"the {name}, sha256 {digest[:12]}"
     if name:
         return f"state file {name}, sha256 {digest[:12]}"
     return f"an earlier run of the same split, sha256 {digest[:12]}" if digest else "random weights"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -14,8 +15,17 @@ from pydantic import JsonValue
 
 import ra_node
 from ra_node.domain.preprocessing import PREPROCESSING_ID
-from ra_node.inference.bundles.manifest import BundleTask, DomainPart, Manifest, Preprocessing, Tasks
+from ra_node.errors import Fatal, Refused
+from ra_node.inference.bundles.manifest import (
+    BundleTask,
+    DomainPart,
+    Manifest,
+    Preprocessing,
+    Tasks,
+    read_bundle,
+)
 from training.data.data_kind import DataKind
+from training.data.weights_origin import Origin, read_origin
 from training.evaluation.evaluate import Calibration, Result, weights_path
 from training.export.model_card import card
 from training.io.atomic_file import write_whole
@@ -46,11 +56,21 @@ def export(
     folder: Path,
     *,
     started: str | None,
+    name: str = "",
+    version: str = "",
 ) -> Manifest:
     """Write manifest, card and weights of a bundle into `folder`.
 
-    `started` is the hash of the weights that staging started from, None for random ones.
+    `started` is the hash of the weights that staging started from, None for random ones. Name and version
+    are the recipe's without others; the version ends with a hash of the weights, so that no two bundles of
+    other weights have one name. Raises Refused where `folder` holds another bundle or a site's bundle would
+    have the name of the demonstration.
     """
+    recipe = recipe.model_copy(
+        update={"name": name or recipe.name, "version": _version(version or recipe.version, run)}
+    )
+    _refuse_names(recipe, result)
+    _refuse_other_bundle(recipe, folder)
     folder.mkdir(parents=True, exist_ok=True)
     for task in CLASS_NAMES:
         (folder / task).mkdir(exist_ok=True)
@@ -62,9 +82,40 @@ def export(
     return manifest
 
 
+def _version(stated: str, run: Path) -> str:
+    """The version with the weights' own hash as its build (semver 2.0.0, clause 10)."""
+    digest = hashlib.sha256()
+    for task in CLASS_NAMES:
+        digest.update(weights_path(run, task).read_bytes())
+    return f"{stated.partition('+')[0]}+{digest.hexdigest()[:8]}"
+
+
+def _refuse_names(recipe: Recipe, result: Result) -> None:
+    for what, word in (("name", recipe.name), ("version", recipe.version)):
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,31}", word):
+            raise Refused(f"expected a {what} of 1 to 32 letters, digits, . _ + and -, found {word!r}")
+    if result.data == "labelled" and recipe.name.casefold() == "demo":
+        raise Refused('expected a name of your own for a bundle of your own hands in --name, found "demo"')
+
+
+def _refuse_other_bundle(recipe: Recipe, folder: Path) -> None:
+    """A folder keeps its bundle: whoever runs it could not tell that its weights are others now."""
+    try:
+        known = read_bundle(folder).identity if (folder / "manifest.json").exists() else None
+    except Fatal:
+        raise Refused(
+            f"expected a new folder in --out, found {folder}, whose manifest cannot be read"
+        ) from None
+    if known and (known.name, known.version) != (recipe.name, recipe.version):
+        raise Refused(
+            f"expected a new folder in --out, found the bundle {known.name} {known.version} in {folder}"
+        )
+
+
 def _manifest(
     folder: Path, recipe: Recipe, calibration: Calibration, result: Result, started: str | None
 ) -> Manifest:
+    origin = read_origin(weights_path(folder, "staging"))
     return Manifest(
         format=1,
         name=recipe.name,
@@ -82,8 +133,8 @@ def _manifest(
         training=_training(recipe, result),
         domain=DomainPart(ages=result.words.ages),
         provenance={
-            "source": _source(result),
-            "terms": result.words.terms,
+            "source": _source(result, origin),
+            "terms": " ".join(dict.fromkeys([*origin.terms, result.words.terms])),
             "software": f"ra-node {ra_node.__version__}",
             "initialisation": initialisation(
                 started, "shared" if recipe.trunk == "shared" else recipe.recognition_from, result.data
@@ -96,7 +147,9 @@ def initialisation(started: str | None, recognition_from: str, data: DataKind = 
     """Say where the weights began: `started` is nothing, a run's hash, or hash and name of a state file."""
     begun = "Staging started from random weights (no ImageNet weights)"
     digest, _, name = (started or "").partition("  ")
-    if name:
+    if name.startswith("bundle "):
+        begun = f"Staging started from the staging weights of the {name} (sha256 {digest})"
+    elif name:
         begun = f"Staging started from the state file {name}, its last layer replaced (sha256 {digest})"
     elif started and data == "labelled":
         begun = f"Staging started from an earlier run whose weights have the sha256 {started}"
@@ -109,10 +162,12 @@ def initialisation(started: str | None, recognition_from: str, data: DataKind = 
     return f"{begun}; {RECOGNITION[recognition_from]}."
 
 
-def _source(result: Result) -> str:
-    """Where the radiographs come from; a dataset by the hash of its manifest."""
+def _source(result: Result, origin: Origin) -> str:
+    """Where the radiographs come from, those of the start too; a dataset by the hash of its manifest."""
     digest = result.dataset.get("manifest_sha256")
-    return f"{result.words.source} (dataset {digest})" if digest else result.words.source
+    own = f"{result.words.source} (dataset {digest})" if digest else result.words.source
+    earlier = [source for source in origin.sources if source != result.words.source]
+    return f"{own}; weights at the start: {'; '.join(earlier)}" if earlier else own
 
 
 def _training(recipe: Recipe, result: Result) -> dict[str, JsonValue]:
@@ -122,6 +177,8 @@ def _training(recipe: Recipe, result: Result) -> dict[str, JsonValue]:
         "dataset": _plain(result.dataset),
         "split": result.words.split,
         "counts": _plain(result.counts),
+        "cross_validation": {"folds": result.folds, "chosen_from": result.candidates},
+        "readers": _plain([asdict(one) for one in result.readers]),
         "recipe": recipe.model_dump(mode="json"),
         "held_out": _plain(asdict(result.held_out)),
         "held_out_phantoms": _plain(asdict(result.phantom)) if result.phantom else None,
@@ -148,7 +205,7 @@ def _tasks(folder: Path, recipe: Recipe, calibration: Calibration, result: Resul
             temperature=heat[name],
             operating_points=points[name],
             metrics={key: found for key, found in metrics[name].items() if all(map(math.isfinite, found))},
-            metrics_on=result.words.measured_on,
+            metrics_on=result.measured_on,
         )
     return Tasks(**made)
 

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from ra_node.inference.bundles.manifest import DomainPart, Interval, Manifest
 from training.data.data_kind import DataKind
 from training.evaluation.evaluate import Calibration, GroupFigures, Result
+from training.evaluation.metrics import in_words
 
 CHOSEN_ON = {
     "validation": "validation patients, whom no step of training saw",
-    "tune": "the training patients themselves, for want of validation hands of every stage",
+    "tune": "the training patients themselves, for want of validation hands of every class",
+    "out-of-fold": "all hands, each as a network saw it that had not learnt from its patient",
 }
 
 HANDS: dict[DataKind, str] = {"simulated": "simulated lesions", "labelled": "labelled radiographs"}
@@ -66,7 +68,8 @@ It rates {domain}; other hands are not rated.
 {counts}
 
 {initialisation}
-Temperatures and operating points were chosen on {chosen_on}.
+Temperature and operating point of recognition were chosen on {chosen_on}; those of staging
+on {staging_chosen_on}.
 
 ## Figures on held-out patients
 
@@ -103,8 +106,9 @@ def card(manifest: Manifest, result: Result, calibration: Calibration) -> str:
         purpose=PURPOSE[result.data],
         domain=_domain(manifest),
         learnt=LEARNT[result.data].format(source=manifest.provenance["source"]),
-        limits=LIMITS[result.data],
+        limits=LIMITS[result.data] + _absent(result),
         chosen_on=CHOSEN_ON[calibration.chosen_on],
+        staging_chosen_on=CHOSEN_ON[calibration.staging_chosen_on or calibration.chosen_on],
         point=_point(calibration),
         counts="\n".join(f"- {name}: {count}" for name, count in result.counts.items()),
         initialisation=manifest.provenance["initialisation"],
@@ -148,6 +152,16 @@ def _group(title: str, found: GroupFigures) -> str:
     return _table(f"By group, {title}: {found.hands} hands of {found.patients} patients", shares)
 
 
+def _absent(result: Result) -> str:
+    """A limit more for stages that nothing was learnt of."""
+    stages = ", ".join(map(str, result.absent_stages))
+    return (
+        f"\n- No hand of stage {stages} was learnt from; nothing is known of how it is rated."
+        if stages
+        else ""
+    )
+
+
 def _domain(manifest: Manifest) -> str:
     """The hands that a bundle rates, in words."""
     domain = manifest.domain or DomainPart()
@@ -162,13 +176,13 @@ def _point(calibration: Calibration) -> str:
 
 
 def _error(result: Result, task: str) -> str:
-    value, (low, high) = result.held_out.calibration_error[task], result.held_out.calibration_interval[task]
-    return f"{value:.3f} ({low:.3f} to {high:.3f})"
+    value = result.held_out.calibration_error[task]
+    return f"{value:.3f} ({in_words((value, *result.held_out.calibration_interval[task]))})"
 
 
 def _table(title: str, figures: Mapping[str, Interval]) -> str:
     rows = [
-        f"| {key.replace('_', ' ')} | {v:.3f} | {a:.3f} to {b:.3f} |" for key, (v, a, b) in figures.items()
+        f"| {key.replace('_', ' ')} | {found[0]:.3f} | {in_words(found)} |" for key, found in figures.items()
     ]
     return "\n".join([f"### {title}\n", "| figure | value | 95 % interval |", "|---|---|---|", *rows, ""])
 

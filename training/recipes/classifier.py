@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from ra_node.errors import Fatal
 from ra_node.inference.bundles.manifest import Head
+from training.io.shipped import shipped
 
 
 class _Part(BaseModel):
@@ -109,8 +110,9 @@ class Recipe(_Part):
     """Another draw of all that learning leaves to chance, on the very same hands: for ensembles."""
     architecture: Literal["alexnet", "vgg16", "googlenet", "resnet50", "efficientnet_b2"]
     start: str = "none"
-    """none, a run with the same split, a state file (.safetensors, or .pth of torchvision), or a folder
-    with one state file for each network, named alexnet*, vgg16* and so on."""
+    """none, demo (the demonstration bundle), another bundle, a run with the same split, a state file
+    (.safetensors, or .pth of torchvision), or a folder with one state file for each network, named alexnet*,
+    vgg16* and so on."""
     recognition_from: Literal["staging", "start"] = "staging"
     """Recognition begins with the trunk of the trained staging network, or trains on its own."""
     trunk: Literal["own", "shared"] = "own"
@@ -137,8 +139,10 @@ class Recipe(_Part):
 def read_recipe(path: Path, architecture: str | None = None) -> Recipe:
     """Read a recipe, with another network if wanted; raises Fatal that names each wrong key.
 
-    A recipe may name another one beside it as its `base` and say only what differs.
+    A bare name such as "site" is a recipe that comes with this package. A recipe may name another one beside
+    it as its `base` and say only what differs.
     """
+    path = recipe_path(path)
     try:
         given = _with_base(path)
         return Recipe.model_validate(given | ({"architecture": architecture} if architecture else {}))
@@ -147,6 +151,13 @@ def read_recipe(path: Path, architecture: str | None = None) -> Recipe:
     except ValidationError as error:
         found = "; ".join(f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors())
         raise Fatal(f"recipe {path}: {found}") from error
+
+
+def recipe_path(given: Path) -> Path:
+    """A file as it is named, or a recipe of the package by its name."""
+    named = shipped("training") / f"{given}.toml"
+    bare = given.suffix == "" and len(given.parts) == 1 and not given.exists()
+    return named if bare and named.exists() else given
 
 
 LATER_KEYS: Mapping[str, object] = {

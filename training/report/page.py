@@ -12,7 +12,7 @@ from jinja2 import Environment, StrictUndefined
 
 import ra_node
 from ra_node.domain.preprocessing import PREPROCESSING_ID
-from training.evaluation.metrics import Interval, clopper_pearson
+from training.evaluation.metrics import Interval, clopper_pearson, in_words
 from training.evaluation.paired import FIGURES
 from training.experiments import paper_numbers as paper
 from training.experiments.run_summary import Shown
@@ -32,7 +32,8 @@ MORE = {
 
 CHOSEN_ON = {
     "validation": "validation hands, which no step of training saw",
-    "tune": "the training hands themselves, for want of validation hands of every stage",
+    "tune": "the training hands themselves, for want of validation hands of every class",
+    "out-of-fold": "all hands, each as a network saw it that had not learnt from its patient",
 }
 
 
@@ -316,9 +317,13 @@ def _held_out(run: Shown) -> str:
 
 
 def _thresholds(run: Shown) -> str:
-    asked = run.calibration.sensitivity_asked
+    chosen = run.calibration
+    asked = chosen.sensitivity_asked
     why = "by Youden's J" if asked is None else f"for a sensitivity of {100 * asked:.0f} % in recognition"
-    return f"chosen on {CHOSEN_ON[run.calibration.chosen_on]}, {why}"
+    own, staging = chosen.chosen_on, chosen.staging_chosen_on or chosen.chosen_on
+    if own == staging:
+        return f"chosen on {CHOSEN_ON[own]}, {why}"
+    return f"recognition chosen on {CHOSEN_ON[own]}, staging on {CHOSEN_ON[staging]}, {why}"
 
 
 def _training(run: Shown) -> str:
@@ -348,12 +353,11 @@ def _percent(found: Interval) -> Cell:
 
 
 def _plain(found: Interval) -> Cell:
-    value, low, high = found
-    return Cell(f"{value:.3f}", f"{low:.3f} to {high:.3f}") if math.isfinite(value) else Cell("none")
+    return Cell(f"{found[0]:.3f}", in_words(found)) if math.isfinite(found[0]) else Cell("none")
 
 
 def _span(found: Interval) -> str:
-    return f"{100 * found[1]:.1f} to {100 * found[2]:.1f}"
+    return in_words(found, 1, 100)
 
 
 def _known(value: float | None) -> str:
@@ -361,7 +365,7 @@ def _known(value: float | None) -> str:
 
 
 def _between(found: tuple[float, float] | None) -> str:
-    return "" if found is None else f"{found[0]:.3f} to {found[1]:.3f}"
+    return "" if found is None else in_words((0.0, *found))
 
 
 def _picture(drawn: Drawn) -> str:

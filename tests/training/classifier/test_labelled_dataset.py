@@ -85,7 +85,7 @@ def test_groups_come_from_the_manifest_without_a_table_of_people(run: Path) -> N
 
 def test_the_bundle_loads_and_nothing_says_that_its_lesions_were_simulated(site: Path, run: Path) -> None:
     bundle, page = site / "bundle", site / "report.html"
-    called("export", "--run", run, "--out", bundle)
+    called("export", "--run", run, "--out", bundle, "--name", "mine")
     called("report", "--run", run, "--out", page, "--resamples", 3)
     loaded = load_bundle(bundle)
     assert "labelled radiographs" in loaded.identity.notice

@@ -13,7 +13,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from ra_node.domain.laterality.evidence import Side
 from training.data.agreement import agreements, kappa
-from training.data.consensus import Facts, LabelledHand, Reading
+from training.data.consensus import NOT_GRADABLE, Facts, LabelledHand, Reading
 
 
 def hand(number: int, *stages: tuple[int | None, int | None], joints: bool = False) -> LabelledHand:
@@ -77,6 +77,12 @@ def test_readers_who_never_differ_get_no_interval() -> None:
     assert "1.000 (no interval)" in str(found)
 
 
+def test_a_reader_who_always_says_the_same_gets_a_kappa_without_an_interval() -> None:
+    (found,) = agreements([hand(n, (n % 6, 2)) for n in range(12)], resamples=20)
+    assert found.kappa[0] == pytest.approx(0)
+    assert math.isnan(found.kappa[1])
+
+
 def test_one_stage_leaves_kappa_undefined() -> None:
     (found,) = agreements([hand(n, (2, 2)) for n in range(4)], resamples=5)
     assert "undefined" in str(found)
@@ -84,3 +90,11 @@ def test_one_stage_leaves_kappa_undefined() -> None:
 
 def test_a_table_without_two_readers_has_no_agreement() -> None:
     assert agreements([hand(0, (None, None)), hand(1, (1, None))]) == []
+
+
+def test_what_one_reader_could_not_grade_is_counted_apart() -> None:
+    """It is no stage, so it cannot lie near one."""
+    read = [(2, 2), (NOT_GRADABLE, 3), (1, NOT_GRADABLE), (NOT_GRADABLE, NOT_GRADABLE), (4, 3)]
+    (found,) = agreements([hand(n, pair) for n, pair in enumerate(read)], resamples=5)
+    assert (found.count, found.equal, found.one_not_gradable) == (2, 1, 2)
+    assert str(found).endswith("; 2 not gradable to one of them")

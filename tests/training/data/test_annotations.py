@@ -11,10 +11,18 @@ from hypothesis import strategies as st
 
 from ra_node.domain.laterality.evidence import Side
 from ra_node.errors import Refused
+from ra_node.phantom.skeleton import JOINTS
 from tests.training.label_tables import label, write_table
 from training.data.annotations import TableRefused, read_labels
-from training.data.consensus import LabelledHand, expect_every_class, open_discrepancies
-from training.data.prepare import expect_no_discrepancies
+from training.data.consensus import (
+    NOT_GRADABLE,
+    LabelledHand,
+    absent_stages,
+    described,
+    expect_both_classes,
+    expect_no_discrepancies,
+    open_discrepancies,
+)
 
 
 @pytest.fixture
@@ -24,6 +32,9 @@ def images(tmp_path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
     return tmp_path / "images"
+
+
+STAGE = 'expected a stage 0 to 5 or "not gradable", found'
 
 
 def hands_of(images: Path, *rows: dict[str, object]) -> tuple[LabelledHand, ...]:
@@ -77,13 +88,18 @@ def test_open_discrepancies_are_refused_with_their_rows(images: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"reader_1": 6}, 'row 3, column reader_1: expected a stage 0 to 5, found "6"'),
-        ({"consensus": -1}, 'row 3, column consensus: expected a stage 0 to 5, found "-1"'),
-        ({"reader_2": "2.0"}, 'row 3, column reader_2: expected a stage 0 to 5, found "2.0"'),
-        (
-            {"reader_2": "Meier, Ottilie"},
-            "row 3, column reader_2: expected a stage 0 to 5, found something else",
-        ),
+        ({"reader_1": 6}, f'row 3, column reader_1: {STAGE} "6"'),
+        ({"consensus": -1}, f'row 3, column consensus: {STAGE} "-1"'),
+        ({"reader_2": "2.5"}, f'row 3, column reader_2: {STAGE} "2.5"'),
+        ({"reader_2": "2,5"}, f'row 3, column reader_2: {STAGE} "2,5"'),
+        ({"reader_2": "2 %"}, f'row 3, column reader_2: {STAGE} "2 %"'),
+        ({"reader_2": "II"}, f'row 3, column reader_2: {STAGE} "II"'),
+        ({"reader_2": "²"}, f"row 3, column reader_2: {STAGE} something else"),
+        ({"reader_2": "Meier, Ottilie"}, f"row 3, column reader_2: {STAGE} something else"),
+        ({"side": "D"}, 'row 3, column side: expected R or L, found "D"'),
+        ({"side": "left and right"}, "row 3, column side: expected R or L, found something else"),
+        ({"side": "NaN"}, "row 3, column side: expected R or L, found none"),
+        ({"file": "C:\\Bilder\\a.dcm"}, "found an absolute path; give it relative to --images"),
         ({"reader_1": "", "reader_2": ""}, "row 3, column consensus: expected a stage, found none"),
         ({"side": "B"}, 'row 3, column side: expected R or L, found "B"'),
         ({"side": ""}, "row 3, column side: expected R or L, found none"),
@@ -104,7 +120,8 @@ def test_a_wrong_row_is_named_with_its_column(images: Path, row: dict[str, Any],
     ("row", "message"),
     [
         ({"joint": "pip_1"}, "row 2, column joint: expected one of ip_1, mcp_1, pip_2"),
-        ({"joint": ""}, "row 2, column joint: expected one of"),
+        ({"patient": "nan"}, "row 2, column patient: expected a key in every row"),
+        ({"age_years": "71,5"}, 'row 2, column age_years: expected whole years 0 to 130, found "71,5"'),
         ({"sex": "W"}, 'row 2, column sex: expected M, F or O, found "W"'),
         ({"age_years": "seventy"}, "row 2, column age_years: expected whole years 0 to 130"),
         ({"split": "validation"}, "row 2, column split: expected train or test"),
@@ -147,7 +164,10 @@ def test_all_problems_are_listed_up_to_a_limit(images: Path) -> None:
         (b"file,side,consensus\n", "row 2: expected a label, found the end of the table"),
         (b"file,side,consensus\na.dcm,R\n", "row 2: expected 3 cells, found 2"),
         (b'file,side,consensus\n"a.dcm,R,1\n', "found a broken one"),
-        ("file,side,consensus,note\na.dcm,R,1,Mü\n".encode("latin-1"), "in UTF-8, found UnicodeDecodeError"),
+        (b"file,side,consensus,note\na.dcm,R,1,\x81\n", "UTF-8 or Windows-1252, found byte 0x81 at 35"),
+        ("file,side,consensus\na.dcm,R,1\n".encode("utf-16-le"), "found zero bytes"),
+        (b"PK\x03\x04...", "found an Excel workbook; save it as CSV UTF-8"),
+        (b"file,side,consensus\na.dcm,R,1,0\n", "row 2: expected 3 cells, found 4"),
     ],
 )
 def test_a_broken_table_is_refused(images: Path, content: bytes, message: str) -> None:
@@ -166,12 +186,125 @@ def test_tabs_semicolons_blank_rows_and_a_byte_order_mark_are_read(images: Path,
     assert (hand.row, hand.side, hand.stage) == (3, Side.LEFT, 4)
 
 
-def test_an_empty_class_is_named() -> None:
-    expect_every_class([0, 1, 2, 3, 4, 5], "in the label table")
-    with pytest.raises(
-        Refused, match=r"every stage 0 to 5 in the label table, found none of 3, 5; 2 of stage 0"
-    ):
-        expect_every_class([0, 0, 1, 2, 4], "in the label table")
+@pytest.mark.parametrize(
+    ("cell", "stage"),
+    [("1.0", 1), ("1,0", 1), ("05", 5), (" 3 ", 3), ("3\u00a0", 3), ("\u200b2", 2), ('="4"', 4), ("0.", 0)],
+)
+def test_a_stage_is_read_as_spreadsheets_write_it(images: Path, cell: str, stage: int) -> None:
+    (hand,) = hands_of(images, label("a.dcm", "R", cell))
+    assert hand.stage == stage
+
+
+@pytest.mark.parametrize(
+    ("cell", "side"),
+    [(word, Side.RIGHT) for word in ["r", "Right", "RECHTS", "re.", "Derecha", "dcha", "droite"]]
+    + [(word, Side.LEFT) for word in ["l", "LEFT", "links", "li", "izquierda", "izq.", "gauche"]]
+    + [("rechte Hand", Side.RIGHT), ("linke Hand", Side.LEFT)],
+)
+def test_a_side_is_read_in_words_and_either_case(images: Path, cell: str, side: Side) -> None:
+    (hand,) = hands_of(images, label("a.dcm", cell, 1))
+    assert hand.side is side
+
+
+@pytest.mark.parametrize("cell", ["study\\c.dcm", ".\\study\\c.dcm", "STUDY/C.DCM", "study/c.dcm "])
+def test_a_path_of_windows_names_the_same_file(images: Path, cell: str) -> None:
+    (hand,) = hands_of(images, label(cell, "R", 1))
+    assert hand.file == "study/c.dcm"
+
+
+def test_names_that_differ_by_case_alone_are_not_guessed(images: Path) -> None:
+    (images / "A.dcm").write_bytes(b"")
+    assert hands_of(images, label("A.dcm", "R", 1))[0].file == "A.dcm"
+    (images / "study" / "C.dcm").write_bytes(b"")
+    assert "row 2, column file" in refused(images, label("study\\c.DCM", "R", 1))
+
+
+def test_a_name_is_the_same_whichever_way_its_accents_are_composed(images: Path) -> None:
+    (images / "mu\u0308ller.dcm").write_bytes(b"")
+    (hand,) = hands_of(images, label("m\u00fcller.dcm", "R", 1))
+    assert hand.file == "mu\u0308ller.dcm"
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-8", "utf-8-sig", "utf-16"])
+def test_umlauts_are_read_in_the_encodings_of_excel(images: Path, encoding: str) -> None:
+    (images / "Gr\u00fcn.dcm").write_bytes(b"")
+    table = images.parent / "labels.csv"
+    table.write_bytes(
+        "sep=;\r\nFile;Side;Reader 1;READER-2;;\r\nGr\u00fcn.dcm;r;1,0;1;;\r\n;;;;;\r\n".encode(encoding)
+    )
+    (hand,) = read_labels(table, images)
+    assert (hand.file, hand.side, hand.stage, hand.row) == ("Gr\u00fcn.dcm", Side.RIGHT, 1, 3)
+
+
+@pytest.mark.parametrize("cell", ["not gradable", "Not_Gradable", "ungradable", "nicht beurteilbar", "NG"])
+def test_a_hand_that_cannot_be_graded_has_a_label_and_no_stage(images: Path, cell: str) -> None:
+    agreed, settled, open_ = hands_of(
+        images,
+        label("a.dcm", "R", cell),
+        label("a.dcm", "L", cell, 2, consensus=2),
+        label("b.dcm", "L", 1, cell),
+    )
+    assert (agreed.label, agreed.stage, settled.stage, open_.label) == (NOT_GRADABLE, None, 2, None)
+    assert "reader 1 says 1, reader 2 says not gradable" in described(open_discrepancies([open_])[0])
+
+
+def test_a_joint_that_cannot_be_graded_could_be_the_highest(images: Path) -> None:
+    """Unless another one is as high as can be."""
+    rows = [label("a.dcm", "R", stage, joint=joint) for joint, stage in (("MCP2", 3), ("pip 3", "ng"))]
+    (hand,) = hands_of(images, *rows)
+    assert (hand.label, hand.joints) == (NOT_GRADABLE, {"mcp_2": 3})
+    (hand,) = hands_of(images, *rows, label("a.dcm", "R", 5, joint="mcp_3"))
+    assert hand.stage == 5
+
+
+def test_rows_of_hands_and_of_joints_stand_in_one_table(images: Path) -> None:
+    mixed, whole, joints = hands_of(
+        images,
+        label("a.dcm", "R", 3, joint=""),
+        label("a.dcm", "R", 2, joint="mcp_2"),
+        label("a.dcm", "L", 0, joint=""),
+        label("b.dcm", "L", 4, joint="wrist_1"),
+    )
+    assert (mixed.stage, mixed.joints) == (3, {"mcp_2": 2})
+    assert (whole.stage, whole.joints) == (0, {})
+    assert (joints.stage, joints.joints) == (4, {"wrist_1": 4})
+
+
+@pytest.mark.parametrize(("stage", "joints"), [(1, {"mcp_2": 2}), (3, dict.fromkeys(JOINTS, 2))])
+def test_a_hand_that_contradicts_its_joints_is_named(
+    images: Path, stage: int, joints: dict[str, int]
+) -> None:
+    rows = [label("a.dcm", "R", one, joint=joint) for joint, one in joints.items()]
+    text = refused(images, label("a.dcm", "R", stage, joint=""), *rows)
+    assert f"row 2: expected the stage of the hand to be the highest of its joints, 2, found {stage}" in text
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "consensus", "asked"),
+    [(1, 3, 2, False), (1, 2, 4, True), (2, 2, 1, True), (3, "", 5, True), ("ng", "ng", 0, True),
+     ("ng", 2, "ng", False), ("", "", 4, False)],
+)  # fmt: skip
+def test_a_consensus_beyond_what_the_readers_said_needs_a_note(
+    images: Path, first: object, second: object, consensus: object, *, asked: bool
+) -> None:
+    row = label("a.dcm", "R", 0) | {"reader_1": first, "reader_2": second, "consensus": consensus}
+    if asked:
+        text = refused(images, row)
+        assert "row 2, column note: expected a reason for a consensus beyond what the readers said" in text
+    assert hands_of(images, row | {"note": "both looked again with the clinician"})
+
+
+def test_a_row_that_stands_twice_is_named_with_the_first(images: Path) -> None:
+    text = refused(images, label("a.dcm", "R", 2), label("A.DCM", "right", 2))
+    assert "row 3, column side: expected one label for this hand, found another in row 2" in text
+
+
+def test_normal_and_diseased_hands_are_needed_and_absent_stages_named() -> None:
+    expect_both_classes([0, 2, 4], "in the label table")
+    assert absent_stages([0, 2, 4]) == [1, 3, 5]
+    for stages, found in (([0, 0], "2 of stage 0"), ([1, 5], "1 of stage 1, 1 of stage 5"), ([], "none")):
+        with pytest.raises(Refused, match=f"a higher stage in the label table, found {found}"):
+            expect_both_classes(stages, "in the label table")
 
 
 @given(st.text(max_size=60))

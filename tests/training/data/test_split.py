@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,17 +68,50 @@ def test_a_patient_is_on_one_side_and_the_order_of_rows_does_not_count(hands, se
     assert holdout(shuffled, seed, share) == folds
 
 
-@given(several, st.integers(0, 99))
-def test_seven_to_three_in_every_stratum_as_far_as_patients_allow(hands, seed) -> None:
+def people(seed: int, count: int) -> list[Row]:
+    """Patients with two hands, both of them near one severity, as in a clinic."""
+    rng = np.random.default_rng(seed)
+    severity = rng.choice(6, count, p=(0.3, 0.25, 0.2, 0.12, 0.08, 0.05))
+    return rows(
+        *((n, int(np.clip(k + rng.integers(-2, 2), 0, 5))) for n, k in enumerate(severity) for _ in "RL")
+    )
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("count", [30, 120])
+def test_the_hands_of_every_stage_are_held_out_in_their_share(seed: int, count: int) -> None:
+    """Not only those of the worse hand of each patient: the other one has a stage, too."""
+    hands = people(seed, count)
     (fold,) = holdout(hands, seed)
-    highest = {p: max(h.stage for h in hands if h.patient == p) for p in {h.patient for h in hands}}
-    all_of, test_of = Counter(highest.values()), Counter(highest[p] for p in fold.test)
-    for stratum, size in all_of.items():
-        if size > 1:
-            assert 1 <= test_of[stratum] < size
-            assert abs(test_of[stratum] - 0.3 * size) <= 2
-    few = sum(size == 2 for size in all_of.values())
-    assert -1 <= len(fold.test) - 0.3 * len(highest) <= 1 + few + len(all_of) / 2
+    all_of = Counter(hand.stage for hand in hands)
+    test_of = Counter(hands[at].stage for at in parts_of(fold, hands).test)
+    for stage, size in all_of.items():
+        assert abs(test_of[stage] - 0.3 * size) <= 2
+    assert abs(len(fold.test) - 0.3 * count) <= 2
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_fold_holds_out_its_share_of_every_stage(seed: int) -> None:
+    hands = people(seed, 60)
+    all_of = Counter(hand.stage for hand in hands)
+    for fold in k_folds(hands, seed, 5):
+        test_of = Counter(hands[at].stage for at in parts_of(fold, hands).test)
+        assert all(abs(test_of[stage] - size / 5) <= 2 for stage, size in all_of.items())
+        assert all(test_of[stage] for stage, size in all_of.items() if size > 12)
+
+
+def test_the_only_patient_with_a_stage_is_learnt_from() -> None:
+    for seed in range(10):
+        hands = [*rows(*((n, n % 3) for n in range(20))), Row("lone", 5, source_sha256="x"), Row("lone", 0)]
+        assert "lone" in holdout(hands, seed)[0].train
+
+
+@given(several, st.integers(0, 99))
+def test_both_sides_have_patients_and_the_larger_share_is_learnt_from(hands, seed) -> None:
+    (fold,) = holdout(hands, seed)
+    assert fold.train
+    assert fold.test
+    assert len(fold.test) <= len(fold.train) + 1
 
 
 def test_the_paper_s_344_hands_split_close_to_its_own_counts() -> None:
@@ -106,8 +140,7 @@ def test_each_patient_is_tested_in_one_of_k_folds(hands, seed, k) -> None:
     folds = k_folds(hands, seed, k)
     expect_apart(folds, hands)
     assert sorted(patient for fold in folds for patient in fold.test) == sorted(patients)
-    sizes = [len(fold.test) for fold in folds]
-    assert max(sizes) - min(sizes) <= 1
+    assert all(fold.test for fold in folds)
 
 
 def test_each_site_is_measured_by_what_other_sites_taught() -> None:

@@ -15,6 +15,7 @@ from training.evaluation.metrics import (
     confusion,
     counts,
     exact_share,
+    in_words,
     quadratic_kappa,
     staging_figures,
     threshold_for_sensitivity,
@@ -157,3 +158,52 @@ def test_a_sensitivity_that_cannot_be_reached_is_refused(positives: int, wanted:
     truth = np.arange(5) < positives
     with pytest.raises(ValueError, match="expected positives and a sensitivity"):
         threshold_for_sensitivity(truth, np.linspace(0, 1, 5), wanted)
+
+
+def figures_of(stages: np.ndarray, called: np.ndarray) -> dict[str, tuple[float, float, float]]:
+    patients = np.arange(len(stages)).astype(str)
+
+    def figures(k: np.ndarray) -> dict[str, float]:
+        return staging_figures(stages[k], np.eye(6)[called[k]], np.full(6, 0.5))
+
+    return with_intervals(figures, patients, np.random.default_rng(0), 60)
+
+
+def test_a_constant_call_has_a_kappa_without_an_interval() -> None:
+    """It is 0 on every resample; "0 to 0" would be certainty about nothing."""
+    stages = np.tile(np.arange(6), 4)
+    found = figures_of(stages, np.full(24, 2))
+    assert found["quadratic_kappa"][0] == pytest.approx(0)
+    assert np.isnan(found["quadratic_kappa"][1:]).all()
+    assert in_words(found["quadratic_kappa"]) == "no interval"
+    assert found["one_vs_rest_auc"][0] == 0.5
+    assert np.isnan(found["one_vs_rest_auc"][1:]).all()
+
+
+def test_no_interval_has_zero_width() -> None:
+    """Whether every call is right, every one off by one, or every one far off."""
+    stages = np.tile(np.arange(6), 4)
+    for called in (stages, np.where(stages > 0, stages - 1, 1), 5 - stages, np.zeros(24, int)):
+        for name, (value, low, high) in figures_of(stages, called).items():
+            assert np.isnan(low) or high - low > 1e-6, (name, value, low, high)
+    assert figures_of(stages, stages)["accuracy"] == pytest.approx((1, 0.858, 1), abs=0.001)
+    assert figures_of(stages, 5 - stages)["accuracy"] == pytest.approx((0, 0, 0.142), abs=0.001)
+    assert np.isnan(figures_of(stages, np.where(stages > 0, stages - 1, 1))["mean_absolute_error"][1])
+
+
+def test_a_stage_without_hands_counts_in_no_average() -> None:
+    """Nobody calls it and nobody has it: a specificity of 1 for nothing."""
+    stages = np.tile(np.arange(5), 4)
+    called = np.roll(stages, 3)
+    with_it = staging_figures(stages, np.eye(6)[called], np.full(6, 0.5))
+    without = staging_figures(stages, np.eye(5)[called], np.full(5, 0.5))
+    assert with_it["one_vs_rest_accuracy"] == without["one_vs_rest_accuracy"]
+    assert with_it["macro_f1"] == without["macro_f1"]
+
+
+def test_a_score_that_is_no_number_is_ranked_nowhere() -> None:
+    truth, score = np.array([True, False, True]), np.array([np.nan, 0.2, 0.3])
+    with pytest.raises(ValueError, match="expected scores that are numbers, found 1 NaN"):
+        auc(truth, score)
+    with pytest.raises(ValueError, match="expected scores of both classes"):
+        youden_threshold(truth, score)

@@ -79,7 +79,7 @@ def run_logits(run: Path, head: Head = "softmax") -> dict[str, np.ndarray]:
 def exported(run: Path, folder: Path, head: Head = "softmax") -> tuple[Calibration, Result]:
     crops = hands()
     logits = run_logits(run, head)
-    calibration = calibrated(logits, crops.stages)
+    calibration = calibrated(logits, dict.fromkeys(CLASSES, crops.stages))
     figures = evaluated(logits, crops, calibration, seed=1, resamples=20)
     unedited = unedited_figures(logits, crops, calibration)
     result = Result({"held-out hands, simulated": 24}, figures, None, unedited)

@@ -1,0 +1,85 @@
+"""What weights carry with them wherever they are copied: whom they learnt from, from where, on which terms.
+
+It stands in the metadata of a .safetensors file, under one key, so that the same run gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter
+from safetensors import SafetensorError, safe_open
+
+from ra_node.errors import Fatal
+from training.data.data_kind import WORDS
+from training.data.dataset import Crops
+
+KEY, EARLIER_KEY = "origin", "learnt_from"
+"""The second one held the patients alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Patients by the keys of their dataset; sources and terms in words, each once, oldest first."""
+
+    learnt_from: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    terms: tuple[str, ...] = ()
+    complete: bool = True
+    """False where weights learnt from others, too, and nobody wrote down who it was."""
+
+    def over(self, start: Origin) -> Origin:
+        """The origin of weights that began as those of `start` and learnt from these hands then."""
+        return Origin(
+            tuple(sorted({*self.learnt_from, *start.learnt_from})),
+            _once(start.sources, self.sources),
+            _once(start.terms, self.terms),
+            self.complete and start.complete,
+        )
+
+
+def origin_of(crops: Crops) -> Origin:
+    """The origin of weights that learnt from these hands; drawn hands are nobody's."""
+    real = crops.where(crops.origins != "phantom")
+    words = WORDS["labelled" if (crops.origins == "labelled").any() else "simulated"]
+    return Origin(tuple(sorted(set(map(str, real.patients)))), (words.source,), (words.terms,))
+
+
+def metadata_of(origin: Origin) -> dict[str, str]:
+    """What goes into the metadata of a weights file."""
+    return {KEY: json.dumps(asdict(origin), sort_keys=True)}
+
+
+def read_origin(weights: Path) -> Origin:
+    """Read what a weights file carries; raises Fatal for one that is no file of tensors.
+
+    A file of somebody else's carries nothing: then its name is all that is known of its source.
+    """
+    if weights.suffix != ".safetensors":
+        return _foreign(weights)
+    try:
+        with safe_open(weights, "numpy") as file:
+            held: Mapping[str, str] = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise Fatal(f"expected a state file of tensors only in {weights}, found: {error}") from error
+    if KEY in held:
+        return TypeAdapter(Origin).validate_json(held[KEY])
+    if EARLIER_KEY in held:
+        words = WORDS["simulated"]
+        return Origin(tuple(json.loads(held[EARLIER_KEY])), (words.source,), (words.terms,))
+    return _foreign(weights)
+
+
+def _foreign(weights: Path) -> Origin:
+    return Origin(
+        (),
+        (f"State file {weights.name}",),
+        (f"Those of the state file {weights.name}, which does not state them.",),
+    )
+
+
+def _once(*parts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(line for part in parts for line in part))
