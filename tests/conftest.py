@@ -21,6 +21,20 @@ is busier. `--hypothesis-profile default` looks for new ones."""
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+"""Hundreds of Python processes start in a run. Where uv left no compiled modules and the environment forbids
+to write them, each compiles PyTorch anew: `import torchvision` takes 8.9 s of CPU instead of 3.4 s."""
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
+"""One thread for what a test and its processes compute, read when torch and cv2 are loaded: the cores are
+taken by the processes of a parallel run, and threads that wait for each other spin (tests/cli/test_bundle.py
+took 93 s of CPU on a busy machine, now 17 s)."""
+
+SHARED = ("node", "torture")
+"""Folders whose tests share one PACS and one node, or one fork server."""
+
 
 def required() -> bool:
     """True where an absent peer is a failure, as in CI."""
@@ -54,6 +68,24 @@ def find_tool(name: str) -> str:
         absent(f"the program {name} is not installed")
     assert path is not None
     return path
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests of a module in one process, so that its fixtures are made once; long groups begin first.
+
+    The tests of one PACS and one node, and those of one fork server, are such a group each.
+    """
+    groups = {item: _group_of(item) for item in items}
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+    slow = {groups[item] for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (groups[item] not in SHARED, groups[item] not in slow))
+
+
+def _group_of(item: pytest.Item) -> str:
+    folder = item.path.relative_to(REPOSITORY / "tests").parts[0]
+    return folder if folder in SHARED else item.nodeid.partition("::")[0]
 
 
 @pytest.fixture(autouse=True)

@@ -116,7 +116,6 @@ def words_for(tmp_path_factory):
     }
 
 
-@pytest.mark.xdist_group("json")
 @pytest.mark.parametrize("path", sorted(WITH_JSON))
 def test_with_json_nothing_else_comes_out(words_for, path):
     """A new command with --json is called in `words_for`."""
