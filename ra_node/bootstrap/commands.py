@@ -100,6 +100,6 @@ def show_demo(out: Path, timeout_s: float, say: Callable[[str], None]) -> list[D
     (adult,) = phantom_study(recipe, uid_key="demo of an adult", born_on=date(1960, 1, 1))
     studies = (
         DemoStudy("A patient of 15 years", known),
-        DemoStudy("The same picture of a patient of 66 years", adult, "adult"),
+        DemoStudy("The same image of a patient of 66 years", adult, "adult"),
     )
     return run_demo(out, studies, default_settings().models.bundle, timeout_s, say)

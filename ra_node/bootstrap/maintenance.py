@@ -90,7 +90,7 @@ def build_audit(settings: Settings, state: State) -> AuditSender | None:
 
 
 def purge_now(settings: Settings, *, dry_run: bool) -> Purged:
-    """Remove, or only count, what nobody needs any more; Retryable while the clock is not believed."""
+    """Remove, or only count, what nobody needs any more; Retryable while the clock is not trusted."""
     from ra_node.services.retention.purge import purge
 
     state = open_state(settings)

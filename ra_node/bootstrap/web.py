@@ -39,7 +39,7 @@ def _expect_lost(settings: Settings) -> None:
         open_state(settings).ledger.close()
     except NodeError:
         return
-    raise LedgerLost("expected a lost ledger, found it again: the page begins anew")
+    raise LedgerLost("expected a lost ledger, found it again: the page restarts")
 
 
 def build_server(

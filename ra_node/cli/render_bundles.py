@@ -98,7 +98,7 @@ def domain_words(identity: BundleIdentity) -> str:
 
 def _training_data(bundle: Bundle) -> str:
     told = bundle.manifest.training.get("data")
-    return str(told) if told else "not told"
+    return str(told) if told else "not stated"
 
 
 def _metrics(bundle: Bundle) -> Table:

@@ -54,7 +54,7 @@ def print_overview(view: Overview, *, as_json: bool) -> None:
         return
     out.print(_count_table(view))
     if view.oldest_unanswered is not None:
-        out.print(f"Oldest unanswered image: {_age(view.at - view.oldest_unanswered)}")
+        out.print(f"Oldest image without a report: {_age(view.at - view.oldest_unanswered)}")
     for standing in view.peers:
         for complaint in complaints(standing, view.at):
             words = f" {complaint.found}; {complaint.hint}"
@@ -105,7 +105,7 @@ def _print_disk(out: Console, disk: Disk | None) -> None:
         return
     free, low, enough = (f"{size / 2**30:.1f} GiB" for size in (disk.free, disk.low, disk.enough))
     if disk.room is DiskSpace.LOW:
-        words = f" {free} free, below {low}: images are turned away and analysis waits"
+        words = f" {free} free, below {low}: images are refused and analysis waits"
     else:
         words = f" {free} free: if it was below {low}, the node waits for {enough}"
     out.print(Text.assemble(("disk", "bold red"), words))
@@ -204,7 +204,11 @@ def progress(items: Iterable[_T], what: str, total: int | None = None) -> Iterat
 
 def _age(seconds: float) -> str:
     """How long ago something was; a time ahead means that the clock was set back since."""
-    return f"{seconds:.0f} s ago" if seconds >= 0 else f"from {-seconds:.0f} s ahead: the clock was set back"
+    return (
+        f"{seconds:.0f} s ago"
+        if seconds >= 0
+        else f"from {-seconds:.0f} s in the future: the clock was set back"
+    )
 
 
 def _when(seconds: float) -> str:

@@ -169,11 +169,11 @@ def _refuse_body_part(header: ImageHeader) -> Refusal | None:
 
 def _refuse_no_pixels(header: ImageHeader) -> Refusal | None:
     if not header.has_pixels:
-        return Refusal(Reason.NO_PIXELS, "No picture: expected pixel data, found none in the object.")
+        return Refusal(Reason.NO_PIXELS, "No image: expected pixel data, found none in the object.")
     if header.rows <= 0 or header.columns <= 0:
         found = f"found {header.rows} rows and {header.columns} columns"
         return Refusal(
-            Reason.NO_PIXELS, f"No picture: expected Rows (0028,0010) and Columns (0028,0011), {found}."
+            Reason.NO_PIXELS, f"No image: expected Rows (0028,0010) and Columns (0028,0011), {found}."
         )
     return None
 

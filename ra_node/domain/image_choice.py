@@ -13,15 +13,15 @@ from ra_node.domain.laterality.chirality import better_view
 from ra_node.domain.laterality.evidence import Pairing, Side
 from ra_node.domain.report import HandFinding, ImageFinding, Reason, Refusal
 
-_SAME_PICTURE = "The same picture was sent twice; the other instance counts."
-_SECOND_VIEW = "Second view of the same hand, not rated: the other view in this image counts."
+_SAME_PICTURE = "The same image was sent twice; the other instance is used."
+_SECOND_VIEW = "Second view of the same hand, not rated: the other view in this image is used."
 _RAW = (
     "Raw detector image: expected a radiograph FOR PRESENTATION, found one FOR PROCESSING;"
-    " the study has the presented one, which counts."
+    " the study has the presented one, which is used."
 )
 _RAW_ALONE = (
     "Read from the raw detector image (FOR PROCESSING), as the study has no other of this hand;"
-    " the networks learnt from presented images."
+    " the networks were trained on presented images."
 )
 
 
@@ -79,9 +79,9 @@ def _without_repeats(images: list[ImageFinding], side: Side) -> list[ImageFindin
         return images
     last = max(showing, key=_last)
     name = "right" if side is Side.RIGHT else "left"
-    why = f"Another image of the {name} hand, taken later or better suited, counts."
+    why = f"Another image of the {name} hand, taken later or better suited, is used."
     note = (
-        f"{len(showing)} images are said to show the {name} hand; this one counts."
+        f"{len(showing)} images are said to show the {name} hand; this one is used."
         " If one of them shows the other hand, its side in the header is wrong."
     )
     result = []

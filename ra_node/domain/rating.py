@@ -93,7 +93,7 @@ def age_outside(age: Age, ages: Ages) -> tuple[Refusal, ...]:
     Ages that contradict each other are outside where any of them is; they are never used to rate.
     """
     low, high = ages
-    known = f"the networks learnt from ages {low:g} to {high:g}"
+    known = f"the networks were trained on ages {low:g} to {high:g}"
     claims_outside = [years for years in age.claims if not low <= years <= high]
     if age.years is None:
         why = f" ({age.note})" if age.note else ""
@@ -101,7 +101,7 @@ def age_outside(age: Age, ages: Ages) -> tuple[Refusal, ...]:
         return (Refusal(Reason.OUTSIDE_AGES if claims_outside else Reason.AGE_UNKNOWN, text),)
     if low <= age.years <= high:
         return ()
-    text = f"Age {_years(age.years, ages)} is outside what the networks know: {known}."
+    text = f"Age {_years(age.years, ages)} is outside the model's domain: {known}."
     return (Refusal(Reason.OUTSIDE_AGES, text),)
 
 

@@ -69,7 +69,7 @@ RESULT_OBJECTS = (
         "PR",
         9703,
         "Presentation state",
-        "Outlines and words over the original image; option of a destination",
+        "Outlines and labels over the original image; option of a destination",
         optional=True,
     ),
     ResultObjectClass(

@@ -43,7 +43,7 @@ def draw_finding(display: NDArray[np.uint8], finding: ImageFinding) -> Picture:
 def write_picture(picture: Picture, path: Path) -> None:
     """Write a picture as PNG; raises Refused where that fails."""
     if not cv2.imwrite(str(path), picture):
-        raise Refused(f"expected a place for a picture, could not write {path.name}")
+        raise Refused(f"expected a place for the image, could not write {path.name}")
 
 
 def _draw_hand(picture: Picture, hand: HandFinding, number: int, scale: float) -> None:

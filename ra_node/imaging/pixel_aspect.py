@@ -50,9 +50,7 @@ def true_aspect(stated: Sequence[float]) -> tuple[float, tuple[str, ...]]:
         )
     if not 1 / _MOST <= stated[0] <= _MOST:
         return 1.0, (f"The header gives an impossible shape of a pixel (height by width {told}): {_TAKEN}.",)
-    text = (
-        f"The pixels are not square (height by width {told}); the image was resampled before it was judged."
-    )
+    text = f"The pixels are not square (height by width {told}); the image was resampled before analysis."
     return stated[0], (text,)
 
 

@@ -16,7 +16,7 @@ from ra_node.domain.report import HandRegion
 from ra_node.imaging.median import median
 from ra_node.imaging.pixels import Radiograph
 
-INVERTED = "The picture came inverted (bone dark, against its header); it was turned round for reading."
+INVERTED = "Greyscale was inverted against the header (bone dark) and has been corrected."
 
 _SIDE_PX = 256
 _RIM = 0.04

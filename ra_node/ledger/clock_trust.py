@@ -89,7 +89,7 @@ class Trust:
     def patience_s(self, limit_s: float, now: float) -> float:
         """Give the age at which something of `limit_s` is deleted or given up now.
 
-        Infinite while the clock is not believed. What was noted before the clock was set forward is younger
+        Infinite while the clock is not trusted. What was noted before the clock was set forward is younger
         than it seems by so much.
         """
         if self.reason:
@@ -222,7 +222,11 @@ class ClockWatch:
             known, reason = judge(before, now, _last_event(connection))
         if before is None or _differs(before, known):
             self._keep(known)
-        said = f"{reason}; nothing is purged or given up before `ra-node clock --accept`" if reason else ""
+        said = (
+            f"{reason}; nothing is purged and nothing expires before `ra-node clock --accept`"
+            if reason
+            else ""
+        )
         alarm_if(self.ledger, self.machine, said)
         return Trust(reason, known.jump_s, known.jumped_at)
 

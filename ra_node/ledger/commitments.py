@@ -88,7 +88,7 @@ def end_transaction(ledger: Ledger, job: Job, ask_again_at: float, *, give_up_af
         if connection.execute(_any_waits(job)).first() is None:
             finish_held(connection, now, job)
             return JobState.DONE
-        error = "the peer has not yet reported whether it keeps the objects"
+        error = "the peer has not yet reported storage commitment"
         return retry_held(connection, now, job, error, ask_again_at, give_up_after_s=give_up_after_s)
 
 

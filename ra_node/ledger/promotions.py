@@ -92,7 +92,9 @@ def _append(ledger: Ledger, what: str, choice: Choice | None, by: str, seen: Pro
         if connection.dialect.name == "postgresql":
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
         if _last(connection) != seen:
-            raise Refused("somebody promoted or rolled back at the same time; look at `ra-node bundle list`")
+            raise Refused(
+                "another promotion or rollback happened at the same time; see `ra-node bundle list`"
+            )
         note(connection, ledger.clock(), what, None, by=by, **named)
 
 

@@ -26,7 +26,7 @@ _CONTENT_TYPES = frozenset(
     {"application/dicom", "application/dicom+json", "application/json", "application/xml",
      "multipart/related", "text/html", "text/plain"}
 )  # fmt: skip
-"""What is quoted of an answer; anything else is the server's own text."""
+"""What is quoted of a response; anything else is the server's own text."""
 REFUSED = frozenset({401, 403, 407})
 ABSENT = frozenset({404, 410})
 
@@ -51,7 +51,9 @@ class Server:
         if parts.scheme not in ("http", "https") or not parts.host:
             raise Refused(f"expected the URL of a DICOMweb service, found {parts.scheme or 'no scheme'}")
         if parts.userinfo or parts.query:
-            raise Fatal("expected a URL without a password: everybody on this machine sees it; use ~/.netrc")
+            raise Fatal(
+                "expected a URL without a password: every user of this machine can see it; use ~/.netrc"
+            )
 
 
 def get_study(server: Server, study_uid: str, folder: Path) -> int:
@@ -70,7 +72,7 @@ def get_study(server: Server, study_uid: str, folder: Path) -> int:
     except httpx.TransportError as error:
         raise Retryable(f"{_where(server)} cannot be reached: {type(error).__name__}") from error
     except MultipartParseError as error:
-        raise Refused(f"expected a multipart answer from {_where(server)}, found a broken one") from error
+        raise Refused(f"expected a multipart response from {_where(server)}, found a broken one") from error
     finally:
         parts.close()
     if not parts.ended:
@@ -97,7 +99,7 @@ def _netrc() -> httpx.NetRCAuth | None:
 
 def _expect_study(answer: httpx.Response, server: Server) -> None:
     code = answer.status_code
-    said = f"{_where(server)} answers {code} {codes.get_reason_phrase(code)}".rstrip()
+    said = f"{_where(server)} responds {code} {codes.get_reason_phrase(code)}".rstrip()
     if code in REFUSED:
         raise Fatal(f"{said}; name a token with --token-file, or the account in ~/.netrc")
     if code in ABSENT:

@@ -129,7 +129,7 @@ def _check_key(key: Path) -> None:
         raise Fatal(f"tls.key: expected a file, found {key}: {error.strerror}") from error
     if mode & (stat.S_IRWXO | stat.S_IWGRP):
         found = f"mode {stat.S_IMODE(mode):04o}"
-        raise Fatal(f"tls.key: expected {key} to be kept from others, found {found}; chmod 600 it")
+        raise Fatal(f"tls.key: expected mode 0600 of {key}, found {found}; chmod 600 it")
 
 
 def _no_passphrase() -> str:

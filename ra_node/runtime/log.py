@@ -82,7 +82,7 @@ class _Events(logging.Handler):
             told = {"logger": record.name, "text": record.getMessage()}
             if record.exc_info and record.exc_info[1] is not None:
                 told |= _of_error(record.exc_info[1])
-            structlog.get_logger().error("library_complained", **told)
+            structlog.get_logger().error("library_message_logged", **told)
         except Exception:  # noqa: BLE001 - a log line must not end who wrote it
             self.handleError(record)
 
@@ -94,7 +94,7 @@ def _tell_of_errors() -> None:
         kind: type[BaseException], error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         told = {"error": kind.__name__} if error is None else _of_error(error)
-        structlog.get_logger().critical("process_broken", **told)
+        structlog.get_logger().critical("process_crashed", **told)
 
     sys.excepthook = uncaught
     threading.excepthook = lambda args: (

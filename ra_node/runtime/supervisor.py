@@ -192,7 +192,7 @@ class Supervisor:
         seat.deaths = 1 if steady else seat.deaths + 1
         seat.process = None
         self._pause(seat, now, steady=steady)
-        log.warning("role_died", status=status, restart_in_s=seat.pause_s)
+        log.warning("role_process_ended", status=status, restart_in_s=seat.pause_s)
         if seat.deaths == HASTY_DEATHS:
             self.alarm(seat.name, f"ended {seat.deaths} times in a row, the last time with status {status}")
 
@@ -203,7 +203,7 @@ class Supervisor:
             seat.process = seat.start()
         except (OSError, RuntimeError, MemoryError) as error:
             self._pause(seat, now, steady=False)
-            log.error("role_not_started", error=type(error).__name__, again_in_s=seat.pause_s)  # noqa: TRY400 - no trace
+            log.error("role_start_failed", error=type(error).__name__, again_in_s=seat.pause_s)  # noqa: TRY400 - no trace
             return
         seat.started_at = now
         seat.look_at = now + LOOK_EVERY_S

@@ -95,7 +95,7 @@ def keep_lanes(
         close()
         return _fork(partial(serve, partial(beats.beat, number)))
 
-    numbers, frozen = {f"lane {at}": at for at in range(count)}, Frozen()
+    numbers, frozen = {f"worker {at}": at for at in range(count)}, Frozen()
 
     def fault(name: str, pid: int) -> str | None:
         if frozen(pid):
@@ -126,5 +126,5 @@ def _run(serve: Callable[[], None], parent: int) -> None:
     try:
         serve()
     except Exception as error:  # noqa: BLE001 - a trace with its message could hold a patient's data
-        structlog.get_logger().error("lane_broken", error=describe(error))
+        structlog.get_logger().error("worker_process_failed", error=describe(error))
         raise SystemExit(1) from None

@@ -101,10 +101,10 @@ def run_demo(
             _wait_for_echo(node, deadline, out / "node.log")
             say(f"Sending {len(sources)} images by C-STORE to {NODE_AE} at port {node.port} ...")
             _send(node, [study.image for study in studies], sources)
-            say(f"Waiting for the answers (quiet time {QUIET_S:g} s) ...")
+            say(f"Waiting for the reports (quiet time {QUIET_S:g} s) ...")
             wanted = 2 * len(studies)
             if not archive.wait_for(lambda kept: len(kept) >= wanted, deadline - time.monotonic()):
-                raise Refused(f"no answer within {timeout_s:g} s; see {out / 'node.log'}")
+                raise Refused(f"no report within {timeout_s:g} s; see {out / 'node.log'}")
         return [
             _collected(study, config, source, archive) for study, source in zip(studies, sources, strict=True)
         ]
@@ -113,7 +113,7 @@ def run_demo(
 def _empty(out: Path) -> None:
     """Empty a folder that an earlier demo made; refuse any other that holds something."""
     if out.exists() and any(out.iterdir()) and not (out / MARK).exists():
-        raise Fatal(f"{out} holds files that are not a demo's; name an empty folder with --out")
+        raise Fatal(f"{out} holds files that are not from a demo; name an empty folder with --out")
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     (out / MARK).touch()
@@ -162,7 +162,7 @@ def _node(config: Path, log: Path) -> Iterator[None]:
 def _wait_for_echo(node: PeerAddress, deadline: float, log: Path) -> None:
     while not echo(node).alive:
         if time.monotonic() > deadline:
-            raise Refused(f"the node does not answer C-ECHO at port {node.port}; see {log}")
+            raise Refused(f"the node does not respond to C-ECHO at port {node.port}; see {log}")
         time.sleep(0.2)
 
 

@@ -119,7 +119,7 @@ class Analyst:
             if stops_everything(error):
                 raise
             kind = type(error).__name__
-            structlog.get_logger().warning("image_failed", error=kind)
+            structlog.get_logger().warning("image_analysis_failed", error=kind)
             return Look(failed_finding(read_header(path), kind))
 
 

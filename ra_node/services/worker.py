@@ -84,10 +84,12 @@ class Worker:
         loaded = self._loaded(wanted)
         if isinstance(loaded, str):
             self.refused, self._failed, self._retry_at = loaded, wanted or "", self._clock() + RETRY_S
-            log.error("bundle_refused", error=loaded, hint="the old one goes on; see `ra-node check`")
+            log.error(
+                "bundle_refused", error=loaded, hint="the previous bundle stays in use; see `ra-node check`"
+            )
         else:
             self.bench, self._has, self._failed, self.refused = loaded, wanted, None, ""
-            log.info("bundle_taken", bundle=loaded.bundle.sha256)
+            log.info("bundle_loaded", bundle=loaded.bundle.sha256)
 
     def _loaded(self, wanted: str | None) -> LoadedAnalysis | str:
         """The bench of a bundle, or what went wrong; whatever that is, the old bench works."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 LEDGER_FILE = "ledger.sqlite3"
 _SECRET = (("ledger", "url"), ("audit", "syslog"), ("tls", "key"), ("web", "password_file"))
-"""Keys whose value is never quoted: a password may stand in it."""
+"""Keys whose value is never quoted: a password may be in it."""
 _HARMLESS = re.compile(r"[A-Za-z0-9 ._/+-]{0,80}")
 Seconds = Annotated[float, Field(ge=0)]
 

@@ -50,17 +50,15 @@ class WebTable(BaseModel):
     def _no_password_in_plain_on_the_network(self) -> WebTable:
         if not self.https and not _is_loopback(self.host):
             raise ValueError(
-                f"host = {self.host!r} would show passwords and sessions to the network: put a proxy with TLS"
-                " before it, and say https = true"
+                f"host = {self.host!r} would expose passwords and sessions on the network: put a TLS proxy"
+                " in front of it and set https = true"
             )
         return self
 
     @model_validator(mode="after")
     def _a_header_needs_its_proxy(self) -> WebTable:
         if self.proxy_header and not self.trusted_proxies:
-            raise ValueError(
-                "proxy_header needs trusted_proxies: without them anybody could write the header"
-            )
+            raise ValueError("proxy_header needs trusted_proxies: without them anyone could set the header")
         return self
 
 

@@ -102,7 +102,7 @@ async def read_metrics(request: Request) -> Response:
     desk = desk_of(request)
     near = request.scope["state"]["direct"] and is_within(caller_of(request), desk.table.metrics_from)
     if not near and await run_in_threadpool(operator_of, request) is None:
-        return PlainTextResponse("not from here; see [web] metrics_from\n", 403)
+        return PlainTextResponse("forbidden from this address; see [web] metrics_from\n", 403)
     text = await run_in_threadpool(metrics.exposition, desk)
     return Response(text, media_type=metrics.CONTENT_TYPE)
 
@@ -127,7 +127,7 @@ def login(request: Request, sent: FormData) -> Response:
     if not desk.passwords.verify(name, password):
         desk.throttle.wrong(*keys)
         sign_in_refused(desk.ledger, Operator("", caller))
-        return _ask(request, "Name and password do not belong together.", 401)
+        return _ask(request, "Wrong name or password.", 401)
     desk.throttle.right(*keys)
     begin_session(request, name)
     signed_in(desk.ledger, Operator(name, caller))
@@ -147,7 +147,7 @@ def requeue(request: Request, sent: FormData) -> Response:
     name, back = str(sent.get("what", ""))[:128], str(sent.get("back", "/"))
     study = str(sent.get("study", ""))
     if not name or not pages.is_uid(study):
-        return error_page(request, 400, "Nothing was named that there could be.")
+        return error_page(request, 400, "Not found.")
     try_again(desk_of(request).ledger, name, operator, study_uid=study or None)
     is_local = back.startswith("/") and not back.startswith(("//", "/\\"))
     return RedirectResponse(back if is_local else "/", 303)
@@ -166,7 +166,7 @@ def _signs(signs: list[Sign]) -> Response:
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    text = "There is no such page." if error.status_code == 404 else error.detail
+    text = "Page not found." if error.status_code == 404 else error.detail
     return await run_in_threadpool(error_page, request, error.status_code, text)
 
 

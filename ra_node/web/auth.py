@@ -84,7 +84,7 @@ def form(do: Change) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         sent = await request.form()
         if not is_ours(request, sent):
-            return error_page(request, 403, "This form is too old, or not of this page. Go back and reload.")
+            return error_page(request, 403, "This form has expired. Go back and reload the page.")
         return await run_in_threadpool(do, request, sent)
 
     return endpoint

@@ -160,7 +160,7 @@ def mean_probability(weeks: Mapping[int, Week], now: float, label: Callable[[flo
     return _weekly("Mean probability of a hand", bars, starts, label, (), table)
 
 
-_SERIES = {"images": "images received", "answered": "studies answered", "buried": "jobs given up"}
+_SERIES = {"images": "images received", "answered": "studies reported", "buried": "jobs buried"}
 
 
 def _share(count: int, whole: int) -> str:

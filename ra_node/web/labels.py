@@ -31,7 +31,7 @@ class Badge:
 STUDY = {
     StudyState.OPEN: Badge("◔", "receiving", "busy"),
     StudyState.SETTLED: Badge("◑", "analysing", "busy"),
-    StudyState.ANSWERED: Badge("●", "answered", "ok"),
+    StudyState.ANSWERED: Badge("●", "reported", "ok"),
     StudyState.FAILED: Badge("▲", "failed", "bad"),
     StudyState.IGNORED: Badge("○", "ignored", "quiet"),
 }
@@ -39,7 +39,7 @@ _DELIVERY = {
     DeliveryState.WAITING: Badge("◔", "queued", "busy"),
     DeliveryState.ACCEPTED: Badge("●", "delivered", "ok"),
     DeliveryState.REFUSED: Badge("▲", "refused", "bad"),
-    DeliveryState.DROPPED: Badge("○", "given up", "quiet"),
+    DeliveryState.DROPPED: Badge("○", "dropped", "quiet"),
 }
 _COMMITMENT = {
     CommitmentState.WAITING: Badge("◑", "storage commitment pending", "busy"),
@@ -50,18 +50,18 @@ _EVENT = {
     "instance_stored": "image received",
     "instance_examined": "image analysed",
     "instance_examined_again": "image analysed again with another bundle",
-    "instance_damaged": "kept image damaged or missing",
+    "instance_damaged": "stored image damaged or missing",
     "instance_replaced": "damaged image replaced by a good copy",
     "instance_corrected": "header corrected by a resend",
     "correction_ignored": "resend with an earlier header ignored",
-    "instance_restored": "image whole again",
-    "preview_made_again": "preview made again",
+    "instance_restored": "image file restored",
+    "preview_made_again": "preview rebuilt",
     "resend_refused": "resend refused",
-    "study_settled": "study complete",
+    "study_settled": "study settled",
     "study_answered": "report made",
     "object_delivered": "object delivered",
     "object_refused": "object refused by the destination",
-    "object_rebuilt": "damaged object made again",
+    "object_rebuilt": "damaged object rebuilt",
     "object_postponed": "delivery postponed",
     "version_delivered": "report delivered",
     "commitment_asked": "storage commitment requested",
@@ -83,13 +83,13 @@ _KIND: dict[str, str] = {
     "examine": "examine an image",
     "report": "make the report",
     "deliver": "deliver",
-    "commit": "ask for commitment",
+    "commit": "request storage commitment",
 }
 
 _STEP = {
-    Step.SETTLE: "first image to complete study",
-    Step.ANSWER: "complete study to answer",
-    Step.DELIVER: "answer to destination",
+    Step.SETTLE: "first image to settled study",
+    Step.ANSWER: "settled study to report",
+    Step.DELIVER: "report to destination",
     Step.COMMIT: "delivery to commitment",
 }
 
@@ -162,20 +162,20 @@ STRANGER = Badge("◆", "not configured", "warn")
 
 def role(lines: int) -> Badge:
     """Whether a role is there."""
-    return Badge("●", "runs", "ok") if lines else Badge("▲", "missing", "bad")
+    return Badge("●", "running", "ok") if lines else Badge("▲", "missing", "bad")
 
 
 def disk(room: DiskSpace) -> Badge:
     """Whether the disk has room."""
     if room is DiskSpace.LOW:
         return Badge("▲", "full", "bad")
-    return Badge("●", "enough room", "ok") if room is DiskSpace.ENOUGH else Badge("◆", "getting full", "warn")
+    return Badge("●", "enough space", "ok") if room is DiskSpace.ENOUGH else Badge("◆", "nearly full", "warn")
 
 
 def standing(one: DestinationStatus, refused: int) -> Badge:
     """How a destination stands, which has refused so many objects."""
     if one.outages:
-        return Badge("▲", "out of reach", "bad")
+        return Badge("▲", "not reachable", "bad")
     if not one.configured:
         return STRANGER
     if refused:
@@ -190,8 +190,8 @@ def worker(one: RunningWorker, in_use: BundleLine | None) -> Badge:
     if one.refused:
         return Badge("▲", "keeps an old bundle", "bad")
     if in_use is None or in_use.sha256 == one.sha256:
-        return Badge("●", "runs", "ok")
-    return Badge("◔", "changes soon", "busy")
+        return Badge("●", "running", "ok")
+    return Badge("◔", "changing soon", "busy")
 
 
 def step(one: Step) -> str:

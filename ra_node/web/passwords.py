@@ -77,9 +77,7 @@ class Passwords:
             raise Fatal(f"web.password_file: expected a file, found {self.path}: {error.strerror}") from error
         if mode & (stat.S_IWGRP | stat.S_IRWXO):
             found = f"mode {stat.S_IMODE(mode):04o}"
-            raise Fatal(
-                f"web.password_file: expected {self.path} to be kept from others, found {found}; chmod 600 it"
-            )
+            raise Fatal(f"web.password_file: expected mode 0600 of {self.path}, found {found}; chmod 600 it")
         pairs = (line.partition(":") for line in text.splitlines() if line.strip())
         return {name: hashed for name, _, hashed in pairs}
 

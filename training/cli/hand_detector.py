@@ -111,7 +111,7 @@ def _studio(pictures: list[Picture]) -> Studio:
 
 def _say_pictures(done: int, total: int) -> None:
     if done % 25 == 0 or done == total:
-        _say(f"made {done} of {total} pictures")
+        _say(f"made {done} of {total} images")
 
 
 def _say(text: str) -> None:

@@ -17,7 +17,7 @@ _TEMPLATES = (
     ("TID 1204", "Language of Content Item and Descendants", "English"),
     ("TID 1001, 1002, 1004", "Observation Context", "the node with its models, as a device"),
     ("TID 1600, 1602, 1603", "Image Library", "the images of the study"),
-    ("TID 1410", "Planar ROI Measurements", "one group a hand, one an image that was refused"),
+    ("TID 1410", "Planar ROI Measurements", "one group per hand and per refused image"),
     ("TID 4108", "Tracking Identifier", "in each group"),
     ("TID 4019", "Algorithm Identification", "beneath probability and stage"),
     ("TID 2010", "Key Object Selection", "the key object"),
@@ -31,9 +31,9 @@ def made_objects() -> Section:
         for row in RESULT_OBJECTS
     )
     return Section(
-        "Objects made",
+        "Objects created",
         prose("objects", copied=", ".join([*REQUIRED, *OPTIONAL])),
-        (TableBlock(("SOP class", "UID", "Modality", "Series number", "What it is"), rows),),
+        (TableBlock(("SOP class", "UID", "Modality", "Series number", "Purpose"), rows),),
     )
 
 

@@ -55,7 +55,7 @@ def build_overlay(
     """
     if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
         raise ValueError(
-            f"expected a picture (rows, columns, 3) of uint8, found {picture.shape} {picture.dtype}"
+            f"expected an image (rows, columns, 3) of uint8, found {picture.shape} {picture.dtype}"
         )
     shown = shown_images(report)
     made = Dataset()

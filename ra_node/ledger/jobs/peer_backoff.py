@@ -102,4 +102,4 @@ def _bury_old(connection: Connection, now: float, outage: Outage, born_before: f
         job.c.created_at <= born_before,
     )
     for row in connection.execute(select(job).where(old).with_for_update(skip_locked=True)).all():
-        bury_row(connection, now, row, f"given up: {outage.error}")
+        bury_row(connection, now, row, f"expired: {outage.error}")

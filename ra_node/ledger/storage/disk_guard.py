@@ -57,5 +57,9 @@ class DiskGuard:
             free = 0
         was_open, self._open = self._open, free >= (self._low if self._open else self._enough)
         if was_open != self._open:
-            event = "disk_has_room_again" if self._open else "disk_nearly_full"
-            structlog.get_logger().warning(event, free_bytes=free, low=self._low, enough=self._enough)
+            structlog.get_logger().warning(
+                "disk_space_recovered" if self._open else "disk_limit_reached",
+                free_bytes=free,
+                low=self._low,
+                enough=self._enough,
+            )

@@ -147,7 +147,7 @@ def _tidying(
             _reason(association, f"A-ASSOCIATE PDU: {error}")
             raise
         if made.left_out:
-            log.warning("negotiation_items_left_out", items=made.left_out)
+            log.warning("negotiation_items_dropped", items=made.left_out)
         return decode(bytearray(made.pdu))
 
     return decode_pdu
@@ -249,7 +249,7 @@ def _told(error: Exception, what: str) -> None:
     """Log without the error's message, which may quote what the peer sent."""
     frames = traceback.extract_tb(error.__traceback__)
     log.warning(
-        "association_broken_off",
+        "association_lost",
         what=what,
         error=type(error).__name__,
         where=frames[-1].name if frames else "",

@@ -96,9 +96,9 @@ def _watch(association: Association, raw: socket.socket) -> None:
     if gathered > MOST_MESSAGE_BYTES:
         _cut(raw, f"a message of more than {MOST_MESSAGE_BYTES} bytes in memory")
     if association.dimse.msg_queue.qsize() > MOST_WAITING:
-        _cut(raw, f"more than {MOST_WAITING} requests without waiting for an answer")
+        _cut(raw, f"more than {MOST_WAITING} requests without waiting for a response")
 
 
 def _cut(raw: socket.socket, reason: str) -> None:
-    structlog.get_logger().warning("connection_cut", reason=reason)
+    structlog.get_logger().warning("connection_dropped", reason=reason)
     cut(raw)

@@ -43,7 +43,7 @@ class Rejection:
 
 CALLING_AE_UNKNOWN = Rejection(1, 1, 3, "calling AE title not recognised")
 CALLED_AE_UNKNOWN = Rejection(1, 1, 7, "called AE title not recognised")
-NO_USE = Rejection(1, 1, 1, "no presentation context, or PDUs too short for any answer")
+NO_USE = Rejection(1, 1, 1, "no presentation context, or PDUs too short for any response")
 CONGESTED = Rejection(2, 3, 1, "temporary congestion")
 TOO_MANY = Rejection(2, 3, 2, "local limit exceeded")
 

@@ -93,14 +93,14 @@ def on_c_store(event: Event, inbox: Inbox, caller: Caller) -> Dataset:
         bound.warning("instance_refused", reason=str(refusal))
         return status_of(CANNOT_UNDERSTAND, str(refusal))
     except Retryable as delay:
-        bound.warning("store_failed", reason=str(delay))
+        bound.warning("c_store_failed", reason=str(delay))
         return status_of(OUT_OF_RESOURCES, str(delay))
     except Exception as error:  # noqa: BLE001 - without a status the peer would not know that it must keep its copy
-        bound.error("store_failed", **traced(error))
+        bound.error("c_store_failed", **traced(error))
         if isinstance(error, OSError) and error.errno in _FULL_DISK:
             return status_of(OUT_OF_RESOURCES, "no space to store the instance")
         return status_of(PROCESSING_FAILURE)
-    bound.info("instance_stored" if outcome is StoreOutcome.STORED else "instance_repeated")
+    bound.info("instance_stored" if outcome is StoreOutcome.STORED else "duplicate_received")
     return status_of(SUCCESS)
 
 

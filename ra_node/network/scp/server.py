@@ -148,7 +148,7 @@ class Listener:
         except (OSError, ValueError) as error:  # the library refuses a wrong AE title with ValueError
             self._folder.leave()
             raise Fatal(f"expected to listen on {where[0]}:{where[1]}, found: {error}") from error
-        log.info("listening_started", ae_title=self._settings.ae_title, host=where[0], port=self.port)
+        log.info("listener_started", ae_title=self._settings.ae_title, host=where[0], port=self.port)
 
     def stop(self, deadline_s: float = 10.0) -> None:
         """Accept nothing more, let associations finish until the deadline, then abort them."""
@@ -169,7 +169,7 @@ class Listener:
         for association, watcher in late:
             _end(association, watcher)
         self._folder.leave()
-        log.info("listening_stopped", aborted=len(late))
+        log.info("listener_stopped", aborted=len(late))
 
     def __enter__(self) -> Self:
         self.start()
@@ -222,7 +222,7 @@ class Listener:
                 event.assoc, caller
             )
         except Exception as error:  # noqa: BLE001 - the library would go on to accept whom nobody has judged
-            log.error("admission_failed", peer=calling, **traced(error))  # noqa: TRY400 - without the message
+            log.error("association_check_failed", peer=calling, **traced(error))  # noqa: TRY400 - without the message
             rejection = CONGESTED
         if rejection is not None:
             log.warning(
@@ -276,7 +276,7 @@ class Listener:
         try:
             self._inbox.closed(caller.association_id)
         except Exception as error:  # noqa: BLE001 - the place is free again, whatever the inbox says
-            bound.error("association_end_not_noted", **traced(error))
+            bound.error("association_end_not_recorded", **traced(error))
         self._forget(caller)
         bound.info("association_closed", released=association.is_released)
 

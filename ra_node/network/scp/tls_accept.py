@@ -84,7 +84,7 @@ class TlsAcceptor:
         """Be among the silent ones; with too many, end the oldest."""
         with self._lock:
             if len(self._silent) >= MOST_WAITING:
-                log.warning("silent_connection_cut", silent=len(self._silent))
+                log.warning("idle_connection_dropped", silent=len(self._silent))
                 cut(self._silent[0])
             if self._closed:
                 cut(raw)

@@ -182,4 +182,4 @@ def _judged(association: Association, *, connected: bool, where: str) -> Call:
         return Call(Reach.REJECTED, f"{answer.result_str}, {answer.source_str}: {answer.reason_str}")
     if answer is not None and answer.result == 0:
         return Call(Reach.NO_CONTEXT, "association accepted without any of the presentation contexts")
-    return Call(Reach.BROKEN, f"{where} aborted or did not answer the association request")
+    return Call(Reach.BROKEN, f"{where} aborted or did not respond to the association request")

@@ -51,8 +51,8 @@ def count_instances(peer: PeerAddress, study_uid: str) -> InstanceCount:
         except _QueryFailedError as failure:
             return InstanceCount(made.reach, None, str(failure))
         except Exception as error:  # noqa: BLE001 - an odd answer is no count, and no more than that
-            log.warning("query_failed", peer=peer.name, **traced(error))
-            return InstanceCount(made.reach, None, f"an answer that cannot be read: {type(error).__name__}")
+            log.warning("c_find_failed", peer=peer.name, **traced(error))
+            return InstanceCount(made.reach, None, f"a response that cannot be read: {type(error).__name__}")
     return InstanceCount(made.reach, count, f"{count} instances")
 
 
@@ -99,5 +99,5 @@ def find(association: Association, level: str, **keys: str | None) -> Iterator[D
         if code in PENDING and match is not None:
             yield match
         elif code != SUCCESS:
-            said = "no answer" if code is None else f"0x{code:04X}"
+            said = "no response" if code is None else f"0x{code:04X}"
             raise _QueryFailedError(f"expected matches or success to C-FIND, found {said}")

@@ -41,7 +41,7 @@ RADIOGRAPHS: tuple[UID, ...] = (
 )
 """Asked for in every syntax that we read, each in a context of its own, so that nothing is converted."""
 ARRIVING = "arriving"
-HINT = "a PACS that does not know our AE title may end the association so"
+HINT = "a PACS that does not know our AE title may end the association this way"
 MOST_CONTEXTS = 128
 """PS3.8 9.3.2.2: their IDs are the odd numbers of one byte."""
 
@@ -96,7 +96,7 @@ def _get_study(
         try:
             last = _get(made.association, study_uid)
         except Exception as error:  # noqa: BLE001 - an odd answer gives no study, and no more than that
-            log.warning("retrieve_failed", peer=peer.name, **traced(error))
+            log.warning("c_get_failed", peer=peer.name, **traced(error))
             last = Dataset()
             if made.association.is_established:
                 made.association.abort()
@@ -170,7 +170,7 @@ class _Keeper:
             self.failure = error
             return OUT_OF_RESOURCES
         except Exception as error:  # noqa: BLE001 - without a status the peer would wait
-            log.warning("retrieve_failed", **traced(error))
+            log.warning("c_get_failed", **traced(error))
             return PROCESSING_FAILURE
         finally:
             discard_served(request)

@@ -152,7 +152,7 @@ def echo(peer: PeerAddress) -> EchoReport:
             detail = "Verification was not accepted"
             return EchoReport(peer.name, made.reach, detail, None, accepted, commits)
         status = answer.get("Status")
-        detail = made.detail if status is not None else "no answer to C-ECHO"
+        detail = made.detail if status is not None else "no response to C-ECHO"
         return EchoReport(peer.name, made.reach, detail, status, accepted, commits)
 
 
@@ -235,7 +235,7 @@ def _plain(path: Path) -> Dataset:
 def _outcome(asked_uid: str, sent: OutgoingObject, status: Dataset) -> SendOutcome:
     sent_uid = sent.sop_instance_uid
     if "Status" not in status:
-        return SendOutcome(asked_uid, sent_uid, Answer.RETRY, None, "no answer to C-STORE")
+        return SendOutcome(asked_uid, sent_uid, Answer.RETRY, None, "no response to C-STORE")
     code = int(status.Status)
     meaning = meaning_of(code)
     comment = spoken(str(status.get("ErrorComment", "") or ""), sent.path)

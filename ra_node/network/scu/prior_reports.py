@@ -63,12 +63,12 @@ def earlier_reports(peer: PeerAddress, wanted: Wanted, take: Callable[[Dataset],
     ]
     with call(peer, contexts, handlers, roles) as made:
         if made.association is None:
-            log.warning("prior_not_asked", peer=peer.name, reach=made.reach.value)
+            log.warning("prior_query_failed", peer=peer.name, reach=made.reach.value)
             return made.reach
         try:
             any(take(report) for report in _reports(made.association, wanted, keeper))
         except Exception as error:  # noqa: BLE001 - an odd answer costs the comparison, not the report
-            log.warning("prior_not_asked", peer=peer.name, **traced(error))
+            log.warning("prior_query_failed", peer=peer.name, **traced(error))
     return made.reach
 
 
@@ -158,7 +158,7 @@ class _Keeper:
         try:
             self._came.append(dcmread(event.dataset_path))
         except Exception as error:  # noqa: BLE001 - without a status the peer would wait
-            log.warning("prior_not_read", **traced(error))
+            log.warning("prior_report_not_decoded", **traced(error))
             return PROCESSING_FAILURE
         finally:
             discard_served(request)

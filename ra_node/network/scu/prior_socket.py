@@ -44,7 +44,7 @@ def fetch_through(folder: Path, peer: PeerAddress, wanted: Wanted, take: Callabl
     except (FileNotFoundError, ConnectionRefusedError):
         return earlier_reports(peer, wanted, take)
     except (OSError, ValueError) as error:
-        log.warning("prior_not_asked", peer=peer.name, **traced(error))
+        log.warning("prior_query_failed", peer=peer.name, **traced(error))
         return Reach.BROKEN
 
 
@@ -85,7 +85,7 @@ class PriorServer:
                 reach = self.fetch(self.peers[question["peer"]], Wanted(**question["wanted"]), take)
                 asked.sendall(_LENGTH.pack(0) + reach.value.encode() + b"\n")
         except Exception as error:  # noqa: BLE001 - who asked sees the end, and answers without it
-            log.warning("prior_not_fetched", **traced(error))
+            log.warning("prior_retrieval_failed", **traced(error))
 
 
 def _ask(asking: socket.socket, peer: str, wanted: Wanted, take: Callable[[Dataset], bool]) -> Reach:

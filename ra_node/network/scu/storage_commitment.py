@@ -145,7 +145,7 @@ def ask(
             with heard:
                 heard.wait_for(lambda: taken.isdisjoint(waiting), wait_s)
     answers = {answer.value: sum(one.answer is answer for one in asked) for answer in ActionAnswer}
-    log.info("commitment_asked", peer=peer.name, reach=made.reach.value, detail=made.detail, **answers)
+    log.info("commitment_requested", peer=peer.name, reach=made.reach.value, detail=made.detail, **answers)
     return AskReport(made.reach, made.detail, asked)
 
 
@@ -175,7 +175,7 @@ def _status_of_report(event: Event, hear: Hear) -> Dataset:
     try:
         report = _read(event.event_information)
     except Exception as error:  # noqa: BLE001 - whatever the peer sent must not end the association
-        bound.warning("commitment_report_unreadable", **traced(error))
+        bound.warning("commitment_report_not_decoded", **traced(error))
         return status_of(NO_SUCH_ARGUMENT, "expected a Transaction UID and referenced SOP instances")
     return _heard(report, bound.bind(transaction_uid=report.transaction_uid), event, hear)
 
@@ -184,15 +184,15 @@ def _heard(report: CommitmentReport, bound: BoundLogger, event: Event, hear: Hea
     try:
         hearing = hear(report, str(event.assoc.requestor.ae_title).strip())
     except Retryable as delay:
-        bound.warning("commitment_report_not_taken", reason=str(delay))
+        bound.warning("commitment_report_not_recorded", reason=str(delay))
         return status_of(RESOURCE_LIMITATION, str(delay))
     except Exception as error:  # noqa: BLE001 - without a status the peer would not know what to do
-        bound.error("commitment_report_not_taken", **traced(error))
+        bound.error("commitment_report_not_recorded", **traced(error))
         return status_of(PROCESSING_FAILURE)
     if hearing is not Hearing.TAKEN:
         bound.warning("commitment_report_refused", reason=hearing.value)
         return status_of(INVALID_ARGUMENT, "no such transaction was asked of this AE title")
-    bound.info("commitment_reported", committed=len(report.committed), failed=len(report.failed))
+    bound.info("commitment_report_received", committed=len(report.committed), failed=len(report.failed))
     return status_of(SUCCESS)
 
 
@@ -228,12 +228,12 @@ def _ask_one(association: Association, request: CommitRequest, message_id: int) 
             msg_id=message_id,
         )
     except Exception as error:  # noqa: BLE001 - one question must not take the others with it
-        log.error("commitment_not_asked", **traced(error))  # noqa: TRY400 - without the message
+        log.error("commitment_request_failed", **traced(error))  # noqa: TRY400 - without the message
         return CommitmentResponse(
             request.transaction_uid, ActionAnswer.RETRY, f"not asked: {type(error).__name__}"
         )
     if "Status" not in status:
-        return CommitmentResponse(request.transaction_uid, ActionAnswer.RETRY, "no answer to N-ACTION")
+        return CommitmentResponse(request.transaction_uid, ActionAnswer.RETRY, "no response to N-ACTION")
     code = int(status.Status)
     meaning = meaning_of_action(code)
     # without the error comment: who knows what the peer quotes of the objects that it was asked about

@@ -89,14 +89,14 @@ EXACT: Final[dict[int, StatusMeaning]] = {
 RANGES: Final[tuple[tuple[int, int, StatusMeaning], ...]] = (
     (0xA700, 0xA702, StatusMeaning(Answer.RETRY, "out of resources")),
     # the standard gives the class a meaning, archives give its further codes others
-    (0xA703, 0xA7FF, StatusMeaning(Answer.DOUBTFUL, "refused for a reason of the peer's own")),
+    (0xA703, 0xA7FF, StatusMeaning(Answer.DOUBTFUL, "refused with a status specific to the peer")),
     (0xA900, 0xA9FF, StatusMeaning(Answer.REFUSED, "data set does not match SOP class")),
     (0xB000, 0xBFFF, StatusMeaning(Answer.ACCEPTED, "warning")),
     (0xC000, 0xCFFF, StatusMeaning(Answer.REFUSED, "cannot understand")),
 )
 """First and last code of each range, both included; looked up after the exact codes."""
 
-UNKNOWN: Final = StatusMeaning(Answer.RETRY, "a status that the standard does not know")
+UNKNOWN: Final = StatusMeaning(Answer.RETRY, "a status that the standard does not define")
 """An odd peer must not make an object vanish: its attempts run out and an operator sees why."""
 
 

@@ -15,7 +15,7 @@ from pydicom.datadict import keyword_dict
 from pydicom.tag import Tag
 from pydicom.uid import UID
 
-WITHHELD = "(the peer's words are withheld: they may name a patient)"
+WITHHELD = "(text of the peer withheld: it may name a patient)"
 _MORE = ("AccessionNumber", "ReferringPhysicianName", "RequestingPhysician", "StudyID", "AdmissionID")
 _PATIENT_GROUP = 0x0010
 _STANDARD = "1.2.840.10008."

@@ -63,7 +63,7 @@ ACTIONS: Final[dict[int, ActionMeaning]] = {
     0x0212: ActionMeaning(ActionAnswer.REFUSED, "mistyped argument"),
     0x0213: ActionMeaning(ActionAnswer.RETRY, "resource limitation"),
 }
-UNKNOWN_ACTION: Final = ActionMeaning(ActionAnswer.RETRY, "a status that the standard does not know")
+UNKNOWN_ACTION: Final = ActionMeaning(ActionAnswer.RETRY, "a status that the standard does not define")
 
 REASONS: Final[dict[int, str]] = {
     0x0110: "processing failure",
@@ -85,4 +85,4 @@ def failure_reason(code: int | None) -> str:
     """Say why an object is not kept; a peer that gives no reason, or an odd one, is quoted as such."""
     if code is None:
         return "no reason was given"
-    return f"0x{code:04X} {REASONS.get(code, 'a reason that the standard does not know')}"
+    return f"0x{code:04X} {REASONS.get(code, 'a reason that the standard does not define')}"

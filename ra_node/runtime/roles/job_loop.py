@@ -49,7 +49,7 @@ def serve_jobs(
     owner, line, limits = new_owner(role), threading.current_thread().name, settings.limits
     under_way: set[Progress] = set()
     log = structlog.get_logger().bind(owner=owner)
-    log.info("role_ready", peer=peer)
+    log.info("role_startup_completed", peer=peer)
     folder = presence_folder(settings)
 
     def further() -> None:
@@ -80,7 +80,7 @@ def serve_jobs(
             except LedgerLost:
                 raise
             except Retryable as error:
-                log.warning("ledger_away", error=str(error))
+                log.warning("ledger_access_failed", error=str(error))
                 stop.wait(LEDGER_PAUSE_S)
     log.info("role_stopped")
 

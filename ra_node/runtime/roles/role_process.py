@@ -64,7 +64,7 @@ def serve_all(
         try:
             line()
         except Exception as error:  # noqa: BLE001 - whatever it was, the role must not go on without this line
-            structlog.get_logger().error("line_broken", line=name, error=describe(error))
+            structlog.get_logger().error("role_thread_failed", line=name, error=describe(error))
             broken.append(name)
             stop.set()
 
@@ -92,7 +92,7 @@ def mend(*steps: Callable[[], None]) -> None:
         try:
             step()
         except Retryable as error:
-            structlog.get_logger().warning("ledger_away", error=str(error))
+            structlog.get_logger().warning("ledger_access_failed", error=str(error))
 
 
 def _stop(stop: threading.Event) -> None:

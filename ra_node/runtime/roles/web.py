@@ -69,5 +69,5 @@ def _catch_up(read_past: Callable[[], None], stop: threading.Event) -> None:
             read_past()
             done = True
         except Retryable as error:
-            structlog.get_logger().warning("ledger_away", error=str(error))
+            structlog.get_logger().warning("ledger_access_failed", error=str(error))
             stop.wait(LEDGER_PAUSE_S)

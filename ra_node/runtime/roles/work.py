@@ -52,7 +52,7 @@ def work(settings: Settings) -> None:
         except LedgerLost:
             raise
         except Retryable as error:
-            structlog.get_logger().warning("ledger_away", error=str(error))
+            structlog.get_logger().warning("ledger_access_failed", error=str(error))
         return worker.bench is not bench
 
     def lane(further: Callable[[], None]) -> None:

@@ -28,8 +28,8 @@ IMAGES_AT_ONCE = 8
 """So many crops and previews of a large study are in memory together."""
 
 _REMOVED = (
-    "This image was judged by another model for the earlier version of this report. Its file has been "
-    "removed since, so that the present model could not judge it; its result stands in that version."
+    "This image was analysed with another model for the earlier version of this report. Its file has "
+    "since been removed, so the present model could not analyse it; its result is in that version."
 )
 
 
@@ -74,7 +74,7 @@ class BundleConsistency:
         }
         replace_findings(self.ledger, job, made, self.bundle.sha256)
         structlog.get_logger().info(
-            "images_examined_again", study_uid=job.study_uid, job_id=job.id, images=len(made)
+            "images_reanalysed", study_uid=job.study_uid, job_id=job.id, images=len(made)
         )
         removed = {one.instance_id: _removed(one) for one in others if one.path is None and one.finding_json}
         texts = {**made, **removed}
@@ -103,7 +103,7 @@ class BundleConsistency:
         except Exception as error:
             if not job.makes_less or is_machine_fault(error):
                 raise
-            text = f"The present model could not judge this image again: {type(error).__name__}."
+            text = f"The present model could not analyse this image again: {type(error).__name__}."
             return Look(_refused(finding, Refusal(Reason.ANALYSIS_FAILED, text)))
 
 

@@ -180,7 +180,7 @@ class _Failed:
 
 def _log_examined(job: Job, finding: ImageFinding) -> None:
     structlog.get_logger().info(
-        "image_examined",
+        "image_analysed",
         study_uid=job.study_uid,
         job_id=job.id,
         hands=len(finding.hands),

@@ -48,7 +48,7 @@ class Canary:
             if not self._is_whole():
                 write_atomically(self.path, known_good())
         except OSError as error:
-            structlog.get_logger().warning("known_good_image_not_written", error=error.strerror)
+            structlog.get_logger().warning("known_good_image_not_saved", error=error.strerror)
 
     def healthy(self) -> bool:
         """Read and analyse it: True where that works, so that what failed before is another's fault.

@@ -199,7 +199,7 @@ def reason_for_study(report: StudyReport) -> StudyReport:
 
 def failed_finding(header: ImageHeader, why: str) -> ImageFinding:
     """The finding of an image whose analysis failed for good; `why` is for the report."""
-    text = f"The analysis of this image failed and was given up: {why}"
+    text = f"The analysis of this image failed: {why}"
     return refused(header, Refusal(Reason.ANALYSIS_FAILED, text))
 
 
@@ -278,7 +278,7 @@ def _reason_for_study(report: StudyReport) -> Refusal:
         if len(set(same)) == 1:
             return same[0]
     reasons = sorted({refusal.reason for refusal in refusals})
-    text = "No hand in the image could be judged; each has its reason."
+    text = "No hand in the image could be rated; each has its reason."
     if len(report.images) > 1:
-        text = f"None of {len(report.images)} images has a hand that could be judged; each has its reason."
+        text = f"None of {len(report.images)} images has a hand that could be rated; each has its reason."
     return Refusal(Reason(reasons[0]) if len(reasons) == 1 else Reason.NO_HAND, text)

@@ -121,7 +121,7 @@ class Run:
 
     def _seen(self, files: int) -> None:
         if self.stop.is_set():
-            raise Retryable("stopped before all files were seen; the same command goes on")
+            raise Retryable("stopped before all files were seen; the same command continues")
         self.watcher.seen(files)
 
     def _answer_all(self, limit: int | None) -> Iterator[RunStudyState]:
@@ -154,8 +154,8 @@ class Run:
                 if isinstance(error, OSError) and error.errno in FULL:
                     raise Retryable(f"cannot write to {self.out}: {error.strerror}") from error
                 if stops_everything(error):
-                    said = f"expected a machine that works, found {type(error).__name__}"
-                    raise Retryable(f"{said}; the same command goes on") from error
+                    said = f"expected a working machine, found {type(error).__name__}"
+                    raise Retryable(f"{said}; the same command continues") from error
                 structlog.get_logger().warning("study_failed", study_uid=uid, error=type(error).__name__)
                 said = str(error) if isinstance(error, NodeError) else type(error).__name__
                 return self._failed(uid, STUDY_FAILED, f"the analysis failed: {said}")
@@ -213,7 +213,7 @@ class Run:
             yield as_cells(row)
 
     def _again(self, one: SeenFile) -> Cells:
-        text = "another file of the study holds the same instance, and counts"
+        text = "another file of the study holds the same instance and is used"
         row = ResultRow(
             RowOutcome.SKIPPED, one.study_uid, one.sop_uid, refusal=REPEATED_INSTANCE, refusal_text=text
         )

@@ -53,11 +53,11 @@ class Summary:
         """The same in words."""
         yield f"Model bundle {self.bundle} {self.bundle_version} ({self.bundle_sha256[:12]}). {self.notice}"
         yield (
-            f"{self.studies} studies: {self.answered} answered now, {self.done_before} before, "
+            f"{self.studies} studies: {self.answered} analysed now, {self.done_before} before, "
             f"{self.failed} failed, {self.remaining} remain"
         )
         if not self.stopped:
-            yield f"{self.hands_judged} hands judged, RA present in {self.hands_present} to the model"
+            yield f"{self.hands_judged} hands rated; the model called RA in {self.hands_present} to the model"
             yield f"{self.hands_inconclusive} hands inconclusive, {self.hands_not_rated} not rated"
             yield (
                 f"{self.refused} hands or images refused, {self.skipped_files} files skipped, "
@@ -67,7 +67,7 @@ class Summary:
         yield f"{self.seconds:.0f} s, {self.studies_per_minute:.1f} studies a minute"
         yield f"Table: {self.table}"
         if self.remaining or self.failed:
-            yield "The same command goes on with what remains and tries again what failed."
+            yield "The same command continues with what remains and retries what failed."
 
 
 def summarise(ran: Ran, table: ResultTable, out: Path, bundle: BundleIdentity) -> Summary:

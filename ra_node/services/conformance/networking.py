@@ -28,15 +28,15 @@ from ra_node.settings.node import Settings
 _DOES = {
     Answer.ACCEPTED: "delivered",
     Answer.RETRY: "sent again later",
-    Answer.DOUBTFUL: "sent again a few times, then given up and shown to the operator",
-    Answer.REFUSED: "given up and shown to the operator",
-    Answer.OTHER_PATIENT: "given up and shown to the operator: the patient is to be corrected",
+    Answer.DOUBTFUL: "sent again a few times, then buried and shown to the operator",
+    Answer.REFUSED: "buried and shown to the operator",
+    Answer.OTHER_PATIENT: "buried and shown to the operator: the patient must be corrected",
 }
 _ASKS = {
-    ActionAnswer.TAKEN: "taken; the report is awaited",
-    ActionAnswer.RETRY: "asked again later",
-    ActionAnswer.LACKING: "asked again when the peer shows that it has the service",
-    ActionAnswer.REFUSED: "given up and shown to the operator",
+    ActionAnswer.TAKEN: "accepted; the report is pending",
+    ActionAnswer.RETRY: "requested again later",
+    ActionAnswer.LACKING: "requested again when the peer offers the service",
+    ActionAnswer.REFUSED: "buried and shown to the operator",
 }
 
 
@@ -99,18 +99,18 @@ def acceptance(listen: ListenSettings) -> Section:
                 ("Rejection (result, source, reason)", "Words", "When"),
                 tuple((f"{r.result}, {r.source}, {r.reason}", r.text, when) for r, when in REJECTIONS),
             ),
-            _status_table("C-STORE status answered", STORE_ANSWERS),
-            _status_table("N-EVENT-REPORT status answered", REPORT_ANSWERS),
+            _status_table("C-STORE status returned", STORE_ANSWERS),
+            _status_table("N-EVENT-REPORT status returned", REPORT_ANSWERS),
         ),
     )
 
 
 def _policy(listen: ListenSettings) -> Iterator[tuple[str, str]]:
     yield "Associations at once", str(listen.max_associations)
-    yield "Largest PDU that is asked for", f"{listen.max_pdu} bytes"
-    yield "Largest PDU that is borne", f"{MOST_PDU_BYTES} bytes; a larger one ends the connection"
-    yield "Largest message but a stored data set", f"{MOST_MESSAGE_BYTES} bytes"
-    yield "Time without traffic until an association is ended", f"{listen.network_timeout_s:g} s"
+    yield "Maximum PDU length offered", f"{listen.max_pdu} bytes"
+    yield "Maximum PDU length accepted", f"{MOST_PDU_BYTES} bytes; a longer PDU ends the connection"
+    yield "Maximum length of a message other than a stored data set", f"{MOST_MESSAGE_BYTES} bytes"
+    yield "Idle time until an association is ended", f"{listen.network_timeout_s:g} s"
     yield "Time for an association request", f"{min(listen.acse_timeout_s, listen.network_timeout_s):g} s"
     yield "Time for a message", f"{listen.dimse_timeout_s:g} s"
 
@@ -156,10 +156,10 @@ def initiation(ae_title: str) -> Section:
     acted.append(("any other", UNKNOWN_ACTION.meaning, _ASKS[UNKNOWN_ACTION.answer]))
     policy = (
         ("Associations to one destination at once", "1"),
-        ("Largest PDU that is asked for", f"{Names.of_library().most_pdu_bytes} bytes"),
+        ("Maximum PDU length offered", f"{Names.of_library().most_pdu_bytes} bytes"),
         ("Time to connect", f"{to.connect_timeout_s:g} s"),
-        ("Time for the answer to an association request", f"{to.acse_timeout_s:g} s"),
-        ("Time for the answer to a message", f"{to.dimse_timeout_s:g} s"),
+        ("Time for the response to an association request", f"{to.acse_timeout_s:g} s"),
+        ("Time for the response to a message", f"{to.dimse_timeout_s:g} s"),
         ("Asynchronous operations", "not proposed"),
     )
     return Section(
@@ -167,8 +167,8 @@ def initiation(ae_title: str) -> Section:
         prose("initiation"),
         (
             TableBlock(("Policy", "Value"), policy),
-            TableBlock(("C-STORE status of a peer", "Meaning", "The object is"), tuple(stored)),
-            TableBlock(("N-ACTION status of a peer", "Meaning", "The question is"), tuple(acted)),
+            TableBlock(("C-STORE status of a peer", "Meaning", "Action for the object"), tuple(stored)),
+            TableBlock(("N-ACTION status of a peer", "Meaning", "Action for the request"), tuple(acted)),
         ),
     )
 

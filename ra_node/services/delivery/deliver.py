@@ -50,8 +50,8 @@ Rebuild = Callable[[str, int, Collection[str]], Collection[str]]
 """Makes objects of one version of a study again, by UID; gives those that are whole now."""
 
 _TEXTS = {
-    Damage.MISSING: "its file is missing and cannot be made again as it was",
-    Damage.DIFFERS: "its file was damaged and cannot be made again as it was",
+    Damage.MISSING: "its file is missing and cannot be rebuilt as it was",
+    Damage.DIFFERS: "its file was damaged and cannot be rebuilt as it was",
 }
 _UNPROVEN = "whether it is this object is not known, as an older version of the node made it"
 
@@ -88,7 +88,7 @@ class Deliverer:
     trust: Callable[[], Trust] = Trust
 
     def patience_s(self) -> float:
-        """Give the age at which a result is given up; infinite while the clock is not believed."""
+        """Give the age at which a result is given up; infinite while the clock is not trusted."""
         return self.trust().patience_s(self.give_up_after_s, self.ledger.clock())
 
     def deliver(self, jobs: Sequence[Job]) -> None:
@@ -234,7 +234,7 @@ class _Batch:
                 commit=self._peer.name in self._do.committing,
             )
             told = {"study_uid": job.study_uid, "version": job.version, "peer": job.peer}
-            structlog.get_logger().info("delivery_tried", state=state, **told)
+            structlog.get_logger().info("delivery_attempted", state=state, **told)
 
         unless_lost(record, job)
         self._alarm(job, tried)
@@ -260,7 +260,7 @@ class _Batch:
             give_up_after_s=self._do.patience_s(),
         )
         structlog.get_logger().warning(
-            "peer_out_of_reach", peer=self._peer.name, error=error, failures=outage.failures
+            "peer_connection_failed", peer=self._peer.name, error=error, failures=outage.failures
         )
 
 

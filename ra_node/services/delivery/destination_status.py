@@ -86,13 +86,13 @@ def complaints(standing: DestinationStatus, now: float) -> list[Complaint]:
     waiting = standing.waiting + standing.uncommitted + standing.lacking_commitment
     if not standing.configured:
         found = f"{waiting} objects wait for a destination that is not configured"
-        hint = f"name it in [[peer]] again, or give them up: ra-node drop --peer {standing.peer}"
+        hint = f"name it in [[peer]] again, or drop them: ra-node drop --peer {standing.peer}"
         said.append(Complaint(found, hint))
     for one in standing.outages:
         since, soon = round(max(0.0, now - one.since)), round(max(0.0, one.retry_at - now))
         found = f"out of reach ({one.kind}) for {since} s, tried {one.failures} times: {one.error}"
         said.append(Complaint(found, f"tried again in {soon} s; at once by ra-node requeue {standing.peer}"))
     if standing.lacking_commitment:
-        found = f"{standing.lacking_commitment} objects wait for a promise, and it has no storage commitment"
+        found = f"{standing.lacking_commitment} objects wait for storage commitment, which it does not offer"
         said.append(Complaint(found, "allow it for our AE title there, or set commitment = false"))
     return said

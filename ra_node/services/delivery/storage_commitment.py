@@ -90,7 +90,7 @@ class Committer:
     trust: Callable[[], Trust] = Trust
 
     def patience_s(self) -> float:
-        """Give the age at which a question is given up; infinite while the clock is not believed."""
+        """Give the age at which a question is given up; infinite while the clock is not trusted."""
         return self.trust().patience_s(self.give_up_after_s, self.ledger.clock())
 
     def commit(self, jobs: Sequence[Job]) -> None:
@@ -135,7 +135,7 @@ class Committer:
             end_transaction(self.ledger, job, again, give_up_after_s=self.patience_s())
         elif asked.answer is ActionAnswer.LACKING:
             record_lacking(self.ledger, job, asked.detail)
-            structlog.get_logger().warning("commitment_lacking", peer=job.peer, detail=asked.detail)
+            structlog.get_logger().warning("commitment_not_supported", peer=job.peer, detail=asked.detail)
         elif asked.answer is ActionAnswer.REFUSED:
             bury(self.ledger, job, f"the peer refused to commit: {asked.detail}")
         else:

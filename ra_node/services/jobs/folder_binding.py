@@ -40,7 +40,7 @@ class Binding:
                 before, self._problem = self._problem, problem_of(self._ledger, self._files)
                 self._looked_at = self._clock()
                 if self._problem and self._problem != before:
-                    structlog.get_logger().error("work_refused", reason=self._problem)
+                    structlog.get_logger().error("job_claims_suspended", reason=self._problem)
             return not self._problem
 
     def look(self) -> None:
@@ -59,7 +59,7 @@ class Binding:
         try:
             keep_mark(self._ledger, self._files)
         except (OSError, FolderUnavailable) as error:
-            structlog.get_logger().warning("ledger_mark_not_kept", error=type(error).__name__)
+            structlog.get_logger().warning("ledger_mark_not_saved", error=type(error).__name__)
 
     def expect_sound(self) -> None:
         """Read the whole ledger, where it is a file; Unbound where it is damaged."""

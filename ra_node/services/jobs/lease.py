@@ -66,7 +66,7 @@ def _beat(
     while not done.wait(lease_s / BEATS_PER_LEASE):
         if progress.idle_s() > stall_s:
             for job in jobs:
-                structlog.get_logger().error("work_stalled", job_id=job.id, kind=job.kind, after_s=stall_s)
+                structlog.get_logger().error("job_stalled", job_id=job.id, kind=job.kind, after_s=stall_s)
             return
         kept = [_renewed(ledger, job, lease_s) for job in jobs]
         progress.lost = not any(kept)

@@ -88,7 +88,7 @@ def raise_machine_alarm(ledger: Ledger, subject: str, reason: str) -> None:
     """Keep an alarm for what this machine cannot do; the ledger may be what is broken."""
     with suppress(Exception):
         if raise_alarm(ledger, AlarmKind.MACHINE, subject, reason):
-            structlog.get_logger().error("machine_fault", subject=subject, error=reason)
+            structlog.get_logger().error("machine_fault_detected", subject=subject, error=reason)
 
 
 def clear_machine_alarms(ledger: Ledger) -> None:

@@ -75,7 +75,7 @@ def tell(folder: Path, running: RunningWorker) -> None:
         unfinished.write_bytes(_RUNNING.dump_json(running))
         unfinished.replace(folder / f"{running.owner}{STATE_SUFFIX}")
     except OSError as error:
-        structlog.get_logger().warning("state_not_told", owner=running.owner, error=error.strerror)
+        structlog.get_logger().warning("worker_status_not_saved", owner=running.owner, error=error.strerror)
 
 
 def workers(root: Path) -> list[RunningWorker]:

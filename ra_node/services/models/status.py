@@ -57,16 +57,16 @@ def refusals(running: Sequence[RunningWorker]) -> list[str]:
 def _worker_check(worker: RunningWorker, in_use: BundleLine | None) -> Check:
     name = f"worker at {worker.host}"
     if worker.refused:
-        hint = "mend the cause: it tries again twice a minute; or `ra-node bundle rollback`"
+        hint = "fix the cause: it tries again twice a minute; or `ra-node bundle rollback`"
         return Check(name, ok=False, found=f"{worker.owner} {_refusal(worker)}", hint=hint)
     found = f"{worker.owner} runs {worker.name} {worker.version} ({worker.sha256[:12]})"
     if in_use is not None and in_use.sha256 != worker.sha256:
-        found += f"; takes {in_use.name} {in_use.version} after its present batch"
+        found += f"; loads {in_use.name} {in_use.version} after its present batch"
     return Check(name, ok=True, found=found)
 
 
 def _refusal(worker: RunningWorker) -> str:
     return (
-        f"goes on with {worker.name} {worker.version} ({worker.sha256[:12]}), because it could not load"
+        f"keeps {worker.name} {worker.version} ({worker.sha256[:12]}), because it could not load"
         f" the promoted bundle: {worker.refused}"
     )

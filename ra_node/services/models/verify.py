@@ -64,7 +64,7 @@ def require_sound(verdict: Verdict) -> Bundle:
 def _checks(bundle: Bundle, open_judge: OpenJudge) -> Iterator[Check]:
     identity = bundle.identity
     yield Check("manifest", ok=True, found=f"{identity.name} {identity.version}")
-    wrong_recipe = "it was trained for another version of this node: train or get one for this version"
+    wrong_recipe = "it was trained for another version of this node: train or obtain one for this version"
     recipe = bundle.manifest.preprocessing.id
     yield _check("preprocessing", recipe, lambda: check_preprocessing(bundle), wrong_recipe)
     files = f"{len(bundle.manifest.weights)} files with the hashes of the manifest"
@@ -92,7 +92,7 @@ def _judgement(bundle: Bundle, open_judge: OpenJudge) -> Check:
     except Fatal as error:
         return Check(name, ok=False, found=str(error), hint=hint)
     except Exception as error:  # noqa: BLE001 - whatever a foreign network raises is a failed check
-        found = f"a phantom hand was not judged: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        found = f"a phantom hand was not analysed: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
         return Check(name, ok=False, found=found, hint=hint)
     judged = [hand for hand in finding.hands if hand.recognition is not None]
     if not judged:
@@ -119,5 +119,5 @@ def _said(hand: HandFinding) -> str:
     assert hand.staging is not None
     return (
         f"a phantom hand of stage 3 got RA {100 * hand.recognition.probability:.1f} %,"
-        f" stage {hand.staging.stage}: finite, whatever it says about real hands"
+        f" stage {hand.staging.stage}: finite values (no statement about real hands)"
     )

@@ -68,7 +68,7 @@ class AuditSender:
             if self._told_start:
                 self._send(activity(self.us, audit.APPLICATION_STOP, self.ledger.clock()))
         except Retryable as error:
-            structlog.get_logger().warning("log_server_away", error=str(error))
+            structlog.get_logger().warning("audit_forwarding_failed", error=str(error))
         self.server.close()
 
     def _send(self, message: AuditMessage) -> None:

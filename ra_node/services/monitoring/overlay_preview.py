@@ -37,7 +37,7 @@ class OverlayPreviews:
         for made in objects_of(self.ledger, study_uid, version):
             if made.kind == ObjectKind.OVERLAY and made.path is not None:
                 return self._picture(made, made.path, longest_px)
-        raise Refused("expected an overlay of this answer, found none that is kept")
+        raise Refused("expected an overlay of this report, found none that is kept")
 
     def patient(self, study_uid: str) -> str:
         """Name and ID in the newest file of a study that is kept, "" where none is or it says none."""

@@ -34,7 +34,7 @@ class RoleWatch:
         raised = {alarm.subject for alarm in alarms(self.ledger) if alarm.kind is AlarmKind.ROLE}
         for role in ill - raised:
             raise_alarm(self.ledger, AlarmKind.ROLE, role, f"no beat for {STALE_S:.0f} s")
-            structlog.get_logger().error("role_without_beat", watched=role)
+            structlog.get_logger().error("role_heartbeat_missed", watched=role)
         for role in raised:
             if self.clock() - self._well_since.get(role, self.clock()) >= STEADY_S:
                 clear_alarm(self.ledger, AlarmKind.ROLE, role)

@@ -104,7 +104,7 @@ class Scrubber:
         if place is None:
             self._clear_purged()
             set_named_values(self.ledger, {_PLACE: "", _ENDED: str(self.ledger.clock())})
-            structlog.get_logger().info("content_pass_ended")
+            structlog.get_logger().info("scrub_completed")
         else:
             set_named_values(self.ledger, {_PLACE: f"{place.kind} {place.key}"})
 

@@ -22,7 +22,7 @@ HINTS = {
     ),
     AlarmKind.CONTENT: "look at the disk, then send these images again",
     AlarmKind.CLOCK: "set the clock of this machine (NTP)",
-    AlarmKind.MACHINE: "look at disk, open files, memory and GPU of this machine; jobs go on by themselves",
+    AlarmKind.MACHINE: "look at disk, open files, memory and GPU of this machine; jobs continue without help",
     AlarmKind.ROLE: "see the log of this role; restart it",
     AlarmKind.HEADER: (
         "see that only one route changes headers on the way to this node, and correct images at the source;"
@@ -57,7 +57,7 @@ def alarm_checks(raised: Callable[[], Sequence[Alarm]]) -> list[Check]:
     try:
         found = raised()
     except NodeError as error:
-        return [Check("alarms", ok=False, found=str(error), hint="mend the ledger first")]
+        return [Check("alarms", ok=False, found=str(error), hint="fix the ledger first")]
     rows = [_row(kind, [one for one in found if one.kind is kind]) for kind in AlarmKind]
     return [row for row in rows if row is not None] or [Check("alarms", ok=True, found="none")]
 

@@ -72,7 +72,7 @@ NO_DESTINATION = Check(
     "destinations",
     ok=False,
     found="none",
-    hint='results go nowhere: add a [[peer]] with roles = ["destination"]',
+    hint='results are not sent: add a [[peer]] with roles = ["destination"]',
 )
 
 
@@ -96,8 +96,8 @@ def check_disk(folder: Path, wanted_gib: float) -> Check:
     try:
         free = shutil.disk_usage(folder).free / 2**30
     except OSError as error:
-        return Check("disk", ok=False, found=f"{folder}: {error.strerror}", hint="mend the data folder first")
-    hint = "" if free >= wanted_gib else f"free some space: below {wanted_gib:g} GiB senders are turned away"
+        return Check("disk", ok=False, found=f"{folder}: {error.strerror}", hint="fix the data folder first")
+    hint = "" if free >= wanted_gib else f"free some space: below {wanted_gib:g} GiB images are refused"
     return Check("disk", ok=not hint, found=f"{free:.1f} GiB free", hint=hint)
 
 
@@ -132,7 +132,7 @@ def check_query(
     found = count(peer, NO_STUDY)
     name, where = f"queries to {peer.name}", f"{peer.ae_title} at {peer.host}:{peer.port}"
     if found.instances is not None:
-        return Check(name, ok=True, found=f"{where}: answers C-FIND")
+        return Check(name, ok=True, found=f"{where}: responds to C-FIND")
     hint = f"allow our AE title {peer.calling_ae} to query (Study Root), or do without complete_by and prior"
     return Check(name, ok=False, found=f"{where}: {found.detail}", hint=hint)
 
@@ -153,7 +153,7 @@ def check_waiting(standing: Callable[[], Sequence[tuple[str, Complaint]]]) -> li
     try:
         found = standing()
     except NodeError as error:
-        return [Check("waiting results", ok=False, found=str(error), hint="mend the ledger first")]
+        return [Check("waiting results", ok=False, found=str(error), hint="fix the ledger first")]
     return [Check(f"results for {peer}", ok=False, found=one.found, hint=one.hint) for peer, one in found]
 
 
@@ -193,11 +193,11 @@ def check_peer(
 
 _HINTS = {
     Reach.UNREACHABLE: "check host, port and firewall, and that the PACS runs",
-    Reach.UNTRUSTED: "compare [tls] here with the certificate and authority of the PACS; does it want TLS?",
+    Reach.UNTRUSTED: "compare [tls] with the certificate and authority of the PACS; does it require TLS?",
     Reach.REJECTED: "add our AE title and address on the PACS, and check its AE title here",
-    Reach.BROKEN: "the port speaks something else, or the PACS wants TLS",
+    Reach.BROKEN: "the port has another service, or the PACS requires TLS",
     Reach.NO_CONTEXT: "allow Verification and storage for our AE title on the PACS",
-    Reach.ACCEPTED: "the PACS accepted the association and did not answer C-ECHO; see its log",
+    Reach.ACCEPTED: "the PACS accepted the association and did not respond to C-ECHO; see its log",
 }
 
 

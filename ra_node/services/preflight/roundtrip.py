@@ -48,16 +48,16 @@ def check_roundtrip(peer: PeerAddress, study_uid: str, paths: Sequence[Path]) ->
         return Check(name, ok=False, found=found, hint="see this destination's row, and the log of the PACS")
     count = count_instances(peer, study_uid)
     if count.instances is None:
-        return Check(name, ok=True, found=f"stored {len(paths)} objects; nobody looked: {count.detail}")
+        return Check(name, ok=True, found=f"stored {len(paths)} objects; not verified: {count.detail}")
     if count.instances < len(paths):
         return _lost(name, len(paths), count)
     return _compared(name, peer, study_uid, paths)
 
 
 def _lost(name: str, stored: int, count: InstanceCount) -> Check:
-    found = f"stored {stored} objects, C-FIND knows {count.instances}"
+    found = f"stored {stored} objects, C-FIND finds {count.instances}"
     return Check(
-        name, ok=False, found=found, hint="ask the PACS where it put them: a routing rule, a quarantine?"
+        name, ok=False, found=found, hint="check on the PACS where it put them: a routing rule, a quarantine?"
     )
 
 
@@ -66,7 +66,7 @@ def _compared(name: str, peer: PeerAddress, study_uid: str, paths: Sequence[Path
         pairs = [(one.sop_class_uid, one.transfer_syntax) for one in outgoing(paths)]
         pairs += [(uid, syntax) for uid, _ in pairs for syntax in RESULT_SYNTAXES]
         got = get_study(peer, study_uid, Path(folder), pairs)
-        found = f"stored {len(paths)} objects, C-FIND knows them"
+        found = f"stored {len(paths)} objects, C-FIND finds them"
         if not got.files:
             return Check(name, ok=True, found=f"{found}; no C-GET to read them back: {got.detail}")
         changes = []
@@ -75,9 +75,9 @@ def _compared(name: str, peer: PeerAddress, study_uid: str, paths: Sequence[Path
             back = Path(folder) / f"{sent.SOPInstanceUID}.dcm"
             changes += changed(sent, dcmread(back)) if back.exists() else [f"no {sent.Modality}"]
     if changes:
-        words = f"{found}; C-GET brought them changed: {', '.join(sorted(set(changes)))}"
-        return Check(name, ok=False, found=words, hint="ask the PACS why it changes what it stores")
-    return Check(name, ok=True, found=f"{found}, C-GET brought them back unchanged")
+        words = f"{found}; C-GET returned them changed: {', '.join(sorted(set(changes)))}"
+        return Check(name, ok=False, found=words, hint="check on the PACS why it changes what it stores")
+    return Check(name, ok=True, found=f"{found}, C-GET returned them unchanged")
 
 
 def _same_picture(sent: Dataset, back: Dataset) -> bool:

@@ -75,7 +75,7 @@ class CompletenessAsker:
         log = structlog.get_logger().bind(study_uid=study.study_uid, peer=self.source.name)
         found = self.count(self.source, study.study_uid)
         if found.instances is None:
-            log.warning("source_did_not_count", reach=found.reach, detail=found.detail)
+            log.warning("completeness_query_failed", reach=found.reach, detail=found.detail)
             if found.reach in OUT_OF_REACH:
                 self._away_until = self.clock() + AWAY_PAUSE_S
             return

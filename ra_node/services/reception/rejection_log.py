@@ -34,7 +34,7 @@ class Refusals:
                 what = "caller_refused"
                 record(self.ledger, what, calling_ae=calling, address=where, reason=why, times=times)
         except Retryable as error:
-            structlog.get_logger().warning("refusal_not_noted", error=str(error))
+            structlog.get_logger().warning("rejection_not_recorded", error=str(error))
 
     def _due(self, caller: tuple[str, str, str]) -> dict[tuple[str, str, str], int]:
         """What to write now: this caller if it is new in this minute, and the counts of the minute before."""

@@ -185,7 +185,7 @@ class Resends:
     def _refuse(self, first: Instance, new: NewInstance, reason: str) -> None:
         """Say it to the sender, the log and the timelines of the studies; no values are named."""
         uid = first.sop_instance_uid
-        structlog.get_logger().warning("instance_contradicted", sop_instance_uid=uid, reason=reason)
+        structlog.get_logger().warning("resend_refused", sop_instance_uid=uid, reason=reason)
         if self._is_news(uid, reason):
             for study_uid in sorted({first.study_uid, new.study_uid}):
                 told = {"sop_instance_uid": uid, "calling_ae": new.calling_ae, "reason": reason}

@@ -105,7 +105,7 @@ class Answerer:
                 self._postpone(job, error)
                 return
             structlog.get_logger().warning(
-                "answer_reduced", job_id=job.id, effort=less.name.lower(), error=describe(error)
+                "report_reduced", job_id=job.id, effort=less.name.lower(), error=describe(error)
             )
             self._try(job, less)
 
@@ -241,7 +241,7 @@ class Answerer:
         uid = report.study_instance_uid
         if report.refusal is not None and _is_conflict(report):
             raise_alarm(self.ledger, AlarmKind.PATIENT_CONFLICT, uid, report.refusal.text)
-            structlog.get_logger().warning("patient_conflict_found", study_uid=uid, version=report.version)
+            structlog.get_logger().warning("patient_conflict_detected", study_uid=uid, version=report.version)
         elif report.version > 1:
             clear_alarm(self.ledger, AlarmKind.PATIENT_CONFLICT, uid)
 
@@ -267,7 +267,7 @@ def _killed(job: Job) -> bool:
 def _in_words(failure: str) -> str:
     """Why an examination was buried, for a reader."""
     if failure.startswith(LOST):
-        return f"its process ended or came no further{failure.removeprefix(LOST)}"
+        return f"its process ended or made no progress{failure.removeprefix(LOST)}"
     return failure
 
 
@@ -293,7 +293,7 @@ def _is_conflict(report: StudyReport) -> bool:
 
 def _log_answered(report: StudyReport) -> None:
     structlog.get_logger().info(
-        "study_answered",
+        "study_reported",
         study_uid=report.study_instance_uid,
         version=report.version,
         bundle=report.bundle.sha256[:12],

@@ -50,9 +50,7 @@ _SAYS = {
 
 _REPORTS = (ObjectKind.SR, ObjectKind.SR_FALLBACK)
 
-_FAILED = (
-    "The analysis of this image failed and was given up: its result could not be written into the report."
-)
+_FAILED = "The analysis of this image failed: its result could not be written into the report."
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ class SourceReader:
             if is_machine_fault(error) and job.attempt < PATIENCE_ATTEMPTS:
                 raise
             structlog.get_logger().warning(
-                "source_left_out", sop_instance_uid=finding.sop_instance_uid, error=describe(error)
+                "source_instance_skipped", sop_instance_uid=finding.sop_instance_uid, error=describe(error)
             )
             return None
         return path
@@ -145,7 +145,7 @@ class SourceReader:
         content = encode_preview(display)
         path = self.files.write(content, PREVIEWS, PREVIEW_SUFFIX)
         replace_preview(self.ledger, job, finding.instance_id, path, sha256_of(content))
-        structlog.get_logger().warning("preview_made_again", study_uid=job.study_uid, job_id=job.id)
+        structlog.get_logger().warning("preview_rebuilt", study_uid=job.study_uid, job_id=job.id)
         return path
 
 

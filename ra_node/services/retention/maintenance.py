@@ -59,7 +59,7 @@ class Maintenance:
             returned = abandon(self.ledger, owner)
             closed = close_all_associations(self.ledger, owner)
             forget(self.presence, owner)
-            structlog.get_logger().warning("worker_gone", owner=owner, jobs=returned, associations=closed)
+            structlog.get_logger().warning("worker_lost", owner=owner, jobs=returned, associations=closed)
         expired = self.leases.expire(self.ledger)
         if expired.returned or expired.buried:
             structlog.get_logger().warning("leases_expired", returned=expired.returned, buried=expired.buried)
@@ -67,13 +67,13 @@ class Maintenance:
     def watch_clock(self) -> None:
         """Judge the clock; an alarm stands while it is doubted."""
         if self.clock_watch is not None and (reason := self.clock_watch.observe().reason):
-            structlog.get_logger().warning("clock_doubted", reason=reason)
+            structlog.get_logger().warning("clock_distrusted", reason=reason)
 
     def mend_times(self) -> None:
         """Make due what a wrong clock has put off."""
         mended = mend_due_times(self.ledger)
         if mended:
-            structlog.get_logger().warning("due_times_mended", count=mended)
+            structlog.get_logger().warning("due_times_corrected", count=mended)
         oldest = oldest_unanswered(self.ledger)
         ahead_s = 0.0 if oldest is None else oldest - self.ledger.clock()
         said = f"the oldest image that waits is from {ahead_s:.0f} s ahead of the clock"
@@ -112,4 +112,4 @@ class Maintenance:
             return
         if removed.studies:
             log = structlog.get_logger()
-            log.info("purged", studies=removed.studies, files=removed.files, bytes=removed.bytes)
+            log.info("studies_purged", studies=removed.studies, files=removed.files, bytes=removed.bytes)

@@ -93,7 +93,7 @@ def _set_aside(ledger: Ledger, files: Files, path: str) -> bool:
     except (Refused, OSError):
         known = False
     moved = files.set_aside(path)
-    structlog.get_logger().warning("orphan_set_aside", path=moved, sent_again=known)
+    structlog.get_logger().warning("orphan_moved", path=moved, sent_again=known)
     return not known
 
 
