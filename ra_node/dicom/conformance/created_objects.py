@@ -1,4 +1,4 @@
-"""What the conformance statement says of the objects that the node makes: taken from what makes them."""
+"""Created objects in the conformance statement, from the tables of the code that builds them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TEMPLATES = (
 
 
 def made_objects() -> Section:
-    """The objects that leave the node (PS3.2 annex: SOP instances created)."""
+    """Created SOP instances (PS3.2)."""
     rows = tuple(
         (UID(row.sop_class_uid).name, row.sop_class_uid, row.modality, str(row.series_number), row.statement)
         for row in RESULT_OBJECTS
@@ -62,7 +62,7 @@ def private_attributes() -> Section:
 
 
 def _codes() -> Iterator[tuple[str, str, str]]:
-    """Every code of the table that the makers of reports use."""
+    """Every code of the tables that the reports use."""
     seen: set[tuple[str, str]] = set()
     for value in vars(codes).values():
         for code in value if isinstance(value, tuple) and not isinstance(value, Code) else (value,):
