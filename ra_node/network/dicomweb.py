@@ -1,4 +1,4 @@
-"""Fetches a study from a DICOMweb server by WADO-RS (PS3.18 10.4), as the server keeps it."""
+"""Fetches a study from a DICOMweb server by WADO-RS (PS3.18 10.4), without conversion."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ ABSENT = frozenset({404, 410})
 class Server:
     """A DICOMweb server: `url` is the base of the service, e.g. https://pacs/dicom-web.
 
-    `token` is sent as a bearer; without it ~/.netrc may know name and password. Certificates are
-    trusted as the system says, or the file that SSL_CERT_FILE names.
+    `token` is sent as bearer token; without it name and password are taken from ~/.netrc. Trusted certificate
+    authorities are those of the system, or of SSL_CERT_FILE.
     """
 
     url: str
@@ -57,11 +57,11 @@ class Server:
 
 
 def get_study(server: Server, study_uid: str, folder: Path) -> int:
-    """Put every instance of a study into `folder` as Part-10 files, and say how many there are.
+    """Store every instance of a study in `folder` as Part-10 files; return their number.
 
-    Nothing larger than a piece of one instance is in memory. Raises Refused where the server has no
-    such study or its answer is none, Fatal where it does not let us in, Retryable where it is away
-    or breaks off, OSError of our own disk.
+    Memory holds at most a chunk of one instance. Raises Refused where the server has no such study or its
+    response is invalid, Fatal where it denies access, Retryable where it cannot be reached or the response is
+    cut off, OSError of our own disk.
     """
     parts = _Parts(folder)
     try:
@@ -127,7 +127,7 @@ def _where(server: Server) -> str:
 
 
 class _Parts:
-    """Writes the parts of a multipart answer into files as they come."""
+    """Writes the parts of a multipart response to files as they arrive."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -1,6 +1,6 @@
-"""Every status with which this node answers a request, and when: for the conformance statement.
+"""Every status that this node returns, with its condition: for the conformance statement.
 
-Tests provoke them at the real listener.
+Tests provoke each of them at the real listener.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Storage Commitment: asks a peer to keep what it accepted, and hears its report (PS3.4 annex J).
+"""Storage Commitment SCU: sends requests and receives reports (PS3.4 annex J).
 
-The report comes on the association of the question or on one that the peer opens to the listener;
-both end in `on_event_report`.
+The report arrives on the association of the request or on one that the peer opens to the listener; both are
+handled by `on_event_report`.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ ALL_KEPT, SOME_NOT_KEPT = 1, 2
 """Event Types of the report (PS3.4 table J.3-2)."""
 REQUEST_COMMITMENT: Final = 1
 REPORT_WAIT_S = 5.0
-"""How long the association is held for a report that comes at once; later ones come on their own."""
+"""How long the association is held for an immediate report; later ones arrive on their own association."""
 
 
 @dataclass(frozen=True, slots=True)
 class CommitRequest:
-    """One question: will the peer keep these (SOP class UID, SOP instance UID) pairs."""
+    """A storage commitment request for (SOP class UID, SOP instance UID) pairs."""
 
     transaction_uid: str
     references: Sequence[tuple[str, str]]
@@ -61,7 +61,7 @@ class CommitRequest:
 
 @dataclass(frozen=True, slots=True)
 class CommitmentReport:
-    """What a peer said; `failed` maps SOP Instance UIDs to the reason in the words of the standard."""
+    """A storage commitment report; `failed` maps SOP Instance UIDs to the reason as text."""
 
     transaction_uid: str
     committed: frozenset[str]
@@ -70,7 +70,7 @@ class CommitmentReport:
 
 @dataclass(frozen=True, slots=True)
 class CommitmentResponse:
-    """How a peer took one question; `detail` is for the operator."""
+    """Outcome of one request; `detail` is for the operator."""
 
     transaction_uid: str
     answer: ActionAnswer
@@ -79,7 +79,7 @@ class CommitmentResponse:
 
 @dataclass(frozen=True, slots=True)
 class AskReport:
-    """How far the association came, and the answer to each question in their order."""
+    """Outcome of the association, and of each request in order."""
 
     reach: Reach
     detail: str
@@ -87,7 +87,7 @@ class AskReport:
 
 
 class Hearing(StrEnum):
-    """Whether a report was of a question that its sender was asked."""
+    """Whether a report matches a request that was sent to its sender."""
 
     TAKEN = "taken"
     UNKNOWN = "unknown"
@@ -95,11 +95,11 @@ class Hearing(StrEnum):
 
 
 Hear = Callable[[CommitmentReport, str], Hearing]
-"""Takes a report and the AE title that brought it; LedgerUnavailable makes the peer send it again."""
+"""Called with a report and its calling AE title; LedgerUnavailable makes the peer repeat it."""
 
 
 def commitment_context() -> PresentationContext:
-    """Accept reports: the peer stays the SCP of the service though it requests the association."""
+    """Context for reports: the peer is the SCP of the service although it requests the association."""
     context = build_context(StorageCommitmentPushModel, list(UNCOMPRESSED))
     context.scu_role = False
     context.scp_role = True
@@ -107,7 +107,7 @@ def commitment_context() -> PresentationContext:
 
 
 def commitment_handlers(hear: Hear) -> list[EventHandlerType]:
-    """What a listener that accepts `commitment_context` answers."""
+    """Handlers of a listener that accepts `commitment_context`."""
     return [
         (evt.EVT_N_EVENT_REPORT, on_event_report, [hear]),
         (evt.EVT_N_ACTION, _on_action),
@@ -117,9 +117,9 @@ def commitment_handlers(hear: Hear) -> list[EventHandlerType]:
 def ask(
     peer: PeerAddress, requests: Sequence[CommitRequest], hear: Hear, wait_s: float = REPORT_WAIT_S
 ) -> AskReport:
-    """Put all questions in one association; never raises for what a peer does.
+    """Send all requests in one association; never raises because of the peer.
 
-    Reports that come within `wait_s` on this association are heard; the others come later.
+    Reports that arrive within `wait_s` on this association are handled; others arrive later.
     """
     waiting = {request.transaction_uid for request in requests}
     heard = threading.Condition()
@@ -150,16 +150,16 @@ def ask(
 
 
 def on_event_report(event: Event, hear: Hear) -> tuple[Dataset, None]:
-    """Answer one N-EVENT-REPORT request (PS3.4 J.3.3, PS3.7 10.1.1); never raises.
+    """Handle one N-EVENT-REPORT request (PS3.4 J.3.3, PS3.7 10.1.1); never raises.
 
-    Success only for what `hear` has taken. A transaction that is unknown, or that another peer was
-    asked, is an invalid argument value (0x0115); the log tells which.
+    Success only for a report that `hear` has recorded. A transaction that is unknown, or of another peer, is
+    an invalid argument value (0x0115); the log has the reason.
     """
     return _status_of_report(event, hear), None
 
 
 def _on_action(_event: Event) -> tuple[Dataset, None]:
-    """Nobody may ask us to keep anything: we send results and store nothing for others."""
+    """N-ACTION is refused: this node offers no storage commitment."""
     return status_of(UNRECOGNISED_OPERATION, "this node offers no storage commitment"), None
 
 
@@ -197,7 +197,7 @@ def _heard(report: CommitmentReport, bound: BoundLogger, event: Event, hear: Hea
 
 
 def _read(information: Dataset) -> CommitmentReport:
-    """Read the Event Information (PS3.4 table J.3-2); ValueError or AttributeError where it is odd."""
+    """Read the Event Information (PS3.4 table J.3-2); ValueError or AttributeError where it is invalid."""
     transaction_uid = str(information.TransactionUID)
     if not UID_CHARACTERS.fullmatch(transaction_uid):
         raise ValueError("expected a UID")
@@ -236,7 +236,7 @@ def _ask_one(association: Association, request: CommitRequest, message_id: int) 
         return CommitmentResponse(request.transaction_uid, ActionAnswer.RETRY, "no response to N-ACTION")
     code = int(status.Status)
     meaning = meaning_of_action(code)
-    # without the error comment: who knows what the peer quotes of the objects that it was asked about
+    # without the Error Comment, which may quote the objects
     return CommitmentResponse(request.transaction_uid, meaning.answer, f"0x{code:04X} {meaning.meaning}")
 
 
