@@ -1,4 +1,4 @@
-"""Shows the whole way of a study on this machine: real processes, real associations, a phantom as patient."""
+"""The demo: real processes, real associations, and a phantom as patient."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ra_node.network.status.c_store import Answer
 
 NODE_AE, MODALITY_AE, ARCHIVE_AE = "RA_NODE", "DEMO_MODALITY", "DEMO_ARCHIVE"
 MARK = ".ra-node-demo"
-"""Stands in a folder that a demo made, and that the next demo may therefore empty."""
+"""Marker file of a folder made by a demo, which the next demo may empty."""
 QUIET_S = 2.0
 
 CONFIG = """\
@@ -53,7 +53,7 @@ bundle = "{bundle}"
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """What a demo leaves behind: the configuration of its node, the study, and its files."""
+    """Output of a demo: the configuration of its node, the study, and its files."""
 
     title: str
     config: Path
@@ -64,7 +64,7 @@ class DemoResult:
     picture: Path
 
     def files(self) -> dict[str, Path]:
-        """Each file with its name for people."""
+        """Each file with a label."""
         return {
             "source image": self.source,
             "structured report": self.sr,
@@ -76,7 +76,7 @@ class DemoResult:
 
 @dataclass(frozen=True, slots=True)
 class DemoStudy:
-    """One image to send, what it is in words, and the folder of its files beside the others'."""
+    """One image to send, its description, and the folder of its files."""
 
     title: str
     image: Dataset
@@ -86,9 +86,9 @@ class DemoStudy:
 def run_demo(
     out: Path, studies: Sequence[DemoStudy], bundle: Path, timeout_s: float, say: Callable[[str], None]
 ) -> list[DemoResult]:
-    """Start a node and an archive, send the studies to it, and wait for the answers.
+    """Start a node and an archive, send the studies, and wait for the reports.
 
-    Raises Refused with the place of the node's log when not all answers come in `timeout_s`.
+    Raises Refused with the path of the node's log without all reports in `timeout_s`.
     """
     _empty(out)
     deadline = time.monotonic() + timeout_s
@@ -111,7 +111,7 @@ def run_demo(
 
 
 def _empty(out: Path) -> None:
-    """Empty a folder that an earlier demo made; refuse any other that holds something."""
+    """Empty a folder of an earlier demo; refuse any other non-empty one."""
     if out.exists() and any(out.iterdir()) and not (out / MARK).exists():
         raise Fatal(f"{out} holds files that are not from a demo; name an empty folder with --out")
     shutil.rmtree(out, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What a retrospective run came to, for people and for scripts."""
+"""Summary of an archive run, as text and JSON."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ra_node.services.archive_run.run import Ran
 class Summary:
     """One start of a run, and its whole table.
 
-    `answered`, `failed` and `seconds` are of this start, `done_before` of earlier ones; `hands_*`,
-    `refused` and the two counts of files are of the table, 0 where the run was stopped before its end.
+    `answered`, `failed` and `seconds` refer to this start, `done_before` to earlier ones; `hands_*`,
+    `refused` and the two counts of files refer to the table, 0 where the run was stopped before its end.
     """
 
     out: str
@@ -36,7 +36,7 @@ class Summary:
     skipped_files: int
     unreadable_files: int
     failures: tuple[str, ...]
-    """The first few files and studies without an answer, each with its reason."""
+    """The first few files and studies without a result, each with its reason."""
     seconds: float
     studies_per_minute: float
     bundle: str
@@ -46,11 +46,11 @@ class Summary:
 
     @property
     def something_failed(self) -> bool:
-        """Whether a study, or a file that was named or might be an image, has no answer."""
+        """Whether a study, or a file that was named or may be an image, has no result."""
         return bool(self.failed or self.unreadable_files)
 
     def lines(self) -> Iterator[str]:
-        """The same in words."""
+        """The summary as text."""
         yield f"Model bundle {self.bundle} {self.bundle_version} ({self.bundle_sha256[:12]}). {self.notice}"
         yield (
             f"{self.studies} studies: {self.answered} analysed now, {self.done_before} before, "
@@ -71,7 +71,7 @@ class Summary:
 
 
 def summarise(ran: Ran, table: ResultTable, out: Path, bundle: BundleIdentity) -> Summary:
-    """Put the summary of one start together."""
+    """The summary of one start."""
     done, counts, seconds = ran.answered + ran.failed, table.counts, ran.seconds
     return Summary(
         out=str(out),

@@ -1,4 +1,4 @@
-"""What the conformance statement says of associations: what is accepted, proposed, answered, secured."""
+"""Associations in the conformance statement: contexts, policies, statuses, security."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _ASKS = {
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """How the library names itself in associations."""
+    """Implementation identification of pynetdicom."""
 
     class_uid: str
     version: str
@@ -59,7 +59,7 @@ class Names:
 
 
 def accepted_services(contexts: Sequence[PresentationContext]) -> Section:
-    """Presentation contexts that the node accepts, the transfer syntaxes by the name of their set."""
+    """Accepted presentation contexts, with named sets of transfer syntaxes."""
     sets: dict[tuple[str, ...], str] = {}
     rows = []
     for context in contexts:
@@ -83,12 +83,12 @@ def accepted_services(contexts: Sequence[PresentationContext]) -> Section:
 
 
 def _role(context: PresentationContext) -> str:
-    """Our role; the acceptor's own roles are those that it grants the requestor, turned round."""
+    """Our role: the inverse of the role granted to the requestor."""
     return "SCU" if context.scp_role else "SCP"
 
 
 def acceptance(listen: ListenSettings) -> Section:
-    """Association acceptance policy, and the statuses that are answered (PS3.2 A.4.2.x.4)."""
+    """Association acceptance policy, and returned statuses (PS3.2 A.4.2.x.4)."""
     who = prose("acceptance_anybody" if listen.accept_unknown else "acceptance_peers")
     return Section(
         "Associations accepted",
@@ -120,7 +120,7 @@ def _status_table(title: str, answers: dict[int, str]) -> TableBlock:
 
 
 def proposed_services(settings: Settings) -> Section:
-    """Presentation contexts that the node proposes, each syntax in a context of its own."""
+    """Proposed presentation contexts, one transfer syntax each."""
     wanted = {kind for peer in settings.destinations for kind in peer.options}
     sent = [UID(row.sop_class_uid) for row in RESULT_OBJECTS if not row.optional or row.kind in wanted]
     proposed: dict[str, list[str]] = {}
@@ -145,7 +145,7 @@ def proposed_services(settings: Settings) -> Section:
 
 
 def initiation(ae_title: str) -> Section:
-    """Association initiation policy, and what statuses of a peer mean (PS3.2 A.4.2.x.3)."""
+    """Association initiation policy, and actions for statuses of a peer (PS3.2 A.4.2.x.3)."""
     to = PeerAddress("", "", "", 0, calling_ae=ae_title)
     stored = [(f"0x{code:04X}", said.meaning, _DOES[said.answer]) for code, said in EXACT.items()]
     stored += [
@@ -174,7 +174,7 @@ def initiation(ae_title: str) -> Section:
 
 
 def security(settings: Settings) -> Section:
-    """PS3.2: security profiles, as far as they are configured."""
+    """Configured security profiles (PS3.2)."""
     if settings.tls.cert is None:
         return Section("Security", prose("security_none"))
     plain = [peer.name for peer in settings.peer if not peer.tls]

@@ -15,7 +15,7 @@ from ra_node.services.preflight.check import Check
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The bundle in use, or why there is none, and the living workers of every host."""
+    """The bundle in use, or the reason why there is none, and the workers of every host."""
 
     in_use: BundleLine | None
     error: str
@@ -23,7 +23,7 @@ class Models:
 
 
 def models(root: Path, in_use: Callable[[], BundleLine]) -> Models:
-    """Ask which bundle is in use, and look at the workers, who tell of themselves below `root`."""
+    """Read the bundle in use, and the status of the workers below `root`."""
     running = tuple(workers(root))
     try:
         return Models(in_use(), "", running)
@@ -32,12 +32,12 @@ def models(root: Path, in_use: Callable[[], BundleLine]) -> Models:
 
 
 def worker_checks(now: Models) -> list[Check]:
-    """One row a worker; one that could not take the promoted bundle needs a person."""
+    """One row a worker; one that could not load the promoted bundle fails."""
     return [_worker_check(worker, now.in_use) for worker in now.workers]
 
 
 def checked_words(shelf: BundleRegistry) -> str:
-    """Check every file of the bundle in use and say which it is. Raises Fatal for what is wrong with it."""
+    """Check every file of the bundle in use; return its identity. Raises Fatal for a fault."""
     bundle = load_bundle(shelf.folder_of(shelf.wanted()))
     notice = bundle.identity.notice
     return f"{bundle_words(shelf.in_use())}{f'; {notice}' if notice else ''}"
@@ -50,7 +50,7 @@ def bundle_words(line: BundleLine) -> str:
 
 
 def refusals(running: Sequence[RunningWorker]) -> list[str]:
-    """What must be said of workers that go on with an old bundle."""
+    """Text about workers that keep an old bundle."""
     return [f"{worker.owner} at {worker.host} {_refusal(worker)}" for worker in running if worker.refused]
 
 

@@ -1,6 +1,6 @@
-"""Verifies a bundle as a whole before anything relies on it: its papers, its files, and that it judges.
+"""Verifies a bundle before use: manifest, card, files, and an analysis.
 
-The last check draws a phantom and lets the bundle judge it by the way that every radiograph goes.
+The last check analyses a phantom with the bundle by the code for all radiographs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ra_node.services.analysis.study_analysis import Judge, Rules, judge_looks, 
 from ra_node.services.preflight.check import Check
 
 OpenJudge = Callable[[Bundle], tuple[Judge, Rules]]
-"""Loads the networks of a bundle, and says how images are read for it."""
+"""Loads the networks of a bundle, with its settings for reading images."""
 
 PHANTOM = PhantomRecipe((HandRecipe(Side.RIGHT, stage=3),), rows=700, columns=520, seed=11)
 _SUM_TOLERANCE = 1e-3
@@ -29,7 +29,7 @@ _SUM_TOLERANCE = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was checked; `bundle` is None where not even the manifest could be read."""
+    """Result of the checks; `bundle` is None where the manifest could not be read."""
 
     folder: Path
     checks: tuple[Check, ...]
@@ -41,9 +41,9 @@ class Verdict:
 
 
 def verify(folder: Path, open_judge: OpenJudge) -> Verdict:
-    """Check manifest, preprocessing, weights, card and one judgement; a check that fails hides no other.
+    """Check manifest, preprocessing, weights, card and one analysis; a failed check hides no other.
 
-    Only a judgement by weights that are not those of the manifest is not tried.
+    The analysis is omitted only where the weights are not those of the manifest.
     """
     try:
         bundle = read_bundle(folder)
@@ -54,7 +54,7 @@ def verify(folder: Path, open_judge: OpenJudge) -> Verdict:
 
 
 def require_sound(verdict: Verdict) -> Bundle:
-    """Give the bundle of a verdict; raises Refused with every check that failed."""
+    """The bundle of a verdict; raises Refused with every failed check."""
     failed = [f"{check.name}: {check.found}" for check in verdict.checks if not check.ok]
     if failed or verdict.bundle is None:
         raise Refused(f"{verdict.folder} is not fit for use\n  " + "\n  ".join(failed))
@@ -102,7 +102,7 @@ def _judgement(bundle: Bundle, open_judge: OpenJudge) -> Check:
 
 
 def _fault(hand: HandFinding) -> str:
-    """What is wrong with the numbers themselves, "" for nothing."""
+    """Fault of the probabilities, "" for none."""
     assert hand.recognition is not None
     assert hand.staging is not None
     numbers = (hand.recognition.probability, *hand.staging.probabilities)

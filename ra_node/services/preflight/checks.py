@@ -1,4 +1,4 @@
-"""Checks before anything is relied on: each failed row says what was found and what to do."""
+"""Preflight checks: each failed row has the finding and what to do."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def run_checks(
     workers: Callable[[], Sequence[Check]] = tuple,
     tls_contexts: Callable[[], object] = lambda: None,
 ) -> list[Check]:
-    """Check folders, disk, ledger, port, bundle and every peer, each for itself.
+    """Check folders, disk, ledger, port, bundle and every peer, independently.
 
-    `destinations` come with what they are to get, `queried` are the sources that say what is whole.
+    `destinations` have the kinds of object they receive, `queried` are the sources with a completeness query.
     """
     return [
         check_folder(settings.node.data_dir),
@@ -92,7 +92,7 @@ def check_folder(folder: Path) -> Check:
 
 
 def check_disk(folder: Path, wanted_gib: float) -> Check:
-    """There is room, or images will be turned away."""
+    """Free space above the limit."""
     try:
         free = shutil.disk_usage(folder).free / 2**30
     except OSError as error:
@@ -102,7 +102,7 @@ def check_disk(folder: Path, wanted_gib: float) -> Check:
 
 
 def check_port(host: str, port: int) -> Check:
-    """The port is free, or this very node listens on it."""
+    """The port is free, or this node listens on it."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -116,7 +116,7 @@ def check_port(host: str, port: int) -> Check:
 
 
 def check_sources(settings: Settings) -> Check:
-    """Somebody may send to us."""
+    """At least one peer may send."""
     names = ", ".join(f"{peer.name} ({peer.ae_title} at {peer.host})" for peer in settings.sources)
     if settings.limits.accept_unknown_peers:
         return Check("sources", ok=True, found="any AE title may send (accept_unknown_peers)")
@@ -128,7 +128,7 @@ def check_sources(settings: Settings) -> Check:
 def check_query(
     peer: PeerAddress, count: Callable[[PeerAddress, str], InstanceCount] = count_instances
 ) -> Check:
-    """A peer that is to be asked answers C-FIND; asked for a study that nobody has."""
+    """A queried peer responds to C-FIND for a study that does not exist."""
     found = count(peer, NO_STUDY)
     name, where = f"queries to {peer.name}", f"{peer.ae_title} at {peer.host}:{peer.port}"
     if found.instances is not None:
@@ -138,7 +138,7 @@ def check_query(
 
 
 def check_language(name: str) -> Check:
-    """The words of results are complete, and a font that can write them is installed."""
+    """The language file is complete, and a font for it is installed."""
 
     def found() -> str:
         language = load_language(name)
@@ -149,7 +149,7 @@ def check_language(name: str) -> Check:
 
 
 def check_waiting(standing: Callable[[], Sequence[tuple[str, Complaint]]]) -> list[Check]:
-    """Nothing waits in vain for a destination; a row for each thing that does."""
+    """No object is queued for a faulty destination; a row for each fault."""
     try:
         found = standing()
     except NodeError as error:
@@ -164,7 +164,7 @@ def check_peer(
     commitment: bool = False,
     options: Sequence[ObjectKind] = (),
 ) -> Check:
-    """A destination answers C-ECHO and takes our kinds of result, and our question if it is asked."""
+    """A destination responds to C-ECHO and accepts our objects, and storage commitment where configured."""
     report = echo(peer)
     name = f"destination {peer.name}"
     where = f"{peer.ae_title} at {peer.host}:{peer.port}"

@@ -1,4 +1,4 @@
-"""Stores a phantom's report and overlay at a destination and reads them back, as far as it lets us."""
+"""Stores a phantom's report and overlay at a destination and reads them back where possible."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OWN_TO_THE_PACS = {
     "RetrieveAETitle",
     "InstanceAvailability",
 }
-"""What a PACS may say anew of an object without changing what it shows."""
+"""Attributes that a PACS may change."""
 
 
 _OF_THE_ENCODING = (0x7FE0,)
@@ -39,7 +39,7 @@ def outgoing(paths: Sequence[Path]) -> list[OutgoingObject]:
 
 
 def check_roundtrip(peer: PeerAddress, study_uid: str, paths: Sequence[Path]) -> Check:
-    """Store, count by C-FIND, read back by C-GET and compare; a row that says how far that came."""
+    """Store, count by C-FIND, read back by C-GET and compare; returns a row with the result."""
     name = f"roundtrip {peer.name}"
     report = send(peer, outgoing(paths))
     refused = [one.detail for one in report.outcomes if one.answer is not Answer.ACCEPTED]
@@ -81,14 +81,14 @@ def _compared(name: str, peer: PeerAddress, study_uid: str, paths: Sequence[Path
 
 
 def _same_picture(sent: Dataset, back: Dataset) -> bool:
-    """Compare decoded pixels: another transfer syntax writes the same picture in other bytes."""
+    """Compare decoded pixels, because the transfer syntax may differ."""
     if "PixelData" not in sent or "PixelData" not in back:
         return False
     return bool(np.array_equal(sent.pixel_array, back.pixel_array))
 
 
 def changed(sent: Dataset, back: Dataset) -> list[str]:
-    """Name the attributes that differ, but for those that a PACS may say anew."""
+    """Differing attributes without those that a PACS may change."""
     tags = {element.tag for element in sent} | {element.tag for element in back}
     differing = [tag for tag in tags if sent.get(tag) != back.get(tag)]
     if sent.file_meta.TransferSyntaxUID != back.file_meta.TransferSyntaxUID and _same_picture(sent, back):

@@ -18,7 +18,7 @@ SOON = timedelta(days=30)
 
 
 def check_clock(follows: Callable[[], bool | None] = follows_a_server) -> Check:
-    """The clock follows a time server, or timelines and audit trails of two systems cannot be compared."""
+    """The clock follows a time server; otherwise event logs of two systems cannot be compared."""
     found = follows()
     if found is None:
         return Check("clock", ok=True, found="unknown; this system does not report it")
@@ -34,7 +34,7 @@ def check_tls(
     read: Callable[[Path], Certificate] = read_certificate,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Check:
-    """Certificate, key and authority load, and hold for a while."""
+    """Certificate, key and authority can be loaded and do not expire soon."""
     secured = [peer.name for peer in settings.peer if peer.tls]
     plain = [peer.name for peer in settings.peer if not peer.tls]
     if settings.tls.cert is None:
@@ -56,7 +56,7 @@ def check_tls(
 
 
 def check_privacy(settings: Settings) -> Check:
-    """The data folder is accessible to this account only; what others may list, they may know of."""
+    """The data folder is accessible to this account only."""
     folder = settings.node.data_dir
     if not folder.is_dir():
         return Check("private files", ok=True, found=f"{folder} is not there yet")
