@@ -1,4 +1,4 @@
-"""Commands that read files, and need no node.
+"""Commands on files, which need no node.
 
 A command imports only what it runs, so that the other commands start fast.
 """

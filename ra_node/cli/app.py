@@ -1,6 +1,6 @@
 """The command line: every command in the words of a PACS administrator.
 
-What the exit codes mean stands in `exits`, what the help says beside the descriptions in `manual`.
+Exit codes are in `exit_codes`, examples and exit codes of the help in `help_pages`.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ app.add_typer(guide_app)
 
 
 def main() -> None:
-    """Run the command line; an error of the node becomes one clear line and an exit code."""
-    os.umask(0o077)  # what the node writes is for its own account alone
+    """Run the command line; a NodeError becomes one line and an exit code."""
+    os.umask(0o077)  # files of the node are readable by its own account only
     service = next((word for word in sys.argv[1:2] if word in SERVICES), None)
     if service is None:
         configure_logging("command", level=logging.WARNING)

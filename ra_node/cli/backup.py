@@ -1,4 +1,4 @@
-"""Commands that copy the ledger, put a copy back, and check what is kept.
+"""Commands for backup, restore, scrub and adopt.
 
 A command imports only what it runs, so that the other commands start fast.
 """
@@ -135,7 +135,7 @@ def _identity_words(identity: str | None) -> str:
 
 
 def _left_to_do(done: Restored, data_dir: Path) -> Iterator[str]:
-    """What a ledger cannot bring back by itself."""
+    """Print what the restored ledger does not contain: later images, missing files, the patient key."""
     if done.images:
         yield (
             f"{done.images} images arrived after this backup: `ra-node adopt --ingest` takes those in"

@@ -1,4 +1,4 @@
-"""`ra-node bundle ...`: which model the node uses, and who decided that.
+"""`ra-node bundle ...`: verify, install, promote and roll back model bundles.
 
 A command imports only what it runs, so that the other commands start fast.
 """

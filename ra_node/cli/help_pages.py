@@ -1,4 +1,4 @@
-"""Completes the help of every command to a page of a manual: examples, and what its exit codes mean."""
+"""Appends examples and exit codes to the help of every command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ra_node.cli.exit_codes import SIGNALLED, Exit
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What the help of a command says beside its description: examples, and what exit code 1 means here."""
+    """Examples of a command, and the meaning of its exit code 1."""
 
     examples: tuple[str, ...]
     failed: str = ""
@@ -74,7 +74,7 @@ GENERAL = (
 
 
 def complete(app: typer.Typer) -> None:
-    """Give the app and each of its commands the rest of their help; call it when all are registered."""
+    """Append the help pages to the app and its commands; call it when all are registered."""
     app.info.epilog = _paragraphs([*GENERAL, _codes("")])
     for path, command in commands_of(app):
         page = PAGES.get(path, Page(()))
@@ -83,7 +83,7 @@ def complete(app: typer.Typer) -> None:
 
 
 def commands_of(app: typer.Typer, within: str = "") -> Iterator[tuple[str, CommandInfo]]:
-    """Every command of an app and of the groups in it, by the words that call it."""
+    """Every command of an app and of its groups, by its name."""
     for command in app.registered_commands:
         name = command.name or _called(command).__name__.replace("_", "-")
         yield f"{within} {name}".strip(), command
@@ -110,5 +110,5 @@ def _paragraphs(lines: list[str]) -> str:
 
 
 def _literal(text: str) -> str:
-    """Text with brackets, which the library that prints the help would take for markup."""
+    """Escape brackets, which rich would read as markup."""
     return text.replace("[", r"\[")

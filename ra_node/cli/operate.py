@@ -1,4 +1,4 @@
-"""Commands that show how the node stands and mend what is stuck.
+"""Commands that show the state of the node and act on jobs.
 
 A command imports only what it runs, so that the other commands start fast.
 """

@@ -1,4 +1,4 @@
-"""What a check of all kept files came to, in a terminal."""
+"""Result of a scrub as text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ra_node.services.monitoring.scrub import Scrubbed
 
 
 def print_scrubbed(done: Scrubbed, *, as_json: bool) -> None:
-    """The damaged files first, then how many were looked at."""
+    """Damaged files first, then the number of files that were read."""
     if as_json:
         print_json(dataclasses.asdict(done))
         return

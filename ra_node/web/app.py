@@ -1,4 +1,4 @@
-"""Puts the page together: which path answers what, and what stands before it."""
+"""The web application: routes and middleware."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ COOKIE = "ra_node_session"
 
 
 def build_app(desk: PageContext, secret: str) -> Starlette:
-    """The page of one node; `secret` signs its sessions."""
+    """The application of one node; `secret` signs its sessions."""
     table = desk.table
     app = Starlette(
         routes=_routes(),
@@ -88,17 +88,17 @@ def _routes() -> list[Route | Mount]:
 
 
 async def healthz(request: Request) -> Response:
-    """200 while this process and the ledger answer."""
+    """200 while this process and the ledger respond."""
     return _signs(await run_in_threadpool(desk_of(request).health.living))
 
 
 async def readyz(request: Request) -> Response:
-    """200 while a study that arrives would be judged, answered and sent; else 503 and what lacks."""
+    """200 while an arriving study would be analysed, reported and delivered; else 503."""
     return _signs(await run_in_threadpool(desk_of(request).health.ready))
 
 
 async def read_metrics(request: Request) -> Response:
-    """For Prometheus at a trusted address, or for who is signed in."""
+    """Metrics for a trusted address or a signed-in user."""
     desk = desk_of(request)
     near = request.scope["state"]["direct"] and is_within(caller_of(request), desk.table.metrics_from)
     if not near and await run_in_threadpool(operator_of, request) is None:
@@ -115,7 +115,7 @@ async def login_page(request: Request) -> Response:
 
 
 def login(request: Request, sent: FormData) -> Response:
-    """Sign in, or say that name and password do not belong together; after some tries, that one must wait."""
+    """Sign in; wrong credentials are refused, and throttled after some attempts."""
     desk, caller = desk_of(request), caller_of(request)
     name, password = (str(sent.get(field, ""))[:1024] for field in ("name", "password"))
     keys = (f"name {name}", f"address {caller}")
@@ -135,13 +135,13 @@ def login(request: Request, sent: FormData) -> Response:
 
 
 def logout(request: Request, _sent: FormData) -> Response:
-    """Forget the session."""
+    """End the session."""
     request.session.clear()
     return RedirectResponse("/login", 303)
 
 
 def requeue(request: Request, sent: FormData) -> Response:
-    """Try again what is buried under a study, a job or a destination, and go back to where the button was."""
+    """Requeue the buried jobs of a study, a job or a destination, and return to the page of the button."""
     operator = operator_of(request)
     assert operator is not None
     name, back = str(sent.get("what", ""))[:128], str(sent.get("back", "/"))

@@ -1,4 +1,4 @@
-"""What states and events are called on the page; each state also has a shape, so that no colour is needed."""
+"""Labels of states and events on the page; each state also has a shape, so that no colour is needed."""
 
 from __future__ import annotations
 
@@ -102,14 +102,14 @@ def study(state: StudyState) -> Badge:
 
 
 def delivery(state: DeliveryState, commitment: CommitmentState) -> Badge:
-    """Where an object stands with a destination; delivered and committed are told apart."""
+    """State of an object at a destination; delivered and committed are distinct."""
     if state is DeliveryState.ACCEPTED and commitment in _COMMITMENT:
         return _COMMITMENT[commitment]
     return _DELIVERY[state]
 
 
 def peer(one: PeerState) -> Badge:
-    """Where a version stands with a destination."""
+    """State of a version at a destination."""
     return delivery(one.state, one.commitment)
 
 
@@ -127,7 +127,7 @@ def event(what: str) -> Badge:
 
 
 def detail(told: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What an event says, without what says nothing."""
+    """Details of an event without empty values."""
     return [(plain(key), str(value)) for key, value in told.items() if value not in (None, "", False)]
 
 
@@ -137,7 +137,7 @@ def plain(code: str) -> str:
 
 
 def summary(said: AnswerSummary | None) -> str:
-    """What an answer came to, in one line, "" where it does not say."""
+    """Result of a report in one line, "" where it is unknown."""
     if said is None or not said.known:
         return ""
     if said.refusal:
@@ -161,19 +161,19 @@ STRANGER = Badge("◆", "not configured", "warn")
 
 
 def role(lines: int) -> Badge:
-    """Whether a role is there."""
+    """Whether a role is running."""
     return Badge("●", "running", "ok") if lines else Badge("▲", "missing", "bad")
 
 
 def disk(room: DiskSpace) -> Badge:
-    """Whether the disk has room."""
+    """State of the disk space."""
     if room is DiskSpace.LOW:
         return Badge("▲", "full", "bad")
     return Badge("●", "enough space", "ok") if room is DiskSpace.ENOUGH else Badge("◆", "nearly full", "warn")
 
 
 def standing(one: DestinationStatus, refused: int) -> Badge:
-    """How a destination stands, which has refused so many objects."""
+    """State of a destination that has refused this many objects."""
     if one.outages:
         return Badge("▲", "not reachable", "bad")
     if not one.configured:
@@ -195,7 +195,7 @@ def worker(one: RunningWorker, in_use: BundleLine | None) -> Badge:
 
 
 def step(one: Step) -> str:
-    """A step of the way of a study."""
+    """A processing step of a study."""
     return _STEP[one]
 
 
@@ -205,5 +205,5 @@ def alarm_hint(kind: AlarmKind) -> str:
 
 
 def buried_count(jobs: Mapping[tuple[JobKind, JobState], int]) -> int:
-    """How many jobs wait for a person."""
+    """Number of buried jobs."""
     return sum(count for (_, state), count in jobs.items() if state is JobState.BURIED)

@@ -1,7 +1,7 @@
-"""What Prometheus reads: totals that the timeline tells, and what is open in the ledger at the scrape.
+"""Prometheus metrics: totals from the event log, and gauges read from the ledger at the scrape.
 
-Nothing is counted in this process, so that it may start anew at any time and every host tells the same.
-No label holds anything of a patient or a study.
+Nothing is counted in this process, so that a restart loses nothing and every host reports the same.
+No label holds a patient or study attribute.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def exposition(desk: PageContext) -> bytes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LedgerCollector(Collector):
-    """Reads the ledger at each scrape; while it is away, says only that."""
+    """Reads the ledger at each scrape; while it is unreachable, reports only `ra_node_ledger_up 0`."""
 
     desk: PageContext
 
@@ -129,13 +129,13 @@ _BUNDLE = ("name", "version", "sha256")
 
 
 def _alarms(raised: Mapping[AlarmKind, int]) -> Metric:
-    """One value a kind; a ledger that is lost is told without it."""
+    """One value a kind; a lost ledger is reported without reading it."""
     values = {(kind,): float(n) for kind, n in raised.items()}
     return gauge("alarms", "Conditions that need a person, by kind.", values, "kind")
 
 
 def totals(tally: EventCounters) -> Iterator[Metric]:
-    """What only grows."""
+    """Counters."""
     images = {(source,): n for source, n in tally.images.items()}
     yield counter("images_received", "Images received and kept.", images, "source")
     size = {(source,): n for source, n in tally.bytes.items()}
@@ -163,7 +163,7 @@ def totals(tally: EventCounters) -> Iterator[Metric]:
 
 
 def durations(tally: EventCounters) -> Metric:
-    """How long each step took."""
+    """Durations of the steps."""
     text = "Settle: from the first image to a settled study; then report, deliver, commit."
     made = HistogramMetricFamily("ra_node_step_duration_seconds", text, labels=["step"])
     for step, took in tally.steps.items():
