@@ -1,9 +1,9 @@
 """The exceptions of the node, split by what the caller does about them.
 
     NodeError
-    ├── Refused      the input cannot be used: answer with the reason, do not try again
-    ├── Retryable    the world is not ready: try again later
-    │   └── MachineFault    this machine is at fault, not the input: no attempt counts
+    ├── Refused      the input cannot be used: report the reason, do not retry
+    ├── Retryable    something outside is not ready: retry later
+    │   └── MachineFault    this machine is at fault, not the input: the attempt does not count
     └── Fatal        the installation is wrong: stop and tell the operator
 
 Every message holds what was expected and what was found.
@@ -11,11 +11,11 @@ Every message holds what was expected and what was found.
 
 
 class NodeError(Exception):
-    """Any error that the node raises on purpose."""
+    """Base class of all errors that the node raises."""
 
 
 class Refused(NodeError):
-    """The input cannot be used; its reason becomes the answer."""
+    """The input cannot be used; the reason goes into the report."""
 
 
 class Retryable(NodeError):
@@ -23,8 +23,8 @@ class Retryable(NodeError):
 
 
 class MachineFault(Retryable):
-    """This machine is at fault and not the input: a library, a disk, memory or the GPU does not work."""
+    """This machine is at fault, not the input: a library, disk, memory or GPU does not work."""
 
 
 class Fatal(NodeError):
-    """The installation or configuration is wrong; nobody but an operator can mend it."""
+    """The installation or configuration is wrong; an operator must fix it."""

@@ -146,7 +146,7 @@ def test_requeue_of_a_destination_tries_it_again_at_once(node):
     begin_outage(node.ledger, jobs, "connection refused", lambda _: 3600.0, give_up_after_s=1e6)
     assert "out of reach (deliver)" in node.run("status")
     assert claim(node.ledger, [JobKind.DELIVER], "d", 8, LEASE_S, peer="pacs") == []
-    assert node.run("requeue", "pacs") == "0 jobs requeued pacs is tried again now"
+    assert node.run("requeue", "pacs") == "0 jobs requeued pacs is retried now"
     assert outages(node.ledger) == []
     assert "out of reach" not in node.run("status")
     assert len(claim(node.ledger, [JobKind.DELIVER], "d", 8, LEASE_S, peer="pacs")) == 1
@@ -166,8 +166,8 @@ def test_status_counts_delivered_and_promised_apart_and_names_each_destination(n
 
 
 def test_status_says_that_the_disk_is_nearly_full_and_what_that_means(node):
-    assert "images are turned away" not in node.run("status")
+    assert "images are refused" not in node.run("status")
     node.write(low=1_000_000)
     said = node.run("status")
-    assert "images are turned away and analysis waits" in said
+    assert "images are refused and analysis waits" in said
     assert "below 1000000.0 GiB" in said

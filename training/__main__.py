@@ -30,15 +30,15 @@ StartPath = Annotated[
     typer.Option(
         "--start",
         help="A run with the same split, a .safetensors or .pth state file, or a folder of such files; "
-        "instead of the recipe's own.",
+        "overrides the recipe.",
     ),
 ]
 Architecture = Annotated[
-    str | None, typer.Option("--architecture", help="One of the five networks, instead of the recipe's own.")
+    str | None, typer.Option("--architecture", help="One of the five networks; overrides the recipe.")
 ]
 HandsOf = Annotated[
     Path | None,
-    typer.Option("--hands", exists=True, file_okay=False, help="A run whose very crops are shared."),
+    typer.Option("--hands", exists=True, file_okay=False, help="A run whose crops are shared."),
 ]
 BundleName = Annotated[str, typer.Option("--name", help="Name of the bundle; the recipe's without it.")]
 BundleVersion = Annotated[

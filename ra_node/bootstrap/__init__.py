@@ -1,5 +1,5 @@
-"""The only place that builds things: from the settings to the objects that do the work.
+"""Composition root: builds every object from the settings.
 
-One module a part. Imports stand inside the functions, so that a role loads only what it needs: `listen`
-is ready in about a second because it never sees PyTorch.
+One module per role or command group. Imports are inside the functions, so that a role loads only what it
+needs: `listen` starts in about a second because it does not import PyTorch.
 """

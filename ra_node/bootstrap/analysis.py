@@ -1,4 +1,4 @@
-"""Builds what reads and judges: the networks, the rules, the worker, the analysis without a network."""
+"""Builds the networks, the preprocessing rules, the worker and the offline analysis."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
     from ra_node.services.worker import LoadedAnalysis, Worker
 
 MOST_LANES = 4
-"""Each lane may hold a radiograph of the largest size that is taken."""
+"""Memory of one worker process: a radiograph of the largest size that is accepted."""
 SWITCH_S = 50e-6
 
 
 def reading_rules(settings: Settings, bundle: Bundle | None = None) -> Rules:
-    """How images are read; without a bundle for finding hands only, by the finder of the bundle in use."""
+    """Image reading settings; without a bundle, detection with the hand detector of the bundle in use."""
     from ra_node.services.analysis.study_analysis import Rules
 
     rules = Rules(settings.study.two_hand_convention, round(settings.limits.megapixels * 1e6))
@@ -51,7 +51,7 @@ def reading_rules(settings: Settings, bundle: Bundle | None = None) -> Rules:
 
 
 def _finder_in(folder: Path) -> HandFinder | None:
-    """The finder of a bundle of which nothing else is needed; None without a bundle, or one without it."""
+    """The hand detector of a bundle, without its classifiers; None without a bundle or a detector in it."""
     from ra_node.inference.bundles.manifest import check_weights, read_bundle
     from ra_node.inference.bundles.store import MANIFEST
 
@@ -80,17 +80,17 @@ def build_judge(settings: Settings) -> tuple[Judge, Bundle]:
 
 
 def lanes_of() -> int:
-    """How many jobs a worker does side by side: one for each core, within what memory allows for."""
+    """Number of jobs that a worker runs in parallel: one per core, limited by memory."""
     return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, MOST_LANES)
 
 
 def prepare_lanes() -> None:
-    """Make this process one in which a lane is one thread, and lanes that are threads get along.
+    """Set the thread counts and the GIL switch interval of a worker process.
 
-    Two threads that share a pass wait for each other at every layer: beside other work on two cores a pass
-    took 2.9 s instead of 0.12 s. On a GPU the lanes are threads of one process: there a pass asks for
-    Python's lock after every layer, which a lane that writes a report gives back only once an interval.
-    Usual are 5 ms. On a CPU they are processes, see `lanes`.
+    Two threads that share a forward pass wait for each other at every layer: under load on two cores a pass
+    took 2.9 s instead of 0.12 s. On a GPU jobs run in threads of one process: a forward pass needs the GIL
+    after every layer, and a thread that writes a report releases it once per switch interval (default 5 ms).
+    On a CPU they are processes, see `worker_processes`.
     """
     import cv2
     import torch
@@ -102,7 +102,7 @@ def prepare_lanes() -> None:
 
 
 def build_worker(settings: Settings, state: State, stopping: Callable[[], bool]) -> Worker:
-    """The worker with the networks of the promoted bundle, or of the configured one; takes some seconds."""
+    """The worker with the networks of the promoted or else the configured bundle; takes some seconds."""
     from ra_node.services.worker import Worker
 
     prepare_lanes()
@@ -124,7 +124,7 @@ def gpu_bytes() -> int | None:
 def _bench(
     settings: Settings, state: State, shelf: BundleRegistry, stopping: Callable[[], bool]
 ) -> LoadedAnalysis:
-    """Both halves of the worker with the networks of the bundle that the settings name."""
+    """Examination and reporting with the networks of the bundle that the settings name."""
     from ra_node.services.analysis.bundle_consistency import BundleConsistency
     from ra_node.services.analysis.image_examination import Examiner
     from ra_node.services.analysis.known_good_image import Canary
@@ -161,12 +161,12 @@ def _bench(
 
 
 def rating_of(settings: Settings) -> Rating:
-    """What the site decided about hands outside the domain of its bundle."""
+    """Site settings for hands outside the domain of the bundle."""
     return Rating(settings.results.outside_domain, settings.results.research_output)
 
 
 def build_follow_ups(settings: Settings, state: State) -> FollowUps:
-    """Who finds the patient's earlier reports; the secret lies in the data folder, which all hosts share."""
+    """Finder of earlier reports of a patient; its secret is in the data folder, which all hosts share."""
     from ra_node.ledger.patient_key import KEY_FILE, open_secret
     from ra_node.network.scu.prior_socket import fetch_through
     from ra_node.services.reporting.prior_report import FollowUps, PacsAsker

@@ -1,4 +1,4 @@
-"""Builds the retrospective run: where its studies come from, who judges them, and for whom it waits."""
+"""Builds the archive run: source of the studies, analysis, and the yield to live studies."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ JOURNAL = "journal.sqlite3"
 
 @dataclass(frozen=True, slots=True)
 class ArchiveRunRequest:
-    """What the command asks for; `came_from` is a [[peer]] or the URL of DICOMweb, "" for files."""
+    """Arguments of the command; `came_from` is a [[peer]] or the URL of DICOMweb, "" for files."""
 
     sources: tuple[str, ...]
     out: Path
@@ -46,9 +46,9 @@ class ArchiveRunRequest:
 
 @contextmanager
 def building_run(settings: Settings, asked: ArchiveRunRequest, watcher: Watcher) -> Iterator[Run]:
-    """Build a run, and close at the end what it holds open. Loads the networks, which takes seconds.
+    """Build a run and close its resources at the end. Loads the networks, which takes seconds.
 
-    Raises Refused where `out` holds results of another kind, or another run works there.
+    Raises Refused where `out` holds results of another kind or another run is active there.
     """
     from ra_node.services.archive_run.journal import Journal
     from ra_node.services.archive_run.result_csv import ResultTable
@@ -109,7 +109,7 @@ def _archive(settings: Settings, asked: ArchiveRunRequest) -> StudySource:
 
 
 def _fetch(settings: Settings, asked: ArchiveRunRequest) -> Callable[[str, Path], object]:
-    """How a study comes from the archive; Fatal where the configuration does not know it."""
+    """Fetcher of studies from the archive; Fatal where the configuration has no such peer."""
     from ra_node.network.dicomweb import Server
     from ra_node.services.archive_run.fetch import from_dicomweb, from_peer
 
@@ -144,7 +144,7 @@ def _analyst(settings: Settings, asked: ArchiveRunRequest, courtesy: LiveWorkYie
 def _facts(
     settings: Settings, asked: ArchiveRunRequest, analyst: Analyst, patient: PatientWords
 ) -> dict[str, str]:
-    """What all answers of a run have in common: with another of these it would be another run."""
+    """Parameters that identify a run: with other values it is another run."""
     rules = {"convention": analyst.rules.convention, "max_pixels": analyst.rules.max_pixels}
     return {
         "model bundle": analyst.bundle.sha256,
@@ -159,7 +159,7 @@ def _facts(
 def _courtesy(
     settings: Settings, asked: ArchiveRunRequest, watcher: Watcher
 ) -> Iterator[LiveWorkYield | None]:
-    """Who waits for the live studies of this node; None where there is no node, or nobody is to wait."""
+    """Yields to the live studies of this node; None without a node or with --no-yield."""
     from ra_node.ledger.jobs.live_work import live_jobs
     from ra_node.services.archive_run.yield_to_live import LiveWorkYield
 
@@ -184,7 +184,7 @@ def _has_ledger(settings: Settings) -> bool:
 
 
 def _step_back() -> None:
-    """Give the processors to the roles of the node whenever they want them."""
+    """Lower the scheduling priority below that of the node's roles."""
     import cv2
     import torch
 

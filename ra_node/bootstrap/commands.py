@@ -1,4 +1,4 @@
-"""Builds what the commands show: the preflight, the overview, the demo."""
+"""Builds the preflight, the overview and the demo for the commands."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def preflight(settings: Settings, *, roundtrip: bool = False) -> list[Check]:
-    """Check everything that the settings name; `roundtrip` stores a phantom's results at each destination."""
+    """Preflight of the settings; `roundtrip` stores a phantom's results at each destination."""
     from ra_node.services.models.status import checked_words, worker_checks
     from ra_node.services.preflight.checks import run_checks
 
@@ -51,7 +51,7 @@ def statement_of(settings: Settings) -> Statement:
 
 
 def look_over(settings: Settings) -> Overview:
-    """How the node stands now."""
+    """Current state of the node."""
     from ra_node.ledger.storage.disk_guard import free_bytes
     from ra_node.ledger.storage.identity import Unbound
     from ra_node.services.delivery.destination_status import Disk
@@ -76,7 +76,7 @@ def _complaints(settings: Settings) -> list[tuple[str, Complaint]]:
 
 
 def models_now(settings: Settings) -> Models:
-    """Which bundle is in use, and what the workers of every host run."""
+    """Bundle in use, and the bundle of each worker on every host."""
     from ra_node.services.models.status import models
 
     return models(
@@ -87,7 +87,7 @@ def models_now(settings: Settings) -> Models:
 def show_demo(out: Path, timeout_s: float, say: Callable[[str], None]) -> list[DemoResult]:
     """The demo with the bundle of this installation and a phantom with changes of stage 3 and 0.
 
-    It is sent twice: as a patient of 15 years, whom the bundle knows, and as one of 66, whom it does not.
+    It is sent twice: as a patient of 15 years, inside the domain of the bundle, and as one of 66, outside it.
     """
     from ra_node.domain.laterality.evidence import Side
     from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
@@ -100,6 +100,6 @@ def show_demo(out: Path, timeout_s: float, say: Callable[[str], None]) -> list[D
     (adult,) = phantom_study(recipe, uid_key="demo of an adult", born_on=date(1960, 1, 1))
     studies = (
         DemoStudy("A patient of 15 years", known),
-        DemoStudy("The same picture of a patient of 66 years", adult, "adult"),
+        DemoStudy("The same image of a patient of 66 years", adult, "adult"),
     )
     return run_demo(out, studies, default_settings().models.bundle, timeout_s, say)

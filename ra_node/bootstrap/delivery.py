@@ -1,4 +1,4 @@
-"""Builds what talks to destinations and sources: delivery, commitment, queries."""
+"""Builds the SCUs: delivery, storage commitment, queries."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def build_deliverer(settings: Settings, state: State, stopping: Callable[[], bool]) -> Deliverer:
-    """The sender with every destination."""
+    """Delivery to every destination."""
     from ra_node.services.delivery.deliver import Deliverer
 
     return Deliverer(
@@ -39,7 +39,7 @@ def build_deliverer(settings: Settings, state: State, stopping: Callable[[], boo
 
 
 def rebuild_of(settings: Settings, state: State) -> Rebuild:
-    """Makes damaged objects again; what that needs is loaded when it is needed."""
+    """Rebuilds damaged objects; imports its dependencies on first use."""
 
     def rebuild(study_uid: str, version: int, uids: Collection[str]) -> Collection[str]:
         from ra_node.services.reporting.rebuild import Rebuilder
@@ -52,7 +52,7 @@ def rebuild_of(settings: Settings, state: State) -> Rebuild:
 
 
 def build_committer(settings: Settings, state: State) -> Committer:
-    """Who asks the destinations to keep what they have, those that are to be asked."""
+    """Storage commitment SCU for the destinations with `commitment = true`."""
     from ra_node.services.delivery.storage_commitment import Committer
 
     return Committer(
@@ -65,7 +65,7 @@ def build_committer(settings: Settings, state: State) -> Committer:
 
 
 def build_prior_server(settings: Settings) -> PriorServer | None:
-    """Who asks PACS for earlier reports in the place of `work`; None where none is to be asked."""
+    """Queries PACS for earlier reports on behalf of `work`; None where no peer has `prior = "query"`."""
     from ra_node.network.scu.prior_socket import PriorServer
 
     asked = {peer.name: address(settings, peer) for peer in settings.peer if peer.prior == "query"}
@@ -73,7 +73,7 @@ def build_prior_server(settings: Settings) -> PriorServer | None:
 
 
 def build_askers(settings: Settings, state: State) -> list[CompletenessAsker]:
-    """One for each source that can say whether a study is whole."""
+    """One completeness query per source with `complete_by = "query"`."""
     from ra_node.services.reception.completeness_query import CompletenessAsker
 
     asked = [peer for peer in settings.sources if peer.complete_by == "query"]

@@ -1,4 +1,4 @@
-"""Builds what receives: the listener with its inbox."""
+"""Builds the listener with its inbox."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def build_listener(settings: Settings, state: State, owner: str) -> tuple[Listener, Ingest]:
-    """The listener, not yet started, and its inbox, where `owner` names it."""
+    """The listener, not yet started, and its inbox; `owner` names the process."""
     from ra_node.ledger.inbox import close_all_associations
     from ra_node.ledger.patient_key import KEY_FILE, open_secret
     from ra_node.network.scp.server import Listener
@@ -47,16 +47,17 @@ def build_listener(settings: Settings, state: State, owner: str) -> tuple[Listen
 
 
 def _keep_what_is_loaded() -> None:
-    """Let no collection look at the modules again.
+    """Exclude the loaded modules from garbage collection.
 
-    The library makes a full one every few seconds: with them it would hold up every association for 0.1 s.
+    pynetdicom runs a full collection every few seconds: with the modules it would stop every association for
+    0.1 s.
     """
     gc.collect()
     gc.freeze()
 
 
 def listen_settings(settings: Settings) -> ListenSettings:
-    """What the listener is told."""
+    """Listener settings."""
     from ra_node.network.scp.server import ListenSettings
 
     return ListenSettings(
@@ -73,7 +74,7 @@ def listen_settings(settings: Settings) -> ListenSettings:
 
 
 def listen_contexts() -> list[PresentationContext]:
-    """What the listener accepts: everything that can be stored, and reports of commitment."""
+    """Presentation contexts of the listener: storage, and storage commitment reports."""
     from ra_node.network.presentation_contexts import accepted_contexts
     from ra_node.network.scu.storage_commitment import commitment_context
 
@@ -81,7 +82,7 @@ def listen_contexts() -> list[PresentationContext]:
 
 
 def _reporters(settings: Settings) -> dict[str, frozenset[str]]:
-    """For whom each AE title may report: the peers that name it among their `commitment_ae_titles`."""
+    """Peers for which each AE title may report storage commitment (`commitment_ae_titles`)."""
     spoken_for: dict[str, set[str]] = {}
     for peer in settings.destinations:
         for ae_title in peer.commitment_ae_titles:
@@ -90,7 +91,7 @@ def _reporters(settings: Settings) -> dict[str, frozenset[str]]:
 
 
 def _callers(settings: Settings) -> tuple[AllowedPeer, ...]:
-    """Sources may store; a destination that is asked for commitment may bring its report."""
+    """Sources may store; a destination with storage commitment may send its report."""
     from ra_node.network.scp.association_policy import AllowedPeer
 
     def allowed(peer: PeerTable, ae_title: str, *, may_store: bool = True) -> AllowedPeer:

@@ -1,4 +1,4 @@
-"""Builds what happens by the clock or by hand: tidying and purging."""
+"""Builds maintenance, scrub, purge and adoption."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """How many images were moved to `unlisted`, and how many were taken in from there."""
+    """Number of images moved to `unlisted`, and number taken in from there."""
 
     moved: int
     unlisted: Path
@@ -40,7 +40,7 @@ class Adopted:
 
 
 def build_tidier(settings: Settings, state: State) -> Maintenance:
-    """What must happen by the clock."""
+    """Periodic maintenance."""
     from ra_node.ledger.jobs.leases import LeaseWatch
     from ra_node.services.retention.maintenance import Maintenance
     from ra_node.services.retention.orphans import FILES_OF_A_JOB, CrashBound
@@ -63,7 +63,7 @@ def build_tidier(settings: Settings, state: State) -> Maintenance:
 
 
 def build_scrubber(settings: Settings, state: State, *, mend: bool = False) -> Scrubber:
-    """What compares kept files with their SHA-256; with `mend` it makes damaged results again."""
+    """Compares kept files with their SHA-256; with `mend` it rebuilds damaged results."""
     from ra_node.bootstrap.delivery import rebuild_of
     from ra_node.services.monitoring.scrub import Scrubber
 
@@ -73,7 +73,7 @@ def build_scrubber(settings: Settings, state: State, *, mend: bool = False) -> S
 
 
 def build_audit(settings: Settings, state: State) -> AuditSender | None:
-    """What tells the trail to the site's log server; None where it has none."""
+    """Forwards the event log to the site's syslog server; None where none is configured."""
     from ra_node.bootstrap.tls import tls_files
     from ra_node.network.syslog import LogServer, Syslog
     from ra_node.network.tls import calling
@@ -90,7 +90,7 @@ def build_audit(settings: Settings, state: State) -> AuditSender | None:
 
 
 def purge_now(settings: Settings, *, dry_run: bool) -> Purged:
-    """Remove, or only count, what nobody needs any more; Retryable while the clock is not believed."""
+    """Remove, or only count, the files of finished studies; Retryable while the clock is not trusted."""
     from ra_node.services.retention.purge import purge
 
     state = open_state(settings)
@@ -102,7 +102,7 @@ def purge_now(settings: Settings, *, dry_run: bool) -> Purged:
 
 
 def survey_of(settings: Settings) -> Survey:
-    """What `adopt_folder` would do; Refused while the node runs. Makes no ledger where there is none."""
+    """Preview of `adopt_folder`; Refused while the node runs. Creates no ledger."""
     from ra_node.ledger.database.engine import LedgerMissing, open_ledger
     from ra_node.ledger.storage.durable_files import Files
     from ra_node.services.retention.adopt import survey
@@ -122,7 +122,7 @@ def survey_of(settings: Settings) -> Survey:
 def adopt_folder(
     settings: Settings, by: Operator, say: Callable[[str], None], *, ingest: bool = False
 ) -> Adopted:
-    """Bind the data folder and the ledger of these settings, made where it is lost, to each other."""
+    """Bind the data folder and the ledger of these settings to each other; creates a lost ledger."""
     from ra_node.ledger.backup import file_of, set_aside
     from ra_node.ledger.database.engine import open_ledger
     from ra_node.ledger.database.sqlite_file import absent

@@ -1,7 +1,7 @@
-"""Lets a process that does the same again and again spend less on its memory.
+"""Allocator and garbage-collector thresholds of a worker process.
 
-glibc gives the memory of a large picture back as soon as nobody needs it, and the system clears each page
-anew for the next one: of a study with 5 megapixels seven thousand pages, a tenth of its processor time.
+glibc returns the memory of a large image to the kernel when it is freed, and the kernel zeroes each page for
+the next one: 7,000 pages for a study of 5 megapixels, a tenth of its CPU time.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ import gc
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Parameters of mallopt (malloc.h of glibc)."""
 KEPT_BYTES = 64 * 2**20
-"""What a process keeps at most; it holds what is made of one radiograph of 5 to 8 megapixels."""
+"""Freed memory that a process keeps (M_TRIM_THRESHOLD): enough for one radiograph of 5 to 8 megapixels."""
 LARGEST_BYTES = 32 * 2**20
-"""The most that glibc takes. Larger pictures come from the system and go back to it, as ever."""
+"""Largest value that glibc accepts. Larger arrays are still mapped and unmapped one by one."""
 COLLECT_AFTER = 20_000
-"""New objects until Python looks for cycles that nothing refers to; usual are 700, eighteen times a study."""
+"""New objects until a garbage collection; the default of 700 means eighteen collections a study."""
 
 
 def spend_less_on_memory() -> None:
-    """Keep what was freed, and look for forgotten cycles once every two studies: that saves 4 ms of each."""
+    """Keep freed memory, and collect garbage about once every two studies: saves 4 ms a study."""
     keep_freed_memory()
     gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
 
 
 def keep_freed_memory() -> bool:
-    """Tell the allocator of this process, and of all that are forked from it; False where it is another."""
+    """Set the malloc options of this process and its forks; False where the allocator is not glibc."""
     import ctypes
 
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

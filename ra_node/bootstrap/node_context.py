@@ -1,4 +1,4 @@
-"""What every role shares: the settings, the ledger, the files, and who this process is."""
+"""Shared context of every role: settings, ledger, files and process identity."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 DAY_S = 86400.0
 NOBODY = "nobody"
-"""The identity that is expected of the folder of a ledger without one: nothing is kept there."""
+"""Identity expected of the folder of a ledger without identity: matches no folder, so nothing is stored."""
 LEDGER_WAY_OUT = (
     "name its ledger in [ledger] url, put a backup back with `ra-node restore`,"
     " or begin a new ledger with `ra-node adopt`"
@@ -39,7 +39,7 @@ LEDGER_WAY_OUT = (
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What every role shares: the ledger and the files, and why these two do not belong together, or ""."""
+    """Ledger and files, and the reason why these two do not belong together, or ""."""
 
     ledger: Ledger
     files: Files
@@ -52,9 +52,9 @@ def default_settings() -> Settings:
 
 
 def open_state(settings: Settings) -> State:
-    """Open the ledger and the data folder, both made where neither has a history; Fatal where that fails.
+    """Open the ledger and the data folder, created where neither has a history; Fatal where that fails.
 
-    Raises Unbound where the ledger of a folder with a history is not there: no empty one takes its place.
+    Raises Unbound where the ledger of a folder with a history is missing: no empty one is created.
     """
     folder = settings.node.data_dir
     try:
@@ -79,7 +79,7 @@ def open_state(settings: Settings) -> State:
 
 
 def lost_state(settings: Settings, reason: str) -> State:
-    """What the page shows where the ledger is lost: each use of it raises LedgerLost, nothing is kept."""
+    """State for the page without a ledger: each access raises LedgerLost, nothing is stored."""
     from sqlalchemy import create_engine
 
     def connect() -> NoReturn:
@@ -108,22 +108,22 @@ def raised_alarms(settings: Settings) -> list[Alarm]:
 
 
 def alarm_subject(settings: Settings) -> str:
-    """How the alarm of this data folder is told apart from that of another host."""
+    """Subject of the alarms of this data folder, distinct for each host."""
     return f"{settings.node.machine}:{settings.node.data_dir}"
 
 
 def presence_folder(settings: Settings) -> Path:
-    """Where the workers of this machine show that they are alive."""
+    """Folder with the lock files of the processes on this machine."""
     return settings.node.data_dir / "run" / settings.node.machine
 
 
 def new_owner(role: str) -> str:
-    """A name for one process that no other ever had."""
+    """Unique name of one process."""
     return f"{role}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 def build_guard(settings: Settings) -> DiskGuard:
-    """Whether the disk of the data folder has room for more."""
+    """Disk guard of the data folder."""
     from ra_node.ledger.storage.disk_guard import DiskGuard
 
     limits = settings.limits
@@ -131,14 +131,14 @@ def build_guard(settings: Settings) -> DiskGuard:
 
 
 def build_clock_watch(settings: Settings, state: State) -> ClockWatch:
-    """The clock of this machine against what the ledger knows of it."""
+    """Clock check of this machine against the times in the ledger."""
     from ra_node.ledger.clock_trust import ClockWatch
 
     return ClockWatch(state.ledger, settings.node.machine)
 
 
 def build_shelf(settings: Settings, state: State) -> BundleRegistry:
-    """The bundles of the node; the installed ones lie in the data folder, which all hosts share."""
+    """Bundles of the node; installed ones are in the data folder, which all hosts share."""
     from ra_node.inference.bundles.store import BundleStore
     from ra_node.services.models.registry import BundleRegistry
 
@@ -166,7 +166,7 @@ def folder_in_use(settings: Settings) -> Path:
 
 
 def build_producer(settings: Settings) -> Producer:
-    """How this installation names itself in what it makes, and in which language.
+    """Equipment identification and language of created objects.
 
     Raises Fatal for a language file with a fault, and where the font of a language is not installed.
     """
@@ -186,7 +186,7 @@ def build_producer(settings: Settings) -> Producer:
 
 
 def address(settings: Settings, peer: PeerTable) -> PeerAddress:
-    """How this node calls a peer; Fatal where a file of [tls] will not do."""
+    """Calling settings for a peer; Fatal where a file of [tls] is unusable."""
     from ra_node.network.scu.c_store import PeerAddress
 
     return PeerAddress(

@@ -1,4 +1,4 @@
-"""What comes with the node besides its code: default configuration, demonstration bundle, units."""
+"""Package data: default configuration, demonstration bundle, systemd units."""
 
 from __future__ import annotations
 

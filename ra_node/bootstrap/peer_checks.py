@@ -1,4 +1,4 @@
-"""Builds what the preflight asks and stores at the peers: the results of a phantom that nobody has seen."""
+"""Builds the peer checks of the preflight and the roundtrip with the results of a new phantom."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def addresses(settings: Settings, peers: Sequence[PeerTable]) -> list[tuple[PeerAddress, PeerTable]]:
-    """How to call these peers, but for those whose [tls] must be mended first: a row of its own says so."""
+    """Calling settings of these peers without those whose [tls] is unusable, which has a row of its own."""
     found = []
     for peer in peers:
         try:
@@ -31,7 +31,7 @@ def addresses(settings: Settings, peers: Sequence[PeerTable]) -> list[tuple[Peer
 
 
 def roundtrips(settings: Settings, destinations: Sequence[PeerAddress]) -> list[Check]:
-    """Judge a phantom and let each destination have its report and overlay."""
+    """Analyse a phantom and send its report and overlay to each destination."""
     from ra_node.bootstrap.analysis import build_judge, reading_rules
     from ra_node.phantom.study import phantom_study
     from ra_node.services.offline_analysis import Analyst

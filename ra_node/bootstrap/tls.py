@@ -1,4 +1,4 @@
-"""Builds the TLS contexts of the listener and of every call."""
+"""Builds the TLS contexts of the listener and of each outgoing association."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def tls_files(settings: Settings) -> TlsFiles | None:
 
 
 def listening_tls(settings: Settings) -> ssl.SSLContext | None:
-    """What the listener secures connections with; Fatal where a file of [tls] will not do."""
+    """TLS context of the listener; Fatal where a file of [tls] is unusable."""
     from ra_node.network.tls import serving
 
     files = tls_files(settings)
@@ -33,7 +33,7 @@ def listening_tls(settings: Settings) -> ssl.SSLContext | None:
 
 
 def calling_tls(settings: Settings, peer: PeerTable) -> ssl.SSLContext | None:
-    """What a call to this peer is secured with; None for one without TLS."""
+    """TLS context for calls to this peer; None for a peer without TLS."""
     from ra_node.network.tls import calling
 
     files = tls_files(settings)

@@ -1,4 +1,4 @@
-"""Builds the operator page: what it reads, who may see it, and the server that shows it."""
+"""Builds the operator page: data access, authentication, server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def state_for_page(settings: Settings) -> tuple[State, Callable[[], None]]:
-    """What the page shows, also of a lost ledger, and what raises LedgerLost once it must begin anew."""
+    """State for the page, also without a ledger, and a check that raises LedgerLost when it must restart."""
     try:
         state = open_state(settings)
     except Unbound as error:
@@ -39,15 +39,15 @@ def _expect_lost(settings: Settings) -> None:
         open_state(settings).ledger.close()
     except NodeError:
         return
-    raise LedgerLost("expected a lost ledger, found it again: the page begins anew")
+    raise LedgerLost("expected a lost ledger, found it again: the page restarts")
 
 
 def build_server(
     settings: Settings, desk: PageContext, tick: Callable[[], object] = lambda: None
 ) -> uvicorn.Server:
-    """The server of the page, not yet started; it says nothing in the log but errors.
+    """HTTP server of the page, not yet started; logs errors only.
 
-    `tick` is called while its loop goes round, ten times a second.
+    `tick` is called by its event loop ten times a second.
     """
     import uvicorn
 
@@ -65,7 +65,7 @@ def build_server(
             app,
             host=settings.web.host,
             port=settings.web.port,
-            proxy_headers=False,  # the page decides by itself whom it believes
+            proxy_headers=False,  # the application checks trusted proxies itself
             server_header=False,
             access_log=False,
             log_config=None,
@@ -77,7 +77,7 @@ def build_server(
 
 
 def build_desk(settings: Settings, state: State) -> PageContext:
-    """Everything that the page looks at."""
+    """Data sources of the page."""
     from ra_node.services.models.status import models
     from ra_node.services.monitoring.overlay_preview import OverlayPreviews
     from ra_node.web.context import PageContext, Source
@@ -104,7 +104,7 @@ def build_desk(settings: Settings, state: State) -> PageContext:
 
 
 def build_health(settings: Settings, state: State) -> Health:
-    """What must hold that the node does its job; without a destination nobody needs to deliver."""
+    """Readiness conditions of the node; without a destination the role `deliver` is not needed."""
     from ra_node.services.monitoring.health import Health
 
     delivers = ("deliver",) if settings.destinations else ()
@@ -114,7 +114,7 @@ def build_health(settings: Settings, state: State) -> Health:
 
 
 def passwords(settings: Settings) -> Passwords:
-    """Who may sign in."""
+    """Authentication of the page."""
     from ra_node.web.passwords import Passwords
 
     path = settings.web.password_file
@@ -149,12 +149,12 @@ def _bundle(shelf: BundleRegistry) -> Bundle | None:
 
 
 def _certificates(settings: Settings) -> dict[str, float]:
-    """When the certificates of [tls] end; one that cannot be read is what the preflight tells."""
+    """Expiry of the certificates of [tls]; an unreadable one is reported by the preflight."""
     return {name: end for name in ("cert", "ca") if (end := _end_of(getattr(settings.tls, name))) is not None}
 
 
 def _end_of(path: Path | None) -> float | None:
-    """When the first certificate of a PEM file to end does, UTC seconds since 1970; None where none is."""
+    """Earliest expiry in a PEM file, UTC seconds since 1970; None without a certificate."""
     from cryptography import x509
 
     try:

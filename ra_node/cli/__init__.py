@@ -1,1 +1,1 @@
-"""What a person types and reads in a terminal."""
+"""Command line: commands and their output."""

@@ -1,4 +1,4 @@
-"""Commands that read files, and need no node.
+"""Commands on files, which need no node.
 
 A command imports only what it runs, so that the other commands start fast.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ra_node.bootstrap.archive_run import ArchiveRunRequest
     from ra_node.services.archive_run.summary import Summary
 
-FILES = "Look at files"
+FILES = "Analyse files"
 
 files = typer.Typer()
 
@@ -31,7 +31,9 @@ files = typer.Typer()
 def hands(
     files: Annotated[list[Path], typer.Argument(help="DICOM or PNG radiographs.")],
     config: ConfigPath = DEFAULT_CONFIG,
-    picture: Annotated[Path | None, typer.Option(help="Also draw what was found into this folder.")] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Also write images with the detected hands to this folder.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Say which hands are in each file, where, and which side; or why there are none."""
@@ -63,7 +65,7 @@ def analyse(
             show_default=False,
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the table and the answers.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for the table and the results.", show_default=False)],
     came_from: Annotated[
         str,
         typer.Option("--from", metavar="PEER|URL", help="Name of a peer (C-GET), or the URL of DICOMweb."),
@@ -71,18 +73,18 @@ def analyse(
     table_only: Annotated[
         bool, typer.Option("--table-only", help="Write no SR and overlay, only the table.")
     ] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many studies.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop after this many studies.")] = None,
     token_file: Annotated[
         Path | None, typer.Option(help="File with the bearer token for DICOMweb.", exists=True)
     ] = None,
     patient_key: Annotated[
-        Path | None, typer.Option(help="File with a secret salt: the table gets a key for each patient.")
+        Path | None, typer.Option(help="File with a secret salt: write a key for each patient to the table.")
     ] = None,
     with_patient_id: Annotated[
-        bool, typer.Option("--with-patient-id", help="The table gets the Patient ID as it is.")
+        bool, typer.Option("--with-patient-id", help="Write the Patient ID to the table as it is.")
     ] = False,
     yielding: Annotated[
-        bool, typer.Option("--yield/--no-yield", help="Wait while the node has live studies to work on.")
+        bool, typer.Option("--yield/--no-yield", help="Pause while the node has live studies.")
     ] = True,
     config: ConfigPath = DEFAULT_CONFIG,
     as_json: Json = False,

@@ -1,6 +1,6 @@
 """The command line: every command in the words of a PACS administrator.
 
-What the exit codes mean stands in `exits`, what the help says beside the descriptions in `manual`.
+Exit codes are in `exit_codes`, examples and exit codes of the help in `help_pages`.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ app.add_typer(guide_app)
 
 
 def main() -> None:
-    """Run the command line; an error of the node becomes one clear line and an exit code."""
-    os.umask(0o077)  # what the node writes is for its own account alone
+    """Run the command line; a NodeError becomes one line and an exit code."""
+    os.umask(0o077)  # files of the node are readable by its own account only
     service = next((word for word in sys.argv[1:2] if word in SERVICES), None)
     if service is None:
         configure_logging("command", level=logging.WARNING)
@@ -82,7 +82,7 @@ def demo(
     out: Annotated[
         Path, typer.Option(help="Folder for the node's state and the results; emptied first.")
     ] = Path("var/demo"),
-    timeout_s: Annotated[float, typer.Option(help="Give up after this many seconds.")] = 180.0,
+    timeout_s: Annotated[float, typer.Option(help="Stop waiting after this many seconds.")] = 180.0,
 ) -> None:
     """Show the whole way of a study on this machine: a phantom is sent, analysed and reported."""
     from ra_node.bootstrap.commands import show_demo
@@ -103,8 +103,8 @@ def demo(
 
 @app.command(rich_help_panel=SERVICE)
 def init(
-    folder: Annotated[Path, typer.Argument(help="Where node.toml is to lie.")] = Path("/etc/ra-node"),
-    data: Annotated[Path, typer.Option(help="Where received files, results and ledger are to lie.")] = Path(
+    folder: Annotated[Path, typer.Argument(help="Folder for node.toml.")] = Path("/etc/ra-node"),
+    data: Annotated[Path, typer.Option(help="Folder for received files, results and ledger.")] = Path(
         "/var/lib/ra-node"
     ),
 ) -> None:
@@ -136,7 +136,7 @@ def listen(config: ConfigPath = DEFAULT_CONFIG) -> None:
 
 @app.command(rich_help_panel=SERVICE)
 def work(config: ConfigPath = DEFAULT_CONFIG) -> None:
-    """Role: find hands, judge them and make the results."""
+    """Role: find hands, analyse them and make the results."""
     from ra_node.runtime.roles.work import work as role
 
     role(named_settings(config))
@@ -168,8 +168,8 @@ def web(config: ConfigPath = DEFAULT_CONFIG) -> None:
 
 @app.command(name="web-password", rich_help_panel=SERVICE)
 def web_password(
-    name: Annotated[str, typer.Argument(help="Who signs in with it.")],
-    remove: Annotated[bool, typer.Option("--remove", help="Take this name's password away.")] = False,  # noqa: FBT002 - typer's idiom
+    name: Annotated[str, typer.Argument(help="Name of the account.")],
+    remove: Annotated[bool, typer.Option("--remove", help="Delete this account.")] = False,  # noqa: FBT002 - typer's idiom
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Set or change a password of the operator page; it is asked for twice, or read from a pipe."""

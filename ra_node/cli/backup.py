@@ -1,4 +1,4 @@
-"""Commands that copy the ledger, put a copy back, and check what is kept.
+"""Commands for backup, restore, scrub and adopt.
 
 A command imports only what it runs, so that the other commands start fast.
 """
@@ -65,7 +65,7 @@ def restore(
     ledger = open_state(settings).ledger
     acted(ledger, Operator(account(), ""), "ledger_restored", images_set_aside=done.images)
     ledger.close()
-    say("the ledger is restored" + (f"; the one before: {done.before}" if done.before else ""))
+    say("the ledger is restored" + (f"; the previous one: {done.before}" if done.before else ""))
     for line in _left_to_do(done, settings.node.data_dir):
         say(line)
 
@@ -99,10 +99,10 @@ def scrub(config: ConfigPath = DEFAULT_CONFIG, as_json: Json = False) -> None:
 
 @keep.command(rich_help_panel=WATCH)
 def adopt(
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     ingest: Annotated[
         bool,
-        typer.Option("--ingest", help="Take the images in unlisted/ in again, as if they were sent now."),
+        typer.Option("--ingest", help="Take in the images in unlisted/ as if they were sent now."),
     ] = False,
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
@@ -123,11 +123,11 @@ def adopt(
         f" {found.missing} files that the ledger names are not in the folder"
     )
     if not yes:
-        typer.confirm("Bind these two from now on?", abort=True)
+        typer.confirm("Bind this data folder and this ledger to each other?", abort=True)
     done = adopt_folder(settings, Operator(account(), ""), typer.echo, ingest=ingest)
     say(f"bound; {done.moved} images moved to {done.unlisted}")
     if ingest:
-        say(f"{done.taken} images taken in again: they are answered once the node runs")
+        say(f"{done.taken} images taken in again: they are reported once the node runs")
 
 
 def _identity_words(identity: str | None) -> str:
@@ -135,10 +135,10 @@ def _identity_words(identity: str | None) -> str:
 
 
 def _left_to_do(done: Restored, data_dir: Path) -> Iterator[str]:
-    """What a ledger cannot bring back by itself."""
+    """Print what the restored ledger does not contain: later images, missing files, the patient key."""
     if done.images:
         yield (
-            f"{done.images} images came after this backup: `ra-node adopt --ingest` takes those in"
+            f"{done.images} images arrived after this backup: `ra-node adopt --ingest` takes those in"
             f" {done.unlisted} in again, or send them to the node again"
         )
     if done.missing:
@@ -148,6 +148,6 @@ def _left_to_do(done: Restored, data_dir: Path) -> Iterator[str]:
         )
     if done.secret_missing:
         yield (
-            f"this copy has no key of its patients: copy patient.key to {data_dir} before you start the node,"
-            " or earlier reports are found no more"
+            f"this copy has no patient key: copy patient.key to {data_dir} before you start the node,"
+            " or earlier reports will not be found"
         )

@@ -1,4 +1,4 @@
-"""`ra-node bundle ...`: which model the node uses, and who decided that.
+"""`ra-node bundle ...`: verify, install, promote and roll back model bundles.
 
 A command imports only what it runs, so that the other commands start fast.
 """
@@ -36,7 +36,7 @@ Folder = Annotated[
 
 @bundle.command()
 def verify(folder: Folder, config: ConfigPath = DEFAULT_CONFIG, as_json: Json = False) -> None:
-    """Check manifest, hashes, preprocessing and card, and let it judge a phantom hand; exit 1: not sound."""
+    """Check manifest, hashes, preprocessing and card, and analyse a phantom hand; exit 1: not fit for use."""
     from ra_node.bootstrap.analysis import verify_bundle
     from ra_node.cli.render_bundles import print_verdict
 
@@ -101,7 +101,7 @@ def promote(
         say(f"{choice_words(changed.now)} is in use already; nothing was changed.")
         return
     say(f"Promoted {choice_words(changed.now)}; before: {choice_words(changed.was)}.")
-    say("The workers take it at their next batch; `ra-node status` shows one that cannot.")
+    say("Workers load it at their next batch; `ra-node status` shows a worker that cannot.")
     say("To go back: ra-node bundle rollback")
 
 
@@ -120,7 +120,7 @@ def rollback(config: ConfigPath = DEFAULT_CONFIG, as_json: Json = False) -> None
         print_json(dataclasses.asdict(changed))
         return
     say(f"Rolled back to {choice_words(changed.now)}; before: {choice_words(changed.was)}.")
-    say("The workers take it at their next batch; `ra-node status` shows one that cannot.")
+    say("Workers load it at their next batch; `ra-node status` shows a worker that cannot.")
 
 
 @bundle.command()

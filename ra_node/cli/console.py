@@ -1,6 +1,6 @@
-"""What every answer in a terminal is made of: a line, the console, a table, a line of JSON.
+"""Output of all commands: a line, the console, a table, a line of JSON.
 
-Everything that a command prints passes here, so that no foreign text is markup or a control sequence.
+All output passes through here, so that no text of a peer is markup or a control sequence.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ def say(text: str, *, err: bool = False, end: str = "\n") -> None:
 
 
 class _Console(Console):
-    """A console to which text is text."""
+    """A console without markup."""
 
     def print(self, *objects: Any, **options: Any) -> None:  # noqa: ANN401 - as the library has it
         super().print(*map(_plain, objects), **options)
 
 
 class _Table(Table):
-    """A table to which text is text."""
+    """A table without markup."""
 
     def add_row(self, *cells: RenderableType | None, **options: Any) -> None:  # noqa: ANN401 - as above
         super().add_row(*map(_plain, cells), **options)
@@ -59,7 +59,7 @@ def print_json(value: object) -> None:
 
 
 def _plain(shown: Any) -> Any:  # noqa: ANN401 - whatever the library can show
-    """A string is one line; a Text keeps its lines and styles. Anything else is not foreign."""
+    """A string becomes one printable line; a Text keeps its lines and styles."""
     if isinstance(shown, str):
         return Text(printable(shown))
     if isinstance(shown, Text) and not shown.plain.isprintable():

@@ -1,4 +1,4 @@
-"""Completes the help of every command to a page of a manual: examples, and what its exit codes mean."""
+"""Appends examples and exit codes to the help of every command."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from ra_node.cli.exit_codes import SIGNALLED, Exit
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What the help of a command says beside its description: examples, and what exit code 1 means here."""
+    """Examples of a command, and the meaning of its exit code 1."""
 
     examples: tuple[str, ...]
     failed: str = ""
 
 
 PAGES = {
-    "demo": Page(("ra-node demo", "ra-node demo --out /tmp/demo"), "no answer came in time"),
+    "demo": Page(("ra-node demo", "ra-node demo --out /tmp/demo"), "no report came in time"),
     "run": Page(("ra-node run --config /etc/ra-node/node.toml",)),
     "listen": Page(("ra-node listen --config /etc/ra-node/node.toml",)),
     "work": Page(("ra-node work --config /etc/ra-node/node.toml",)),
-    "deliver": Page(("ra-node deliver --config /etc/ra-node/node.toml",), "a line to a destination broke"),
+    "deliver": Page(("ra-node deliver --config /etc/ra-node/node.toml",), "a thread of a destination failed"),
     "schedule": Page(("ra-node schedule --config /etc/ra-node/node.toml",)),
     "init": Page(("ra-node init /etc/ra-node --data /var/lib/ra-node",)),
     "web": Page(("ra-node web --config /etc/ra-node/node.toml",)),
@@ -34,25 +34,27 @@ PAGES = {
     "status": Page(("ra-node status", "ra-node status --json")),
     "studies": Page(("ra-node studies --limit 10", "ra-node studies 1.2.840.1"), "no such study"),
     "requeue": Page(("ra-node requeue 1.2.840.1", "ra-node requeue pacs"), "nothing was buried there"),
-    "drop": Page(("ra-node drop 1.2.840.1", "ra-node drop --peer pacs"), "nothing waits there"),
+    "drop": Page(("ra-node drop 1.2.840.1", "ra-node drop --peer pacs"), "nothing is pending there"),
     "purge": Page(("ra-node purge --dry-run",)),
-    "clock": Page(("ra-node clock", "ra-node clock --accept"), "the clock is not believed"),
-    "audit": Page(("ra-node audit --since 2026-11-01", "ra-node audit --csv > trail.csv")),
+    "clock": Page(("ra-node clock", "ra-node clock --accept"), "the clock is not trusted"),
+    "audit": Page(("ra-node audit --since 2026-11-01", "ra-node audit --csv > events.csv")),
     "scrub": Page(("ra-node scrub", "ra-node scrub --json"), "a kept file is missing or damaged"),
     "backup": Page(("ra-node backup /backup/ledger.sqlite3",)),
-    "restore": Page(("ra-node restore /backup/ledger.sqlite3",), "the copy is none of this ledger"),
-    "adopt": Page(("ra-node adopt", "ra-node adopt --yes --ingest"), "a role runs"),
+    "restore": Page(("ra-node restore /backup/ledger.sqlite3",), "the copy is of another ledger"),
+    "adopt": Page(("ra-node adopt", "ra-node adopt --yes --ingest"), "a role is running"),
     "guide": Page(("ra-node guide", "ra-node guide install"), "no such page"),
     "conformance": Page(("ra-node conformance --format html --out conformance.html",)),
-    "bundle verify": Page(("ra-node bundle verify bundles/new",), "the bundle is not sound"),
-    "bundle install": Page(("ra-node bundle install bundles/new",), "the bundle is not sound"),
+    "bundle verify": Page(("ra-node bundle verify bundles/new",), "the bundle is not fit for use"),
+    "bundle install": Page(("ra-node bundle install bundles/new",), "the bundle is not fit for use"),
     "bundle list": Page(("ra-node bundle list", "ra-node bundle list --json")),
-    "bundle promote": Page(("ra-node bundle promote demo-0.2.0",), "no such bundle, or it is not sound"),
+    "bundle promote": Page(
+        ("ra-node bundle promote demo-0.2.0",), "no such bundle, or it is not fit for use"
+    ),
     "bundle rollback": Page(("ra-node bundle rollback",), "nothing was promoted"),
     "bundle history": Page(("ra-node bundle history",)),
     "hands": Page(
         ("ra-node hands one.dcm two.png --picture drawn", "ra-node hands *.dcm --json"),
-        "a file could not be read; the others are answered",
+        "a file could not be read; the others are analysed",
     ),
     "analyse": Page(
         (
@@ -66,13 +68,13 @@ PAGES = {
 GENERAL = (
     "ra-node COMMAND --help is the manual of a command.",
     "The configuration is --config FILE, else RA_NODE_CONFIG, else config/node.toml.",
-    "Answers go to standard output (with --json nothing but JSON), progress and errors to standard error.",
+    "Results go to standard output (with --json nothing but JSON), progress and errors to standard error.",
     "Completion of commands and options in your shell: ra-node --install-completion",
 )
 
 
 def complete(app: typer.Typer) -> None:
-    """Give the app and each of its commands the rest of their help; call it when all are registered."""
+    """Append the help pages to the app and its commands; call it when all are registered."""
     app.info.epilog = _paragraphs([*GENERAL, _codes("")])
     for path, command in commands_of(app):
         page = PAGES.get(path, Page(()))
@@ -81,7 +83,7 @@ def complete(app: typer.Typer) -> None:
 
 
 def commands_of(app: typer.Typer, within: str = "") -> Iterator[tuple[str, CommandInfo]]:
-    """Every command of an app and of the groups in it, by the words that call it."""
+    """Every command of an app and of its groups, by its name."""
     for command in app.registered_commands:
         name = command.name or _called(command).__name__.replace("_", "-")
         yield f"{within} {name}".strip(), command
@@ -108,5 +110,5 @@ def _paragraphs(lines: list[str]) -> str:
 
 
 def _literal(text: str) -> str:
-    """Text with brackets, which the library that prints the help would take for markup."""
+    """Escape brackets, which rich would read as markup."""
     return text.replace("[", r"\[")

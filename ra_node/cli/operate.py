@@ -1,4 +1,4 @@
-"""Commands that show how the node stands and mend what is stuck.
+"""Commands that show the state of the node and act on jobs.
 
 A command imports only what it runs, so that the other commands start fast.
 """
@@ -84,7 +84,7 @@ def studies(
         str | None, typer.Argument(help="Study Instance UID: show the timeline of this one.")
     ] = None,
     config: ConfigPath = DEFAULT_CONFIG,
-    limit: Annotated[int, typer.Option(help="How many, the last received first.")] = 50,
+    limit: Annotated[int, typer.Option(help="Number of studies to list, newest first.")] = 50,
     as_json: Json = False,
 ) -> None:
     """List the studies with their state, or the timeline of one."""
@@ -118,7 +118,7 @@ def requeue(
     else:
         say(f"{found.jobs} job{'' if found.jobs == 1 else 's'} requeued")
         if found.was_out_of_reach:
-            say(f"{uid} is tried again now")
+            say(f"{uid} is retried now")
     if not found.jobs and not found.was_out_of_reach:
         say("Nothing is buried under this name; `ra-node status` lists what is.", err=True)
         raise typer.Exit(1)
@@ -127,11 +127,11 @@ def requeue(
 @watch.command(rich_help_panel=WATCH)
 def drop(
     uid: Annotated[str | None, typer.Argument(help="Study Instance UID; without it, all studies.")] = None,
-    peer: Annotated[str | None, typer.Option(help="Only what waits for this destination.")] = None,
+    peer: Annotated[str | None, typer.Option(help="Only objects queued for this destination.")] = None,
     config: ConfigPath = DEFAULT_CONFIG,
     as_json: Json = False,
 ) -> None:
-    """Give up results that will never be delivered or committed, so that nothing waits for them."""
+    """Drop results that will never be delivered or committed, so that nothing waits for them."""
     from ra_node.bootstrap.node_context import open_state
     from ra_node.ledger.jobs.abandon import drop as give_up
     from ra_node.services.monitoring.operator_actions import Operator, acted
@@ -153,7 +153,7 @@ def drop(
 
 @watch.command(rich_help_panel=WATCH)
 def purge(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be removed.")] = False,
     config: ConfigPath = DEFAULT_CONFIG,
     as_json: Json = False,
 ) -> None:
@@ -177,13 +177,11 @@ def purge(
 
 @watch.command(rich_help_panel=WATCH)
 def clock(
-    accept: Annotated[
-        bool, typer.Option("--accept", help="The clock is right now: purge and give up by it again.")
-    ] = False,
+    accept: Annotated[bool, typer.Option("--accept", help="The clock is right now: trust it again.")] = False,
     config: ConfigPath = DEFAULT_CONFIG,
     as_json: Json = False,
 ) -> None:
-    """Say whether this machine's clock is believed; nothing is purged or given up while it is not."""
+    """Say whether this machine's clock is trusted; nothing is purged and nothing expires while it is not."""
     from ra_node.bootstrap.node_context import build_clock_watch, open_state
     from ra_node.services.monitoring.operator_actions import Operator, acted
 
@@ -196,9 +194,9 @@ def clock(
     if as_json:
         print_json({"believed": accept or not reason, "reason": reason})
     elif not reason:
-        say("The clock is believed.")
+        say("The clock is trusted.")
     else:
-        say(f"Accepted, though {reason}." if accept else f"Not believed: {reason}.")
+        say(f"Accepted, though {reason}." if accept else f"Not trusted: {reason}.")
     if reason and not accept:
         raise typer.Exit(1)
 
@@ -206,13 +204,14 @@ def clock(
 @watch.command(rich_help_panel=WATCH)
 def audit(
     since: Annotated[
-        str, typer.Option(help="Only from this day or moment on (UTC), e.g. 2026-11-01 or 2026-11-01T08:00.")
+        str,
+        typer.Option(help="Only events since this date or time (UTC), e.g. 2026-11-01 or 2026-11-01T08:00."),
     ] = "",
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV for a spreadsheet.")] = False,
     config: ConfigPath = DEFAULT_CONFIG,
     as_json: Json = False,
 ) -> None:
-    """Print the trail: who sent, received, signed in, changed what, and who was refused."""
+    """Print the event log: who sent, received, signed in or changed what, and who was rejected."""
     from ra_node.bootstrap.node_context import open_state
     from ra_node.cli.render_events import moment, print_trail
     from ra_node.ledger.event_query import trail

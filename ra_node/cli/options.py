@@ -1,4 +1,4 @@
-"""What commands have in common: whose configuration they read, who gives them, and for whom they print."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def named_settings(config: Path) -> Settings:
 
 
 def settings_or_defaults(config: Path) -> Settings:
-    """The commands on files need no node: without a configuration they use the defaults."""
+    """Settings for commands on files; defaults without a configuration."""
     from ra_node.bootstrap.node_context import default_settings  # noqa: PLC0415 - other commands start faster without it
 
     named = config != DEFAULT_CONFIG or "RA_NODE_CONFIG" in os.environ
@@ -39,7 +39,7 @@ def settings_or_defaults(config: Path) -> Settings:
 
 
 def account() -> str:
-    """Who gives this command, for the list of promotions: user@host, behind sudo the one who typed it."""
+    """user@host of this command for the event log; behind sudo the calling user."""
     try:
         user = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:

@@ -1,4 +1,4 @@
-"""How a retrospective run looks: a bar with pace and time left on a terminal, plain lines elsewhere."""
+"""Progress of an archive run: a bar with pace and time left on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LINE_EVERY_S = 10.0
 
 @dataclass
 class Pace:
-    """Counts the studies of one start and tells how fast it goes. `clock` gives seconds."""
+    """Counts the studies of one start and computes the pace. `clock` gives seconds."""
 
     clock: Callable[[], float] = time.monotonic
     studies: int = 0
@@ -49,12 +49,12 @@ class Pace:
 
     @property
     def per_minute(self) -> float:
-        """Studies a minute since this start began, those that were finished before left out."""
+        """Studies a minute since this start, without those that were finished before."""
         took = self.clock() - self.began
         return 60 * (self.answered + self.failed) / took if took > 0 else 0.0
 
     def words(self) -> str:
-        """Pace, time left and failures, as far as they are known."""
+        """Pace, time left and failures as text."""
         pace, failed = self.per_minute, f"{self.failed} failed" if self.failed else ""
         if not pace:
             return failed
@@ -64,7 +64,7 @@ class Pace:
 
 @contextmanager
 def watching(console: Console | None = None, pace: Pace | None = None) -> Iterator[Watcher]:
-    """Show on standard error how a run goes, in the way of the terminal or the file that it is."""
+    """Show progress on standard error, as a bar or as plain lines."""
     out, pace = console or terminal(stderr=True), pace or Pace()
     if not out.is_terminal:
         yield _lines(out, pace)
@@ -80,7 +80,7 @@ def watching(console: Console | None = None, pace: Pace | None = None) -> Iterat
 
 
 def print_summary(summary: Summary, *, as_json: bool) -> None:
-    """What the run came to; the answer to its only study in words before it."""
+    """Summary of the run; for a single study preceded by its report as text."""
     if as_json:
         print_json(dataclasses.asdict(summary))
         return

@@ -1,4 +1,4 @@
-"""How bundles look in a terminal, and as JSON where a script asks."""
+"""Bundles as tables, or as JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ra_node.services.models.verify import Verdict
 
 
 def print_verdict(verdict: Verdict, *, as_json: bool) -> None:
-    """What the bundle is, what it learnt from and how well it did, then one row a check."""
+    """Identity, training data and figures of the bundle, then one row a check."""
     if as_json:
         print_json(_verdict_fields(verdict))
         return
@@ -37,7 +37,7 @@ def print_verdict(verdict: Verdict, *, as_json: bool) -> None:
 
 
 def print_bundles(lines: Sequence[BundleLine], error: str, *, as_json: bool) -> None:
-    """One row a bundle; the one in use has a mark that needs no colour; `error` where it is not there."""
+    """One row a bundle; the one in use is marked, also without colour; `error` where it is missing."""
     if as_json:
         print_json([dataclasses.asdict(line) for line in lines])
         return
@@ -69,7 +69,7 @@ def choice_words(choice: Choice | None) -> str:
 
 
 def when(seconds: float | None) -> str:
-    """A moment of the ledger for people."""
+    """A ledger time as readable UTC text."""
     return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
@@ -86,7 +86,7 @@ def _description(bundle: Bundle) -> list[str]:
 
 
 def domain_words(identity: BundleIdentity) -> str:
-    """The hands that a bundle rates; others are not rated."""
+    """Domain of a bundle in words."""
     ages = (
         "of any age (none is stated)"
         if identity.ages is None
@@ -98,7 +98,7 @@ def domain_words(identity: BundleIdentity) -> str:
 
 def _training_data(bundle: Bundle) -> str:
     told = bundle.manifest.training.get("data")
-    return str(told) if told else "not told"
+    return str(told) if told else "not stated"
 
 
 def _metrics(bundle: Bundle) -> Table:

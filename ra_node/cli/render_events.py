@@ -1,4 +1,4 @@
-"""Prints the trail: a line an entry, as text, JSON or CSV."""
+"""Prints the event log: one line an entry, as text, JSON or CSV."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COLUMNS = ("at", "what", "who", "address", "study_uid", "detail")
 
 
 def moment(since: str) -> float:
-    """Read a day or a moment in ISO 8601, UTC unless it says otherwise; Fatal for anything else."""
+    """Parse a date or time in ISO 8601, UTC by default; Fatal for anything else."""
     if not since:
         return 0.0
     try:
@@ -27,7 +27,7 @@ def moment(since: str) -> float:
 
 
 def print_trail(entries: Iterable[Entry], *, as_json: bool, as_csv: bool) -> None:
-    """One line an entry, the oldest first; JSON is an object a line, so that a year of it fits any memory."""
+    """One line an entry, oldest first; JSON is one object a line, written as it is read."""
     if as_csv:
         writer = csv.writer(sys.stdout)
         writer.writerow(COLUMNS)

@@ -1,4 +1,4 @@
-"""What a check of all kept files came to, in a terminal."""
+"""Result of a scrub as text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ra_node.services.monitoring.scrub import Scrubbed
 
 
 def print_scrubbed(done: Scrubbed, *, as_json: bool) -> None:
-    """The damaged files first, then how many were looked at."""
+    """Damaged files first, then the number of files that were read."""
     if as_json:
         print_json(dataclasses.asdict(done))
         return
@@ -19,15 +19,15 @@ def print_scrubbed(done: Scrubbed, *, as_json: bool) -> None:
     if done.problems:
         rows = table("file", "found", "study", "path")
         for one in done.problems:
-            found = f"{one.found}, made again" if one.mended else one.found
+            found = f"{one.found}, rebuilt" if one.mended else one.found
             rows.add_row(*map(Text, (str(one.kind), found, one.study_uid, one.path)))
         out.print(rows)
     size, damaged = f"{done.bytes / 2**20:.1f} MiB", len(done.problems)
     out.print(Text(f"{done.files} files, {size} read, {damaged} damaged"))
     if done.without_sha256:
-        words = "of an older version have no SHA-256: only their absence shows"
+        words = "of an older version have no SHA-256: only missing ones are detected"
         out.print(Text(f"{done.without_sha256} files {words}"))
     if any(one.kind == "image" for one in done.problems):
         out.print(
-            Text("Have the senders of damaged images send them again: the good copy takes their place.")
+            Text("Have damaged images sent again by their source: the good copy replaces the damaged one.")
         )

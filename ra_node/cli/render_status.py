@@ -1,4 +1,4 @@
-"""How answers look in a terminal, and as JSON where a script asks."""
+"""Status, preflight, studies and hands as text, or as JSON."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def print_checks(checks: Sequence[Check], *, as_json: bool) -> None:
 
 
 def print_overview(view: Overview, *, as_json: bool) -> None:
-    """Counts first, then what needs a person."""
+    """Counts first, then what an operator must do."""
     if as_json:
         print_json(dataclasses.asdict(view))
         return
@@ -54,7 +54,7 @@ def print_overview(view: Overview, *, as_json: bool) -> None:
         return
     out.print(_count_table(view))
     if view.oldest_unanswered is not None:
-        out.print(f"Oldest unanswered image: {_age(view.at - view.oldest_unanswered)}")
+        out.print(f"Oldest image without a report: {_age(view.at - view.oldest_unanswered)}")
     for standing in view.peers:
         for complaint in complaints(standing, view.at):
             words = f" {complaint.found}; {complaint.hint}"
@@ -81,7 +81,7 @@ def _count_table(view: Overview) -> Table:
 
 
 def _print_alarms(out: Console, raised: Sequence[Alarm]) -> None:
-    """Before everything else; then what to do about each kind."""
+    """Alarms come first, then the hint for each kind."""
     for alarm in raised:
         words = f" since {_when(alarm.since)} UTC: {words_of(alarm)}"
         out.print(Text.assemble((f"ALARM {alarm.kind}", "bold red"), words))
@@ -90,7 +90,7 @@ def _print_alarms(out: Console, raised: Sequence[Alarm]) -> None:
 
 
 def _print_models(out: Console, models: Models) -> None:
-    """The bundle in use first: every answer depends on it."""
+    """The bundle in use, and workers that differ from it."""
     if models.in_use is None:
         out.print(Text.assemble(("no model bundle", "bold red"), f" {models.error}"))
     else:
@@ -100,12 +100,12 @@ def _print_models(out: Console, models: Models) -> None:
 
 
 def _print_disk(out: Console, disk: Disk | None) -> None:
-    """Nothing while there is room."""
+    """Nothing while the disk has enough free space."""
     if disk is None or disk.room is DiskSpace.ENOUGH:
         return
     free, low, enough = (f"{size / 2**30:.1f} GiB" for size in (disk.free, disk.low, disk.enough))
     if disk.room is DiskSpace.LOW:
-        words = f" {free} free, below {low}: images are turned away and analysis waits"
+        words = f" {free} free, below {low}: images are refused and analysis waits"
     else:
         words = f" {free} free: if it was below {low}, the node waits for {enough}"
     out.print(Text.assemble(("disk", "bold red"), words))
@@ -132,7 +132,7 @@ def print_studies(lines: Sequence[StudyLine], *, as_json: bool) -> None:
 
 
 def print_story(story: StudyTimeline, *, as_json: bool) -> None:
-    """The timeline of one study, then where each of its objects is."""
+    """The timeline of one study, then the delivery state of each object."""
     if as_json:
         print_json(dataclasses.asdict(story))
         return
@@ -152,12 +152,12 @@ def story_lines(story: StudyTimeline) -> Iterator[str]:
 
 
 def _delivered(state: DeliveryState, commitment: CommitmentState) -> str:
-    """Delivered and committed are two things; one that was never asked for is not mentioned."""
+    """Delivery and commitment state; commitment that was not requested is omitted."""
     return str(state) if commitment is CommitmentState.NOT_ASKED else f"{state}, commitment {commitment}"
 
 
 def hands_line(path: Path, finding: ImageFinding) -> dict[str, Any]:
-    """What `ra-node hands` says about one file."""
+    """Output of `ra-node hands` for one file as JSON."""
     hands = [
         {
             "box": [hand.region.box.x0, hand.region.box.y0, hand.region.box.x1, hand.region.box.y1],
@@ -177,7 +177,7 @@ def hands_line(path: Path, finding: ImageFinding) -> dict[str, Any]:
 
 
 def print_hands(line: dict[str, Any]) -> None:
-    """The same for people."""
+    """Output of `ra-node hands` for one file as text."""
     out = console()
     out.print(line["file"], highlight=False, markup=False)
     for hand in line["hands"]:
@@ -191,7 +191,7 @@ def print_hands(line: dict[str, Any]) -> None:
 
 
 def progress(items: Iterable[_T], what: str, total: int | None = None) -> Iterator[_T]:
-    """Show how far long work is, on standard error, while giving its items."""
+    """Iterate with a progress bar on standard error."""
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -203,8 +203,12 @@ def progress(items: Iterable[_T], what: str, total: int | None = None) -> Iterat
 
 
 def _age(seconds: float) -> str:
-    """How long ago something was; a time ahead means that the clock was set back since."""
-    return f"{seconds:.0f} s ago" if seconds >= 0 else f"from {-seconds:.0f} s ahead: the clock was set back"
+    """Age as text; a time in the future means that the clock was set back."""
+    return (
+        f"{seconds:.0f} s ago"
+        if seconds >= 0
+        else f"from {-seconds:.0f} s in the future: the clock was set back"
+    )
 
 
 def _when(seconds: float) -> str:

@@ -1,1 +1,1 @@
-"""DICOM data sets: what is read from them and what is made."""
+"""DICOM data sets: reading and creation."""

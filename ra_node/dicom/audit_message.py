@@ -1,7 +1,7 @@
-"""Audit messages as PS3.15 A.5 has them: who did what to which study, without the patient.
+"""Audit messages (PS3.15 A.5), without the patient.
 
-A.5.3 asks some messages for the Patient ID. They go out without it: a log server is read by people who
-treat nobody, and the Study Instance UID leads whoever may know to the patient.
+A.5.3 requires the Patient ID in some messages. It is left out: readers of a log server do not treat patients,
+and the Study Instance UID identifies the patient for those who may know.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _APPLICATION_SERVER = "4"
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """Who took part: an AE title, an account or a process, and from where."""
+    """Active participant: an AE title, an account or a process, with its address."""
 
     user_id: str
     requestor: bool = False
@@ -73,7 +73,7 @@ class AuditMessage:
 
 
 def audit_xml(message: AuditMessage, source_id: str) -> str:
-    """Write one message (PS3.15 A.5.1) that `source_id` reports."""
+    """Encode one message (PS3.15 A.5.1) of the audit source `source_id`."""
     root = Element("AuditMessage")
     _event(root, message)
     for one in message.participants:

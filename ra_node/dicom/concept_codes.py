@@ -1,6 +1,6 @@
-"""The coded concepts that results are written in, each with its scheme (PS3.16).
+"""Coded concepts of the results, with their schemes (PS3.16).
 
-Public schemes only: private schemes draw warnings from every validator.
+Public schemes only: validators warn about private ones.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ WRIST_JOINT = Code("74670003", "SCT", "Wrist joint")
 FINGER_JOINT = Code("125682004", "SCT", "Finger joint")
 THUMB = Code("76505004", "SCT", "Thumb")
 METACARPOPHALANGEAL_JOINT = Code("70420003", "SCT", "Metacarpophalangeal joint")
-"""The others stand in CID 4031 and 7304; this one is plain SNOMED CT, since PS3.16 lists no such joint."""
+"""The others are in CID 4031 and 7304; this one is plain SNOMED CT, because PS3.16 lists no such joint."""
 
 # Explanation of an artificial intelligence (CID 217)
 VISUAL_EXPLANATION = Code("130401", "DCM", "Visual explanation")
@@ -88,14 +88,14 @@ _MODALITIES = {
 
 
 def hand_site(side: Side | None) -> Code:
-    """The hand as a finding site; without a side it is just a hand, none is invented."""
+    """The hand as finding site; without laterality where the side is undetermined."""
     return {Side.RIGHT: RIGHT_HAND, Side.LEFT: LEFT_HAND, None: HAND}[side]
 
 
 def joint_site(name: str) -> Code:
-    """A joint out of `JOINTS` as a finding site, as near as public codes come; its number is said in words.
+    """A joint of `JOINTS` as finding site, by the nearest public code; the ray number is in the text.
 
-    The thumb's joint between its two phalanges has no code that is sure, so that the thumb stands for it.
+    No public code is certain for the IP joint of the thumb, so the thumb is used.
     """
     kind = name.partition("_")[0]
     return {"wrist": WRIST_JOINT, "mcp": METACARPOPHALANGEAL_JOINT, "pip": FINGER_JOINT, "ip": THUMB}[kind]
@@ -107,7 +107,7 @@ def side_code(side: Side) -> Code:
 
 
 def modality_code(modality: str) -> Code:
-    """The modality as a code of CID 29; what is no radiograph is Other."""
+    """The modality as a code of CID 29; Other for what is no radiograph."""
     meaning = _MODALITIES.get(modality)
     return Code("OT", "DCM", "Other") if meaning is None else Code(modality, "DCM", meaning)
 

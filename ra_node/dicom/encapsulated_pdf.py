@@ -1,4 +1,4 @@
-"""Wraps the report as a page to read or print: an Encapsulated PDF that belongs to the study."""
+"""The report as Encapsulated PDF in the study."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def build_pdf(
 ) -> Dataset:
     """Make the document (PS3.3 A.45.1) of a report with its overlay `picture` (rows, columns, 3).
 
-    No patient is named on its pages, so it says that nobody can be known from them.
+    No patient is named on its pages, so Burned In Annotation is NO.
     """
     title = summary_sentence(report, language)
     made = begin_instance(

@@ -1,4 +1,4 @@
-"""Marks the overlay as the image of the study to look at: a Key Object Selection document."""
+"""Key Object Selection document that marks the overlay as key image."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""Copies the patient and the study of a received image onto what is made from it.
+"""Copies the Patient and Study modules of a received image to created objects.
 
-Results belong to the same patient and study only if every value is the same, odd ones included, so
-values are carried over without validation and texts as their bytes; what cannot be carried over at all is
-left out.
+Results belong to the same patient and study only if every value is identical, invalid ones included, so
+values are copied without validation and texts as their bytes; values that cannot be copied are left out.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ OPTIONAL = (
 
 
 def subject_of(report: StudyReport, sources: Mapping[str, Dataset]) -> Dataset:
-    """The source that gives patient and study: that of the first image, or any, or only the study's UID."""
+    """The source of patient and study: the first image, else any, else only the Study Instance UID."""
     known = (sources[image.sop_instance_uid] for image in report.images if image.sop_instance_uid in sources)
     nobody = Dataset()
     nobody.StudyInstanceUID = report.study_instance_uid
@@ -63,12 +62,11 @@ def subject_of(report: StudyReport, sources: Mapping[str, Dataset]) -> Dataset:
 
 
 def copy_subject(made: Dataset, source: Dataset, *, own_text: str = "") -> None:
-    """Give `made` the patient and study of `source`, byte for byte, under the same character set.
+    """Copy patient and study of `source` to `made`, byte for byte, under the same character set.
 
-    The bytes stay what they are also where that set is missing, unknown or not theirs: whatever shows the
-    name of the image shows that of the result. `own_text` is what the maker will add: where the set cannot
-    write it, everything is turned to UTF-8 (ISO_IR 192) without a loss. Empty and missing type 2 attributes
-    are empty.
+    The bytes are kept also where that set is missing, unknown or wrong: a viewer shows the same name for
+    image and result. `own_text` is text that will be added: where the set cannot encode it, everything is
+    converted to UTF-8 (ISO_IR 192) without loss. Missing type 2 attributes are written empty.
     """
     made.StudyInstanceUID = source.StudyInstanceUID
     with warnings.catch_warnings():
@@ -95,10 +93,10 @@ def _copier(source: Dataset, own_text: str) -> _Copier:
 
 @dataclass(frozen=True, slots=True)
 class _Copier:
-    """Carries elements into an object of the character set `terms`.
+    """Copies elements into an object with the character set `terms`.
 
-    With `turns` their text is decoded, as the set `declared` has it; else its bytes are carried. A site that
-    has its results in Chinese is taken to mean GB18030 where it declares no set.
+    With `turns` their text is decoded by the set `declared`; else its bytes are copied. GB18030 is assumed
+    where a site with results in Chinese declares no set.
     """
 
     terms: tuple[str, ...]
@@ -106,7 +104,7 @@ class _Copier:
     turns: bool = False
 
     def carried(self, source: Dataset, keyword: str) -> DataElement | None:
-        """The element under the VR of the dictionary, or None where absent or beyond reading."""
+        """The element with the VR of the dictionary, or None where absent or unreadable."""
         if keyword not in source:
             return None
         try:
@@ -128,7 +126,7 @@ class _Copier:
         return raw
 
     def _item(self, item: Dataset) -> Dataset:
-        """An item of a sequence; one that declares a character set of its own keeps it."""
+        """An item of a sequence; a character set that it declares is kept."""
         own = character_sets(item)
         copier = _Copier(own, own) if own else self
         for tag in list(item.keys()):
@@ -139,12 +137,12 @@ class _Copier:
 
 
 def _has_text(source: Dataset) -> bool:
-    """Whether there is text that its character set has a say in."""
+    """Whether an element has text to which Specific Character Set applies."""
     return any(_text_bytes(source, tag_of(keyword)) is not None for keyword in (*REQUIRED, *OPTIONAL))
 
 
 def _text_bytes(dataset: Dataset, tag: BaseTag) -> bytes | None:
-    """The bytes of a text that its character set has a say in, as they were read; else None."""
+    """The bytes as read of a text to which Specific Character Set applies; else None."""
     element = dataset.get_item(tag)
     value = None if element is None else element.value
     if isinstance(value, PersonName):
@@ -171,7 +169,7 @@ def tag_of(keyword: str) -> BaseTag:
 
 
 def _writable(text: str, term: str) -> bool:
-    """Whether the first character set of an object holds all of the text."""
+    """Whether the first character set of an object can encode all of the text."""
     if text.isascii():
         return True
     try:

@@ -1,4 +1,4 @@
-"""The fonts of the report to print: embedded, so that it looks the same where no font is installed.
+"""Embedded fonts of the PDF, so that it looks the same where no font is installed.
 
 Latin text is set in Bitstream Vera, which comes with the PDF library; other scripts in the typeface of the
 overlay, of which only the characters of the language are taken (1 s once a process for Chinese).
@@ -21,11 +21,11 @@ from ra_node.domain.texts.translations import Language
 
 _LATIN = {False: "Vera", True: "VeraBd"}
 _MOST_OFF = 1.0
-"""Of a curve that is approximated, in units of a font with 1,000 of them to its size."""
+"""Largest deviation of an approximated curve, in units of a font with 1,000 units per em."""
 
 
 def fitting(text: str, language: Language, *, bold: bool = False) -> tuple[str, str]:
-    """Give the name of a registered font and the text as that font can set it.
+    """Name of a registered font, and the text with replacements for missing glyphs.
 
     Raises Fatal where the font of the language is not installed.
     """
@@ -47,7 +47,7 @@ def _registered_latin(*, bold: bool) -> str:
 
 
 def _characters(text: str, language: Language) -> frozenset[str]:
-    """Those of the language, which do for most texts, and what else this one has."""
+    """Characters of the language, enough for most texts, and others in this text."""
     return _of_language(tuple(language.texts.values())) | frozenset(text)
 
 
@@ -58,14 +58,14 @@ def _of_language(texts: tuple[str, ...]) -> frozenset[str]:
 
 @lru_cache(maxsize=32)
 def _embedded(file: str, number: int, characters: frozenset[str]) -> str:
-    """Register a font of these characters alone; its name hangs on nothing else."""
+    """Register a font subset of these characters; its name depends on nothing else."""
     key = hashlib.sha256(f"{file}#{number}{sorted(characters)}".encode()).hexdigest()[:12]
     pdfmetrics.registerFont(ttfonts.TTFont(f"text-{key}", io.BytesIO(_truetype(file, number, characters))))
     return f"text-{key}"
 
 
 def _truetype(file: str, number: int, characters: frozenset[str]) -> bytes:
-    """Take some characters of a font, with quadratic curves: the PDF library embeds no others."""
+    """Subset a font and convert it to quadratic curves: reportlab embeds no others."""
     options = subset.Options(layout_features=[], hinting=False, notdef_outline=True, glyph_names=False)
     taken = subset.Subsetter(options)
     taken.populate(unicodes=[ord(sign) for sign in characters])

@@ -1,4 +1,4 @@
-"""Sets the report on A4 pages: banner, summary, a table of the hands, remarks, models, and the overlay.
+"""The report on A4 pages: banner, summary, a table of the hands, remarks, models, and the overlay.
 
 The same report makes the same bytes. Names no patient.
 """
@@ -64,7 +64,9 @@ def report_pdf(report: StudyReport, picture: NDArray[np.uint8], language: Langua
         title=words.say("overlay.banner"),
         author=f"{report.bundle.name} {report.bundle.version}",
         subject=report.study_instance_uid,
-        initialFontName=fitting("", words)[0],  # or the library names one of its own, which nobody embeds
+        initialFontName=fitting("", words)[
+            0
+        ],  # otherwise reportlab references a font of its own that is not embedded
         invariant=1,
     )
 
@@ -96,7 +98,7 @@ def _flow(report: StudyReport, picture: NDArray[np.uint8], words: Language) -> I
 
 
 def _told_together(groups: Sequence[Group], left_out: int, words: Language) -> Iterator[Flowable]:
-    """Many images without a result by their reason, and how many with one are not printed."""
+    """Images without a result grouped by reason, and the number of those that are not printed."""
     if left_out > 0:
         yield _paragraph(words.say("overlay.not_printed", count=left_out), 11, words, bold=True)
     for group in groups:
@@ -150,7 +152,7 @@ def _paragraph(
 
 
 def _foot(canvas: Canvas, report: StudyReport, words: Language) -> None:
-    """The study, the version and the time on each page, so that a loose sheet can be placed."""
+    """Study UID, version and time on each page, so that a loose sheet can be identified."""
     made = f"{report.created_at:%Y-%m-%d %H:%M %z}"
     version = words.say("overlay.report_version", version=report.version)
     text = f"{report.study_instance_uid}   {version}   {made}   {canvas.getPageNumber()}"

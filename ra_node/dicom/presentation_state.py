@@ -1,7 +1,7 @@
-"""Draws the result over the original image: a Grayscale Softcopy Presentation State for each image.
+"""Grayscale Softcopy Presentation State for each image, with the result as graphics.
 
-The image stays what it is; a viewer that knows presentation states puts outlines and words over it and
-takes them away again.
+The image is unchanged; a viewer with support for presentation states shows outlines and text over it and
+hides them again.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def build_presentations(
     """Make a presentation state (PS3.3 A.33.1) for each greyscale image of the report, in their order.
 
     `sources` are the received data sets by SOP Instance UID, pixels not needed. An image whose source is
-    not at hand, or that is no greyscale picture, has none. Each is a series of its own, as images of
-    one series have one side. Images without a result that are told together have none.
+    missing, or that is not greyscale, has none. Each is a series of its own, because images of one series
+    have one laterality. Grouped images without a result have none.
     """
     told_together = grouped_numbers(groups_of(report))
     return [
@@ -84,7 +84,10 @@ def _presentation(
         named=f"drawn over {image.sop_instance_uid}",
         own_text=_words(annotations),
     )
-    for keyword in ("ContentDate", "ContentTime"):  # this object says when it was created instead
+    for keyword in (
+        "ContentDate",
+        "ContentTime",
+    ):  # this object has Presentation Creation Date and Time instead
         del made[keyword]
     made.SeriesDescription = SERIES_DESCRIPTION
     made.Laterality = _laterality(image)
@@ -98,14 +101,14 @@ def _presentation(
 
 
 def _laterality(image: ImageFinding) -> str | None:
-    """R or L where all that is drawn is of that side; Laterality knows no "both", and is empty then."""
+    """R or L where all hands drawn have that side; else empty, because Laterality has no "both"."""
     sides = {hand.side.side for hand in image.hands}
     side = sides.pop() if len(sides) == 1 else None
     return None if side is None else side.value
 
 
 def _write_identification(made: Dataset, report: StudyReport) -> None:
-    """Presentation State Identification (PS3.3 C.11.10); nobody but the equipment made it."""
+    """Presentation State Identification (PS3.3 C.11.10); Content Creator's Name is empty."""
     made.ContentLabel = "AI_RESULT"
     made.ContentDescription = "AI result, not verified by a physician"
     made.ContentCreatorName = None
@@ -128,7 +131,7 @@ def _reference(image: ImageFinding) -> Dataset:
 
 
 def _hand_annotations(image: ImageFinding, language: Language | None) -> Iterator[GraphicAnnotation]:
-    """The outline of each hand with its sentence; the reason alone where the image has no hand."""
+    """The outline of each hand with its sentence; only the reason where the image has no hand."""
     for hand in image.hands:
         yield _annotation(image, [_outline(image, hand)], _label(image, hand, hand_sentence(hand, language)))
     if image.refusal is not None:
@@ -137,7 +140,7 @@ def _hand_annotations(image: ImageFinding, language: Language | None) -> Iterato
 
 
 def _banner(report: StudyReport, image: ImageFinding, language: Language | None) -> GraphicAnnotation:
-    """What is said wherever the model speaks, along the upper edge of the image."""
+    """Label, notices and caveat along the upper edge of the image."""
     box = (0.5, 0.5, image.columns - 0.5, max(1.0, image.rows * 0.06))
     return _annotation(image, [], _text(caveat(report, language), box))
 
@@ -156,7 +159,7 @@ def _layer() -> GraphicLayer:
 
 
 def _source_of(image: ImageFinding) -> Dataset:
-    """The image as the library wants to see it."""
+    """The source image with the attributes that highdicom requires."""
     item = Dataset()
     item.SOPClassUID = image.sop_class_uid
     item.SOPInstanceUID = image.sop_instance_uid
@@ -210,7 +213,7 @@ def _words(annotations: list[GraphicAnnotation]) -> str:
 
 
 def _whole(image: ImageFinding, source: Dataset) -> Dataset:
-    """Displayed Area (PS3.3 C.10.4): all of the image, its pixels as wide and high as they are."""
+    """Displayed Area (PS3.3 C.10.4): the whole image with its pixel aspect ratio."""
     item = Dataset()
     item.DisplayedAreaTopLeftHandCorner = [1, 1]
     item.DisplayedAreaBottomRightHandCorner = [image.columns, image.rows]
@@ -224,10 +227,10 @@ def _whole(image: ImageFinding, source: Dataset) -> Dataset:
 
 
 def _write_greys(made: Dataset, source: Dataset) -> None:
-    """The grey values as the image itself shows them (PS3.3 C.11.1, C.11.8, C.11.6).
+    """Greyscale transformations of the image itself (PS3.3 C.11.1, C.11.8, C.11.6).
 
-    A presentation state does not look at the photometric interpretation: where the image is MONOCHROME1
-    the presentation itself turns the greys round.
+    A presentation state ignores the photometric interpretation: for MONOCHROME1 the Presentation LUT Shape is
+    INVERSE.
     """
     for keyword in _MODALITY_LUT:
         if keyword in source:

@@ -1,4 +1,4 @@
-"""Who made an object: this node on what it sends, and an AI on what it receives."""
+"""Equipment and algorithm identification of created objects."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ IMPLEMENTATION_CLASS_UID = "2.25.252181271350603579290439970944130858840"
 
 @dataclass(frozen=True, slots=True)
 class Producer:
-    """The installation that makes the results, as its objects name it (PS3.3 C.7.5.1, C.7.5.2).
+    """Equipment identification of this installation (PS3.3 C.7.5.1, C.7.5.2).
 
     `device_uid` names this installation and stays the same when models change; `observer_uid` does
     not. Lengths are those of LO (64) and SH (16, station name).
@@ -43,7 +43,7 @@ class Producer:
     station_name: str = "RA-NODE"
     institution: str = ""
     language: Language = field(default_factory=english)
-    """What it writes for people in; the structured report says of itself that it is English."""
+    """Language of overlay and PDF; the structured report is in English."""
 
 
 def stamp_equipment(made: Dataset, producer: Producer, bundle: BundleIdentity) -> None:
@@ -61,7 +61,7 @@ def stamp_equipment(made: Dataset, producer: Producer, bundle: BundleIdentity) -
 def observer_uid(producer: Producer, bundle: BundleIdentity) -> str:
     """Name the observer of a report (TID 1004): this installation with these weights.
 
-    It changes with any of the weights, as IHE AIR wants of a Device UID, and with nothing else of a bundle.
+    It changes with the weights, as IHE AIR requires of a Device UID, and with nothing else of a bundle.
     """
     return derive_uid("observer", producer.device_uid, *sorted(model.device_uid for model in bundle.models))
 

@@ -1,4 +1,4 @@
-"""What every further object of an answer begins with: patient and study, its names, its maker, its time."""
+"""Modules that every created object shares: patient, study, SOP common, equipment, time."""
 
 from __future__ import annotations
 

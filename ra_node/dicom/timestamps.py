@@ -1,4 +1,4 @@
-"""When a result was made, in the time zone of its source, so that one object knows one zone."""
+"""Creation time of a result in the time zone of its source, so that an object has one time zone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""UIDs that follow from what they name, so that making a result twice is harmless."""
+"""UIDs derived from the content, so that making a result twice is harmless."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def derive_uid(*parts: str) -> str:
 
 
 def result_uid(report: StudyReport, kind: str) -> str:
-    """The SOP Instance UID of an object of a report: no other content ever has it."""
+    """The SOP Instance UID of an object of a report, unique to its content."""
     return derive_uid(
         report.study_instance_uid, report.bundle.sha256, str(report.version), report.made_of, kind
     )

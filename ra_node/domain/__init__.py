@@ -1,1 +1,1 @@
-"""What the node knows, without any library that reads, stores, sends or learns."""
+"""Domain values and rules: pure Python, no library."""

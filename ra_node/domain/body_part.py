@@ -1,7 +1,7 @@
 """Reads from free text which part of the body an image shows, in the languages of Europe and East Asia.
 
-Texts are typed by people and vary endlessly, so only whole words count, and a text that also names a
-hand or wrist never speaks against one.
+Texts are typed by hand and vary, so only whole words are matched, and a text that also names a hand or wrist
+names no other part.
 """
 
 from __future__ import annotations
@@ -49,17 +49,17 @@ _OTHER_SIGNS = {
 
 
 _LETTERS = str.maketrans({"ø": "oe", "æ": "ae", "œ": "oe"})
-"""Letters that Unicode does not take apart."""
+"""Letters without a Unicode decomposition."""
 
 
 def words_of(text: str) -> list[str]:
-    """Cut a text into lower-case words without accents; digits and signs part them."""
+    """Split a text into lower-case words without accents, at digits and punctuation."""
     plain = unicodedata.normalize("NFKD", text.casefold().translate(_LETTERS))
     return re.findall(r"[^\W\d_]+", "".join(one for one in plain if not unicodedata.combining(one)))
 
 
 def names_hand(text: str) -> bool:
-    """True where a text speaks of a hand, wrist or finger."""
+    """Whether a text names a hand, wrist or finger."""
     lower = text.casefold()
     return any(word in _HAND for word in words_of(text)) or any(sign in lower for sign in _HAND_SIGNS)
 

@@ -1,4 +1,4 @@
-"""When a hand's result is to be read with care, so that every rendering draws the line at one place."""
+"""Caveats of a hand's result, the same in every rendering."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from enum import StrEnum
 from ra_node.domain.report import HandFinding, HandVerdict, Reason
 
 UNSURE_SCORE = 0.5
-"""Below this the finder itself is not sure that its region is a hand."""
+"""Detector score below which the outline is uncertain."""
 
 NEAR_THRESHOLD = 0.05
-"""A probability less than this from its operating point could as well lie on its other side."""
+"""A probability closer than this to its operating point has a caveat."""
 
 
 class Doubt(StrEnum):
-    """Why a hand is drawn with dashed lines; the value is its key in the language files."""
+    """A caveat, drawn with dashed lines; the value is its key in the language files."""
 
     NOT_JUDGED = "not_judged"
     DOMAIN = "domain"
@@ -27,7 +27,7 @@ class Doubt(StrEnum):
 
 
 def doubts_of(hand: HandFinding) -> tuple[Doubt, ...]:
-    """Give every reason for care; none means a certain result, drawn with solid lines."""
+    """All caveats of a hand; without one it is drawn with solid lines."""
     recognition = hand.recognition
     judged = recognition is not None and hand.refusal is None
     near = (

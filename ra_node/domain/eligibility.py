@@ -1,7 +1,7 @@
-"""Which instances call for an answer, and which images are refused by their header alone.
+"""Which instances need a report, and which images are refused by their header alone.
 
-The node never reads what it or another AI made, or it would answer its own answers. A header may
-only refuse what it denies clearly; where it is silent, the pixels decide.
+The node never analyses objects of its own or of another AI, or it would report its own reports. A header
+refuses only by a clear statement; otherwise the pixels decide.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ra_node.domain.study import ImageHeader
 from ra_node.domain.view_position import View, view_of
 
 OWN_MANUFACTURER = "ra-node"
-"""Manufacturer (0008,0070) of every object that this node makes."""
+"""Manufacturer (0008,0070) of every object that this node creates."""
 
 PROCESSING_EQUIPMENT = "109102 DCM"
 
@@ -59,7 +59,7 @@ _OTHER_BODY_PARTS = frozenset(
         "TLSPINE", "TMJ", "TOE", "TSPINE", "ZYGOMA",
     }
 )  # fmt: skip
-"""Defined terms of PS3.16 annex L, and what vendors write instead, that cannot mean a hand."""
+"""Defined terms of PS3.16 annex L, and vendors' variants, that exclude a hand."""
 
 _OTHER_REGION_CODES = {
     "51185008 SCT": "chest", "816092008 SCT": "pelvis", "12921003 SCT": "pelvis", "818983003 SCT": "abdomen",
@@ -79,11 +79,11 @@ _SAYS_AI = re.compile(r"\b(AI|CAD|artificial intelligence|deep learning)\b", re.
 
 
 def is_ai_made(header: ImageHeader) -> bool:
-    """True for what this node or another AI made; neither may be read as a radiograph again.
+    """Whether this node or another AI created the object; it must not be analysed as a radiograph.
 
-    Processing equipment alone (109102 DCM) is also named by ordinary workstations on radiographs
-    that they only processed. It speaks of an AI with a Device UID, which IHE AIR asks of an AI
-    model, or on an object that is no acquired radiograph.
+    Ordinary workstations also name processing equipment (109102 DCM) on radiographs that they processed. It
+    means an AI only with a Device UID, which IHE AIR requires of an AI model, or on an object that is no
+    acquired radiograph.
     """
     if OWN_MANUFACTURER in {name.strip().lower() for name in _manufacturers(header)}:
         return True
@@ -93,27 +93,27 @@ def is_ai_made(header: ImageHeader) -> bool:
 
 
 def calls_for_answer(header: ImageHeader) -> bool:
-    """True for an image of which a result, or the reason for none, is owed to the sender.
+    """Whether the sender must get a result for the image, or the reason why there is none.
 
-    Reports, presentation states, key objects, encapsulated files and the like are recorded only,
-    and so is what an AI made.
+    Reports, presentation states, key objects, encapsulated files, other non-images and objects of an AI are
+    only recorded.
     """
     return not _is_no_image(header) and not is_ai_made(header)
 
 
 def is_for_processing(header: ImageHeader) -> bool:
-    """True for what the detector saw, before anything was done for the eye (PS3.3 C.8.11.3)."""
+    """Whether the image is FOR PROCESSING (PS3.3 C.8.11.3)."""
     raw = header.presentation_intent.upper() == "FOR PROCESSING"
     return raw or header.sop_class_uid == DIGITAL_X_RAY_FOR_PROCESSING
 
 
 def is_image_class(sop_class_uid: str) -> bool:
-    """False for the storage classes of reports, presentation states, plans and the like."""
+    """Whether the storage class is one of images."""
     return not sop_class_uid.startswith(_NOT_IMAGES) and sop_class_uid not in _NOT_IMAGES_EXACT
 
 
 def header_refusal(header: ImageHeader) -> Refusal | None:
-    """Why this instance is not read, as far as its header alone can say; None lets the pixels decide."""
+    """Refusal by the header alone; None: the pixels decide."""
     checks = (
         _refuse_ai_made, _refuse_class, _refuse_secondary, _refuse_scout, _refuse_body_part, _refuse_view,
         _refuse_no_pixels,
@@ -143,7 +143,7 @@ def _refuse_secondary(header: ImageHeader) -> Refusal | None:
 
 
 def _refuse_scout(header: ImageHeader) -> Refusal | None:
-    """Refuse what only helped to plan or was put together of others, by Image Type (0008,0008)."""
+    """Refuse scouts and composed images by Image Type (0008,0008)."""
     kind = _SCOUTS.intersection(value.upper() for value in header.image_type[2:])
     if kind:
         text = f"Expected a radiograph of a hand, found a scout or composed image ({min(kind)})."
@@ -169,17 +169,17 @@ def _refuse_body_part(header: ImageHeader) -> Refusal | None:
 
 def _refuse_no_pixels(header: ImageHeader) -> Refusal | None:
     if not header.has_pixels:
-        return Refusal(Reason.NO_PIXELS, "No picture: expected pixel data, found none in the object.")
+        return Refusal(Reason.NO_PIXELS, "No image: expected pixel data, found none in the object.")
     if header.rows <= 0 or header.columns <= 0:
         found = f"found {header.rows} rows and {header.columns} columns"
         return Refusal(
-            Reason.NO_PIXELS, f"No picture: expected Rows (0028,0010) and Columns (0028,0011), {found}."
+            Reason.NO_PIXELS, f"No image: expected Rows (0028,0010) and Columns (0028,0011), {found}."
         )
     return None
 
 
 def _other_body_part(header: ImageHeader) -> str:
-    """The body part that the header names and that cannot be a hand, in words, or ""."""
+    """A body part in the header that excludes a hand, in words, or ""."""
     part = re.sub(r"[^A-Z]", "", header.body_part.upper())
     if part in _OTHER_BODY_PARTS:
         return part

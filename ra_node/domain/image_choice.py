@@ -1,7 +1,7 @@
-"""Chooses which image of a hand counts, so that a study gives one result a hand.
+"""Chooses the image of each hand, so that a study has one result per hand.
 
-What does not count stays in the report with the reason. Nothing is chosen by its result: the choice
-looks at how images were made and never at what the networks said.
+Other images stay in the report with the reason. Nothing is chosen by its result: the choice depends on how
+images were acquired and never on the output of the networks.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from ra_node.domain.laterality.chirality import better_view
 from ra_node.domain.laterality.evidence import Pairing, Side
 from ra_node.domain.report import HandFinding, ImageFinding, Reason, Refusal
 
-_SAME_PICTURE = "The same picture was sent twice; the other instance counts."
-_SECOND_VIEW = "Second view of the same hand, not rated: the other view in this image counts."
+_SAME_PICTURE = "The same image was sent twice; the other instance is used."
+_SECOND_VIEW = "Second view of the same hand, not rated: the other view in this image is used."
 _RAW = (
     "Raw detector image: expected a radiograph FOR PRESENTATION, found one FOR PROCESSING;"
-    " the study has the presented one, which counts."
+    " the study has the presented one, which is used."
 )
 _RAW_ALONE = (
     "Read from the raw detector image (FOR PROCESSING), as the study has no other of this hand;"
-    " the networks learnt from presented images."
+    " the networks were trained on presented images."
 )
 
 
 def one_result_a_hand(images: Sequence[ImageFinding]) -> tuple[ImageFinding, ...]:
-    """Refuse images and hands that another image of the study answers, each with its reason."""
+    """Refuse images and hands for which another image is used, each with its reason."""
     found = _without_raw(_without_copies(list(images)))
     for side in Side:
         found = _without_repeats(found, side)
@@ -34,7 +34,7 @@ def one_result_a_hand(images: Sequence[ImageFinding]) -> tuple[ImageFinding, ...
 
 
 def one_view_a_hand(hands: Sequence[HandFinding], pairing: Pairing) -> tuple[HandFinding, ...]:
-    """Refuse the worse view where one image shows one hand twice; a refused view never counts."""
+    """Refuse the worse view where one image shows one hand twice; a refused view is never used."""
     if pairing is not Pairing.SAME_HAND:
         return tuple(hands)
     able = [n for n, hand in enumerate(hands) if hand.refusal is None] or list(range(len(hands)))
@@ -79,9 +79,9 @@ def _without_repeats(images: list[ImageFinding], side: Side) -> list[ImageFindin
         return images
     last = max(showing, key=_last)
     name = "right" if side is Side.RIGHT else "left"
-    why = f"Another image of the {name} hand, taken later or better suited, counts."
+    why = f"Another image of the {name} hand, taken later or better suited, is used."
     note = (
-        f"{len(showing)} images are said to show the {name} hand; this one counts."
+        f"{len(showing)} images are said to show the {name} hand; this one is used."
         " If one of them shows the other hand, its side in the header is wrong."
     )
     result = []
@@ -128,7 +128,7 @@ def _without(image: ImageFinding, side: Side, refusal: Refusal) -> ImageFinding:
 
 
 def _refused_hand(hand: HandFinding, refusal: Refusal) -> HandFinding:
-    """A refused hand has no result; an earlier refusal says more than a later one."""
+    """A refused hand has no result; an earlier refusal is more specific and is kept."""
     return replace(hand, recognition=None, staging=None, explanation=None, refusal=hand.refusal or refusal)
 
 

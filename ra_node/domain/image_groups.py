@@ -1,4 +1,4 @@
-"""Images without a result by their reason, for a study of so many that a line for each would bury the rest.
+"""Groups images without a result by reason, for studies with too many to list one by one.
 
 A study of 298 chest images and 2 hands made an overlay of 2,072 x 13,886 pixels; 2,000 images would pass the
 65,535 rows that an image can have.
@@ -13,7 +13,7 @@ from itertools import pairwise
 from ra_node.domain.report import ImageFinding, Refusal, StudyReport
 
 MOST_NAMED = 20
-"""So many images without a result are told one by one."""
+"""Up to this number images without a result are listed one by one."""
 _MOST_RANGES = 8
 
 
@@ -27,12 +27,12 @@ class Group:
 
 
 def has_result(image: ImageFinding) -> bool:
-    """Whether a hand of the image was judged."""
+    """Whether a hand of the image was rated."""
     return any(hand.refusal is None and hand.recognition is not None for hand in image.hands)
 
 
 def groups_of(report: StudyReport) -> tuple[Group, ...]:
-    """The images without a result by reason, in the order of the first; () where each is told by itself."""
+    """Images without a result grouped by reason, in order of the first; () where each is listed by itself."""
     unanswered = [(n, image) for n, image in enumerate(report.images, start=1) if not has_result(image)]
     if len(unanswered) <= MOST_NAMED:
         return ()

@@ -1,4 +1,4 @@
-"""A job: one piece of work that is done once, by whoever holds its lease."""
+"""A job: a unit of work that is done once, by the holder of its lease."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ LONGEST_RETRY_S = 3600.0
 LONGEST_MACHINE_RETRY_S = 60.0
 LESS_FROM = 3
 LONGEST_SILENCE_S = 86400.0
-"""A peer that never reports is asked for commitment again at least this often."""
+"""Longest interval between storage commitment requests to a peer that never reports."""
 
 
 class JobKind(StrEnum):
-    """What is to be done."""
+    """Kind of a job."""
 
     EXAMINE = "examine"
-    """Read one instance, find its hands and judge them."""
+    """Read one instance, detect its hands and analyse them."""
     REPORT = "report"
-    """Make the result of one version of a study."""
+    """Make the report of one version of a study."""
     DELIVER = "deliver"
     """Send the objects of one version to one peer."""
     COMMIT = "commit"
-    """Ask one peer to promise that it keeps the objects of one version."""
+    """Request storage commitment of one peer for the objects of one version."""
 
 
 class JobState(StrEnum):
-    """Where a job stands. Done and buried are its two ends; an operator can requeue a buried one."""
+    """State of a job. DONE and BURIED are final; an operator can requeue a buried one."""
 
     READY = "ready"
     LEASED = "leased"
@@ -37,17 +37,17 @@ class JobState(StrEnum):
 
 
 MAX_ATTEMPTS = {JobKind.EXAMINE: 3, JobKind.REPORT: 7, JobKind.DELIVER: 5, JobKind.COMMIT: 5}
-"""Attempts that count before a job is buried; waiting for a sleeping peer or for the machine does not count.
+"""Counted attempts before a job is buried; waiting for an unreachable peer or for the machine does not count.
 
-The last of a report make less and less (`makes_less`), so that there is an answer."""
+The last attempts of a report leave out failing parts (`makes_less`), so that there is a report."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as it was when it was read; a claimed one is the right to finish it.
+    """A job as it was when it was read; the holder of a claimed one may finish it.
 
     Times are UTC seconds since 1970. `attempt` is 1 for the first claim. `fence` grows with every
-    claim and is never reset: whoever holds an older one has lost the lease.
+    claim and is never reset: the holder of an older one has lost the lease.
     """
 
     id: str
@@ -71,27 +71,27 @@ class Job:
 
     @property
     def tried_before(self) -> bool:
-        """An earlier attempt counts: whoever held it then may have died of it."""
+        """Whether an earlier attempt was counted: the job may have crashed its process."""
         return self.attempt - 1 > self.excused
 
     @property
     def last_attempt(self) -> bool:
-        """No counting attempt is left after this one."""
+        """Whether this is the last counted attempt."""
         return self.attempt - self.excused >= self.max_attempts
 
     @property
     def attempts_left(self) -> int:
-        """Counting attempts after this one."""
+        """Counted attempts after this one."""
         return max(0, self.max_attempts - (self.attempt - self.excused))
 
     @property
     def gives_up(self) -> bool:
-        """What is missing now is not waited for any more."""
+        """Whether missing parts are no longer waited for."""
         return self.makes_less if self.kind is JobKind.REPORT else self.last_attempt
 
     @property
     def makes_less(self) -> bool:
-        """One of the last attempts: what still fails is left out."""
+        """Whether this is one of the last attempts, which leave out failing parts."""
         return self.attempts_left <= LESS_FROM
 
 
@@ -103,7 +103,7 @@ def machine_delay_s(attempt: int, jitter: random.Random) -> float:
 def retry_delay_s(attempt: int, jitter: random.Random) -> float:
     """Seconds to wait after `attempt` (1 for the first) failed: doubling from 5 s to an hour.
 
-    Half to all of that time, so that what failed together does not come back together.
+    With jitter from half to all of that time, so that jobs that failed together do not retry together.
     """
     doublings = min(max(attempt, 1) - 1, 30)
     longest = min(FIRST_RETRY_S * 2.0**doublings, LONGEST_RETRY_S)
@@ -111,10 +111,10 @@ def retry_delay_s(attempt: int, jitter: random.Random) -> float:
 
 
 def longest_wait_s(kind: JobKind, attempt: int) -> float:
-    """Give how far ahead a job can have been put that has been claimed `attempt` times.
+    """Longest possible due time ahead of a job after `attempt` claims.
 
-    What a peer fails to keep is sent again after a pause although its job is new, and a peer that takes
-    the question of commitment is asked again within a day and a quarter.
+    An object that a peer failed to commit is sent again after a delay although its job is new, and storage
+    commitment is requested again within a day and a quarter.
     """
     if kind is JobKind.COMMIT:
         return 1.25 * LONGEST_SILENCE_S

@@ -7,4 +7,4 @@ JOINTS = (
     "mcp_1", "mcp_2", "mcp_3", "mcp_4", "mcp_5",
     "wrist_1", "wrist_2", "wrist_3",
 )  # fmt: skip
-"""`wrist_1` lies on the thumb's side, `wrist_3` on the little finger's, `wrist_2` between them."""
+"""`wrist_1` is radial, `wrist_3` ulnar, `wrist_2` between them."""

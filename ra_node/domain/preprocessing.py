@@ -1,8 +1,8 @@
-"""The name of the recipe that turns a found hand into what a network sees.
+"""Identifier of the preprocessing from a detected hand to the model input.
 
-It stands in the domain because two rooms that never meet must agree on it: imaging carries the
-recipe out, and inference refuses a bundle that was trained on another.
+It is in the domain because two independent packages use it: imaging implements the preprocessing, and
+inference refuses a bundle that was trained with another.
 """
 
 PREPROCESSING_ID = "upright-square-masked-p1-p99.5-v2"
-"""Changes with every change of the numbers that `ra_node.imaging.model_input` gives."""
+"""Must change with every change of the output of `ra_node.imaging.model_input`."""

@@ -1,4 +1,4 @@
-"""What has changed since the patient's earlier report: the same hand only, and both days are said."""
+"""Comparison with the patient's earlier report: same hand only, with both dates."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Change:
 
 
 def comparable_hands(hands: Iterable[HandFinding]) -> tuple[EarlierHand, ...]:
-    """Give the hands that a later report may be compared with.
+    """Hands that a later report may be compared with.
 
     Each is rated, its side is known without conflict, and it is the only one of its side: an inconclusive
-    one of the same side counts as another.
+    hand of the same side excludes it.
     """
     judged = [hand for hand in hands if hand.refusal is None and hand.recognition is not None]
     told = [
@@ -39,7 +39,7 @@ def comparable_hands(hands: Iterable[HandFinding]) -> tuple[EarlierHand, ...]:
 
 
 def changes(report: StudyReport) -> tuple[Change, ...]:
-    """Give the hands that both this report and its prior have judged, in the order of this report."""
+    """Hands that are rated in this report and its prior, in the order of this report."""
     if report.prior is None:
         return ()
     before = {hand.side: hand for hand in report.prior.hands}
@@ -52,12 +52,12 @@ def changes(report: StudyReport) -> tuple[Change, ...]:
 
 
 def across_bundles(report: StudyReport) -> bool:
-    """Whether the earlier report was made by another bundle, so that a change may be the bundle's."""
+    """Whether the earlier report was made by another bundle, so that a change may come from the bundle."""
     return report.prior is not None and report.prior.bundle_sha256 != report.bundle.sha256
 
 
 def follow_up_sentences(report: StudyReport, language: Language | None = None) -> list[str]:
-    """Name the earlier report and say each hand's change with both days; nothing without an earlier one."""
+    """Sentences about the earlier report and each hand's change with both dates; empty without one."""
     words = language or english()
     return [said + words.say("sign.stop") for said in _sentences(report, words)]
 
@@ -104,5 +104,5 @@ def _parts(change: Change, words: Language) -> Iterator[str]:
 
 
 def _percent(recognition: Recognition) -> str:
-    """The probability as the report of its time wrote it."""
+    """The probability as written in its report."""
     return percents(recognition)[0]

@@ -1,7 +1,7 @@
-"""Decides which hands the networks of a bundle may rate: those of the domain that the bundle states.
+"""Decides which hands the networks of a bundle may rate: those inside the domain that the bundle states.
 
-The networks answer for any picture, and just as surely for one unlike all that they learnt from: of 102 hands
-of adults, none known to have rheumatoid arthritis, a bundle that learnt from children called 39 diseased.
+Networks give an output for any image, with equal confidence for images unlike their training data: of 102
+hands of adults without known rheumatoid arthritis, a bundle trained on children called 39 diseased.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from ra_node.domain.report import (
 
 OutsideDomain = Literal["not rated", "remark"]
 Ages = tuple[float, float]
-"""Youngest and oldest age, in years, that the networks of a bundle learnt from."""
+"""Youngest and oldest age, in years, of the training data."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """What the site decided about hands outside the domain of its bundle."""
+    """Site settings for hands outside the domain of the bundle."""
 
     outside_domain: OutsideDomain = "not rated"
     research_output: bool = False
-    """Keep what the networks said of a hand that is not rated, for a comment in the SR."""
+    """Write the raw output for hands that are not rated to a comment in the SR."""
 
 
 DEFAULT_RATING = Rating()
@@ -40,9 +40,9 @@ DEFAULT_RATING = Rating()
 def rated_within(
     images: Sequence[ImageFinding], bundle: BundleIdentity, rating: Rating
 ) -> tuple[ImageFinding, ...]:
-    """Refuse the hands outside the bundle's domain, each with its reason, or only say so ("remark").
+    """Refuse the hands outside the bundle's domain, each with its reason, or only add a remark ("remark").
 
-    An unknown age refuses nothing: anonymised images have none. It is said before the result.
+    An unknown age refuses nothing, because anonymised images have none. It is stated before the result.
     """
     age: tuple[Refusal, ...] = ()
     if bundle.ages is not None:
@@ -58,7 +58,7 @@ def rated_within(
 
 
 def _known(hand: HandFinding, bundle: BundleIdentity) -> tuple[Refusal, ...]:
-    """What the picture says against a hand, as far as the bundle did not learn from its like."""
+    """Out-of-domain findings in the pixels, as far as the domain of the bundle excludes them."""
     learnt = set()
     if set(bundle.views) - {"frontal"}:
         learnt.add(Reason.OTHER_VIEW)
@@ -88,12 +88,12 @@ def _hand_within(hand: HandFinding, outside: tuple[Refusal, ...], rating: Rating
 
 
 def age_outside(age: Age, ages: Ages) -> tuple[Refusal, ...]:
-    """Say how an age lies to those of a bundle: () inside, else one reason.
+    """Compare an age with the domain of a bundle: () inside, else one reason.
 
-    Ages that contradict each other are outside where any of them is; they are never used to rate.
+    Contradicting ages are outside where any of them is outside.
     """
     low, high = ages
-    known = f"the networks learnt from ages {low:g} to {high:g}"
+    known = f"the networks were trained on ages {low:g} to {high:g}"
     claims_outside = [years for years in age.claims if not low <= years <= high]
     if age.years is None:
         why = f" ({age.note})" if age.note else ""
@@ -101,10 +101,10 @@ def age_outside(age: Age, ages: Ages) -> tuple[Refusal, ...]:
         return (Refusal(Reason.OUTSIDE_AGES if claims_outside else Reason.AGE_UNKNOWN, text),)
     if low <= age.years <= high:
         return ()
-    text = f"Age {_years(age.years, ages)} is outside what the networks know: {known}."
+    text = f"Age {_years(age.years, ages)} is outside the model's domain: {known}."
     return (Refusal(Reason.OUTSIDE_AGES, text),)
 
 
 def _years(age: float, ages: Ages) -> str:
-    """Whole years where they tell that the age is outside, else with a decimal."""
+    """Whole years where they are outside, else with a decimal."""
     return f"{age:g}" if ages[0] <= int(age) <= ages[1] else f"{int(age)}"

@@ -1,6 +1,6 @@
-"""The one result of a study, from which SR, overlay and text are all made.
+"""The result of a study, from which SR, overlay and text are rendered.
 
-A report is a complete, immutable value: whoever renders it adds no judgement of its own.
+A report is a complete, immutable value: renderers add no decision of their own.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ STAGES = (0, 1, 2, 3, 4, 5)
 
 
 class Reason(StrEnum):
-    """Why a hand, an image or a study has no result. The value is a stable code for scripts."""
+    """Reason why a hand, an image or a study has no result. The value is a stable code for scripts."""
 
     NO_HAND = "no_hand"
     TOO_MANY_HANDS = "too_many_hands"
@@ -44,14 +44,14 @@ class Reason(StrEnum):
     HAND_INCOMPLETE = "hand_incomplete"
     AI_MADE = "ai_made"
     FILE_DAMAGED = "file_damaged"
-    """The kept file is missing, or is not what was received."""
+    """The kept file is missing or damaged."""
     ANALYSIS_FAILED = "analysis_failed"
 
 
 OUTSIDE_DOMAIN = frozenset(
     {Reason.OUTSIDE_AGES, Reason.HAND_INCOMPLETE, Reason.OTHER_VIEW, Reason.METAL_OR_CAST}
 )
-"""Reasons for which a hand that was found is not rated: the networks of the bundle know nothing like it."""
+"""Reasons for which a detected hand is not rated: it is outside the domain of the bundle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +63,14 @@ class Refusal:
 
 
 class HandVerdict(StrEnum):
-    """The one answer about a hand, for every rendering. The value is a stable code for scripts."""
+    """The verdict on a hand, for every rendering. The value is a stable code for scripts."""
 
     PRESENT = "present"
     ABSENT = "absent"
     INCONCLUSIVE = "inconclusive"
     """Recognition and staging contradict each other."""
     NOT_RATED = "not_rated"
-    """The hand lies outside the domain of the bundle."""
+    """The hand is outside the domain of the bundle."""
     NOT_ANALYSED = "not_analysed"
 
 
@@ -98,7 +98,7 @@ class Staging:
 
 
 def explaining_task(recognition: Recognition, staging: Staging) -> Literal["staging", "recognition"] | None:
-    """The task that a hand's heat map explains: the one that says disease, staging first; None without.
+    """The task that a heat map explains: a task that calls disease, staging first; None without one.
 
     On tuning hands with a lesion at one joint staging's map found the joint more often (35 of 38 hands)
     than recognition's (22) or both together (33).
@@ -110,7 +110,7 @@ def explaining_task(recognition: Recognition, staging: Staging) -> Literal["stag
 
 @dataclass(frozen=True, slots=True)
 class JointShare:
-    """How much of a hand's heat lies at one joint: its name out of `JOINTS`, and 0..1 of all heat."""
+    """Share of the heat map at one joint: its name in `JOINTS`, and 0..1 of all heat."""
 
     name: str
     share: float
@@ -118,7 +118,7 @@ class JointShare:
 
 @dataclass(frozen=True, slots=True)
 class Contour:
-    """A closed line around where a network looked, without its repeated first point, in image pixels.
+    """A closed contour of the heat map, without its repeated first point, in image pixels.
 
     Inside it the heat map is at least `level` (0..1) of its maximum in this hand.
     """
@@ -129,9 +129,9 @@ class Contour:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What carried the decision about a hand: joints by share, largest first, and contours of the heat map.
+    """Explanation of a hand: joints by share, largest first, and contours of the heat map.
 
-    Joints are empty where the bundle's finder names none, or where no joint stands out.
+    Joints are empty where the bundle's detector gives none, or where no joint stands out.
     """
 
     joints: tuple[JointShare, ...]
@@ -140,7 +140,7 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Joint:
-    """A joint that was seen: its name out of `ra_node.domain.joints.JOINTS`, and a score in 0..1."""
+    """A detected joint: its name in `ra_node.domain.joints.JOINTS`, and a score in 0..1."""
 
     name: str
     at: Point
@@ -149,11 +149,11 @@ class Joint:
 
 @dataclass(frozen=True, slots=True)
 class HandRegion:
-    """Where a hand lies in its image.
+    """Location of a hand in its image.
 
-    `outline` is the closed polygon of the hand without its repeated first point, inside the image,
-    at most 200 points. `score` in 0..1 says how sure the finder is. `joints` are those that were seen; none
-    where the bundle has no finder that names them.
+    `outline` is the closed polygon of the hand without its repeated first point, inside the image, at most
+    200 points. `score` in 0..1 is that of the detector. `joints` are the detected ones; none without a hand
+    detector in the bundle.
     """
 
     box: Box
@@ -165,7 +165,7 @@ class HandRegion:
 
 @dataclass(frozen=True, slots=True)
 class ResearchOutput:
-    """What the networks said of a hand that is not rated: no result, kept only where the site asks for it."""
+    """Raw output for a hand that is not rated: no result, kept only with `research_output = true`."""
 
     recognition: Recognition
     staging: Staging | None
@@ -173,21 +173,21 @@ class ResearchOutput:
 
 @dataclass(frozen=True, slots=True)
 class HandFinding:
-    """One hand of one image: judged (recognition and staging set) or refused."""
+    """One hand of one image: rated (recognition and staging set) or refused."""
 
     region: HandRegion
     side: SideFinding
     place: str
-    """Where the hand lies when the side is unknown: "image left", "image right", "image top",
+    """Position of a hand without side: "image left", "image right", "image top",
     "image bottom", or "" for the only hand of an image."""
     recognition: Recognition | None = None
     staging: Staging | None = None
     refusal: Refusal | None = None
     explanation: Explanation | None = None
-    """Where the network that says disease saw it; None for a hand that is refused, or that neither network
-    calls diseased (a map of no disease would point at nothing), or that was judged before maps were made."""
+    """Heat map of the network that calls disease; None for a hand that is refused, that neither network calls
+    diseased, or that was analysed before heat maps existed."""
     outside: tuple[Refusal, ...] = ()
-    """Why the networks may not know this hand; of a rated hand, what a reader must know first."""
+    """Out-of-domain reasons; for a rated hand the caveats that precede the result."""
     research_output: ResearchOutput | None = None
 
     @property
@@ -204,21 +204,21 @@ class HandFinding:
 
     @property
     def rated(self) -> bool:
-        """Whether rheumatoid arthritis is said to be present or absent in this hand."""
+        """Whether the verdict is RA present or absent."""
         return self.verdict in (HandVerdict.PRESENT, HandVerdict.ABSENT)
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """What decides between several images of the same hand.
+    """Attributes for the choice between several images of a hand.
 
-    `pixels` is a hash of the values, `acquired_at` digits that sort; "" and None stand for unknown.
+    `pixels` is a hash of the values, `acquired_at` digits that sort; "" and None mean unknown.
     """
 
     pixels: str = ""
     for_processing: bool = False
     frontal: bool = False
-    """The header says that the hand was seen from back or front."""
+    """The header states a PA or AP view."""
     acquired_at: str = ""
     instance_number: int = 0
     age: Age = field(default_factory=Age)
@@ -226,7 +226,7 @@ class ImageFacts:
 
 @dataclass(frozen=True, slots=True)
 class ImageFinding:
-    """One image: its hands, or why there are none."""
+    """One image: its hands, or the reason why there are none."""
 
     sop_instance_uid: str
     sop_class_uid: str
@@ -241,7 +241,7 @@ class ImageFinding:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """The algorithm that judged one task, as it is named in SR, overlay and card.
+    """The model of one task, as it is named in SR, overlay and card.
 
     `device_uid` derives from the hash of the weights: it changes with them and only then.
     """
@@ -260,7 +260,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class HeatMapCheck:
-    """In how many hands with a simulated lesion at one joint, which had a map, that joint had most heat."""
+    """Heat map figure: hands with a simulated lesion at one joint, and those with most heat at that joint."""
 
     found: int
     hands: int
@@ -269,28 +269,28 @@ class HeatMapCheck:
 
 @dataclass(frozen=True, slots=True)
 class BundleIdentity:
-    """What a report says about the bundle that made it."""
+    """Identity and figures of the bundle in a report."""
 
     name: str
     version: str
     sha256: str
     models: tuple[Model, ...]
     notice: str
-    """What must be said wherever the model speaks, e.g. "simulated lesions, not a medical device";
+    """Notice that must accompany every result, e.g. "simulated lesions, not a medical device";
     empty for a bundle trained on real disease."""
     ages: tuple[float, float] | None = None
-    """Youngest and oldest age in years that the networks learnt from; None where the bundle does not say."""
+    """Youngest and oldest age of the training data in years; None where the bundle does not state it."""
     views: tuple[str, ...] = ("frontal",)
-    """The views that the networks learnt from."""
+    """Views in the training data."""
     casts: bool = False
-    """Whether they learnt from hands in plaster and with metal."""
+    """Whether the training data include hands in plaster and with metal."""
     heat_map: HeatMapCheck | None = None
-    """How often its heat maps were right; None where nobody has measured it."""
+    """Figure of the heat maps; None where it was not measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class EarlierHand:
-    """What an earlier report said of a hand whose side it knew; `stage` is None where it had none."""
+    """Earlier result of a hand with known side; `stage` is None without one."""
 
     side: Side
     recognition: Recognition
@@ -299,7 +299,7 @@ class EarlierHand:
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """The patient's last earlier report of this node: where it is, of which day, and what it said."""
+    """The patient's last earlier report of this node: reference, date and results."""
 
     study_instance_uid: str
     series_instance_uid: str
@@ -314,7 +314,7 @@ class Prior:
 
 @dataclass(frozen=True, slots=True)
 class StudyReport:
-    """The answer to one study, version 1 or a revision of an earlier one."""
+    """The report of one study, version 1 or a revision."""
 
     study_instance_uid: str
     version: int
@@ -326,10 +326,10 @@ class StudyReport:
     predecessor_sr_uid: str | None = None
     research_label: str = ""
     study_date: date | None = None
-    """The day of the study, known where there is a `prior` to compare with."""
+    """Study date, set where there is a `prior`."""
     prior: Prior | None = None
     made_of: str = ""
-    """SHA-256 of all that the report is made of but its moment; the UIDs of its objects derive from it."""
+    """SHA-256 of the content of the report without its time; the UIDs of its objects derive from it."""
 
     @property
     def hands(self) -> tuple[HandFinding, ...]:
@@ -339,7 +339,7 @@ class StudyReport:
 def percents(recognition: Recognition) -> tuple[str, str]:
     """Probability and operating point in percent, as every rendering writes them.
 
-    One decimal, and as many more as it takes that rounding does not turn the comparison round.
+    One decimal, or as many as are needed so that rounding does not reverse the comparison.
     """
     for digits in (1, 2, 3, 4):
         probability, threshold = (

@@ -29,7 +29,7 @@ class ResultObjectClass:
     sop_class_uid: str
     modality: str
     series_number: int
-    """High enough to stand behind the acquired series in every viewer."""
+    """Series Number, high enough to sort behind the acquired series."""
     label: str
     """On the operator page."""
     statement: str
@@ -69,7 +69,7 @@ RESULT_OBJECTS = (
         "PR",
         9703,
         "Presentation state",
-        "Outlines and words over the original image; option of a destination",
+        "Outlines and labels over the original image; option of a destination",
         optional=True,
     ),
     ResultObjectClass(
@@ -93,7 +93,7 @@ RESULT_OBJECTS = (
 )
 
 OPTIONS = tuple(row.kind for row in RESULT_OBJECTS if row.optional)
-"""What a destination gets only where its configuration asks for it, by the names of the keys there."""
+"""Optional objects by their configuration key in [[peer]]."""
 BASIC_KINDS = tuple(row.kind for row in RESULT_OBJECTS if not row.optional)
 """What is made of every report."""
 

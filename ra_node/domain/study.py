@@ -1,4 +1,4 @@
-"""A received instance, as far as selection and settling need to know it."""
+"""A received instance with the attributes for selection."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ra_node.domain.patient.identity import Identity
 
 @dataclass(frozen=True, slots=True)
 class ImageHeader:
-    """The attributes of one instance that decide whether and how it is read.
+    """Attributes of one instance that decide whether and how it is analysed.
 
-    Only `identity` says whose it is; it has no repr. Empty strings and None stand for absent.
+    Only `identity` holds patient attributes; it has no repr. Empty strings and None mean absent.
     """
 
     sop_instance_uid: str
@@ -29,7 +29,7 @@ class ImageHeader:
     descriptions: tuple[str, ...] = ()
     """Series, protocol and procedure descriptions, for selection only, never for logs."""
     image_texts: tuple[str, ...] = ()
-    """What was written about this image or its series alone, for selection only, never for logs."""
+    """Texts about this image or its series alone, for selection only, never for logs."""
     view_position: str = ""
     view_codes: tuple[str, ...] = ()
     """Codes of ViewCodeSequence and its modifiers, e.g. "399182000 SCT"."""
@@ -48,13 +48,13 @@ class ImageHeader:
     frames: int = 1
     has_pixels: bool = False
     pixel_aspects: tuple[float, ...] = ()
-    """Height by width of a pixel, as each of the attributes about it states."""
+    """Pixel aspect ratio (height by width) from each attribute that gives it."""
     patient_age: str = ""
     age: Age = field(default_factory=Age)
-    """The age at the exposure, as far as the header tells it without contradiction."""
+    """Age at the exposure, where the header gives it without contradiction."""
     acquired_at: str = ""
     """Date and time of the exposure as digits that sort, "" where absent."""
     instance_number: int = 0
     side: SideHeader = field(default_factory=SideHeader)
     identity: Identity = field(default=Identity(), repr=False)
-    """Whom it names, to compare it with the other objects of its study; never for logs."""
+    """Patient identity, for the comparison within the study; never for logs."""

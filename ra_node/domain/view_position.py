@@ -1,7 +1,7 @@
-"""Reads from a header from which side a hand was seen.
+"""Reads the radiographic view of a hand from the header.
 
-Recognition and staging learnt from hands seen from front or back. An oblique, a lateral and the
-ball-catcher view of Nørgaard show other outlines of the same joints and are refused by their name.
+Recognition and staging were trained on PA and AP views. Oblique, lateral and ball-catcher (Nørgaard) views
+show other outlines of the same joints and are refused by name.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ra_node.domain.study import ImageHeader
 
 
 class View(StrEnum):
-    """How a hand was seen; the value is the name in reports."""
+    """Radiographic view; the value is its name in reports."""
 
     FRONTAL = "frontal (PA or AP)"
     OBLIQUE = "oblique"
@@ -63,10 +63,10 @@ _SIGNS = {
 
 
 def view_of(header: ImageHeader) -> tuple[View, str]:
-    """Give the view and where it is said: codes, then texts of this image, then View Position.
+    """The view and its source: codes, then texts of this image, then View Position.
 
-    View Position is weak: consoles leave it at PA for every hand. Texts that name several views, as
-    those of a whole examination do, say nothing about this one.
+    View Position is weak evidence: consoles leave it at PA for every hand. Texts that name several views, as
+    those of a whole examination do, are ignored.
     """
     coded = {_CODES[code] for code in header.view_codes if code in _CODES}
     for view in (View.BALL_CATCHER, View.OBLIQUE, View.LATERAL, View.FRONTAL):

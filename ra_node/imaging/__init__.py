@@ -1,1 +1,1 @@
-"""From stored pixels to hands and model input: numbers in, numbers out."""
+"""Pixels to hands and model input; numpy arrays only."""

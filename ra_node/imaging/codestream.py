@@ -1,7 +1,7 @@
-"""What a compressed frame says about itself, read before any decoder sees it.
+"""Reads markers of a compressed frame before it is decoded.
 
-A header may promise 512 x 512 while the frame unpacks to gigabytes, or name another compression; a decoder
-may fill the end of a frame that was cut off with grey: all of it shows in a few bytes of the codestream.
+A header may state 512 x 512 while the frame decodes to gigabytes, or name another compression; a decoder may
+fill the end of a truncated frame with grey. All of this is visible in a few bytes of the codestream.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _SYNTAXES: dict[int, tuple[UID, ...]] = {
 
 
 def declared_size(frame: bytes) -> tuple[int, int] | None:
-    """Give (rows, columns) as the codestream declares them, or None where it has no such marker."""
+    """(rows, columns) declared in the codestream, or None without such a marker."""
     start = frame.find(_J2K_START)
     if start >= 0 and not frame.startswith(_JPEG_START):
         return _j2k_size(frame, start + 4)
@@ -49,7 +49,7 @@ def declared_size(frame: bytes) -> tuple[int, int] | None:
 
 
 def declared_bits(frame: bytes) -> int | None:
-    """Give the bits of a sample as the codestream declares them (P of SOF, Ssiz of SIZ)."""
+    """Bits per sample declared in the codestream (P of SOF, Ssiz of SIZ)."""
     start = frame.find(_J2K_START)
     if start >= 0 and not frame.startswith(_JPEG_START):
         return (frame[start + 42] & 0x7F) + 1 if len(frame) > start + 42 else None
@@ -58,7 +58,7 @@ def declared_bits(frame: bytes) -> int | None:
 
 
 def fitting_syntaxes(frame: bytes) -> tuple[UID, ...]:
-    """The transfer syntaxes that a frame fits by its own markers, likeliest first; () for no such frame."""
+    """Transfer syntaxes that match the markers of a frame, most likely first; () for none."""
     if frame.startswith(_J2K_START):
         return (JPEG2000Lossless, JPEG2000)
     if _is_rle(frame):
@@ -68,9 +68,9 @@ def fitting_syntaxes(frame: bytes) -> tuple[UID, ...]:
 
 
 def whole(frame: bytes) -> bytes | None:
-    """The codestream up to its end marker, which it gets where only that is missing; None: it was cut off.
+    """The codestream up to its end marker, which is added where only it is missing; None: truncated.
 
-    Other markers are walked over by their lengths, since a comment or a preview may hold the same two bytes.
+    Other markers are skipped by their lengths, because a comment or a preview may hold the same two bytes.
     """
     start = frame.find(_J2K_START)
     if start >= 0 and not frame.startswith(_JPEG_START):

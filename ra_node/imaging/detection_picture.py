@@ -1,6 +1,6 @@
-"""Draws what was found in an image: outlines, boxes, where the fingers point, joints, sides, refusals.
+"""Draws a detection result: outlines, boxes, finger direction, joints, sides, refusals.
 
-For people who check the hand finding. What goes to the PACS is drawn elsewhere.
+For checks of the hand detector (`ra-node hands --picture`); the overlay for the PACS is in `dicom.overlay`.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ Picture = NDArray[np.uint8]
 
 
 def draw_finding(display: NDArray[np.uint8], finding: ImageFinding) -> Picture:
-    """Draw a finding over its display picture (rows, columns), of any scale: (rows, columns, 3), BGR.
+    """Draw a finding over its display image (rows, columns), of any scale: (rows, columns, 3), BGR.
 
-    Words stand below the picture, so that they hide nothing.
+    Text is below the image, so that it hides nothing.
     """
     scale = _LONG_SIDE_PX / max(display.shape)
     size = (round(display.shape[1] * scale), round(display.shape[0] * scale))
@@ -43,7 +43,7 @@ def draw_finding(display: NDArray[np.uint8], finding: ImageFinding) -> Picture:
 def write_picture(picture: Picture, path: Path) -> None:
     """Write a picture as PNG; raises Refused where that fails."""
     if not cv2.imwrite(str(path), picture):
-        raise Refused(f"expected a place for a picture, could not write {path.name}")
+        raise Refused(f"expected a place for the image, could not write {path.name}")
 
 
 def _draw_hand(picture: Picture, hand: HandFinding, number: int, scale: float) -> None:

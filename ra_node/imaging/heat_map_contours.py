@@ -1,6 +1,6 @@
-"""Takes a heat map of a crop back to its image: closed lines around the hot places, and the joints there.
+"""Maps the heat map of a crop to image coordinates: closed contours, and the shares of the joints.
 
-Heat outside the outline of the hand neither counts nor is drawn: no network has seen anything there.
+Heat outside the outline of the hand is ignored, because the input of the networks is 0 there.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from ra_node.domain.report import Contour, Explanation, HandRegion, JointShare
 from ra_node.imaging.model_input import CropFrame, crop_frame, outline_in_crop
 
 LEVELS = (0.35, 0.7)
-"""Lines are drawn where the heat falls to these shares of its maximum. On tuning hands with several diseased
+"""Levels of the contours as shares of the maximum. On tuning hands with several diseased
 joints 94 % of what the outer lines surround is a diseased joint, and they surround four in ten of these."""
 
 REACH = 0.2
 """Heat belongs to the nearest joint within this share of the hand's length, from wrist to middle knuckle."""
 
 LEAST_SHARE = 0.1
-"""A joint with less of all heat does not stand out. On tuning hands with a lesion at one joint, 45 joints
+"""A joint with a smaller share of heat is not salient. On tuning hands with a lesion at one joint, 45 joints
 were named and the right one in 36 of 38; of joints named in hands with several, 86 of 88 were diseased."""
 
 MOST_POINTS = 100
 LEAST_AREA_PX = 4.0
-"""A smaller line, in pixels of the crop, is a speck that nobody could see."""
+"""A smaller contour, in pixels of the crop, is too small to be seen."""
 
 _FINE = 4
 _LENGTH = ("wrist_2", "mcp_3")
@@ -36,7 +36,7 @@ Heat = NDArray[np.float32]
 
 
 def explained(heat: Heat, region: HandRegion, shape: tuple[int, ...]) -> Explanation:
-    """Say where in an image (rows, columns) a hand's heat lies; without heat nothing stands out."""
+    """Explanation of a hand in an image (rows, columns); empty without heat."""
     frame = crop_frame(shape, region, heat.shape[0])
     heat = np.where(outline_in_crop(region, frame), heat, np.float32(0))
     if heat.max() <= 0:
@@ -49,7 +49,7 @@ def explained(heat: Heat, region: HandRegion, shape: tuple[int, ...]) -> Explana
 
 
 def joint_shares(heat: Heat, region: HandRegion, frame: CropFrame) -> dict[str, float]:
-    """The share of all heat at every joint that was seen; none where the hand's length was not."""
+    """Share of the heat at every detected joint; none where the hand's length is unknown."""
     places = {joint.name: (joint.at.x, joint.at.y) for joint in region.joints}
     total = float(heat.sum())
     if total <= 0 or not all(name in places for name in _LENGTH):
@@ -64,9 +64,9 @@ def joint_shares(heat: Heat, region: HandRegion, frame: CropFrame) -> dict[str, 
 
 
 def _nearest(cells: NDArray[np.float64], joints: NDArray[np.float64], reach: float) -> NDArray[np.intp]:
-    """For each cell (N, 2) the joint (J, 2) that lies nearest within `reach`, J where none does.
+    """For each cell (N, 2) the nearest joint (J, 2) within `reach`, J where there is none.
 
-    A joint at a time: all distances at once are so many that they leave the processor's cache.
+    One joint at a time: a matrix of all distances would not fit the CPU cache.
     """
     x, y = np.ascontiguousarray(cells.T)
     least, nearest = np.full(len(cells), reach**2), np.full(len(cells), len(joints))
@@ -106,7 +106,7 @@ def _simple(line: NDArray[np.int32]) -> NDArray[np.float64]:
 
 
 def _points(line: NDArray[np.float64], frame: CropFrame, shape: tuple[int, ...]) -> tuple[Point, ...]:
-    """A line of the crop in pixels of the image, kept inside of what was cut out of it."""
+    """A contour of the crop in pixels of the image, clamped to the cut region."""
     cut = frame.cut.clipped(shape[0], shape[1])
     places = np.clip(frame.to_image(line), (cut.x0, cut.y0), (cut.x1, cut.y1)).round(2)
     return tuple(Point(float(x), float(y)) for x, y in places)

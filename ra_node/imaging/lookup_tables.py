@@ -1,4 +1,4 @@
-"""The tables that take stored pixel words to modality values and to display grey levels.
+"""Lookup tables from stored pixel words to modality values and display grey levels.
 
 A radiograph has at most 65,536 different pixel words, so every step of the grey-scale pipeline (PS3.3
 C.11, PS3.4 N.2) is computed once per possible word, whatever the number of pixels.
@@ -18,7 +18,7 @@ from pydicom import Dataset
 from ra_node.imaging.pixel_attributes import number, numbers, term
 
 _LEAST_CONTRAST = 0.1
-"""A display curve must give the picture at least this share of the grey scale."""
+"""A VOI must give the image at least this share of the grey scale."""
 _MOST_VALUE = 1e30
 """Modality values are single precision, and are squared."""
 
@@ -50,7 +50,7 @@ class StoredFormat:
 def modality_curve(dataset: Dataset, stored: Curve, remarks: list[str]) -> Curve:
     """Apply Modality LUT or rescale (C.11.1) to an array of stored values.
 
-    A table that cannot be used is left out, with a remark: the networks read contrast, not units.
+    An unusable table is left out, with a remark: the networks depend on contrast, not units.
     """
     for item in _items(dataset, "ModalityLUTSequence"):
         found = _lookup(item, signed=bool(stored.min() < 0))
@@ -66,10 +66,10 @@ def modality_curve(dataset: Dataset, stored: Curve, remarks: list[str]) -> Curve
 
 
 def is_inverted(dataset: Dataset) -> bool:
-    """Say whether small values are displayed white.
+    """Whether small values are displayed white.
 
-    MONOCHROME1 and PresentationLUTShape INVERSE state one fact twice in DX (C.8.11.3.1.2), so together
-    they invert once.
+    MONOCHROME1 and PresentationLUTShape INVERSE are redundant in DX (C.8.11.3.1.2), so together they invert
+    once.
     """
     shape = term(dataset, "PresentationLUTShape")
     return dataset.PhotometricInterpretation == "MONOCHROME1" or shape == "INVERSE"
@@ -91,10 +91,10 @@ def padding_words(dataset: Dataset, form: StoredFormat) -> NDArray[np.bool_] | N
 
 
 def voi_curve(dataset: Dataset, values: Curve, sample: NDArray[Any], remarks: list[str]) -> Curve | None:
-    """Apply the header's first VOI (C.11.2) that shows the picture: 0..1, or None without one.
+    """Apply the header's first usable VOI (C.11.2): 0..1, or None without one.
 
-    `values` are those of all possible pixel words, `sample` some words of the picture. A VOI serves the eye
-    alone, so one that is broken, or shows nearly everything in one grey, is left out with a remark.
+    `values` are those of all possible pixel words, `sample` some words of the image. A VOI is used for
+    display only, so one that is broken, or shows nearly everything in one grey, is left out with a remark.
     """
     found = False
     for item in _items(dataset, "VOILUTSequence"):
@@ -119,7 +119,7 @@ def voi_curve(dataset: Dataset, values: Curve, sample: NDArray[Any], remarks: li
 
 
 def _shows(curve: Curve, sample: NDArray[Any]) -> bool:
-    """Tell whether a display curve gives the picture some contrast, leaving its extremes aside."""
+    """Whether a VOI gives the image enough contrast, without its extremes."""
     if sample.size == 0:
         return True
     low, high = np.percentile(curve[sample.reshape(-1)], (0.5, 99.5))
@@ -160,7 +160,7 @@ class Table:
 def _lookup(item: Dataset, *, signed: bool) -> Table | str:
     """Read a LUT item, or say what was expected and found.
 
-    The bits of an output value are those that its data need: descriptors name too many or too few.
+    The number of bits is derived from the data, because descriptors state too many or too few.
     """
     descriptor = numbers(item, "LUTDescriptor")
     if len(descriptor) != 3:
@@ -195,11 +195,11 @@ def _items(dataset: Dataset, keyword: str) -> list[Dataset]:
 
 
 def _picked(table: Curve, index: Curve) -> Curve:
-    """Look up with both ends of the table extended, as C.11.1.1.1 asks."""
+    """Look up with both ends of the table extended (C.11.1.1.1)."""
     picked: Curve = table[np.clip(index, 0, len(table) - 1).astype(np.intp)]
     return picked
 
 
 def _as_signed(value: float, form: StoredFormat) -> float:
-    """Mend a padding value that was read as US in a signed image."""
+    """Correct a padding value that was read as US in a signed image."""
     return value - form.words if form.signed and value >= form.words // 2 else value

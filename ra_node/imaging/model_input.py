@@ -1,7 +1,7 @@
-"""The one recipe that turns a found hand into what a network sees: the hand, and nothing beside it.
+"""Preprocessing of a detected hand to the model input: the hand inside its outline.
 
-Training and node call this same function, and a golden test pins its numbers: a bundle names the
-recipe by `PREPROCESSING_ID`, and one that was made with another recipe is refused.
+Training and node call this same function, and a golden test fixes its output: a bundle names the
+preprocessing by `PREPROCESSING_ID`, and one that was trained with another is refused.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ RIM = 0.02
 hand of 20 cm. Skin and the edges of joints stay where the outline lies a little inside of them."""
 
 LEAST_INSIDE = 0.05
-"""An outline that holds a smaller share of the crop is not believed; the whole crop is the hand."""
+"""An outline with a smaller share of the crop is implausible; the whole crop is used instead."""
 
 
 def hand_crop(values: NDArray[np.float32], region: HandRegion, side_px: int = 224) -> NDArray[np.uint8]:
     """Cut one hand out of `values` (rows, columns): (side_px, side_px), fingers up, bone bright.
 
-    Only pixels inside the outline and its rim are read: whatever the others hold, the crop is the same
-    to the bit. They are 0, as is the padding of the shorter side, so that the shape of the hand is kept.
-    Intensities run from 0 to 255 between two percentiles of what the outline holds.
+    Only pixels inside the outline and its rim are read: the values of others do not change the crop. They are
+    0, as is the padding of the shorter side, so that the aspect ratio of the hand is kept. Intensities are
+    scaled to 0..255 between two percentiles of the pixels inside the outline.
     """
     frame = crop_frame(values.shape, region, side_px)
     cut = frame.cut
@@ -48,7 +48,7 @@ def hand_crop(values: NDArray[np.float32], region: HandRegion, side_px: int = 22
 
 
 def outline_in_crop(region: HandRegion, frame: CropFrame, fine: int = 1) -> NDArray[np.bool_]:
-    """Which pixels of a crop, each divided into `fine` by `fine`, lie inside the outline, without its rim."""
+    """Mask of a crop at `fine` times its resolution: inside the outline, without its rim."""
     rows, columns = (fine * length for length in frame.size)
     turned = np.rot90(_inside(region, frame.cut, (rows, columns)), k=region.rotation // 90)
     side = fine * frame.side_px
@@ -76,7 +76,7 @@ def _outline_mask(region: HandRegion, cut: Box) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True, slots=True)
 class CropFrame:
-    """Where a crop lies in its image: `cut` is resized to `size` (rows, columns), turned, and padded."""
+    """Geometry of a crop in its image: `cut` is resized to `size` (rows, columns), rotated, and padded."""
 
     cut: Box
     size: tuple[int, int]
@@ -107,14 +107,14 @@ def crop_frame(shape: tuple[int, ...], region: HandRegion, side_px: int = 224) -
 def _shrunk(
     cut: NDArray[np.float32], mask: NDArray[np.uint8], size: tuple[int, int]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Resize the masked pixels to (rows, columns), and say where there are any.
+    """Resize the masked pixels to (rows, columns), with the mask of the result.
 
-    Area averaging keeps fine bone from aliasing; at the rim it averages over the masked pixels alone.
+    Area averaging avoids aliasing of fine bone; at the rim it averages over the masked pixels only.
     """
     shape = (size[1], size[0])
     total = cv2.resize(cv2.copyTo(cut, mask), shape, interpolation=cv2.INTER_AREA)
     share = cv2.resize(mask.astype(np.float32), shape, interpolation=cv2.INTER_AREA)
-    shown = share >= 0.5  # a pixel belongs to the side that holds most of it
+    shown = share >= 0.5  # a pixel belongs to the class that covers most of it
     return np.asarray(total / np.where(shown, share, 1.0), dtype=np.float32), shown
 
 

@@ -1,6 +1,6 @@
-"""Resamples a picture of oblong pixels to square ones, and takes what was found there back to its own pixels.
+"""Resamples an image to square pixels, and maps results back to its own pixels.
 
-Hand finding, crops and networks read shapes: a hand squeezed by a quarter is another hand to them.
+Detection, crops and networks depend on shape, so a distorted aspect ratio changes the result.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SAME = 1.02
 _MOST = 4.0
 _TAKEN = "square pixels were assumed"
 _MOST_PIXELS = 30_000_000
-"""A larger picture is shrunk along its finer axis, a smaller one stretched along its coarser."""
+"""A larger image is reduced along its finer axis, a smaller one enlarged along its coarser axis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ UNSTRETCHED = Stretch()
 
 
 def true_aspect(stated: Sequence[float]) -> tuple[float, tuple[str, ...]]:
-    """Height by width of a pixel from all that the header states of it, and what is to be said about it."""
+    """Pixel aspect ratio (height by width) from all attributes that state it, with remarks."""
     if not stated or all(1 / SAME <= ratio <= SAME for ratio in stated):
         return 1.0, ()
     told = ", ".join(dict.fromkeys(f"{ratio:.3g}" for ratio in stated))
@@ -50,9 +50,7 @@ def true_aspect(stated: Sequence[float]) -> tuple[float, tuple[str, ...]]:
         )
     if not 1 / _MOST <= stated[0] <= _MOST:
         return 1.0, (f"The header gives an impossible shape of a pixel (height by width {told}): {_TAKEN}.",)
-    text = (
-        f"The pixels are not square (height by width {told}); the image was resampled before it was judged."
-    )
+    text = f"The pixels are not square (height by width {told}); the image was resampled before analysis."
     return stated[0], (text,)
 
 
@@ -76,12 +74,12 @@ def squared(radiograph: Radiograph, aspect: float) -> tuple[Radiograph, Stretch]
 
 
 def region_in_image(region: HandRegion, stretch: Stretch, shape: tuple[int, int]) -> HandRegion:
-    """Take a region of the square grid to the pixels of its image (rows, columns)."""
+    """Map a region of the square grid to the pixels of its image (rows, columns)."""
     return _moved(region, 1 / stretch.x, 1 / stretch.y, shape)
 
 
 def region_in_square(region: HandRegion, stretch: Stretch, shape: tuple[int, int]) -> HandRegion:
-    """Take a region of an image (rows, columns) to the square grid."""
+    """Map a region of an image (rows, columns) to the square grid."""
     rows, columns = square_shape(stretch, shape)
     return _moved(region, stretch.x, stretch.y, (rows, columns))
 
@@ -92,7 +90,7 @@ def square_shape(stretch: Stretch, shape: tuple[int, int]) -> tuple[int, int]:
 
 
 def explanation_in_image(explanation: Explanation, stretch: Stretch) -> Explanation:
-    """Take the lines of the square grid to the pixels of the image."""
+    """Map the contours of the square grid to the pixels of the image."""
     lines = tuple(
         replace(line, points=tuple(Point(point.x / stretch.x, point.y / stretch.y) for point in line.points))
         for line in explanation.contours

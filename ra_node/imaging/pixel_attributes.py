@@ -1,7 +1,7 @@
-"""Reads numbers and terms of a data set whatever VR they came with, and however they are written.
+"""Reads numbers and terms of a data set, tolerant of wrong VRs and formats.
 
-Known attributes come as UN, numbers with a decimal comma or as text, terms in lower case or padded by NUL.
-None of that says anything else about the picture, so none of it stops the reading.
+Known attributes arrive as UN, numbers with a decimal comma or as text, terms in lower case or padded by NUL.
+None of this changes the meaning, so none of it prevents reading.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydicom.tag import Tag
 
 _BINARY = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "FL": "f", "FD": "d", "US or SS": "H"}
 _MEANINGLESS = (None, "UN", "OB", "OW")
-"""VRs that say less of a value than the dictionary does (PS3.6)."""
+"""VRs that are less specific than that of the dictionary (PS3.6)."""
 
 
 def numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:

@@ -1,7 +1,7 @@
-"""Completes the Image Pixel Module (PS3.3 C.7.6.3) of an image from what it says elsewhere, and says so.
+"""Completes the Image Pixel Module (PS3.3 C.7.6.3) of an image from other attributes, with a remark.
 
-An attribute is derived where only one value is possible, or where the pixels themselves tell; everything
-else is refused with the attribute's name. Sizes are checked before anything is decoded.
+An attribute is derived where only one value is possible, or where the pixels determine it; otherwise the
+image is refused with the name of the attribute. Sizes are checked before decoding.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _OFFSET_TABLES = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
 
 
 class PixelsRefused(Refused):
-    """An image whose pixels cannot be used; `refusal` is the answer."""
+    """An image whose pixels cannot be used; `refusal` is the reason for the report."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.text)
@@ -36,7 +36,7 @@ class PixelsRefused(Refused):
 
 @dataclass(frozen=True, slots=True)
 class PixelLimits:
-    """What is read: at least `side_px` a side, at most `area_px` in all."""
+    """Size limits: at least `side_px` a side, at most `area_px` in all."""
 
     side_px: int = 128
     area_px: int = 120_000_000
@@ -44,7 +44,7 @@ class PixelLimits:
 
 @dataclass(frozen=True, slots=True)
 class PixelModule:
-    """What is true of an image's pixels after `complete`."""
+    """Pixel attributes of an image after `complete`."""
 
     interpretation: str
     format: StoredFormat
@@ -53,7 +53,7 @@ class PixelModule:
 
 
 def complete(dataset: Dataset, limits: PixelLimits) -> PixelModule:
-    """Check the module, write what was derived into the data set, and pack its only frame anew.
+    """Check the module, write derived attributes to the data set, and re-encapsulate its only frame.
 
     Raises PixelsRefused with what was expected and found.
     """
@@ -119,7 +119,7 @@ def _size(dataset: Dataset, limits: PixelLimits) -> tuple[int, int]:
 
 
 def _expect_one_frame(dataset: Dataset) -> None:
-    """No number, or one below 1, is one frame: the attribute is for several, and pixels are there."""
+    """Number of Frames that is missing or below 1 means one frame, because pixels are present."""
     frames = int(number(dataset, "NumberOfFrames") or 1)
     if frames > 1:
         text = f"Expected a radiograph of one frame, found {frames} frames."
@@ -150,7 +150,7 @@ def _frame(dataset: Dataset, value: bytes, native_bytes: int) -> bytes | None:
     if dataset["PixelData"].is_undefined_length or value.startswith(_ITEM):
         try:
             return next(iter(generate_frames(value, number_of_frames=1)), b"")
-        except Exception as error:  # whatever the fragments are
+        except Exception as error:  # for any fragments
             raise unreadable("expected pixels in fragments, found none that can be read") from error
     return value if len(value) < native_bytes and codestream.fitting_syntaxes(value) else None
 
@@ -171,7 +171,7 @@ def _allocated(dataset: Dataset, frame: bytes | None, bytes_each: int, remarks: 
 def _encode(
     dataset: Dataset, value: bytes, frame: bytes | None, native_bytes: int, remarks: list[str]
 ) -> UID:
-    """Pack the frame as it is encoded, and name that transfer syntax where the header names another."""
+    """Encapsulate the frame, and set its actual transfer syntax where the header names another."""
     stated = getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None)
     if stated is None:
         raise unreadable("expected a transfer syntax, found none")
@@ -215,7 +215,7 @@ def is_encapsulated(syntax: UID) -> bool:
 
 
 def _check_size_of_frame(dataset: Dataset, frame: bytes, syntax: UID) -> None:
-    """Refuse a frame that would unpack to another size than the header's."""
+    """Refuse a frame that would decode to another size than that of the header."""
     rows, columns = _whole(dataset, "Rows"), _whole(dataset, "Columns")
     found = None if syntax == RLELossless else codestream.declared_size(frame)
     if found is not None and found != (rows, columns):
@@ -241,7 +241,7 @@ def _stored_format(
     if signed is None:
         remarks.append(_assumed("PixelRepresentation", 0))
     packed_as_stored = not is_encapsulated(syntax) or syntax == RLELossless
-    # A codec carries values, not words, so only these keep the unused low bits of an odd HighBit.
+    # A codec encodes values, not words, so only these keep the unused low bits of an odd HighBit.
     shift = high - bits + 1 if packed_as_stored and bits - 1 <= high < allocated else 0
     return StoredFormat(allocated, bits, shift, signed == 1)
 

@@ -1,7 +1,7 @@
-"""Reads one radiograph into float values and a display picture in which bone is bright.
+"""Reads one radiograph into float values and a display image with bright bone.
 
-Sizes are checked before anything is decoded; whatever cannot be read is refused with a sentence that
-names what was expected and found and nothing about the patient.
+Sizes are checked before decoding; an unreadable image is refused with a sentence with expected and found and
+without patient attributes.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ Words = NDArray[Any]
 """Pixels as they are stored: uint8 or uint16, (rows, columns)."""
 
 _SAMPLES = 128
-"""So many rows and columns are looked at to see whether a VOI shows anything."""
+"""Number of rows and columns sampled to check whether a VOI is usable."""
 _OWN_SYNTAXES = frozenset(
     {
         JPEGBaseline8Bit, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEGLSNearLossless,
@@ -72,14 +72,14 @@ class Radiograph:
     values: NDArray[np.float32]
     display: NDArray[np.uint8]
     remarks: tuple[str, ...] = ()
-    """What had to be assumed or left out, as sentences for the report."""
+    """Assumptions and omissions as sentences for the report."""
 
 
 DEFAULT_LIMITS = PixelLimits()
 
 
 def read_radiograph(dataset: Dataset, limits: PixelLimits = DEFAULT_LIMITS) -> Radiograph:
-    """Decode a single-frame image; raise PixelsRefused where that is not possible or not wise.
+    """Decode a single-frame image; raises PixelsRefused where that is impossible or unsafe.
 
     Completes the Image Pixel Module in `dataset` where attributes are missing.
     """
@@ -121,16 +121,16 @@ def _decoded_colour(dataset: Dataset, module: PixelModule) -> Words:
     if module.interpretation == "PALETTE COLOR":
         try:
             pixels = apply_color_lut(pixels, dataset)
-        except Exception as error:  # whatever its tables are
+        except Exception as error:  # for any palette tables
             raise unreadable("expected a usable colour palette, found none") from error
     grey = cv2.cvtColor(np.ascontiguousarray(pixels[..., :3]), cv2.COLOR_RGB2GRAY)
     return grey if grey.dtype == np.uint8 else grey.astype(np.uint16)
 
 
 def _decoded(dataset: Dataset, module: PixelModule, options: dict[str, Any]) -> NDArray[Any]:
-    """Run pydicom's decoder on the only frame; a failure is the image's fault.
+    """Run pydicom's decoder on the only frame; a failure is a fault of the image.
 
-    Except for what the system says: memory or handles ran out, or a library cannot be loaded (MachineFault).
+    Except for errors of the system: memory or handles ran out, or a library cannot be loaded (MachineFault).
     """
     try:
         with warnings.catch_warnings():
@@ -140,9 +140,9 @@ def _decoded(dataset: Dataset, module: PixelModule, options: dict[str, Any]) -> 
             pixels: NDArray[Any] = decoder.as_array(dataset, index=0, **options)[0]
     except (MachineFault, MemoryError):
         raise
-    except Exception as error:  # codecs in C++ raise whatever they like
+    except Exception as error:  # codecs in C++ raise any exception
         if isinstance(error, OSError) and error.errno is not None:
-            raise  # Pillow has errors of this type, without a number, for images that break off
+            raise  # Pillow raises this type without errno for truncated images
         raise unreadable(
             f"expected pixels encoded as {module.syntax.name}, found some that do not decode"
         ) from error
@@ -150,13 +150,13 @@ def _decoded(dataset: Dataset, module: PixelModule, options: dict[str, Any]) -> 
 
 
 def _expect_library(syntax: UID, *, available: bool) -> None:
-    """Raise MachineFault for what this installation decodes, where its library does not load now."""
+    """Raise MachineFault for a transfer syntax of this installation whose library does not load now."""
     if syntax in _OWN_SYNTAXES and not available:
         raise MachineFault(f"expected a library that decodes {syntax.name}, found none that loads")
 
 
 def _from_words(words: Words, dataset: Dataset, module: PixelModule) -> Radiograph:
-    """Take pixel words through modality, VOI and polarity, one table each."""
+    """Apply modality, VOI and polarity to pixel words, one table each."""
     form, remarks = module.format, list(module.remarks)
     if words.dtype.itemsize * 8 != form.allocated:
         form = StoredFormat(words.dtype.itemsize * 8, form.bits, form.shift, form.signed)
@@ -185,7 +185,7 @@ def _from_words(words: Words, dataset: Dataset, module: PixelModule) -> Radiogra
 
 
 def _from_grey(grey: Words) -> Radiograph:
-    """Wrap a picture that is already in display order; 16 bits are stretched for display."""
+    """Wrap an image that is already in display polarity; 16 bits are stretched for display."""
     values = grey.astype(np.float32)
     if grey.dtype == np.uint8:
         return Radiograph(values, grey.astype(np.uint8, copy=False))
@@ -199,5 +199,5 @@ def _to_bytes(grey: Curve) -> NDArray[np.uint8]:
 
 
 def _looked_up(words: NDArray[Any], table: NDArray[Any]) -> NDArray[Any]:
-    """Give table[words], a table with an entry for every word; numpy takes three times as long."""
+    """table[words] by cv2.LUT; numpy indexing takes three times as long."""
     return np.asarray(cv2.LUT(words, table), table.dtype)

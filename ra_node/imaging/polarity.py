@@ -1,7 +1,7 @@
-"""Says when a picture shows bone dark although it was read as bone bright, and turns it round.
+"""Detects images with inverted polarity (dark bone) and inverts them.
 
-A header may lie about its photometric interpretation, and a PNG has none. The networks would judge an
-inverted hand without noticing.
+The photometric interpretation may be wrong, and a PNG has none. The networks would rate an inverted hand
+without an error.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from ra_node.domain.report import HandRegion
 from ra_node.imaging.median import median
 from ra_node.imaging.pixels import Radiograph
 
-INVERTED = "The picture came inverted (bone dark, against its header); it was turned round for reading."
+INVERTED = "Greyscale was inverted against the header (bone dark) and has been corrected."
 
 _SIDE_PX = 256
 _RIM = 0.04
-"""Width of the rim outside a hand that it is compared with, as a share of its longer side."""
+"""Width of the rim of background that a hand is compared with, as a share of its longer side."""
 
 
 def turned_round(radiograph: Radiograph) -> Radiograph:
-    """The same picture (rows, columns) with bright and dark exchanged within its range."""
+    """Invert an image (rows, columns) within its range."""
     values = radiograph.values
     return replace(
         radiograph,
@@ -34,7 +34,7 @@ def turned_round(radiograph: Radiograph) -> Radiograph:
 
 
 def is_dark(values: NDArray[np.float32], region: HandRegion) -> bool:
-    """True where the hand at `region` of values (rows, columns) is darker than the film beside it."""
+    """Whether the hand at `region` of values (rows, columns) is darker than the background beside it."""
     rows, columns = values.shape
     box = region.box.grown(3 * _RIM).clipped(rows, columns)
     step = max(1, max(box.width_px, box.height_px) // _SIDE_PX)

@@ -1,4 +1,4 @@
-"""The reduced picture of an image that is kept for its overlay, so that pixels are decoded once."""
+"""Preview of an image, stored for the overlay, so that pixels are decoded once."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ PREVIEW_SUFFIX = ".pgm"
 
 
 def reduced(display: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Shrink (rows, columns) to the longest side; smaller pictures stay as they are.
+    """Reduce (rows, columns) to the longest side; smaller images are unchanged.
 
-    Every pixel counts: down to half the size two neighbours a side make a pixel, and all of them an average
-    below that, which takes seven times as long.
+    Down to half the size by bilinear interpolation, below that by area averaging, which takes seven times as
+    long.
     """
     rows, columns = display.shape
     scale = PREVIEW_PX / max(rows, columns)
@@ -32,10 +32,10 @@ def reduced(display: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def encode_preview(preview: NDArray[np.uint8]) -> bytes:
-    """Encode (rows, columns) as PGM: a header and the bytes as they are.
+    """Encode (rows, columns) as PGM: a header and the raw bytes.
 
-    It is written and read once and lives as long as its image, which is larger. To pack it takes more
-    processor time than to draw the overlay, and saves a tenth of what the image takes on the disk.
+    It is written and read once and kept as long as its image, which is larger. Compression would take more
+    CPU time than the overlay, and save a tenth of the disk space of the image.
     """
     done, data = cv2.imencode(PREVIEW_SUFFIX, preview)
     if not done:
@@ -46,12 +46,14 @@ def encode_preview(preview: NDArray[np.uint8]) -> bytes:
 def read_preview(path: Path) -> NDArray[np.uint8]:
     """Read what `encode_preview` wrote: (rows, columns).
 
-    Raises Refused where it is missing, cut off or no picture, OSError where the file cannot be read.
+    Raises Refused where it is missing, truncated or no image, OSError where the file cannot be read.
 
     Other lossless formats are read as well, such as the PNG of earlier versions.
     """
     try:
-        content = path.read_bytes()  # not by OpenCV, which does not tell a broken disk from no picture
+        content = (
+            path.read_bytes()
+        )  # not by OpenCV, which does not distinguish a disk error from an invalid image
     except FileNotFoundError as error:
         raise Refused(f"expected a preview, found no file: {path.name}") from error
     stored = np.frombuffer(content, np.uint8)

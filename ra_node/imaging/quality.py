@@ -1,6 +1,6 @@
-"""Says when a hand that was found cannot be judged: cut off, without usable contrast, or under metal.
+"""Quality checks: refuses a detected hand that is cut off, without usable contrast, or under metal.
 
-Conservative on purpose: a radiograph that a reader would still use is never refused.
+Conservative: a radiograph that a reader would still use is not refused.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ra_node.domain.report import HandRegion, Reason, Refusal
 from ra_node.imaging.median import median
 
 _EDGE_FRACTION = 0.006
-"""A hand that comes this near to the edge, as a share of the box's longer side, touches it."""
+"""Distance to the image edge below which a hand touches it, as a share of the box's longer side."""
 _MOST_CONTACT = 0.12
 """A share of the box's width along the fingers' edge; one finger that is cut covers about 0.1."""
 _WIDEST_FINGERS = 0.35
@@ -28,7 +28,7 @@ _FINGERS = 0.72
 _NEXT_PHALANX = 0.6
 """Length of a finger's middle phalanx beside its first one."""
 _FINGERS_LOST = 2
-"""One finger alone may be bent towards the reader, or its joint a little off."""
+"""One finger alone may be flexed, or its joint misplaced."""
 _MOST_SATURATED = 0.5
 _MOST_METAL = 0.08
 """A larger saturated piece of the hand hides joints; of 533 real hands the largest has 0.006."""
@@ -42,7 +42,7 @@ Range = tuple[float, float]
 
 
 def hands_quality(values: NDArray[np.float32], regions: Sequence[HandRegion]) -> list[Refusal | None]:
-    """For each hand in values (rows, columns): the reason why it cannot be judged, or None."""
+    """For each hand in values (rows, columns): the reason why it cannot be rated, or None."""
     whole = (float(values.min()), float(values.max())) if regions else (0.0, 0.0)
     return [
         _cut_off(values.shape[0], values.shape[1], region) or _exposure(values, region, whole)
@@ -51,12 +51,12 @@ def hands_quality(values: NDArray[np.float32], regions: Sequence[HandRegion]) ->
 
 
 def hand_quality(values: NDArray[np.float32], region: HandRegion) -> Refusal | None:
-    """Give the reason why the hand at `region` of values (rows, columns) cannot be judged, or None."""
+    """The reason why the hand at `region` of values (rows, columns) cannot be rated, or None."""
     return hands_quality(values, [region])[0]
 
 
 def _cut_off(rows: int, columns: int, region: HandRegion) -> Refusal | None:
-    """Refuse a hand whose fingers leave the image; the forearm always may."""
+    """Refuse a hand whose fingers touch the image edge; the forearm may."""
     turns = region.rotation // 90
     width_px, height_px = region.box.width_px, region.box.height_px
     if turns % 2:
@@ -82,7 +82,7 @@ def _cut_off(rows: int, columns: int, region: HandRegion) -> Refusal | None:
 
 
 def _joints_lost(region: HandRegion) -> Refusal | None:
-    """Refuse a hand at the image's edge of which not all joints are seen; without named joints it passes."""
+    """Refuse a hand at the image edge with undetected joints; without named joints it passes."""
     seen = {joint.name for joint in region.joints}
     lost = [name for name in JOINTS if name not in seen]
     if not seen or not lost:
@@ -93,7 +93,7 @@ def _joints_lost(region: HandRegion) -> Refusal | None:
 
 
 def _fingers_lost(region: HandRegion, rows: int, columns: int) -> Refusal | None:
-    """Refuse a hand at the image's edge of which two fingers would end outside it, by their joints."""
+    """Refuse a hand at the image edge of which two fingers would end outside it, by their joints."""
     joints = {joint.name: joint.at for joint in region.joints}
     lost = 0
     for finger in range(2, 6):
@@ -130,7 +130,7 @@ def _contact(across: NDArray[np.float64], depth: NDArray[np.float64], near: floa
 
 
 def _exposure(values: NDArray[np.float32], region: HandRegion, whole: Range) -> Refusal | None:
-    """Refuse a hand that is saturated, flat, or drowned in noise."""
+    """Refuse a hand that is saturated, without contrast, or too noisy."""
     part, inside, around = _cut(values, region)
     hand = part[inside]
     if hand.size == 0:
@@ -165,7 +165,7 @@ def _largest_saturated(part: NDArray[np.float32], inside: NDArray[np.bool_], who
     white = ((part >= high - 0.01 * (high - low)) & inside).astype(np.uint8)
     share = float(white.sum()) / float(inside.sum())
     if share <= _MOST_METAL:
-        return share  # however it is divided, the pieces are too small to be looked at
+        return share  # all possible pieces are below the limit
     _, _, stats, _ = cv2.connectedComponentsWithStats(white, connectivity=4)
     return float(stats[1:, cv2.CC_STAT_AREA].max(initial=0)) / float(inside.sum())
 

@@ -56,7 +56,7 @@ class MemoryBudget:
                 result = run(network, batch)
             except torch.OutOfMemoryError:
                 structlog.get_logger().warning(
-                    "gpu_out_of_memory", device=str(self.device), batch=batch, next_batch=batch // 2
+                    "gpu_memory_exhausted", device=str(self.device), batch=batch, next_batch=batch // 2
                 )
             else:
                 self._fitted[kind] = batch
@@ -64,7 +64,7 @@ class MemoryBudget:
             batch //= 2
             self._give_back()  # after the error is gone, and the tensors with it
         self._fitted[kind] = 0
-        structlog.get_logger().warning("judged_on_cpu", device=str(self.device), hands=hands)
+        structlog.get_logger().warning("cpu_fallback_used", device=str(self.device), hands=hands)
         return run(self._on_cpu(network), 1)
 
     def _give_back(self) -> None:

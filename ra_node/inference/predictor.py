@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class HandPrediction:
-    """What the networks say about one hand."""
+    """Output of the networks for one hand."""
 
     recognition: Recognition
     staging: Staging

@@ -1,1 +1,1 @@
-"""What the node must remember across a crash."""
+"""The ledger: state of the node that survives a crash."""

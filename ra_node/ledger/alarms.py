@@ -1,4 +1,4 @@
-"""Conditions that need a person, kept until they end: shown by `status`, `check`, the page and the metrics.
+"""Alarms: conditions that an operator must correct; shown by `status`, `check`, the page and the metrics.
 
 An alarm is named by its kind and its subject (a SOP Instance UID, a role, a folder, "" where there is
 only one). Neither these nor the detail may hold a patient attribute.
@@ -21,7 +21,7 @@ LONGEST_DETAIL = 1000
 
 
 class AlarmKind(StrEnum):
-    """What is wrong; the value is the label of the metric `ra_node_alarms`."""
+    """Kind of an alarm; the value is the label of the metric `ra_node_alarms`."""
 
     IDENTITY = "identity"
     """Data folder and ledger do not belong together; nothing is swept or purged."""
@@ -30,7 +30,7 @@ class AlarmKind(StrEnum):
     CONTENT = "content"
     """A kept file is missing or differs from its SHA-256; subject: its SOP Instance UID."""
     CLOCK = "clock"
-    """The wall clock jumped or disagrees with monotonic time; nothing is purged or given up."""
+    """The wall clock jumped or disagrees with monotonic time; nothing is purged and nothing expires."""
     MACHINE = "machine"
     """Files cannot be read, handles or memory ran out, or the GPU failed; jobs wait."""
     ROLE = "role"
@@ -54,7 +54,7 @@ class Alarm:
 
 
 def raise_alarm(ledger: Ledger, kind: AlarmKind, subject: str, detail: str) -> bool:
-    """Keep an alarm and its event; tell whether it is new. One that is raised already keeps its time."""
+    """Raise an alarm with its event; return whether it is new. An active alarm keeps its time."""
     with ledger.write() as connection:
         return raise_alarm_held(connection, ledger.clock(), kind, subject, detail)
 
@@ -71,7 +71,7 @@ def raise_alarm_held(connection: Connection, now: float, kind: AlarmKind, subjec
 
 
 def clear_alarm(ledger: Ledger, kind: AlarmKind, subject: str) -> bool:
-    """End an alarm; tell whether it was raised. Writes nothing where it was not."""
+    """Clear an alarm; return whether it was active. Writes nothing where it was not."""
     these = and_(_table.c.kind == kind, _table.c.subject == _plain(subject))
     with ledger.read() as connection:
         if connection.execute(select(_table.c.kind).where(these)).first() is None:
@@ -109,5 +109,5 @@ def alarms(ledger: Ledger) -> list[Alarm]:
 
 
 def _plain(text: str) -> str:
-    """One line without control characters, which a terminal would obey."""
+    """One line without control characters."""
     return "".join(sign if sign.isprintable() else " " for sign in text)[:LONGEST_DETAIL]

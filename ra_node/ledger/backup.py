@@ -1,7 +1,7 @@
-"""Copies the ledger while the node runs, and puts a copy back; a server's ledger is left to its own tools.
+"""Backup and restore of a SQLite ledger; a PostgreSQL ledger has its own tools.
 
-A copy also holds the secret that the patients of the ledger are hashed with: without it the answers of a
-restored ledger would be there, and no follow-up would ever find them.
+A copy also holds the secret of the patient hashes: without it no comparison would find the reports of a
+restored ledger.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ra_node.filesystem.durable_write import fsync_folder, move_durably, write_a
 from ra_node.ledger.database.engine import ledger_address
 
 _SIDES = ("", "-wal", "-shm")
-"""SQLite's file, its journal and its index; they belong together."""
+"""Suffixes of the SQLite file, its write-ahead log and its index, which belong together."""
 
 
 def file_of(url: str) -> Path:
@@ -32,9 +32,9 @@ def file_of(url: str) -> Path:
 
 
 def backup(ledger: Path, to: Path, secret: Path) -> int:
-    """Write a consistent copy (SQLite's online backup) that outlives a power cut; give its size in bytes.
+    """Write a consistent copy (SQLite online backup), synced to disk; return its size in bytes.
 
-    The file `secret` is read after the ledger, so it is the one that every answer in the copy hangs on.
+    The file `secret` is read after the ledger, so it is the one of every report in the copy.
     Fatal where there is no ledger, or something at `to` already, or the copy is not sound.
     """
     if not ledger.exists():
@@ -58,11 +58,11 @@ def backup(ledger: Path, to: Path, secret: Path) -> int:
 
 
 def restore(copy: Path, ledger: Path, secret: Path) -> Path | None:
-    """Put a copy in the place of the ledger; give the folder that holds what was there, None for nothing.
+    """Replace the ledger by a copy; return the folder with the previous ledger, None without one.
 
-    The secret in the copy becomes the file `secret`, and another one that was there is kept with the ledger
-    before; a copy without a secret leaves the file alone. No process may have the ledger open. Fatal where
-    the copy is none or is not sound.
+    The secret in the copy becomes the file `secret`; a different previous one is kept with the previous
+    ledger; a copy without a secret leaves the file unchanged. No process may have the ledger open. Fatal
+    where the copy is invalid.
     """
     expect_sound(copy)
     ledger.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ def identity_in(copy: Path) -> str | None:
 
 
 def _enclose(copy: sqlite3.Connection, secret: Path) -> None:
-    """Put the secret into a table of the copy; a node that has answered nothing yet has none."""
+    """Put the secret into a table of the copy; a node without reports has none."""
     if secret.exists():
         copy.execute("CREATE TABLE enclosed_secret (content BLOB NOT NULL)")
         copy.execute("INSERT INTO enclosed_secret VALUES (?)", (secret.read_bytes(),))
@@ -124,7 +124,7 @@ def _enclosed(copy: Path) -> bytes | None:
 
 
 def _take_out(ledger: sqlite3.Connection) -> None:
-    """Leave no byte of the secret in a ledger."""
+    """Remove the secret from a ledger, including free pages."""
     ledger.execute("PRAGMA secure_delete = ON")
     ledger.execute("DROP TABLE IF EXISTS enclosed_secret")
     ledger.commit()

@@ -1,11 +1,11 @@
-"""Whether the wall clock may decide that something is deleted or given up: only while nothing contradicts it.
+"""Clock trust: the wall clock may decide about deletion and expiry only while nothing contradicts it.
 
-What was known last stands in the ledger: when this machine booted by the wall clock (wall time less the
-time since boot, which nobody can set), and the latest wall time. A clock that jumped contradicts the first,
-also in a process that starts during the jump. After a boot only the second is left.
+The ledger holds the boot time of this machine by the wall clock (wall time minus monotonic time since boot)
+and the latest wall time. A clock that jumped contradicts the first, also in a process that starts afterwards.
+After a reboot only the second is available.
 
-Everything else needs no trust: a time further ahead than its own maximum is due now (`is_due`), and intervals
-are measured by monotonic clocks.
+Nothing else depends on the wall clock: a due time further ahead than its own maximum is due now (`is_due`),
+and intervals are measured by monotonic clocks.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from ra_node.ledger.database import schema
 from ra_node.ledger.database.engine import Ledger, insert_new
 
 SKEW_S = 10.0
-"""How far the clocks of hosts that share a ledger may differ."""
+"""Largest accepted difference between clocks of hosts that share a ledger."""
 JUMP_S = 60.0
-"""More than a time client slews; less changes no day of keeping."""
+"""Larger than the corrections of a time client; smaller differences do not affect retention."""
 DAY_S = 86400.0
-"""Off for longer, a machine without a time server must show the same time for as long."""
+"""After a longer power-off a machine without a time server must show the same time for as long."""
 _AGAIN_S = 60.0
-"""Between two writes of a time that only passes."""
+"""Interval between two writes of a time that only advances."""
 _UNSYNCHRONISED = 5
 """TIME_ERROR of adjtimex(2)."""
 _NEVER = -1e18
@@ -39,13 +39,13 @@ _table = schema.named_value
 
 
 def is_due(at: float, now: float, most_s: float) -> bool:
-    """Whether a time has come; one further ahead than it can ever have been set was set by a wrong clock."""
+    """Whether a time is due; a time further ahead than its maximum was set by a wrong clock and is due."""
     return at <= now or at > now + most_s + SKEW_S
 
 
 @dataclass(frozen=True, slots=True)
 class ClockReading:
-    """The clocks of a machine at one moment: wall time, seconds since its boot, and what else it knows.
+    """A reading of the clocks of a machine: wall time, seconds since boot, boot id, time server.
 
     `boot` names the boot ("" where that cannot be read), `follows` says whether a time server is followed.
     """
@@ -62,10 +62,10 @@ class ClockReading:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What was known of a machine's clock when it was last believed.
+    """State of a machine's clock when it was last trusted.
 
-    `doubted_at` and `doubted_boot`: since which uptime the clock shows another time of boot, and which one.
-    `jump_s`: how far forward the clock was set when that was last accepted, at wall time `jumped_at`.
+    `doubted_at` and `doubted_boot`: uptime since which the clock implies another boot time, and that boot
+    time. `jump_s`: how far forward the clock was set when that was last accepted, at wall time `jumped_at`.
     """
 
     booted_at: float
@@ -80,17 +80,17 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Whether the clock is believed: "" or why not, and what was accepted of it before."""
+    """Whether the clock is trusted: "" or the reason, and the last accepted step."""
 
     reason: str = ""
     jump_s: float = 0.0
     jumped_at: float = 0.0
 
     def patience_s(self, limit_s: float, now: float) -> float:
-        """Give the age at which something of `limit_s` is deleted or given up now.
+        """Age at which something with the limit `limit_s` is deleted or expires now.
 
-        Infinite while the clock is not believed. What was noted before the clock was set forward is younger
-        than it seems by so much.
+        Infinite while the clock is not trusted. Times recorded before a step forward are corrected by that
+        step.
         """
         if self.reason:
             return float("inf")
@@ -105,9 +105,9 @@ def read_clocks() -> ClockReading:
 
 
 def follows_a_server() -> bool | None:
-    """What kernel (adjtimex(2)) and systemd-timesyncd say; None where neither can be asked.
+    """Synchronisation state by the kernel (adjtimex(2)) or systemd-timesyncd; None without either.
 
-    A unit with ProtectClock may not ask the kernel.
+    A unit with ProtectClock has no access to adjtimex.
     """
     state = clock_state()
     if state is not None:
@@ -116,13 +116,13 @@ def follows_a_server() -> bool | None:
 
 
 class _Timex(ctypes.Structure):
-    """The head of struct timex, with room for all of it: only the answer of the call is read."""
+    """Buffer of the size of struct timex: only the return value of the call is used."""
 
     _fields_ = (("modes", ctypes.c_uint), ("rest", ctypes.c_char * 508))
 
 
 def clock_state() -> int | None:
-    """What the kernel says of its clock (adjtimex(2)); None where nobody can be asked."""
+    """Clock state from the kernel (adjtimex(2)); None where it is unavailable."""
     if sys.platform != "linux":
         return None
     answer = int(ctypes.CDLL(None).adjtimex(ctypes.byref(_Timex())))
@@ -130,11 +130,11 @@ def clock_state() -> int | None:
 
 
 def judge(known: Known | None, now: ClockReading, last_event: float | None) -> tuple[Known, str]:
-    """Say whether a reading is believed ("") or why not, and what is known after it.
+    """Check a reading: "" or the reason for distrust, and the new state.
 
-    `last_event` is the newest time in the ledger, for a machine of which nothing is known yet.
+    `last_event` is the newest time in the ledger, for a machine without stored state.
     """
-    if known is None:  # as if it had booted since
+    if known is None:  # treated as after a reboot
         known = Known(_NEVER, -_NEVER, now.wall if last_event is None else last_event)
     if abs(now.booted_at - known.booted_at) <= JUMP_S:
         return _believed(known, now), ""
@@ -148,9 +148,9 @@ def judge(known: Known | None, now: ClockReading, last_event: float | None) -> t
 
 
 def accept(known: Known, now: ClockReading) -> Known:
-    """Believe a reading from now on, by a person's word or because it has lasted.
+    """Trust a reading from now on, by an operator or because it has been stable.
 
-    What it is ahead may never have passed, so that nothing is deleted for it.
+    The step forward may not be elapsed time, so nothing is deleted because of it.
     """
     jump_s = now.wall - known.wall - DAY_S if _booted_since(known, now) else now.booted_at - known.booted_at
     if jump_s <= JUMP_S:
@@ -165,7 +165,7 @@ def _booted_since(known: Known, now: ClockReading) -> bool:
 
 
 def _after_boot(known: Known, now: ClockReading) -> tuple[Known, str]:
-    """Only the latest time is left: time does not go back, and a long time off needs a time server."""
+    """After a reboot: time must not go back, and a long power-off needs a time server."""
     off_s = now.wall - known.wall
     if off_s < -JUMP_S:
         return _doubted(
@@ -183,7 +183,7 @@ def _believed(known: Known, now: ClockReading) -> Known:
 
 
 def _doubted(known: Known, now: ClockReading, reason: str) -> tuple[Known, str]:
-    """Doubt a clock until it has shown the same time for a day."""
+    """Distrust a clock until it has been stable for a day."""
     steady = known.doubted_at is not None and abs(now.booted_at - known.doubted_boot) <= JUMP_S
     if not steady or known.doubted_at is None or now.uptime_s < known.doubted_at:
         return replace(known, doubted_at=now.uptime_s, doubted_boot=now.booted_at), reason
@@ -201,33 +201,37 @@ def _boot_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class ClockWatch:
-    """The clock of one machine against what the ledger knows of it."""
+    """Clock check of one machine against its state in the ledger."""
 
     ledger: Ledger
     machine: str
     read: Callable[[], ClockReading] = read_clocks
 
     def trust(self) -> Trust:
-        """Judge the clock as it is now; writes nothing."""
+        """Check the clock; writes nothing."""
         now = self.read()
         with self.ledger.read() as connection:
             known, reason = judge(self._known(connection), now, _last_event(connection))
         return Trust(reason, known.jump_s, known.jumped_at)
 
     def observe(self) -> Trust:
-        """Judge the clock, keep what is known of it, and raise or clear the alarm."""
+        """Check the clock, store its state, and raise or clear the alarm."""
         now = self.read()
         with self.ledger.read() as connection:
             before = self._known(connection)
             known, reason = judge(before, now, _last_event(connection))
         if before is None or _differs(before, known):
             self._keep(known)
-        said = f"{reason}; nothing is purged or given up before `ra-node clock --accept`" if reason else ""
+        said = (
+            f"{reason}; nothing is purged and nothing expires before `ra-node clock --accept`"
+            if reason
+            else ""
+        )
         alarm_if(self.ledger, self.machine, said)
         return Trust(reason, known.jump_s, known.jumped_at)
 
     def accept(self) -> str:
-        """Believe the clock as it is now; tell why it was not believed, "" where it was."""
+        """Trust the clock as it is now; return the previous reason for distrust, "" where it was trusted."""
         now = self.read()
         with self.ledger.read() as connection:
             known, reason = judge(self._known(connection), now, _last_event(connection))
@@ -252,7 +256,7 @@ class ClockWatch:
 
 
 def alarm_if(ledger: Ledger, subject: str, detail: str) -> None:
-    """Raise the alarm of a clock where there is something to say, clear it where there is not."""
+    """Raise the alarm of a clock for a reason, clear it for ""."""
     if not detail:
         clear_alarm(ledger, AlarmKind.CLOCK, subject)
     elif not any(one.kind is AlarmKind.CLOCK and one.subject == subject for one in alarms(ledger)):
@@ -266,6 +270,6 @@ def _last_event(connection: Connection) -> float | None:
 
 
 def _differs(before: Known, after: Known) -> bool:
-    """Whether more has changed than that time has passed."""
+    """Whether anything but the elapsed time has changed."""
     passed = replace(before, uptime_s=after.uptime_s, wall=after.wall, booted_at=after.booted_at)
     return passed != after or after.uptime_s - before.uptime_s >= _AGAIN_S

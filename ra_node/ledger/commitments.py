@@ -1,6 +1,6 @@
-"""Who promised to keep what: Storage Commitment as rows, known before a peer is asked (PS3.4 annex J).
+"""Storage commitment transactions, recorded before the request is sent (PS3.4 annex J).
 
-An object is delivered when its peer accepted it, and committed when the peer has promised to keep it.
+An object is delivered when its peer accepted it, and committed when the peer reported storage commitment.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ra_node.ledger.database.schema import CommitmentState, DeliveryState
 from ra_node.ledger.jobs.queue import bury_row, finish_held, reopen_job, require_held, retry_held
 
 RESENDS = 30
-"""How often a peer may fail to keep an object before a person must look; with the pauses, about a day."""
+"""Commitment failures of an object until its job is buried; with the delays, about a day."""
 
 _delivery, _object, _asked = schema.delivery, schema.result_object, schema.transaction
 _sent_uid = func.coalesce(_delivery.c.sent_uid, _delivery.c.object_uid)
@@ -28,24 +28,24 @@ _sent_uid = func.coalesce(_delivery.c.sent_uid, _delivery.c.object_uid)
 
 @dataclass(frozen=True, slots=True)
 class SopReference:
-    """An object as the peer knows it: what was sent, which may be a fallback of what was made."""
+    """An object as it was sent, which may be the fallback of the created one."""
 
     sop_class_uid: str
     sop_instance_uid: str
 
 
 class Reported(StrEnum):
-    """What became of a report."""
+    """Outcome of a storage commitment report."""
 
     TAKEN = "taken"
     UNKNOWN = "unknown"
     """No transaction has this UID."""
     STRANGER = "stranger"
-    """Another peer was asked."""
+    """The request was sent to another peer."""
 
 
 def uncommitted(ledger: Ledger, job: Job) -> list[SopReference]:
-    """List what the peer of a commit job has accepted and not yet promised to keep."""
+    """Objects that the peer of a commit job has accepted and not yet committed."""
     sent = _object.alias()
     query = (
         select(sent.c.sop_class_uid, sent.c.sop_instance_uid)
@@ -58,7 +58,7 @@ def uncommitted(ledger: Ledger, job: Job) -> list[SopReference]:
 
 
 def begin_transaction(ledger: Ledger, job: Job, transaction_uid: str, ae_title: str) -> int:
-    """Record that a peer is about to be asked; tell how often it has been, this time included.
+    """Record a request that is about to be sent; return the number of requests so far, including it.
 
     Raises LeaseLost.
     """
@@ -69,7 +69,7 @@ def begin_transaction(ledger: Ledger, job: Job, transaction_uid: str, ae_title: 
         before = connection.execute(select(func.max(_asked.c.asked_at)).where(_these(job))).scalar()
         asked_at = (
             now if before is None else max(now, before + 0.001)
-        )  # the newest, also when the clock went back
+        )  # the newest, also after the clock went back
         row = {**told, "study_uid": job.study_uid, "ae_title": ae_title, "asked_at": asked_at}
         connection.execute(_asked.insert(), [row])
         note(connection, now, "commitment_asked", job.study_uid, **told)
@@ -77,9 +77,9 @@ def begin_transaction(ledger: Ledger, job: Job, transaction_uid: str, ae_title: 
 
 
 def end_transaction(ledger: Ledger, job: Job, ask_again_at: float, *, give_up_after_s: float) -> JobState:
-    """End a commit job whose question the peer took; without a report it is asked again at that time.
+    """End a commit job whose request was accepted; without a report it is repeated at that time.
 
-    DONE: everything is promised, or what is not is being sent again. Raises LeaseLost.
+    DONE: everything is committed, or the rest is being sent again. Raises LeaseLost.
     """
     with ledger.write() as connection:
         require_held(connection, job)
@@ -88,7 +88,7 @@ def end_transaction(ledger: Ledger, job: Job, ask_again_at: float, *, give_up_af
         if connection.execute(_any_waits(job)).first() is None:
             finish_held(connection, now, job)
             return JobState.DONE
-        error = "the peer has not yet reported whether it keeps the objects"
+        error = "the peer has not yet reported storage commitment"
         return retry_held(connection, now, job, error, ask_again_at, give_up_after_s=give_up_after_s)
 
 
@@ -100,12 +100,12 @@ def record_report(
     failed: Mapping[str, str],
     resend_delay_s: Callable[[int], float],
 ) -> Reported:
-    """Take what a peer says of a transaction; what it does not keep is sent again.
+    """Record a peer's report on a transaction; objects that failed are sent again.
 
-    `committed` and `failed` (with its reason in words) are SOP Instance UIDs as they were sent. A report
-    is believed where one of `ae_titles`, those that its sender speaks for, was asked, and only about the
-    objects of that question. One that comes twice changes nothing, and one that comes after the peer was
-    asked again can only add promises.
+    `committed` and `failed` (with reasons) are SOP Instance UIDs as they were sent. A report is valid where
+    the request was sent to one of `ae_titles`, for which its sender may report, and only for the objects of
+    that request. A repeated report changes nothing, and a report after a newer request can only add
+    commitments.
     """
     this = _asked.c.transaction_uid == transaction_uid
     with ledger.write() as connection:
@@ -135,13 +135,13 @@ def record_lacking(ledger: Ledger, job: Job, detail: str) -> None:
 
 
 def want_commitment(connection: Connection, ledger: Ledger, job: Job) -> None:
-    """Have the peer of a delivery asked about what it has accepted, within the caller's transaction."""
+    """Queue a storage commitment request for a delivery, within the caller's transaction."""
     if connection.execute(_any_waits(job)).first() is not None:
         reopen_job(connection, ledger, JobKind.COMMIT, job.study_uid, job.version, job.peer)
 
 
 def waive(ledger: Ledger, peer: str) -> int:
-    """Stop waiting for the promises of a peer that is not asked any more; tell of how many objects."""
+    """Waive the pending commitments of a peer that is no longer asked; return their number."""
     unkept = (CommitmentState.WAITING, CommitmentState.LACKING)
     these = and_(_delivery.c.peer == peer, _delivery.c.commitment.in_(unkept))
     with ledger.read() as connection:
@@ -221,7 +221,7 @@ def _send_again(
     failed: Mapping[str, str],
     resend_delay_s: Callable[[int], float],
 ) -> None:
-    """Let what the peer does not keep wait for delivery again, unless it was tried too often."""
+    """Queue objects that failed commitment for delivery again, unless they failed too often."""
     now = ledger.clock()
     of_version = (asked.study_uid, asked.version, asked.peer)
     rows = connection.execute(
@@ -244,7 +244,7 @@ def _send_again(
 
 
 def _end_if_nothing_waits(connection: Connection, now: float, asked: AnyRow) -> None:
-    """End the commit job that sleeps; one that is held is ended by its holder."""
+    """End a waiting commit job; a claimed one is ended by its holder."""
     of_version = (asked.study_uid, asked.version, asked.peer)
     if connection.execute(select(_delivery.c.object_uid).where(_waits(*of_version)).limit(1)).first():
         return
@@ -265,7 +265,7 @@ def _ready_jobs(asked: AnyRow) -> Select[tuple[Any, ...]]:
 
 
 def _revive_lacking(connection: Connection, ledger: Ledger, peer: str) -> None:
-    """Ask again what a peer lacked the service for, now that it has shown that it has it."""
+    """Queue requests again for a peer that did not offer the service before and does now."""
     lacking = and_(_delivery.c.peer == peer, _delivery.c.commitment == CommitmentState.LACKING)
     query = (
         select(_object.c.study_uid, _object.c.version)

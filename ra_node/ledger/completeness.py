@@ -1,4 +1,4 @@
-"""Which studies of a source wait, and how much of each is here: to ask the source whether that is all."""
+"""Waiting studies of a source and their number of instances, for the completeness query."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ra_node.ledger.database.schema import DeliveryState
 
 @dataclass(frozen=True, slots=True)
 class WaitingStudy:
-    """A study with images that no version covers; `last_at` is when the newest of them came."""
+    """A study with images without a version; `last_at` is the arrival of the newest."""
 
     study_uid: str
     last_at: float
 
 
 def waiting_from(ledger: Ledger, calling_ae: str) -> list[WaitingStudy]:
-    """List the studies of which this AE title has brought images that wait, the oldest first."""
+    """Studies with waiting images from this AE title, oldest first."""
     image = schema.instance
     last_at = func.max(image.c.received_at)
     query = (
@@ -34,9 +34,9 @@ def waiting_from(ledger: Ledger, calling_ae: str) -> list[WaitingStudy]:
 
 
 def shared_with(ledger: Ledger, study_uid: str, calling_ae: str, peer: str) -> int:
-    """Count the instances of a study that a source has for sure: what it sent, and what it took of ours.
+    """Count the instances of a study that a source certainly has: those it sent, and results it accepted.
 
-    Results that it routes back count once.
+    Results that it routes back are counted once.
     """
     image, item, delivery = schema.instance, schema.result_object, schema.delivery
     sent_to_us = select(image.c.sop_instance_uid).where(

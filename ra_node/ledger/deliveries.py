@@ -1,4 +1,4 @@
-"""Where each object stands with each peer: what an attempt came to commits with the end of its job."""
+"""Delivery state of each object at each peer; the outcome of an attempt commits with the end of its job."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _EVENT_OF = {
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Where one object stands with one peer; `status` is the last C-STORE status."""
+    """Delivery of one object to one peer; `status` is the last C-STORE status."""
 
     object: ResultObject
     peer: str
@@ -35,14 +35,14 @@ class Delivery:
     attempts: int
     updated_at: float
     commitment: CommitmentState
-    """Whether the peer has promised to keep it; delivered and committed are two things."""
+    """Storage commitment state; delivered and committed are distinct."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryOutcome:
-    """What one attempt to send one object came to; WAITING means "try again".
+    """Outcome of one attempt to send one object; WAITING means retry.
 
-    `sent_uid` names what went out in its place, None for the object itself.
+    `sent_uid` is that of the fallback that was sent instead, None for the object itself.
     """
 
     object_uid: str
@@ -61,13 +61,12 @@ def record_delivery(
     give_up_after_s: float | None,
     commit: bool = False,
 ) -> JobState:
-    """Record one attempt to deliver and end or postpone its job; tell what became of it.
+    """Record one delivery attempt and end or postpone its job; return the state of the job.
 
-    With `commit` the peer is then asked to promise that it keeps what it accepted.
+    With `commit` storage commitment of accepted objects is then requested.
 
-    READY: something still waits, tried again at `retry_at` (see `queue.retry`). BURIED: given up, or
-    nothing waits but the peer refused something for good. DONE: everything is accepted. Raises
-    LeaseLost.
+    READY: objects are still queued, retried at `retry_at` (see `queue.retry`). BURIED: expired, or the peer
+    refused an object permanently. DONE: everything is accepted. Raises LeaseLost.
     """
     with ledger.write() as connection:
         now = ledger.clock()
@@ -97,7 +96,7 @@ def deliveries_of(
 
 
 def pending_deliveries(ledger: Ledger, job: Job) -> list[Delivery]:
-    """List what a deliver job still has to send."""
+    """Objects that a deliver job still has to send."""
     with ledger.read() as connection:
         deliveries = _read_deliveries(connection, job.study_uid, job.version, job.peer)
     return [item for item in deliveries if item.state is DeliveryState.WAITING]

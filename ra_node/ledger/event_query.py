@@ -1,4 +1,4 @@
-"""Reads the trail: every event with who caused it and from where. Nothing here, or anywhere, changes one."""
+"""Reads the event log: every event with its actor and address. Events are never changed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ra_node.ledger.database.events import Event
 
 _BATCH = 1000
 _SETTLED_S = {"sqlite": 0.0, "postgresql": 10.0}
-"""Age from which no event with a smaller id can still appear: PostgreSQL gives numbers before it commits."""
+"""Age from which no event with a smaller id can appear: PostgreSQL assigns ids before the commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +37,14 @@ def trail(ledger: Ledger, since: float = 0.0, *, after: int = 0) -> Iterator[Ent
 
 
 def next_entries(ledger: Ledger, after: int, since: float = 0.0, limit: int = _BATCH) -> list[Entry]:
-    """The next entries behind `after`, as far as nothing can appear among them any more."""
+    """The next entries after `after` for which no smaller id can appear any more."""
     event = schema.event
     with ledger.read() as connection:
         now, settled_s = ledger.clock(), _SETTLED_S.get(connection.dialect.name, 0.0)
         which = (event.c.id > after, event.c.at >= since)
         query = select(event).where(*which).order_by(event.c.id).limit(limit)
         events = [_event(row) for row in connection.execute(query)]
-        # behind the first that may still be overtaken nothing is given, or it would be left out for good
+        # stop at the first gap that may still be filled, or the missing event would be skipped for good
         events = list(takewhile(lambda one: is_due(one.at + settled_s, now, settled_s), events))
         callers = _callers(connection, events)
     return [_entry(one, callers) for one in events]
@@ -57,7 +57,7 @@ def newest(ledger: Ledger) -> int:
 
 
 def mark(ledger: Ledger, name: str) -> int | None:
-    """How far a reader of the trail says it has come; None: it never said."""
+    """Position of a reader of the event log; None: never set."""
     with ledger.read() as connection:
         query = select(schema.mark.c.event_id).where(schema.mark.c.name == name)
         found = connection.execute(query).scalar()
@@ -65,7 +65,7 @@ def mark(ledger: Ledger, name: str) -> int | None:
 
 
 def move_mark(ledger: Ledger, name: str, event_id: int) -> None:
-    """Say how far a reader has come; it never goes back."""
+    """Set the position of a reader; it never decreases."""
     with ledger.write() as connection:
         if insert_new(connection, schema.mark, {"name": name, "event_id": event_id}):
             return

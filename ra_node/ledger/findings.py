@@ -1,4 +1,4 @@
-"""What was found in each image of a study: recorded with the end of its examination, read for the report."""
+"""Findings of each image of a study: recorded with the end of its examination, read for the report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ra_node.ledger.jobs.queue import finish_held
 class Finding:
     """One image of a version as the report needs it.
 
-    `finding_json` is None when the examination failed; `failure` then says why.
+    `finding_json` is None when the examination failed; `failure` then holds the reason.
     """
 
     instance_id: str
@@ -41,7 +41,7 @@ def finish_examination(
     bundle_sha256: str | None,
     preview_sha256: str | None = None,
 ) -> None:
-    """Record what was found in one image and end its job. Raises LeaseLost."""
+    """Record the finding of one image and end its job. Raises LeaseLost."""
     with ledger.write() as connection:
         now = ledger.clock()
         finish_held(connection, now, job)
@@ -58,7 +58,7 @@ def finish_examination(
 
 
 def findings_of(ledger: Ledger, study_uid: str, version: int) -> list[Finding]:
-    """Every image that the given version answers, in the order of arrival."""
+    """Every image of the given version, in the order of arrival."""
     image, examine = schema.instance, schema.job
     columns = [image.c[name] for name in Finding.__slots__ if name not in ("instance_id", "failure")]
     query = (

@@ -1,4 +1,4 @@
-"""What was received, and when a study has been received: nothing that was acknowledged is forgotten."""
+"""The inbox: received instances, associations, and settling of studies."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from ra_node.ledger.jobs.queue import enqueue
 
 
 class _AlreadyKeptError(Exception):
-    """Undoes the transaction of a repeated instance."""
+    """Rolls back the transaction of a repeated instance."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewInstance:
-    """An instance whose file is already safe on the disk.
+    """An instance whose file is already synced to disk.
 
-    `path` is relative to the data folder. `counts`: it calls for an answer (False for what an AI
-    made and the PACS routed back). `examine`: it is to be analysed; otherwise `finding_json` may
-    hold what its header alone has decided. `patient` is whom it names, as `kept_identity` writes it; "" for
-    what an AI made, whose header is copied from somebody.
+    `path` is relative to the data folder. `counts`: it needs a report (False for objects of an AI that the
+    PACS routed back). `examine`: it is to be analysed; otherwise `finding_json` may hold the decision by its
+    header. `patient` is its identity as written by `kept_identity`; "" for objects of an AI, whose header is
+    a copy.
     """
 
     sop_instance_uid: str
@@ -87,7 +87,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """The instance was here before; the caller removes the file that it brought again."""
+    """The instance was received before; the caller removes the file of the repeat."""
 
     instance: Instance
 
@@ -112,16 +112,16 @@ def close_association(ledger: Ledger, association_id: str) -> None:
 
 
 def close_all_associations(ledger: Ledger, listener: str) -> int:
-    """Close what a listener left open when it died; call it at the start of that listener."""
+    """Close associations that a crashed listener left open; call it at its start."""
     return _close(ledger, schema.association.c.listener == listener)
 
 
 def keep_instance(ledger: Ledger, new: NewInstance, together: GroupCommit | None = None) -> Kept | Repeated:
     """Commit one received instance with its study, its event and its examine job.
 
-    Of concurrent stores of one SOP Instance UID exactly one is Kept; those by one `together` share
-    their transactions. After this returns the peer may be told Success (PS3.4 table B.2-1). Raises
-    LedgerUnavailable, and then nothing was recorded.
+    Of concurrent stores of one SOP Instance UID exactly one is Kept; those by one `together` share their
+    transactions. After this returns Success may be sent (PS3.4 table B.2-1). Raises LedgerUnavailable, and
+    then nothing was recorded.
     """
     line = GroupCommit(ledger) if together is None else together
     try:
@@ -156,10 +156,10 @@ def instances_of(ledger: Ledger, study_uid: str) -> list[Instance]:
 
 
 def settle_due(ledger: Ledger, quiet_s: float, max_wait_s: float) -> list[tuple[str, int]]:
-    """Fix the next version of every study that is complete; return (study UID, version) pairs.
+    """Fix the next version of every study that settles; return (study UID, version) pairs.
 
-    Complete: the associations that brought its new instances are closed and nothing came for
-    `quiet_s`, or the first of them waits for `max_wait_s`. Each version gets its report job.
+    Condition: the associations of its new instances are closed and no instance arrived for `quiet_s`, or the
+    first of them has waited for `max_wait_s`. Each version gets its report job.
     """
     now = ledger.clock()
     with ledger.read() as connection:
@@ -170,12 +170,12 @@ def settle_due(ledger: Ledger, quiet_s: float, max_wait_s: float) -> list[tuple[
 
 
 def settle_now(ledger: Ledger, study_uid: str, why: str = "known to be complete") -> int | None:
-    """Fix the next version of a study that is known to be complete; None: nothing new to answer."""
+    """Fix the next version of a study that is known to be complete; None: nothing new to report."""
     return _settle(ledger, study_uid, quiet_s=0, max_wait_s=0, why=why)
 
 
 def next_due(ledger: Ledger, quiet_s: float, max_wait_s: float) -> float | None:
-    """When the next study settles if nothing more happens; None: no study waits."""
+    """When the next study settles if no instance arrives; None: no study waits."""
     with ledger.read() as connection:
         now = ledger.clock()
         return min((_due_at(row, now, quiet_s, max_wait_s) for row in _waiting(connection)), default=None)
@@ -232,7 +232,7 @@ def _told(new: NewInstance) -> dict[str, str | int]:
 
 
 def _touch_study(connection: Connection, new: NewInstance, now: float) -> None:
-    """Make the study or move its last arrival; the row is locked until the transaction ends."""
+    """Insert the study or update its last arrival; the row is locked until the transaction ends."""
     state = StudyState.OPEN if new.counts else StudyState.IGNORED
     row = {"study_uid": new.study_uid, "state": state, "first_received_at": now, "last_received_at": now}
     if new.counts:
@@ -243,7 +243,7 @@ def _touch_study(connection: Connection, new: NewInstance, now: float) -> None:
 
 @cache
 def _new_arrival(dialect_name: str) -> Executable:
-    """Built once: building a statement takes longer than its execution."""
+    """Cached: building the statement takes longer than its execution."""
     dialect = sqlite if dialect_name == "sqlite" else postgresql
     insert = dialect.insert(schema.study)
     came = insert.excluded
@@ -259,7 +259,7 @@ def _read(connection: Connection, which: ColumnElement[bool]) -> list[Instance]:
 
 
 def _waiting(connection: Connection, study_uid: str | None = None) -> Sequence[AnyRow]:
-    """Studies with instances that no version covers: study_uid, first, last, still_open."""
+    """Studies with instances without a version: study_uid, first, last, still_open."""
     image, peer = schema.instance, schema.association
     is_open = and_(peer.c.id.is_not(None), peer.c.closed_at.is_(None))
     query = (
@@ -284,7 +284,7 @@ def _unversioned() -> ColumnElement[bool]:
 
 
 def _due_at(row: AnyRow, now: float, quiet_s: float, max_wait_s: float) -> float:
-    """When a study settles; at once where that would be later than it can be, as after a clock set back."""
+    """When a study settles; at once where that is later than the maximum, as after a clock set back."""
     longest, quiet = float(row.first) + max_wait_s, float(row.last) + quiet_s
     longest = now if is_due(longest, now, max_wait_s) else longest
     quiet = now if is_due(quiet, now, quiet_s) else quiet

@@ -1,4 +1,4 @@
-"""What the operator sees: counts, studies, buried jobs and ages. Only reads."""
+"""Read-only queries for the operator: counts, studies, buried jobs and ages."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _LEAST_FIRST = (
 
 @dataclass(frozen=True, slots=True)
 class PeerState:
-    """How a version stands with a peer: the worst state among its objects, delivered and committed apart.
+    """State of a version at a peer: the worst state among its objects, delivered and committed separately.
 
-    `state` is refused, waiting, dropped or accepted (delivered); `commitment` says whether the peer has
-    promised to keep all of them.
+    `state` is refused, waiting, dropped or accepted (delivered); `commitment` is the least advanced of its
+    objects.
     """
 
     peer: str
@@ -49,7 +49,7 @@ class PeerState:
 class StudyLine:
     """One study as a line of a list. Times are UTC seconds since 1970.
 
-    `last_error` is what the newest unfinished or buried job complained about.
+    `last_error` is that of the newest unfinished or buried job.
     """
 
     study_uid: str
@@ -90,7 +90,7 @@ def delivery_counts(ledger: Ledger) -> dict[tuple[str, DeliveryState], int]:
 
 
 def commitment_counts(ledger: Ledger) -> dict[tuple[str, CommitmentState], int]:
-    """Count the delivered objects by peer and what was promised about them; absent pairs are zero."""
+    """Count the delivered objects by peer and commitment state; absent pairs are zero."""
     delivery = schema.delivery
     query = (
         select(delivery.c.peer, delivery.c.commitment, func.count())
@@ -102,7 +102,7 @@ def commitment_counts(ledger: Ledger) -> dict[tuple[str, CommitmentState], int]:
 
 
 def waiting_since(ledger: Ledger) -> dict[str, float]:
-    """When the oldest delivery was made that still waits, by peer; absent peers have none."""
+    """Time of the oldest queued delivery by peer; absent peers have none."""
     job = schema.job
     unfinished = job.c.state.in_((JobState.READY, JobState.LEASED))
     query = (
@@ -124,7 +124,7 @@ def open_job_counts(ledger: Ledger) -> dict[tuple[JobKind, JobState], int]:
 
 
 def open_delivery_counts(ledger: Ledger) -> dict[tuple[str, DeliveryState], int]:
-    """Like `delivery_counts` without what is accepted, which is nearly all."""
+    """Like `delivery_counts` without accepted ones, which are nearly all."""
     delivery = schema.delivery
     query = select(delivery.c.peer, delivery.c.state, func.count()).where(schema.NOT_ACCEPTED)
     with ledger.read() as connection:
@@ -133,7 +133,7 @@ def open_delivery_counts(ledger: Ledger) -> dict[tuple[str, DeliveryState], int]
 
 
 def unkept_counts(ledger: Ledger) -> dict[tuple[str, CommitmentState], int]:
-    """Like `commitment_counts`, only of promises that are wanted and not given."""
+    """Like `commitment_counts`, only pending ones."""
     delivery = schema.delivery
     query = select(delivery.c.peer, delivery.c.commitment, func.count()).where(schema.UNKEPT)
     with ledger.read() as connection:
@@ -183,9 +183,9 @@ def jobs_of(ledger: Ledger, study_uid: str) -> list[Job]:
 
 
 def oldest_unanswered(ledger: Ledger) -> float | None:
-    """When the instance arrived that waits longest for its answer; None: nothing waits.
+    """Arrival of the instance that waits longest for its report; None: none waits.
 
-    What waits has no version yet, or a report job that is not done; neither is sought among the answered.
+    A waiting instance has no version yet, or a report job that is not done; reported ones are not scanned.
     """
     image, study, job = schema.instance, schema.study, schema.job
     unsettled = select(image.c.received_at).where(image.c.version.is_(None), image.c.counts == true())
@@ -240,7 +240,7 @@ _OF_DELIVERY = ("peer", "state", "detail", "commitment")
 
 
 def _worse(one: PeerState, other: PeerState) -> PeerState:
-    """Take the worse state with its words, and of the promises the one that says least."""
+    """The worse state, and the least advanced commitment state."""
     worst = min(one, other, key=lambda found: _WORST_FIRST.index(found.state))
     least = min(one.commitment, other.commitment, key=_LEAST_FIRST.index)
     return replace(worst, commitment=least)

@@ -1,4 +1,4 @@
-"""Whom the objects of a study name: kept as keyed hashes when they came, also when their files are gone."""
+"""Patient identities of the objects of a study as keyed hashes, also after their files are purged."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ra_node.ledger.database.engine import Ledger
 
 @dataclass(frozen=True, slots=True)
 class KeptIdentity:
-    """Of an instance of a study: what `kept_identity` made of its patient, and its file while it is there."""
+    """Identity of an instance as written by `kept_identity`, and its file unless purged."""
 
     patient: str | None
     path: str | None
 
 
 def identities_kept(ledger: Ledger, study_uid: str) -> list[KeptIdentity]:
-    """What is known of every instance of a study, one of those that name the same; not of what an AI made."""
+    """Identities of the instances of a study, equal ones once; without objects of an AI."""
     image = schema.instance
     known = select(image.c.patient, image.c.path).where(
         image.c.study_uid == study_uid, image.c.patient.is_distinct_from("")

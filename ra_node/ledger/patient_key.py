@@ -1,4 +1,4 @@
-"""The patient of an answer as a keyed hash, so that the ledger can find earlier answers and names nobody."""
+"""Patient key: a keyed hash by which the ledger finds earlier reports without naming the patient."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.database.schema import result
 
 KEY_FILE = "patient.key"
-"""The secret's file in the data folder."""
+"""Name of the file with the secret in the data folder."""
 _LENGTH_BYTES = 32
 _DIGITS = 16
-"""Of a hash that is compared within one study: 64 bits."""
+"""Length of a hash that is compared within one study: 64 bits."""
 
 
 def patient_key(secret: bytes, identity: tuple[str, ...]) -> str:
     """Hash the parts of a patient's identity with the node's secret (HMAC-SHA256), as hexadecimal.
 
-    Without the secret, which is no part of the ledger, nobody can try identities against it.
+    Without the secret, which is not in the ledger, identities cannot be guessed from it.
     """
     measured = b"".join(len(part.encode()).to_bytes(8, "big") + part.encode() for part in identity)
     return hmac.new(secret, measured, sha256).hexdigest()
 
 
 KEY_NAME = "key"
-"""Of the part of `kept_identity` that says with which secret it was made."""
+"""Length of the part of `kept_identity` that identifies the secret."""
 
 
 def keyed_identity(secret: bytes, found: Identity) -> Identity:
@@ -68,9 +68,9 @@ def _key_id(secret: bytes) -> str:
 
 
 def open_secret(path: Path) -> bytes:
-    """Read the secret, made on first use; processes and hosts that share the file get the same.
+    """Read the secret, created on first use; processes and hosts that share the file get the same.
 
-    Raises Fatal where it has been damaged. Without the file earlier answers are found no more.
+    Raises Fatal where it is damaged. Without the file earlier reports are no longer found.
     """
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ def open_secret(path: Path) -> bytes:
 
 
 def hangs_on_secret(ledger: Ledger) -> bool:
-    """Whether there is an answer that a follow-up finds by the secret alone."""
+    """Whether there is a report with a patient key."""
     query = select(result.c.patient_key).where(result.c.patient_key.is_not(None)).limit(1)
     with ledger.read() as connection:
         return connection.execute(query).first() is not None

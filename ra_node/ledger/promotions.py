@@ -1,7 +1,7 @@
-"""Which bundle the node runs, since when and by whose hand: a list that only grows.
+"""Promotions of bundles: an append-only list.
 
-The last entry decides, for the workers of every host at once. An entry is one committed row of the
-timeline, so that a promotion has happened or has not, whatever dies in between.
+The last entry is valid for the workers of every host at once. An entry is one committed row of the event log,
+so that a promotion is atomic.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ra_node.ledger.database.events import note
 
 PROMOTED, ROLLED_BACK = "bundle_promoted", "bundle_rolled_back"
 _LOCK = 723002
-"""Of PostgreSQL's advisory locks: two promotions never read the same last entry."""
+"""PostgreSQL advisory lock: two promotions never read the same last entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Choice:
 class Promotion:
     """One entry of the list; `choice` None: back to the bundle of the configuration.
 
-    `at` is UTC seconds since 1970, `by` the account that asked for it, as user@host.
+    `at` is UTC seconds since 1970, `by` the account, as user@host.
     """
 
     id: int
@@ -59,7 +59,7 @@ def promotions(ledger: Ledger) -> list[Promotion]:
 
 
 def before(entries: Sequence[Promotion]) -> Choice | None:
-    """Tell what a rollback returns to: the bundle promoted before the present one, None for none.
+    """The bundle that a rollback returns to: the one promoted before the present one, None for none.
 
     `entries` are the whole list. Raises Refused where nothing is promoted.
     """
@@ -75,12 +75,12 @@ def before(entries: Sequence[Promotion]) -> Choice | None:
 
 
 def promote(ledger: Ledger, choice: Choice, by: str, seen: Promotion | None) -> None:
-    """Append a promotion, unless somebody promoted after `seen`, which raises Refused."""
+    """Append a promotion; Refused where another was made after `seen`."""
     _append(ledger, PROMOTED, choice, by, seen)
 
 
 def roll_back(ledger: Ledger, by: str, seen: Promotion | None) -> None:
-    """Append the return to what `before` tells, unless somebody promoted after `seen` (Refused)."""
+    """Append a rollback to `before`; Refused where another promotion was made after `seen`."""
     _append(ledger, ROLLED_BACK, before(promotions(ledger)), by, seen)
 
 
@@ -92,7 +92,9 @@ def _append(ledger: Ledger, what: str, choice: Choice | None, by: str, seen: Pro
         if connection.dialect.name == "postgresql":
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
         if _last(connection) != seen:
-            raise Refused("somebody promoted or rolled back at the same time; look at `ra-node bundle list`")
+            raise Refused(
+                "another promotion or rollback happened at the same time; see `ra-node bundle list`"
+            )
         note(connection, ledger.clock(), what, None, by=by, **named)
 
 

@@ -1,4 +1,4 @@
-"""What a study was answered with: an answer, its objects and their deliveries commit together."""
+"""Results of studies: a result, its objects and their deliveries commit together."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from ra_node.ledger.jobs.queue import enqueue, finish_held
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The answer to one version of a study; `predecessor` is the SR UID of the version before.
+    """The result of one version of a study; `predecessor` is the SR UID of the previous version.
 
-    `patient_key` is a keyed hash and `study_at` the moment of the study, "YYYYMMDDHHMMSS"; both are None
-    where the images do not say.
+    `patient_key` is a keyed hash and `study_at` the time of the study, "YYYYMMDDHHMMSS"; both are None where
+    the images do not give them.
     """
 
     study_uid: str
@@ -48,7 +48,7 @@ class ResultObject:
     sop_class_uid: str
     path: str | None
     sha256: str | None = None
-    """None for an object of an older version: neither its file nor its UID tells its content."""
+    """None for an object of an older version, whose content cannot be verified."""
 
 
 def finish_report(
@@ -59,12 +59,12 @@ def finish_report(
     destinations: Sequence[tuple[str, str]],
     told: Mapping[str, Detail] | None = None,
 ) -> bool:
-    """Record an answer with its objects, its deliveries and their jobs, and end the report job.
+    """Record a result with its objects, deliveries and jobs, and end the report job.
 
-    `destinations` are (object UID, peer name) pairs, `told` what the timeline says of the answer.
-    False: this version was answered before and nothing changed, so doing it twice is harmless; or a
-    later version, which covers the same images, was: then the job ends without an answer, since a
-    second report without a predecessor would stand beside the first. Raises LeaseLost.
+    `destinations` are (object UID, peer name) pairs, `told` the details for the event log. False: this
+    version was reported before and nothing changed, so a repetition is harmless; or a later version, which
+    covers the same images, was: then the job ends without a report, because there would be a second report
+    without predecessor. Raises LeaseLost.
     """
     with ledger.write() as connection:
         if _read_result(connection, result.study_uid, schema.result.c.version == result.version) is not None:
@@ -86,19 +86,19 @@ def finish_report(
 
 
 def find_result(ledger: Ledger, study_uid: str, version: int) -> Result | None:
-    """Read the answer to one version."""
+    """Read the result of one version."""
     with ledger.read() as connection:
         return _read_result(connection, study_uid, schema.result.c.version == version)
 
 
 def earlier_result(ledger: Ledger, study_uid: str, version: int) -> Result | None:
-    """Read the newest answer before `version`: its predecessor."""
+    """Read the newest result before `version`: its predecessor."""
     with ledger.read() as connection:
         return _read_result(connection, study_uid, schema.result.c.version < version)
 
 
 def prior_result(ledger: Ledger, study_uid: str, patient_key: str, study_at: str) -> Result | None:
-    """Read the newest answer to the patient's last study before `study_at` that is not this study.
+    """Read the newest result of the patient's last study before `study_at` that is not this study.
 
     A study whose newest answer is about another patient, since it was corrected, is nobody's earlier study.
     """
@@ -122,13 +122,13 @@ def prior_result(ledger: Ledger, study_uid: str, patient_key: str, study_at: str
 
 
 def latest_result(ledger: Ledger, study_uid: str) -> Result | None:
-    """Read the newest answer of a study."""
+    """Read the newest result of a study."""
     with ledger.read() as connection:
         return _read_result(connection, study_uid, true())
 
 
 def objects_of(ledger: Ledger, study_uid: str, version: int) -> list[ResultObject]:
-    """List the objects of one answer."""
+    """List the objects of one result."""
     item = schema.result_object
     query = select(*object_columns()).where(item.c.study_uid == study_uid, item.c.version == version)
     with ledger.read() as connection:
@@ -156,7 +156,7 @@ def _enqueue_deliveries(
 
 
 def _mark_answered(connection: Connection, result: Result) -> None:
-    """Move the study on; it stays open where newer images or versions wait."""
+    """Update the state of the study; it stays open where newer images or versions wait."""
     study = schema.study
     older = and_(study.c.study_uid == result.study_uid, study.c.answered_version < result.version)
     connection.execute(update(study).where(older).values(answered_version=result.version))
@@ -169,7 +169,7 @@ def _mark_answered(connection: Connection, result: Result) -> None:
 
 
 def _end_superseded(connection: Connection, now: float, result: Result) -> None:
-    """End buried report jobs of earlier versions: this answer covers their images, nobody requeues them."""
+    """End buried report jobs of earlier versions: this report covers their images."""
     job = schema.job
     earlier = and_(
         job.c.kind == JobKind.REPORT,

@@ -1,4 +1,4 @@
-"""Which files may go: those of studies that are answered, delivered and, where asked, committed."""
+"""Retention: files of studies that are reported, delivered and, where requested, committed."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ from ra_node.ledger.database.events import note
 from ra_node.ledger.database.schema import CommitmentState, DeliveryState, StudyState
 
 _AROUND = 500
-"""Events before the last image of a study whose times are compared with its own."""
+"""Number of events before the last image of a study whose times are compared with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Purgeable:
-    """A study whose files may go; `paths` are relative to the data folder."""
+    """A study whose files may be removed; `paths` are relative to the data folder."""
 
     study_uid: str
     paths: tuple[str, ...]
 
 
 def purgeable(ledger: Ledger, idle_since: float, limit: int = 100) -> list[Purgeable]:
-    """List studies, oldest first, that wait for nothing and got nothing since `idle_since`.
+    """Finished studies without a new instance since `idle_since`, oldest first.
 
-    Waits for nothing: ignored, or answered with every report made, and every object accepted by each
-    of its peers, and promised to be kept where the peer was asked; or dropped by an operator. An answer
-    that was never meant for anybody exists here alone, and stays.
+    Finished: ignored, or every version reported, and every object accepted by each of its peers, and
+    committed where requested; or dropped by an operator. A result without any destination exists only here,
+    and is kept.
     """
     study = schema.study
     old = and_(study.c.last_received_at <= idle_since, study.c.purged_at.is_(None), _waits_for_nothing())
@@ -58,9 +58,9 @@ def purgeable(ledger: Ledger, idle_since: float, limit: int = 100) -> list[Purge
 
 
 def _came_before(connection: Connection, study_uid: str, idle_since: float) -> bool:
-    """Whether the times of what happened just before the last image say so too.
+    """Whether the times of events just before the last image confirm its age.
 
-    An image that came while the clock was behind looks older than it is.
+    An image that arrived while the clock was behind looks older than it is.
     """
     event = schema.event
     stored = and_(event.c.study_uid == study_uid, event.c.what == "instance_stored")
@@ -72,9 +72,9 @@ def _came_before(connection: Connection, study_uid: str, idle_since: float) -> b
 
 
 def mark_purged(ledger: Ledger, listed: Purgeable) -> bool:
-    """Forget the listed paths, before their files are removed; the rows stay.
+    """Clear the listed paths before their files are removed; the rows stay.
 
-    False: the study waits for something again, and nothing of it may be removed.
+    False: the study is no longer finished, and nothing of it may be removed.
     """
     study = schema.study
     this = and_(study.c.study_uid == listed.study_uid, _waits_for_nothing())
@@ -94,14 +94,14 @@ def mark_purged(ledger: Ledger, listed: Purgeable) -> bool:
 
 
 def end_purge(ledger: Ledger, study_uid: str) -> None:
-    """Note that the files of a study that was marked are removed."""
+    """Record that the files of a marked study are removed."""
     value = schema.named_value
     with ledger.write() as connection:
         connection.execute(delete(value).where(value.c.name == f"{_PURGING}{study_uid}"))
 
 
 def unfinished_purges(ledger: Ledger) -> list[Purgeable]:
-    """Studies that were marked, and whose files a crash may have left."""
+    """Marked studies whose files may remain after a crash."""
     value = schema.named_value
     query = select(value.c.name, value.c.value).where(value.c.name.startswith(_PURGING))
     with ledger.read() as connection:
@@ -120,7 +120,7 @@ def known_paths(ledger: Ledger) -> set[str]:
 
 
 _PURGING = "purging:"
-"""Before the Study Instance UID, in the name of the value that lists the files still to be removed."""
+"""Prefix of the property, followed by the Study Instance UID, that lists the files still to be removed."""
 _PATH_COLUMNS = (
     (schema.instance, "path"),
     (schema.instance, "preview_path"),

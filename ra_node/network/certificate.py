@@ -1,4 +1,4 @@
-"""Reads what stands in a certificate file: until when it holds, and for which names."""
+"""Reads expiry and names of a certificate file."""
 
 from __future__ import annotations
 

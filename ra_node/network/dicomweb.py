@@ -1,4 +1,4 @@
-"""Fetches a study from a DICOMweb server by WADO-RS (PS3.18 10.4), as the server keeps it."""
+"""Fetches a study from a DICOMweb server by WADO-RS (PS3.18 10.4), without conversion."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CONTENT_TYPES = frozenset(
     {"application/dicom", "application/dicom+json", "application/json", "application/xml",
      "multipart/related", "text/html", "text/plain"}
 )  # fmt: skip
-"""What is quoted of an answer; anything else is the server's own text."""
+"""What is quoted of a response; anything else is the server's own text."""
 REFUSED = frozenset({401, 403, 407})
 ABSENT = frozenset({404, 410})
 
@@ -35,8 +35,8 @@ ABSENT = frozenset({404, 410})
 class Server:
     """A DICOMweb server: `url` is the base of the service, e.g. https://pacs/dicom-web.
 
-    `token` is sent as a bearer; without it ~/.netrc may know name and password. Certificates are
-    trusted as the system says, or the file that SSL_CERT_FILE names.
+    `token` is sent as bearer token; without it name and password are taken from ~/.netrc. Trusted certificate
+    authorities are those of the system, or of SSL_CERT_FILE.
     """
 
     url: str
@@ -51,15 +51,17 @@ class Server:
         if parts.scheme not in ("http", "https") or not parts.host:
             raise Refused(f"expected the URL of a DICOMweb service, found {parts.scheme or 'no scheme'}")
         if parts.userinfo or parts.query:
-            raise Fatal("expected a URL without a password: everybody on this machine sees it; use ~/.netrc")
+            raise Fatal(
+                "expected a URL without a password: every user of this machine can see it; use ~/.netrc"
+            )
 
 
 def get_study(server: Server, study_uid: str, folder: Path) -> int:
-    """Put every instance of a study into `folder` as Part-10 files, and say how many there are.
+    """Store every instance of a study in `folder` as Part-10 files; return their number.
 
-    Nothing larger than a piece of one instance is in memory. Raises Refused where the server has no
-    such study or its answer is none, Fatal where it does not let us in, Retryable where it is away
-    or breaks off, OSError of our own disk.
+    Memory holds at most a chunk of one instance. Raises Refused where the server has no such study or its
+    response is invalid, Fatal where it denies access, Retryable where it cannot be reached or the response is
+    cut off, OSError of our own disk.
     """
     parts = _Parts(folder)
     try:
@@ -70,7 +72,7 @@ def get_study(server: Server, study_uid: str, folder: Path) -> int:
     except httpx.TransportError as error:
         raise Retryable(f"{_where(server)} cannot be reached: {type(error).__name__}") from error
     except MultipartParseError as error:
-        raise Refused(f"expected a multipart answer from {_where(server)}, found a broken one") from error
+        raise Refused(f"expected a multipart response from {_where(server)}, found a broken one") from error
     finally:
         parts.close()
     if not parts.ended:
@@ -97,7 +99,7 @@ def _netrc() -> httpx.NetRCAuth | None:
 
 def _expect_study(answer: httpx.Response, server: Server) -> None:
     code = answer.status_code
-    said = f"{_where(server)} answers {code} {codes.get_reason_phrase(code)}".rstrip()
+    said = f"{_where(server)} responds {code} {codes.get_reason_phrase(code)}".rstrip()
     if code in REFUSED:
         raise Fatal(f"{said}; name a token with --token-file, or the account in ~/.netrc")
     if code in ABSENT:
@@ -125,7 +127,7 @@ def _where(server: Server) -> str:
 
 
 class _Parts:
-    """Writes the parts of a multipart answer into files as they come."""
+    """Writes the parts of a multipart response to files as they arrive."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

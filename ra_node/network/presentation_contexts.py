@@ -39,7 +39,7 @@ UNCOMPRESSED: tuple[UID, ...] = (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
 )
-"""Transfer syntaxes without a pixel codec; big endian is retired, old modalities still speak it."""
+"""Transfer syntaxes without a pixel codec; big endian is retired, old modalities still use it."""
 
 COMPRESSED: tuple[UID, ...] = (
     JPEGLosslessSV1,
@@ -52,7 +52,7 @@ COMPRESSED: tuple[UID, ...] = (
     JPEGBaseline8Bit,
 )
 """Every compression that the node can decode, lossless first. JPEG Extended (.51) is left out: only
-GPL code decodes its 12 bits, and a sender that knows so at negotiation can still send uncompressed."""
+GPL code decodes its 12 bits, and a sender that learns so at negotiation can still send uncompressed."""
 
 RESULT_CLASSES: tuple[UID, ...] = tuple(UID(row.sop_class_uid) for row in RESULT_OBJECTS)
 """What the node sends: report, fallback with the same content, overlay, and the options of destinations."""
@@ -60,7 +60,7 @@ RESULT_CLASSES: tuple[UID, ...] = tuple(UID(row.sop_class_uid) for row in RESULT
 RESULT_SYNTAXES: tuple[UID, ...] = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 
 OVERLAY_SYNTAX = JPEGLSLossless
-"""How overlays are kept and sent to a peer that accepts it: lossless, about a sixth of the size."""
+"""Transfer syntax of overlays on disk and for peers that accept it: lossless, a sixth of the size."""
 
 _PIXELS_WITHOUT_THE_WORD = {EnhancedUSVolumeStorage, ParametricMapStorage, SegmentationStorage}
 
@@ -69,21 +69,21 @@ _STORAGE = frozenset(str(context.abstract_syntax) for context in AllStoragePrese
 
 
 def is_storage(abstract_syntax: str) -> bool:
-    """Tell whether instances may come on a presentation context of this abstract syntax."""
+    """Whether an abstract syntax is a storage SOP class."""
     return abstract_syntax in _STORAGE
 
 
 def carries_pixels(sop_class: UID) -> bool:
-    """Tell whether instances of a storage SOP class hold pixel data that may be compressed."""
+    """Whether instances of a storage SOP class hold pixel data that may be compressed."""
     return " Image " in sop_class.name or sop_class in _PIXELS_WITHOUT_THE_WORD
 
 
 def accepted_contexts(extra_syntaxes: Iterable[str] = ()) -> list[PresentationContext]:
     """List what the listener accepts: Verification and every storage SOP class of the library.
 
-    A careless auto-route sends anything. What cannot be analysed is accepted here and answered
-    with its reason, because a refused context is silent for the people at the PACS.
-    `extra_syntaxes` are appended for image classes, least preferred.
+    A broad routing rule sends anything. Images that cannot be analysed are accepted and reported with the
+    reason, because nobody at the PACS notices a refused context. `extra_syntaxes` are appended for image
+    classes, least preferred.
     """
     images = (*UNCOMPRESSED, *COMPRESSED, *(UID(syntax) for syntax in extra_syntaxes))
     contexts = [build_context(Verification, list(UNCOMPRESSED))]
@@ -97,9 +97,9 @@ def accepted_contexts(extra_syntaxes: Iterable[str] = ()) -> list[PresentationCo
 def proposed_contexts(wanted: Iterable[tuple[str, str]]) -> list[PresentationContext]:
     """Propose (SOP class, transfer syntax) pairs, each pair in a context of its own.
 
-    One syntax a context makes the peer's answer complete: it says of each pair whether it is
-    accepted. Uncompressed pairs bring explicit and implicit little endian with them, since the
-    node can rewrite one as the other. Doubles are dropped, the order is kept.
+    With one syntax per context the peer accepts or refuses each pair. Uncompressed pairs add explicit and
+    implicit little endian, because the node can rewrite one as the other. Duplicates are dropped, the order
+    is kept.
     """
     pairs: dict[tuple[str, str], None] = {}
     for sop_class, syntax in wanted:
@@ -110,15 +110,15 @@ def proposed_contexts(wanted: Iterable[tuple[str, str]]) -> list[PresentationCon
 
 
 def result_contexts() -> list[PresentationContext]:
-    """Propose everything that the node may have to send, to see what a peer accepts of it."""
+    """Propose everything that the node may send, to see what a peer accepts."""
     plain = ((uid, syntax) for uid in RESULT_CLASSES for syntax in RESULT_SYNTAXES)
     return proposed_contexts([(SecondaryCaptureImageStorage, OVERLAY_SYNTAX), *plain])
 
 
 def rewritable_as(syntax: str) -> tuple[UID, ...]:
-    """Name the syntaxes that a file in `syntax` can be rewritten in without changing its pixels.
+    """Transfer syntaxes to which a file in `syntax` can be converted without changing its pixels.
 
-    Of the compressed ones only that of our own overlays is unpacked: a peer's images are never sent.
+    Of the compressed ones only that of our own overlays is decompressed: received images are never sent.
     """
     rewritable = {*RESULT_SYNTAXES, DeflatedExplicitVRLittleEndian, OVERLAY_SYNTAX}
     return tuple(other for other in RESULT_SYNTAXES if other != syntax) if syntax in rewritable else ()

@@ -1,4 +1,4 @@
-"""Sends lines to a syslog server: RFC 5424 messages over TLS (RFC 5425) or UDP (RFC 5426)."""
+"""Syslog client: RFC 5424 messages over TLS (RFC 5425) or UDP (RFC 5426)."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ TIMEOUT_S = 10.0
 
 
 class LogServerAway(Retryable):
-    """The server does not take what is sent; it is worth another try."""
+    """The syslog server cannot be reached; retry later."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogServer:
-    """Where the server listens and how it is spoken to: "tls" or "udp"."""
+    """Address and transport of the server: "tls" or "udp"."""
 
     way: str
     host: str
@@ -47,7 +47,7 @@ class LogServer:
 
 
 def syslog_message(content: str, at: float, host: str, *, severity: int = NOTICE) -> bytes:
-    """Wrap an audit message as PS3.15 A.6 says; `at` in UTC seconds since 1970."""
+    """Wrap an audit message (PS3.15 A.6); `at` in UTC seconds since 1970."""
     when = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     name = "".join(sign for sign in host if "!" <= sign <= "~")[:255] or "-"
     header = f"<{_SECURITY * 8 + severity}>1 {when} {name} ra-node {os.getpid()} DICOM+RFC3881 - "
@@ -56,16 +56,16 @@ def syslog_message(content: str, at: float, host: str, *, severity: int = NOTICE
 
 @dataclass
 class Syslog:
-    """A way to one server, opened at the first message and again after it broke."""
+    """A connection to one server, opened at the first message and reopened after a failure."""
 
     server: LogServer
     tls: ssl.SSLContext | None = None
     _socket: socket.socket | None = field(default=None, repr=False)
 
     def send(self, message: bytes) -> None:
-        """Hand one message to the network; LogServerAway where that fails.
+        """Send one message; LogServerAway where that fails.
 
-        A stream confirms nothing: what a server lost that broke down right then was sent.
+        A TLS stream has no acknowledgement: a message lost by a crashing server counts as sent.
         """
         try:
             if self._socket is None or self._left():
@@ -88,7 +88,7 @@ class Syslog:
                 held.close()
 
     def _left(self) -> bool:
-        """A server never says anything, so what can be read is its farewell."""
+        """A server never sends data, so readable data mean that it closed."""
         if self.server.way == "udp" or self._socket is None:
             return False
         self._socket.settimeout(0.0)

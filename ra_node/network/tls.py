@@ -1,7 +1,7 @@
-"""TLS for DICOM as BCP 195 (RFC 9325) wants it, and both sides show a certificate (PS3.15 B.12).
+"""TLS for DICOM by BCP 195 (RFC 9325) with certificates on both sides (PS3.15 B.12).
 
 TLS 1.2 with four suites of forward secrecy and AEAD, and TLS 1.3; no compression, no renegotiation, no
-resumption. Who connects must hold a certificate of the site's own authority, and so does who is called.
+resumption. Both sides must hold a certificate of the site's own authority.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SUITES: Final = (
     "ECDHE-ECDSA-AES256-GCM-SHA384",
     "ECDHE-RSA-AES256-GCM-SHA384",
 )
-"""Those that RFC 9325 4.2 recommends for TLS 1.2; TLS 1.3 has no weak one to leave out."""
+"""Cipher suites that RFC 9325 4.2 recommends for TLS 1.2; all of TLS 1.3 are strong."""
 _LEVEL: Final = "@SECLEVEL=2"
 """No RSA below 2048 bits, no SHA-1 signature (RFC 9325 4.5)."""
 
@@ -45,7 +45,7 @@ def serving(files: TlsFiles) -> ssl.SSLContext:
 
 
 def calling(files: TlsFiles, *, any_name: bool = False) -> ssl.SSLContext:
-    """The context of a call; with `any_name` every certificate of the authority will do."""
+    """The context of a call; with `any_name` every certificate of the authority is accepted."""
     context = _context(ssl.PROTOCOL_TLS_CLIENT, files)
     context.check_hostname = not any_name
     return context
@@ -54,19 +54,19 @@ def calling(files: TlsFiles, *, any_name: bool = False) -> ssl.SSLContext:
 def secured(
     raw: socket.socket, context: ssl.SSLContext, timeout_s: float, name: str | None = None
 ) -> ssl.SSLSocket:
-    """Agree on TLS within `timeout_s` in all; OSError where that fails, and `raw` is closed.
+    """Perform the TLS handshake within `timeout_s`; OSError where that fails, and `raw` is closed.
 
-    With `name` we call and the certificate must hold it, without it we were called.
+    With `name` we are the client and the certificate must contain it, without it we are the server.
     """
     raw.settimeout(timeout_s)
     return context.wrap_socket(raw, server_side=name is None, server_hostname=name)
 
 
 def names_in(raw: socket.socket | None) -> frozenset[str] | None:
-    """The names in the certificate of the other side, in lower case; None for a connection in plain.
+    """The names in the certificate of the other side, in lower case; None without TLS.
 
-    DNS names and addresses; the common name counts only where there is neither (RFC 9525 says never,
-    but hospitals have such certificates).
+    DNS names and addresses; the common name is used only without these (RFC 9525 forbids it, but hospitals
+    have such certificates).
     """
     if not isinstance(raw, ssl.SSLSocket):
         return None
@@ -83,7 +83,7 @@ def names_in(raw: socket.socket | None) -> frozenset[str] | None:
 
 
 def why(error: OSError) -> str:
-    """Say why TLS was not agreed on, in words that hold nothing of the certificate."""
+    """Reason of a failed TLS handshake, without contents of the certificate."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"certificate not trusted: {error.verify_message}"
     if isinstance(error, TimeoutError):
@@ -122,14 +122,14 @@ def _context(protocol: ssl._SSLMethod, files: TlsFiles) -> ssl.SSLContext:
 
 
 def _check_key(key: Path) -> None:
-    """A key that others can read is no secret."""
+    """Refuse a key file that others can read."""
     try:
         mode = key.stat().st_mode
     except OSError as error:
         raise Fatal(f"tls.key: expected a file, found {key}: {error.strerror}") from error
     if mode & (stat.S_IRWXO | stat.S_IWGRP):
         found = f"mode {stat.S_IMODE(mode):04o}"
-        raise Fatal(f"tls.key: expected {key} to be kept from others, found {found}; chmod 600 it")
+        raise Fatal(f"tls.key: expected mode 0600 of {key}, found {found}; chmod 600 it")
 
 
 def _no_passphrase() -> str:

@@ -1,1 +1,1 @@
-"""Processes, signals, clock: how a role lives."""
+"""Processes, signals and clock of the roles."""

@@ -1,7 +1,7 @@
 """One log line an event: past tense, bound context, never a patient attribute.
 
-A terminal gets readable lines, everything else JSON (one object a line) for the journal. What a library
-writes to standard error by itself, down to the interpreter's end, becomes such a line too.
+A terminal gets readable lines, everything else JSON (one object a line) for the journal. Output of
+libraries on standard error, up to the exit of the interpreter, becomes such a line too.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from ra_node.domain.texts.printable import printable
 from ra_node.runtime import output
 
 LEVEL = "RA_NODE_LOG_LEVEL"
-"""debug, info, warning or error: what the roles say, info where it is not set."""
+"""Log level: debug, info, warning or error; info where it is not set."""
 SERVICES = ("run", "listen", "work", "deliver", "schedule", "web")
-"""Commands whose output is a log and nothing else."""
+"""Commands whose only output is the log."""
 
 
 def configure_logging(role: str, *, level: int | None = None, json: bool | None = None) -> None:
-    """Send the events of this process to standard error; `json` None asks the terminal."""
+    """Configure structlog for this process, on standard error; `json` None: JSON unless it is a terminal."""
     asked = logging.getLevelNamesMapping().get(os.environ.get(LEVEL, "").upper(), logging.INFO)
     as_json = not sys.stderr.isatty() if json is None else json
     renderer: structlog.typing.Processor = (
@@ -59,7 +59,7 @@ def configure_logging(role: str, *, level: int | None = None, json: bool | None 
 def _shown_as_text(
     _logger: object, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """A terminal takes what a peer sent for text; JSON writes control characters as numbers anyway."""
+    """Escape control characters of peers for a terminal; JSON escapes them anyway."""
     for key, value in event.items():
         if isinstance(value, str):
             event[key] = printable(value, lines=True)
@@ -75,26 +75,26 @@ def _quieten_libraries() -> None:
 
 
 class _Events(logging.Handler):
-    """Makes an event of what a library logs."""
+    """Turns a log record of a library into an event."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             told = {"logger": record.name, "text": record.getMessage()}
             if record.exc_info and record.exc_info[1] is not None:
                 told |= _of_error(record.exc_info[1])
-            structlog.get_logger().error("library_complained", **told)
+            structlog.get_logger().error("library_message_logged", **told)
         except Exception:  # noqa: BLE001 - a log line must not end who wrote it
             self.handleError(record)
 
 
 def _tell_of_errors() -> None:
-    """Make one event of an error that nobody handles, without its message: it may quote a data set."""
+    """Log an unhandled exception without its message, which may quote a data set."""
 
     def uncaught(
         kind: type[BaseException], error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         told = {"error": kind.__name__} if error is None else _of_error(error)
-        structlog.get_logger().critical("process_broken", **told)
+        structlog.get_logger().critical("process_crashed", **told)
 
     sys.excepthook = uncaught
     threading.excepthook = lambda args: (

@@ -1,7 +1,7 @@
-"""Standard output and error of a service: what is written past the log becomes a line of JSON each.
+"""Standard output and error of a service: output that bypasses the log becomes JSON lines.
 
-C libraries, the interpreter's own end and a crash write to the file descriptor. A child process reads that
-until the last writer is gone, so that the last words of a process that was killed are kept too.
+C libraries, the interpreter's exit and a crash write to the file descriptor. A child process reads it until
+the last writer has closed it, so that the last output of a killed process is kept too.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import TextIO
 
 RELAY = "ra-node-log"
 _LONGEST_BYTES = 64 * 1024
-"""Of a line; a longer one becomes several."""
+"""Longest line; a longer one is split."""
 _streams: list[TextIO] = []
 
 
 def take_over(role: str) -> TextIO:
-    """Give the stream for the log; what else is written to standard error of this process, passes a child.
+    """Return the stream for the log; everything else on standard error goes through a child process.
 
     Safe to repeat. Call it while the process has one thread.
     """
@@ -41,16 +41,16 @@ def take_over(role: str) -> TextIO:
 
 
 def take_over_stdout() -> None:
-    """Let what is written to standard output pass the same child; a service prints nothing but its log."""
+    """Redirect standard output to the same child; a service prints only its log."""
     if _streams:
         sys.stdout.flush()
         os.dup2(2, 1)
 
 
 def leave(code: int) -> None:
-    """End a service that has stopped in good order, without the end of the interpreter.
+    """Exit a service after an orderly stop, without interpreter finalisation.
 
-    There C++ modules complain of what nobody has given back (31 lines of nanobind's).
+    Finalisation makes nanobind print 31 lines about leaked objects.
     """
     for stream in (sys.stdout, sys.stderr, *_streams):
         stream.flush()
@@ -58,18 +58,18 @@ def leave(code: int) -> None:
 
 
 def original() -> int | None:
-    """Give the file descriptor of the log, for children that take over their own output; None: inherit."""
+    """File descriptor of the log for children that handle their own output; None: inherit."""
     return _streams[0].fileno() if _streams else None
 
 
 def _pass_on(reading: int, log: int, role: str) -> None:
-    """Write each line as JSON to the end, also through a stop of the group."""
+    """Write each line as JSON until end of file; ignores the signals that stop the group."""
     try:
-        with suppress(OSError):  # the name that `ps` and `top` show
+        with suppress(OSError):  # name in `ps` and `top`
             Path("/proc/self/comm").write_text(RELAY, encoding="ascii")
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        os.dup2(log, 1)  # or this process itself would keep the pipe open
+        os.dup2(log, 1)  # otherwise this process would keep the pipe open
         os.dup2(log, 2)
         held = b""
         while piece := os.read(reading, 65536):

@@ -1,7 +1,7 @@
-"""Runs what must happen again and again, each task on its own interval and never twice at once.
+"""Runs periodic tasks, each on its own interval and never twice at once.
 
-APScheduler computes the next time of a task from the wall clock: set back by an hour, it would rest for an
-hour. Each second the wall clock is compared with the monotonic one; after a jump every task is due at once.
+APScheduler computes the next run from the wall clock: after a step back of one hour it would pause for an
+hour. Each second the wall clock is compared with the monotonic one; after a step every task is due at once.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from ra_node.errors import Retryable
 from ra_node.runtime.systemd import EVERY_S
 
 JUMP_S = 2.0
-"""Wall and monotonic time that part by more within a second have not drifted: the wall clock was set."""
+"""Larger differences between wall and monotonic time within a second mean that the wall clock was set."""
 OFTEN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduledTask:
-    """Something to do every `interval_s` seconds, for the first time after one of them or at once."""
+    """A task that runs every `interval_s` seconds, for the first time after one interval or at once."""
 
     name: str
     run: Callable[[], None]
@@ -41,10 +41,10 @@ def run_tasks(
     beat: Callable[[str], None] = lambda _line: None,
     wall: Callable[[], float] = time.time,
 ) -> None:
-    """Run all tasks until `stop` is set; one that fails is logged and runs again at its next time.
+    """Run all tasks until `stop` is set; a failed run is logged and repeated at the next interval.
 
-    A thread each, so that a slow peer never holds up another task. Each round of a task that runs every
-    minute or more often is a beat, and so is each second of the whole. `wall` gives UTC seconds since 1970.
+    A thread each, so that a slow peer never delays another task. Each run of a task with an interval of a
+    minute or less is a heartbeat, and so is each second of the loop. `wall` gives UTC seconds since 1970.
     """
     threads = ThreadPoolExecutor(len(tasks))
     scheduler = BackgroundScheduler(timezone="UTC", executors={"default": threads})
@@ -88,9 +88,9 @@ def run_line(
     stop: threading.Event,
     beat: Callable[[str], None] = lambda _line: None,
 ) -> None:
-    """Run again and again until `stop` is set; `run` tells how long it can wait, at most `most_s`.
+    """Run repeatedly until `stop` is set; `run` returns the seconds to wait, at most `most_s`.
 
-    A run that fails is logged and comes again; each one is a beat.
+    A failed run is logged and repeated; each run is a heartbeat.
     """
     while not stop.is_set():
         pauses: list[float] = []

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Stop:
-    """Whether somebody asked to stop, and by which signal; 0 where nobody did."""
+    """The signal that requested the stop; 0 without one."""
 
     event: threading.Event = field(default_factory=threading.Event)
     number: int = 0
 
     def ask(self, number: int, _frame: object = None) -> None:
-        """Note a signal. Raises KeyboardInterrupt where one came before."""
+        """Record a signal. Raises KeyboardInterrupt at the second one."""
         if self.number:
             raise KeyboardInterrupt
         self.number = number
@@ -26,7 +26,7 @@ class Stop:
 
 @contextmanager
 def stopping() -> Iterator[Stop]:
-    """Listen to both signals during the block; only for the main thread."""
+    """Handle both signals during the block; main thread only."""
     stop = Stop()
     before = {number: signal.signal(number, stop.ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

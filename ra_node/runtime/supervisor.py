@@ -1,6 +1,6 @@
-"""Keeps child processes running: one that dies, hangs or cannot be started comes back, with growing pauses.
+"""Restarts child processes that end, hang or cannot be started, with growing delays.
 
-At the stop each gets SIGTERM, and SIGKILL when the grace is over.
+At the stop each gets SIGTERM, and SIGKILL after the grace period.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ import structlog
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 STEADY_S = 60.0
-"""A child that ran this long has recovered; its next death starts at the first pause again."""
+"""After this run time a child has recovered; its next restart uses the first delay again."""
 HASTY_DEATHS = 3
-"""So many deaths in a row, none after a steady run, are an alarm."""
+"""Number of consecutive failures without a stable run that raises an alarm."""
 STOPPED_S = 10.0
-"""How long a process may stand stopped by a signal until it is killed."""
+"""How long a process may be stopped by a signal before it is killed."""
 LOOK_EVERY_S = 1.0
 GRACE_S = 9.0
-"""A stop takes less than 10 s in all."""
+"""Limit for a whole stop: 10 s."""
 
 
 class Child(Protocol):
-    """What is needed of a process, as `subprocess.Popen` has it."""
+    """The part of `subprocess.Popen` that the supervisor uses."""
 
     @property
     def pid(self) -> int: ...
@@ -42,7 +42,7 @@ class Child(Protocol):
     def terminate(self) -> None: ...
     def kill(self) -> None: ...
     def wait(self, timeout: float | None = None) -> int:
-        """Raise subprocess.TimeoutExpired where it goes on for longer than `timeout`."""
+        """Raises subprocess.TimeoutExpired after `timeout`."""
         ...
 
 
@@ -52,9 +52,9 @@ Start = Callable[[], Child]
 def program(
     argv: Sequence[str], output: int | None = None, environment: Mapping[str, str] | None = None
 ) -> Start:
-    """A child that is a program of its own; it writes to `output`, or where we do.
+    """Starts a child program; it writes to `output`, or to our standard error.
 
-    Its environment is ours with `environment` on top.
+    Its environment is ours, updated with `environment`.
     """
     return partial(
         subprocess.Popen, argv, stdout=output, stderr=output, env={**os.environ, **(environment or {})}
@@ -62,19 +62,19 @@ def program(
 
 
 def die_with_parent(parent: int) -> None:
-    """Have Linux kill this process when its parent dies, however that ends; elsewhere do nothing.
+    """Have Linux kill this process when its parent ends (PR_SET_PDEATHSIG); elsewhere no effect.
 
-    By SIGKILL, for it may hang and hold the leases of its jobs; what it does can be cut off anywhere.
+    By SIGKILL, because it may hang and hold leases; its work can be interrupted anywhere.
     """
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before
+        if os.getppid() != parent:  # the parent ended before
             os._exit(1)
 
 
 class Frozen:
-    """Tells which processes stand stopped (SIGSTOP, SIGTSTP) for too long; on Linux, elsewhere none do."""
+    """Detects processes that are stopped (SIGSTOP, SIGTSTP) for too long; on Linux only."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -88,7 +88,7 @@ class Frozen:
 
 
 def process_state(pid: int) -> str:
-    """The letter of a process's state in proc(5), "T" for stopped; "" where nothing tells it."""
+    """State letter of a process in proc(5), "T" for stopped; "" where it is unknown."""
     try:
         return (
             Path(f"/proc/{pid}/stat")
@@ -101,9 +101,9 @@ def process_state(pid: int) -> str:
 
 
 Fault = Callable[[str, int], str | None]
-"""Why the child of that name and process must be killed, None where it does its work."""
+"""Reason to kill the child of that name and process id; None while it works."""
 Alarm = Callable[[str, str], object]
-"""Hears of a child by its name, and what is wrong with it. Never raises and never waits."""
+"""Called with the name of a child and its fault. Must neither raise nor block."""
 
 
 @dataclass
@@ -120,7 +120,7 @@ class _Seat:
 
 @dataclass
 class Supervisor:
-    """Runs one child under each name until it is told to stop."""
+    """Runs one child under each name until stopped."""
 
     children: Mapping[str, Start]
     clock: Callable[[], float] = time.monotonic
@@ -148,13 +148,13 @@ class Supervisor:
             signal.signal(number, lambda *_: self.stop.set())
 
     def tend(self) -> None:
-        """Start whoever is not there and may be."""
+        """Start missing children whose delay is over."""
         self._leaving = [process for process in self._leaving if process.poll() is None]
         for seat in self._seats.values():
             self._tend(seat)
 
     def renew(self) -> None:
-        """Have each child end what it does, in its own time, and start another in its place at once."""
+        """Replace each child: ask the old one to finish, and start a new one at once."""
         for seat in self._seats.values():
             if seat.process is not None and seat.process.poll() is None:
                 seat.process.terminate()
@@ -192,25 +192,25 @@ class Supervisor:
         seat.deaths = 1 if steady else seat.deaths + 1
         seat.process = None
         self._pause(seat, now, steady=steady)
-        log.warning("role_died", status=status, restart_in_s=seat.pause_s)
+        log.warning("role_process_ended", status=status, restart_in_s=seat.pause_s)
         if seat.deaths == HASTY_DEATHS:
             self.alarm(seat.name, f"ended {seat.deaths} times in a row, the last time with status {status}")
 
     def _start(self, seat: _Seat, now: float) -> None:
-        """Start a child; a system without room for one more process is asked again after a pause."""
+        """Start a child; if the system cannot create a process, retry after a delay."""
         log = structlog.get_logger().bind(child=seat.name)
         try:
             seat.process = seat.start()
         except (OSError, RuntimeError, MemoryError) as error:
             self._pause(seat, now, steady=False)
-            log.error("role_not_started", error=type(error).__name__, again_in_s=seat.pause_s)  # noqa: TRY400 - no trace
+            log.error("role_start_failed", error=type(error).__name__, again_in_s=seat.pause_s)  # noqa: TRY400 - no trace
             return
         seat.started_at = now
         seat.look_at = now + LOOK_EVERY_S
         log.info("role_started", pid=seat.process.pid)
 
     def _look_at(self, name: str, process: Child) -> None:
-        """Kill a child that lives and does nothing; it comes back as one that has died."""
+        """Kill a child that makes no progress; it is restarted like one that ended."""
         found = self.fault(name, process.pid)
         if found is None:
             return

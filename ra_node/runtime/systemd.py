@@ -1,4 +1,4 @@
-"""Tells systemd how a role stands, in the few bytes of sd_notify; without systemd it says nothing."""
+"""sd_notify: reports the state of a role to systemd; no effect without systemd."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ READY = "READY=1"
 STOPPING = "STOPPING=1"
 ALIVE = "WATCHDOG=1"
 STALLED = "X_RA_NODE_STALLED=1"
-"""For `ra-node run`, which need not wait for silence; systemd leaves out what it does not know."""
+"""State for `ra-node run`, which then need not wait for a time-out; systemd ignores unknown keys."""
 LONGEST_S = 300.0
-"""How long one line of a role may be busy with one step, see [limits] stall_s."""
+"""How long one thread of a role may take for one step, see [limits] stall_s."""
 EVERY_S = 1.0
 
 
 def tell(state: str) -> None:
-    """Send one state to the socket that NOTIFY_SOCKET names; an "@" stands for the abstract ones."""
+    """Send one state to the socket in NOTIFY_SOCKET; a leading "@" means the abstract namespace."""
     where = os.environ.get("NOTIFY_SOCKET", "")
     if where:
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagrams:
-            datagrams.settimeout(0)  # whoever listens may be stopped, with its queue full
+            datagrams.settimeout(0)  # the receiver may be stopped, with its queue full
             datagrams.sendto(state.encode(), f"\0{where[1:]}" if where.startswith("@") else where)
 
 
 @dataclass
 class Pulse:
-    """Says that a role is ready at its first beat, and alive as long as every line that ever beat goes on.
+    """Sends READY at the first heartbeat and WATCHDOG while every thread that has ever beaten still does.
 
-    A line that hangs makes the role stalled whatever the others do, and the watchdog starts it again.
+    A thread that hangs makes the role stalled whatever the others do, and the watchdog restarts it.
     """
 
     longest_s: float = LONGEST_S
@@ -44,7 +44,7 @@ class Pulse:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def beat(self, line: str = "main") -> None:
-        """Note that a line is through with one round; safe from any thread."""
+        """Record a heartbeat of the calling thread; thread-safe."""
         now = self.clock()
         with self._lock:
             first, self._beats[line] = self._told is None, now

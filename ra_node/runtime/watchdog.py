@@ -1,7 +1,7 @@
-"""Watches the roles under `ra-node run` as systemd does under its units: by what each says of itself.
+"""Watchdog of the roles under `ra-node run`, by sd_notify datagrams as systemd does for its units.
 
-A role says READY, then ALIVE every second, by the datagrams of sd_notify. That its process lives proves
-nothing: it may stand stopped, or a line of it may hang.
+A role sends READY, then ALIVE every second. A living process proves nothing: it may be stopped, or one of
+its threads may hang.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from ra_node.runtime.supervisor import STOPPED_S, Frozen
 from ra_node.runtime.systemd import LONGEST_S, STALLED
 
 START_S = 600.0
-"""How long a role may take to say anything: a worker loads networks, and a ledger may be upgraded."""
+"""How long a role may take until its first datagram: a worker loads networks, a ledger may be migrated."""
 
 
 class Watchdog:
-    """A socket for each role, and when each was last heard of."""
+    """A socket for each role, and the time of its last datagram."""
 
     def __init__(
         self,
@@ -38,11 +38,11 @@ class Watchdog:
         self._sockets = {role: self._listen(role) for role in roles}
 
     def environment(self, role: str) -> dict[str, str]:
-        """Where a role says how it is."""
+        """Address of the notification socket of a role."""
         return {"NOTIFY_SOCKET": str(self._folder / role)}
 
     def fault(self, role: str, pid: int) -> str | None:
-        """Why a role must be killed, in words; None: it comes further."""
+        """Reason to kill a role; None while it makes progress."""
         if self._process.get(role) != pid:
             self._process[role], self._heard[role] = pid, self._clock()
             self._ready.discard(role)
@@ -70,7 +70,7 @@ class Watchdog:
         return made
 
     def _said(self, role: str) -> list[str]:
-        """Everything that has arrived, in its order."""
+        """All pending datagrams, in order."""
         said = []
         while True:
             try:

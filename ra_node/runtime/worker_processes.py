@@ -1,7 +1,7 @@
-"""Lanes: processes forked from one that has loaded the networks, so that all of them hold these once.
+"""Worker processes forked from one that has loaded the networks, so that they share one copy.
 
-Threads of one process would share Python's lock, for which a pass through a network asks after every
-layer; and what kills a process would take every study down that another thread has under way.
+Threads of one process would share the GIL, which a forward pass needs after every layer; and a crash of the
+process would interrupt the studies of all threads.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from ra_node.runtime.systemd import EVERY_S, LONGEST_S, Pulse
 from ra_node.services.jobs.lease import describe
 
 GRACE_S = 8.0
-"""Less than that of whoever started us, so that no lane is left behind."""
+"""Shorter than the grace period of our parent, so that no worker process is left behind."""
 _BEAT = struct.Struct("d")
 
 
 class Beats:
-    """When each lane was last through with something, in memory that parent and lanes share."""
+    """Time of the last heartbeat of each worker process, in shared memory."""
 
     def __init__(self, lanes: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._memory = mmap.mmap(-1, lanes * _BEAT.size)
@@ -40,14 +40,14 @@ class Beats:
         _BEAT.pack_into(self._memory, lane * _BEAT.size, self._clock())
 
     def late(self, most_s: float) -> list[int]:
-        """The lanes that have not been heard of for longer than `most_s`."""
+        """Indices of workers without a heartbeat for longer than `most_s`."""
         now = self._clock()
         heard = (_BEAT.unpack_from(self._memory, lane * _BEAT.size)[0] for lane in range(self._lanes))
         return [lane for lane, at in enumerate(heard) if now - at > most_s]
 
 
 class Lane:
-    """A forked process, as `supervise.Child` wants it."""
+    """A forked process with the interface of `supervisor.Child`."""
 
     def __init__(self, process: ForkProcess) -> None:
         self._process = process
@@ -80,13 +80,12 @@ def keep_lanes(
     pulse: Pulse,
     longest_s: float = LONGEST_S,
 ) -> None:
-    """Keep that many lanes serving until told to stop.
+    """Keep `count` worker processes running until stopped.
 
-    Before each fork `close` closes what does not outlive one, as connections to a database. In each lane
-    `serve` is called with what it is to call whenever it came a step further; one that calls nothing for
-    `longest_s`, or that stands stopped, is killed. `changed` is called here each second and tells whether
-    all lanes are to be replaced by new ones. The caller has one thread, and sets `stop` on SIGTERM, which
-    also ends a lane.
+    Before each fork `close` closes resources that must not be shared, as database connections. In each worker
+    `serve` is called with a function for heartbeats; a worker without a heartbeat for `longest_s`, or that is
+    stopped, is killed. `changed` is called here every second and tells whether all workers must be replaced.
+    The caller has one thread and sets `stop` on SIGTERM, which also ends a worker.
     """
     beats = Beats(count)
 
@@ -95,7 +94,7 @@ def keep_lanes(
         close()
         return _fork(partial(serve, partial(beats.beat, number)))
 
-    numbers, frozen = {f"lane {at}": at for at in range(count)}, Frozen()
+    numbers, frozen = {f"worker {at}": at for at in range(count)}, Frozen()
 
     def fault(name: str, pid: int) -> str | None:
         if frozen(pid):
@@ -115,7 +114,7 @@ def keep_lanes(
 
 def _fork(serve: Callable[[], None]) -> Lane:
     gc.collect()
-    gc.freeze()  # or each collection of a lane would copy what it shares
+    gc.freeze()  # otherwise each collection in a worker would copy the shared pages
     process = multiprocessing.get_context("fork").Process(target=_run, args=(serve, os.getpid()))
     process.start()
     return Lane(process)
@@ -126,5 +125,5 @@ def _run(serve: Callable[[], None], parent: int) -> None:
     try:
         serve()
     except Exception as error:  # noqa: BLE001 - a trace with its message could hold a patient's data
-        structlog.get_logger().error("lane_broken", error=describe(error))
+        structlog.get_logger().error("worker_process_failed", error=describe(error))
         raise SystemExit(1) from None

@@ -1,1 +1,1 @@
-"""One use case a file; the only rooms that know several others."""
+"""Use cases: one package a capability."""

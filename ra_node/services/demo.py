@@ -1,4 +1,4 @@
-"""Shows the whole way of a study on this machine: real processes, real associations, a phantom as patient."""
+"""The demo: real processes, real associations, and a phantom as patient."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ra_node.network.status.c_store import Answer
 
 NODE_AE, MODALITY_AE, ARCHIVE_AE = "RA_NODE", "DEMO_MODALITY", "DEMO_ARCHIVE"
 MARK = ".ra-node-demo"
-"""Stands in a folder that a demo made, and that the next demo may therefore empty."""
+"""Marker file of a folder made by a demo, which the next demo may empty."""
 QUIET_S = 2.0
 
 CONFIG = """\
@@ -53,7 +53,7 @@ bundle = "{bundle}"
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """What a demo leaves behind: the configuration of its node, the study, and its files."""
+    """Output of a demo: the configuration of its node, the study, and its files."""
 
     title: str
     config: Path
@@ -64,7 +64,7 @@ class DemoResult:
     picture: Path
 
     def files(self) -> dict[str, Path]:
-        """Each file with its name for people."""
+        """Each file with a label."""
         return {
             "source image": self.source,
             "structured report": self.sr,
@@ -76,7 +76,7 @@ class DemoResult:
 
 @dataclass(frozen=True, slots=True)
 class DemoStudy:
-    """One image to send, what it is in words, and the folder of its files beside the others'."""
+    """One image to send, its description, and the folder of its files."""
 
     title: str
     image: Dataset
@@ -86,9 +86,9 @@ class DemoStudy:
 def run_demo(
     out: Path, studies: Sequence[DemoStudy], bundle: Path, timeout_s: float, say: Callable[[str], None]
 ) -> list[DemoResult]:
-    """Start a node and an archive, send the studies to it, and wait for the answers.
+    """Start a node and an archive, send the studies, and wait for the reports.
 
-    Raises Refused with the place of the node's log when not all answers come in `timeout_s`.
+    Raises Refused with the path of the node's log without all reports in `timeout_s`.
     """
     _empty(out)
     deadline = time.monotonic() + timeout_s
@@ -101,19 +101,19 @@ def run_demo(
             _wait_for_echo(node, deadline, out / "node.log")
             say(f"Sending {len(sources)} images by C-STORE to {NODE_AE} at port {node.port} ...")
             _send(node, [study.image for study in studies], sources)
-            say(f"Waiting for the answers (quiet time {QUIET_S:g} s) ...")
+            say(f"Waiting for the reports (quiet time {QUIET_S:g} s) ...")
             wanted = 2 * len(studies)
             if not archive.wait_for(lambda kept: len(kept) >= wanted, deadline - time.monotonic()):
-                raise Refused(f"no answer within {timeout_s:g} s; see {out / 'node.log'}")
+                raise Refused(f"no report within {timeout_s:g} s; see {out / 'node.log'}")
         return [
             _collected(study, config, source, archive) for study, source in zip(studies, sources, strict=True)
         ]
 
 
 def _empty(out: Path) -> None:
-    """Empty a folder that an earlier demo made; refuse any other that holds something."""
+    """Empty a folder of an earlier demo; refuse any other non-empty one."""
     if out.exists() and any(out.iterdir()) and not (out / MARK).exists():
-        raise Fatal(f"{out} holds files that are not a demo's; name an empty folder with --out")
+        raise Fatal(f"{out} holds files that are not from a demo; name an empty folder with --out")
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     (out / MARK).touch()
@@ -162,7 +162,7 @@ def _node(config: Path, log: Path) -> Iterator[None]:
 def _wait_for_echo(node: PeerAddress, deadline: float, log: Path) -> None:
     while not echo(node).alive:
         if time.monotonic() > deadline:
-            raise Refused(f"the node does not answer C-ECHO at port {node.port}; see {log}")
+            raise Refused(f"the node does not respond to C-ECHO at port {node.port}; see {log}")
         time.sleep(0.2)
 
 

@@ -1,4 +1,4 @@
-"""The pages of the guide, shipped with the package: a hospital without internet has those of its version."""
+"""The pages of the guide, shipped with the package, so that they match the installed version."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ORDER = (
     "train-own-images", "train", "evaluate", "hand-detector", "limits", "glossary",
     "architecture", "naming", "tests",
 )  # fmt: skip
-"""As a new user needs them; the last three are for developers."""
+"""Reading order for a new user; the last three are for developers."""
 
 
 def guide_titles() -> dict[str, str]:

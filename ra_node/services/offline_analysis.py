@@ -1,4 +1,4 @@
-"""The analysis without a network: the files of one study in, its answer in a folder out."""
+"""Offline analysis: from the files of one study to a folder with its results."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ from ra_node.services.reporting.lazy_sources import OnDemand
 from ra_node.services.reporting.render_objects import Rendering, Sources, name_content, save
 
 IMAGES_AT_ONCE = 4
-"""So many images of a large study are in memory together."""
+"""Most images of a large study in memory at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Analyst:
-    """Everything that the analysis of files needs, built once.
+    """Dependencies of the offline analysis, built once.
 
-    `between` is called before each image, while nothing is held.
+    `between` is called before each image, while no lock is held.
     """
 
     judge: Judge
@@ -68,13 +68,13 @@ class Analyst:
         publishing: bool = True,
         repeats: Sequence[Path] = (),
     ) -> StudyReport:
-        """Answer one study of DICOM files, each another instance; `publishing` writes it into `folder`.
+        """Analyse one study of DICOM files, each another instance; `publishing` writes it to `folder`.
 
-        `repeats` are further files of the study; of them only the patient counts.
+        `repeats` are further files of the study, used for the patient check only.
 
-        As with a study that is received, what is wrong with an image is its finding, also that its
-        analysis failed. Raises DatasetRefused for a file without a header, and whatever the machine does
-        when memory, handles or the GPU fail.
+        As for received studies, faults of an image, including a failed analysis, are its finding. Raises
+        DatasetRefused for a file without a header, and the errors of the machine when memory, handles or the
+        GPU fail.
         """
         previews = _Previews(folder / "previews")
         witnesses = witnesses_in([*files, *repeats])
@@ -119,13 +119,13 @@ class Analyst:
             if stops_everything(error):
                 raise
             kind = type(error).__name__
-            structlog.get_logger().warning("image_failed", error=kind)
+            structlog.get_logger().warning("image_analysis_failed", error=kind)
             return Look(failed_finding(read_header(path), kind))
 
 
 @dataclass
 class _Previews(Mapping[str, NDArray[np.uint8]]):
-    """The pictures of a study's images by SOP Instance UID, on the disk until they are shown."""
+    """Previews of the images of a study by SOP Instance UID, on disk until they are drawn."""
 
     folder: Path
     paths: dict[str, Path] = field(default_factory=dict)
@@ -151,12 +151,12 @@ class _Previews(Mapping[str, NDArray[np.uint8]]):
 
 
 def find_in_file(path: Path, rules: Rules) -> ImageFinding:
-    """Find the hands of one DICOM or PNG file; raises Refused where it is neither."""
+    """Detect the hands of one DICOM or PNG file; raises Refused where it is neither."""
     return _look(path, rules).finding
 
 
 def draw_file(path: Path, rules: Rules, out: Path) -> ImageFinding:
-    """Find the hands of one file and draw them into `out`; an image that cannot be shown is not drawn."""
+    """Detect the hands of one file and draw them to `out`; an undisplayable image is not drawn."""
     look = _look(path, rules)
     if look.display is not None:
         out.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Works with one bundle at a time, and takes a promoted one between two batches, never within one."""
+"""The worker: runs with one bundle, and loads a promoted one between two batches, never within one."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ra_node.services.analysis.image_examination import Examiner
 from ra_node.services.reporting.answer import Answerer
 
 RETRY_S = 30.0
-"""Until a bundle that could not be loaded is tried again: what fails may be a GPU that is full for now."""
+"""Delay until a bundle that could not be loaded is tried again: the GPU may be full for now."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedAnalysis:
-    """Both halves of the worker with the networks of one bundle."""
+    """Examination and reporting with the networks of one bundle."""
 
     bundle: BundleIdentity
     examiner: Examiner
@@ -28,15 +28,15 @@ class LoadedAnalysis:
 
 
 Said = Callable[[BundleIdentity, str], None]
-"""Is told the bundle in use, and why a promoted one is not, "" where there is no such reason."""
+"""Called with the bundle in use, and the reason why a promoted one is not, or ""."""
 
 
 class Worker:
-    """Examines images and answers studies.
+    """Examines images and reports studies.
 
-    `wanted` tells the hash of the promoted bundle, None for that of the configuration; `load` makes
-    the bench of either, which takes seconds. A bundle that cannot be loaded at the start is an error
-    of `load`; later the worker keeps the one that it has, and says so.
+    `wanted` gives the hash of the promoted bundle, None for that of the configuration; `load` loads either,
+    which takes seconds. A bundle that cannot be loaded at the start is an error of `load`; later the worker
+    keeps the present one, and publishes the reason.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Worker:
         self.bench = load(self._has)
 
     def refresh(self, say: Said) -> None:
-        """Take the bundle that is promoted now, for the batches that begin after it. Raises Retryable."""
+        """Load the promoted bundle, for the following batches. Raises Retryable."""
         wanted = self._wanted()
         if wanted == self._has:
             self.refused = ""
@@ -66,9 +66,9 @@ class Worker:
             self._told = told
 
     def do(self, jobs: Sequence[Job]) -> None:
-        """Do one batch with one bundle; each job ends recorded, postponed or buried, or is given back.
+        """Run one batch with one bundle; each job ends recorded, postponed, buried or released.
 
-        Safe from several threads; a batch under way at a promotion ends with the bundle that it began with.
+        Thread-safe; a batch that runs during a promotion ends with its first bundle.
         """
         bench = self.bench
         images = [job for job in jobs if job.kind is JobKind.EXAMINE]
@@ -79,18 +79,20 @@ class Worker:
                 bench.answerer.answer(job)
 
     def _take(self, wanted: str | None) -> None:
-        """Load first, then let go of the old networks: at no time is there nothing to judge with."""
+        """Load first, then release the old networks, so that there is always a usable bundle."""
         log = structlog.get_logger().bind(wanted=wanted or "[models] bundle", had=self.bench.bundle.sha256)
         loaded = self._loaded(wanted)
         if isinstance(loaded, str):
             self.refused, self._failed, self._retry_at = loaded, wanted or "", self._clock() + RETRY_S
-            log.error("bundle_refused", error=loaded, hint="the old one goes on; see `ra-node check`")
+            log.error(
+                "bundle_refused", error=loaded, hint="the previous bundle stays in use; see `ra-node check`"
+            )
         else:
             self.bench, self._has, self._failed, self.refused = loaded, wanted, None, ""
-            log.info("bundle_taken", bundle=loaded.bundle.sha256)
+            log.info("bundle_loaded", bundle=loaded.bundle.sha256)
 
     def _loaded(self, wanted: str | None) -> LoadedAnalysis | str:
-        """The bench of a bundle, or what went wrong; whatever that is, the old bench works."""
+        """The loaded bundle, or the error; the old one stays usable."""
         try:
             return self._load(wanted)
         except NodeError as error:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 LEDGER_FILE = "ledger.sqlite3"
 _SECRET = (("ledger", "url"), ("audit", "syslog"), ("tls", "key"), ("web", "password_file"))
-"""Keys whose value is never quoted: a password may stand in it."""
+"""Keys whose value is never quoted: a password may be in it."""
 _HARMLESS = re.compile(r"[A-Za-z0-9 ._/+-]{0,80}")
 Seconds = Annotated[float, Field(ge=0)]
 
@@ -38,7 +38,7 @@ class _Table(BaseModel):
 
 
 class NodeTable(_Table):
-    """[node]: who this node is and where it keeps its state."""
+    """[node]: AE title, address and data folder."""
 
     ae_title: AeTitle = "RA_NODE"
     host: str = "127.0.0.1"
@@ -54,13 +54,13 @@ class NodeTable(_Table):
 
 
 class LedgerTable(_Table):
-    """[ledger]: where the node remembers; empty is SQLite in the data directory."""
+    """[ledger]: URL of the database; empty is SQLite in the data folder."""
 
     url: str = Field(default="", repr=False)
 
 
 class StudyTable(_Table):
-    """[study]: when a study counts as complete, and what the site promises about its images."""
+    """[study]: when a study settles, and the site's convention for two-hand images."""
 
     quiet_s: Seconds = 5.0
     max_wait_s: Seconds = 300.0
@@ -68,7 +68,7 @@ class StudyTable(_Table):
 
 
 class ResultsTable(_Table):
-    """[results]: what goes back to the destinations."""
+    """[results]: objects that are sent to the destinations."""
 
     sr: bool = True
     overlay: bool = True
@@ -80,7 +80,7 @@ class ResultsTable(_Table):
 
 
 class ModelsTable(_Table):
-    """[models]: which bundle judges, and on what device."""
+    """[models]: bundle and device."""
 
     bundle: Path = Path("bundles/demo")
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
@@ -89,7 +89,7 @@ class ModelsTable(_Table):
 
 
 class LimitsTable(_Table):
-    """[limits]: what the node takes on at most."""
+    """[limits]: resource limits and time-outs."""
 
     associations: int = Field(default=20, ge=1, le=1000)
     association_idle_s: Seconds = 60.0
@@ -113,18 +113,18 @@ class LimitsTable(_Table):
 
     @property
     def low_bytes(self) -> int:
-        """Free space below which nothing new is taken in."""
+        """Free space below which instances are refused."""
         return round(self.min_free_gib * 2**30)
 
     @property
     def enough_bytes(self) -> int:
-        """Free space from which it is again."""
+        """Free space from which instances are accepted again."""
         wanted = 1.25 * self.min_free_gib if self.enough_free_gib is None else self.enough_free_gib
         return round(wanted * 2**30)
 
 
 class RetentionTable(_Table):
-    """[retention]: how long files stay of studies that nobody waits for any more."""
+    """[retention]: how long the files of finished studies are kept."""
 
     purge: bool = True
     keep_days: float = Field(default=30.0, ge=0)
@@ -157,13 +157,13 @@ class TlsTable(_Table):
 
 
 class AuditTable(_Table):
-    """[audit]: where the trail is told besides the ledger, as DICOM audit messages."""
+    """[audit]: syslog server that receives the event log as DICOM audit messages."""
 
     syslog: str = Field(default="", pattern=r"^$|^(tls|udp)://[^\s@]+$")
 
 
 class Settings(_Table):
-    """The whole configuration, as every role sees it."""
+    """The whole configuration."""
 
     node: NodeTable = NodeTable()
     ledger: LedgerTable = LedgerTable()
@@ -216,8 +216,8 @@ class Settings(_Table):
 def load_settings(path: Path) -> Settings:
     """Read and validate a configuration file; relative paths in it start at its own folder.
 
-    Raises Fatal, with one line per mistake, where the file is absent, is no TOML or says what
-    the node does not understand.
+    Raises Fatal, with one line per mistake, where the file is absent, is no TOML or holds an
+    invalid value.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -233,7 +233,7 @@ def load_settings(path: Path) -> Settings:
 
 
 def settings_from(tables: dict[str, Any], *, base: Path, name: str = "configuration") -> Settings:
-    """Validate tables as read from TOML; `base` anchors the relative paths in them."""
+    """Validate tables as read from TOML; relative paths in them start at `base`."""
     try:
         settings = Settings.model_validate(tables)
     except ValidationError as error:
@@ -266,7 +266,7 @@ def _anchored(settings: Settings, base: Path) -> Settings:
 
 
 def credential(path: Path) -> Path:
-    """The copy of a secret file that systemd hands to this service (LoadCredential=), or the file itself.
+    """Path of the systemd credential (LoadCredential=) for a secret file, or the file itself.
 
     The units load the folder of secrets under the name `ra-node`; a command outside of them reads `path`.
     """
@@ -286,16 +286,16 @@ def _mistakes(error: ValidationError) -> list[str]:
 
 
 def _found(mistake: ErrorDetails) -> str:
-    """Quote what was found where that is no secret: a number, or a short text without the signs of a URL."""
+    """Quote a value only where it cannot be a secret: a number, or a short text without URL characters."""
     found, where = mistake["input"], mistake["loc"]
     harmless = isinstance(found, int | float) or (isinstance(found, str) and _HARMLESS.fullmatch(found))
-    if not harmless or where[:2] in _SECRET or len(where) < 2:  # what stands in place of a table may be a URL
+    if not harmless or where[:2] in _SECRET or len(where) < 2:  # a value in place of a table may be a URL
         return ""
     return f", found {found!r}"
 
 
 def _key(part: int | str) -> str:
-    """A key as it is named; one that looks like no key may be a value that went astray."""
+    """A key by its name; text that does not look like a key may be a misplaced value and is not quoted."""
     return str(part) if re.fullmatch(r"[A-Za-z0-9_-]{1,40}", str(part)) else "(not a key)"
 
 

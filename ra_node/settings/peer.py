@@ -1,4 +1,4 @@
-"""[[peer]]: another application entity, what it may do here and what it is given."""
+"""[[peer]]: another application entity, its roles and its options."""
 
 from __future__ import annotations
 
@@ -57,5 +57,5 @@ class PeerTable(BaseModel):
 
     @property
     def options(self) -> tuple[ObjectKind, ...]:
-        """The objects that this destination gets beside SR and overlay."""
+        """Optional objects that this destination receives in addition to SR and overlay."""
         return tuple(kind for kind in OPTIONS if getattr(self, kind))

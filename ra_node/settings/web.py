@@ -1,4 +1,4 @@
-"""[web]: the operator page, its metrics, and who may see them."""
+"""[web]: the operator page and its metrics."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, field_validato
 _LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
 PASSWORDS = "web-passwords"
-"""The password file in data_dir, where none is named."""
+"""Default name of the password file in data_dir."""
 
 
 class WebTable(BaseModel):
-    """[web]: off unless it is asked for, and open to this machine alone."""
+    """[web]: disabled by default, and bound to the loopback address."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -39,7 +39,7 @@ class WebTable(BaseModel):
     @field_validator("timezone")
     @classmethod
     def _is_known(cls, name: str) -> str:
-        if name != "UTC":  # which needs no file of the system, so that a bare one starts
+        if name != "UTC":  # needs no time zone file of the system
             try:
                 ZoneInfo(name)
             except (OSError, ValueError, KeyError) as error:
@@ -50,17 +50,15 @@ class WebTable(BaseModel):
     def _no_password_in_plain_on_the_network(self) -> WebTable:
         if not self.https and not _is_loopback(self.host):
             raise ValueError(
-                f"host = {self.host!r} would show passwords and sessions to the network: put a proxy with TLS"
-                " before it, and say https = true"
+                f"host = {self.host!r} would expose passwords and sessions on the network: put a TLS proxy"
+                " in front of it and set https = true"
             )
         return self
 
     @model_validator(mode="after")
     def _a_header_needs_its_proxy(self) -> WebTable:
         if self.proxy_header and not self.trusted_proxies:
-            raise ValueError(
-                "proxy_header needs trusted_proxies: without them anybody could write the header"
-            )
+            raise ValueError("proxy_header needs trusted_proxies: without them anyone could set the header")
         return self
 
 

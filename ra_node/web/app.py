@@ -1,4 +1,4 @@
-"""Puts the page together: which path answers what, and what stands before it."""
+"""The web application: routes and middleware."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ COOKIE = "ra_node_session"
 
 
 def build_app(desk: PageContext, secret: str) -> Starlette:
-    """The page of one node; `secret` signs its sessions."""
+    """The application of one node; `secret` signs its sessions."""
     table = desk.table
     app = Starlette(
         routes=_routes(),
@@ -88,21 +88,21 @@ def _routes() -> list[Route | Mount]:
 
 
 async def healthz(request: Request) -> Response:
-    """200 while this process and the ledger answer."""
+    """200 while this process and the ledger respond."""
     return _signs(await run_in_threadpool(desk_of(request).health.living))
 
 
 async def readyz(request: Request) -> Response:
-    """200 while a study that arrives would be judged, answered and sent; else 503 and what lacks."""
+    """200 while an arriving study would be analysed, reported and delivered; else 503."""
     return _signs(await run_in_threadpool(desk_of(request).health.ready))
 
 
 async def read_metrics(request: Request) -> Response:
-    """For Prometheus at a trusted address, or for who is signed in."""
+    """Metrics for a trusted address or a signed-in user."""
     desk = desk_of(request)
     near = request.scope["state"]["direct"] and is_within(caller_of(request), desk.table.metrics_from)
     if not near and await run_in_threadpool(operator_of, request) is None:
-        return PlainTextResponse("not from here; see [web] metrics_from\n", 403)
+        return PlainTextResponse("forbidden from this address; see [web] metrics_from\n", 403)
     text = await run_in_threadpool(metrics.exposition, desk)
     return Response(text, media_type=metrics.CONTENT_TYPE)
 
@@ -115,7 +115,7 @@ async def login_page(request: Request) -> Response:
 
 
 def login(request: Request, sent: FormData) -> Response:
-    """Sign in, or say that name and password do not belong together; after some tries, that one must wait."""
+    """Sign in; wrong credentials are refused, and throttled after some attempts."""
     desk, caller = desk_of(request), caller_of(request)
     name, password = (str(sent.get(field, ""))[:1024] for field in ("name", "password"))
     keys = (f"name {name}", f"address {caller}")
@@ -127,7 +127,7 @@ def login(request: Request, sent: FormData) -> Response:
     if not desk.passwords.verify(name, password):
         desk.throttle.wrong(*keys)
         sign_in_refused(desk.ledger, Operator("", caller))
-        return _ask(request, "Name and password do not belong together.", 401)
+        return _ask(request, "Wrong name or password.", 401)
     desk.throttle.right(*keys)
     begin_session(request, name)
     signed_in(desk.ledger, Operator(name, caller))
@@ -135,19 +135,19 @@ def login(request: Request, sent: FormData) -> Response:
 
 
 def logout(request: Request, _sent: FormData) -> Response:
-    """Forget the session."""
+    """End the session."""
     request.session.clear()
     return RedirectResponse("/login", 303)
 
 
 def requeue(request: Request, sent: FormData) -> Response:
-    """Try again what is buried under a study, a job or a destination, and go back to where the button was."""
+    """Requeue the buried jobs of a study, a job or a destination, and return to the page of the button."""
     operator = operator_of(request)
     assert operator is not None
     name, back = str(sent.get("what", ""))[:128], str(sent.get("back", "/"))
     study = str(sent.get("study", ""))
     if not name or not pages.is_uid(study):
-        return error_page(request, 400, "Nothing was named that there could be.")
+        return error_page(request, 400, "Not found.")
     try_again(desk_of(request).ledger, name, operator, study_uid=study or None)
     is_local = back.startswith("/") and not back.startswith(("//", "/\\"))
     return RedirectResponse(back if is_local else "/", 303)
@@ -166,7 +166,7 @@ def _signs(signs: list[Sign]) -> Response:
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    text = "There is no such page." if error.status_code == 404 else error.detail
+    text = "Page not found." if error.status_code == 404 else error.detail
     return await run_in_threadpool(error_page, request, error.status_code, text)
 
 

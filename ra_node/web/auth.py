@@ -1,4 +1,4 @@
-"""Who asks, and whether the request came from our own page: sessions, the site's proxy, CSRF tokens."""
+"""Authentication and CSRF protection: sessions, the site's proxy, tokens."""
 
 from __future__ import annotations
 
@@ -24,24 +24,26 @@ LOGIN = "/login"
 
 
 def desk_of(request: Request) -> PageContext:
-    """The desk of this process."""
+    """The page context of this process."""
     desk: PageContext = request.app.state.desk
     return desk
 
 
 def caller_of(request: Request) -> str:
-    """The address that the request came from, as far as a trusted proxy tells."""
+    """Client address, from a trusted proxy's header where there is one."""
     return str(request.scope["state"]["caller"])
 
 
 def operator_of(request: Request) -> Operator | None:
-    """Who is signed in, here or at the site's proxy; None: nobody."""
+    """The user signed in here or at the site's proxy; None without one."""
     spoken_for = str(request.scope["state"]["spoken_for"])
     if spoken_for:
         return Operator(spoken_for, caller_of(request))
     desk, name = desk_of(request), str(request.session.get("who", ""))
     age_s = time.time() - float(request.session.get("since", 0))
-    if not name or not -SKEW_S <= age_s <= 3600 * desk.table.session_hours:  # else the clock was set back
+    if (
+        not name or not -SKEW_S <= age_s <= 3600 * desk.table.session_hours
+    ):  # otherwise the clock was set back
         return None
     proof = desk.passwords.proof(name)
     if proof is None or not hmac.compare_digest(proof, str(request.session.get("proof", ""))):
@@ -50,7 +52,7 @@ def operator_of(request: Request) -> Operator | None:
 
 
 def begin_session(request: Request, name: str) -> None:
-    """Sign a name in; what the session held before is forgotten, its token too."""
+    """Sign a user in with a new session and a new token."""
     proof = desk_of(request).passwords.proof(name)
     request.session.clear()
     request.session.update({"who": name, "since": time.time(), "proof": proof or ""})
@@ -68,7 +70,7 @@ def is_ours(request: Request, form: FormData) -> bool:
 
 
 def page(show: Page) -> Endpoint:
-    """Only for who is signed in; everybody else is asked to."""
+    """Require a signed-in user; others are redirected to the login."""
 
     async def endpoint(request: Request) -> Response:
         if await run_in_threadpool(operator_of, request) is None:
@@ -79,19 +81,19 @@ def page(show: Page) -> Endpoint:
 
 
 def form(do: Change) -> Endpoint:
-    """A form of our own page, whoever sent it."""
+    """Require a valid CSRF token."""
 
     async def endpoint(request: Request) -> Response:
         sent = await request.form()
         if not is_ours(request, sent):
-            return error_page(request, 403, "This form is too old, or not of this page. Go back and reload.")
+            return error_page(request, 403, "This form has expired. Go back and reload the page.")
         return await run_in_threadpool(do, request, sent)
 
     return endpoint
 
 
 def change(do: Change) -> Endpoint:
-    """A form of our own page, only from who is signed in."""
+    """Require a valid CSRF token and a signed-in user."""
     ours = form(do)
 
     async def endpoint(request: Request) -> Response:
@@ -103,7 +105,7 @@ def change(do: Change) -> Endpoint:
 
 
 def _to_login(request: Request) -> Response:
-    """A page that refreshes itself must leave as a whole."""
+    """A self-refreshing part redirects the whole page."""
     if "hx-request" in request.headers:
         return Response(status_code=401, headers={"HX-Redirect": LOGIN})
     return RedirectResponse(LOGIN, 303)

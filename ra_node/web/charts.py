@@ -1,4 +1,4 @@
-"""Small charts as numbers: where bars and points lie in an SVG of CHART_WIDTH x CHART_HEIGHT."""
+"""Small charts as coordinates of bars and points in an SVG of CHART_WIDTH x CHART_HEIGHT."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ CHART_WIDTH, CHART_HEIGHT = 360, 150
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 4, 12, 22
 HOURS, WEEKS = 24, 12
 PRESENT = 4
-"""Weeks that count as the present where it is set beside a card."""
+"""Weeks that are compared with the card."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A rectangle with its series (its colour in the style sheet) and what it says when pointed at."""
+    """A rectangle with its series (its colour in the style sheet) and its tooltip."""
 
     x: float
     y: float
@@ -37,7 +37,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """One chart; `table` has the same numbers for whoever cannot see it, its head first."""
+    """One chart; `table` has the same numbers as text, header first."""
 
     title: str
     bars: tuple[Bar, ...]
@@ -46,13 +46,13 @@ class Chart:
     legend: tuple[tuple[str, str], ...]
     table: tuple[tuple[str, ...], ...]
     empty: str = ""
-    """What to say in place of a chart without numbers."""
+    """Text in place of a chart without numbers."""
     mark: Tick | None = None
-    """A level to read the bars against, with its name."""
+    """A labelled reference line."""
 
 
 def throughput(hours: Mapping[int, Hour], now: float, label: Callable[[float], str]) -> Chart:
-    """Images received, studies answered and jobs given up, of the last 24 hours."""
+    """Images received, studies reported and jobs buried in the last 24 hours."""
     last = int(now) // HOUR_S * HOUR_S
     starts = [last - HOUR_S * n for n in reversed(range(HOURS))]
     rows = [hours.get(start, Hour()) for start in starts]
@@ -77,7 +77,7 @@ def throughput(hours: Mapping[int, Hour], now: float, label: Callable[[float], s
 
 
 def stage_mix(weeks: Mapping[int, Week], now: float, label: Callable[[float], str]) -> Chart:
-    """The share of each stage among the judged hands of a week, stage 0 at the bottom."""
+    """Share of each stage among the rated hands of a week, stage 0 at the bottom."""
     starts, rows = _last_weeks(weeks, now)
     bars: list[Bar] = []
     table = [("week from", *(f"stage {stage}" for stage in range(6)))]
@@ -94,7 +94,7 @@ def stage_mix(weeks: Mapping[int, Week], now: float, label: Callable[[float], st
 
 
 def stages_and_card(weeks: Mapping[int, Week], now: float, reference: HeldOutBaseline) -> Chart:
-    """Each stage's share of the hands judged in the last weeks, beside its share of the card's hands."""
+    """Share of each stage in the rated hands of the last weeks, and in the hands of the card."""
     _, rows = _last_weeks(weeks, now)
     here = [sum(column) for column in zip(*(week.stages for week in rows[-PRESENT:]), strict=True)]
     parts = (("card", "its card", reference.stages), ("here", "here", here))
@@ -123,7 +123,7 @@ def stages_and_card(weeks: Mapping[int, Week], now: float, reference: HeldOutBas
 
 
 def refusal_rate(weeks: Mapping[int, Week], now: float, label: Callable[[float], str]) -> Chart:
-    """The share of studies without any judged hand."""
+    """Share of studies without a rated hand."""
     starts, rows = _last_weeks(weeks, now)
     shares = [(week.refused, week.answered) for week in rows]
     return _shares("Studies without a rated hand", "refused", shares, starts, label)
@@ -135,7 +135,7 @@ def positive_rate(
     label: Callable[[float], str],
     reference: HeldOutBaseline | None = None,
 ) -> Chart:
-    """The share of judged hands in which rheumatoid arthritis was called present, and that of the card."""
+    """Share of rated hands with RA present, and that of the card."""
     starts, rows = _last_weeks(weeks, now)
     shares = [(week.positive, week.hands) for week in rows]
     chart = _shares("Hands called rheumatoid arthritis", "positive", shares, starts, label)
@@ -147,7 +147,7 @@ def positive_rate(
 
 
 def mean_probability(weeks: Mapping[int, Week], now: float, label: Callable[[float], str]) -> Chart:
-    """The mean of the hands' probabilities of rheumatoid arthritis."""
+    """Mean probability of RA."""
     bars = []
     table = [("week from", "mean probability", "hands")]
     starts, rows = _last_weeks(weeks, now)
@@ -160,7 +160,7 @@ def mean_probability(weeks: Mapping[int, Week], now: float, label: Callable[[flo
     return _weekly("Mean probability of a hand", bars, starts, label, (), table)
 
 
-_SERIES = {"images": "images received", "answered": "studies answered", "buried": "jobs given up"}
+_SERIES = {"images": "images received", "answered": "studies reported", "buried": "jobs buried"}
 
 
 def _share(count: int, whole: int) -> str:
@@ -213,7 +213,7 @@ def _week_bar(number: int, below: float, share: float, series: str, title: str) 
 
 
 def _bar(x: float, width: float, below: float, share: float, series: str, title: str) -> Bar:
-    """A bar from `below` upwards; both are shares of the chart's height. A tiny one is still seen."""
+    """A bar from `below` upwards; both are shares of the chart's height. It has a minimum height."""
     top, bottom = _y(below + share), _y(below)
     return Bar(round(x, 2), round(top, 2), round(width, 2), round(max(bottom - top, 1.0), 2), series, title)
 

@@ -1,4 +1,4 @@
-"""Everything that the pages look at, built once a process."""
+"""Data sources of the pages, built once a process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ra_node.web.passwords import Passwords
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A configured source, by our name for it and the AE title that its images come under."""
+    """A configured source: name in the configuration and AE title."""
 
     name: str
     ae_title: str
@@ -28,7 +28,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PageContext:
-    """What an operator has before him. `card` gives the bundle in use, None where it cannot be read."""
+    """Context of the pages. `card` gives the bundle in use, None where it cannot be read."""
 
     node: str
     table: WebTable
@@ -45,4 +45,4 @@ class PageContext:
     passwords: Passwords
     throttle: Throttle
     certificates: Callable[[], dict[str, float]]
-    """When each certificate in use ends, UTC seconds since 1970, by its key in [tls]."""
+    """Expiry of each certificate, UTC seconds since 1970, by its key in [tls]."""

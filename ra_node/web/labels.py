@@ -1,4 +1,4 @@
-"""What states and events are called on the page; each state also has a shape, so that no colour is needed."""
+"""Labels of states and events on the page; each state also has a shape, so that no colour is needed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Badge:
 STUDY = {
     StudyState.OPEN: Badge("◔", "receiving", "busy"),
     StudyState.SETTLED: Badge("◑", "analysing", "busy"),
-    StudyState.ANSWERED: Badge("●", "answered", "ok"),
+    StudyState.ANSWERED: Badge("●", "reported", "ok"),
     StudyState.FAILED: Badge("▲", "failed", "bad"),
     StudyState.IGNORED: Badge("○", "ignored", "quiet"),
 }
@@ -39,7 +39,7 @@ _DELIVERY = {
     DeliveryState.WAITING: Badge("◔", "queued", "busy"),
     DeliveryState.ACCEPTED: Badge("●", "delivered", "ok"),
     DeliveryState.REFUSED: Badge("▲", "refused", "bad"),
-    DeliveryState.DROPPED: Badge("○", "given up", "quiet"),
+    DeliveryState.DROPPED: Badge("○", "dropped", "quiet"),
 }
 _COMMITMENT = {
     CommitmentState.WAITING: Badge("◑", "storage commitment pending", "busy"),
@@ -50,18 +50,18 @@ _EVENT = {
     "instance_stored": "image received",
     "instance_examined": "image analysed",
     "instance_examined_again": "image analysed again with another bundle",
-    "instance_damaged": "kept image damaged or missing",
+    "instance_damaged": "stored image damaged or missing",
     "instance_replaced": "damaged image replaced by a good copy",
     "instance_corrected": "header corrected by a resend",
     "correction_ignored": "resend with an earlier header ignored",
-    "instance_restored": "image whole again",
-    "preview_made_again": "preview made again",
+    "instance_restored": "image file restored",
+    "preview_made_again": "preview rebuilt",
     "resend_refused": "resend refused",
-    "study_settled": "study complete",
+    "study_settled": "study settled",
     "study_answered": "report made",
     "object_delivered": "object delivered",
     "object_refused": "object refused by the destination",
-    "object_rebuilt": "damaged object made again",
+    "object_rebuilt": "damaged object rebuilt",
     "object_postponed": "delivery postponed",
     "version_delivered": "report delivered",
     "commitment_asked": "storage commitment requested",
@@ -83,13 +83,13 @@ _KIND: dict[str, str] = {
     "examine": "examine an image",
     "report": "make the report",
     "deliver": "deliver",
-    "commit": "ask for commitment",
+    "commit": "request storage commitment",
 }
 
 _STEP = {
-    Step.SETTLE: "first image to complete study",
-    Step.ANSWER: "complete study to answer",
-    Step.DELIVER: "answer to destination",
+    Step.SETTLE: "first image to settled study",
+    Step.ANSWER: "settled study to report",
+    Step.DELIVER: "report to destination",
     Step.COMMIT: "delivery to commitment",
 }
 
@@ -102,14 +102,14 @@ def study(state: StudyState) -> Badge:
 
 
 def delivery(state: DeliveryState, commitment: CommitmentState) -> Badge:
-    """Where an object stands with a destination; delivered and committed are told apart."""
+    """State of an object at a destination; delivered and committed are distinct."""
     if state is DeliveryState.ACCEPTED and commitment in _COMMITMENT:
         return _COMMITMENT[commitment]
     return _DELIVERY[state]
 
 
 def peer(one: PeerState) -> Badge:
-    """Where a version stands with a destination."""
+    """State of a version at a destination."""
     return delivery(one.state, one.commitment)
 
 
@@ -127,7 +127,7 @@ def event(what: str) -> Badge:
 
 
 def detail(told: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What an event says, without what says nothing."""
+    """Details of an event without empty values."""
     return [(plain(key), str(value)) for key, value in told.items() if value not in (None, "", False)]
 
 
@@ -137,7 +137,7 @@ def plain(code: str) -> str:
 
 
 def summary(said: AnswerSummary | None) -> str:
-    """What an answer came to, in one line, "" where it does not say."""
+    """Result of a report in one line, "" where it is unknown."""
     if said is None or not said.known:
         return ""
     if said.refusal:
@@ -161,21 +161,21 @@ STRANGER = Badge("◆", "not configured", "warn")
 
 
 def role(lines: int) -> Badge:
-    """Whether a role is there."""
-    return Badge("●", "runs", "ok") if lines else Badge("▲", "missing", "bad")
+    """Whether a role is running."""
+    return Badge("●", "running", "ok") if lines else Badge("▲", "missing", "bad")
 
 
 def disk(room: DiskSpace) -> Badge:
-    """Whether the disk has room."""
+    """State of the disk space."""
     if room is DiskSpace.LOW:
         return Badge("▲", "full", "bad")
-    return Badge("●", "enough room", "ok") if room is DiskSpace.ENOUGH else Badge("◆", "getting full", "warn")
+    return Badge("●", "enough space", "ok") if room is DiskSpace.ENOUGH else Badge("◆", "nearly full", "warn")
 
 
 def standing(one: DestinationStatus, refused: int) -> Badge:
-    """How a destination stands, which has refused so many objects."""
+    """State of a destination that has refused this many objects."""
     if one.outages:
-        return Badge("▲", "out of reach", "bad")
+        return Badge("▲", "not reachable", "bad")
     if not one.configured:
         return STRANGER
     if refused:
@@ -190,12 +190,12 @@ def worker(one: RunningWorker, in_use: BundleLine | None) -> Badge:
     if one.refused:
         return Badge("▲", "keeps an old bundle", "bad")
     if in_use is None or in_use.sha256 == one.sha256:
-        return Badge("●", "runs", "ok")
-    return Badge("◔", "changes soon", "busy")
+        return Badge("●", "running", "ok")
+    return Badge("◔", "changing soon", "busy")
 
 
 def step(one: Step) -> str:
-    """A step of the way of a study."""
+    """A processing step of a study."""
     return _STEP[one]
 
 
@@ -205,5 +205,5 @@ def alarm_hint(kind: AlarmKind) -> str:
 
 
 def buried_count(jobs: Mapping[tuple[JobKind, JobState], int]) -> int:
-    """How many jobs wait for a person."""
+    """Number of buried jobs."""
     return sum(count for (_, state), count in jobs.items() if state is JobState.BURIED)

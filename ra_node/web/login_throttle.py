@@ -1,4 +1,4 @@
-"""Slows down whoever guesses: after a few wrong passwords a name or an address waits."""
+"""Login throttling: after a few wrong passwords a name or an address must wait."""
 
 from __future__ import annotations
 

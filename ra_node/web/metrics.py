@@ -1,7 +1,7 @@
-"""What Prometheus reads: totals that the timeline tells, and what is open in the ledger at the scrape.
+"""Prometheus metrics: totals from the event log, and gauges read from the ledger at the scrape.
 
-Nothing is counted in this process, so that it may start anew at any time and every host tells the same.
-No label holds anything of a patient or a study.
+Nothing is counted in this process, so that a restart loses nothing and every host reports the same.
+No label holds a patient or study attribute.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def exposition(desk: PageContext) -> bytes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LedgerCollector(Collector):
-    """Reads the ledger at each scrape; while it is away, says only that."""
+    """Reads the ledger at each scrape; while it is unreachable, reports only `ra_node_ledger_up 0`."""
 
     desk: PageContext
 
@@ -62,18 +62,18 @@ class LedgerCollector(Collector):
             up, metrics = 0.0, [_alarms({AlarmKind.IDENTITY: 1})]
         except NodeError:
             up, metrics = 0.0, []
-        yield gauge("ledger_up", "1 while the ledger answers.", {(): up})
+        yield gauge("ledger_up", "1 while the ledger responds.", {(): up})
         yield from metrics
 
     def _machine(self) -> Iterator[Metric]:
         disk = self.desk.disk()
         if disk is not None:
             yield gauge("disk_free_bytes", "Free space for received files and results.", {(): disk.free})
-            low = "Free space below which images are turned away."
+            low = "Free space below which images are refused."
             yield gauge("disk_low_bytes", low, {(): disk.low})
         roles = {(role,): 0 for role in self.desk.health.needed}
         roles |= {(role,): n for role, n in Counter(self.desk.health.processes()).items()}
-        yield gauge("role_lines", "Living lines of work of each role; 0: nobody does it.", roles, "role")
+        yield gauge("role_lines", "Running instances of each role; 0: none.", roles, "role")
         ends = {(name,): at for name, at in self.desk.certificates().items()}
         if ends:
             text = "When a certificate of [tls] ends."
@@ -87,11 +87,11 @@ class LedgerCollector(Collector):
         yield gauge("jobs", "Jobs that are not done; buried ones wait for a person.", jobs, "kind", "state")
         since = oldest_unanswered(ledger)
         waits = 0.0 if since is None else max(0.0, ledger.clock() - since)
-        text = "Age of the image that waits longest for its answer; 0: none waits."
+        text = "Age of the image that waits longest for its report; 0: none waits."
         yield gauge("oldest_unanswered_seconds", text, {(): waits})
         text = "Objects that a destination does not have."
         yield gauge("open_deliveries", text, open_delivery_counts(ledger), "peer", "state")
-        text = "Delivered objects that a destination has not promised to keep."
+        text = "Delivered objects whose storage commitment is pending."
         yield gauge("open_commitments", text, unkept(ledger), "peer", "state")
 
     def _peers(self) -> Iterator[Metric]:
@@ -120,7 +120,7 @@ class LedgerCollector(Collector):
             yield gauge("bundle_info", text, {(used.name, used.version, used.sha256): 1.0}, *_BUNDLE)
         living = self.desk.health.workers()
         workers = {(one.owner, one.name, one.version, one.sha256): 1.0 for one in living}
-        yield gauge("worker_info", "Living workers with their bundles.", workers, "owner", *_BUNDLE)
+        yield gauge("worker_info", "Running workers with their bundles.", workers, "owner", *_BUNDLE)
         memory = {(w.owner,): w.gpu_bytes for w in living if w.gpu_bytes is not None}
         yield gauge("gpu_memory_bytes", "GPU memory that a worker holds.", memory, "owner")
 
@@ -129,18 +129,18 @@ _BUNDLE = ("name", "version", "sha256")
 
 
 def _alarms(raised: Mapping[AlarmKind, int]) -> Metric:
-    """One value a kind; a ledger that is lost is told without it."""
+    """One value a kind; a lost ledger is reported without reading it."""
     values = {(kind,): float(n) for kind, n in raised.items()}
     return gauge("alarms", "Conditions that need a person, by kind.", values, "kind")
 
 
 def totals(tally: EventCounters) -> Iterator[Metric]:
-    """What only grows."""
+    """Counters."""
     images = {(source,): n for source, n in tally.images.items()}
     yield counter("images_received", "Images received and kept.", images, "source")
     size = {(source,): n for source, n in tally.bytes.items()}
     yield counter("received_bytes", "Bytes received and kept.", size, "source")
-    yield counter("studies_settled", "Versions of studies that were complete.", {(): tally.settled})
+    yield counter("studies_settled", "Versions of studies that were settled.", {(): tally.settled})
     answered = {(result,): tally.answered[result] for result in ("judged", "refused")}
     answered |= {(result,): n for result, n in tally.answered.items()}
     text = "Reports, with a rated hand or with the reason why there is none."
@@ -154,17 +154,17 @@ def totals(tally: EventCounters) -> Iterator[Metric]:
     text = "Hands about which recognition and staging contradicted each other."
     yield counter("hands_inconclusive", text, {(): tally.inconclusive})
     buried = {(kind,): tally.jobs[kind, "buried"] for kind in JobKind}
-    yield counter("jobs_buried", "Jobs that were given up.", buried, "kind")
+    yield counter("jobs_buried", "Jobs that were buried.", buried, "kind")
     requeued = {(kind,): tally.jobs[kind, "requeued"] for kind in JobKind}
-    yield counter("jobs_requeued", "Jobs that an operator brought back.", requeued, "kind")
+    yield counter("jobs_requeued", "Jobs that an operator requeued.", requeued, "kind")
     text = "Objects delivered to, refused by and committed by a destination."
     yield counter("objects", text, tally.objects, "peer", "result")
     yield durations(tally)
 
 
 def durations(tally: EventCounters) -> Metric:
-    """How long each step took."""
-    text = "Settle: from the first image to a complete study; then answer, deliver, commit."
+    """Durations of the steps."""
+    text = "Settle: from the first image to a settled study; then report, deliver, commit."
     made = HistogramMetricFamily("ra_node_step_duration_seconds", text, labels=["step"])
     for step, took in tally.steps.items():
         made.add_metric([step], _buckets(took), took.sum_s)

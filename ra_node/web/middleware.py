@@ -1,4 +1,4 @@
-"""What stands before every request: security headers, a proxy that speaks for others, small bodies only."""
+"""Middleware: security headers, trusted proxies, request size limit."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FORWARDED = ("x-forwarded-for", "forwarded", "x-real-ip")
 
 
 def is_within(address: str, networks: Collection[Network]) -> bool:
-    """Whether an address belongs to one of these networks; what is no address belongs to none."""
+    """Whether an address belongs to one of these networks; False for invalid addresses."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:
@@ -40,7 +40,7 @@ def is_within(address: str, networks: Collection[Network]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class SecurityHeadersMiddleware:
-    """Writes the security headers of every answer; only static files may be kept by a browser."""
+    """Adds security headers to every response; browsers may cache static files only."""
 
     app: ASGIApp
     https: bool
@@ -81,7 +81,7 @@ class BodyLimitMiddleware:
 
 @dataclass(frozen=True, slots=True)
 class ProxyUserMiddleware:
-    """Believes what a trusted proxy says of the caller, and nobody else.
+    """Accepts forwarded headers from trusted proxies only.
 
     Leaves in the scope's state: `caller` (address), `direct` (no proxy in between), `spoken_for` (the
     name in the proxy's header, "" without one).
@@ -104,7 +104,7 @@ class ProxyUserMiddleware:
         await self.app(scope, receive, send)
 
     def _origin(self, peer: str, forwarded: str) -> str:
-        """The last address on the way that is not one of our proxies."""
+        """Last forwarded address that is not one of our proxies."""
         hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
         for hop in reversed(hops):
             if not is_within(hop, self.trusted):

@@ -1,4 +1,4 @@
-"""The pages: each reads what it shows and fills its template."""
+"""The pages: each reads its data and renders its template."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ UID_CHARACTERS = frozenset("0123456789.")
 
 @dataclass(frozen=True, slots=True)
 class StudyRow:
-    """One study of the list with what its newest answer says, None where it has none."""
+    """One study of the list with the summary of its newest report, None without one."""
 
     line: StudyLine
     said: AnswerSummary | None
@@ -78,7 +78,7 @@ def list_studies(request: Request) -> Response:
 
 
 def one_study(request: Request) -> Response:
-    """One study: its picture, its report, where its objects are, and all that happened."""
+    """One study: overlay, report, deliveries and timeline."""
     desk, uid = desk_of(request), _uid(request)
     story = study_story(desk.ledger, uid)
     return _page(
@@ -102,7 +102,7 @@ def guide(request: Request) -> Response:
 
 
 def overlay(request: Request) -> Response:
-    """The overlay of the newest answer as JPEG; `size=small` for the list."""
+    """The overlay of the newest report as JPEG; `size=small` for the list."""
     desk, uid = desk_of(request), _uid(request)
     version = int(request.path_params["version"])
     longest = SMALL_PX if request.query_params.get("size") == "small" else LARGE_PX
@@ -110,7 +110,7 @@ def overlay(request: Request) -> Response:
 
 
 def queue(request: Request) -> Response:
-    """What waits, how much went through, who works, and the disk."""
+    """Queue, throughput, roles and disk."""
     desk = desk_of(request)
     zone = ZoneInfo(desk.table.timezone)
     with desk.follower.tally() as tally:
@@ -133,7 +133,7 @@ def queue(request: Request) -> Response:
 
 
 def peers(request: Request) -> Response:
-    """Destinations with what waits for them, sources with when they last sent."""
+    """Destinations with their queues, sources with the time of their last image."""
     desk = desk_of(request)
     now = desk.ledger.clock()
     found = [(one, complaints(one, now)) for one in standings(desk.ledger, desk.destinations)]
@@ -154,12 +154,12 @@ def peers(request: Request) -> Response:
 
 
 def buried(request: Request) -> Response:
-    """What was given up and why, each with a button that tries it again."""
+    """Buried jobs with their reasons and a button to requeue each."""
     return _page(request, "buried.html", jobs=buried_jobs(desk_of(request).ledger))
 
 
 def model(request: Request) -> Response:
-    """The bundle in use with its card's figures, and what it has said week by week."""
+    """The bundle in use with the figures of its card, and its results week by week."""
     desk = desk_of(request)
     zone = ZoneInfo(desk.table.timezone)
     now, label = desk.ledger.clock(), partial(time_format.day, zone=zone)
@@ -219,7 +219,7 @@ def _uid(request: Request) -> str:
 
 
 def is_uid(text: str) -> bool:
-    """Whether this could be a UID (PS3.5 9.1), or nothing at all."""
+    """Whether this is empty or the beginning of a UID (PS3.5 9.1)."""
     return set(text) <= UID_CHARACTERS and len(text) <= 64
 
 

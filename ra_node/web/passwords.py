@@ -1,4 +1,4 @@
-"""Who may sign in: a file of names and Argon2id hashes, which only its owner may write."""
+"""The password file: names and Argon2id hashes, writable by its owner only."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ _NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Passwords:
-    """A password file; it is read at each question, so that a change counts at once."""
+    """A password file; it is read at each login, so that a change takes effect at once."""
 
     path: Path
     _hasher: PasswordHasher = field(default_factory=PasswordHasher, repr=False)
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock, repr=False)
-    """A hash takes 64 MiB and a core for a moment; many at once must not starve the node."""
+    """A hash takes 64 MiB and a core for a moment; the number of concurrent ones is limited."""
 
     def names(self) -> list[str]:
-        """Who has a password; Fatal where the file may not be trusted."""
+        """Names with a password; Fatal where others may read the file."""
         return sorted(self._read())
 
     def proof(self, name: str) -> str | None:
-        """What a session carries to show that the password has not changed since; None: no such name."""
+        """Mark in a session that changes with the password; None: no such name."""
         hashed = self._read().get(name)
         return None if hashed is None else hashlib.sha256(hashed.encode()).hexdigest()[:16]
 
     def verify(self, name: str, password: str) -> bool:
-        """Whether this is the password; takes as long for a name that there is not."""
+        """Verify a password; takes as long for an unknown name."""
         hashed = self._read().get(name)
         with self._one_at_a_time:
             try:
@@ -53,7 +53,7 @@ class Passwords:
         return hashed is not None
 
     def set(self, name: str, password: str) -> None:
-        """Write a name's password, new or changed; Refused for a bad name or a short password."""
+        """Set a password, new or changed; Refused for a bad name or a short password."""
         if not _NAME.fullmatch(name):
             raise Refused("expected a name of letters, digits and . _ @ -, at most 64")
         if not SHORTEST <= len(password) <= LONGEST:
@@ -61,7 +61,7 @@ class Passwords:
         self._write({**self._read(), name: self._hasher.hash(password)})
 
     def remove(self, name: str) -> None:
-        """Take a name's password away; Refused where it has none."""
+        """Delete an account; Refused where there is none."""
         lines = dict(self._read())
         if lines.pop(name, None) is None:
             raise Refused(f"expected a name in {self.path}, found no {name}")
@@ -77,16 +77,14 @@ class Passwords:
             raise Fatal(f"web.password_file: expected a file, found {self.path}: {error.strerror}") from error
         if mode & (stat.S_IWGRP | stat.S_IRWXO):
             found = f"mode {stat.S_IMODE(mode):04o}"
-            raise Fatal(
-                f"web.password_file: expected {self.path} to be kept from others, found {found}; chmod 600 it"
-            )
+            raise Fatal(f"web.password_file: expected mode 0600 of {self.path}, found {found}; chmod 600 it")
         pairs = (line.partition(":") for line in text.splitlines() if line.strip())
         return {name: hashed for name, _, hashed in pairs}
 
     def _write(self, lines: Mapping[str, str]) -> None:
-        """Replace the file in one step; it is never open to others. Fatal where that cannot be.
+        """Replace the file atomically, never readable by others; Fatal where that fails.
 
-        So it is with the copy that systemd hands to a service: the file itself is to be changed.
+        It fails for a systemd credential, which is read-only: change the original file.
         """
         try:
             self._replace(lines)
@@ -103,5 +101,5 @@ class Passwords:
 
 @cache
 def _nobody() -> str:
-    """The hash of a password that nobody has."""
+    """Hash that is verified for an unknown name."""
     return PasswordHasher().hash(os.urandom(16))

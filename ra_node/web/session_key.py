@@ -12,7 +12,7 @@ SHORTEST = 40
 
 
 def session_key(path: Path) -> str:
-    """Read the key at `path`, made with mode 0600 where there is none; Fatal for a damaged one."""
+    """Read the key at `path`, created with mode 0600 where it is missing; Fatal for a damaged one."""
     if not path.exists():
         _make(path)
     found = path.read_text(encoding="ascii")
@@ -22,7 +22,7 @@ def session_key(path: Path) -> str:
 
 
 def _make(path: Path) -> None:
-    """Of several processes that start together one makes it; nobody sees half of it."""
+    """Create it atomically: of several processes that start together one succeeds."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -1,4 +1,4 @@
-"""Fills the templates; what every page shows comes from here."""
+"""Renders the templates with the context that every page needs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def show(
     who: str = "",
     **context: Any,  # noqa: ANN401 - a template takes anything
 ) -> HTMLResponse:
-    """Render one page; `who` is the name that is signed in, "" for nobody."""
+    """Render one page; `who` is the signed-in user, "" without one."""
     desk, now = request.app.state.desk, time.time()
     zone = ZoneInfo(desk.table.timezone)
     told = {
@@ -63,5 +63,5 @@ def show(
 
 
 def error_page(request: Request, status: int, text: str) -> HTMLResponse:
-    """One sentence for a person."""
+    """An error page with one sentence."""
     return show(request, "error.html", status=status, text=text)

@@ -1,4 +1,4 @@
-"""Times as people read them, in the zone that the site has named."""
+"""Readable times in the configured time zone."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def answers(
     """Seconds from the end of each transfer to both results; a first study warms everything up."""
     node.start()
     try:
-        wait_until(lambda: '"role_ready"' in node.log("work"), "the networks", 600)
+        wait_until(lambda: '"role_startup_completed"' in node.log("work"), "the networks", 600)
         pixels = phantom_study()[0].pixel_array.astype("uint16")
         return list(
             told(name, (answer(node, pacs, pixels, f"{name} {n}", prepare) for n in range(count + 1)))

@@ -134,7 +134,7 @@ def node_at_work(folder: Path, pacs: Orthanc) -> Iterator[Node]:
     node = Node(folder, [("pacs", pacs.ae_title, pacs.dicom_port)], quiet_s=0.5)
     node.start()
     try:
-        wait_until(lambda: '"role_ready"' in node.log("work"), "the networks", 600)
+        wait_until(lambda: '"role_startup_completed"' in node.log("work"), "the networks", 600)
         yield node
     finally:
         node.stop()

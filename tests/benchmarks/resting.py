@@ -71,7 +71,7 @@ def at_rest(folder: Path) -> Iterator[Row]:
     node = Node(folder, [("pacs", "PACS", 9)])
     node.start()
     try:
-        wait_until(lambda: '"role_ready"' in node.log("work"), "the networks", 600)
+        wait_until(lambda: '"role_startup_completed"' in node.log("work"), "the networks", 600)
         time.sleep(1)
         before = cpu_seconds(node)
         time.sleep(IDLE_S)

@@ -155,7 +155,7 @@ def test_names_and_sizes_are_those_of_the_association(listening):
     assert (
         str(made.acceptor.implementation_version_name) == names["Implementation Version Name in associations"]
     )
-    assert ("Largest PDU that is asked for", f"{made.acceptor.maximum_length} bytes") in policies
+    assert ("Maximum PDU length offered", f"{made.acceptor.maximum_length} bytes") in policies
     assert made.acceptor.asynchronous_operations == (1, 1)
     made.release()
 

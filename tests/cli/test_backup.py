@@ -78,7 +78,7 @@ def test_what_came_after_the_backup_is_set_aside_and_nothing_is_removed(config: 
     after = received(settings, "1.2.3.2")
     code, said = run(config, "restore", str(tmp_path / "copy"))
     assert code == 0, said
-    assert "1 images came after this backup" in said
+    assert "1 images arrived after this backup" in said
     assert (before.exists(), after.exists()) == (True, False)
     (aside,) = (settings.node.data_dir / "unlisted").iterdir()
     assert aside.read_bytes() == b"an image"

@@ -194,9 +194,11 @@ _DIAMOND = ((0, -1), (1, 0), (0, 1), (-1, 0))
 CUT_OFF = Refusal(Reason.HAND_CUT_OFF, "The fingertips lie outside the image.")
 OUTSIDE_AGES = Refusal(
     Reason.OUTSIDE_AGES,
-    "Age 66 is outside what the networks know: the networks learnt from ages 8.5 to 19.",
+    "Age 66 is outside the model's domain: the networks were trained on ages 8.5 to 19.",
 )
-AGE_UNKNOWN = Refusal(Reason.AGE_UNKNOWN, "The age is not known; the networks learnt from ages 8.5 to 19.")
+AGE_UNKNOWN = Refusal(
+    Reason.AGE_UNKNOWN, "The age is not known; the networks were trained on ages 8.5 to 19."
+)
 
 
 def refused_hand(
@@ -215,7 +217,7 @@ def image(*hands: HandFinding, number: int = 1, sop_class: str = DX, **changes: 
 
 
 NO_HAND = Refusal(Reason.NO_HAND, "No hand was found in this image.")
-NO_PICTURE = Refusal(Reason.NO_PIXELS, "No picture: expected pixel data, found none in the object.")
+NO_PICTURE = Refusal(Reason.NO_PIXELS, "No image: expected pixel data, found none in the object.")
 
 
 def model(task: str) -> Model:

@@ -64,7 +64,7 @@ def test_an_inconclusive_hand_asks_for_a_review_and_shows_no_stage():
 
 def test_a_hand_that_is_not_rated_says_so_with_its_reason():
     text = report_text(not_rated().report)
-    assert "Not rated     Age 66 is outside what the networks know" in text
+    assert "Not rated     Age 66 is outside the model's domain" in text
     assert "99.9" not in text
 
 

@@ -29,7 +29,7 @@ COMPOSED: dict[str, Callable[..., str]] = {
     "unreadable": _as_sentence,
     "_poor": lambda expected, found: f"Expected {expected}, found {found}.",
     "Refusal": lambda _reason, text: text,
-    "failed_finding": lambda _header, why: f"The analysis of this image failed and was given up: {why}",
+    "failed_finding": lambda _header, why: f"The analysis of this image failed: {why}",
     "DatasetRefused": lambda text: text,
     "TooMuchError": lambda text: f"not readable: {text}",
     "CutOffError": lambda text: f"truncated: {text}",

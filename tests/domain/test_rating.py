@@ -64,7 +64,7 @@ def test_a_hand_that_is_not_rated_keeps_no_figure_and_no_heat() -> None:
     assert found.refusal is not None
     assert found.refusal.reason is Reason.OUTSIDE_AGES
     assert found.refusal.text == (
-        "Age 66 is outside what the networks know: the networks learnt from ages 8.5 to 19."
+        "Age 66 is outside the model's domain: the networks were trained on ages 8.5 to 19."
     )
 
 

@@ -61,8 +61,8 @@ def test_recognition_and_staging_that_contradict_each_other_give_one_verdict():
 def test_a_hand_outside_the_domain_is_not_rated_and_its_reason_is_said():
     """Not analysed is what could not be looked at; not rated is what the networks do not know."""
     assert hand_sentence(refused_hand(refusal=OUTSIDE_AGES)) == (
-        "Left hand not rated: Age 66 is outside what the networks know:"
-        " the networks learnt from ages 8.5 to 19."
+        "Left hand not rated: Age 66 is outside the model's domain:"
+        " the networks were trained on ages 8.5 to 19."
     )
     assert refused_hand(refusal=OUTSIDE_AGES).verdict is HandVerdict.NOT_RATED
     assert refused_hand().verdict is HandVerdict.NOT_ANALYSED
@@ -71,11 +71,11 @@ def test_a_hand_outside_the_domain_is_not_rated_and_its_reason_is_said():
 def test_what_must_be_known_first_is_said_first():
     told = replace(hand(), outside=(AGE_UNKNOWN,))
     assert hand_sentence(told).startswith(
-        "The age is not known; the networks learnt from ages 8.5 to 19. Right"
+        "The age is not known; the networks were trained on ages 8.5 to 19. Right"
     )
     said = summary_sentence(report(image(told, replace(told, side=side(Side.LEFT)))))
     assert said.startswith(
-        "The age is not known; the networks learnt from ages 8.5 to 19. Rheumatoid arthritis"
+        "The age is not known; the networks were trained on ages 8.5 to 19. Rheumatoid arthritis"
     )
 
 

@@ -60,8 +60,8 @@ def test_the_batch_is_halved_until_it_fits_and_the_log_says_so(network: Halves, 
     assert np.allclose(found, expected, atol=1e-5)
     assert maps.shape == (8, 32)
     assert [(log["event"], log["next_batch"]) for log in logs] == [
-        ("gpu_out_of_memory", 4),
-        ("gpu_out_of_memory", 2),
+        ("gpu_memory_exhausted", 4),
+        ("gpu_memory_exhausted", 2),
     ]
 
 
@@ -84,7 +84,7 @@ def test_a_gpu_without_room_for_one_hand_gives_way_to_the_cpu(network: Halves, r
     assert tried == [4, 2, 1, -1]
     assert np.allclose(found, expected, atol=1e-5)
     assert maps.shape == (8, 32)
-    assert logs[-1]["event"] == "judged_on_cpu"
+    assert logs[-1]["event"] == "cpu_fallback_used"
     room_for(0)
     room.answer(network, CROPS, 0.5, 0.2)
     assert tried == [1, -1]

@@ -216,7 +216,7 @@ def test_we_call_nobody_whose_certificate_names_another(
 def test_a_key_that_others_may_read_is_an_error(hospital: Authority):
     files = hospital.issue("careless.hospital")
     files.key.chmod(0o644)
-    with pytest.raises(Fatal, match="kept from others, found mode 0644"):
+    with pytest.raises(Fatal, match=r"expected mode 0600 of .*, found mode 0644"):
         serving(files)
     files.key.chmod(0o640)
     serving(files)

@@ -149,7 +149,7 @@ REFUSED = {
     "a maximum length of 1": (
         user((0x51, struct.pack(">L", 1)), without=0x51),
         ASSOCIATE_RJ,
-        "PDUs too short for any answer",
+        "PDUs too short for any response",
     ),
     "an item beyond the end": (
         struct.pack(">BBL", 1, 0, 72) + request()[6:74] + b"\x50\0\xff\xff",

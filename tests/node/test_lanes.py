@@ -34,7 +34,9 @@ def node(tmp_path, archive):
     running = Node(tmp_path / "node", destinations=[("archive", "ARCHIVE", archive.port)], quiet_s=0.3)
     try:
         running.start()
-        wait_until(lambda: running.log("work").count('"role_ready"') == lanes_of(), "every lane", 600)
+        wait_until(
+            lambda: running.log("work").count('"role_startup_completed"') == lanes_of(), "every lane", 600
+        )
         yield running
     finally:
         running.stop()
@@ -64,7 +66,7 @@ def send(node, folder, count):
 
 def test_who_kills_a_lane_or_the_worker_loses_no_study_and_doubles_none(node, archive, tmp_path):
     send(node, tmp_path, STUDIES)
-    wait_until(lambda: '"image_examined"' in node.log("work"), "the first image", 600)
+    wait_until(lambda: '"image_analysed"' in node.log("work"), "the first image", 600)
     victim, *others = lanes(node)
     os.kill(victim, signal.SIGKILL)
     wait_until(lambda: len(archive.objects) == 2 * STUDIES, "every answer", 600)
@@ -77,7 +79,7 @@ def test_who_kills_a_lane_or_the_worker_loses_no_study_and_doubles_none(node, ar
     send(node, tmp_path, 1)
     wait_until(lambda: len(archive.objects) >= 2 * STUDIES + 2, "the answer of the new worker", 600)
     assert len(archive.objects) == 2 * STUDIES + 2
-    assert node.log("work").count('"study_answered"') == STUDIES + 1
+    assert node.log("work").count('"study_reported"') == STUDIES + 1
 
 
 def test_lanes_hold_the_networks_once(node):

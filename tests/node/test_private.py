@@ -223,7 +223,7 @@ def test_why_a_delivery_was_refused_is_told_without_whom(through: tuple[Node, Pa
     deliveries = json.loads((said / "study--json.txt").read_text(encoding="utf-8"))["deliveries"]
     details = {one["detail"] for one in deliveries if one["peer"] == "rude"}
     assert len(details) == 1
-    assert details.pop().endswith("(the peer's words are withheld: they may name a patient)")
+    assert details.pop().endswith("(text of the peer withheld: it may name a patient)")
 
 
 def test_what_the_node_writes_is_for_its_account_alone(through: tuple[Node, Path]):

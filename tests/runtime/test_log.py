@@ -38,7 +38,7 @@ configure_logging("work")
 take_over_stdout()
 log = structlog.get_logger()
 os.write(2, b"[ WARN:0] half a line")
-log.info("image_examined")
+log.info("image_analysed")
 os.write(2, b" and the rest\\n\\xff\\n")
 print("on standard output")
 sys.stderr.write("past the log\\n")
@@ -89,9 +89,9 @@ def test_whatever_writes_and_however_it_ends_each_line_is_an_object(end: str):
             assert text in wrote, done.stderr
     assert any("Current thread" in text for text in wrote)
     told = {event["event"]: event for event in events}
-    assert told["image_examined"]["role"] == "work"
-    assert told["library_complained"]["text"] == "a library complains"
-    broken = [event["error"] for event in events if event["event"] == "process_broken"]
+    assert told["image_analysed"]["role"] == "work"
+    assert told["library_message_logged"]["text"] == "a library complains"
+    broken = [event["error"] for event in events if event["event"] == "process_crashed"]
     assert broken[:2] == ["ZeroDivisionError", "ValueError"]
     if end in ("the end", "an error"):
         assert wrote[-1] == "- leaked"

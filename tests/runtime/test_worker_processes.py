@@ -154,7 +154,7 @@ def test_a_lane_that_stands_stopped_is_replaced_and_the_other_goes_on(parent_of)
 def test_a_lane_that_breaks_says_where_and_not_with_what(parent_of):
     """The message of an error could hold a value of a data set."""
     parent = parent_of(kind="breaks")
-    wait_until(lambda: "lane_broken" in parent.words(), "a lane to break", 120)
+    wait_until(lambda: "worker_process_failed" in parent.words(), "a lane to break", 120)
     assert "ValueError in" in parent.words()
     parent.end()
     assert "DOE^JANE" not in parent.words()

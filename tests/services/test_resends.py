@@ -104,7 +104,7 @@ def test_other_pixels_under_the_same_uid_are_refused_even_days_later(bench):
     with capture_logs() as said, pytest.raises(Refused, match="pixels differ"):
         bench.keep(other)
     assert answered_once(bench)
-    assert "instance_contradicted" in [line["event"] for line in said]
+    assert "resend_refused" in [line["event"] for line in said]
     assert str(source().PatientName) not in str(said)
 
 
@@ -285,7 +285,7 @@ def test_a_sender_that_tries_again_and_again_is_noted_once(bench):
         for _ in range(5):
             with pytest.raises(Refused):
                 ingest.keep(bench.received(source(Rows=10)))
-    assert len([line for line in said if line["event"] == "instance_contradicted"]) == 5
+    assert len([line for line in said if line["event"] == "resend_refused"]) == 5
     assert [one.what for one in timeline(bench.ledger, STUDY)].count("resend_refused") == 1
 
 

@@ -142,9 +142,9 @@ def _blamed(one: Site, images: Sequence[Image]) -> int:
 
 
 def _start_worker(one: Site) -> None:
-    ready = one.logged("work", '"role_ready"')
+    ready = one.logged("work", '"role_startup_completed"')
     one.start("work")
-    wait_until(lambda: one.logged("work", '"role_ready"') > ready, "the worker", 120)
+    wait_until(lambda: one.logged("work", '"role_startup_completed"') > ready, "the worker", 120)
 
 
 def _wait_until_tried(one: Site, images: Sequence[Image]) -> None:

@@ -52,7 +52,7 @@ def poison(folder: Path) -> Poisoned:
     try:
         wait_until(lambda: at_rest(ledger) and _answered(ledger) > MATES, "the node to come to rest", 900)
         ends = _ends(ledger)
-        deaths = node.log("work").count('"role_ready"') - 1
+        deaths = node.log("work").count('"role_startup_completed"') - 1
         return Poisoned(
             tuple(uid for uid, end in ends.items() if end == JobState.BURIED),
             tuple(uid for uid, end in ends.items() if end == JobState.DONE),

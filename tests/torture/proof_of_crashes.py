@@ -130,7 +130,7 @@ def poisoned(folder: Path, asked: argparse.Namespace) -> list[Row]:
         ("images buried", f"{len(found.buried)}, the poisonous one alone", found.buried == (POISON_UID,)),
         ("batch mates examined", f"{len(found.examined)} of {MATES}", len(found.examined) == MATES),
         (
-            "studies answered",
+            "studies reported",
             f"{found.answered} of {MATES + 1}, one with the reason",
             found.answered == MATES + 1,
         ),

@@ -46,7 +46,7 @@ def rot(folder: Path, asked: argparse.Namespace) -> list[Row]:
             found.harmed == found.refused == found.alarmed,
         ),
         ("wrong reports, wrong objects delivered", _named(found.wrong), not found.wrong),
-        ("results harmed before their delivery", f"{found.results}, made again", found.results > 0),
+        ("results harmed before their delivery", f"{found.results}, rebuilt", found.results > 0),
         ("named by `ra-node scrub`", f"{named} of {harmed} harmed files", named == harmed),
         (
             "good copy sent again",

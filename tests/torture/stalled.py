@@ -69,4 +69,4 @@ def _answers(ledger) -> int:
 
 def _has_come_back(log: Path) -> bool:
     said = log.read_text(encoding="utf-8")
-    return "lease_lost" in said or "image_examined" in said
+    return "lease_lost" in said or "image_analysed" in said

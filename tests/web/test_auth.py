@@ -47,7 +47,7 @@ def test_a_wrong_name_and_a_wrong_password_are_answered_alike(hospital, name, pa
         csrf = token_in(client.get("/login").text)
         answer = client.post("/login", data={"csrf": csrf, "name": name, "password": password})
         assert answer.status_code == 401
-        assert "do not belong together" in answer.text
+        assert "Wrong name or password" in answer.text
         assert client.get("/").status_code == 303
 
 

@@ -90,7 +90,7 @@ def paths(day):
 def test_a_wrong_password_lets_nobody_in_and_the_right_one_does(chromium, ward):
     with someone(chromium, ward[2]) as page:
         sign_in(page, "not the password")
-        assert "do not belong together" in page.get_by_role("alert").inner_text()
+        assert "Wrong name or password" in page.get_by_role("alert").inner_text()
         page.goto("/queue")
         assert page.url.endswith("/login")
         sign_in(page)
@@ -147,13 +147,13 @@ def test_what_was_given_up_is_requeued_by_keyboard_alone(chromium, tmp_path):
         for _ in range(6):
             page.keyboard.press("Tab")
             focused = page.evaluate("document.activeElement.getAttribute('aria-label') || ''")
-            if focused.startswith("Try again"):
+            if focused.startswith("Retry"):
                 break
         assert study in focused
         outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
         assert outline == "solid"
         page.keyboard.press("Enter")
-        page.get_by_text("Nothing was given up").wait_for()
+        page.get_by_text("No job is buried").wait_for()
     wait_until(
         lambda: jobs_of(hospital.state.ledger, study)[0].state is JobState.READY, "the job to be ready"
     )
@@ -166,8 +166,8 @@ def test_without_scripts_everything_can_be_done_all_the_same(chromium, tmp_path)
     with serving(hospital) as address, someone(chromium, address, java_script_enabled=False) as page:
         sign_in(page)
         page.get_by_role("link", name=study).click()
-        page.get_by_role("button", name="Try again").click()
-        assert page.get_by_role("button", name="Try again").count() == 0
+        page.get_by_role("button", name="Retry").click()
+        assert page.get_by_role("button", name="Retry").count() == 0
         assert jobs_of(hospital.state.ledger, study)[0].state is JobState.READY
     hospital.close()
 

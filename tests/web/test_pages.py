@@ -42,7 +42,7 @@ def test_the_list_is_narrowed_by_state_and_by_the_beginning_of_a_uid(busy_hospit
     found = client.get(f"/?uid={day['failed'][:20]}").text
     assert day["failed"] in found
     assert day["answered"] not in found
-    assert "No study here fits" in client.get("/?uid=9.9").text
+    assert "No matching study" in client.get("/?uid=9.9").text
     assert "digits and dots only" in client.get("/?uid=Smith").text
     assert day["open"] in client.get("/?state=nonsense&from=x").text
 
@@ -64,7 +64,7 @@ def test_a_page_of_the_list_leads_to_older_studies(hospital):
 def test_a_study_shows_its_report_objects_and_every_event(busy_hospital, client):
     hospital, day = busy_hospital
     text = client.get(f"/studies/{day['answered']}").text
-    for words in ("Right hand", "PRESENT", "simulated", "image received", "study complete", "image analysed",
+    for words in ("Right hand", "PRESENT", "simulated", "image received", "study settled", "image analysed",
                   "report made", "object delivered", "storage committed", "Structured report",
                   "archive", "queued", "operating point"):  # fmt: skip
         assert words in text
@@ -92,7 +92,7 @@ def test_an_unknown_study_is_not_found(client, uid):
 
 def test_destinations_and_sources_say_who_is_up(client):
     text = client.get("/peers").text
-    for words in ("out of reach", "no answer from 10.0.0.11 port 104", "4 objects wait", "Try again now",
+    for words in ("not reachable", "no answer from 10.0.0.11 port 104", "4 objects wait", "Retry now",
                   "MODALITY", "WARD_CR", "2 refused"):  # fmt: skip
         assert words in text
 
@@ -126,7 +126,7 @@ def test_what_was_given_up_is_tried_again_by_one_button(tmp_path):
             "/requeue", data={"csrf": csrf, "what": job.id, "study": study, "back": "/buried"}
         )
         assert (answer.status_code, answer.headers["location"]) == (303, "/buried")
-        assert "Nothing was given up" in client.get("/buried").text
+        assert "No job is buried" in client.get("/buried").text
     (job,) = jobs_of(hospital.state.ledger, study)
     assert job.state is JobState.READY
     hospital.close()
@@ -136,8 +136,8 @@ def test_a_new_node_says_on_every_page_what_to_do(hospital):
     with browser(hospital) as client:
         sign_in(client)
         assert "Let the PACS or the modality send" in client.get("/").text
-        assert "Nothing was given up" in client.get("/buried").text
-        assert "No study has gone through yet" in client.get("/queue").text
+        assert "No job is buried" in client.get("/buried").text
+        assert "No study has been reported yet" in client.get("/queue").text
         assert "Nothing was received in the last 24 hours" in client.get("/queue").text
         assert "No hand was rated in the last 12 weeks" in client.get("/model").text
 

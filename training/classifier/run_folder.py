@@ -114,7 +114,7 @@ def counted(crops: Crops) -> dict[str, int]:
     real = crops.where(crops.origins != "phantom")
     for split in sorted(set(map(str, real.splits))):
         counts[f"{split} patients"] = len(np.unique(real.patients[real.splits == split]))
-    counts["patients whose hand the finder found"] = len(np.unique(real.patients[real.found]))
+    counts["patients whose hand the detector found"] = len(np.unique(real.patients[real.found]))
     return counts
 
 
@@ -123,7 +123,7 @@ def picture_counter(say: Say) -> Callable[[int, int], None]:
 
     def count(done: int, total: int) -> None:
         if done % 25 == 0 or done == total:
-            say(f"made {done} of {total} pictures")
+            say(f"made {done} of {total} images")
 
     return count
 

@@ -18,7 +18,7 @@ REPORT = "report.html"
 
 T = TypeVar("T")
 
-Config = Annotated[Path, typer.Option("--config", help="The recipe, TOML; its architecture does not count.")]
+Config = Annotated[Path, typer.Option("--config", help="The recipe, TOML; its architecture is ignored.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder of the comparison; a run for each network in it.")]
 Radiographs = Annotated[
     Path | None,
@@ -41,14 +41,15 @@ Starts = Annotated[
     ),
 ]
 Architectures = Annotated[
-    list[str] | None, typer.Option("--architectures", help="Which networks, by commas; all five without it.")
+    list[str] | None,
+    typer.Option("--architectures", help="Networks, separated by commas; all five by default."),
 ]
 Epochs = Annotated[
     list[str] | None,
     typer.Option("--epochs", help="vgg16=2 for one network, 6 for all others; the recipe's without it."),
 ]
 Amp = Annotated[
-    Literal["off", "auto", "bf16", "fp16"] | None, typer.Option("--amp", help="Instead of the recipe's own.")
+    Literal["off", "auto", "bf16", "fp16"] | None, typer.Option("--amp", help="Overrides the recipe.")
 ]
 OwnBase = Annotated[
     str | None,

@@ -37,20 +37,21 @@ SaltFile = Annotated[
     Path | None, typer.Option("--salt-file", help=f"Secret of the patient keys; {SALT} beside the dataset.")
 ]
 TwoHands = Annotated[
-    Convention, typer.Option("--two-hand-convention", help="What the site promises of two-hand images.")
+    Convention, typer.Option("--two-hand-convention", help="What the site guarantees about two-hand images.")
 ]
 Site = Annotated[str, typer.Option("--site", help="Site of hands whose row names none.")]
 SkipOpen = Annotated[bool, typer.Option("--skip-open", help="Leave out hands whose readers still differ.")]
 EmptyClasses = Annotated[
-    bool, typer.Option("--allow-empty-classes", help="Do without any normal or any diseased hand.")
+    bool,
+    typer.Option("--allow-empty-classes", help="Accept a data set without normal or without diseased hands."),
 ]
 BlankWhat = Annotated[
-    Blank, typer.Option("--blank", help="What to take away beside a hand: text, all surroundings, nothing.")
+    Blank, typer.Option("--blank", help="What to blank beside a hand: text, all surroundings, nothing.")
 ]
 SplitKind = Annotated[
     Kind, typer.Option("--kind", help="Hold out patients, k folds, by site, or as labelled.")
 ]
-Seed = Annotated[int, typer.Option("--seed", help="Another seed, another split.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of the split.")]
 TestShare = Annotated[float, typer.Option("--test-share", help="Of the patients, for holdout.")]
 Folds = Annotated[int, typer.Option("--folds", help="How many, for folds.")]
 

@@ -122,4 +122,4 @@ def _studio(pictures: list[Picture]) -> Studio:
 
 def _say_pictures(done: int, total: int) -> None:
     if done % 25 == 0 or done == total:
-        say(f"made {done} of {total} pictures")
+        say(f"made {done} of {total} images")

@@ -27,7 +27,7 @@ Radiographs = Annotated[
         "--radiographs", envvar="RA_NODE_RADIOGRAPHS", help="Folder with hands.csv, joints.csv and rsna/."
     ),
 ]
-Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Instead of the recipe's own.")]
+Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Overrides the recipe.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Threads = Annotated[int, typer.Option("--threads", help="Threads of torch; 0 leaves its choice.")]
 
@@ -58,7 +58,7 @@ def pretrain(
     apart = set().union(*without.values())
     hands = known_hands(radiographs, apart, recipe.side_px, out / "hands.npz", _say_hands)
     learnt, others = hands.split(recipe.validation, recipe.seed)
-    say(f"{len(learnt)} hands to learn from, {len(others)} to show it on; {len(apart)} patients kept apart")
+    say(f"{len(learnt)} hands for training, {len(others)} for validation; {len(apart)} patients excluded")
     checkpoint = out / f"{architecture}.checkpoint"
     start_s = time.monotonic()
     network, ages = pretrained(recipe, architecture, learnt, checkpoint, chosen_device(device), say)
@@ -67,7 +67,7 @@ def pretrain(
     _write(network, [str(patient) for patient in hands.patients], out / f"{architecture}.safetensors")
     about = {
         "respects": {name: len(patients) for name, patients in without.items()},
-        "hands": {"learnt from": len(learnt), "shown on": len(others)},
+        "hands": {"training": len(learnt), "validation": len(others)},
         "seconds": round(seconds),
         "figures": found,
         "recipe": recipe.model_dump(mode="json"),

@@ -70,7 +70,7 @@ WORDS: dict[DataKind, Words] = {
         source="A site's own radiographs and labels",
         terms=(
             "Those of the site that owns the radiographs; nothing is granted here. Weights may remember "
-            "images that they learnt from: treat them as you treat the images."
+            "images that they were trained on: treat them as you treat the images."
         ),
         ages=None,
     ),

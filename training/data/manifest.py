@@ -132,7 +132,7 @@ def hand_values(dataset: Path, row: HandRow) -> NDArray[np.float32]:
     expected = (row.rows, row.columns)
     if words is None or words.dtype != np.uint16 or words.shape != expected:
         found = "another" if words is None else f"{words.shape} of {words.dtype}"
-        raise Refused(f"expected a picture {expected} of 16 bits in {row.image}, found {found}")
+        raise Refused(f"expected an image {expected} of 16 bits in {row.image}, found {found}")
     levels = np.load(dataset / row.levels, allow_pickle=False) if row.levels else None
     stored = np.asarray(words, np.uint16)
     return decoded(turned_back(stored, row.rotation), row.first, row.step, levels)

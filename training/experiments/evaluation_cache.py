@@ -172,6 +172,6 @@ def _hand_counter(say: Say) -> Callable[[int, int], None]:
 
     def count(done: int, total: int) -> None:
         if done % 640 == 0 or done == total:
-            say(f"judged {done} of {total} hands")
+            say(f"evaluated {done} of {total} hands")
 
     return count

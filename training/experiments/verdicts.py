@@ -108,7 +108,7 @@ def _refuse_other_pictures(base: Shown, other: Shown) -> None:
         same = _pictures(base) == _pictures(other)
     if not same:
         raise Fatal(
-            f"expected the held-out pictures of {base.name} (hash {base.held_out_key[:12]}) in {other.name}, "
+            f"expected the held-out images of {base.name} (hash {base.held_out_key[:12]}) in {other.name}, "
             f"found others of the same patients (hash {other.held_out_key[:12]}): another simulation, or "
             "another version of it"
         )

@@ -40,7 +40,7 @@ DESCRIPTION = (
 RECOGNITION = {
     "staging": "recognition started from the trunk of staging",
     "start": "recognition started from the same",
-    "shared": "recognition learnt at the same time on the same trunk",
+    "shared": "recognition trained at the same time on the same trunk",
 }
 CLASS_NAMES = {
     "recognition": ("normal", "rheumatoid arthritis"),

@@ -20,8 +20,8 @@ HANDS: dict[DataKind, str] = {"simulated": "simulated lesions", "labelled": "lab
 PURPOSE: dict[DataKind, str] = {
     "simulated": """They exist so that the node can be
 shown, tested and measured from end to end. They must not be used on patients.""",
-    "labelled": """They learnt from one
-site's labels. Before they are used on patients they need validation at the place of use, and whatever the
+    "labelled": """They were trained on
+one site's labels. Before they are used on patients they need validation at the place of use, and whatever the
 law asks of such software.""",
 }
 
@@ -61,7 +61,7 @@ Two {architecture} networks for one hand radiograph at a time, after Peng et al.
 
 It rates {domain}; other hands are not rated.
 
-## What it learnt from
+## What it was trained on
 
 {learnt}
 

@@ -39,7 +39,7 @@ HAND_LENGTH = 2.85
 JOINT_SHARE = 0.03
 _RESAMPLES = 1000
 
-MEASURED_ON = "held-out hands with marked joints (RSNA bone age, 2017), compositions of them, drawn pictures"
+MEASURED_ON = "held-out hands with marked joints (RSNA bone age, 2017), compositions of them, drawn images"
 _GOOD_IOU = 0.8
 _FILMS, _DRAWN, _OF_A_KIND = 100, 30, 8
 

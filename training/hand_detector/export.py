@@ -18,7 +18,7 @@ from training.io.atomic_file import write_whole
 
 FIGURES = "figures.json"
 FOLDER = "finder"
-HEADING = "## Hand finder"
+HEADING = "## Hand detector"
 TRAINED_ON = (
     "240 healthy left hands of children and adolescents with 13 marked joints (RSNA Pediatric Bone Age "
     "Challenge 2017; academic research, education and other non-commercial use), as they are, with simulated "
@@ -26,8 +26,8 @@ TRAINED_ON = (
 )
 _LIMITS = """\
 Not shown in training: adults, hands with real disease, implants, splints or casts, other projections, and
-radiographs of other parts of the body (these were drawn, or made from the real hands). Whether a hand is a
-right or a left one is not its answer. Joints of destroyed or fused hands may be placed wrongly.
+radiographs of other parts of the body (these were drawn, or made from the real hands). It does not tell a
+right hand from a left one. Joints of destroyed or fused hands may be placed wrongly.
 """
 
 
@@ -42,7 +42,7 @@ def add_finder(run: Path, bundle: Path) -> str:
     found = load_bundle(bundle)
     figures = _figures(run)
     part = FinderPart(
-        name=f"{found.manifest.name} hand finder",
+        name=f"{found.manifest.name} hand detector",
         side_px=SIDE_PX,
         seeker=_copied(run, bundle, "seeker"),
         reader=_copied(run, bundle, "reader"),
@@ -53,7 +53,8 @@ def add_finder(run: Path, bundle: Path) -> str:
     manifest = found.manifest.model_copy(update={"finder": part})
     content = manifest.model_dump_json(indent=2).encode() + b"\n"
     card = (bundle / "card.md").read_text()
-    text = f"{card.partition(HEADING)[0].rstrip()}\n\n{_card(part)}"
+    kept = card.partition("\n## Hand ")[0].rstrip()
+    text = f"{kept}\n\n{_card(part)}"
     write_whole(bundle / "manifest.json", lambda file: file.write(content))
     write_whole(bundle / "card.md", lambda file: file.write(text.encode()))
     return load_bundle(bundle).identity.sha256
@@ -64,7 +65,7 @@ def _figures(run: Path) -> dict[str, Interval]:
         name for name in (*(f"{name}.safetensors" for name in NAMES), FIGURES) if not (run / name).exists()
     ]
     if missing:
-        raise Fatal(f"expected a trained and measured hand finder, found no {', '.join(missing)}")
+        raise Fatal(f"expected a trained and measured hand detector, found no {', '.join(missing)}")
     return TypeAdapter(dict[str, Interval]).validate_json((run / FIGURES).read_bytes())
 
 

@@ -76,7 +76,7 @@ def confusions(run: Shown, suffix: str = "") -> Drawn:
     _confusion(left, two, ("Normal", "RA"), f"a  Recognition, {name}", 9)
     _confusion(right, six, ("N", *map(str, STAGES[1:])), f"b  Staging, {name}", 7.5)
     caption = (
-        f"Truth by row, call by column: hands, and their share of the row; the shade is that share. "
+        f"Truth by row, prediction by column: hands, and their share of the row; the shade is that share. "
         f"{len(hands.stages)} held-out hands of {hands.people} people. N, normal. {run.result.words.caption}"
     )
     return captioned(figure, f"figure2-confusion{suffix}", f"Confusion matrices, {name}", caption)
@@ -199,16 +199,18 @@ def calibrations(run: Shown, suffix: str) -> Drawn:
     labels = ("Probability of RA", "Confidence in the likeliest stage")
     for k, (title, calm, raw, truth) in enumerate(tasks):
         _reliability(panels[0][k], calm, raw, truth, run.held_out.patients)
-        panels[0][k].set(title=f"{title}, {run.name}", ylabel=("Share with RA", "Share called rightly")[k])
+        panels[0][k].set(
+            title=f"{title}, {run.name}", ylabel=("Share with RA", "Share classified correctly")[k]
+        )
         _hands_below(panels[1][k], reliability(*claims(calm, truth)), labels[k])
         named = panels[0][k].get_legend_handles_labels()
         panels[1][k].legend(
             *named, loc="upper center", bbox_to_anchor=(0.5, -0.5), ncols=2, fontsize=6.5, frameon=False
         )
     caption = (
-        "Claimed probability against what held, in ten equal bins with exact 95 % intervals; below, how many "
-        "hands each bin holds. Open grey marks are the networks before the temperature, chosen on the "
-        f"training side. ECE, expected calibration error. {run.result.words.caption}"
+        "Predicted probability against observed frequency, in ten equal bins with exact 95 % intervals; "
+        "below, the number of hands in each bin. Open grey marks are the networks before the temperature, "
+        f"chosen on the training side. ECE, expected calibration error. {run.result.words.caption}"
     )
     drawn = captioned(figure, f"figure7-reliability{suffix}", f"Reliability, {run.name}", caption)
     for above, below in panels.T:

@@ -195,7 +195,7 @@ def stage_table(runs: Sequence[Shown]) -> Table:
         Line(run.name, ours=True, cells=tuple(map(_percent, run.result.held_out.stage_sensitivity)))
         for run in runs
     )
-    return Table("Share of each stage that is called rightly", heads, lines, "Percent, exact 95 % intervals.")
+    return Table("Share of each stage classified correctly", heads, lines, "Percent, exact 95 % intervals.")
 
 
 def group_table(run: Shown) -> Table:
@@ -290,7 +290,7 @@ def differences(runs: Sequence[Shown]) -> list[tuple[str, str, str]]:
             _each(runs, _thresholds),
         ),
         (
-            "Hand finding",
+            "Hand detection",
             "not stated",
             "the node's own, with its refusals; crops are those that the node makes",
         ),
@@ -339,7 +339,7 @@ def _epochs(run: Shown) -> str:
     staging, recognition = run.recipe.staging.epochs, run.recipe.recognition.epochs
     said = f"{staging:g}" if staging == recognition else f"staging {staging:g}, recognition {recognition:g}"
     fewer = min(staging, recognition) < paper.EPOCHS
-    return f"{said}, fewer than in the paper: it may have learnt less than it could" if fewer else said
+    return f"{said}, fewer than in the paper: longer training may give better figures" if fewer else said
 
 
 def _ours(run: Shown, task: str, prefix: str) -> Line:

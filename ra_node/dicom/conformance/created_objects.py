@@ -1,4 +1,4 @@
-"""What the conformance statement says of the objects that the node makes: taken from what makes them."""
+"""Created objects in the conformance statement, from the tables of the code that builds them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TEMPLATES = (
     ("TID 1204", "Language of Content Item and Descendants", "English"),
     ("TID 1001, 1002, 1004", "Observation Context", "the node with its models, as a device"),
     ("TID 1600, 1602, 1603", "Image Library", "the images of the study"),
-    ("TID 1410", "Planar ROI Measurements", "one group a hand, one an image that was refused"),
+    ("TID 1410", "Planar ROI Measurements", "one group per hand and per refused image"),
     ("TID 4108", "Tracking Identifier", "in each group"),
     ("TID 4019", "Algorithm Identification", "beneath probability and stage"),
     ("TID 2010", "Key Object Selection", "the key object"),
@@ -25,15 +25,15 @@ _TEMPLATES = (
 
 
 def made_objects() -> Section:
-    """The objects that leave the node (PS3.2 annex: SOP instances created)."""
+    """Created SOP instances (PS3.2)."""
     rows = tuple(
         (UID(row.sop_class_uid).name, row.sop_class_uid, row.modality, str(row.series_number), row.statement)
         for row in RESULT_OBJECTS
     )
     return Section(
-        "Objects made",
+        "Objects created",
         prose("objects", copied=", ".join([*REQUIRED, *OPTIONAL])),
-        (TableBlock(("SOP class", "UID", "Modality", "Series number", "What it is"), rows),),
+        (TableBlock(("SOP class", "UID", "Modality", "Series number", "Purpose"), rows),),
     )
 
 
@@ -62,7 +62,7 @@ def private_attributes() -> Section:
 
 
 def _codes() -> Iterator[tuple[str, str, str]]:
-    """Every code of the table that the makers of reports use."""
+    """Every code of the tables that the reports use."""
     seen: set[tuple[str, str]] = set()
     for value in vars(codes).values():
         for code in value if isinstance(value, tuple) and not isinstance(value, Code) else (value,):

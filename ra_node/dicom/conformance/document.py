@@ -1,6 +1,6 @@
-"""A conformance statement as a document: numbered sections of text and tables, as Markdown or as one page.
+"""A conformance statement as numbered sections of text and tables, rendered as Markdown or HTML.
 
-The page needs nothing beside itself, so that it can be mailed to a PACS administrator.
+The HTML page is self-contained, so that it can be mailed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 @dataclass(frozen=True, slots=True)
 class TableBlock:
-    """Rows under a head, all of one width."""
+    """A table with a header; all rows have its width."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -45,7 +45,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Numbered:
-    """A section where it stands: its number ("4.2.1") and its depth (1 for a chapter)."""
+    """A section with its number ("4.2.1") and its depth (1 for a chapter)."""
 
     number: str
     depth: int
@@ -81,7 +81,7 @@ def as_markdown(statement: Statement) -> str:
 
 
 def as_html(statement: Statement) -> str:
-    """Write the statement as one page of HTML; whatever a name holds is text."""
+    """Write the statement as one page of HTML; names are escaped."""
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,

@@ -1,4 +1,4 @@
-"""What lies on a radiograph and what leads from it to the panels: outlines, attention, tags, lines."""
+"""Elements drawn on a radiograph: outlines, attention, tags, and lines to the panels."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ from ra_node.domain.salient_joints import standing_out
 from ra_node.domain.texts.report_sentences import joint_name
 
 CLEAR_PX = 5
-"""A line to a panel begins this far from the radiograph, so that its halo does not touch it."""
+"""Gap between the radiograph and a line to a panel, so that the halo of the line does not touch it."""
 
 RING_PX = 8
 """Radius of the ring in the middle of a named joint; bone stays visible in it."""
 
 THIN_PX, BOLD_PX = 2, 4
-"""Lines of attention: of any level, and of the highest."""
+"""Width of attention contours: of any level, and of the highest."""
 
 TAGGED_PX = 24 * FINE_PX
-"""On a smaller radiograph a lead marker would be smaller than the words of a side, which then stay away."""
+"""On a smaller radiograph the text of a side tag would be larger than a lead marker: it is omitted."""
 
 _SIDE_KEYS = {Side.RIGHT: "tag_right", Side.LEFT: "tag_left", None: "tag_undetermined"}
 
 
 def photo_parts(image: ImageFinding, picture: Box, display: NDArray[np.uint8] | None, pen: Pen) -> list[Part]:
-    """Place the radiograph in `picture` with what the networks looked at, outlines, sides and refusals.
+    """Place the radiograph in `picture` with attention contours, outlines, sides and refusals.
 
-    `display` (rows, columns) only tells where a tag would hide something bright.
+    `display` (rows, columns) is used only to find bright places that a tag must not hide.
     """
     places = [_on_photo(hand, image, picture) for hand in image.hands]
     parts: list[Part] = [Photo(image.sop_instance_uid, picture), Rectangle(picture, line=RULE, line_px=2)]
@@ -88,7 +88,7 @@ def link(hand: HandFinding, image: ImageFinding, picture: Box, panel: Box) -> Ou
 
 
 def on_canvas(point: Point, image: ImageFinding, picture: Box) -> Point:
-    """Return where a point of the image lies on the canvas, held inside the picture."""
+    """Map a point of the image to the canvas, clamped to the picture."""
     x = picture.x0 + point.x * picture.width_px / image.columns
     y = picture.y0 + point.y * picture.height_px / image.rows
     return Point(min(max(x, picture.x0), picture.x1 - 1), min(max(y, picture.y0), picture.y1 - 1))
@@ -105,14 +105,14 @@ def _on_photo(hand: HandFinding, image: ImageFinding, picture: Box) -> CanvasHan
 
 
 def _fingertips(hand: HandFinding, box: Box) -> Point:
-    """Where the fingers end: there a tag is read with its own hand, and mostly the ground is dark."""
+    """Point at the fingertips: a tag there is read with its own hand, and the background is mostly dark."""
     x, y = box.centre.x, box.centre.y
     ends = {0: Point(x, box.y0), 90: Point(box.x1, y), 180: Point(x, box.y1), 270: Point(box.x0, y)}
     return ends[hand.region.rotation]
 
 
 def _attention_lines(hand: HandFinding, image: ImageFinding, picture: Box) -> list[Part]:
-    """Thin lines around what the networks looked at; the highest level is bold. None of a refused hand."""
+    """Attention contours; the highest level is bold. None for a refused hand."""
     if hand.explanation is None or hand.refusal is not None:
         return []
     contours = hand.explanation.contours
@@ -132,7 +132,7 @@ def _attention_lines(hand: HandFinding, image: ImageFinding, picture: Box) -> li
 
 
 def _tags(hand: HandFinding, picture: Box, pen: Pen) -> list[ElementGroup]:
-    """The tags of a hand, the best first; those that are too large for the radiograph are not among them."""
+    """Candidate tags of a hand, best first, without those that are too large for the radiograph."""
     large = max(picture.width_px, picture.height_px) >= TAGGED_PX
     if hand.recognition is not None and hand.refusal is None:
         return [_side_tag(hand, pen)] if large else []
@@ -152,7 +152,7 @@ def _refusal_tag(hand: HandFinding, pen: Pen) -> ElementGroup:
 
 
 def _side_tag(hand: HandFinding, pen: Pen) -> ElementGroup:
-    """The side in the smallest words: never larger than a lead marker, and never taken for one."""
+    """The side in the smallest text: not larger than a lead marker, and not mistaken for one."""
     words = pen.line(pen.say(_SIDE_KEYS[hand.side.side]).upper(), FINE_PX, bold=True)
     return framed_words([words], ink_of(hand), dashed=is_dashed(hand), margin_px=4)
 
@@ -160,7 +160,7 @@ def _side_tag(hand: HandFinding, pen: Pen) -> ElementGroup:
 def _joint_labels(
     hand: HandFinding, place: CanvasHand, image: ImageFinding, free: Places, pen: Pen
 ) -> list[Part]:
-    """Ring the joints that stand out and write their names beside them, each with a line between."""
+    """Mark the salient joints with rings and label them, each with a line between."""
     if hand.explanation is None or hand.refusal is not None:
         return []
     seen = {joint.name: joint.at for joint in hand.region.joints}
@@ -186,7 +186,7 @@ def _ring(centre: Point) -> Outline:
 
 
 def _leader(centre: Point, box: Box) -> Outline:
-    """Lead from the ring to the nearest point of a label."""
+    """Line from the ring to the nearest point of a label."""
     end = Point(min(max(centre.x, box.x0), box.x1), min(max(centre.y, box.y0), box.y1))
     length = max(math.hypot(end.x - centre.x, end.y - centre.y), 1e-6)
     part = min(RING_PX / length, 1.0)

@@ -1,7 +1,7 @@
-"""The parts of a laid-out picture.
+"""Elements of the layout.
 
 Boxes and points are canvas pixels at full size. A block is a finished piece (a panel, a header) with
-its own origin; blocks are stacked and moved until the whole picture is one block.
+its own origin; blocks are stacked and shifted into one block for the whole image.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ra_node.dicom.overlay.fonts import OWN, Face
 from ra_node.domain.geometry import Box, Point
 
 Ink = tuple[int, int, int]
-"""Red, green and blue, 0 to 255. Every pair of ink and ground also differs in brightness."""
+"""Red, green and blue, 0 to 255. Every pair of foreground and background also differs in brightness."""
 
 GROUND: Ink = (10, 12, 15)
 WHITE: Ink = (244, 244, 244)
@@ -25,16 +25,16 @@ AMBER: Ink = (255, 200, 70)
 SKY: Ink = (140, 212, 255)
 
 HEAT: Ink = (255, 140, 225)
-"""What the networks looked at; its lines are also thinner than those of the hands, and lie in them."""
+"""Model attention; its lines are also thinner than those of the hands, and lie inside them."""
 
 KEY_PX = 45
 """Smallest size of a result: 15 pixels where the picture is shown at a third of its size."""
 TEXT_PX = 35
 SMALL_PX = 30
-"""Smallest size of what a result needs: 10 pixels at a third."""
+"""Smallest size of text that belongs to a result: 10 pixels at a third."""
 
 FINE_PX = 24
-"""Smallest size of any word, for who made the result and with what: 8 pixels at a third."""
+"""Smallest size of any text, for model and version: 8 pixels at a third."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Rectangle:
 
 
 Role = Literal["hand", "attention", "joint", "line"]
-"""A hand, where the networks looked, the ring at a named joint, or a line that leads to something."""
+"""A hand, attention, the ring at a named joint, or a connecting line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Outline:
     dashed: bool = False
     role: Role = "line"
     halo_px: int = 2
-    """Width of the dark rim on both sides, which makes the line stand out on bone."""
+    """Width of the dark halo on both sides, which makes the line visible on bone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class Shifted:
-    """Parts that lie `dx` further to the right and `dy` further down than they say."""
+    """Parts with a pending shift of `dx` to the right and `dy` down."""
 
     parts: tuple[Part, ...]
     dx: int
@@ -127,7 +127,7 @@ class ElementGroup:
 def moved(parts: Iterable[Part], dx: int, dy: int) -> tuple[Part, ...]:
     """Return the same parts, `dx` to the right and `dy` down.
 
-    They are only noted as shifted, since a word is moved once for each block that it lies in.
+    The shift is applied lazily, because a text element is moved once for each block that contains it.
     """
     kept = tuple(parts)
     return (Shifted(kept, dx, dy),) if kept else ()
@@ -136,7 +136,7 @@ def moved(parts: Iterable[Part], dx: int, dy: int) -> tuple[Part, ...]:
 def settled(
     parts: Iterable[Part], kind: type[Solid] | UnionType = Solid, dx: int = 0, dy: int = 0
 ) -> Iterator[Solid]:
-    """Give the parts of a kind where they really lie."""
+    """Parts of a kind with all shifts applied."""
     for part in parts:
         if isinstance(part, Shifted):
             yield from settled(part.parts, kind, dx + part.dx, dy + part.dy)

@@ -1,4 +1,4 @@
-"""The typeface of the overlay: the node's own for Latin letters, an installed one for other scripts."""
+"""Fonts of the overlay: the bundled one for Latin letters, an installed one for other scripts."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ FOLDERS = (
 """Where fonts are installed (freedesktop.org), the system's first."""
 
 _NO_CHARACTER = "\uffff"
-"""No font has it, so that it shows how a font draws what it lacks."""
+"""A character that no font has: shows the glyph for missing characters."""
 
 _ASCENT, _DESCENT = 0.98, 0.28
-"""Of an installed font, in parts of its size: CJK fonts claim half a line more than their signs need."""
+"""Line height of an installed font relative to its size: CJK fonts declare half a line more than needed."""
 
 _PLAIN = str.maketrans(
     {
@@ -94,7 +94,7 @@ def _installed(name: str, folders: tuple[Path, ...]) -> Path | None:
 
 @lru_cache(maxsize=256)
 def font(face: Face, size_px: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """Load a face at a size; the node's own is Pillow's (Aileron, CC0), so that every installation has it."""
+    """Load a face at a size; the bundled one is Pillow's (Aileron, CC0), present in every installation."""
     file, number = face.bold if bold else face.regular
     if file:
         return ImageFont.truetype(file, size_px, index=number)
@@ -143,7 +143,7 @@ class Letters:
 
 @lru_cache(maxsize=256)
 def letters(face: Face, text: str, size_px: int, *, bold: bool = False) -> Letters:
-    """Draw a line of text; most lines of a picture are those of the picture before."""
+    """Draw a line of text; cached, because most lines are the same in every overlay."""
     drawing = font(face, size_px, bold=bold)
     stroke = stroke_px(face, size_px, bold=bold)
     x0, y0, x1, y1 = drawing.getbbox(text, anchor="ls", stroke_width=stroke)
@@ -156,7 +156,7 @@ def letters(face: Face, text: str, size_px: int, *, bold: bool = False) -> Lette
 
 @lru_cache(maxsize=1024)
 def drawable(face: Face, text: str) -> str:
-    """Spell `text` with what the face has: the node's own has ASCII only, so accents fall away."""
+    """Replace characters that the face lacks: the bundled one has ASCII only, so accents are removed."""
     if face.installed:
         kept = ("".join(c if has_glyph(face, c) else _spelt(c) for c in text.replace("\n", " "))).split()
         return " ".join(kept)
@@ -171,7 +171,7 @@ def _spelt(text: str) -> str:
 
 @lru_cache(maxsize=8192)
 def has_glyph(face: Face, character: str) -> bool:
-    """Tell whether the face draws a character as itself, not as the box for what it lacks."""
+    """Whether the face has a glyph for a character."""
     if character.isspace():
         return True
     drawn, lacking = (bytes(font(face, 32).getmask(each)) for each in (character, _NO_CHARACTER))

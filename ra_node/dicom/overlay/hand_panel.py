@@ -1,4 +1,4 @@
-"""What the overlay says about one hand, in words and shapes that need no colour to be understood."""
+"""Panel of one hand, in words and shapes that are readable without colour."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ from ra_node.domain.texts.report_sentences import (
 )
 
 PANEL_PX = 624
-"""Width of a panel that stands beside its radiograph, and the least under it."""
+"""Width of a panel beside its radiograph, and minimum width below it."""
 
 PAD_PX = 21
 GAP_PX = 11
@@ -58,21 +58,21 @@ CHART_PX = 75
 CHART_GAP_PX = 21
 MOST_CHART_PX = 270
 _TOLD_ELSEWHERE = frozenset({Doubt.NOT_JUDGED, Doubt.INCONCLUSIVE, Doubt.DOMAIN, Doubt.AGE})
-"""Doubts that have a box of their own."""
+"""Caveats that have a box of their own."""
 
 
 def is_dashed(hand: HandFinding) -> bool:
-    """Whether a hand is to be read with care, for whatever reason."""
+    """Whether a hand has any caveat."""
     return bool(doubts_of(hand))
 
 
 def ink_of(hand: HandFinding) -> Ink:
-    """Return the colour of a hand: an addition to the words, never needed to understand them."""
+    """Colour of a hand, in addition to the words."""
     return {HandVerdict.PRESENT: AMBER, HandVerdict.ABSENT: SKY}.get(hand.verdict, WHITE)
 
 
 def hand_panel(hand: HandFinding, width_px: int, pen: Pen, height_px: int = 0) -> ElementGroup:
-    """Everything about one hand: side, evidence, and either the result or the reason against one.
+    """Panel of one hand: side, evidence, and the result or the reason why there is none.
 
     The panel is as high as its words; up to `height_px` its chart grows.
     """
@@ -100,17 +100,17 @@ def _hand_panel(hand: HandFinding, width_px: int, pen: Pen, chart_px: int) -> El
 
 
 def refused_word(hand: HandFinding) -> str:
-    """The key of the words over a reason: a hand that was found and is outside the domain is not rated."""
+    """Text key of the heading above a reason; "not rated" for a hand outside the domain."""
     return "not_rated" if hand.verdict is HandVerdict.NOT_RATED else "not_analysed"
 
 
 def image_panel(image: ImageFinding, width_px: int, pen: Pen) -> ElementGroup:
-    """Why an image has no hands to speak of."""
+    """Panel with the reason why an image has no hands."""
     return _reason_panel("this_image", image.refusal, width_px, pen)
 
 
 def refusal_panel(refusal: Refusal | None, width_px: int, pen: Pen) -> ElementGroup:
-    """Why a whole study has no result."""
+    """Panel with the reason why a study has no result."""
     return _reason_panel("this_study", refusal, width_px, pen)
 
 
@@ -122,7 +122,7 @@ def _reason_panel(key: str, refusal: Refusal | None, width_px: int, pen: Pen) ->
 
 
 def resized(panel: ElementGroup, height_px: int) -> ElementGroup:
-    """Draw the frame of a panel down to `height_px`, so that neighbours end at one line."""
+    """Draw the frame of a panel with height `height_px`, equal for neighbours."""
     frame = next(part for part in panel.parts if isinstance(part, Rectangle))
     taller = Rectangle(
         Box(0, 0, panel.width_px, height_px), frame.fill, frame.line, frame.line_px, frame.dashed
@@ -148,7 +148,7 @@ def _title(hand: HandFinding, width_px: int, pen: Pen) -> ElementGroup:
 
 
 def _with_marker(title: ElementGroup, hand: HandFinding, width_px: int, pen: Pen) -> ElementGroup:
-    """The title and, under it, that nobody has read the lead marker."""
+    """The title and, below it, that the lead marker was not read."""
     words = marker_words(hand, pen.language)
     return stacked([title, pen.paragraph(words, FINE_PX, width_px, lines=2, ink=MUTED)]) if words else title
 
@@ -164,13 +164,13 @@ def _refused(refusal: Refusal | None, width_px: int, pen: Pen, word: str) -> Ele
 
 
 def _outside(hand: HandFinding, width_px: int, pen: Pen) -> list[ElementGroup]:
-    """What must be known before the result, over it."""
+    """Caveat above the result."""
     text = outside_sentence(hand, pen.language)
     return [pen.paragraph(text, SMALL_PX, width_px, lines=5, bold=True)] if text else []
 
 
 def _attention(hand: HandFinding, width_px: int, pen: Pen) -> list[ElementGroup]:
-    """Where a network looked, in words: the joints that stand out, or that none does."""
+    """Attention in words: the salient joints, or that no joint stands out."""
     text = attention_sentence(hand, pen.language, brief=True)
     return [pen.paragraph(text, SMALL_PX, width_px, lines=3)] if text else []
 
@@ -217,7 +217,7 @@ def _gauge(found: Recognition, width_px: int, pen: Pen) -> ElementGroup:
 
 
 def _staging(found: Staging, width_px: int, pen: Pen, chart_px: int) -> ElementGroup:
-    """The likeliest stage in large type, and beside it how likely each stage is."""
+    """The most probable stage in large type, and the distribution beside it."""
     stage = pen.line(pen.say("stage", stage=found.stage).upper(), KEY_PX + 6, bold=True)
     notes = [pen.line(pen.say(key), FINE_PX, ink=MUTED) for key in ("stage_normal", "stage_bars")]
     left = stacked([stage, *notes], 2)
@@ -227,7 +227,7 @@ def _staging(found: Staging, width_px: int, pen: Pen, chart_px: int) -> ElementG
 
 
 def _chart(found: Staging, width_px: int, pen: Pen, chart_px: int) -> ElementGroup:
-    """One column a stage: value, bar, label; the likeliest filled, the others empty."""
+    """One column per stage: value, bar, label; the most probable one filled."""
     gap = 8
     width = (width_px - gap * (len(STAGES) - 1)) // len(STAGES)
     columns = [_column(stage, found, (width, chart_px), pen) for stage in STAGES]
@@ -259,7 +259,7 @@ def _column(stage: int, found: Staging, size: tuple[int, int], pen: Pen) -> Elem
 
 
 def _inconclusive(hand: HandFinding, width_px: int, pen: Pen) -> ElementGroup:
-    """The verdict in an empty, dashed box, and both statements in words, without choosing between them."""
+    """Inconclusive verdict in an empty, dashed box, and both model outputs in words."""
     recognition, staging = hand.recognition, hand.staging
     assert recognition is not None
     assert staging is not None

@@ -1,4 +1,4 @@
-"""What frames the radiographs: the banner above, and under them who made the result, when and with what."""
+"""Header and footer: banner above the radiographs; model, time and legend below them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from ra_node.domain.texts.report_sentences import (
 )
 
 BANNER_PX = 50
-"""Of the title, whose lines are short: viewers lay their cine bar over the middle of the top of an image."""
+"""Width of the title lines: viewers place their cine bar over the middle of the top of an image."""
 
 SUMMARY_PX = 35
 MOST_LINES = 12
@@ -51,9 +51,9 @@ SAMPLE_PX = 72
 
 
 def header(report: StudyReport, width_px: int, pen: Pen) -> ElementGroup:
-    """The research label and the bundle's notice, the title, the summary, and the change since before.
+    """Research label, notice of the bundle, title, summary, and change since the earlier report.
 
-    Where a viewer lays something over the top of the image, only the end of the title's lines is under it.
+    A viewer's cine bar covers at most the end of the title lines.
     """
     blocks = [_caveat(report, width_px, pen), _ruled(_title(pen), width_px)]
     if report.version > 1:
@@ -65,14 +65,14 @@ def header(report: StudyReport, width_px: int, pen: Pen) -> ElementGroup:
 
 
 def _caveat(report: StudyReport, width_px: int, pen: Pen) -> ElementGroup:
-    """What the result is not to be used for, on as few lines as it needs."""
+    """Notices about intended use, on as few lines as possible."""
     warnings = [told(text, pen.language) for text in warnings_of(report)]
     text = "".join(_sentence(warning, pen) for warning in warnings).rstrip()
     return pen.paragraph(text, TEXT_PX, width_px, lines=6, ink=AMBER)
 
 
 def _sentence(text: str, pen: Pen) -> str:
-    """End a sentence for the next one to follow, in the signs of the language that it is written in."""
+    """End a sentence before the next one, with the punctuation of its language."""
     plain = text.isascii()
     stop = "." if plain else pen.language.say("sign.stop")
     ended = text if text.endswith((stop, "!", "?")) else text + stop
@@ -91,14 +91,14 @@ def _ruled(block: ElementGroup, width_px: int) -> ElementGroup:
 
 
 def revision_words(report: StudyReport, pen: Pen) -> str:
-    """Say which report this is and which it replaces."""
+    """Report version, and the version that it replaces."""
     if report.version == 1:
         return pen.say("report_version", version=report.version)
     return pen.say("revision", version=report.version, earlier=report.version - 1)
 
 
 def remarked(remarks: Sequence[str], width_px: int, pen: Pen) -> ElementGroup:
-    """What is to be known about every image shown, said once."""
+    """Remarks that apply to every image shown, once."""
     said = (told(remark, pen.language) for remark in remarks)
     return stacked([pen.paragraph(text, SMALL_PX, width_px, lines=3) for text in said], 3)
 
@@ -106,7 +106,7 @@ def remarked(remarks: Sequence[str], width_px: int, pen: Pen) -> ElementGroup:
 def listed(images: Sequence[ImageFinding], report: StudyReport, width_px: int, pen: Pen) -> ElementGroup:
     """The images that are not shown: their numbers in the study, and their results or refusals.
 
-    What is the same of several is said once. Of very many results come first, and the rest is counted.
+    Images with the same text are grouped. Of very many, results come first and the rest is counted.
     """
     lines = _lines(images, report, pen)
     if len(lines) > MOST_LINES:
@@ -153,7 +153,7 @@ def _said(image: ImageFinding, pen: Pen) -> list[tuple[str, str, bool]]:
 
 
 def footer(report: StudyReport, width_px: int, pen: Pen) -> ElementGroup:
-    """How to read the lines, and who judged, with what, when, in which version."""
+    """Legend, model, time and version."""
     rule: Part = Rectangle(Box(0, 0, width_px, 2), fill=RULE)
     made = pen.language.say("sign.space").join(_made(report, pen))
     body = stacked(

@@ -26,12 +26,12 @@ TITLE_PX = 52
 REMARK_PX = 12
 
 MOST_SCALE = 1.5
-"""A small radiograph is shown at most this much larger than it is."""
+"""Largest magnification of a small radiograph."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How radiographs and panels share the space.
+    """Arrangement of radiographs and panels.
 
     `width_px` and `height_px` bound a radiograph; `under` puts its panels below it, else to its right.
     """
@@ -43,23 +43,23 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class DisplayedImage:
-    """An image with the remarks that are its own, and what a viewer shows of it: (rows, columns) or None."""
+    """An image with its own remarks, and its display pixels: (rows, columns) or None."""
 
     image: ImageFinding
     remarks: tuple[str, ...]
     display: NDArray[np.uint8] | None
     sketch: bool = False
-    """Leave out what lies on the radiograph: only the size of the tile is asked for."""
+    """Omit elements on the radiograph: only the size of the tile is needed."""
 
 
 Placed = tuple[Box, list[tuple[Box, ElementGroup]]]
-"""Where a radiograph lies in its tile, and each panel with its place."""
+"""Position of the radiograph in its tile, and the panels with their positions."""
 
 
 def tile(shown: DisplayedImage, title: str, plan: Plan, cell: tuple[int, int], pen: Pen) -> ElementGroup:
     """Lay out one image; `cell` (width, height) is the space that all radiographs of the picture have.
 
-    Panels begin where the cell ends, so those of neighbouring tiles stand on one line.
+    Panels begin where the cell ends, so panels of neighbouring tiles are aligned.
     """
     image = shown.image
     hands = _ordered(image.hands, under=plan.under)
@@ -82,7 +82,7 @@ def tile(shown: DisplayedImage, title: str, plan: Plan, cell: tuple[int, int], p
 
 
 def _remarks(shown: DisplayedImage, width_px: int, pen: Pen) -> ElementGroup:
-    """What else is to be known about an image, under it."""
+    """Remarks of an image, below it."""
     image = shown.image
     texts = [told(remark, pen.language) for remark in shown.remarks]
     if image.hands and image.refusal is not None:
@@ -91,7 +91,7 @@ def _remarks(shown: DisplayedImage, width_px: int, pen: Pen) -> ElementGroup:
 
 
 def fitted(image: ImageFinding, plan: Plan) -> tuple[int, int]:
-    """Return the (width, height) in which an image is shown, its shape kept."""
+    """(width, height) of an image as shown; the aspect ratio is kept."""
     scale = min(plan.width_px / image.columns, plan.height_px / image.rows, MOST_SCALE)
     return max(round(scale * image.columns), 1), max(round(scale * image.rows), 1)
 
@@ -132,7 +132,7 @@ def _place_beside(
 def _panels(
     image: ImageFinding, hands: Sequence[HandFinding], width_px: int, pen: Pen, height_px: int = 0
 ) -> list[ElementGroup]:
-    """All panels of an image, equally high; `height_px` is what a column of them may fill."""
+    """All panels of an image, equally high; `height_px` is the height available to a column."""
     if not hands:
         return [image_panel(image, width_px, pen)]
     share = height_px // len(hands) - GAP_PX

@@ -1,4 +1,4 @@
-"""Writes sides, refusals and joints on a radiograph, where the words hide no hand."""
+"""Places sides, refusals and joint labels on a radiograph where they hide no hand."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from ra_node.dicom.overlay.elements import GROUND, ElementGroup, Ink, Part, Rect
 from ra_node.domain.geometry import Box, Point
 
 CELL_PX = 6
-"""Side of a cell of the coarse map in which a free place is sought."""
+"""Cell size of the coarse cost map for free places."""
 
 MARGIN_PX = 9
 DEAR = 16
-"""What a cell of a hand costs, more than the brightest cell outside one."""
+"""Cost of a cell of a hand, more than that of the brightest cell outside."""
 
 GREY_STEP = 24
-"""Each such step of brightness costs one: a lead marker much, a dark ground nothing."""
+"""Brightness step that costs one: a lead marker costs much, dark background nothing."""
 
 FAR_REACH, NEAR_REACH = 1 / 3, 4 / 3
-"""What a pixel of distance costs: rather than hide a cell of a hand, a tag goes 48 further, a label 12."""
+"""Cost of a pixel of distance: to avoid hiding a cell of a hand, a tag moves up to 48 px, a label 12."""
 
 MARKER_STEP = 48
 """A cell outside the hands that differs so much from its surroundings may be a lead marker."""
 
 AWAY = 2.0
-"""What a pixel outside the box of its own hand costs a tag more, so that it stands with that hand."""
+"""Extra cost of a pixel outside the box of the tag's own hand, so that it stays with that hand."""
 
 _ASTRAY = 1e9
-"""More than anything that a place can hide."""
+"""More than the cost of any place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,9 @@ class CanvasHand:
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """Words that belong to a point of the hand at `home`; points of other hands, `rivals`, are not nearer.
+    """A label for a point of the hand at `home`; points of other hands, `rivals`, must not be nearer.
 
-    `reach` is what a pixel of distance from the target costs, in the unit of what is hidden.
+    `reach` is the cost of a pixel of distance from the target.
     """
 
     block: ElementGroup
@@ -59,9 +59,9 @@ class Tag:
 
 @dataclass(slots=True)
 class Places:
-    """The free places of one radiograph at `picture` (canvas pixels); each tag that is put takes its own.
+    """Free places of one radiograph at `picture` (canvas pixels); each placed tag occupies its own.
 
-    `display` (rows, columns) only tells what else is bright, such as a lead marker.
+    `display` (rows, columns) is used only to find bright structures such as a lead marker.
     """
 
     picture: Box
@@ -75,7 +75,7 @@ class Places:
         return cls(picture, cost_of_cells(hands, hidden, picture, display) + markers * DEAR * DEAR, markers)
 
     def put(self, tag: Tag) -> Box | None:
-        """Find the place for a tag and take it; None where it is too small, or would hide a lead marker."""
+        """Find and occupy the place for a tag; None without room, or where it would hide a lead marker."""
         width, height = tag.block.width_px, tag.block.height_px
         if width + CELL_PX > self.picture.width_px or height + CELL_PX > self.picture.height_px:
             return None
@@ -90,7 +90,7 @@ class Places:
 def framed_words(
     lines: Sequence[ElementGroup], ink: Ink, *, dashed: bool, margin_px: int = MARGIN_PX
 ) -> ElementGroup:
-    """Put lines of words on a dark ground in a frame."""
+    """Framed lines of text on a dark background."""
     words = stacked(lines)
     width, height = words.width_px + 2 * margin_px, words.height_px + 2 * margin_px
     frame = Rectangle(Box(0, 0, width, height), fill=GROUND, line=ink, line_px=2, dashed=dashed)
@@ -110,7 +110,7 @@ def _cells(box: Box, picture: Box) -> tuple[slice, slice]:
 
 
 def free_place(tag: Tag, cost: NDArray[np.int64], picture: Box) -> tuple[int, int]:
-    """Return the left and top in `picture` for a tag: not astray, hiding little, near its target."""
+    """Return left and top in `picture` of the cheapest place for a tag."""
     width, height = -(-tag.block.width_px // CELL_PX), -(-tag.block.height_px // CELL_PX)
     sums = np.pad(cost.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     hidden = sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]
@@ -137,8 +137,8 @@ def cost_of_cells(
 ) -> NDArray[np.int64]:
     """Return what it costs to hide each cell of the picture: (rows, columns) of cells.
 
-    A hand costs most, what is bright more than what is dark, and the rest of a hand's box a little, because
-    an outline may miss a fingertip.
+    A hand costs most, bright pixels more than dark ones, and the rest of a hand's box a little, because an
+    outline may miss a fingertip.
     """
     cheap = np.zeros(hidden.shape, np.int64)
     if display is not None:

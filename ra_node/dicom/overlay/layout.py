@@ -1,4 +1,4 @@
-"""Where everything of the overlay lies, decided before anything is painted.
+"""Layout of the overlay, computed before painting.
 
 Radiographs keep their shape and stand apart from the words: a panel is beside or under its image, never
 on it. Only lines, the names of sides and joints, and a short tag at a refused hand lie on a radiograph.
@@ -28,10 +28,10 @@ LONGEST_PX = 1800
 """A display of two megapixels shows nearly every pixel; radiographs shrink until the picture fits."""
 
 LEAST_SHRINK, STEP = 0.55, 0.05
-"""Radiographs are never smaller than about half of what they may be: rather is the picture longer."""
+"""Radiographs are at least about half of their largest size; the image becomes longer instead."""
 
 LEAST_WIDTH_PX, LEAST_HEIGHT_PX = 1276, 1360
-"""Viewers enlarge a smaller picture until its first line is under what they lay over the top of an image."""
+"""Minimum size: viewers enlarge a smaller image until its first line is under their cine bar."""
 
 MOST_IMAGES = 4
 
@@ -46,7 +46,7 @@ Displays = Mapping[str, NDArray[np.uint8]]
 
 
 def shown_images(report: StudyReport) -> tuple[ImageFinding, ...]:
-    """Return the images that the picture shows, in the report's order: at most four, judged ones first."""
+    """Return the images that the picture shows, in the report's order: at most four, rated ones first."""
     able = [image for image in report.images if _can_show(image)]
     ranked = sorted(range(len(able)), key=lambda n: (not _judged(able[n]), not able[n].hands, n))
     return tuple(able[n] for n in sorted(ranked[:MOST_IMAGES]))
@@ -55,7 +55,7 @@ def shown_images(report: StudyReport) -> tuple[ImageFinding, ...]:
 def lay_out(report: StudyReport, displays: Displays, pen: Pen) -> ElementGroup:
     """Lay out the whole picture of a report, in the largest size of its radiographs that fits a display.
 
-    `displays` are (rows, columns) by SOP Instance UID; they only tell where a tag would hide something.
+    `displays` are (rows, columns) by SOP Instance UID, used only to place tags.
     """
     shrink = 1.0
     sketch = _laid_out(report, None, pen, shrink)
@@ -67,7 +67,7 @@ def lay_out(report: StudyReport, displays: Displays, pen: Pen) -> ElementGroup:
 
 
 def _shrunk(block: ElementGroup, shrink: float) -> float:
-    """How much smaller radiographs must be for what is around them to fit, a step smaller at the least."""
+    """Scale factor for the radiographs so that everything fits, at least one step smaller."""
     tops = {photo.box.y1: photo.box.height_px for photo in block.photos}
     over = max(block.width_px, block.height_px) - LONGEST_PX
     return min(shrink * (1 - over / sum(tops.values())), shrink - STEP)
@@ -76,7 +76,7 @@ def _shrunk(block: ElementGroup, shrink: float) -> float:
 def _laid_out(report: StudyReport, displays: Displays | None, pen: Pen, shrink: float) -> ElementGroup:
     """Lay out with radiographs of that size; without displays a sketch, in which only sizes count.
 
-    The footer stands at the foot of the page, however little there is to say.
+    The footer is at the bottom, however short the content is.
     """
     shown = shown_images(report)
     common = _common_remarks(shown)
@@ -144,7 +144,7 @@ def _tiles(
 
 
 def _plan(shown: Sequence[ImageFinding], shrink: float) -> Plan:
-    """Choose by count and shape, so that the whole picture is neither a tower nor a ribbon."""
+    """Choose by count and shape, so that the image is neither very tall nor very wide."""
     plan = _full_plan(shown)
     return replace(plan, width_px=round(shrink * plan.width_px), height_px=round(shrink * plan.height_px))
 

@@ -1,4 +1,4 @@
-"""Paints a laid-out picture: radiographs first, then lines, frames and words."""
+"""Paints a layout: radiographs first, then lines, frames and text."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ SHIFT = 4
 def render_overlay(
     report: StudyReport, displays: Mapping[str, NDArray[np.uint8]], language: Language | None = None
 ) -> NDArray[np.uint8]:
-    """Draw the picture of a report in a language, else in English: (rows, columns, 3) RGB.
+    """Draw the overlay of a report in a language, else in English: (rows, columns, 3) RGB.
 
-    `displays` holds the images by SOP Instance UID as (rows, columns), what a viewer shows, bone bright.
-    Their contrast is not changed. An image without display leaves its place dark; its results are still said.
-    Raises Fatal where the font of the language is not installed.
+    `displays` holds the display pixels (rows, columns) by SOP Instance UID, bone bright. Their contrast is
+    not changed. The place of an image without display stays dark; its results are still written. Raises Fatal
+    where the font of the language is not installed.
     """
     return paint(lay_out(report, displays, pen_of(language or english())), displays)
 
@@ -142,7 +142,7 @@ def _bar(stroke: Sequence[Point], box: Box, line_px: int) -> Box:
 
 
 def _draw_words(canvas: NDArray[np.uint8], words: Words) -> None:
-    """Mix the ink into what lies under the letters, as much as each pixel of them covers."""
+    """Blend the text colour into the pixels by glyph coverage."""
     drawn = letters(words.face, words.text, words.size_px, bold=words.bold)
     top = words.box.y0 + ascent_px(words.face, words.size_px) + drawn.top
     left = words.box.x0 + stroke_px(words.face, words.size_px, bold=words.bold) + drawn.left

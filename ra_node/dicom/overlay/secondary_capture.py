@@ -1,4 +1,4 @@
-"""Wraps the overlay picture as a Secondary Capture that belongs to the study it was made from."""
+"""The overlay as Secondary Capture in the study of its images."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def build_overlay(
     """Build the Secondary Capture (PS3.3 A.8.1) of a picture (rows, columns, 3), ready to be written.
 
     `sources` are the data sets of the study by SOP Instance UID, with or without pixels; patient and study
-    attributes are equal to those of the first image. What a source lacks stays empty. Its UIDs follow
-    from what the report is made of, so the same report gives the same object.
+    attributes are equal to those of the first image. Attributes that a source lacks stay empty. The UIDs
+    derive from the content of the report, so the same report gives the same object.
     """
     if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
         raise ValueError(
-            f"expected a picture (rows, columns, 3) of uint8, found {picture.shape} {picture.dtype}"
+            f"expected an image (rows, columns, 3) of uint8, found {picture.shape} {picture.dtype}"
         )
     shown = shown_images(report)
     made = Dataset()
@@ -77,7 +77,7 @@ def write_png(picture: NDArray[np.uint8], path: Path | str) -> None:
 
 
 def _own_text(report: StudyReport, producer: Producer) -> str:
-    """All text that this node adds, to see whether the source's character set can write it."""
+    """All text that this node adds, to check whether the source's character set can encode it."""
     models = [f"{model.manufacturer} {model.name} {model.version}" for model in report.bundle.models]
     return "\n".join(
         [
@@ -108,7 +108,7 @@ def _write_series(made: Dataset, report: StudyReport, language: Language) -> Non
 def _write_derivation(
     made: Dataset, report: StudyReport, shown: Sequence[ImageFinding], sources: Mapping[str, Dataset]
 ) -> None:
-    """General Reference and what the picture was made of (PS3.3 C.7.6.1.1.3, C.12.4)."""
+    """General Reference and derivation (PS3.3 C.7.6.1.1.3, C.12.4)."""
     made.ImageType = ["DERIVED", "SECONDARY"]
     made.BurnedInAnnotation = "YES"
     made.RecognizableVisualFeatures = "NO"
@@ -143,7 +143,7 @@ def _is_lossy(source: Dataset | None) -> bool:
 
 
 def _write_laterality(made: Dataset, shown: Sequence[ImageFinding]) -> None:
-    """Claim a side only where every hand shown has one; else Image Laterality is unknown, which is empty.
+    """Image Laterality where every hand shown has a side; else empty (unknown).
 
     An empty value keeps Laterality (0020,0060) from being required (PS3.3 C.7.3.1).
     """
@@ -173,9 +173,9 @@ def _write_pixels(made: Dataset, picture: NDArray[np.uint8]) -> None:
 
 
 def _jpeg_ls(picture: NDArray[np.uint8]) -> bytes:
-    """Pack pixel by pixel, the mode that is quickest and smallest where nearly everything is grey.
+    """Encode sample-interleaved, the fastest and smallest mode for a nearly grey image.
 
-    By its codec and not by `Dataset.compress`, whose checks and copies cost a fifth on top.
+    Uses the codec directly: `Dataset.compress` costs a fifth more for checks and copies.
     """
     rows, columns, samples = picture.shape
     return bytes(encode_buffer(picture.tobytes(), rows, columns, samples, 8, interleave_mode=_BY_PIXEL))

@@ -1,4 +1,4 @@
-"""Sets words for the overlay: one language in one typeface, measured before anything is painted."""
+"""Typesetting of the overlay: one language in one font, measured before painting."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PIECE = re.compile(
     rf"\s*(?:[{re.escape(_OPENING)}]*(?:[{_ASIAN}]|[^\s{_ASIAN}]+)[{re.escape(_CLOSING)}]*|\S)"
     rf"(?: %[{re.escape(_CLOSING)}]*)?"
 )
-"""What stays together on a line: an Asian sign with its punctuation, or a word; and the space before it."""
+"""Unit without line break: a CJK character with its punctuation, or a word; with the space before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Pen:
     face: Face
 
     def say(self, key: str, **values: object) -> str:
-        """Give a text of the overlay, the key without its table."""
+        """Text of the overlay by its key in [overlay]."""
         return self.language.say(f"overlay.{key}", **values)
 
     def line(self, text: str, size_px: int, *, ink: Ink = WHITE, bold: bool = False) -> ElementGroup:
@@ -83,5 +83,5 @@ class Pen:
 
 
 def pen_of(language: Language) -> Pen:
-    """Take the pen of a language; raises Fatal where its font is not installed."""
+    """The pen of a language; raises Fatal where its font is not installed."""
     return Pen(language, face_of(language))

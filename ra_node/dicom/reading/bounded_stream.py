@@ -1,4 +1,4 @@
-"""Streams of DICOM files that cost no more than they may: in memory when inflated, in time when parsed."""
+"""Streams of DICOM files with limits: memory when inflated, number of reads when parsed."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from pydicom.uid import (
 )
 
 MOST_READS = 300_000
-"""Reads before the pixels, two or three an element: seconds of parsing, far beyond any radiograph."""
+"""Most reads before the pixels, two or three an element: seconds of parsing, far beyond any radiograph."""
 HEADER_BYTES = 16 * 2**20
-"""What is inflated where only the header is wanted."""
+"""Most bytes inflated where only the header is needed."""
 WHOLE_BYTES = 512 * 2**20
-"""What is inflated of a whole object: 120 megapixels of 16 bits, twice. A bomb of 1 MB makes gigabytes."""
+"""Most bytes inflated of a whole object: 120 megapixels of 16 bits, twice. A bomb of 1 MB makes gigabytes."""
 
 
 class TooMuchError(ValueError):
@@ -31,10 +31,11 @@ class TooMuchError(ValueError):
 
 
 class CountedReads:
-    """A binary stream that gives up after MOST_READS reads.
+    """A binary stream that raises TooMuchError after MOST_READS reads.
 
-    A sequence of undefined length must be parsed to be skipped: sixteen megabytes of empty items take
-    a minute and a gigabyte. No read asks for more than there is: Python reserves what a length claims.
+    A sequence of undefined length must be parsed to be skipped: sixteen megabytes of empty items take a
+    minute and a gigabyte. Reads are limited to the size of the file: Python would allocate any claimed
+    length.
     """
 
     def __init__(self, stream: BinaryIO, most: int = MOST_READS) -> None:
@@ -56,7 +57,7 @@ class CountedReads:
 
 
 def plain_stream(stream: BinaryIO, most_bytes: int, *, whole: bool) -> tuple[BinaryIO, UID | None]:
-    """Give a stream that pydicom reads as it is, and the transfer syntax to name in its place, if another.
+    """Return a stream that pydicom can read, and the actual transfer syntax if it differs.
 
     A deflated data set (PS3.5 A.5) is inflated, at most `most_bytes` of it: with `whole` more is
     TooMuchError, without it the rest is left out. One that has another byte order than its meta information

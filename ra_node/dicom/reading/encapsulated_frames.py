@@ -1,7 +1,7 @@
 """Reads the value of Pixel Data (7FE0,0010), native or in fragments (PS3.5 A.4), as the only frame's bytes.
 
 Fragments are followed by their own lengths. An offset table, which many writers get wrong and one frame does
-not need, is passed over; so is whatever stands after the fragments, the end of the file included.
+not need, is skipped; so is everything after the fragments.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _ITEM = b"\xfe\xff\x00\xe0"
 _CODESTREAMS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51")
 """How JPEG and JPEG-LS, and JPEG 2000, begin."""
 _RLE = b"\x40\0\0\0"
-"""Where the first segment of an RLE frame begins, behind their number (PS3.5 G.5)."""
+"""Offset of the first segment of an RLE frame, after the header (PS3.5 G.5)."""
 
 
 class CutOffError(ValueError):
@@ -26,8 +26,8 @@ class CutOffError(ValueError):
 def read_value(stream: BinaryIO, length: int) -> tuple[bytes, bool]:
     """Read a pixel value of so many bytes, or of undefined length, from where the stream is.
 
-    Gives the value and whether it lies in fragments; these come joined, as one fragment behind an empty
-    offset table. A native value is as long as the file has it. Raises CutOffError.
+    Returns the value and whether it is encapsulated; fragments are joined to one after an empty offset table.
+    A native value may be shorter than its length. Raises CutOffError.
     """
     if length == UNDEFINED_LENGTH:
         return _joined(stream), True

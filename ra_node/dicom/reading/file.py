@@ -1,4 +1,4 @@
-"""Reads DICOM files as they come, and says clearly why one cannot be read.
+"""Reads DICOM files, also imperfect ones, with a clear reason where one cannot be read.
 
 No message holds a value of the file's patient, study or series attributes.
 """
@@ -41,19 +41,19 @@ from ra_node.domain.study import ImageHeader
 from ra_node.errors import Refused
 
 MARKER_OFFSET = 128
-"""Where "DICM" stands in a DICOM file (PS3.10 7.1)."""
+"""Offset of "DICM" in a DICOM file (PS3.10 7.1)."""
 
 START_BYTES = 65_536
-"""Most images begin their pixels before."""
+"""In most images the pixel data begin before this offset."""
 _PIXEL_DATA = BaseTag(0x7FE00010)
 
 _MALFORMED = (
     InvalidDicomError, BytesLengthException, EOFError, ValueError, TypeError, LookupError, AttributeError,
     OverflowError, RuntimeError, struct.error, zlib.error,
 )  # fmt: skip
-"""What pydicom lets through for data sets that break off or are no data sets, unknown VRs included.
+"""Exceptions of pydicom for truncated or invalid data sets, including unknown VRs.
 
-No MemoryError: no more is asked for than the file has (`CountedReads`), so it is the machine's."""
+Not MemoryError: reads are limited to the size of the file (`CountedReads`), so it is the machine's."""
 
 _BROKEN = "not readable: expected a DICOM data set, found a broken one: it breaks off, or holds no elements"
 
@@ -61,7 +61,7 @@ StopWhen = Callable[[BaseTag, str | None, int], bool]
 
 
 class DatasetRefused(Refused):
-    """A file that cannot be read as a DICOM object; `refusal` is what the sender is told."""
+    """A file that cannot be read as a DICOM object; `refusal` is sent as Error Comment."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -71,9 +71,9 @@ class DatasetRefused(Refused):
 def read_dataset(path: Path | str) -> Dataset:
     """Read a file up to the end of its pixels; raises DatasetRefused with what was expected and found.
 
-    Values that break the rules of their VR are kept as they are: half of all archives hold some.
-    A file without preamble is read when it starts like a data set, and what comes after the pixels is not
-    looked at. Fragments of pixels come joined (see `encapsulated`).
+    Values that violate their VR are kept: half of all archives hold some. A file without preamble is read if
+    it starts like a data set; elements after the pixels are ignored. Fragments are joined (see
+    `encapsulated_frames`).
     """
     with Path(path).open("rb") as stream:
         dataset = _parse_whole(stream)
@@ -84,16 +84,16 @@ def read_dataset(path: Path | str) -> Dataset:
 
 
 def read_attributes(path: Path | str) -> Dataset:
-    """Read everything before the pixels, as the makers of results need it; raises DatasetRefused."""
+    """Read all elements before the pixels, as the object builders need them; raises DatasetRefused."""
     dataset = _parse_file(Path(path), _at_pixels)
     _expect_identity(_header(dataset))
     return dataset
 
 
 def read_header(source: Path | str | Dataset) -> ImageHeader:
-    """What selection needs to know of an instance, without its pixels; raises DatasetRefused.
+    """Selection attributes of an instance, without its pixels; raises DatasetRefused.
 
-    Takes about a millisecond, so that a listener may call it before it answers.
+    Takes about a millisecond, so that a listener may call it before its response.
     """
     header = _header(source) if isinstance(source, Dataset) else _header_of_file(Path(source))
     _expect_identity(header)
@@ -112,11 +112,11 @@ def transfer_syntax_of(path: Path | str) -> str:
 def _header_of_file(path: Path) -> ImageHeader:
     """Parse the start of the file in memory, and the file itself where its pixels begin later.
 
-    A parser asks a file where it stands for each element, which is a call to the system.
+    A parser calls tell() for each element, which is a system call on a file.
     """
     with path.open("rb") as file:
         start = BytesIO(file.read(START_BYTES))
-        with suppress(DatasetRefused):  # of a start that breaks off, for one
+        with suppress(DatasetRefused):  # e.g. a start that is cut off
             header = _header_of_stream(start)
             if header.has_pixels and header.transfer_syntax_uid != DeflatedExplicitVRLittleEndian:
                 return header
@@ -140,7 +140,7 @@ def _at_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
 
 
 def read_loosely(path: Path | str) -> Dataset:
-    """Read a file for a comparison, whatever it lacks; DatasetRefused where it is no data set."""
+    """Read a file for a comparison, even an incomplete one; DatasetRefused where it is no data set."""
     with Path(path).open("rb") as stream:
         return _parse_whole(stream)
 
@@ -161,7 +161,7 @@ def _parse_whole(stream: BinaryIO) -> Dataset:
 
     dataset, rest = _parse(stream, stop, whole=True)
     for tag, vr, length in reached:
-        if tag != _PIXEL_DATA:  # of float pixels it is enough to know that they are there
+        if tag != _PIXEL_DATA:  # for float pixels presence is enough
             dataset.add_new(tag, "OF" if tag == FLOAT_PIXELS else "OD", b"")
             continue
         rest.seek(rest.tell() + (12 if vr in EXPLICIT_VR_LENGTH_32 else 8))
@@ -213,9 +213,9 @@ def _malformed_is_refused() -> Iterator[None]:
     except _MALFORMED as error:
         raise DatasetRefused(_BROKEN) from error
     except OSError as error:
-        # pydicom raises it for a sequence that breaks off, and in the place of whatever stopped it there
+        # pydicom raises it for a truncated sequence, and in place of the exception that interrupted it
         if any(isinstance(one, OSError) and one.errno is not None for one in _causes(error)):
-            raise  # the disk: the file may well be whole
+            raise  # a disk fault: the file may be intact
         too_much = next((one for one in _causes(error) if isinstance(one, TooMuchError)), None)
         raise DatasetRefused(f"not readable: {too_much}" if too_much else _BROKEN) from error
 
@@ -227,7 +227,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _tolerate_odd_values() -> None:
-    """Let this process read values that break their VR; set on every read and never taken back.
+    """Let this process read values that violate their VR; set on every read and never reset.
 
     pydicom's switch is global, so a block that restored it would race with the other threads.
     """
@@ -235,7 +235,7 @@ def _tolerate_odd_values() -> None:
 
 
 def _expect_dicom(stream: BinaryIO) -> None:
-    """Refuse what neither has the DICM prefix (PS3.10 7.1) nor starts like a data set; rewinds."""
+    """Refuse a file without DICM prefix (PS3.10 7.1) that does not start like a data set; rewinds."""
     start = stream.read(MARKER_OFFSET + 4)
     stream.seek(0)
     if start[MARKER_OFFSET:] == b"DICM" or _starts_like_a_data_set(start):
@@ -260,7 +260,7 @@ def _starts_like_a_data_set(start: bytes) -> bool:
 
 
 def _expect_identity(header: ImageHeader) -> None:
-    """Refuse an object that does not say what it is (type 1 everywhere, PS3.3 C.12.1, C.7.2, C.7.3)."""
+    """Refuse an object without its identifying UIDs (type 1, PS3.3 C.12.1, C.7.2, C.7.3)."""
     wanted = {
         "SOP Class UID": header.sop_class_uid,
         "SOP Instance UID": header.sop_instance_uid,
@@ -284,7 +284,7 @@ def _expect_whole_values(dataset: Dataset) -> None:
 
 
 def _expect_all_pixels(dataset: Dataset) -> None:
-    """Refuse native pixel data shorter than the header of the image promises."""
+    """Refuse native pixel data shorter than the header of the image requires."""
     element = dataset.get(_PIXEL_DATA)
     if element is None or element.is_undefined_length or is_codestream(element.value):
         return

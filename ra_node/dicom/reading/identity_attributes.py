@@ -1,4 +1,4 @@
-"""Reads whom an object names, whatever its character set looks like."""
+"""Reads the patient attributes of an object, whatever its character set."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _values(dataset: Dataset, tag: int, terms: tuple[str, ...]) -> list[str]:
 
 
 def decoded(value: bytes, terms: tuple[str, ...]) -> str:
-    """Text as it was declared, else as UTF-8, else byte by byte: the same bytes give the same text."""
+    """Decode text by the declared set, else as UTF-8, else as Latin-1: the same bytes give the same text."""
     if value.isascii() and b"\x1b" not in value:
         return value.decode("ascii")
     encodings = [python_encoding.get(term, "") for term in terms]

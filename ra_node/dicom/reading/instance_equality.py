@@ -1,8 +1,8 @@
 """Tells a resent instance, a corrected one and another one apart that came under the same UID.
 
-What a PACS changes on the way does not count: character set, institution, dates of transfer, private
-attributes, the series, another lossless compression. What the answer depends on does: whose image it is,
-which study, side and view, its spacing, how its values are shown, and its pixels.
+Ignored, because a PACS may change it: character set, institution, transfer dates, private attributes, series,
+lossless compression. Compared, because the result depends on it: patient, study, side and view, spacing,
+display transformations, and pixels.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ SIDE_TEXTS = (
     "SeriesDescription", "StudyDescription", "ProtocolName", "RequestedProcedureDescription",
     "PerformedProcedureStepDescription",
 )  # fmt: skip
-"""Of these only what they say of a side must be equal: a PACS rewrites descriptions."""
+"""Of these only the named side must be equal: a PACS rewrites descriptions."""
 
 MOST_DECODED_BYTES = 2**30
 MOST_MEMORY_BYTES = 6 * 2**30
@@ -67,7 +67,7 @@ _PLAIN = {ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLitt
 
 
 def differences(first: Dataset, second: Dataset) -> list[str]:
-    """The keywords of what counts in which two data sets differ, never their values; [] where they agree."""
+    """Keywords of relevant attributes in which two data sets differ, never values; [] where they agree."""
     found = [keyword for keyword in COMPARED if _value(first, keyword) != _value(second, keyword)]
     found += [keyword for keyword in SIDE_TEXTS if _sides(first, keyword) != _sides(second, keyword)]
     if _interpretation(first) != _interpretation(second):
@@ -88,7 +88,7 @@ def header_values(dataset: Dataset) -> bytes:
 
 
 def same_pixel_bytes(first: Dataset, second: Dataset) -> bool | None:
-    """Whether two data sets hold the same pixels, as far as their bytes tell; None: they must be decoded."""
+    """Whether two data sets hold the same pixels by their bytes; None: they must be decoded."""
     a, b = _pixels(first), _pixels(second)
     if a is None or b is None or a == b:
         return a == b
@@ -99,7 +99,7 @@ def same_pixel_bytes(first: Dataset, second: Dataset) -> bool | None:
 
 
 def same_decoded_pixels(first: Path, second: Path) -> bool:
-    """Decode both and compare; for a process of its own with limits. Raises whatever a decoder raises."""
+    """Decode both and compare; runs in a process of its own with limits. Raises the decoder's exceptions."""
     from pydicom.pixels.decoders.base import get_decoder  # noqa: PLC0415 - the listener decodes nothing
 
     arrays = []
@@ -114,7 +114,7 @@ def same_decoded_pixels(first: Path, second: Path) -> bool:
 
 
 def same_pixels(first: Path, second: Path) -> bool:
-    """Whether two files hold the same pixels; False also where that would take decoding them."""
+    """Whether two files hold the same pixels; False also where they would have to be decoded."""
     return same_pixel_bytes(read_loosely(first), read_loosely(second)) is True
 
 
@@ -132,7 +132,7 @@ def _syntax(dataset: Dataset) -> UID:
 
 
 def _value(dataset: Dataset, keyword: str) -> object:
-    """The value of an attribute in a form in which equal meanings are equal; () where absent or empty."""
+    """The normalised value of an attribute; () where absent or empty."""
     if keyword not in dataset:
         return ()
     try:
@@ -170,20 +170,20 @@ def _sides(dataset: Dataset, keyword: str) -> set[str]:
 
 
 def _interpretation(dataset: Dataset) -> object:
-    """What the grey values mean; colours change their name with their compression."""
+    """Normalised photometric interpretation; that of colour images changes with the compression."""
     found = _value(dataset, "PhotometricInterpretation")
     return found if str(found).startswith("monochrome") else "colour"
 
 
 def _selection(dataset: Dataset) -> tuple[object, ...]:
-    """Whether the image is read, and why not, as its header decides."""
+    """Eligibility of the image by its header."""
     header = read_header(dataset)
     return calls_for_answer(header), header_refusal(header)
 
 
 def main(first: str, second: str) -> int:
-    """Compare the decoded pixels of two files: an exit code for whoever started this process."""
-    with suppress(OSError, ValueError):  # a service manager may not allow it
+    """Compare the decoded pixels of two files; entry point of the child process, returns its exit code."""
+    with suppress(OSError, ValueError):  # the service manager may not permit it
         resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY_BYTES, MOST_MEMORY_BYTES))
     try:
         return SAME_PIXELS if same_decoded_pixels(Path(first), Path(second)) else OTHER_PIXELS

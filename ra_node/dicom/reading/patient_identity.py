@@ -1,4 +1,4 @@
-"""Whose study it is and of which moment, as far as two studies can be told to be of one patient."""
+"""Patient identity and time of a study, for the comparison with earlier studies."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ra_node.domain.patient.identity import Identity, differences, is_placeholde
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A patient's identifiers and the moment of a study, "YYYYMMDDHHMMSS". Not to be logged or kept."""
+    """A patient's identifiers and the time of a study, "YYYYMMDDHHMMSS". Not to be logged or stored."""
 
     identity: tuple[str, str, str]
     """Issuer of Patient ID (0010,0021), Patient ID (0010,0020), Patient's Birth Date (0010,0030)."""
     study_at: str
     person: Identity = field(default=Identity(), compare=False)
-    """Name and sex as well, to be compared with those of an earlier study."""
+    """Name and sex, compared with those of an earlier study."""
 
     @property
     def study_date(self) -> date:
@@ -29,11 +29,11 @@ class Subject:
 
 
 def subject_known(sources: Iterable[Dataset], placeholders: Collection[str] = ()) -> Subject | None:
-    """Give the one patient and moment that all images of a study agree on, else None.
+    """The patient and time on which all images of a study agree, else None.
 
-    Without a Patient ID, a birth date or a valid Study Date nothing can be said about earlier studies: two
-    patients may have been given one ID, by two departments or as "UNKNOWN". `placeholders` are IDs of the
-    site that name nobody.
+    Without Patient ID, birth date and a valid Study Date there is no comparison with earlier studies: two
+    patients may have one ID, from two departments or as "UNKNOWN". `placeholders` are further placeholder IDs
+    of the site.
     """
     subjects = [_subject(source) for source in sources]
     found = set(subjects)

@@ -1,4 +1,4 @@
-"""Takes the selection attributes out of a data set, whatever its values look like.
+"""Reads the selection attributes of a data set, also from invalid values.
 
 Values are decoded here from their stored bytes: pydicom's own conversion warns or fails on a value
 that breaks its VR, and its switches for that are global, which a listener with threads cannot use.
@@ -71,7 +71,7 @@ HEADER_TAGS: tuple[int, ...] = (
 
 
 def header_of(dataset: Dataset, *, has_pixels: bool | None = None) -> ImageHeader:
-    """The header of a data set; `has_pixels` says what a reader that stopped before them saw."""
+    """The selection attributes of a data set; `has_pixels` for a reader that stopped before the pixels."""
     seen = any(tag in dataset for tag in PIXEL_TAGS) if has_pixels is None else has_pixels
     equipment = _items(dataset, _CONTRIBUTING)
     return ImageHeader(
@@ -100,7 +100,7 @@ def header_of(dataset: Dataset, *, has_pixels: bool | None = None) -> ImageHeade
 
 
 def _image_texts(dataset: Dataset) -> Iterator[str]:
-    """What is written about this image alone, the meanings of its region codes included."""
+    """Texts about this image alone, including the meanings of its region codes."""
     yield from (text for tag in _IMAGE_TEXTS if (text := _first(dataset, tag)))
     for tag in (_REGION, _PRIMARY_REGION):
         yield from (text for item in _items(dataset, tag) if (text := _first(item, _CODE_MEANING)))
@@ -113,7 +113,7 @@ def _view_codes(dataset: Dataset) -> Iterator[str]:
 
 
 def _age(dataset: Dataset) -> Age:
-    """The age by Patient's Age, and by the birth date at the days of the study and of the exposure."""
+    """Age by Patient's Age, and by birth date at the dates of study and exposure."""
     taken_on = (_first(dataset, _STUDY_DATE), _acquired_at(dataset)[:8])
     return age_of(_first(dataset, _TEXTS["patient_age"]), _first(dataset, _BIRTH_DATE), taken_on)
 
@@ -136,7 +136,7 @@ def _pixel_aspects(dataset: Dataset) -> Iterator[float]:
 
 
 def _decimal(text: str) -> float:
-    """A positive decimal number, 0 for what is none."""
+    """A positive decimal number, else 0."""
     try:
         number = float(text.replace(",", "."))
     except ValueError:
@@ -175,7 +175,7 @@ def _first(dataset: Dataset, tag: int) -> str:
 
 
 def _uid(dataset: Dataset, tag: int) -> str:
-    """A UID with everything that it should not hold: a second value is no part of it, but a fault."""
+    """A UID as stored; a second value makes it invalid."""
     return "\\".join(_texts(dataset, tag))
 
 
@@ -190,7 +190,7 @@ def _texts(dataset: Dataset, tag: int, codec: str = "utf-8") -> tuple[str, ...]:
 
 
 def _stored(value: bytes, codec: str) -> list[str]:
-    """Selection compares ASCII words only, so that a wrong character set cannot hurt."""
+    """Decode as ASCII: selection compares ASCII words only, so a wrong character set has no effect."""
     return value.decode(codec, errors="replace").split("\\")
 
 

@@ -1,7 +1,7 @@
-"""Takes out of a header everything that it says about sides: attributes, codes, and texts.
+"""Reads the evidence of sides in a header: attributes, codes and texts.
 
-Attributes and codes of the image, then texts of the image and its series, then texts of the study. Of a
-text only the side that it names is kept, never a word. Image Comments are not read: they are prose.
+Order: attributes and codes of the image, texts of the image and its series, texts of the study. Of a text
+only the side that it names is kept, never a word. Image Comments are not read, because they are prose.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ SIDE_TAGS = (
     _CHARACTER_SET, _IMAGE_LATERALITY, _LATERALITY, _ORIENTATION, *_IMAGE_TEXTS, *_STUDY_TEXTS, *_REGIONS,
     *_REGION_MODIFIERS, _VIEW_CODES, _SERIES_CODES, *_STUDY_CODES, _REQUESTS, *_FUNCTIONAL_GROUPS,
 )  # fmt: skip
-"""What must be read of a header for `side_header`."""
+"""Tags that `side_header` needs."""
 
 _CODES: dict[str, Laterality] = {
     "24028007": "R", "7771000": "L", "51440002": "B", "G-A100": "R", "G-A101": "L", "G-A102": "B",
@@ -78,7 +78,7 @@ _CODES: dict[str, Laterality] = {
 _SCHEMES = frozenset(("SCT", "SRT", "SNM3", "99SDM", ""))
 
 _TERMS = {"RIGHT": "R", "LEFT": "L", "BOTH": "B", "BILATERAL": "B", "R": "R", "L": "L", "U": "U", "B": "B"}
-"""Defined terms of Image Laterality, and what can mean nothing else."""
+"""Defined terms of Image Laterality, and unambiguous variants."""
 
 _CODECS = {
     "IR 100": "latin-1", "IR 101": "iso8859-2", "IR 109": "iso8859-3", "IR 110": "iso8859-4",
@@ -86,11 +86,11 @@ _CODECS = {
     "IR 87": "iso2022_jp_2", "IR 159": "iso2022_jp_2", "IR 13": "shift_jis", "IR 149": "euc_kr",
     "IR 58": "gb2312", "GB18030": "gb18030", "GBK": "gb18030",
 }  # fmt: skip
-"""Character sets in which sides are written; the last one named counts."""
+"""Codecs by Specific Character Set; the last value is used."""
 
 
 def side_header(dataset: Dataset, texts: Texts, items: Items) -> SideHeader:
-    """Read what a data set says about sides."""
+    """Read the evidence of sides in a data set."""
     orientation = tuple(value.upper() for value in texts(dataset, _ORIENTATION))
     return SideHeader(
         _term(texts(dataset, _IMAGE_LATERALITY)),
@@ -131,7 +131,7 @@ def _frames(dataset: Dataset, items: Items) -> Iterator[Dataset]:
 
 
 def _by_code(item: Dataset, keyword: str, texts: Texts) -> Iterator[SideStatement]:
-    """What the value of a code says, and its meaning, which may contradict it."""
+    """Side by Code Value, and side by Code Meaning, which may contradict it."""
     value, scheme = (" ".join(texts(item, tag)).upper() for tag in (_CODE_VALUE, _CODE_SCHEME))
     if scheme in _SCHEMES and value in _CODES:
         yield SideStatement(keyword, _CODES[value])
@@ -139,7 +139,7 @@ def _by_code(item: Dataset, keyword: str, texts: Texts) -> Iterator[SideStatemen
 
 
 def _written(dataset: Dataset, texts: Texts, items: Items) -> Iterator[SideStatement]:
-    """Sides by texts, those of the image and its series first."""
+    """Sides named in texts; texts of the image and its series first."""
     codec = _codec(dataset, texts)
     for tag, keyword in _IMAGE_TEXTS.items():
         yield from _by_text(dataset, tag, keyword, EvidenceReach.IMAGE, texts, codec)

@@ -1,7 +1,7 @@
-"""Content items as values: made and checked by highdicom, written by pydicom, and both only once.
+"""Content items as values: built and checked by highdicom, encoded by pydicom, both cached.
 
-Most items of a report stand in every report. To make and to write the eighty of one takes 25 ms of
-processor time; what was written of one is kept, so that the next report only puts it in place.
+Most items of a report are the same in every report. Building and encoding the eighty items of one takes 25 ms
+of CPU time; encoded items are cached and reused.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ Given = tuple[tuple[str, Hashable], ...]
 
 _CONTENT_SEQUENCE = Tag(0x0040A730)
 _ITEM, _SEQUENCE = Struct("<HHL"), Struct("<HH2sxxL")
-"""What stands before the content of an item and of a sequence, both with their length."""
+"""Headers of an item and of a sequence with their length."""
 _KEPT = 1024
-"""Written items; the longest have a kilobyte."""
+"""Size of the cache of encoded items; the longest have a kilobyte."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What a maker of highdicom is given: a content item, or a template that makes several.
+    """Arguments of a highdicom constructor: a content item, or a template with several.
 
-    A template has no `children`. Items of equal values are written alike.
+    A template has no `children`. Items with equal values are encoded alike.
     """
 
     make: Make
@@ -46,7 +46,7 @@ class Item:
 
 
 def item(make: Make, children: Iterable[Item] = (), **given: Hashable) -> Item:
-    """Whatever `make` makes of the keywords; they must tell it everything, and never change."""
+    """Item built by `make` from keywords only, which must be immutable."""
     return Item(make, tuple(given.items()), tuple(children))
 
 
@@ -75,12 +75,12 @@ def container(
 
 
 def finding_site(site: Code, laterality: Code | None) -> Item:
-    """Where a finding lies, with its side where that is known."""
+    """Finding site with laterality where the side is known."""
     return item(hd.FindingSite, anatomic_location=site, laterality=laterality)
 
 
 def own_text(items: Iterable[Item]) -> Iterator[str]:
-    """Every text that the items are made of, to see which character set can write it."""
+    """Every text of the items, to choose a character set that can encode it."""
     for one in items:
         for _, value in one.given:
             yield from (
@@ -90,9 +90,10 @@ def own_text(items: Iterable[Item]) -> Iterator[str]:
 
 
 def put_tree(document: Dataset, root: Item) -> None:
-    """Give a document its content tree, written in the character set that it has by now.
+    """Set the content tree of a document, encoded in its character set.
 
-    The document counts as one that was read as explicit little endian: pydicom then writes the tree as it is.
+    The document is marked as read in explicit little endian, so that pydicom writes the encoded tree
+    unchanged.
     """
     declared = document.get("SpecificCharacterSet")
     character_set = convert_encodings(declared) if declared else default_encoding

@@ -1,6 +1,6 @@
-"""Makes the structured report of a study: TID 1500 in a Comprehensive 3D SR, or a Comprehensive SR.
+"""The structured report of a study: TID 1500 in a Comprehensive 3D SR or a Comprehensive SR.
 
-The same report makes the same bytes whenever and wherever it is built.
+The same report gives the same bytes whenever and wherever it is built.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _tree(report: StudyReport, sources: Mapping[str, Dataset], producer: Produce
 
 
 def _write_document(made: Dataset, report: StudyReport) -> None:
-    """SR Document Series (PS3.3 C.17.1) and General (C.17.2): complete, and verified by nobody."""
+    """SR Document Series (PS3.3 C.17.1) and General (C.17.2): COMPLETE and UNVERIFIED."""
     made.SeriesDescription = "AI hand report (rheumatoid arthritis), not verified"
     made.ReferencedPerformedProcedureStepSequence = []
     made.InstanceNumber = report.version
@@ -98,7 +98,7 @@ def _write_document(made: Dataset, report: StudyReport) -> None:
 
 
 def _reference(made: Dataset, report: StudyReport, predecessor: Dataset | None) -> None:
-    """Evidence is exactly what the tree refers to (C.17.2.3); a revision names what it replaces."""
+    """Evidence is exactly what the tree references (C.17.2.3); a revision names its predecessor."""
     evidence = [
         (image.series_instance_uid, image.sop_class_uid, image.sop_instance_uid)
         for image in report.images
@@ -130,8 +130,8 @@ def _naming_prior_in(sop_class: UID, report: StudyReport) -> StudyReport:
 def _replaced(made: Dataset, report: StudyReport, predecessor: Dataset | None) -> Triple | None:
     """Series, SOP class and SOP instance of the report that this one replaces.
 
-    A Comprehensive SR replaces the Comprehensive twin of a Comprehensive 3D SR of this node: a peer
-    that takes only the one has never seen the other.
+    A Comprehensive SR replaces the Comprehensive twin of a Comprehensive 3D SR of this node: a peer that
+    accepts only one class has never received the other.
     """
     uid = report.predecessor_sr_uid if predecessor is None else predecessor.SOPInstanceUID
     if uid is None:
@@ -171,7 +171,7 @@ def _series(uid: str, references: list[Dataset]) -> Dataset:
 
 
 def _own_text(tree: Item, producer: Producer) -> str:
-    """All text that this node adds, to see whether the source's character set can write it."""
+    """All text that this node adds, to check whether the source's character set can encode it."""
     return "\n".join([*own_text([tree]), producer.institution, producer.station_name, producer.manufacturer])
 
 

@@ -1,7 +1,7 @@
-"""The part of the report tree that holds the results: a measurement group a hand (TID 1410).
+"""Results in the report tree: a measurement group for each hand (TID 1410).
 
-Every group has a region, since viewers open one without as a black image. A hand or an image that
-was not judged has its region and its reason, and nothing that reads as a result.
+Every group has a region, because viewers show one without as a black image. A hand or image without a result
+has its region and its reason, and nothing that reads as a result.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ RECOGNITION_TASK = "recognition"
 STAGING_TASK = "staging"
 
 EDGE_PX = 0.5
-"""Regions keep this far from the far edges: some viewers take a point on them as outside."""
+"""Distance of regions from the right and lower edges: some viewers treat a point on them as outside."""
 
 
 def imaging_measurements(report: StudyReport) -> Item | None:
@@ -66,7 +66,7 @@ def imaging_measurements(report: StudyReport) -> Item | None:
 
 
 def study_conclusions(report: StudyReport) -> Item:
-    """The study in sentences (rows 12 and 14): summary, caveat, models, and what no region can show."""
+    """The study in sentences (rows 12 and 14): summary, caveat, models, and reasons without a region."""
     judged = any(_is_judged(hand) for hand in report.hands)
     sentences = [summary_sentence(report), caveat(report), *_version_sentence(report)]
     if judged:
@@ -103,7 +103,7 @@ def _version_sentence(report: StudyReport) -> list[str]:
 
 
 def _without_picture(image: ImageFinding, number: int) -> Item:
-    """The reason for an instance that has nothing to draw on, with a reference to it."""
+    """The reason for an instance without displayable pixels, with a reference to it."""
     reason = "no result" if image.refusal is None else image.refusal.text
     if not is_referenced(image):
         return _comment(
@@ -118,7 +118,7 @@ def _reference(image: ImageFinding) -> Item:
 
 
 def _told_together(group: Group) -> Iterator[Item]:
-    """One reason for many images, with a reference to each; those of a conflict by their UIDs alone."""
+    """One reason for many images, with a reference to each; in a patient conflict by their UIDs only."""
     reason = " ".join(refusal.text for refusal in group.refusals) or "no result"
     said = f"{len(group.numbers)} instances ({ranges(group.numbers)}) not analysed: {reason}"
     sources = [_reference(image) for image in group.images if is_referenced(image)]
@@ -149,7 +149,7 @@ def _image_groups(report: StudyReport, image: ImageFinding, number: int) -> Iter
 
 
 def _refused_image(image: ImageFinding, number: int) -> Item:
-    """The whole image as region with its reason, so that a viewer shows which image is meant."""
+    """The whole image as region with its reason, so that a viewer shows that image."""
     assert image.refusal is not None
     whole = Box(0, 0, image.columns, image.rows)
     return _group(
@@ -228,7 +228,7 @@ def _site(side: Side | None) -> Item:
 def _results(report: StudyReport, hand: HandFinding) -> Iterator[Item]:
     """Present or absent, its probability, and the stage, each with the algorithm behind it.
 
-    An inconclusive hand has neither figure nor stage: readers of a table would take each for a result.
+    An inconclusive hand has neither figure nor stage, because a table reader would take them for a result.
     """
     assert hand.recognition is not None
     if hand.verdict is HandVerdict.INCONCLUSIVE:
@@ -260,7 +260,7 @@ def _probability(report: StudyReport, recognition: Recognition) -> Item:
 
 
 def _algorithm(report: StudyReport, task: str, *parameters: str) -> list[Item]:
-    """TID 4019 of the model that judged the task, the same values as its contributing equipment."""
+    """TID 4019 of the model of the task, with the values of its contributing equipment item."""
     model = next((model for model in report.bundle.models if model.task == task), None)
     if model is None:
         return []
@@ -282,7 +282,7 @@ def _identity(model: Model) -> list[str]:
 def _region(image: ImageFinding, outline: Sequence[Point], box: Box) -> Item:
     """A closed POLYLINE inside the image (PS3.3 C.18.6.1.2), its image selected beneath it.
 
-    An outline that is no polygon inside the image gives way to the box.
+    The box replaces an outline that is no polygon inside the image.
     """
     inside = _inside(image, outline)
     if len(set(inside)) < 3:

@@ -1,4 +1,4 @@
-"""The part of the report tree that says who observed what in which images (TID 1500 rows 2 to 5)."""
+"""Observation context, procedure and image library of the report tree (TID 1500 rows 2 to 5)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ACQUISITION = Relation.HAS_ACQ_CONTEXT
 
 
 def language_and_observer(producer: Producer, bundle: BundleIdentity) -> list[Item]:
-    """English (TID 1204), seen by this installation with its models as a device (TID 1001, 1002, 1004)."""
+    """Language English (TID 1204); observer: this installation and its models (TID 1001, 1002, 1004)."""
     device = item(
         _device,
         uid=observer_uid(producer, bundle),
@@ -48,14 +48,14 @@ def _device(
 
 
 def procedure_reported() -> Item:
-    """An imaging procedure (row 4, CID 100 knows no plain radiograph); the library tells the modality."""
+    """An imaging procedure (row 4; CID 100 has no plain radiograph); the image library has the modality."""
     return code(concept_codes.PROCEDURE_REPORTED, concept_codes.IMAGING_PROCEDURE, Relation.HAS_CONCEPT_MOD)
 
 
 def image_library(report: StudyReport, sources: Mapping[str, Dataset]) -> Item | None:
-    """The images of the report with what their headers say of them (TID 1600); None without images.
+    """Image library (TID 1600) with attributes from the headers; None without images.
 
-    Images without a result that are told together are only referred to, there.
+    Grouped images without a result are only referenced.
     """
     told_together = grouped_numbers(groups_of(report))
     entries = [
@@ -69,12 +69,12 @@ def image_library(report: StudyReport, sources: Mapping[str, Dataset]) -> Item |
 
 
 def is_image(image: ImageFinding) -> bool:
-    """True for what has rows and columns, so that a region of it can be shown."""
+    """Whether an image has rows and columns, so that a region of it can be shown."""
     return image.rows > 0 and image.columns > 0 and is_referenced(image)
 
 
 def is_referenced(image: ImageFinding) -> bool:
-    """False for what may be another patient's: a viewer would open it under the patient of the report."""
+    """False for an image of a patient conflict: a viewer would open it under the patient of the report."""
     return image.refusal is None or image.refusal.reason is not Reason.PATIENT_CONFLICT
 
 
@@ -90,7 +90,7 @@ def _entry(image: ImageFinding, source: Dataset | None) -> Item:
 
 
 def _descriptors(image: ImageFinding, source: Dataset | None) -> list[Item]:
-    """TID 1602 and 1603, with what the header really holds."""
+    """TID 1602 and 1603, with the attributes present in the header."""
     header = None if source is None else header_of(source)
     items = [
         code(

@@ -1,4 +1,4 @@
-"""Reads an earlier report of this product back from its tree, as far as a comparison needs it."""
+"""Reads an earlier report of this node from its tree, for the comparison."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ _CONFLICT = "evidence conflicts"
 def read_prior(report: Dataset, subject: Subject) -> Prior | None:
     """Read a report of this product about the same patient; None for any other object.
 
-    The series of our reports follows from their UID, which nobody else's does. A bundle that the report
-    does not name is "" and so another one. Raises whatever a damaged tree makes pydicom raise.
+    Our reports are recognised by the Series Instance UID, which derives from their SOP Instance UID. A bundle
+    that the report does not name is "", which differs from every other. Raises pydicom's exceptions for a
+    damaged tree.
     """
     about = subject_known([report])
     ours = str(report.SeriesInstanceUID) == series_uid_of(str(report.SOPInstanceUID))
@@ -58,7 +59,7 @@ def _bundle_hash(report: Dataset) -> str:
 
 
 def _hands(report: Dataset) -> tuple[EarlierHand, ...]:
-    """The judged hands whose side is known, and only once a side, as `comparable_hands` wants them."""
+    """Rated hands with a known side, at most one per side, as in `comparable_hands`."""
     groups = [item for item in _walk(report) if _is(item, concept_codes.MEASUREMENT_GROUP)]
     hands = [hand for group in groups if (hand := _hand(group)) is not None]
     count = Counter(side for group in groups for side in _judged_sides(group))
@@ -66,7 +67,7 @@ def _hands(report: Dataset) -> tuple[EarlierHand, ...]:
 
 
 def _judged_sides(group: Dataset) -> list[Side]:
-    """The side of a group that says anything of rheumatoid arthritis, also that it is inconclusive."""
+    """The side of a group with a statement about RA, including inconclusive."""
     content = group.get("ContentSequence", [])
     if not any(_is(item, concept_codes.RHEUMATOID_ARTHRITIS) for item in content):
         return []
@@ -93,7 +94,7 @@ def _hand(group: Dataset) -> EarlierHand | None:
 
 
 def _threshold(probability: Dataset) -> float:
-    """The operating point stands among the parameters of the algorithm (TID 4019)."""
+    """The operating point, from the algorithm parameters (TID 4019)."""
     for item in _walk(probability):
         found = _OPERATING_POINT.search(str(item.get("TextValue") or ""))
         if found is not None:
@@ -102,7 +103,7 @@ def _threshold(probability: Dataset) -> float:
 
 
 def _share(percent: object) -> float:
-    """Percent as the report writes them, as a share without the noise of the division."""
+    """Percent of the report as a share, without rounding noise."""
     return round(float(str(percent)) / 100, 8)
 
 

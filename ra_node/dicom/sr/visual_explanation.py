@@ -1,7 +1,7 @@
-"""The part of a hand's group that tells where a network looked: one visual explanation a joint.
+"""Visual explanation in the group of a hand: one item for each joint.
 
-The joint is the site of the explanation and of nothing else: no finding of the report has a joint as its
-site, since what moves a network is not what ails a joint.
+The joint is the site of the explanation only: no finding of the report has a joint as its site, because model
+attention is not a finding.
 """
 
 from __future__ import annotations
@@ -36,5 +36,5 @@ def _site(joint: JointShare, side: Side | None) -> Item:
 
 
 def _share(joint: JointShare) -> Item:
-    """In words: as a number with a unit it would be read as a probability."""
+    """Share in words: a number with a unit would be read as a probability."""
     return text(concept_codes.COMMENT, f"{joint_share_words(joint)} of the heat map", Relation.HAS_PROPERTIES)

@@ -1,1 +1,1 @@
-"""Which hand is which: evidence of the header, and what the joints say."""
+"""Laterality: evidence in the header, and chirality from the joints."""

@@ -1,4 +1,4 @@
-"""Tells two hands of one plate from one hand twice by their joints, and which of two views counts.
+"""Distinguishes two hands on one plate from one hand twice by the joints, and chooses between two views.
 
 Seen from the back, right and left hands are mirror images: from wrist to fingers, the thumb lies on opposite
 sides, however each is turned. PA and oblique of one hand have it on the same side. On 69 single PA and 18
@@ -14,12 +14,12 @@ from ra_node.domain.laterality.evidence import Pairing
 from ra_node.domain.report import HandRegion
 
 _ACROSS = (("mcp_5", "mcp_1"), ("mcp_5", "mcp_2"), ("pip_5", "pip_2"), ("wrist_3", "wrist_1"))
-"""From the little finger's side to the thumb's; the first needs the thumb itself."""
+"""Pairs of joints from ulnar to radial; the first needs the thumb."""
 _LEAST_ACROSS = 0.2
-"""Of the length from the wrist to MCP 3."""
+"""Fraction of the length from wrist to MCP 3."""
 _FEWEST_VOTES = 3
 _LEAST_JOINT = 0.7
-"""A joint of a lower score has no vote; in 626 hands no thumb or knuckle is below 0.8."""
+"""A joint with a lower score has no vote; in 626 hands no thumb or MCP joint is below 0.8."""
 
 _OBLIQUE = 3.3
 """Standard deviations from PA hands: none of 604 lies above, 16 of 20 oblique ones do."""
@@ -28,7 +28,7 @@ _LEAST_STEP = 2.0
 
 
 def pairing_of(regions: Sequence[HandRegion]) -> Pairing:
-    """Say whether two regions of one image are two hands, or one hand seen twice."""
+    """Whether two regions of one image are two hands, or two views of one hand."""
     first, second = (thumb_side(region) for region in regions)
     if first == 0 or second == 0:
         return Pairing.THUMBS_UNSURE
@@ -41,7 +41,7 @@ def pairing_of(regions: Sequence[HandRegion]) -> Pairing:
 
 
 def thumb_side(region: HandRegion) -> int:
-    """Give 1 where the thumb lies clockwise from the fingers, -1 the other way round, 0 where it is not sure.
+    """1 where the thumb lies clockwise from the fingers, -1 counter-clockwise, 0 where it is uncertain.
 
     All votes must agree, and the thumb's own joint must be among them.
     """
@@ -56,9 +56,9 @@ def thumb_side(region: HandRegion) -> int:
 
 
 def obliqueness(region: HandRegion) -> float:
-    """Give how far a hand is turned about its long axis, in standard deviations of PA hands from their mean.
+    """Rotation of a hand about its long axis, in standard deviations of PA hands from their mean.
 
-    An oblique hand shows the knuckles closer together, index and little finger nearer in length. Linear
+    In an oblique hand the MCP joints are closer together, index and little finger nearer in length. Linear
     discriminant of 604 PA and 20 oblique hands; 0 where a joint that it needs was not seen.
     """
     joints = {joint.name: joint.at for joint in region.joints}
@@ -70,12 +70,12 @@ def obliqueness(region: HandRegion) -> float:
 
 
 def better_view(regions: Sequence[HandRegion]) -> int:
-    """Return the index of the view that counts: the less oblique one, then the surer one."""
+    """Index of the view to use: the less oblique one, then the one with the higher score."""
     return min(range(len(regions)), key=lambda n: (round(obliqueness(regions[n])), -regions[n].score, n))
 
 
 def _across(joints: Mapping[str, Point], start: str, end: str) -> float:
-    """How far `end` lies clockwise of `start`, across the arrow from wrist to MCP 3, in its lengths."""
+    """Signed distance of `end` from `start` across the axis from wrist to MCP 3, in its lengths."""
     arrow, way = _way(joints, "wrist_2", "mcp_3"), _way(joints, start, end)
     return (arrow[0] * way[1] - arrow[1] * way[0]) / max(arrow[0] ** 2 + arrow[1] ** 2, 1e-9)
 

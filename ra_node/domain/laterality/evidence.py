@@ -1,8 +1,8 @@
-"""Which hand is which: the side follows from evidence, never from shape.
+"""Laterality from evidence, never from shape.
 
-Two hands on one plate show their thumbs on opposite sides from the back and from the palm alike,
-so only the header or the site's convention can tell right from left. Evidence that disagrees, is
-impossible or absent leaves the side undetermined and says so. Thumbs on the same side are one hand twice.
+Two hands on one plate show their thumbs on opposite sides from the back and from the palm alike, so only the
+header or the site's convention can tell right from left. Evidence that disagrees, is impossible or absent
+leaves the side undetermined, with the reason. Thumbs on the same side are one hand twice.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from ra_node.domain.geometry import Box
 
 
 class Side(StrEnum):
-    """The patient's side that a hand belongs to."""
+    """Laterality of a hand."""
 
     RIGHT = "R"
     LEFT = "L"
 
 
 class EvidenceReach(StrEnum):
-    """How much of a study a statement about the side speaks of."""
+    """Scope of a statement about the side."""
 
     IMAGE = "image"
     STUDY = "study"
-    """Study and procedure texts: they may speak of another image, so they contradict but never decide."""
+    """Study and procedure texts: they may refer to another image, so they can contradict but never decide."""
 
 
 class Pairing(StrEnum):
-    """What the thumbs of two hands on one plate say about whose they are."""
+    """Relation of two hands on one plate by their thumbs."""
 
     TWO_HANDS = "thumbs on opposite sides"
     SAME_HAND = "thumbs on the same side"
@@ -44,7 +44,7 @@ Laterality = Literal["R", "L", "B"]
 
 @dataclass(frozen=True, slots=True)
 class SideStatement:
-    """What a code or text says: `source` is the DICOM keyword; "B" is both hands. No text is kept."""
+    """A statement of a code or text: `source` is the DICOM keyword; "B" is both hands. No text is kept."""
 
     source: str
     says: Laterality
@@ -53,11 +53,11 @@ class SideStatement:
 
 @dataclass(frozen=True, slots=True)
 class SideHeader:
-    """What the header says about sides, empty where absent.
+    """Evidence of sides in the header, empty where absent.
 
     image_laterality is (0020,0062), laterality (0020,0060), patient_orientation (0020,0020): the
     directions of the rows and of the columns (PS3.3 C.7.6.1.1.1). `statements` are those of codes and texts.
-    Several values of one attribute are joined by a backslash; one that is no defined term is "?".
+    Several values of one attribute are joined by a backslash; a value that is no defined term is "?".
     """
 
     image_laterality: str = ""
@@ -70,7 +70,7 @@ class SideHeader:
 class SideFinding:
     """The side of one hand with the evidence behind it; None is undetermined.
 
-    `evidence` names what was used, or why there is no side, in a sentence for the report.
+    `evidence` names the sources, or the reason why there is no side, as a sentence for the report.
     """
 
     side: Side | None
@@ -81,10 +81,10 @@ class SideFinding:
 
 
 Convention = Literal["none", "right-hand-on-image-left", "right-hand-on-image-right"]
-"""What a site may promise about every two-hand radiograph it sends."""
+"""Convention that a site guarantees for every two-hand radiograph it sends."""
 
 UNDEFINED = "?"
-"""Stands for a value that is no defined term: it may hold anything, so it is never repeated."""
+"""Replaces a value that is no defined term, which may hold anything and is never quoted."""
 
 _AXES = {"R": 0, "L": 0, "A": 1, "P": 1, "H": 2, "F": 2}
 _WORDS = {"R": "right", "L": "left", "B": "both hands"}
@@ -101,7 +101,7 @@ def sides_of(
     convention: Convention = "none",
     pairing: Pairing = Pairing.TWO_HANDS,
 ) -> tuple[SideFinding, ...]:
-    """Give each hand of one image its side, in the order of `boxes`; `pairing` is what their thumbs say."""
+    """Side of each hand of one image, in the order of `boxes`; `pairing` is the relation of their thumbs."""
     if len(boxes) == 1:
         return (_side_of_single(header),)
     if len(boxes) == 2:
@@ -110,7 +110,7 @@ def sides_of(
 
 
 def places_of(boxes: Sequence[Box]) -> tuple[str, ...]:
-    """Say where each hand lies in its image, for when its side is unknown."""
+    """Position of each hand in its image, for hands without side."""
     if len(boxes) != 2:
         return tuple("" if len(boxes) == 1 else f"number {n}" for n in range(1, len(boxes) + 1))
     first, second = (box.centre for box in boxes)
@@ -122,7 +122,7 @@ def places_of(boxes: Sequence[Box]) -> tuple[str, ...]:
 def defined_orientation(values: Sequence[str]) -> tuple[str, ...]:
     """Patient Orientation with each value that is no defined term for people replaced by `UNDEFINED`.
 
-    A single letter may stay: it says what was found and identifies nobody.
+    A single letter is kept: it shows what was found and identifies nobody.
     """
     return tuple(value if _is_direction(value) or len(value) < 2 else UNDEFINED for value in values)
 
@@ -140,7 +140,7 @@ def _attributes(header: SideHeader) -> dict[str, str]:
 
 
 def _statements(header: SideHeader) -> list[tuple[Laterality, str, EvidenceReach]]:
-    """Every statement as (what it says, how it is named, reach), strongest first."""
+    """Every statement as (side, source, scope), strongest first."""
     found: list[tuple[Laterality, str, EvidenceReach]] = []
     for keyword, value in _attributes(header).items():
         named = value.split("\\")
@@ -151,7 +151,7 @@ def _statements(header: SideHeader) -> list[tuple[Laterality, str, EvidenceReach
 
 
 def _by_side(statements: Iterable[tuple[Laterality, str, EvidenceReach]]) -> dict[Laterality, list[str]]:
-    """The names of the sources by what they say, each once."""
+    """Names of the sources by side, each once."""
     named: dict[Laterality, list[str]] = {}
     for says, source, _ in statements:
         sources = named.setdefault(says, [])
@@ -166,7 +166,7 @@ def _contradiction(named: dict[Laterality, list[str]]) -> SideFinding:
 
 
 def _side_of_single(header: SideHeader) -> SideFinding:
-    """One hand: the attributes, then codes and texts of the image; any contradiction leaves it open."""
+    """One hand: attributes, then codes and texts of the image; any contradiction leaves it undetermined."""
     statements = _statements(header)
     named = _by_side(statements)
     if len(named) > 1:
@@ -186,7 +186,7 @@ def _side_of_single(header: SideHeader) -> SideFinding:
 
 
 def _silence(header: SideHeader, words: str) -> str:
-    """Why a header names no side of a single hand."""
+    """Reason why a header gives no side for a single hand."""
     odd = [keyword for keyword, value in _attributes(header).items() if UNDEFINED in value]
     if odd:
         return f"{', '.join(odd)}: expected R or L, found no defined term"
@@ -236,9 +236,9 @@ def _both(first: Side, words: str, *, by_header: bool) -> tuple[SideFinding, ...
 
 
 def _by_orientation(a: Box, b: Box, header: SideHeader) -> tuple[tuple[str, Side] | None, str]:
-    """The side of `a` by Patient Orientation (0020,0020), or why it gives none; PS3.3 C.7.6.1.1.1.
+    """The side of `a` by Patient Orientation (0020,0020), or the reason why there is none; PS3.3 C.7.6.1.1.1.
 
-    Its first value names the patient direction in which columns grow, the second that of rows.
+    Its first value is the patient direction of increasing columns, the second that of increasing rows.
     """
     values = header.patient_orientation
     fault = _fault_of_orientation(values)
@@ -254,7 +254,7 @@ def _by_orientation(a: Box, b: Box, header: SideHeader) -> tuple[tuple[str, Side
 
 
 def _fault_of_orientation(values: Sequence[str]) -> str:
-    """Why Patient Orientation cannot be used, or "" where its two directions are possible."""
+    """Reason why Patient Orientation cannot be used, or "" where its two directions are possible."""
     text = "PatientOrientation is " + "\\".join(values)
     if not any(values):
         return "no patient orientation in the header"
@@ -270,7 +270,7 @@ def _fault_of_orientation(values: Sequence[str]) -> str:
 
 
 def _by_convention(a: Box, b: Box, convention: Convention) -> tuple[str, Side] | None:
-    """The side of `a` where the site has promised a display; only for hands side by side."""
+    """The side of `a` by the site's convention; only for hands side by side."""
     if convention == "none" or not _side_by_side(a, b):
         return None
     on_left = Side.RIGHT if convention == "right-hand-on-image-left" else Side.LEFT

@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 - words in their own scripts
-"""Reads from free text which hand it speaks of, in the languages of Europe and East Asia.
+"""Reads the side of a hand from free text, in the languages of Europe and East Asia.
 
 Whole words only, and near a word for the hand: "RT planning", "left knee", "copyright" and the "L" of a
 lateral view name no side. A text that names both sides, or both hands, is evidence for neither.
@@ -29,7 +29,7 @@ _FULL = {
     ),
 }  # fmt: skip
 _SHORT = {Side.RIGHT: frozenset(("rt", "rht", "rgt")), Side.LEFT: frozenset(("lt", "lft"))}
-"""Count anywhere in a text that names a hand."""
+"""Valid anywhere in a text that names a hand."""
 
 _GERMANIC = frozenset(
     ("hand", "hands", "hande", "haende", "handen", "handgelenk", "handgelenke", "handwurzel", "wrist",
@@ -55,7 +55,7 @@ _BESIDE = (
         },
     ),
 )
-"""Abbreviations that only count in a text with a hand word of their language; a single letter beside it."""
+"""Abbreviations that are valid only with a hand word of their language; a single letter only beside it."""
 
 _BOTH = frozenset(
     ("both", "bilateral", "bilaterally", "bilat", "bil", "beide", "beider", "beiden", "bds", "beids",
@@ -64,7 +64,7 @@ _BOTH = frozenset(
      "contralateral",
      "vergleich", "comparaison", "comparativa", "confronto")
 )  # fmt: skip
-"""Words that make a text speak of both hands."""
+"""Words for both hands."""
 
 _BOTH_LETTERS = re.compile(
     r"\b(?:re?|rt)\W*(?:[/+&,]|und|and|y|et|e)\W*(?:l|li|lt)\b|\b(?:li?|lt)\W*[/+&]\W*(?:re?|rt)\b"
@@ -78,7 +78,7 @@ _NEUTRAL = frozenset(
     ("xr", "cr", "dx", "dr", "x", "ray", "rx", "rontgen", "view", "views", "v", "pa", "ap", "dp", "dv", "obl",
      "oblique", "lat", "lateral", "side", "seite", "image", "and", "the", "of", "posteroanterior", "scaphoid")
 )  # fmt: skip
-"""What may stand with a side in a text that names no part of the body at all."""
+"""Words that may accompany a side in a text without any body part."""
 
 _SIGNS = {
     Side.RIGHT: ("右", "우측", "오른", "прав", "δεξ"),
@@ -130,7 +130,7 @@ def _without_hand(words: list[str]) -> str:
 
 
 def _beside(words: list[str], reach: int, *kinds: str) -> Iterator[Side]:
-    """Sides by words that stand within `reach` words of a hand."""
+    """Sides by words within `reach` words of a hand word."""
     tables = [{"full": _FULL, "short": _SHORT}[kind] for kind in kinds]
     for at, word in enumerate(words):
         if names_hand(word):
@@ -139,7 +139,7 @@ def _beside(words: list[str], reach: int, *kinds: str) -> Iterator[Side]:
 
 
 def _abbreviated(text: str, words: list[str]) -> Iterator[Side]:
-    """Sides by abbreviations: a single letter directly at the hand, or last in the text after a blank."""
+    """Sides by abbreviations: a single letter next to the hand word, or at the end after a blank."""
     last = (
         words[-1] if re.search(r"[\s_]\W*\w+\W*$", text) and not re.search(r"[/&+]\W*\w+\W*$", text) else ""
     )

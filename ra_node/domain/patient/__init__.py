@@ -1,1 +1,1 @@
-"""Who the patient is, and how old, as far as headers tell."""
+"""Patient identity and age from headers."""

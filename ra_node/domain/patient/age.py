@@ -1,7 +1,7 @@
-"""The patient's age at the exposure, from every place of the header that tells it.
+"""The patient's age at the exposure, from all attributes that give it.
 
-An impossible age and a placeholder are said and never used; ages that differ by more than a year
-contradict each other, and none of them counts.
+Impossible ages and placeholders are reported and never used; ages that differ by more than a year
+contradict each other, and none of them is used.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from datetime import date, datetime
 
 OLDEST_YEARS = 120.0
 MOST_APART_YEARS = 1.01
-"""Patient's Age counts completed units: it may be almost a year behind the dates."""
+"""Patient's Age is in completed units: it may be almost a year below the age by dates."""
 
 _PLACEHOLDERS = frozenset(
     {"18000101", "18991230", "18991231", "19000101", "19000102", "19010101", "11111111", "99991231"}
 )
-"""What systems write where they must write a birth date and know none."""
+"""Placeholder birth dates."""
 
 _UNITS_A_YEAR = {"D": 365.25, "W": 52.18, "M": 12.0, "Y": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
 class Age:
-    """`years` where the header tells one age; `claims` are all possible ones; `note` says what is wrong."""
+    """`years` where the header gives one age; `claims` are all possible ones; `note` says what is wrong."""
 
     years: float | None = None
     claims: tuple[float, ...] = ()
@@ -46,7 +46,7 @@ def age_of(stated: str, birth_date: str, taken_on: tuple[str, ...]) -> Age:
 
 
 def age_in_study(ages: Iterable[Age]) -> Age:
-    """The one age of a study's images, whose patient is one: images without one have that of the others."""
+    """One age for the images of a study: images without age get that of the others."""
     told = list(ages)
     note = next((age.note for age in told if age.note), "")
     return _agreed(tuple(years for age in told for years in age.claims), note)
@@ -62,7 +62,7 @@ def _agreed(claims: tuple[float, ...], note: str) -> Age:
 
 
 def _stated(text: str, notes: list[str]) -> list[float]:
-    """Patient's Age in years; none where it is absent, no age, or no human's."""
+    """Patient's Age in years; none where it is absent, invalid or impossible."""
     if not text:
         return []
     found = re.fullmatch(r"(\d{1,3})([DWMY])", text.upper())

@@ -1,7 +1,7 @@
-"""Whether several objects name one patient: their identity, without what is only written differently.
+"""Whether several objects name one patient: identity without differences in spelling.
 
-Values are compared after case, blanks, punctuation, diacritics and name order are taken away, and each may
-be replaced by a keyed hash (`hashed`): the comparison needs equality alone.
+Values are compared without case, blanks, punctuation, diacritics and name order, and each may be replaced by
+a keyed hash (`hashed`): the comparison needs equality only.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ACCESSION = "Accession Number"
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Identity:
-    """Whom an object names, ready to be compared; "" and () stand for absent. Never to be logged.
+    """Normalised patient identity of an object; "" and () mean absent. Never to be logged.
 
     `words` and `initials` of the name carry their script ("latin:DOE"); `spelled` is the whole name of each
     script without blanks.
@@ -41,7 +41,7 @@ class Identity:
     spelled: tuple[str, ...] = ()
 
     def hashed(self, keyed: Callable[[str], str]) -> Identity:
-        """Replace every value by what `keyed` makes of it, each under the name of its kind.
+        """Replace every value by its keyed hash, with the kind as prefix.
 
         The script before a word stays as it is.
         """
@@ -72,7 +72,7 @@ def identity(
     other_ids: Iterable[str] = (),
     names: Iterable[str] = (),
 ) -> Identity:
-    """Make an identity of the values of an object; `names` are the component groups of its name (PN)."""
+    """Identity from the values of an object; `names` are the component groups of its name (PN)."""
     words, initials, spelled = _parts_of(names)
     others = {_plain(other) for other in other_ids} - {""}
     return Identity(
@@ -90,10 +90,10 @@ def identity(
 
 
 def differences(found: Collection[Identity], *, accession: bool = True) -> tuple[str, ...]:
-    """Name the attributes in which these objects name different patients; none: it may be one.
+    """Attributes in which these objects name different patients; none: it may be one patient.
 
-    A value that one of them lacks is no difference. Two accession numbers are two orders of one patient
-    where both objects bear the same Patient ID, and otherwise count as two patients.
+    A missing value is no difference. Two accession numbers are two orders of one patient where both objects
+    have the same Patient ID, and otherwise mean two patients.
     """
     checks = {
         PATIENT_ID: _other_id,
@@ -108,7 +108,7 @@ def differences(found: Collection[Identity], *, accession: bool = True) -> tuple
 
 
 def has_orders(found: Collection[Identity]) -> bool:
-    """Whether the objects bear more than one accession number."""
+    """Whether the objects have more than one accession number."""
     return len({one.accession for one in found} - {""}) > 1
 
 
@@ -126,7 +126,7 @@ def _other_id(one: Identity, other: Identity) -> bool:
 
 
 def _other_issuer(one: Identity, other: Identity) -> bool:
-    """An ID names a patient only together with who issued it."""
+    """A Patient ID identifies a patient only together with its issuer."""
     if not one.patient_id or one.patient_id != other.patient_id:
         return False
     if one.universal_issuer and other.universal_issuer:
@@ -149,7 +149,7 @@ def _other_order(one: Identity, other: Identity) -> bool:
 
 
 def _other_name(one: Identity, other: Identity) -> bool:
-    """Whether a script in which both have a name spells different ones.
+    """Whether the names differ in a script that both have.
 
     A name that is part of the other is the same: a middle or a given name may be missing.
     """
@@ -179,14 +179,14 @@ def _by_script(values: Iterable[str]) -> dict[str, list[str]]:
 _TITLES = frozenset({"DR", "PROF", "MR", "MRS", "MS", "MISS", "HERR", "FRAU"})
 _LETTERS = str.maketrans("\u0131øđðłæœ", "ioddlao")
 _UMLAUTS = {"AE": "A", "OE": "O", "UE": "U", "AA": "A"}
-"""As Müller, Mueller and Muller write one name; applied to all, so that equal names stay equal."""
+"""Müller, Mueller and Muller are one name; applied to all names, so that equal ones stay equal."""
 
 
 def _parts_of(names: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """Words, initials and the whole spelling of a name, each under its script.
 
-    Family, given and middle name count (PS3.5 6.2), prefix and suffix do not. A word with a letter that was
-    lost on its way ("?", U+FFFD) is left out.
+    Family, given and middle name are used (PS3.5 6.2), prefix and suffix are not. A word with an undecodable
+    letter ("?", U+FFFD) is left out.
     """
     words: set[str] = set()
     initials: set[str] = set()
@@ -229,11 +229,11 @@ def _plain(text: str) -> str:
 _NO_BIRTH_DATES = frozenset(
     {"00010101", "11111111", "17000101", "18000101", "18581117", "18991230", "19000101"}
 )
-"""What systems write where the date is not known."""
+"""Placeholder dates."""
 
 
 def _day(text: str) -> str:
-    """A date (PS3.5, DA) as eight digits; "" for none and for what stands in its place."""
+    """A date (PS3.5, DA) as eight digits; "" for none and for a placeholder."""
     digits = re.sub(r"[.\-/\s]", "", text)
     try:
         datetime.strptime(digits, "%Y%m%d")  # noqa: DTZ007 - a day has no zone
@@ -249,11 +249,11 @@ _PLACEHOLDER = re.compile(
     "|UNBEKANNT|UNDEFINED|UNIDENTIFIED|UNKN|UNKNOWNID|UNKNOWNPATIENT|UNNAMED"
     "|(EMERG|EMERGENCY|NOTFALL|TRAUMA|UNK|UNKNOWN)[0-9]*"
 )
-"""IDs that were given to nobody in particular; emergency departments count theirs, and begin again."""
+"""Placeholder Patient IDs; emergency departments number theirs and reuse the numbers."""
 
 
 def is_placeholder(patient_id: str, more: Collection[str] = ()) -> bool:
-    """Whether an ID stands for nobody: empty, UNKNOWN, TRAUMA 17, 0000, XXXX, or one of `more`."""
+    """Whether an ID is a placeholder: empty, UNKNOWN, TRAUMA 17, 0000, XXXX, or one of `more`."""
     letters = re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", patient_id)).upper()
     if _plain(patient_id) in {_plain(one) for one in more}:
         return True

@@ -7,12 +7,12 @@ import hmac
 from ra_node.errors import Fatal, Refused
 
 SALT_BYTES = 32
-"""Fewer do not keep a key secret."""
+"""Minimum length of the salt."""
 KEY_DIGITS = 32
 
 
 def patient_pseudonym(salt: bytes, patient_id: str) -> str:
-    """HMAC-SHA256 of a patient's ID, 32 hexadecimal digits; case and blanks around it do not count."""
+    """HMAC-SHA256 of a Patient ID, 32 hexadecimal digits; case and surrounding blanks are ignored."""
     return hmac.digest(salt, patient_id.strip().upper().encode(), "sha256").hex()[:KEY_DIGITS]
 
 

@@ -1,1 +1,1 @@
-"""Sentences that people read, and foreign text that they may see."""
+"""Texts of reports, and safe display of foreign text."""

@@ -1,6 +1,6 @@
-"""Defined terms of the header that reach a report: quoted only where they are one.
+"""Header values in reports: quoted only where they are defined terms.
 
-A free text in their place may be anything, a patient's name included, and reports, logs and tables keep it.
+Free text in their place may be anything, including a patient's name, and would end up in reports and logs.
 """
 
 from __future__ import annotations
@@ -17,5 +17,5 @@ PHOTOMETRIC_INTERPRETATIONS = frozenset(
 
 
 def photometric_interpretation(value: str) -> str:
-    """The value in quotes where it is a defined term, else that it is none."""
+    """The value where it is a defined term, else "not a defined term"."""
     return f'"{value}"' if value in PHOTOMETRIC_INTERPRETATIONS else NOT_A_TERM

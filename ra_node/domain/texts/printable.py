@@ -1,7 +1,6 @@
-"""Foreign text as it may be shown: AE titles, UIDs, comments and file names are never control sequences.
+"""Safe display of foreign text (AE titles, UIDs, comments, file names): no control sequences, no formulas.
 
-Whoever may send to the node, or name a file, would else move the cursor of the operator's terminal, or write
-a formula into a spreadsheet.
+Otherwise a sender could control the operator's terminal, or place a formula in a spreadsheet.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import unicodedata
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""With what a spreadsheet takes a cell for a formula, full-width forms included (OWASP CSV injection)."""
+"""First characters of a spreadsheet formula, including full-width forms (OWASP CSV injection)."""
 
 
 def printable(text: str, *, lines: bool = False) -> str:
@@ -20,7 +19,7 @@ def printable(text: str, *, lines: bool = False) -> str:
 
 
 def csv_cell(text: str) -> str:
-    """The text of a cell that no spreadsheet runs."""
+    """Text of a cell that no spreadsheet evaluates as formula."""
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 

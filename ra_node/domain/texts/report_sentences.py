@@ -1,7 +1,7 @@
-# ruff: noqa: RUF001 - Chinese sentences end in Chinese signs
-"""The sentences that every rendering of a report shares, in the language asked for, else in English.
+# ruff: noqa: RUF001 - Chinese sentences end in Chinese punctuation
+"""Sentences that every rendering of a report shares, in the requested language, else in English.
 
-The words stand in the language files; here is only which of them are said, and in what order.
+The texts are in the language files; this module selects and orders them.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def hand_sentence(hand: HandFinding, language: Language | None = None) -> str:
 
 
 def outside_sentence(hand: HandFinding, language: Language | None = None) -> str:
-    """What must be known before the result of a hand that the networks may not know, or ""."""
+    """Caveats that precede the result of a hand, or ""."""
     if hand.refusal is not None:
         return ""
     words = language or english()
@@ -73,7 +73,7 @@ def outside_sentence(hand: HandFinding, language: Language | None = None) -> str
 
 
 def research_sentence(hand: HandFinding, language: Language | None = None) -> str:
-    """What the networks said of a hand that is not rated, or "" where the site does not ask for it."""
+    """Raw output for a hand that is not rated, or "" without `research_output = true`."""
     output = hand.research_output
     if output is None:
         return ""
@@ -106,12 +106,12 @@ def presence(recognition: Recognition, language: Language | None = None) -> str:
 
 
 def told(text: str, language: Language | None = None) -> str:
-    """What a report holds in English, in the language where it knows it, else as it is."""
+    """An English sentence of a report in another language where it has a pattern for it, else unchanged."""
     return (language or english()).told(text) or text
 
 
 def refusal_text(refusal: Refusal, language: Language | None = None) -> str:
-    """The reason of a refusal as a sentence; where the language knows only its kind, that kind."""
+    """The reason of a refusal as a sentence; the text of its kind where the language lacks the sentence."""
     words = language or english()
     kind = _sentence(words.say(f"reason.{refusal.reason}"), words)
     said = words.told(refusal.text)
@@ -126,7 +126,7 @@ def joint_name(name: str, language: Language | None = None) -> str:
 
 
 def caveat(report: StudyReport, language: Language | None = None) -> str:
-    """What is said wherever the model speaks: unverified, the research label, the bundle's notice."""
+    """Statements that accompany every result: unverified, research label, notice of the bundle."""
     words = language or english()
     labels = warnings_of(report)
     said = [words.say("statement.unverified"), *(_sentence(told(label, words), words) for label in labels)]
@@ -156,7 +156,7 @@ def side_sentence(hand: HandFinding, language: Language | None = None) -> str:
 
 
 def marker_words(hand: HandFinding, language: Language | None = None) -> str:
-    """That the side comes from elsewhere than the lead marker, which nobody has read; "" without a side."""
+    """Statement that the side comes from header or convention, not from the marker; "" without a side."""
     if hand.side.side is None:
         return ""
     words = language or english()
@@ -176,20 +176,20 @@ def distribution_sentence(staging: Staging, language: Language | None = None) ->
 
 
 def doubt_words(doubts: Iterable[Doubt], language: Language | None = None) -> str:
-    """Why a result is to be read with care, as a list in words."""
+    """Caveats of a result as a list."""
     words = language or english()
     return words.say("sign.list").join(words.say(f"doubt.{doubt}") for doubt in doubts)
 
 
 def doubt_sentence(hand: HandFinding, language: Language | None = None) -> str:
-    """What else calls for care and no other sentence of the hand says, or ""."""
+    """Caveats that no other sentence of the hand states, or ""."""
     words = language or english()
     doubts = [doubt for doubt in doubts_of(hand) if doubt in (Doubt.OUTLINE, Doubt.NEAR)]
     return words.say("overlay.doubtful", doubts=doubt_words(doubts, words)) if doubts else ""
 
 
 def attention_sentence(hand: HandFinding, language: Language | None = None, *, brief: bool = False) -> str:
-    """The joints at which the network that says disease looked most, or ""; `brief` does not explain it."""
+    """Salient joints of the heat map, or ""; `brief` omits the explanation."""
     if hand.explanation is None or hand.recognition is None or hand.staging is None:
         return ""
     words = language or english()
@@ -211,7 +211,7 @@ def joint_share_words(joint: JointShare, language: Language | None = None) -> st
 
 
 def model_sentence(model: Model, language: Language | None = None) -> str:
-    """Which model did what, and how well it did so on hands that it had not seen."""
+    """Model of each task with its AUC on held-out hands."""
     words = language or english()
     who = {
         "task": words.texts.get(f"statement.task_{model.task}", model.task.capitalize()),
@@ -229,7 +229,7 @@ def model_sentence(model: Model, language: Language | None = None) -> str:
 
 
 def heat_map_sentence(report: StudyReport, language: Language | None = None) -> str:
-    """How far the heat maps of a report may be trusted, or "" where it has none or nobody has measured it."""
+    """Measured figure of the heat maps, or "" without heat maps or figure."""
     check = report.bundle.heat_map
     if check is None or not any(hand.explanation is not None for hand in report.hands):
         return ""
@@ -240,7 +240,7 @@ def heat_map_sentence(report: StudyReport, language: Language | None = None) -> 
 
 
 def bundle_sentence(bundle: BundleIdentity, language: Language | None = None) -> str:
-    """Which bundle judged, by its name and by the hash of its manifest."""
+    """Name, version and manifest hash of the bundle."""
     words = language or english()
     said = words.say("statement.bundle", name=bundle.name, version=bundle.version, sha256=bundle.sha256)
     return _sentence(said, words)

@@ -1,7 +1,7 @@
-"""One language's texts: every word of a result by its key, and the way to say what was found in English.
+"""Texts of one language by key, and translation of English report sentences by pattern.
 
-The rooms that look at images say what they found in plain English, which a report keeps. Another language
-recognises those sentences by their patterns and says them in its own words, whatever report they are in.
+Analysis code writes findings in English, which a report keeps. Another language recognises these sentences by
+their patterns and has its own text for each.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 from ra_node.errors import Fatal
 
 BUILT_IN = ("en", "zh")
-"""The languages that come with the node, under `ra_node/domain/languages`."""
+"""Languages in `ra_node/domain/languages`."""
 
 _FOUND = "found."
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -27,9 +27,9 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 @dataclass(frozen=True, slots=True)
 class Fonts:
-    """Font files by preference for regular and bold type, each maybe with "#n" for a face of a collection.
+    """Font files by preference for regular and bold type, with "#n" for a face of a collection.
 
-    With none, the node's own font is used. `package` is what to install where none of them is there.
+    Without any the bundled font is used. `package` is the package to install where none of them exists.
     """
 
     regular: tuple[str, ...] = ()
@@ -46,13 +46,13 @@ class Language:
     fonts: Fonts
 
     def say(self, key: str, **values: object) -> str:
-        """Give the text of a key with its placeholders filled in."""
+        """The text of a key with its placeholders filled in."""
         return self.texts[key].format(**values)
 
     def told(self, text: str) -> str | None:
-        """Say an English sentence of a report in this language; None where it is not known.
+        """Translate an English sentence of a report; None where no pattern matches.
 
-        What stands in its placeholders is said in this language too where it is known, else kept.
+        Values of placeholders are translated too where they are known, else kept.
         """
         if self.name == "en":
             return text
@@ -64,7 +64,7 @@ class Language:
         return None
 
     def _told_part(self, value: str) -> str:
-        """What stands in a placeholder: a list of known parts, a known text, or what is kept as it is."""
+        """Value of a placeholder: a list of known parts, a known text, or the value itself."""
         parts = value.split(", ")
         said = [part for one in parts if (part := self.told(one)) is not None] if len(parts) > 1 else []
         if said and len(said) == len(parts):
@@ -90,7 +90,7 @@ def load_language(name: str) -> Language:
 
 
 def english() -> Language:
-    """Give the language in which reports are kept."""
+    """The language in which reports are kept: English."""
     return _built_in("en")
 
 

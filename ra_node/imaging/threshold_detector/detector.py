@@ -42,7 +42,7 @@ class FoundHands:
 
 
 def find_hands(values: NDArray[np.float32]) -> FoundHands:
-    """Find the hands in values (rows, columns), bone bright; none or more than two are refused."""
+    """Detect the hands in values (rows, columns), bone bright; none or more than two are refused."""
     picture, scale = reduced(values)
     whole = ReducedFrame(0, 0, scale)
     seen = [look_closer(values, hand, whole) for hand in _hands(unframed(picture))]

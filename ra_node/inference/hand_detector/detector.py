@@ -123,7 +123,7 @@ def load_finder(bundle: Bundle) -> Finder | None:
     if part is None:
         return None
     if part.side_px != SIDE_PX:
-        raise Fatal(f"expected a hand finder for squares of {SIDE_PX} px, found {part.side_px} px")
+        raise Fatal(f"expected a hand detector for squares of {SIDE_PX} px, found {part.side_px} px")
     return Finder(bundle.folder / part.seeker.path, bundle.folder / part.reader.path)
 
 

@@ -66,6 +66,6 @@ def _loaded(network: nn.Module, path: Path) -> nn.Module:
         held = load_file(path)
         network.load_state_dict({key: t.float() if t.is_floating_point() else t for key, t in held.items()})
     except (RuntimeError, SafetensorError, OSError) as error:
-        raise Fatal(f"expected weights of the hand finder in {path}, found: {error}") from error
+        raise Fatal(f"expected weights of the hand detector in {path}, found: {error}") from error
     network.requires_grad_(requires_grad=False)
     return network.eval()

@@ -1,7 +1,7 @@
-"""Opens the ledger and keeps every use of it one transaction: whole on the disk, or nothing.
+"""Opens the ledger; each use is one transaction, committed to disk or rolled back.
 
-SQLite runs in WAL mode with synchronous=FULL, so that what was committed outlives a power cut, and
-every write takes its lock at the start (BEGIN IMMEDIATE), so that it waits instead of failing.
+SQLite runs in WAL mode with synchronous=FULL, so that commits survive a power cut, and every write takes its
+lock at the start (BEGIN IMMEDIATE), so that it waits instead of failing.
 """
 
 from __future__ import annotations
@@ -40,26 +40,26 @@ from ra_node.ledger.migrations import HEAD
 
 BUSY_TIMEOUT_S = 30.0
 SETTLING = "settling"
-"""A study may be complete sooner than it was said to be."""
+"""Topic of notifications: a study may settle earlier than scheduled."""
 _ANNOUNCED = "announced"
 AnyRow: TypeAlias = "Row[*tuple[Any, ...]]"
 _RETRYABLE_SQLSTATES = ("08", "25006", "40", "53", "55", "57")
 
 
 class LedgerUnavailable(Retryable):
-    """The database is locked, full, restarting or gone; nothing of this use was written."""
+    """The database is locked, full, restarting or unreachable; nothing of this transaction was written."""
 
 
 class LedgerLost(LedgerUnavailable):
-    """The file of the ledger was removed, replaced or damaged while it was open: this process must end."""
+    """The ledger file was removed, replaced or damaged while open: this process must end."""
 
 
 class LedgerMissing(Fatal):
-    """There is no ledger at the URL, and none is to be made."""
+    """There is no ledger at the URL, and none may be created."""
 
 
 def random_id() -> str:
-    """32 hexadecimal digits that nobody else has."""
+    """A unique name of 32 hexadecimal digits."""
     return uuid.uuid4().hex
 
 
@@ -67,9 +67,9 @@ def random_id() -> str:
 class Ledger:
     """An open ledger: safe to share among the threads of one process, not across a fork.
 
-    `clock` gives UTC seconds since 1970, `new_id` a new unique name. `ring` hears after each commit
-    what it gave others to do, see `announce`. `file` is that of a SQLite ledger: each use expects that it
-    is still the one that was opened, and a write expects so before its caller is told of the commit.
+    `clock` gives UTC seconds since 1970, `new_id` a new unique name. `ring` is called after each commit with
+    its notifications, see `announce`. `file` is that of a SQLite ledger: each use checks that it is still the
+    one that was opened, and a write checks it again before it returns.
     """
 
     engine: Engine
@@ -80,7 +80,7 @@ class Ledger:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Give a transaction that holds the right to write; it commits unless an error leaves it."""
+        """A write transaction; commits unless an exception leaves it."""
         self.expect_file()
         with _translated(), self.engine.connect() as connection:
             writing = connection.execution_options(ra_node_writes=True)
@@ -94,13 +94,13 @@ class Ledger:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Give a transaction for reading, which never waits for a writer."""
+        """A read transaction, which never waits for a writer."""
         self.expect_file()
         with _translated(), self.engine.connect() as connection, connection.begin():
             yield connection
 
     def expect_file(self) -> None:
-        """Raise LedgerLost unless the file of the ledger is the one that was opened."""
+        """Raise LedgerLost unless the ledger file is the one that was opened."""
         problem = self.file.problem() if self.file is not None else ""
         if problem:
             raise LedgerLost(f"expected the ledger as it was opened, found: {problem}")
@@ -112,11 +112,13 @@ class Ledger:
             self.file.close()
 
     def _expect_committed(self, connection: Connection) -> None:
-        """Raise LedgerLost where the commit went into a file that no restart will find."""
+        """Raise LedgerLost where the commit went to a file that is no longer at its path."""
         if self.file is None:
             return
         if self.file.problem() or self.file.journal_problem(connection.info):
-            with suppress(sqlite3.Error):  # the open log still holds what was committed: the file may take it
+            with suppress(
+                sqlite3.Error
+            ):  # the open log still holds the commits: checkpoint them into the file
                 connection.connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
             self.expect_file()
 
@@ -128,12 +130,12 @@ def open_ledger(
     *,
     may_create: bool = True,
 ) -> Ledger:
-    """Open the ledger at `url` and bring its tables up to date.
+    """Open the ledger at `url` and migrate its tables.
 
-    `sqlite:////var/lib/ra-node/ledger.sqlite` or `postgresql+pg8000://user:secret@host/name`. A file
-    is made with mode 0600. Raises Fatal for another kind of database and for a ledger that a newer
-    node has written, LedgerUnavailable when the server does not answer, LedgerMissing where there is
-    no ledger and `may_create` forbids to make one, or where its journal has outlived it.
+    `sqlite:////var/lib/ra-node/ledger.sqlite` or `postgresql+pg8000://user:secret@host/name`. A file is made
+    with mode 0600. Raises Fatal for another kind of database and for a ledger that a newer node has written,
+    LedgerUnavailable when the server does not respond, LedgerMissing where there is no ledger and
+    `may_create` is false, or where only its journal is left.
     """
     target = _checked(url)
     file = None
@@ -153,13 +155,13 @@ def open_ledger(
 
 
 def ledger_version(ledger: Ledger) -> str | None:
-    """Name of the last migration that this ledger has seen, None for an empty database."""
+    """Name of the last migration applied, None for an empty database."""
     with ledger.read() as connection:
         return _version(connection)
 
 
 def expect_writable(ledger: Ledger) -> None:
-    """Begin a transaction that could write, and write nothing; LedgerUnavailable where that is refused."""
+    """Check that a write transaction can begin; LedgerUnavailable otherwise."""
     with ledger.write() as connection:
         server = connection.dialect.name == "postgresql"
         if server and connection.execute(text("SHOW transaction_read_only")).scalar() != "off":
@@ -167,25 +169,25 @@ def expect_writable(ledger: Ledger) -> None:
 
 
 def announce(connection: Connection, thing: str) -> None:
-    """Say what this transaction gives others to do: a kind of job, or SETTLING."""
+    """Register a notification to send after the commit: a kind of job, or SETTLING."""
     connection.info.setdefault(_ANNOUNCED, set()).add(thing)
 
 
 def insert_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
-    """Insert a row unless its key is taken; tell whether it was inserted."""
+    """Insert a row unless its key exists; return whether it was inserted."""
     return connection.execute(_new_row(connection.dialect.name, table), row).rowcount == 1
 
 
 @cache
 def _new_row(dialect_name: str, table: Table) -> Executable:
-    """Built once: building a statement takes longer than its execution."""
+    """Cached: building the statement takes longer than its execution."""
     dialect = sqlite if dialect_name == "sqlite" else postgresql
     new: Executable = dialect.insert(table).on_conflict_do_nothing()
     return new
 
 
 def ledger_address(url: str) -> URL:
-    """Read the URL of a ledger; Fatal, without a part of it in its words, for one that cannot be read."""
+    """Parse the URL of a ledger; Fatal, without quoting the URL, for an invalid one."""
     try:
         target = make_url(url)
         unread = "@" in (target.host or "")
@@ -237,7 +239,7 @@ def _create_private(path: Path) -> None:
 
 
 def _prepare_sqlite(dbapi_connection: sqlite3.Connection, _record: object) -> None:
-    dbapi_connection.isolation_level = None  # the driver begins nothing by itself; see _begin_sqlite
+    dbapi_connection.isolation_level = None  # disable the driver's implicit BEGIN; see _begin_sqlite
     cursor = dbapi_connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {round(BUSY_TIMEOUT_S * 1000)}")
     cursor.execute("PRAGMA synchronous = FULL")
@@ -270,7 +272,7 @@ def _version(connection: Connection) -> str | None:
 
 
 def _bring_up_to_date(ledger: Ledger, target: URL, *, may_create: bool) -> None:
-    """Run the missing migrations, if any, in one transaction that only one process can hold."""
+    """Run missing migrations in one exclusive transaction."""
     found = ledger_version(ledger)
     if found == HEAD:
         return
@@ -286,7 +288,7 @@ def _bring_up_to_date(ledger: Ledger, target: URL, *, may_create: bool) -> None:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Raise LedgerUnavailable for what may pass by itself; let programming errors through."""
+    """Raise LedgerUnavailable for transient database errors; other errors pass through."""
     try:
         yield
     except PoolTimeout as error:
@@ -298,7 +300,7 @@ def _translated() -> Iterator[None]:
         if not _may_pass(error):
             raise
         raise LedgerUnavailable(f"expected a working ledger, found: {error.orig}") from error
-    except ConnectionError as error:  # the driver lets some of its socket's errors out as they are
+    except ConnectionError as error:  # the driver does not wrap all socket errors
         raise LedgerUnavailable(f"expected a working ledger, found: {error.strerror or error}") from error
 
 

@@ -1,4 +1,4 @@
-"""What happened, in order: an append-only list of events without any patient attribute."""
+"""The event log: append-only, without any patient attribute."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Detail = str | int | float | bool | None
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened; `what` is in the past tense, e.g. "instance_stored"."""
+    """An event; `what` is in the past tense, e.g. "instance_stored"."""
 
     id: int
     at: float
@@ -27,13 +27,13 @@ class Event:
 
 
 def note(connection: Connection, at: float, what: str, study_uid: str | None, **detail: Detail) -> None:
-    """Append an event within the transaction of the fact that it tells."""
+    """Append an event within the transaction of its cause."""
     row = {"at": at, "study_uid": study_uid, "what": what, "detail": json.dumps(detail, sort_keys=True)}
     connection.execute(schema.event.insert(), [row])
 
 
 def record(ledger: Ledger, what: str, study_uid: str | None = None, **detail: Detail) -> None:
-    """Append an event that belongs to no other write, in a transaction of its own."""
+    """Append an event in a transaction of its own."""
     with ledger.write() as connection:
         note(connection, ledger.clock(), what, study_uid, **detail)
 

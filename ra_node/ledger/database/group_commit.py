@@ -1,8 +1,8 @@
-"""One transaction for those who want to commit at the same time; each hears of its end before it goes on.
+"""Group commit: concurrent writes of threads share a transaction; each waits for its commit.
 
-SQLite has one writer at a time, and who finds it busy looks again after milliseconds of sleep. Here the
-threads of one process line up instead: while one commits, the others gather, and what they have gathered
-is the next transaction, with one sync of the log for all of them.
+SQLite has one writer at a time, and a busy connection polls after milliseconds of sleep. Here the threads of
+one process queue instead: while one commits, the writes of the others are collected, and form the next
+transaction with one sync of the log.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class _Change:
-    """What one thread wants written, and what became of it: one result, an error, or neither."""
+    """A write of one thread and its outcome: a result, an error, or neither yet."""
 
     def __init__(self, act: Callable[[Connection], Any]) -> None:
         self.act = act
@@ -31,7 +31,7 @@ class _Change:
 
 
 class GroupCommit:
-    """Writes to a ledger for the threads of one process; on a server each by itself, as servers like it."""
+    """Writes of the threads of one process; on PostgreSQL each in its own transaction."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
@@ -41,10 +41,10 @@ class GroupCommit:
         self._gathered: list[_Change] = []
 
     def write(self, act: Callable[[Connection], T]) -> T:
-        """Let `act` write, and return what it returned once that is committed.
+        """Run `act` in a transaction, and return its result after the commit.
 
-        An error that it raises undoes what it wrote and nobody else's; it may be called a second time
-        after that of another was undone with it. LedgerUnavailable: nothing of this was written.
+        An exception rolls back its own writes only; it may be called a second time after a rollback of
+        another. LedgerUnavailable: nothing of it was written.
         """
         if self._alone:
             return self._write_alone(act)
@@ -63,14 +63,14 @@ class GroupCommit:
             return act(connection)
 
     def _line_up(self, change: _Change) -> bool:
-        """Tell whether another thread is committing and will wake this one."""
+        """Whether another thread is committing and will wake this one."""
         with self._lock:
             self._gathered.append(change)
             behind, self._busy = self._busy, True
         return behind
 
     def _commit_gathered(self) -> None:
-        """Commit all who wait, wake them, and let the first of those who came meanwhile do the same."""
+        """Commit all queued writes, wake their threads, and hand over to the first of the new ones."""
         with self._lock:
             batch, self._gathered = self._gathered, []
         try:
@@ -88,9 +88,9 @@ class GroupCommit:
                 change.woken.set()
 
     def _commit(self, batch: list[_Change]) -> None:
-        """Commit several changes at once, and note what became of each only then.
+        """Commit several writes at once, and set their outcomes afterwards.
 
-        Where one has broken the transaction of all nothing is noted: alone, each hears of its own error.
+        Where one has broken the shared transaction no outcome is set: each is then run alone.
         """
         try:
             with self.ledger.write() as connection:
@@ -104,7 +104,7 @@ class GroupCommit:
 
 
 def _attempted(connection: Connection, act: Callable[[Connection], T]) -> tuple[list[T], Exception | None]:
-    """Do one change among others; what it raises undoes it alone, but for what the database raises."""
+    """Run one write in a savepoint; its exceptions undo it alone, except for those of the database."""
     try:
         with connection.begin_nested():
             return [act(connection)], None

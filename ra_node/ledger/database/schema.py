@@ -28,7 +28,7 @@ metadata = MetaData()
 
 
 class StudyState(StrEnum):
-    """Where a study stands."""
+    """State of a study."""
 
     OPEN = "open"
     """Instances wait for the study to settle."""
@@ -38,31 +38,31 @@ class StudyState(StrEnum):
     FAILED = "failed"
     """The report job is buried; an operator can requeue it."""
     IGNORED = "ignored"
-    """Holds nothing that calls for an answer."""
+    """Holds nothing that needs a report."""
 
 
 class DeliveryState(StrEnum):
-    """Where one object stands with one peer."""
+    """State of one object at one peer."""
 
     WAITING = "waiting"
     ACCEPTED = "accepted"
-    """Delivered: the peer answered C-STORE with Success or a warning."""
+    """Delivered: the peer returned Success or a warning to C-STORE."""
     REFUSED = "refused"
     DROPPED = "dropped"
-    """An operator gave it up; nobody waits for it any more."""
+    """Dropped by an operator."""
 
 
 class CommitmentState(StrEnum):
-    """Whether a peer has promised to keep an object that it accepted (PS3.4 annex J)."""
+    """Storage commitment state of an accepted object (PS3.4 annex J)."""
 
     NOT_ASKED = "not_asked"
-    """Nobody wants a promise from this peer, or the object is not delivered yet."""
+    """Not requested from this peer, or the object is not delivered yet."""
     WAITING = "waiting"
     COMMITTED = "committed"
     LACKING = "lacking"
-    """The peer has no Storage Commitment; asked again when it shows that it has."""
+    """The peer does not offer Storage Commitment; requested again when it does."""
     WAIVED = "waived"
-    """Was wanted, and an operator or a change of the configuration gave it up."""
+    """Was requested, and an operator or a change of the configuration dropped it."""
 
 
 association = Table(
@@ -205,7 +205,7 @@ delivery = Table(
 )
 Index("ix_delivery_peer", delivery.c.peer, delivery.c.state)
 NOT_ACCEPTED = text("state <> 'accepted'")
-"""As the index has it: SQLite uses a partial index only for a condition that it finds word for word."""
+"""Same text as in the index: SQLite uses a partial index only for an identical condition."""
 Index(
     "ix_delivery_open",
     delivery.c.peer,

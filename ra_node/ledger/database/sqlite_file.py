@@ -1,8 +1,8 @@
-"""Notices that the file of a SQLite ledger was removed, replaced, truncated or overwritten while it is open.
+"""Detects that the file of an open SQLite ledger was removed, replaced, truncated or overwritten.
 
-An open connection goes on writing to a file that has no name any more, and pages in its cache hide one that
-was overwritten: both would acknowledge images that no restart finds. Costs five system calls a look,
-0.05 ms for a write.
+An open connection continues to write to an unlinked file, and cached pages hide an overwritten one: both
+would acknowledge images that are lost at the next start. A check takes five system calls, 0.05 ms for a
+write.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _Inode = tuple[int, int]
 class SqliteFile:
     """The file at `path` as it was when it was opened; safe to share among threads, usable after a fork.
 
-    Keeps one descriptor of its own. Closing any descriptor of a file drops all POSIX locks of the process
-    on it, those of SQLite included: so it is shared by all of the process and closed with the last one.
+    Holds one descriptor. Closing any descriptor of a file drops all POSIX locks of the process on it,
+    including those of SQLite, so it is shared by the whole process and closed with the last user.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,12 +34,12 @@ class SqliteFile:
         self._held = False
 
     def connect(self) -> sqlite3.Connection:
-        """Open a connection; sqlite3.OperationalError where the file is not there: none is ever made."""
+        """Open a connection; sqlite3.OperationalError where the file is missing: none is created."""
         uri = f"file:{quote(str(self.path))}?mode=rw"
         return sqlite3.connect(uri, uri=True, check_same_thread=False)
 
     def problem(self) -> str:
-        """Say what happened to the file, "" while it is what was opened. What was seen once stays."""
+        """Description of a change of the file, "" without one. A detected change is remembered."""
         if not self._problem:
             try:
                 self._problem = self._looked_at()
@@ -72,7 +72,7 @@ class SqliteFile:
         return "" if found == "ok" else f"{self.path}: {found.splitlines()[0]}"
 
     def close(self) -> None:
-        """Give the descriptor back; the next look takes one again."""
+        """Release the descriptor; the next check opens one again."""
         if self._held:
             self._held = False
             _DESCRIPTORS.release(self._inode)
@@ -96,7 +96,7 @@ class SqliteFile:
 
 
 class _Descriptors:
-    """One descriptor for each file that this process has open, and how many use it."""
+    """One descriptor for each open file of this process, with a use count."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -121,7 +121,7 @@ _DESCRIPTORS = _Descriptors()
 
 
 def lost(path: Path) -> bool:
-    """Whether a ledger was here: no file or an empty one, and a journal that has outlived it."""
+    """Whether only the journal of a ledger is left: no file or an empty one beside it."""
     journal = Path(f"{path}-wal")
     with suppress(OSError):
         return journal.stat().st_size > 0 and not (path.exists() and path.stat().st_size > 0)

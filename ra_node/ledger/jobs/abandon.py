@@ -1,4 +1,4 @@
-"""Lets an operator give up what will never be delivered or promised, so that nothing waits for it."""
+"""`ra-node drop`: ends deliveries and commitments that will never succeed."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ra_node.ledger.database.schema import CommitmentState, DeliveryState
 
 
 def drop(ledger: Ledger, *, study_uid: str | None = None, peer: str | None = None) -> int:
-    """Give up every unfinished delivery of a study, to a peer, or of a study to a peer; tell how many.
+    """Drop every unfinished delivery of a study, to a peer, or of a study to a peer; return the number.
 
-    What is in flight at this moment may still arrive; what the peer has, it keeps.
+    An object that is being sent may still arrive; objects at the peer stay there.
     """
     if study_uid is None and peer is None:
         raise ValueError("expected a study or a peer to drop, found neither")

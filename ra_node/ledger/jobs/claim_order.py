@@ -1,4 +1,4 @@
-"""Says who is next: the job that waits longest, unless it must wait for others of its study."""
+"""Order of claims: the job that waits longest, unless it depends on others of its study."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _table = schema.job
 def candidates(
     connection: Connection, kinds: Collection[JobKind], limit: int, now: float, peer: str | None = None
 ) -> list[AnyRow]:
-    """Lock the jobs that may be claimed; a server skips those that another claimer looks at."""
+    """Lock the jobs that may be claimed; PostgreSQL skips rows locked by another claim."""
     waiting = and_(_table.c.state == JobState.READY, _table.c.run_at <= now)
     query = (
         select(_table)
@@ -31,7 +31,7 @@ def candidates(
 
 
 def _out_of_reach(peer: str, kinds: Collection[JobKind], now: float) -> ColumnElement[bool]:
-    """A peer that could not be reached is not tried again before its time, whatever waits for it."""
+    """A peer that could not be reached is not tried before its retry time, whatever is queued for it."""
     outage = schema.outage
     waiting = and_(outage.c.peer == peer, outage.c.kind.in_(list(kinds)), outage.c.retry_at > now)
     return exists(select(outage.c.peer).where(waiting))
@@ -55,9 +55,9 @@ def _must_wait() -> ColumnElement[bool]:
 
 
 def batch(rows: list[AnyRow]) -> list[AnyRow]:
-    """Choose who goes together: a job that may have done harm goes alone, when it is the first.
+    """Choose a batch: a job that was tried before is claimed alone, when it is the first.
 
-    An attempt that was excused did none: the peer was not able to take it.
+    An excused attempt does not count as tried.
     """
     if rows and rows[0].attempt > rows[0].excused:
         return rows[:1]

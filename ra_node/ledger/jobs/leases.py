@@ -1,7 +1,7 @@
-"""Gives the work of silent workers to others, and mends due times that a wrong clock has set.
+"""Expires the leases of silent workers, and corrects due times that a wrong clock has set.
 
-A lease is run out when nobody has renewed it for its length as one process measures it: neither a clock that
-jumps nor hosts whose clocks differ take work from a living worker, or leave it with a dead one.
+A lease expires when it was not renewed for its length by the monotonic clock of one process: neither clock
+jumps nor different clocks of hosts affect it.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from ra_node.ledger.jobs.queue import Expired, take_back
 
 _job, _outage = schema.job, schema.outage
 _ATTEMPTS = range(12)
-"""After so many the wait does not grow any more."""
+"""Number of attempts after which the delay does not grow any more."""
 
 
 @dataclass
 class LeaseWatch:
-    """Watches how long each lease goes without being renewed; not to be shared among threads."""
+    """Measures how long each lease was not renewed; not thread-safe."""
 
     lease_s: float
     clock: Callable[[], float] = time.monotonic
     _seen: dict[str, tuple[int, float, float]] = field(default_factory=dict)
 
     def expire(self, ledger: Ledger) -> Expired:
-        """Take back each lease that has been seen without change for `lease_s`."""
+        """Expire each lease that was seen unchanged for `lease_s`."""
         now = self.clock()
         query = select(_job.c.id, _job.c.fence, _job.c.lease_until).where(_job.c.state == JobState.LEASED)
         with ledger.read() as connection:
@@ -52,9 +52,9 @@ class LeaseWatch:
 
 
 def mend_due_times(ledger: Ledger) -> int:
-    """Make due what waits for longer than it can have been told to; tell how much.
+    """Make jobs due whose due time is beyond its maximum; return their number.
 
-    It was told so while the clock was ahead, or the clock has been set back since.
+    Their time was set while the clock was ahead, or the clock has been set back since.
     """
     now = ledger.clock()
     waiting = and_(_job.c.state == JobState.READY, _job.c.run_at > now + _longest_wait() + SKEW_S)

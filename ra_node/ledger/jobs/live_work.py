@@ -1,4 +1,4 @@
-"""Tells whether the workers of the node have anything to do now."""
+"""Number of examine and report jobs that workers run or could run now."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ra_node.ledger.database.engine import Ledger
 
 
 def live_jobs(ledger: Ledger) -> int:
-    """Count images and reports that a worker does now or could begin; what waits for later is left out."""
+    """Count running and due examine and report jobs; postponed ones are left out."""
     job = schema.job
     due = and_(job.c.state == JobState.READY, job.c.run_at <= ledger.clock())
     query = select(func.count()).where(

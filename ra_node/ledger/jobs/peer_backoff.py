@@ -1,4 +1,4 @@
-"""Remembers that a peer is out of reach, so that its jobs wait together and keep their order."""
+"""Backoff of unreachable peers, so that their jobs wait together and keep their order."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def begin_outage(
     *,
     give_up_after_s: float,
 ) -> Outage:
-    """Give the claimed jobs of one peer back untouched and let all of that peer wait.
+    """Release the claimed jobs of one peer and postpone all of its jobs.
 
     `delay_s` maps the number of failures in a row to seconds. No job of this peer and kind is claimed
-    before that time. What is older than `give_up_after_s` is buried. Raises LedgerUnavailable.
+    before that time. Jobs older than `give_up_after_s` are buried. Raises LedgerUnavailable.
     """
     peer, kind = str(jobs[0].peer), jobs[0].kind
     with ledger.write() as connection:
@@ -53,7 +53,7 @@ def begin_outage(
 
 
 def end_outage(ledger: Ledger, peer: str, kind: JobKind | None = None) -> bool:
-    """Forget that a peer was out of reach, for one kind of job or for all; tell whether it was."""
+    """Clear the backoff of a peer, for one kind of job or for all; return whether there was one."""
     these = and_(_table.c.peer == peer, _kind_is(kind))
     with ledger.read() as connection:
         if connection.execute(select(_table.c.peer).where(these)).first() is None:
@@ -66,7 +66,7 @@ def end_outage(ledger: Ledger, peer: str, kind: JobKind | None = None) -> bool:
 
 
 def outages(ledger: Ledger) -> list[Outage]:
-    """List every peer that is out of reach now."""
+    """Every peer that is unreachable now."""
     query = select(_table).order_by(_table.c.peer, _table.c.kind)
     with ledger.read() as connection:
         return [
@@ -80,7 +80,7 @@ def _kind_is(kind: JobKind | None) -> ColumnElement[bool]:
 
 
 def _grown(connection: Connection, now: float, fresh: Outage, delay_s: Callable[[int], float]) -> Outage:
-    """Count one more failure; a second sender that failed in the same moment counts too."""
+    """Count one more failure; a concurrent failure of a second sender counts too."""
     row = {"peer": fresh.peer, "kind": fresh.kind, "failures": 0, "since": now, "retry_at": now}
     if insert_new(connection, _table, {**row, "error": fresh.error}):
         note(connection, now, "peer_out_of_reach", None, peer=fresh.peer, kind=fresh.kind, reason=fresh.error)
@@ -102,4 +102,4 @@ def _bury_old(connection: Connection, now: float, outage: Outage, born_before: f
         job.c.created_at <= born_before,
     )
     for row in connection.execute(select(job).where(old).with_for_update(skip_locked=True)).all():
-        bury_row(connection, now, row, f"given up: {outage.error}")
+        bury_row(connection, now, row, f"expired: {outage.error}")

@@ -1,8 +1,8 @@
-"""Hands every job to one worker at a time, until it is done or buried with its reason.
+"""The job queue: each job is claimed by one worker at a time, until it is done or buried with its reason.
 
-A claim is a lease with a fence: a worker that lost its lease cannot finish what another now does. A
-job on its second attempt is claimed alone, so that one poisonous study cannot take a batch down
-twice. The answer to each function is one transaction.
+A claim is a lease with a fence: a worker that lost its lease cannot finish the job. A job on its second
+attempt is claimed alone, so that a study that crashes its process cannot interrupt a batch twice. Each
+function is one transaction.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from ra_node.ledger.jobs.claim_order import batch, candidates
 
 _table = schema.job
 EXCUSED = "machine: "
-"""How the reason of a job begins that waits for the machine and not for itself."""
+"""Prefix of the reason of a job that waits because of a fault of the machine."""
 LOST = "lease lost"
-"""How that of a job begins whose process died, hung or was stopped."""
+"""Prefix of the reason of a job whose process ended, hung or was stopped."""
 
 
 class LeaseLost(Retryable):
-    """Somebody else holds or has ended this job; drop what was made for it."""
+    """Another worker holds or has ended this job; discard the result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """How many leases had run out, by what became of their jobs."""
+    """Number of expired leases, by the new state of their jobs."""
 
     returned: int
     buried: int
@@ -51,7 +51,7 @@ def enqueue(
     peer: str | None = None,
     max_attempts: int | None = None,
 ) -> bool:
-    """Add a job within the transaction of the fact that causes it; a key that exists adds nothing."""
+    """Add a job within the transaction of its cause; no effect for an existing key."""
     now = ledger.clock()
     announce(connection, kind)
     row = {
@@ -82,9 +82,9 @@ def reopen_job(
     peer: str | None,
     run_at: float | None = None,
 ) -> None:
-    """Have the job of one version and peer done once more, or for the first time; now or at `run_at`.
+    """Queue the job of one version and peer again, or for the first time; now or at `run_at`.
 
-    One that is claimed goes on: its holder looks at what is there when it ends.
+    A claimed one continues: its holder checks for new work when it ends.
     """
     now = ledger.clock()
     key = f"{kind}:{study_uid}:{version}:{peer}"
@@ -106,12 +106,11 @@ def claim(
     *,
     peer: str | None = None,
 ) -> list[Job]:
-    """Lease up to `limit` jobs of these kinds, the one that waits longest first; with `peer` only its own.
+    """Claim up to `limit` jobs of these kinds, longest waiting first; with `peer` only its own.
 
-    Takes jobs whose time has come; `leases` gives back those whose worker is silent. A job that was
-    tried before comes alone. One that has no attempt left is buried instead. A report is not given
-    before every image of its version is examined (or buried) and every earlier version is reported.
-    Empty: nothing to do.
+    Claims due jobs; `leases` returns those of silent workers. A job that was tried before is claimed alone.
+    One without attempts left is buried instead. A report job is not claimed before every image of its version
+    is examined (or buried) and every earlier version is reported. Empty: nothing to do.
     """
     with ledger.write() as connection:
         now = ledger.clock()
@@ -126,20 +125,20 @@ def claim(
 
 
 def heartbeat(ledger: Ledger, job: Job, lease_s: float) -> bool:
-    """Hold the lease for `lease_s` more seconds from now; False: it is lost, stop working on it."""
+    """Renew the lease for `lease_s` seconds from now; False: it is lost, stop the job."""
     with ledger.write() as connection:
         change = update(_table).where(_held(job)).values(lease_until=ledger.clock() + lease_s)
         return connection.execute(change).rowcount == 1
 
 
 def require_held(connection: Connection, job: Job) -> None:
-    """Lock a claimed job within the transaction of what only its holder may do. Raises LeaseLost."""
+    """Lock a claimed job within a transaction of its holder. Raises LeaseLost."""
     if connection.execute(select(_table.c.id).where(_held(job)).with_for_update()).first() is None:
         raise _lost(job)
 
 
 def finish(ledger: Ledger, job: Job) -> None:
-    """Mark a job done that has nothing else to record. Raises LeaseLost."""
+    """Mark a job without result as done. Raises LeaseLost."""
     with ledger.write() as connection:
         finish_held(connection, ledger.clock(), job)
 
@@ -153,10 +152,10 @@ def finish_held(connection: Connection, now: float, job: Job) -> None:
 def retry(
     ledger: Ledger, job: Job, error: str, run_at: float, *, give_up_after_s: float | None = None
 ) -> JobState:
-    """Put a job back for `run_at`, or bury it; tell which (READY or BURIED). Raises LeaseLost.
+    """Postpone a job to `run_at`, or bury it; return READY or BURIED. Raises LeaseLost.
 
     Without `give_up_after_s` the attempt counts and the last one buries. With it (a peer that does
-    not answer) attempts do not count and the job is buried once it is that old. `error` must hold no
+    not respond) attempts do not count and the job is buried once it is that old. `error` must hold no
     patient attribute.
     """
     with ledger.write() as connection:
@@ -180,7 +179,7 @@ def retry_held(
 
 
 def excuse(ledger: Ledger, job: Job, error: str, run_at: float) -> None:
-    """Put a job back for `run_at` that failed by no fault of its own; what counted before still counts.
+    """Postpone a job to `run_at` that failed by no fault of its own; its attempt does not count.
 
     Raises LeaseLost.
     """
@@ -191,7 +190,7 @@ def excuse(ledger: Ledger, job: Job, error: str, run_at: float) -> None:
 
 
 def waiting_for_machine(ledger: Ledger, kind: JobKind) -> bool:
-    """Tell whether a job of this kind was put back by `excuse` and has not ended since."""
+    """Whether a job of this kind was postponed by `excuse` and has not ended since."""
     unfinished = _table.c.state.in_((JobState.READY, JobState.LEASED))
     query = select(_table.c.id).where(
         unfinished, _table.c.kind == kind, _table.c.last_error.startswith(EXCUSED)
@@ -201,7 +200,7 @@ def waiting_for_machine(ledger: Ledger, kind: JobKind) -> bool:
 
 
 def bury(ledger: Ledger, job: Job, reason: str) -> None:
-    """End a claimed job without success; only an operator brings it back. Raises LeaseLost."""
+    """Bury a claimed job; only an operator can requeue it. Raises LeaseLost."""
     with ledger.write() as connection:
         bury_held(connection, ledger.clock(), job, reason)
 
@@ -214,22 +213,22 @@ def bury_held(connection: Connection, now: float, job: Job, reason: str) -> None
 
 
 def release(ledger: Ledger, job: Job) -> bool:
-    """Give a job back untouched at a clean shutdown; the attempt does not count. False: was lost."""
+    """Release a job at a clean shutdown; the attempt does not count. False: the lease was lost."""
     with ledger.write() as connection:
         return release_held(connection, job, job.last_error)
 
 
 def release_held(connection: Connection, job: Job, error: str | None) -> bool:
-    """Like `release`, within the caller's transaction; `error` says what it waits for."""
+    """Like `release`, within the caller's transaction; `error` is the reason to wait."""
     values = {"state": JobState.READY, "attempt": job.attempt - 1, "owner": None, "lease_until": None}
     change = update(_table).where(_held(job)).values(last_error=error, **values)
     return connection.execute(change).rowcount == 1
 
 
 def abandon(ledger: Ledger, owner: str) -> int:
-    """Take back at once what a worker held that is known to be dead; tell how many jobs.
+    """Expire the leases of a worker that is known to be dead; return the number of jobs.
 
-    The attempt counts: the job may be what killed the worker.
+    The attempt counts: the job may have crashed the worker.
     """
     leased = and_(_table.c.state == JobState.LEASED, _table.c.owner == owner)
     taken = take_back(ledger, leased)
@@ -259,7 +258,7 @@ def _lease(connection: Connection, row: AnyRow, owner: str, now: float, lease_s:
 
 
 def _held(job: Job) -> ColumnElement[bool]:
-    """The row is still leased by this very claim."""
+    """Condition: the row is still leased by this claim."""
     return and_(
         _table.c.id == job.id,
         _table.c.state == JobState.LEASED,
@@ -279,13 +278,13 @@ def _lost(job: Job) -> LeaseLost:
 
 
 def _free_report(connection: Connection, kind: JobKind) -> None:
-    """Have it looked again for reports: one may have waited for this job, see `claim`."""
+    """Notify report workers: a report may have waited for this job, see `claim`."""
     if kind in (JobKind.EXAMINE, JobKind.REPORT):
         announce(connection, JobKind.REPORT)
 
 
 def take_back(ledger: Ledger, which: ColumnElement[bool]) -> Expired:
-    """Take these leases back: ready again, or buried after the last attempt."""
+    """Expire these leases: READY again, or BURIED after the last attempt."""
     returned = buried = 0
     with ledger.write() as connection:
         now = ledger.clock()
@@ -305,13 +304,13 @@ def _lost_reason(row: AnyRow) -> str:
 
 
 def _lost_on(row: AnyRow) -> str:
-    """What is said of a job that comes back; what it complained of before is kept."""
+    """Reason of a returned job; its earlier reason is kept."""
     before = _complaint(row)
     return f"{LOST} on attempt {row.attempt}" + (f"; before: {before}" if before else "")
 
 
 def _complaint(row: AnyRow) -> str:
-    """The last reason of a job's own, "" for none: not that its lease or the machine failed."""
+    """The last reason of the job itself, "" for none: without lease losses and machine faults."""
     error = str(row.last_error or "")
     if error.startswith(LOST):
         return error.partition("; before: ")[2]
@@ -326,7 +325,7 @@ def _return_row(connection: Connection, now: float, row: AnyRow) -> None:
 
 
 def bury_row(connection: Connection, now: float, row: AnyRow, reason: str) -> None:
-    """Bury a job that nobody holds, within the caller's transaction."""
+    """Bury an unclaimed job, within the caller's transaction."""
     _free_report(connection, row.kind)
     values = {"state": JobState.BURIED, "owner": None, "lease_until": None, "finished_at": now}
     connection.execute(update(_table).where(_table.c.id == row.id).values(last_error=reason, **values))

@@ -14,10 +14,10 @@ _table = schema.job
 
 
 def requeue(ledger: Ledger, name: str) -> int:
-    """Bring back the buried jobs of a study or of a destination, or one job by its id; tell how many.
+    """Requeue the buried jobs of a study or of a destination, or one job by its id; return the number.
 
-    They start anew, with all their attempts. An image whose version is already answered calls for a
-    new version, so that what is found now reaches the PACS too; one whose file is purged stays buried.
+    They get all attempts again. An image whose version is already reported causes a new version, so that its
+    finding reaches the PACS too; one whose file is purged stays buried.
     """
     named = or_(_table.c.id == name, _table.c.study_uid == name, _table.c.peer == name)
     image = schema.instance
@@ -34,7 +34,7 @@ def requeue(ledger: Ledger, name: str) -> int:
 
 
 def _requeue_row(connection: Connection, now: float, row: AnyRow) -> None:
-    """Make the job as if it were new; only the fence goes on."""
+    """Reset the job; only the fence continues."""
     change = update(_table).where(_table.c.id == row.id)
     fresh = {"state": JobState.READY, "attempt": 0, "excused": 0, "run_at": now, "created_at": now}
     connection.execute(change.values(finished_at=None, **fresh))
@@ -42,7 +42,7 @@ def _requeue_row(connection: Connection, now: float, row: AnyRow) -> None:
 
 
 def _reopen(connection: Connection, row: AnyRow) -> None:
-    """Undo what the burial meant to the study."""
+    """Undo the effect of the burial on the study."""
     if row.kind == JobKind.EXAMINE:
         _reopen_image(connection, row)
     elif row.kind == JobKind.REPORT:
@@ -53,7 +53,7 @@ def _reopen(connection: Connection, row: AnyRow) -> None:
 
 
 def _reopen_image(connection: Connection, row: AnyRow) -> None:
-    """Let an image call for a new version, unless the report of its version still waits for it."""
+    """Request a new version for an image, unless the report of its version still waits for it."""
     image = schema.instance
     report = select(_table.c.id).where(
         _table.c.study_uid == row.study_uid,

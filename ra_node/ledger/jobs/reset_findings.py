@@ -1,4 +1,4 @@
-"""Replaces findings that another bundle made, by the worker that is about to report them."""
+"""Replaces findings of another bundle, by the worker that is about to report them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ra_node.ledger.jobs.queue import require_held
 def replace_findings(ledger: Ledger, job: Job, findings: Mapping[str, str], bundle_sha256: str) -> None:
     """Record new findings (JSON by instance id) of the study of a report job. Raises LeaseLost.
 
-    All of them commit together, and the job stays claimed: its report is made of them next.
+    All of them commit together, and the job stays claimed.
     """
     image = schema.instance
     with ledger.write() as connection:
@@ -31,7 +31,7 @@ def replace_findings(ledger: Ledger, job: Job, findings: Mapping[str, str], bund
 
 
 def replace_preview(ledger: Ledger, job: Job, instance_id: str, path: str, sha256: str) -> None:
-    """Record the picture of an image that was made again for the report of `job`. Raises LeaseLost."""
+    """Record the rebuilt preview of an image for the report of `job`. Raises LeaseLost."""
     image = schema.instance
     with ledger.write() as connection:
         require_held(connection, job)

@@ -1,4 +1,4 @@
-"""Brings a ledger to the newest version, inside the caller's transaction."""
+"""Migrates a ledger to the newest version, inside the caller's transaction."""
 
 from __future__ import annotations
 

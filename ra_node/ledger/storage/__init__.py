@@ -1,1 +1,1 @@
-"""Files that the ledger names: written durably, checked, bound to it by an identity."""
+"""Files that the ledger names: durable writes, checksums, identity."""

@@ -1,7 +1,7 @@
-"""Kept files that are missing or damaged: what that means for their study, and how a good copy mends it.
+"""Missing or damaged kept files: effect on their study, and replacement by a good copy.
 
-A received image whose file is damaged gets a finding that says so, and an alarm. A good copy takes its place
-and has the image examined again; where a report said that it was damaged, a new version follows.
+A received image with a damaged file gets a finding with that reason, and an alarm. A good copy replaces it
+and causes a new examination; where a report had that reason, a new version follows.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def record_damage(
 ) -> None:
     """Record that an image cannot be read from its file at `path`, and raise its alarm. Raises LeaseLost.
 
-    Ends an examine job; a report job goes on and reports it. Nothing is recorded where a good copy has taken
-    the place of that file since.
+    Ends an examine job; a report job continues and reports it. Nothing is recorded where a good copy has
+    replaced that file since.
     """
     with ledger.write() as connection:
         now = ledger.clock()
@@ -46,10 +46,9 @@ def record_damage(
 
 
 def replace_file(ledger: Ledger, kept: Instance, new: NewInstance, *, again: bool) -> bool:
-    """Let a good copy take the place of a damaged file and end the alarm; False: somebody else did.
+    """Replace a damaged file by a good copy and clear the alarm; False: it was replaced already.
 
-    With `again` the image is examined once more and calls for a new version, unless the report that it
-    belongs to is still to be made.
+    With `again` the image is examined again and causes a new version, unless its report is still to be made.
     """
     with ledger.write() as connection:
         now = ledger.clock()
@@ -80,7 +79,7 @@ def replace_file(ledger: Ledger, kept: Instance, new: NewInstance, *, again: boo
 
 
 def restored(ledger: Ledger, kept: Instance, *, again: bool) -> None:
-    """End the alarm of an image whose own file is whole again; `again` as in `replace_file`."""
+    """Clear the alarm of an image whose own file is intact again; `again` as in `replace_file`."""
     with ledger.write() as connection:
         now = ledger.clock()
         if not clear_alarm_held(connection, now, AlarmKind.CONTENT, kept.sop_instance_uid) and not again:
@@ -93,7 +92,7 @@ def restored(ledger: Ledger, kept: Instance, *, again: bool) -> None:
 
 
 def examine_again(connection: Connection, ledger: Ledger, kept: Instance, *, examine: bool) -> None:
-    """Forget what was found, and have it found anew; a worker that holds the job loses it.
+    """Clear the finding and queue a new examination; a worker that holds the job loses its lease.
 
     A new version of the report follows, unless the one that the image belongs to is still to be made.
     """
@@ -120,7 +119,7 @@ def examine_again(connection: Connection, ledger: Ledger, kept: Instance, *, exa
 
 
 def start_anew(connection: Connection, ledger: Ledger, which: object) -> None:
-    """Make jobs as if they were new; only the fence goes on."""
+    """Reset jobs; only the fence continues."""
     now = ledger.clock()
     fresh = {"state": JobState.READY, "attempt": 0, "excused": 0, "run_at": now, "created_at": now}
     ended = {"owner": None, "lease_until": None, "finished_at": None, "last_error": None}
@@ -130,7 +129,7 @@ def start_anew(connection: Connection, ledger: Ledger, which: object) -> None:
 
 
 def replace_object(ledger: Ledger, made: ResultObject, path: str) -> bool:
-    """Let a file that was made again take the place of a damaged one; False: somebody else did."""
+    """Replace a damaged object by its rebuilt file; False: it was replaced already."""
     item = schema.result_object
     this = and_(item.c.sop_instance_uid == made.sop_instance_uid, item.c.path == made.path)
     with ledger.write() as connection:

@@ -1,4 +1,4 @@
-"""Says whether the disk has room, before it is full: closed below one mark, open again above a higher one."""
+"""Disk guard with hysteresis: closed below one limit, open again above a higher one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 
 LOOK_EVERY_S = 0.5
-"""How old an answer may be; at a gigabit a second this lets in 60 MB too much."""
+"""How long a result is cached; at a gigabit a second this admits 60 MB too much."""
 
 
 def free_bytes(folder: Path) -> int:
@@ -20,10 +20,10 @@ def free_bytes(folder: Path) -> int:
 
 
 class DiskGuard:
-    """Room on one disk, with hysteresis, so that a node at the mark does not say yes and no by turns.
+    """Free space of one disk with hysteresis, so that a node at the limit does not alternate.
 
-    Below `low` bytes there is no room; there is again from `enough` bytes on. Safe to share among
-    threads. A disk that cannot be asked has no room.
+    Closed below `low` bytes, open again from `enough` bytes. Thread-safe. Closed where the free space cannot
+    be read.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class DiskGuard:
         self._looked_at = -float("inf")
 
     def has_room(self) -> bool:
-        """Tell whether something new may be written now."""
+        """Whether something new may be written now."""
         with self._lock:
             if self._clock() - self._looked_at >= LOOK_EVERY_S:
                 self._look()
@@ -57,5 +57,9 @@ class DiskGuard:
             free = 0
         was_open, self._open = self._open, free >= (self._low if self._open else self._enough)
         if was_open != self._open:
-            event = "disk_has_room_again" if self._open else "disk_nearly_full"
-            structlog.get_logger().warning(event, free_bytes=free, low=self._low, enough=self._enough)
+            structlog.get_logger().warning(
+                "disk_space_recovered" if self._open else "disk_limit_reached",
+                free_bytes=free,
+                low=self._low,
+                enough=self._enough,
+            )

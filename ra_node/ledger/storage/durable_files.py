@@ -1,4 +1,4 @@
-"""Files that are on the disk when the call returns, under names that owe nothing to a peer."""
+"""Durable files: synced to disk when the call returns, under names independent of peers."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ INBOX = "inbox"
 PREVIEWS = "previews"
 RESULTS = "results"
 FOLDERS = (INCOMING, INBOX, PREVIEWS, RESULTS)
-"""The folders whose files all have a row, or are swept; the ledger itself lies in none of them."""
+"""Folders whose files all have a row, or are swept; the ledger is in none of them."""
 
 UNLISTED = "unlisted"
 """Below the data folder: files that the ledger does not know. No sweep looks there."""
 INNER_MARK = ".identity"
-"""In each of FOLDERS: the identity of the data folder, since each may be mounted for itself."""
+"""File in each of FOLDERS with the identity of the data folder, because each may be a mount of its own."""
 
 
 class FolderUnavailable(Retryable):
@@ -33,11 +33,11 @@ class FolderUnavailable(Retryable):
 
 
 class Damage(StrEnum):
-    """What is wrong with a kept file."""
+    """Kind of damage of a kept file."""
 
     MISSING = "missing"
     DIFFERS = "differs"
-    """Its SHA-256 is not the one that was taken while it was received or written."""
+    """Its SHA-256 differs from the one computed while it was received or written."""
 
 
 def sha256_of(content: bytes) -> str:
@@ -46,7 +46,7 @@ def sha256_of(content: bytes) -> str:
 
 
 def sha256_of_file(path: Path, *, from_disk: bool = False) -> str:
-    """The SHA-256 of a file, 6 ms for 10 MB; `from_disk` first drops what the system holds of it."""
+    """SHA-256 of a file, 6 ms for 10 MB; `from_disk` first drops it from the page cache."""
     with path.open("rb") as file:
         if from_disk and hasattr(os, "posix_fadvise"):
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
@@ -58,8 +58,8 @@ class Files:
     """The data folder of one node; safe to share among threads and processes.
 
     Files have mode 0600, folders 0700. Paths given and returned as `str` are relative to the data
-    folder, with forward slashes. With an `identity` nothing is kept in a folder that does not carry it:
-    an unmounted share is an empty folder, and would take files that nobody finds again.
+    folder, with forward slashes. With an `identity` nothing is written to a folder without it:
+    an unmounted share is an empty folder, and files in it would be hidden after the mount.
     """
 
     data_dir: Path
@@ -72,9 +72,9 @@ class Files:
         return self._folder(INCOMING) / f"{self.new_name()}{suffix}"
 
     def keep(self, temporary: Path, folder: str, suffix: str = ".dcm") -> str:
-        """Sync a finished file of the incoming folder and move it to `folder` for good; return its path.
+        """Sync a finished file of the incoming folder and move it to `folder`; return its path.
 
-        After this the file outlives a power cut. OSError (e.g. ENOSPC) leaves it where it was, or
+        After this the file survives a power cut. OSError (e.g. ENOSPC) leaves it where it was, or
         moved but unknown to the ledger, where the sweep finds it. FolderUnavailable where the folder does
         not carry the identity.
         """
@@ -87,7 +87,7 @@ class Files:
     def write(self, content: bytes | Callable[[Path], object], folder: str, suffix: str) -> str:
         """Write a new file durably (bytes, or a function that writes to a path); return its path.
 
-        Whoever looks never finds half a file under the returned path.
+        The returned path never shows a partial file.
         """
         temporary = self.incoming()
         try:
@@ -101,7 +101,7 @@ class Files:
             raise
 
     def expect_identity(self, folder: str = "") -> None:
-        """Raise FolderUnavailable unless the data folder and `folder` in it carry the identity. 0.05 ms."""
+        """Raise FolderUnavailable unless the data folder and `folder` in it have the identity. 0.05 ms."""
         if not self.identity:
             return
         top, root = folder.partition("/")[0], str(self.data_dir)
@@ -119,10 +119,10 @@ class Files:
         return absolute
 
     def damage(self, relative: str, sha256: str | None, *, from_disk: bool = False) -> Damage | None:
-        """Compare a kept file with its SHA-256; None where it is whole.
+        """Compare a kept file with its SHA-256; None where it is intact.
 
-        Without one (None: a file of an older version) only its absence can be seen. Raises OSError where the
-        file cannot be read: that is the machine's fault, and says nothing about the content.
+        Without one (None: a file of an older version) only its absence is detected. Raises OSError where the
+        file cannot be read: a fault of the machine that says nothing about the content.
         """
         try:
             if sha256 is None:
@@ -134,7 +134,7 @@ class Files:
         return None if found == sha256 else Damage.DIFFERS
 
     def remove(self, relative: str) -> bool:
-        """Remove a file if it is there; tell whether it was."""
+        """Remove a file if it exists; return whether it did."""
         try:
             self.path(relative).unlink()
         except FileNotFoundError:
@@ -155,8 +155,8 @@ class Files:
     def unknown_files(self, known: Collection[str], older_than: float) -> Iterator[str]:
         """Give the files below FOLDERS that are not in `known`, last changed before `older_than`.
 
-        `older_than` (seconds since 1970) must lie before the moment when `known` was read, so that a
-        file whose row is about to be committed is never taken.
+        `older_than` (seconds since 1970) must be before the time when `known` was read, so that a file whose
+        row is about to be committed is not included.
         """
         for folder in FOLDERS:
             for path in sorted(self.path(folder).rglob("*")):
@@ -165,7 +165,7 @@ class Files:
                     yield relative
 
     def _folder(self, relative: str) -> Path:
-        """Make a folder and every folder above it durably, once a process."""
+        """Create a folder and its parents durably, once a process."""
         folder = self.path(relative)
         if folder in self._synced and folder.is_dir():
             return folder
@@ -209,7 +209,7 @@ def _move(source: Path, target: Path) -> None:
 
 
 def _is_old_file(path: Path, older_than: float) -> bool:
-    """A file that vanishes meanwhile is none; one with a dot is somebody's lock."""
+    """Skips files that vanish meanwhile, and files with a leading dot, which are locks."""
     try:
         return not path.name.startswith(".") and path.is_file() and path.stat().st_mtime < older_than
     except FileNotFoundError:

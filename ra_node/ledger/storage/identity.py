@@ -1,8 +1,8 @@
-"""Binds a data folder to a ledger by a random identity, so that nothing is decided from what is absent.
+"""Binds a data folder to a ledger by a random identity, so that absent rows or files prove nothing.
 
-The folder carries the identity in the file `identity` and in `.identity` of each folder of files; the
-ledger as a named value. The file `ledger-mark` names the newest event that this folder has seen in its
-ledger: a ledger without that event is an older copy, and knows less than was acknowledged.
+The folder has the identity in the file `identity` and in `.identity` of each folder of files; the ledger as a
+property. The file `ledger-mark` names the newest event of the ledger of this folder: a ledger without that
+event is an older copy, and lacks acknowledged images.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from ra_node.ledger.storage.durable_files import (
 )
 
 IDENTITY = "identity"
-"""Name of the value in the ledger, and of the file in the data folder."""
+"""Name of the property in the ledger, and of the file in the data folder."""
 MARK = "ledger-mark"
 ADOPTABLE = 64
-"""Images without a row that an older version may have left in a folder that it kept tidy every hour."""
+"""Images without a row that an older version with an hourly sweep may have left."""
 WAY_OUT = "mount the right data_dir or name the right ledger; to bind these two from now on: `ra-node adopt`"
 
 
@@ -50,14 +50,15 @@ def ledger_identity(ledger: Ledger) -> str | None:
 
 
 def has_history(files: Files) -> bool:
-    """Whether this folder has had a ledger that knew more than nothing."""
+    """Whether this folder has had a ledger with events."""
     return (files.data_dir / MARK).exists() or _has_files(files)
 
 
 def bind(ledger: Ledger, files: Files) -> str:
-    """Bind a new folder and a new ledger, or what an earlier version has left; give what forbids it, or "".
+    """Bind a new folder and a new ledger, or those of an earlier version; return the obstacle, or "".
 
-    Several processes and hosts may do this at once: the folder's file decides, the ledger comes last.
+    Several processes and hosts may do this concurrently: the folder's file decides, the ledger is written
+    last.
     """
     if ledger_identity(ledger) is not None:
         return problem_of(ledger, files)
@@ -74,7 +75,7 @@ def bind(ledger: Ledger, files: Files) -> str:
 
 
 def problem_of(ledger: Ledger, files: Files) -> str:
-    """Say why data folder and ledger do not belong together, "" where they do. Changes nothing."""
+    """Reason why data folder and ledger do not belong together, "" where they do. Read-only."""
     expected = ledger_identity(ledger)
     if expected is None:
         return f"expected a ledger with an identity, found none; {WAY_OUT}"
@@ -90,7 +91,7 @@ def problem_of(ledger: Ledger, files: Files) -> str:
 
 
 def problem_before_deletion(ledger: Ledger, files: Files) -> str:
-    """Why absence from this ledger proves nothing, with its alarm; "" where it may be relied on.
+    """Reason why absence from this ledger proves nothing, with its alarm; "" where it may be relied on.
 
     Reads the whole ledger where it is a file: 0.3 s for 100 MB.
     """
@@ -100,7 +101,7 @@ def problem_before_deletion(ledger: Ledger, files: Files) -> str:
 
 
 def keep_mark(ledger: Ledger, files: Files) -> None:
-    """Note in the folder which event of its ledger is the newest; OSError where that fails."""
+    """Write the newest event of the ledger to the folder; OSError where that fails."""
     identity, event = ledger_identity(ledger), schema.event
     with ledger.read() as connection:
         newest = connection.execute(
@@ -124,7 +125,7 @@ def adopt(ledger: Ledger, files: Files) -> None:
 
 
 def tell(ledger: Ledger, subject: str, problem: str) -> None:
-    """Raise the alarm of one data folder for a problem, with its newest words; end it for ""."""
+    """Raise the alarm of one data folder with the current reason; clear it for ""."""
     mine = [one for one in alarms(ledger) if (one.kind, one.subject) == (AlarmKind.IDENTITY, subject)]
     if any(one.detail != problem for one in mine):
         clear_alarm(ledger, AlarmKind.IDENTITY, subject)
@@ -133,14 +134,14 @@ def tell(ledger: Ledger, subject: str, problem: str) -> None:
 
 
 def kept_files(files: Files) -> Iterator[str]:
-    """Every file below the folders of received and made files, those that are being written left out."""
+    """Every file below the folders of received and created files, without incomplete ones."""
     for folder in FOLDERS:
         if folder != INCOMING:
             yield from _below(files, folder)
 
 
 def _first_problem(ledger: Ledger, files: Files) -> str:
-    """What forbids that a ledger without an identity is bound to a folder."""
+    """Obstacles to bind a ledger without identity to a folder."""
     with ledger.read() as connection:
         empty = not connection.execute(select(exists(select(schema.study.c.study_uid)))).scalar()
     if empty:
@@ -184,7 +185,7 @@ def _read_mark(path: Path) -> tuple[str, int, float] | None:
 
 
 def _mark_folder(files: Files, fresh: str) -> str:
-    """Put an identity into a folder that may have one; give the one that it has in the end."""
+    """Set the identity of a folder unless it has one; return its identity."""
     identity = _claim(files.data_dir / IDENTITY, fresh)
     for folder in FOLDERS:
         (files.data_dir / folder).mkdir(mode=0o700, exist_ok=True)
@@ -193,7 +194,7 @@ def _mark_folder(files: Files, fresh: str) -> str:
 
 
 def _claim(path: Path, fresh: str) -> str:
-    """Write it whole under another name and link it: whoever comes second keeps the first one's."""
+    """Write it under another name and link it: of concurrent processes the first one succeeds."""
     found = read_identity(path)
     if found is None:
         write_atomically(path, f"{fresh}\n".encode("ascii"), replace=False)

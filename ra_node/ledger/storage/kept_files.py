@@ -1,4 +1,4 @@
-"""Every file that the ledger says is kept, in an order in which a check of all can stop and go on."""
+"""Iterates over all kept files in a stable order, so that a scrub can pause and continue."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _image, _made, _value = schema.instance, schema.result_object, schema.named_valu
 
 
 class FileKind(StrEnum):
-    """What a kept file is, in the order in which they are checked."""
+    """Kind of a kept file, in the order of the scrub."""
 
     IMAGE = "image"
     PREVIEW = "preview"
@@ -27,7 +27,7 @@ class FileKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KeptFile:
-    """One file; `key` names its row, `uid` its SOP Instance UID, `version` that of the answer of a result."""
+    """One file; `key` names its row, `uid` its SOP Instance UID, `version` that of the report of a result."""
 
     kind: FileKind
     key: str
@@ -40,14 +40,14 @@ class KeptFile:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Behind which file a check goes on; the start is before all."""
+    """Position of a scrub; the start is before all files."""
 
     kind: FileKind = FileKind.IMAGE
     key: str = ""
 
 
 def kept_files(ledger: Ledger, start: Place) -> Iterator[KeptFile]:
-    """All files behind a place, read by the page; what is kept meanwhile may or may not be among them."""
+    """All files after a position, read in pages; files added meanwhile may or may not be included."""
     kinds = list(FileKind)
     for kind in kinds[kinds.index(start.kind) :]:
         key = start.key if kind is start.kind else ""
@@ -63,7 +63,7 @@ def count_kept(ledger: Ledger) -> int:
 
 
 def still_kept(ledger: Ledger, file: KeptFile) -> bool:
-    """Whether the row still names this very file: it may have been purged or replaced meanwhile."""
+    """Whether the row still names this file: it may have been purged or replaced meanwhile."""
     query = _query(file.kind).where(_key(file.kind) == file.key, _path(file.kind) == file.path)
     with ledger.read() as connection:
         return connection.execute(query).first() is not None

@@ -1,1 +1,1 @@
-"""The ONLY place that touches private names of pynetdicom."""
+"""Extensions of pynetdicom; the only place that uses its private names."""

@@ -1,6 +1,6 @@
-"""pynetdicom as this room uses it: silent about data sets, and nothing left behind or waited for forever.
+"""Application entity on pynetdicom: no logging of data sets, time-outs everywhere, resources released.
 
-With `guard`, `bounds` and `incoming` the files that reach behind the library's public face.
+Uses private names of pynetdicom 3.0, as all modules of this package.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _VALUE_HEADER_BYTES = 6
 
 
 class _Shared(list[PresentationContext]):
-    """The contexts of a listener, which nobody changes.
+    """The presentation contexts of a listener, shared and immutable.
 
-    The library copies each of its 200 contexts for each connection: 15 ms in which nobody receives.
+    pynetdicom copies its 200 contexts for each connection: 15 ms under the GIL.
     """
 
     def __deepcopy__(self, _memo: object) -> Self:
@@ -45,16 +45,16 @@ class _Shared(list[PresentationContext]):
 
 
 class _Server(ThreadedAssociationServer):
-    """Keeps a burst of connections waiting instead of dropping them.
+    """Listen backlog for bursts of connections.
 
-    With the library's 5, 300 connections at once took 47 s: a dropped one is tried again after a second.
+    With pynetdicom's 5, 300 connections at once took 47 s: a dropped SYN is repeated after a second.
     """
 
     request_queue_size = 128
 
 
 class _Spooled(Protocol):
-    """The library's file of one data set, a named temporary file."""
+    """pynetdicom's file of one data set, a named temporary file."""
 
     @property
     def name(self) -> str: ...
@@ -63,10 +63,10 @@ class _Spooled(Protocol):
 
 
 def prepare() -> None:
-    """Set the switches of the library for this process; safe to repeat.
+    """Configure pynetdicom for this process; idempotent.
 
-    Data sets go straight from the wire to a file and back. The library logs nothing: its encoder
-    quotes attributes, and what goes wrong is told by this room's own events and outcomes.
+    Data sets go directly from the socket to a file and back. Logging of pynetdicom is off: its encoder quotes
+    attributes, and errors are reported by our own events and outcomes.
     """
     _config.LOG_HANDLER_LEVEL = "none"
     _config.LOG_REQUEST_IDENTIFIERS = False
@@ -79,16 +79,16 @@ def prepare() -> None:
 
 
 def _decode_command(encoded: BytesIO, is_implicit_vr: bool, is_little_endian: bool) -> Dataset:  # noqa: FBT001 - the library's own
-    """What the library decodes command sets with."""
+    """The decoder of command sets in pynetdicom."""
     return mended(decode(encoded, is_implicit_vr, is_little_endian))
 
 
 def tend(association: Association, timeout_s: float) -> None:
-    """Let a connection wait no longer than `timeout_s` for its peer, and leave no socket or thread behind.
+    """Limit the wait of a connection for its peer to `timeout_s`, and release its socket and thread.
 
-    The library reads a PDU in one blocking call, so that a peer which stops in the middle would hold
-    its threads for ever: neither the idle timer nor an abort reaches them. And it forgets to close
-    a socket whose peer has left first, or was never reached. Nothing waits for a late acknowledgement.
+    pynetdicom reads a PDU in one blocking call, so a peer that stops in the middle would hold its threads for
+    ever: neither the idle timer nor an abort reaches them. It also does not close a socket whose peer has
+    closed first, or was never reached. TCP_NODELAY and TCP_QUICKACK are set.
     """
     guard(association)
     wrapped = association.dul.socket
@@ -108,7 +108,7 @@ def _received(raw: socket.socket, receive: Callable[[int], bytearray], wanted_by
 
 
 def _cut_later(raw: socket.socket) -> None:
-    """Give an A-ABORT a second to go out, then end whatever still reads."""
+    """Send an A-ABORT within a second, then shut the socket down."""
     timer = threading.Timer(1.0, cut, [raw])
     timer.daemon = True
     timer.start()
@@ -123,7 +123,7 @@ def serve(
 ) -> ThreadedAssociationServer:
     """Accept connections in a thread; raise OSError where the port is taken.
 
-    As the library's `start_server`, which takes half a second to stop.
+    Like pynetdicom's `start_server`, which takes half a second to stop.
     """
     server = entity.make_server(
         address,
@@ -140,39 +140,39 @@ def serve(
 
 
 def is_accepting(server: ThreadedAssociationServer) -> bool:
-    """Tell whether the thread that accepts connections is there."""
+    """Whether the thread that accepts connections is alive."""
     return bool(vars(server)["accepting"].is_alive())
 
 
 def stop_serving(server: ThreadedAssociationServer) -> None:
-    """Accept no more connections; associations go on."""
-    with suppress(ValueError):  # its last act is to leave a list that only `start_server` enters it in
+    """Accept no more connections; associations continue."""
+    with suppress(ValueError):  # its shutdown removes it from a list to which only `start_server` adds it
         server.shutdown()
 
 
 def requested_by(association: Association) -> tuple[str, str, str]:
-    """Give calling AE title, called AE title and IP address of the peer that requests an association."""
+    """Calling AE title, called AE title and IP address of the peer that requests an association."""
     request, address = association.requestor.primitive, association.requestor.address_info
     calling, called = (request.calling_ae_title, request.called_ae_title) if request else ("", "")
     return str(calling or "").strip(), str(called or "").strip(), str(address.address) if address else ""
 
 
 def negotiable(association: Association) -> bool:
-    """Whether a request has a presentation context, and takes PDUs that hold a byte of an answer (0: any)."""
+    """Whether a request has a presentation context, and accepts PDUs long enough for a response (0: any)."""
     request = association.requestor
     contexts = request.primitive.presentation_context_definition_list if request.primitive else []
     return bool(contexts) and not 0 < (request.maximum_length or 0) <= _VALUE_HEADER_BYTES
 
 
 def forbid_storage(association: Association) -> None:
-    """Let an association that is being requested negotiate everything but storage contexts."""
+    """Remove the storage contexts from an association that is being requested."""
     storage = {context.abstract_syntax for context in AllStoragePresentationContexts}
     kept = [cx for cx in association.acceptor.supported_contexts if cx.abstract_syntax not in storage]
     association.acceptor.supported_contexts = kept
 
 
 def receive_failure(request: C_STORE) -> OSError | None:
-    """Give the error of the disk that kept a data set from being written in full."""
+    """The disk error that prevented a complete write of a data set."""
     return getattr(request._dataset_file, "failure", None)  # noqa: SLF001 - the request alone knows its file
 
 
@@ -187,15 +187,15 @@ def announces_data_set(request: C_STORE) -> bool:
 
 
 def discard_served(request: C_STORE) -> None:
-    """Close the file of a request that came on an association of ours, and remove it where it still lies.
+    """Close the file of a request on an association that we requested, and remove it unless it was moved.
 
-    Of requests on associations of others the library takes care itself.
+    For associations requested by peers pynetdicom does this itself.
     """
     _discard(request._dataset_file)  # noqa: SLF001 - the request alone knows its file
 
 
 def discard_unfinished(association: Association) -> None:
-    """Remove the files of an ended association that were received in part, or never served."""
+    """Remove the files of an ended association that are incomplete or were never handled."""
     message = association.dimse.message
     if message is not None:
         _discard(message._data_set_file)  # noqa: SLF001 - the library forgets the file when a transfer ends early
@@ -210,7 +210,7 @@ def discard_unfinished(association: Association) -> None:
 def _discard(spooled: _Spooled | None) -> None:
     if spooled is None:
         return
-    with suppress(OSError):  # closing flushes, and the disk may be the very thing that is full
+    with suppress(OSError):  # closing flushes, and the disk may be full
         spooled.close()
     with suppress(OSError):
         Path(spooled.name).unlink()

@@ -1,9 +1,8 @@
-"""However an association goes wrong, it ends in order: connection cut, threads gone, one line in the log.
+"""Guards the threads of an association: after any error it is closed, its threads end, one event is logged.
 
-The library's state machine raises, and kills its thread in doing so, for what any peer may send: a
-command without its mandatory elements, or nonsense that overtakes our acceptance. The socket, the place
-and the ledger's row of the association would then wait for somebody to notice. With `engine`, `bounds`
-and `incoming` the files that reach behind the library's public face, as of pynetdicom 3.0.
+pynetdicom's state machine raises, and ends its thread, for input that any peer may send: a command without
+its mandatory elements, or data that overtake our acceptance. The socket, the slot and the ledger row of the
+association would then never be released. Uses private names of pynetdicom 3.0.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from ra_node.network.pynetdicom_ext.negotiation import ASSOCIATE_AC, ASSOCIATE_R
 
 _Decoded = tuple[Any, str]
 _Sent = Any
-"""PDUs of the library, and the event that goes with one."""
+"""pynetdicom's PDU classes and their events."""
 _WAITING_FOR_THE_END, _NOTHING_ASKED = "Sta13", "Sta2"
 _CONNECTION_CLOSED = "Evt17"
 """State and event of PS3.8 9.2."""
@@ -47,10 +46,10 @@ log = structlog.get_logger(__name__)
 
 
 class Checkpoint(threading.Event):
-    """Where a thread stops while this is cleared; `holds` says whether it stands there, and not just near it.
+    """A gate where a thread stops while it is cleared; `holds` tells whether a thread is inside `wait`.
 
-    A thread that has passed may get no processor for a while. Who takes it for pausing, and asks the peer
-    something, has the answer taken away by it.
+    A thread that has passed the gate may not be scheduled for a while. A caller that mistook it for paused,
+    and sent a request, would lose the response to it.
     """
 
     def __init__(self) -> None:
@@ -61,7 +60,7 @@ class Checkpoint(threading.Event):
 
     @property
     def holds(self) -> bool:
-        """True once a thread is in `wait`, which it cannot leave before the next `set`."""
+        """Whether a thread is in `wait`, which it cannot leave before the next `set`."""
         with self._lock:
             return self._standing > 0 and not self.is_set()
 
@@ -74,7 +73,7 @@ class Checkpoint(threading.Event):
             if self.is_set():
                 return True
             self._standing += 1
-        while True:  # cleared again before we had a processor: we have never left
+        while True:  # cleared again before this thread was scheduled: still inside
             super().wait(timeout)
             with self._lock:
                 if self.is_set() or timeout is not None:
@@ -83,12 +82,12 @@ class Checkpoint(threading.Event):
 
 
 class _Steady(Association):
-    """An association of which only its own thread says whether that thread pauses.
+    """An association whose pause state is set by its own thread only.
 
-    The library serves a report of storage commitment in a second thread, which says "not paused" at its
-    end. Where the first has just paused, so that we may release the association or ask something more,
-    we would wait for that pause for ever. And while the second still writes its answer, a release would
-    overtake that answer: nothing pauses before it is on its way.
+    pynetdicom handles a storage commitment report in a second thread, which resets the pause state at its
+    end. If the first thread has just paused for a release or request of ours, we would wait for ever. And
+    while the second still writes its response, a release would overtake it: no pause before the response is
+    sent.
     """
 
     @property
@@ -104,7 +103,7 @@ class _Steady(Association):
 
 
 def guard(association: Association) -> None:
-    """Let no thread of an association die of an error or wait for ever; safe to repeat."""
+    """Protect the threads of an association against errors and endless waits; idempotent."""
     machine = association.dul.state_machine
     if "do_action" in vars(machine):
         return
@@ -129,14 +128,14 @@ def guard(association: Association) -> None:
 
     machine.do_action = do_action  # type: ignore[method-assign]
     association.run = _seen_off(association, association.run)  # type: ignore[method-assign]
-    # a report of storage commitment is served in a thread of its own
+    # a storage commitment report is handled in a thread of its own
     association._serve_request = _answered(association, _seen_off(association, association._serve_request))  # type: ignore[method-assign]  # noqa: SLF001
 
 
 def _tidying(
     association: Association, decode: Callable[[bytearray], _Decoded]
 ) -> Callable[[bytearray], _Decoded]:
-    """Let the library decode what it can read of an A-ASSOCIATE PDU."""
+    """Pass only the decodable items of an A-ASSOCIATE PDU to pynetdicom."""
 
     def decode_pdu(pdu: bytearray) -> _Decoded:
         if pdu[0] not in (ASSOCIATE_RQ, ASSOCIATE_AC):
@@ -147,14 +146,14 @@ def _tidying(
             _reason(association, f"A-ASSOCIATE PDU: {error}")
             raise
         if made.left_out:
-            log.warning("negotiation_items_left_out", items=made.left_out)
+            log.warning("negotiation_items_dropped", items=made.left_out)
         return decode(bytearray(made.pdu))
 
     return decode_pdu
 
 
 def _telling(association: Association, send: Callable[[_Sent], None]) -> Callable[[_Sent], None]:
-    """Say in the log why an association is aborted, or rejected by the library itself."""
+    """Log the reason why an association is aborted, or rejected by pynetdicom itself."""
 
     def send_pdu(pdu: _Sent) -> None:
         if isinstance(pdu, A_ABORT_RQ):
@@ -181,18 +180,18 @@ def _address(association: Association) -> str:
 
 
 def cut(raw: socket.socket) -> None:
-    """End a connection from any thread: whoever reads it finds its end."""
-    with suppress(OSError):  # closed in the meantime, as it should be
+    """Shut a connection down from any thread: its reader gets end of file."""
+    with suppress(OSError):  # closed in the meantime
         raw.shutdown(socket.SHUT_RDWR)
 
 
 def _leave(association: Association, act: Callable[[str], None]) -> None:
-    """Abort where the peer may still listen, and go on as for a connection that was closed."""
+    """Send an A-ABORT where the peer may still read, and continue as for a closed connection."""
     dul = association.dul
     with suppress(Exception):
         if dul.state_machine.current_state != _WAITING_FOR_THE_END:
             dul._send(_provider_abort())  # noqa: SLF001 - the queue of primitives holds what could not be done
-    with suppress(Exception):  # in the idle state nothing is left to close
+    with suppress(Exception):  # in the idle state there is nothing to close
         act(_CONNECTION_CLOSED)
     dul.kill_dul()
 
@@ -205,7 +204,7 @@ def _provider_abort() -> A_ABORT_RQ:
 
 
 def _seen_off(association: Association, act: Callable[..., None]) -> Callable[..., None]:
-    """Make `act` cut the connection instead of raising; the reading thread then ends the rest."""
+    """Make `act` shut the connection down instead of raising; the reading thread then cleans up."""
 
     def run(*asked: object) -> None:
         try:
@@ -222,7 +221,7 @@ def _seen_off(association: Association, act: Callable[..., None]) -> Callable[..
 
 
 def _answered(association: Association, serve: Callable[..., None]) -> Callable[..., None]:
-    """Keep in mind which threads are at an answer."""
+    """Track the threads that are sending a response."""
     answering: set[int] = vars(association)["_answering"]
 
     def run(*asked: object) -> None:
@@ -246,10 +245,10 @@ def _answered(association: Association, serve: Callable[..., None]) -> Callable[
 
 
 def _told(error: Exception, what: str) -> None:
-    """Log without the error's message, which may quote what the peer sent."""
+    """Log without the error message, which may quote data of the peer."""
     frames = traceback.extract_tb(error.__traceback__)
     log.warning(
-        "association_broken_off",
+        "association_lost",
         what=what,
         error=type(error).__name__,
         where=frames[-1].name if frames else "",

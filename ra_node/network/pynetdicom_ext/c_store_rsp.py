@@ -1,6 +1,6 @@
-"""The Success of a C-STORE on its shortest way out: the library makes forty objects of it.
+"""Fast path for the C-STORE response Success: pynetdicom creates forty objects for one.
 
-Every other answer, and every other message, goes the library's own way.
+Every other response and message uses pynetdicom's own code.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _VALUE_HEADER_BYTES = 6
 
 
 def shorten(association: Association) -> None:
-    """Let an accepted association answer stored instances by itself; call it before its threads start."""
+    """Install the fast path on an accepted association; call it before its threads start."""
     dimse = association.dimse
     send = dimse.send_msg
 
@@ -42,7 +42,7 @@ def shorten(association: Association) -> None:
 
 
 def success_of(answer: C_STORE) -> bytes | None:
-    """Encode the command set of a Success (PS3.7 9.3.1.2), implicit little endian; None for what is none."""
+    """Encode the command set of a Success (PS3.7 9.3.1.2), implicit little endian; None for others."""
     asked, sop_class, sop_instance = (
         answer.MessageIDBeingRespondedTo,
         answer.AffectedSOPClassUID,

@@ -1,7 +1,7 @@
-"""Mends command sets (PS3.7 6.3, E) where an answer is still possible, and names what is wrong.
+"""Repairs command sets (PS3.7 6.3, E) where a response is still possible, and names the fault.
 
-A UID that cannot be one is replaced by one that can still be refused with a status, so that the association
-goes on. What cannot be answered raises CommandError: the association is aborted with that reason in the log.
+An invalid UID is replaced by one that can be refused with a status, so that the association continues. A
+command without possible response raises CommandError: the association is aborted with that reason in the log.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pydicom import Dataset
 from pynetdicom.dimse_messages import _MESSAGE_TYPES
 
 NO_UID = "0.0"
-"""Stands for a UID that is absent, empty or too long: of a branch that holds no instances."""
+"""Replaces a UID that is absent, empty or too long; its root has no instances."""
 
 _C_STORE_RQ, _C_ECHO_RQ, _C_CANCEL_RQ, _RESPONSE = 0x0001, 0x0030, 0x0FFF, 0x8000
 _NO_DATA_SET = 0x0101
@@ -23,11 +23,11 @@ _MOST_COMMENT = 64
 
 
 class CommandError(ValueError):
-    """A command that cannot be answered; its text names elements alone."""
+    """A command without possible response; its text names elements only."""
 
 
 def mended(command: Dataset) -> Dataset:
-    """Mend a command set in place; raises CommandError."""
+    """Repair a command set in place; raises CommandError."""
     kind = _number(command, "CommandField")
     if kind not in _MESSAGE_TYPES:
         found = "none" if kind is None else f"{kind:04X}H"
@@ -54,12 +54,12 @@ def _mend_request(command: Dataset, kind: int) -> None:
         if (needed or keyword in command) and not _uid(command, keyword):
             setattr(command, keyword, NO_UID)
     if kind == _C_STORE_RQ and command.AffectedSOPClassUID == NO_UID:
-        # the library has no service, and so no status, for a class that it does not know
+        # pynetdicom has no service, and so no status, for an unknown class
         command.AffectedSOPClassUID, command.AffectedSOPInstanceUID = _ANY_STORAGE, NO_UID
 
 
 def _mend_response(command: Dataset) -> None:
-    """Leave out what a status does not need, where the library would abort for it."""
+    """Remove optional elements for which pynetdicom would abort."""
     if _number(command, "MessageIDBeingRespondedTo") is None:
         raise CommandError("expected a Message ID Being Responded To (0000,0120), found none")
     for keyword in _UIDS:
@@ -75,13 +75,13 @@ def _mend_response(command: Dataset) -> None:
 
 
 def _uid(command: Dataset, keyword: str) -> str:
-    """The UID, "" where it is absent or has no length that a UID can have (PS3.5 9.1)."""
+    """The UID, "" where it is absent or has an invalid length (PS3.5 9.1)."""
     value = _value(command, keyword)
     return value if isinstance(value, str) and 0 < len(value) <= 64 else ""
 
 
 def _number(command: Dataset, keyword: str) -> int | None:
-    """The first number of an element, which stands there alone afterwards."""
+    """The first number of an element; other values are removed."""
     value = _value(command, keyword)
     if value is None or isinstance(value, int):
         return value
@@ -92,7 +92,7 @@ def _number(command: Dataset, keyword: str) -> int | None:
 
 
 def _value(command: Dataset, keyword: str) -> object:
-    """The value of an element: a list where it has several, None where it cannot be read."""
+    """The value of an element: a list where it has several, None where it is unreadable."""
     try:
         value = command.get(keyword)
     except Exception:  # noqa: BLE001 - whatever its bytes are

@@ -1,7 +1,7 @@
-"""The two threads of an accepted association sleep until there is something to do.
+"""Event-driven wait for the two threads of an accepted association.
 
-The library looks a thousand times a second in each of them, which costs the other associations more than
-itself, and answers a millisecond or two later than it could.
+pynetdicom polls a thousand times a second in each of them, which slows the other associations, and delays
+each response by a millisecond or two.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from ra_node.network.pynetdicom_ext.association_guard import Checkpoint
 from ra_node.network.pynetdicom_ext.pdata_reader import LOOK_UP_S, READY, Stream
 
 _ANSWER_S = 0.02
-"""How long a thread that waits for our own answer leaves its socket alone."""
+"""Poll interval of the socket while a thread waits for our own response."""
 _PAUSE_S = 0.001
 
 
 class _Bell(threading.Event):
-    """Rings when something was put into one of its queues."""
+    """Signals when something was put into one of its queues."""
 
     def replace(self, old: queue.Queue[Any]) -> queue.Queue[Any]:
-        """Give a queue that rings, with what is already in the old one."""
+        """A queue that signals, with the contents of the old one."""
         new = _Ringing(self)
         with old.mutex:
             for item in old.queue:
@@ -34,7 +34,7 @@ class _Bell(threading.Event):
         return new
 
     def heard(self, wait_s: float) -> bool:
-        """Wait for a ring, and take it."""
+        """Wait for a signal, and reset it."""
         rung = self.wait(wait_s)
         self.clear()
         return rung
@@ -51,7 +51,7 @@ class _Ringing(queue.Queue[Any]):
 
 
 class _Checkpoint(Checkpoint):
-    """Where the association's thread stops in each of its rounds: while it is held up, and without work."""
+    """Wait point of the association's thread in each loop: while it is paused, and without work."""
 
     def __init__(self, bell: _Bell) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ def awaken(association: Association, timeout_s: float) -> None:
 
 
 class _Transport:
-    """Stands for the library's question whether the connection has brought something."""
+    """Replaces pynetdicom's check for received data."""
 
     def __init__(self, association: Association, raw: socket.socket, timeout_s: float, bell: _Bell) -> None:
         self._association, self._bell = association, bell
@@ -91,10 +91,10 @@ class _Transport:
         self._dul._run_loop_delay = 0  # noqa: SLF001 - all of its rounds wait in `_event`
 
     def _event(self) -> bool:
-        """Wait a little for the peer or for ourselves; tell whether the peer sent something.
+        """Wait briefly for the peer or for our own work; return whether the peer sent something.
 
-        Nothing is read before what was read last has been acted on: the rest of a PDU that is none would be
-        waited for, and its A-ABORT would wait as well.
+        Nothing is read before the last PDU was processed: otherwise the read would wait for the rest of an
+        invalid PDU, and its A-ABORT would wait as well.
         """
         if not self._dul.event_queue.empty():
             return False
@@ -114,6 +114,6 @@ class _Transport:
 
     def _read(self) -> bool:
         self._stream.take()
-        self._bell.clear()  # what is in the queue already is found there
+        self._bell.clear()  # entries already in the queue are found there
         self._answering = True
         return True

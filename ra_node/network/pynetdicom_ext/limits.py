@@ -1,7 +1,7 @@
-"""What a peer can make one connection hold in memory, and how long it may take over one part of a message.
+"""Limits of one connection: memory, and time for a PDU.
 
-The library believes every length that it is told, gathers commands without end, and waits for each
-single byte anew.
+pynetdicom trusts every stated length, queues commands without limit, and restarts its time-out with every
+byte.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from ra_node.network.pynetdicom_ext.association_guard import cut
 from ra_node.network.pynetdicom_ext.tcp_options import acknowledge
 
 MOST_PDU_BYTES = 4 * 2**20
-"""Many times what peers are asked to stay under; the length of a PDU may say up to 4 GiB (PS3.8 9.3)."""
+"""Longest PDU, many times the negotiated length; the length field allows 4 GiB (PS3.8 9.3)."""
 MOST_MESSAGE_BYTES = 2**20
-"""Command sets, and data sets of other services than C-STORE, whose own go straight to a file."""
+"""Longest command set, or data set of a service other than C-STORE, which goes directly to a file."""
 MOST_WAITING = 32
-"""Requests sent before the first was answered; nobody may send two (PS3.7 annex D.3.3.3)."""
+"""Most requests before the first response; the standard allows one (PS3.7 D.3.3.3)."""
 SPARE_CONNECTIONS = 64
-"""Connections without an association, from port scans and half-open peers, beside the associations."""
+"""Most connections without an association, e.g. from port scans and half-open peers."""
 
 _READ_BYTES = 65_536
 
 
 def bound(association: Association, timeout_s: float) -> None:
-    """Hold an accepted connection to the limits above, and every PDU to `timeout_s` from its first byte.
+    """Apply the limits above to an accepted connection, and `timeout_s` to every PDU from its first byte.
 
-    A connection that breaks one is cut: what lies about its lengths would not understand an A-ABORT.
+    A connection that violates one is closed without A-ABORT, which a peer with wrong lengths could not parse.
     """
     wrapped = association.dul.socket
     raw = None if wrapped is None else wrapped.socket
@@ -46,28 +46,28 @@ def bound(association: Association, timeout_s: float) -> None:
 
 
 def turn_away(association: Association) -> None:
-    """End a connection on which nothing was said yet."""
+    """Close a connection without any received data."""
     wrapped = association.dul.socket
     if wrapped is not None and wrapped.socket is not None:
         _cut(wrapped.socket, "more connections than can be served")
 
 
 def open_connections(associations: Iterable[Association]) -> int:
-    """Count the connections that are still open; a thread may outlive its own a little."""
+    """Count the open connections; a thread may end slightly after its connection."""
     return sum(association.dul.is_alive() for association in associations)
 
 
 def _wake(association: Association) -> None:
-    """Tell the thread of a connection that closed without a request not to wait for one.
+    """Stop the thread of a connection that closed without a request.
 
-    A port scan or a load balancer's probe would keep it for the whole association timeout.
+    After a port scan or a load balancer's probe it would wait for the whole association time-out.
     """
     if association.requestor.primitive is None:
-        association.dul.to_user_queue.put(None)  # which it reads as "none came in time"
+        association.dul.to_user_queue.put(None)  # interpreted as a time-out
 
 
 def _received(raw: socket.socket, timeout_s: float, wanted_bytes: int) -> bytearray:
-    """Read that many bytes, fewer where the peer has left; OSError for too many or too slow."""
+    """Read that many bytes, fewer where the peer has closed; OSError for too many or too slow."""
     if wanted_bytes > MOST_PDU_BYTES:
         _cut(raw, f"a PDU of {wanted_bytes} bytes")
         raise OSError(f"expected a PDU of at most {MOST_PDU_BYTES} bytes, found {wanted_bytes}")
@@ -88,7 +88,7 @@ def _received(raw: socket.socket, timeout_s: float, wanted_bytes: int) -> bytear
 
 
 def _watch(association: Association, raw: socket.socket) -> None:
-    """Look at what has gathered before one more PDU is added to it."""
+    """Check the collected data before one more PDU is added."""
     message = association.dimse.message
     gathered = 0
     if message is not None:
@@ -96,9 +96,9 @@ def _watch(association: Association, raw: socket.socket) -> None:
     if gathered > MOST_MESSAGE_BYTES:
         _cut(raw, f"a message of more than {MOST_MESSAGE_BYTES} bytes in memory")
     if association.dimse.msg_queue.qsize() > MOST_WAITING:
-        _cut(raw, f"more than {MOST_WAITING} requests without waiting for an answer")
+        _cut(raw, f"more than {MOST_WAITING} requests without waiting for a response")
 
 
 def _cut(raw: socket.socket, reason: str) -> None:
-    structlog.get_logger().warning("connection_cut", reason=reason)
+    structlog.get_logger().warning("connection_dropped", reason=reason)
     cut(raw)

@@ -1,8 +1,8 @@
-"""Makes what peers write into A-ASSOCIATE PDUs readable for the library, which aborts for every oddity.
+"""Normalises A-ASSOCIATE PDUs for pynetdicom, which aborts for every deviation.
 
-Unknown items are left out (PS3.7 D.3.3, PS3.8 9.3), of the protocol version only bit 0 counts (PS3.8 9.3.2),
-the AE title fields of an acceptance are not looked at (9.3.3), titles may be padded by NUL. What breaks its
-own rules is left out as well and named in the log; without it the library decides about the rest.
+Unknown items are dropped (PS3.7 D.3.3, PS3.8 9.3), of the protocol version only bit 0 is used (PS3.8 9.3.2),
+the AE title fields of an acceptance are ignored (9.3.3), titles may be padded by NUL. Invalid items are
+dropped as well and named in the log; pynetdicom decides about the rest.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from pynetdicom import pdu_items
 
 ASSOCIATE_RQ, ASSOCIATE_AC = 1, 2
 NO_TITLE = "(no title)"
-"""Stands for a calling AE title of blanks alone."""
+"""Replaces a calling AE title that is blank."""
 DEFAULT_MAX_LENGTH = 16_382
-"""For a peer that does not say how long a PDU it takes, though it must (PS3.8 D.1)."""
+"""Maximum PDU length for a peer that omits its mandatory one (PS3.8 D.1)."""
 
 _FIXED_BYTES = 74
 _CONTEXT_RQ, _CONTEXT_AC, _USER, _APPLICATION = 0x20, 0x21, 0x50, 0x10
@@ -37,23 +37,23 @@ _USER_ITEMS = {
 }
 _MOST_UID_BYTES = 64
 _MOST_ITEMS = 1000
-"""Of one level: 128 contexts, and a few items for each SOP class. A PDU has room for a million."""
+"""Most items of one level: 128 contexts, and a few for each SOP class. A PDU could hold a million."""
 
 
 class UnreadableError(ValueError):
-    """A PDU of which not even the items can be told apart."""
+    """A PDU whose items cannot be separated."""
 
 
 @dataclass(slots=True)
 class Tidied:
-    """An A-ASSOCIATE PDU as the library reads it, and the items that were left out, for the log."""
+    """A normalised A-ASSOCIATE PDU, and the dropped items for the log."""
 
     pdu: bytes = b""
     left_out: list[str] = field(default_factory=list)
 
 
 def tidied(pdu: bytes) -> Tidied:
-    """Tidy an A-ASSOCIATE-RQ or -AC (PS3.8 9.3.2, 9.3.3); raises UnreadableError."""
+    """Normalise an A-ASSOCIATE-RQ or -AC (PS3.8 9.3.2, 9.3.3); raises UnreadableError."""
     if len(pdu) < _FIXED_BYTES:
         raise UnreadableError(f"expected at least {_FIXED_BYTES} bytes, found {len(pdu)}")
     made = Tidied()
@@ -76,7 +76,7 @@ def _unpadded(raw: bytes) -> str:
 
 
 def _items(raw: bytes, left_out: list[str]) -> Iterator[bytes]:
-    """The items that can be used, each whole, and those that a request needs and lacks."""
+    """Valid items, and mandatory items that a request lacks."""
     contexts: set[int] = set()
     user = False
     for kind, value in _split(raw):
@@ -97,7 +97,7 @@ def _items(raw: bytes, left_out: list[str]) -> Iterator[bytes]:
 
 
 def _context(kind: int, value: bytes, seen: set[int], left_out: list[str]) -> Iterator[bytes]:
-    """A presentation context with an odd number of its own and UIDs in it (PS3.8 9.3.2.2, 9.3.3.2)."""
+    """A presentation context with a unique odd ID and valid UIDs (PS3.8 9.3.2.2, 9.3.3.2)."""
     number = value[0] if value else 0
     known = [(sub, uid) for sub, uid in _split(value[4:]) if sub in _SYNTAX_ITEMS[kind]]
     subs = [_item(sub, uid) for sub, uid in known if _is_uid(uid)]
@@ -109,7 +109,7 @@ def _context(kind: int, value: bytes, seen: set[int], left_out: list[str]) -> It
         return
     seen.add(number)
     if refused and not subs:
-        subs = [_item(0x40, b"1.2.840.10008.1.2")]  # not significant in a refusal, yet the library reads it
+        subs = [_item(0x40, b"1.2.840.10008.1.2")]  # not significant in a refusal, but pynetdicom reads it
     yield _item(kind, value[:4] + b"".join(subs))
 
 
@@ -128,7 +128,7 @@ def _user_information(value: bytes, left_out: list[str]) -> bytes:
 
 
 def _decodes(kind: int, whole: bytes) -> bool:
-    """Whether the library can make something of an item; it has one way to fail for each kind."""
+    """Whether pynetdicom can decode an item; it raises a different error for each kind."""
     try:
         item: Any = _USER_ITEMS[kind]()
         item.decode(whole)

@@ -1,10 +1,8 @@
-"""Data sets on the straight way from the socket to the disk, past the library's decoder.
+"""Reads P-DATA of C-STORE data sets from the socket to the file, without pynetdicom's decoder.
 
-The library makes eight objects and five copies of each fragment, all under the lock of the interpreter.
-Here the data set of a C-STORE is read by the megabyte, however many PDUs that is, and what lies between
-their headers is written from where it was read, by calls that let other threads run; whatever else
-a peer sends the library reads itself. With `engine`, `bounds`,
-`guard`, `reactor` and `incoming` the files that reach behind its public face, as of pynetdicom 3.0.
+pynetdicom creates eight objects and five copies for each fragment, all under the GIL. Here the data set of a
+C-STORE is read in chunks of a megabyte across PDUs, and the fragments are written from the read buffer by
+calls that release the GIL; all other PDUs are read by pynetdicom. Uses private names of pynetdicom 3.0.
 """
 
 from __future__ import annotations
@@ -36,20 +34,20 @@ _HEADER = struct.Struct(">xxLLBB")
 """Length of a P-DATA-TF PDU; length, context and message control header of its first value."""
 _P_DATA_TF, _COMMAND, _LAST = 0x04, 1, 2
 _BUFFER_BYTES = CHUNK_BYTES + (MOST_PARTS + 1) * _HEADER.size
-"""For one write of a file and all headers between its parts."""
+"""Buffer size for one file write and the headers between its parts."""
 LOOK_UP_S = 0.05
-"""How long a thread looks at nothing but its socket."""
+"""Longest time in the fast path before other work is checked."""
 
 
 def _room() -> memoryview:
-    """A buffer of its own pages, which go back to the system with it."""
+    """A buffer in anonymous memory, unmapped when it is released."""
     return memoryview(mmap.mmap(-1, _BUFFER_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
 
 
 class Stream:
-    """What one accepted connection brings.
+    """Reader of one accepted connection.
 
-    A PDU gets `timeout_s` from its first byte to its last, as everywhere.
+    A PDU has `timeout_s` from its first to its last byte.
     """
 
     def __init__(self, association: Association, raw: socket.socket, timeout_s: float) -> None:
@@ -68,31 +66,31 @@ class Stream:
         association.bind(evt.EVT_CONN_CLOSE, self._closed)
 
     def _closed(self, _event: Event) -> None:
-        """Keep no megabyte for what is left of the association."""
+        """Release the buffer for the rest of the association."""
         self._buffer = self._held = memoryview(b"")
         self._end = 0
 
     @property
     def holds(self) -> bool:
-        """Something was read that nobody has looked at yet."""
+        """Whether unprocessed bytes are in the buffer."""
         return len(self._held) > 0
 
     @property
     def receiving(self) -> bool:
-        """The data set of a C-STORE is on its way."""
+        """Whether the data set of a C-STORE is being received."""
         return self._file() is not None
 
     def readable(self, wait_s: float) -> bool:
-        """Wait until there is something to read, or the end."""
+        """Wait for data or end of file."""
         if self.holds or (isinstance(self._raw, ssl.SSLSocket) and self._raw.pending()):
             return True
         try:
             return bool(self._poll.poll(wait_s * 1000))
-        except (OSError, ValueError):  # closed: the library will find out
+        except (OSError, ValueError):  # closed: pynetdicom detects it
             return True
 
     def take(self) -> None:
-        """Read what has come until the data set is whole, the peer pauses, or we have something to say."""
+        """Read until the data set is complete, the peer pauses, or we have something to send."""
         while True:
             if not self._take_one():
                 return
@@ -101,7 +99,7 @@ class Stream:
                 return
 
     def _take_one(self) -> bool:
-        """Read one PDU; tell whether another fragment must follow."""
+        """Read one PDU; return whether another fragment must follow."""
         file = self._file()
         deadline = time.monotonic() + self._timeout_s
         if file is None or (self._hold(_PDU_BYTES, file, deadline) and self._held[0] != _P_DATA_TF):
@@ -122,18 +120,18 @@ class Stream:
         return not control & _LAST
 
     def _expect_context(self, context: int, file: ArrivingFile) -> None:
-        """A message has one presentation context (PS3.8 annex E): its data set is encoded as that says."""
+        """A message has one presentation context (PS3.8 annex E), which determines its encoding."""
         message = self._association.dimse.message
         if message is not None and message.context_id != context:
             file.spoil("on another presentation context than its command")
 
     def _break_off(self) -> bool:
-        """The peer left in the middle of a PDU, or took too long."""
+        """The peer closed in the middle of a PDU, or took too long."""
         self._dul.event_queue.put(_CLOSED)
         return False
 
     def _pass_on(self, left: int, file: ArrivingFile, deadline: float) -> bool:
-        """Give that many bytes to the file; False: not all came."""
+        """Write that many bytes to the file; False: incomplete."""
         while left:
             if not self._held and not self._fill(file, deadline):
                 return False
@@ -143,7 +141,7 @@ class Stream:
         return True
 
     def _finish(self, context: int, control: int, file: ArrivingFile) -> None:
-        """Let the library end the message, by a last fragment with nothing in it."""
+        """Pass an empty last fragment to pynetdicom, which then ends the message."""
         file.flush()
         file.hasten()
         self._rewind()
@@ -159,14 +157,14 @@ class Stream:
         return file if isinstance(file, ArrivingFile) else None
 
     def _hold(self, wanted: int, file: ArrivingFile, deadline: float) -> bool:
-        """Have at least that many bytes to look at; False where the peer ends or breaks off."""
+        """Fill the buffer to at least that many bytes; False at end of file or time-out."""
         while len(self._held) < wanted:
             if not self._fill(file, deadline):
                 return False
         return True
 
     def _fill(self, file: ArrivingFile, deadline: float) -> bool:
-        """Read once behind what is held, never beyond a chunk; False at the end, or when the time is over."""
+        """Read once into the free part of the buffer; False at end of file or time-out."""
         if file.gathers and self._end + file.room() > len(self._buffer):
             file.flush()
         if not file.gathers:
@@ -178,7 +176,7 @@ class Stream:
         return got > 0
 
     def _rewind(self) -> None:
-        """Go on at the start of the buffer, of which nothing is needed but what is held."""
+        """Move the unprocessed bytes to the start of the buffer."""
         held = bytes(self._held)
         self._buffer = self._buffer or _room()
         self._end = len(held)
@@ -186,12 +184,12 @@ class Stream:
         self._held[:] = held
 
     def _receive(self, place: memoryview, deadline: float) -> int:
-        """Read once; 0 at the end, or when the time is over."""
+        """Read once; 0 at end of file or time-out."""
         try:
             if isinstance(self._raw, ssl.SSLSocket):
                 return self._receive_secured(place, deadline)
             while True:
-                with suppress(BlockingIOError):  # a socket with a time limit never blocks by itself
+                with suppress(BlockingIOError):  # a socket with a timeout is non-blocking
                     return os.readv(self._raw.fileno(), [place])
                 acknowledge(self._raw)
                 if not self._poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
@@ -208,7 +206,7 @@ class Stream:
                 self._raw.settimeout(self._timeout_s)
 
     def _recv(self, wanted_bytes: int) -> bytearray:
-        """What the library reads: first what is held, then from the socket within its bounds."""
+        """Read for pynetdicom: first from the buffer, then from the socket within the limits."""
         if not self._held:
             return self._library_recv(wanted_bytes)
         received = bytearray(self._held[:wanted_bytes])

@@ -1,1 +1,1 @@
-"""We are called."""
+"""SCP: services that peers call."""

@@ -1,6 +1,6 @@
-"""Every status with which this node answers a request, and when: for the conformance statement.
+"""Every status that this node returns, with its condition: for the conformance statement.
 
-Tests provoke them at the real listener.
+Tests provoke each of them at the real listener.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from ra_node.network.status.storage_commitment import (
 
 STORE_ANSWERS: Final[dict[int, str]] = {
     SUCCESS: "The file is on the disk and its row is committed; also for a repeated instance.",
-    OUT_OF_RESOURCES: "The disk is nearly full, or the ledger is away: send it again later.",
-    CANNOT_UNDERSTAND: "It cannot be taken: other pixels under a known UID, or no UID; see Error Comment.",
+    OUT_OF_RESOURCES: "The disk is nearly full or the ledger is not available: send it again later.",
+    CANNOT_UNDERSTAND: "Not accepted: other content under a known UID, or no UID; see Error Comment.",
     PROCESSING_FAILURE: "An error of the node; its log says more. Send it again later.",
 }
 """C-STORE (PS3.4 table B.2-1)."""
@@ -38,9 +38,9 @@ REPORT_ANSWERS: Final[dict[int, str]] = {
     NO_SUCH_INSTANCE: "Not the well-known instance of the Storage Commitment Push Model.",
     NO_SUCH_EVENT_TYPE: "An Event Type other than 1 and 2.",
     NO_SUCH_ARGUMENT: "No Transaction UID, or no references that can be read.",
-    INVALID_ARGUMENT: "This AE title was asked no such transaction.",
-    UNRECOGNISED_OPERATION: "Another operation, N-ACTION among them: the node keeps nothing for others.",
-    RESOURCE_LIMITATION: "The ledger is away: report again later.",
+    INVALID_ARGUMENT: "No request with this Transaction UID was sent to this AE title.",
+    UNRECOGNISED_OPERATION: "Another operation, N-ACTION included: the node offers no storage commitment.",
+    RESOURCE_LIMITATION: "The ledger is not available: report again later.",
     PROCESSING_FAILURE: "An error of the node; its log says more. Report again later.",
 }
 """N-EVENT-REPORT and N-ACTION of Storage Commitment (PS3.4 annex J, PS3.7 10.1)."""
@@ -48,11 +48,11 @@ REPORT_ANSWERS: Final[dict[int, str]] = {
 REJECTIONS: Final[tuple[tuple[Rejection, str], ...]] = (
     (
         CALLING_AE_UNKNOWN,
-        "The calling AE title is no [[peer]], calls from elsewhere, or lacks its certificate.",
+        "The calling AE title is no [[peer]], calls from another address, or lacks its certificate.",
     ),
-    (CALLED_AE_UNKNOWN, "The called AE title is not ours, where the node is told to mind it."),
+    (CALLED_AE_UNKNOWN, "The called AE title is not ours, where the node checks it."),
     (NO_USE, "No presentation context can be used, or the maximum PDU length is under 7 bytes."),
-    (CONGESTED, "The node is stopping, or its ledger is away."),
+    (CONGESTED, "The node is stopping, or its ledger is not available."),
     (TOO_MANY, "As many associations are open as [limits] associations allows."),
 )
 """A-ASSOCIATE-RJ (PS3.8 table 9-21)."""

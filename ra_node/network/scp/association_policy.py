@@ -1,4 +1,4 @@
-"""Who may associate with the listener, and how everybody else is turned away (PS3.8 9.3.4)."""
+"""Which peers may associate with the listener, and how others are rejected (PS3.8 9.3.4)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class AllowedPeer:
-    """A calling AE title and where it may call from: "*", an address, a network or a host name.
+    """A calling AE title and its permitted origin: "*", an address, a network or a host name.
 
-    One that may not store may still ask whether we are there and report what it has committed to. With
-    `tls` it must come with a certificate of the site's authority, and with `certificate_name` that one
-    must name it so.
+    A peer that may not store may still send C-ECHO and storage commitment reports. With `tls` it must present
+    a certificate of the site's authority, and with `certificate_name` a certificate of that name.
     """
 
     ae_title: str
@@ -24,7 +23,7 @@ class AllowedPeer:
     certificate_name: str = ""
 
     def trusts(self, names: frozenset[str] | None) -> bool:
-        """Tell whether the names in a caller's certificate will do; None: it came in plain."""
+        """Whether the names in a caller's certificate are acceptable; None: without TLS."""
         if not self.tls:
             return True
         wanted = self.certificate_name.lower()
@@ -33,7 +32,7 @@ class AllowedPeer:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """The result, source and reason of an A-ASSOCIATE-RJ (PS3.8 table 9-21), with its words."""
+    """Result, source and reason of an A-ASSOCIATE-RJ (PS3.8 table 9-21), with a text."""
 
     result: int
     source: int
@@ -43,7 +42,7 @@ class Rejection:
 
 CALLING_AE_UNKNOWN = Rejection(1, 1, 3, "calling AE title not recognised")
 CALLED_AE_UNKNOWN = Rejection(1, 1, 7, "called AE title not recognised")
-NO_USE = Rejection(1, 1, 1, "no presentation context, or PDUs too short for any answer")
+NO_USE = Rejection(1, 1, 1, "no presentation context, or PDUs too short for any response")
 CONGESTED = Rejection(2, 3, 1, "temporary congestion")
 TOO_MANY = Rejection(2, 3, 2, "local limit exceeded")
 
@@ -51,9 +50,9 @@ TOO_MANY = Rejection(2, 3, 2, "local limit exceeded")
 def matching(
     calling_ae: str, address: str, peers: Iterable[AllowedPeer], names: frozenset[str] | None = None
 ) -> list[AllowedPeer]:
-    """List the peers of this title that may call from this address; none: it is a stranger.
+    """Peers of this AE title that may call from this address; none: unknown.
 
-    `names` are those in the caller's certificate, None for one that came in plain.
+    `names` are those in the caller's certificate, None without TLS.
     """
     return [
         peer

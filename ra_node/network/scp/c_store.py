@@ -1,4 +1,4 @@
-"""The answer to one C-STORE request: Success is said only after the inbox has kept the file."""
+"""C-STORE SCP: Success is returned only after the inbox has stored the file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ra_node.network.status.c_store import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, 
 log = structlog.get_logger(__name__)
 
 UID_CHARACTERS = re.compile(r"[0-9.]{1,64}")
-"""What a UID may be made of (PS3.5 9.1). A file may be named after it, so nothing else passes."""
+"""Pattern of a UID (PS3.5 9.1). A file may be named after it, so nothing else is accepted."""
 
 _FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
@@ -41,10 +41,10 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedFile:
-    """One data set as it came, in a Part-10 file that the inbox moves away when it keeps it.
+    """One received data set, in a Part-10 file that the inbox moves when it stores it.
 
-    The UIDs are those of the request and of the accepted context; nobody has looked into the data
-    set yet. A file that is still at `path` after `keep` is removed.
+    The UIDs are those of the request and of the accepted context; the data set was not parsed yet. A file
+    that is still at `path` after `keep` is removed.
     """
 
     path: Path
@@ -58,27 +58,27 @@ class ReceivedFile:
 
 
 class StoreOutcome(StrEnum):
-    """How the inbox kept a file; the peer hears Success for both."""
+    """How the inbox stored a file; both lead to Success."""
 
     STORED = "stored"
     REPEATED = "repeated"
 
 
 class Inbox(Protocol):
-    """Where the listener puts what it receives; called from the threads of the associations."""
+    """The inbox of the listener; called from the threads of the associations."""
 
     def opened(self, association_id: str, calling_ae: str, address: str) -> None:
-        """Note that a peer may now send. An exception rejects the association as congested."""
+        """Record an association. An exception rejects it as congested."""
 
     def closed(self, association_id: str) -> None:
-        """Note that an association ended, in whatever way: once for each that was opened."""
+        """Record the end of an association: once for each that was opened."""
 
     def keep(self, file: ReceivedFile) -> StoreOutcome:
-        """Make the file and its row durable. Raise Refused or Retryable to tell the peer so."""
+        """Make the file and its row durable. Raises Refused or Retryable, which determine the status."""
 
 
 def on_c_store(event: Event, inbox: Inbox, caller: Caller) -> Dataset:
-    """Answer one C-STORE request with its status (PS3.4 table B.2-1).
+    """Handle one C-STORE request; return its status (PS3.4 table B.2-1).
 
     The peer may drop its copy after Success, so `keep` has synced the file and committed its row
     before this returns. A repeated instance is a Success too. Never raises: Refused becomes 0xC000
@@ -93,14 +93,14 @@ def on_c_store(event: Event, inbox: Inbox, caller: Caller) -> Dataset:
         bound.warning("instance_refused", reason=str(refusal))
         return status_of(CANNOT_UNDERSTAND, str(refusal))
     except Retryable as delay:
-        bound.warning("store_failed", reason=str(delay))
+        bound.warning("c_store_failed", reason=str(delay))
         return status_of(OUT_OF_RESOURCES, str(delay))
     except Exception as error:  # noqa: BLE001 - without a status the peer would not know that it must keep its copy
-        bound.error("store_failed", **traced(error))
+        bound.error("c_store_failed", **traced(error))
         if isinstance(error, OSError) and error.errno in _FULL_DISK:
             return status_of(OUT_OF_RESOURCES, "no space to store the instance")
         return status_of(PROCESSING_FAILURE)
-    bound.info("instance_stored" if outcome is StoreOutcome.STORED else "instance_repeated")
+    bound.info("instance_stored" if outcome is StoreOutcome.STORED else "duplicate_received")
     return status_of(SUCCESS)
 
 

@@ -1,6 +1,6 @@
-"""A small results archive: a storage SCP that keeps what it receives as Part-10 files in a folder.
+"""A small results archive: a storage SCP that stores Part-10 files in a folder.
 
-For the demo and the tests, where it plays the PACS that the node answers, well-behaved or not.
+For the demo and the tests, where it takes the place of a PACS, well-behaved or not.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from ra_node.network.status.c_store import CANNOT_UNDERSTAND, SUCCESS, Answer, m
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """How the archive plays its part.
+    """Behaviour of the archive.
 
-    `refused_classes` get no presentation context. `statuses` answer the first C-STOREs in order,
-    Success answers the rest; only what is answered as accepted is kept. Each answer waits `delay_s`.
+    `refused_classes` get no presentation context. `statuses` are returned to the first C-STOREs in order,
+    Success to the rest; only accepted objects are stored. Each response is delayed by `delay_s`.
     """
 
     refused_classes: frozenset[str] = frozenset()
@@ -53,7 +53,7 @@ Predicate = Callable[[Sequence[ArchivedObject]], bool]
 
 
 class LoopbackArchive:
-    """Listens from `start` to `stop`; `objects` grows by one for each C-STORE that was kept."""
+    """Listens from `start` to `stop`; `objects` grows by one for each stored object."""
 
     def __init__(
         self,
@@ -83,12 +83,12 @@ class LoopbackArchive:
 
     @property
     def objects(self) -> tuple[ArchivedObject, ...]:
-        """What was kept so far, in the order in which it came."""
+        """Stored objects in order of arrival."""
         with self._changed:
             return tuple(self._objects)
 
     def start(self) -> None:
-        """Listen; raise OSError where the port is taken."""
+        """Listen; raises OSError where the port is in use."""
         prepare()
         self.folder.mkdir(parents=True, exist_ok=True)
         self._stopping.clear()
@@ -111,7 +111,7 @@ class LoopbackArchive:
         self._server = None
 
     def wait_for(self, predicate: Predicate, timeout_s: float) -> bool:
-        """Wait until the predicate holds for the objects kept; False when the time ran out first."""
+        """Wait until the predicate holds for the stored objects; False at the time-out."""
         with self._changed:
             return self._changed.wait_for(lambda: predicate(self._objects), timeout_s)
 
@@ -143,7 +143,7 @@ class LoopbackArchive:
         return status
 
     def _kept(self, event: Event) -> ArchivedObject | None:
-        """Copy a received file into the folder under its UID, whole or not at all."""
+        """Copy a received file to the folder under its UID, atomically."""
         request = event.request
         if not isinstance(request, C_STORE) or not UID_CHARACTERS.fullmatch(
             str(request.AffectedSOPInstanceUID)

@@ -1,4 +1,4 @@
-"""The listener: one port on which peers associate, store instances and ask whether the node is there."""
+"""The listener: one port for associations, C-STORE and C-ECHO."""
 
 from __future__ import annotations
 
@@ -57,15 +57,15 @@ log = structlog.get_logger(__name__)
 
 
 Refused = Callable[[str, str, str], object]
-"""Hears of each caller that was turned away: AE title, if it said one, address and reason. Never raises."""
+"""Called for each rejected caller: AE title, if known, address and reason. Must not raise."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListenSettings:
-    """What the listener is told. Port 0 takes any free one.
+    """Settings of the listener. Port 0 uses any free one.
 
-    `max_pdu`, in bytes, is what peers are asked to stay under in one message part, and so bounds the
-    memory of an association; 0 leaves it to them.
+    `max_pdu`, in bytes, is the offered maximum PDU length, and so limits the memory of an association; 0 is
+    no limit.
 
     With `accept_unknown` any calling AE title may associate from anywhere. With `require_called` the
     peer must name this node's AE title.
@@ -89,11 +89,11 @@ class ListenSettings:
 class Listener:
     """Receives C-STORE and C-ECHO for an inbox, from `start` to `stop`.
 
-    `contexts` and `extra_handlers` let another service, such as storage commitment, share the port.
-    While `has_room` says no, each C-STORE is answered with out of resources (0xA700) and nothing of it
-    is written, so that the senders keep their copies and try again; everything else goes on.
+    `contexts` and `extra_handlers` let another service, such as storage commitment, share the port. While
+    `has_room` is false, each C-STORE gets Out of Resources (0xA700) and nothing of it is written, so that
+    senders keep their copies and retry; everything else continues.
 
-    With `tls` the port takes a connection in plain only where some peer is not asked for TLS.
+    With `tls` the port accepts connections without TLS only where some peer does not require TLS.
     """
 
     def __init__(
@@ -124,18 +124,18 @@ class Listener:
 
     @property
     def port(self) -> int:
-        """The TCP port that is listened on, also where the settings said 0."""
+        """The TCP port in use, also where the settings have 0."""
         if self._server is None:
             raise Fatal("expected a listener that was started, found one that is not listening")
         return int(self._server.server_address[1])
 
     @property
     def accepting(self) -> bool:
-        """Whether a peer that connects now is heard."""
+        """Whether new connections are accepted."""
         return self._server is not None and is_accepting(self._server)
 
     def start(self) -> None:
-        """Own the incoming folder and listen; raise Fatal where folder or port are taken."""
+        """Lock the incoming folder and listen; raises Fatal where folder or port are in use."""
         prepare()
         self._folder.take()
         self._stopping = False
@@ -145,10 +145,10 @@ class Listener:
         where = (self._settings.host, self._settings.port)
         try:
             self._server = serve(self._entity(), where, self._contexts, self._handlers())
-        except (OSError, ValueError) as error:  # the library refuses a wrong AE title with ValueError
+        except (OSError, ValueError) as error:  # pynetdicom raises ValueError for an invalid AE title
             self._folder.leave()
             raise Fatal(f"expected to listen on {where[0]}:{where[1]}, found: {error}") from error
-        log.info("listening_started", ae_title=self._settings.ae_title, host=where[0], port=self.port)
+        log.info("listener_started", ae_title=self._settings.ae_title, host=where[0], port=self.port)
 
     def stop(self, deadline_s: float = 10.0) -> None:
         """Accept nothing more, let associations finish until the deadline, then abort them."""
@@ -169,7 +169,7 @@ class Listener:
         for association, watcher in late:
             _end(association, watcher)
         self._folder.leave()
-        log.info("listening_stopped", aborted=len(late))
+        log.info("listener_stopped", aborted=len(late))
 
     def __enter__(self) -> Self:
         self.start()
@@ -199,7 +199,7 @@ class Listener:
         ]
 
     def _on_connected(self, event: Event) -> None:
-        """Secure and bound a connection, in a thread of its own that may wait for the peer."""
+        """Apply TLS and limits to a connection, in a thread of its own that may wait for the peer."""
         most = self._settings.max_associations + bounds.SPARE_CONNECTIONS
         crowded = (
             self._server is not None and bounds.open_connections(self._server.active_associations) > most
@@ -222,7 +222,7 @@ class Listener:
                 event.assoc, caller
             )
         except Exception as error:  # noqa: BLE001 - the library would go on to accept whom nobody has judged
-            log.error("admission_failed", peer=calling, **traced(error))  # noqa: TRY400 - without the message
+            log.error("association_check_failed", peer=calling, **traced(error))  # noqa: TRY400 - without the message
             rejection = CONGESTED
         if rejection is not None:
             log.warning(
@@ -233,7 +233,7 @@ class Listener:
             event.assoc.kill()
 
     def _verdict(self, association: Association, caller: Caller, called: str) -> Rejection | None:
-        """Decide from the settings whether a peer may associate now, and for what."""
+        """Decide from the settings whether and for which services a peer may associate now."""
         settings = self._settings
         if settings.require_called and called != settings.ae_title.strip():
             return CALLED_AE_UNKNOWN
@@ -251,7 +251,7 @@ class Listener:
         return CONGESTED if self._stopping else None
 
     def _open_association(self, association: Association, caller: Caller) -> Rejection | None:
-        """Take one of the places and tell the inbox; a thread waits for the end of the association."""
+        """Take a slot and record the association; a thread waits for its end."""
         watcher = threading.Thread(target=self._watch, args=(association, caller), daemon=True)
         with self._lock:
             if len(self._open) >= self._settings.max_associations:
@@ -268,7 +268,7 @@ class Listener:
         return None
 
     def _watch(self, association: Association, caller: Caller) -> None:
-        """Wait for the threads of an association: the one sign of its end that no ending can miss."""
+        """Wait for the threads of an association: the only reliable sign of its end."""
         association.join()
         association.dul.join(self._settings.network_timeout_s)
         discard_unfinished(association)
@@ -276,7 +276,7 @@ class Listener:
         try:
             self._inbox.closed(caller.association_id)
         except Exception as error:  # noqa: BLE001 - the place is free again, whatever the inbox says
-            bound.error("association_end_not_noted", **traced(error))
+            bound.error("association_end_not_recorded", **traced(error))
         self._forget(caller)
         bound.info("association_closed", released=association.is_released)
 
@@ -286,12 +286,12 @@ class Listener:
 
 
 def _end(association: Association, watcher: threading.Thread) -> None:
-    """Abort an association and wait for its end, but not for an inbox that never returns."""
+    """Abort an association and wait for its end, but not for a blocked inbox."""
     threading.Thread(target=association.abort, daemon=True).start()
     if _is_started(watcher):
         watcher.join(5.0)
 
 
 def _is_started(watcher: threading.Thread) -> bool:
-    """False while the ledger, locked or away, still keeps the association from being noted."""
+    """False while the association cannot be recorded because the ledger is locked or unreachable."""
     return watcher.ident is not None

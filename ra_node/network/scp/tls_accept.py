@@ -1,7 +1,6 @@
-"""What happens to a connection before its first PDU: TLS is agreed on, or it goes in plain, or it ends.
+"""A connection before its first PDU: TLS handshake, plain DICOM, or close.
 
-In the connection's own thread and within a time limit, so that a client which connects and says nothing
-holds up nobody.
+Runs in the connection's own thread and within a time limit, so that a silent client blocks no other.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from ra_node.network.tls import secured, why
 
 HANDSHAKE_S = 10.0
 MOST_WAITING = 64
-"""Connections that may be silent at once; one more cuts the one that has been so for longest."""
+"""Most silent connections at once; one more closes the oldest."""
 _HELLO = b"\x16"
 """First byte of a TLS handshake (RFC 8446 5.1); that of an A-ASSOCIATE-RQ is 1 (PS3.8 9.3.2)."""
 
@@ -30,11 +29,11 @@ log = structlog.get_logger(__name__)
 
 
 class _LeftError(OSError):
-    """The caller closed without a word, as port scans and probes do; or we ended the connection."""
+    """The caller closed without sending data, as port scans and probes do; or we closed the connection."""
 
 
 class TlsAcceptor:
-    """Secures connections with `tls`; lets those in plain pass where `plain` says so."""
+    """Applies `tls` to connections; accepts plain ones where `plain` is true."""
 
     def __init__(
         self,
@@ -53,7 +52,7 @@ class TlsAcceptor:
         self._closed = False
 
     def cross(self, association: Association, address: str) -> None:
-        """Secure the connection of an association that is about to begin, or end it."""
+        """Perform the TLS handshake of a new connection, or close it."""
         wrapped = association.dul.socket
         raw = None if wrapped is None else wrapped.socket
         if wrapped is None or raw is None:
@@ -73,7 +72,7 @@ class TlsAcceptor:
             raw.close()
 
     def close(self) -> None:
-        """End every connection that has not been let in yet, and let nobody in from now on."""
+        """Close every pending connection, and accept none from now on."""
         with self._lock:
             self._closed = True
             for raw in self._silent:
@@ -81,10 +80,10 @@ class TlsAcceptor:
 
     @contextmanager
     def _counted(self, raw: socket.socket) -> Iterator[None]:
-        """Be among the silent ones; with too many, end the oldest."""
+        """Register a silent connection; with too many, close the oldest."""
         with self._lock:
             if len(self._silent) >= MOST_WAITING:
-                log.warning("silent_connection_cut", silent=len(self._silent))
+                log.warning("idle_connection_dropped", silent=len(self._silent))
                 cut(self._silent[0])
             if self._closed:
                 cut(raw)
@@ -101,7 +100,7 @@ class TlsAcceptor:
         first = raw.recv(1, socket.MSG_PEEK)
         if first == _HELLO:
             left_s = max(0.1, self._timeout_s - (time.monotonic() - started))
-            # it takes its socket away, and `raw` can still be ended
+            # the handshake detaches the socket; this duplicate can still be shut down
             return secured(raw.dup(), self._tls, left_s)
         if not first:
             raise _LeftError

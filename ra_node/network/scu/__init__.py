@@ -1,1 +1,1 @@
-"""We call."""
+"""SCU: services that this node calls."""

@@ -1,4 +1,4 @@
-"""Calls a peer: requests an association, says how far the request came, and releases it at the end."""
+"""Requests an association with a peer, classifies the outcome, and releases it at the end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ra_node.network.tls import secured, why
 
 @dataclass(frozen=True, slots=True)
 class PeerAddress:
-    """Where a peer listens, as whom we call it, and how long we wait for it."""
+    """Address of a peer, our calling AE title, and time-outs."""
 
     name: str
     ae_title: str
@@ -35,30 +35,30 @@ class PeerAddress:
     network_timeout_s: float = 60.0
     tls: ssl.SSLContext | None = None
     tls_name: str = ""
-    """The name that its certificate must hold; empty: `host`."""
+    """The name that its certificate must contain; empty: `host`."""
 
 
 class Reach(StrEnum):
-    """How far an association request came."""
+    """Outcome of an association request."""
 
     UNREACHABLE = "unreachable"
     UNTRUSTED = "untrusted"
-    """Connected, but TLS was not agreed on: a certificate, a version, or one of us speaks in plain."""
+    """Connected, but the TLS handshake failed: certificate, version, or one side without TLS."""
     REJECTED = "rejected"
     BROKEN = "broken"
-    """Connected, but aborted or without an answer before it was established."""
+    """Connected, but aborted or without a response before it was established."""
     NO_CONTEXT = "no_context"
-    """The association was accepted and none of the presentation contexts was."""
+    """The association was accepted, but none of the presentation contexts."""
     ACCEPTED = "accepted"
 
 
 OUT_OF_REACH = frozenset({Reach.UNREACHABLE, Reach.UNTRUSTED, Reach.REJECTED, Reach.BROKEN})
-"""Nothing was asked of the peer: it is down, congested, or does not know us (yet)."""
+"""Whether no request reached the peer: it is down, congested, or does not know our AE title (yet)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An association request that was answered, or not; `association` is set when established."""
+    """An association request and its outcome; `association` is set when established."""
 
     reach: Reach
     detail: str
@@ -66,7 +66,7 @@ class Call:
 
     @property
     def accepted(self) -> frozenset[tuple[str, str]]:
-        """The (SOP class UID, transfer syntax UID) pairs that the peer takes."""
+        """The (SOP class UID, transfer syntax UID) pairs that the peer accepted."""
         contexts = self.association.accepted_contexts if self.association else []
         return frozenset((str(cx.abstract_syntax), str(cx.transfer_syntax[0])) for cx in contexts)
 
@@ -78,9 +78,9 @@ def call(
     handlers: Sequence[EventHandlerType] = (),
     roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
 ) -> Iterator[Call]:
-    """Request an association and release it at the end; what the peer does never raises.
+    """Request an association and release it at the end; never raises because of the peer.
 
-    `roles` say for which SOP classes we take the peer's place (PS3.7 D.3.3.4).
+    `roles` are SOP classes with SCP role selection for us (PS3.7 D.3.3.4).
     """
     made = _request(peer, contexts, handlers, roles)
     try:
@@ -134,10 +134,10 @@ def _request(
 def _secure(
     association: Association, peer: PeerAddress, tls: ssl.SSLContext, note: Callable[[str], None]
 ) -> None:
-    """Agree on TLS, or end the connection and note why.
+    """Perform the TLS handshake, or close the connection and keep the reason.
 
-    With TLS 1.3 a peer looks at our certificate after our own part is done, so its refusal comes in
-    the place of its first answer.
+    With TLS 1.3 a peer verifies our certificate after our part of the handshake, so its refusal arrives in
+    place of its first response.
     """
     wrapped = association.dul.socket
     raw = None if wrapped is None else wrapped.socket
@@ -172,7 +172,7 @@ def _entity(peer: PeerAddress) -> AE:
 
 
 def _judged(association: Association, *, connected: bool, where: str) -> Call:
-    """Name what an association request led to."""
+    """Describe the outcome of an association request."""
     if association.is_established:
         return Call(Reach.ACCEPTED, "association accepted", association)
     if not connected:
@@ -182,4 +182,4 @@ def _judged(association: Association, *, connected: bool, where: str) -> Call:
         return Call(Reach.REJECTED, f"{answer.result_str}, {answer.source_str}: {answer.reason_str}")
     if answer is not None and answer.result == 0:
         return Call(Reach.NO_CONTEXT, "association accepted without any of the presentation contexts")
-    return Call(Reach.BROKEN, f"{where} aborted or did not answer the association request")
+    return Call(Reach.BROKEN, f"{where} aborted or did not respond to the association request")

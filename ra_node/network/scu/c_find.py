@@ -1,4 +1,4 @@
-"""Asks a PACS by C-FIND how many instances of a study it has (PS3.4 annex C, Study Root)."""
+"""Counts the instances of a study on a PACS by C-FIND (PS3.4 annex C, Study Root)."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _FIND = StudyRootQueryRetrieveInformationModelFind
 
 
 class _QueryFailedError(Exception):
-    """The peer did not answer a query to its end; the message is for the operator."""
+    """A query failed or was incomplete; the message is for the operator."""
 
 
 @dataclass(frozen=True, slots=True)
 class InstanceCount:
-    """How many instances a PACS has of a study; None: it did not say, and `detail` why."""
+    """Number of instances of a study on a PACS; None: unknown, with the reason in `detail`."""
 
     reach: Reach
     instances: int | None
@@ -38,7 +38,7 @@ class InstanceCount:
 
 
 def count_instances(peer: PeerAddress, study_uid: str) -> InstanceCount:
-    """Ask for a study's number of instances; never raises for what a peer does.
+    """Query the number of instances of a study; never raises because of the peer.
 
     Number of Study Related Instances is optional (PS3.4 C.6.2.1), so without it the instances are
     counted level by level, in the same association.
@@ -51,8 +51,8 @@ def count_instances(peer: PeerAddress, study_uid: str) -> InstanceCount:
         except _QueryFailedError as failure:
             return InstanceCount(made.reach, None, str(failure))
         except Exception as error:  # noqa: BLE001 - an odd answer is no count, and no more than that
-            log.warning("query_failed", peer=peer.name, **traced(error))
-            return InstanceCount(made.reach, None, f"an answer that cannot be read: {type(error).__name__}")
+            log.warning("c_find_failed", peer=peer.name, **traced(error))
+            return InstanceCount(made.reach, None, f"a response that cannot be read: {type(error).__name__}")
     return InstanceCount(made.reach, count, f"{count} instances")
 
 
@@ -89,7 +89,7 @@ def _number(value: object) -> int | None:
 
 
 def find(association: Association, level: str, **keys: str | None) -> Iterator[Dataset]:
-    """Give the matches of one query."""
+    """Matches of one query."""
     query = Dataset()
     query.QueryRetrieveLevel = level
     for keyword, value in keys.items():
@@ -99,5 +99,5 @@ def find(association: Association, level: str, **keys: str | None) -> Iterator[D
         if code in PENDING and match is not None:
             yield match
         elif code != SUCCESS:
-            said = "no answer" if code is None else f"0x{code:04X}"
+            said = "no response" if code is None else f"0x{code:04X}"
             raise _QueryFailedError(f"expected matches or success to C-FIND, found {said}")

@@ -1,4 +1,4 @@
-"""Fetches a study from a PACS by C-GET (PS3.4 annex C.4.3), on the association that asks for it."""
+"""Retrieves a study from a PACS by C-GET (PS3.4 C.4.3), on the same association."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ RADIOGRAPHS: tuple[UID, ...] = (
     ComputedRadiographyImageStorage,
     DigitalXRayImageStorageForProcessing,
 )
-"""Asked for in every syntax that we read, each in a context of its own, so that nothing is converted."""
+"""Proposed in every readable transfer syntax, each in a context of its own, so that nothing is converted."""
 ARRIVING = "arriving"
-HINT = "a PACS that does not know our AE title may end the association so"
+HINT = "a PACS that does not know our AE title may end the association this way"
 MOST_CONTEXTS = 128
 """PS3.8 9.3.2.2: their IDs are the odd numbers of one byte."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
-    """What became of a C-GET: `complete` when the peer says that all instances came, `files` of them.
+    """Outcome of a C-GET: `complete` when the peer reports that all instances were sent, `files` received.
 
-    `detail` is for the operator, not for logs. `status` is the peer's last word, None without one.
+    `detail` is for the operator, not for logs. `status` is the final status, None without one.
     """
 
     reach: Reach
@@ -66,10 +66,10 @@ def get_study(
     folder: Path,
     wanted: Iterable[tuple[str, str]] | None = None,
 ) -> Retrieved:
-    """Put every instance of a study into `folder`, one Part-10 file each; never raises for what a peer does.
+    """Retrieve every instance of a study to `folder` as Part-10 files; never raises because of the peer.
 
-    `wanted` names the (SOP class, transfer syntax) pairs that are asked for; without it all that fit. An
-    OSError of our own disk is raised. While it runs this process receives nothing else.
+    `wanted` are the proposed (SOP class, transfer syntax) pairs; without it as many as fit. Raises OSError of
+    our own disk. While it runs this process must receive nothing else.
     """
     arriving = IncomingFolder(folder / ARRIVING)
     arriving.take()
@@ -96,7 +96,7 @@ def _get_study(
         try:
             last = _get(made.association, study_uid)
         except Exception as error:  # noqa: BLE001 - an odd answer gives no study, and no more than that
-            log.warning("retrieve_failed", peer=peer.name, **traced(error))
+            log.warning("c_get_failed", peer=peer.name, **traced(error))
             last = Dataset()
             if made.association.is_established:
                 made.association.abort()
@@ -120,7 +120,7 @@ def get_contexts() -> list[PresentationContext]:
 
 
 def _others() -> Iterator[PresentationContext]:
-    """Images last: what else a study of radiographs holds is small, and there is less of it."""
+    """Images last: other objects in a study of radiographs are small and few."""
     uids = [UID(context.abstract_syntax or "") for context in AllStoragePresentationContexts]
     for uid in sorted(uids, key=lambda uid: "Secondary Capture" not in uid.name):
         if uid not in RADIOGRAPHS:
@@ -129,7 +129,7 @@ def _others() -> Iterator[PresentationContext]:
 
 
 def _get(association: Association, study_uid: str) -> Dataset:
-    """Ask, and give the peer's last word."""
+    """Send C-GET and return the final status."""
     query = Dataset()
     query.QueryRetrieveLevel = "STUDY"
     query.StudyInstanceUID = study_uid
@@ -152,7 +152,7 @@ def _retrieved(reach: Reach, last: Dataset, files: int) -> Retrieved:
 
 
 class _Keeper:
-    """Keeps what comes, each instance under its UID, whole or not at all."""
+    """Stores received instances under their UIDs, atomically."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -160,7 +160,7 @@ class _Keeper:
         self.failure: OSError | None = None
 
     def keep(self, event: Event) -> int:
-        """Answer one C-STORE of the peer; never raises."""
+        """Handle one C-STORE sub-operation; never raises."""
         request = event.request
         if not isinstance(request, C_STORE):
             return CANNOT_UNDERSTAND
@@ -170,7 +170,7 @@ class _Keeper:
             self.failure = error
             return OUT_OF_RESOURCES
         except Exception as error:  # noqa: BLE001 - without a status the peer would wait
-            log.warning("retrieve_failed", **traced(error))
+            log.warning("c_get_failed", **traced(error))
             return PROCESSING_FAILURE
         finally:
             discard_served(request)

@@ -1,7 +1,7 @@
-"""Sending: every object that is handed over comes back with an answer, whatever the peer does.
+"""C-STORE SCU: every object gets an outcome, whatever the peer does.
 
-One association carries all objects. What the peer did not answer is to be retried, never lost, and
-an object whose SOP class the peer refuses is replaced by its alternative where there is one.
+One association carries all objects. Objects without a response are retried, never lost, and an object whose
+SOP class the peer refuses is replaced by its alternative where there is one.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class OutgoingObject:
-    """A Part-10 file to send; `alternative` says the same in a SOP class that more peers take."""
+    """A Part-10 file to send; `alternative` has the same content in a SOP class that more peers accept."""
 
     path: Path
     sop_class_uid: str
@@ -58,9 +58,9 @@ class OutgoingObject:
 
 @dataclass(frozen=True, slots=True)
 class SendOutcome:
-    """What became of one object.
+    """Outcome of one object.
 
-    `sent_sop_instance_uid` names what went out: the object, its alternative, or "" for neither.
+    `sent_sop_instance_uid` is that of the object sent: itself, its alternative, or "" for neither.
     `detail` may quote the peer's error comment, without attributes of the patient: for the operator, not for
     logs.
     """
@@ -74,7 +74,7 @@ class SendOutcome:
 
 @dataclass(frozen=True, slots=True)
 class SendReport:
-    """The answer to each object, in the order in which they were given."""
+    """The outcome of each object, in the given order."""
 
     peer: str
     reach: Reach
@@ -84,9 +84,9 @@ class SendReport:
 
 @dataclass(frozen=True, slots=True)
 class EchoReport:
-    """What was reached at a peer: `status` of the C-ECHO, None without one.
+    """Result of a peer check: `status` of the C-ECHO, None without one.
 
-    `accepted` holds the (SOP class UID, transfer syntax UID) pairs of results that it takes.
+    `accepted` holds the (SOP class UID, transfer syntax UID) pairs of results that it accepts.
     """
 
     peer: str
@@ -102,7 +102,7 @@ class EchoReport:
         return self.status == SUCCESS
 
     def takes(self, sop_class_uid: str) -> bool:
-        """Tell whether the peer accepted a context for a SOP class of results."""
+        """Whether the peer accepted a context for a SOP class of results."""
         return any(uid == sop_class_uid for uid, _ in self.accepted)
 
 
@@ -113,11 +113,11 @@ def send(
     *,
     stopping: Callable[[], bool] = lambda: False,
 ) -> SendReport:
-    """Send all objects in one association and report on each; never raises for what a peer does.
+    """Send all objects in one association; return the outcome of each; never raises because of the peer.
 
-    An association that breaks leaves the object that was on its way at RETRY and those behind it
-    UNTRIED, as `stopping` does. `tell` hears each outcome as it comes, none of a peer out of reach; what
-    it raises ends the sending.
+    After a broken association the current object is RETRY and the following ones are UNTRIED, as after
+    `stopping`. `tell` is called with each outcome, except where the peer is unreachable; its exceptions end
+    the loop.
     """
     if not objects:
         return SendReport(peer.name, Reach.ACCEPTED, "nothing to send", ())
@@ -134,7 +134,7 @@ def send(
 
 
 def echo(peer: PeerAddress) -> EchoReport:
-    """Ask a peer whether it is there and what it would take of ours (PS3.4 annex A, annex J)."""
+    """Check a peer by C-ECHO, and the presentation contexts that it accepts (PS3.4 annex A, annex J)."""
     contexts = [
         build_context(Verification, list(RESULT_SYNTAXES)),
         *result_contexts(),
@@ -152,7 +152,7 @@ def echo(peer: PeerAddress) -> EchoReport:
             detail = "Verification was not accepted"
             return EchoReport(peer.name, made.reach, detail, None, accepted, commits)
         status = answer.get("Status")
-        detail = made.detail if status is not None else "no answer to C-ECHO"
+        detail = made.detail if status is not None else "no response to C-ECHO"
         return EchoReport(peer.name, made.reach, detail, status, accepted, commits)
 
 
@@ -163,7 +163,7 @@ def _pairs(objects: Sequence[OutgoingObject]) -> Iterator[tuple[str, str]]:
 
 
 def _candidates(one: OutgoingObject) -> Iterator[OutgoingObject]:
-    """Give an object, then its alternatives in order."""
+    """An object, then its alternatives in order."""
     candidate: OutgoingObject | None = one
     while candidate is not None:
         yield candidate
@@ -173,7 +173,7 @@ def _candidates(one: OutgoingObject) -> Iterator[OutgoingObject]:
 def _send_all(
     made: Call, objects: Sequence[OutgoingObject], stopping: Callable[[], bool]
 ) -> Iterator[SendOutcome]:
-    """Send one after the other; what is not answered ends it, since nothing better would follow."""
+    """Send one after the other; a missing response ends the loop."""
     if made.association is None:
         answer = Answer.NO_CONTEXT if made.reach is Reach.NO_CONTEXT else Answer.UNTRIED
         yield from (SendOutcome(one.sop_instance_uid, "", answer, None, made.detail) for one in objects)
@@ -192,7 +192,7 @@ def _send_all(
 def _send_one(
     association: Association, accepted: frozenset[tuple[str, str]], one: OutgoingObject, message_id: int
 ) -> SendOutcome:
-    """Send an object, or the first alternative that the peer takes."""
+    """Send an object, or the first alternative that the peer accepts."""
     detail = f"no presentation context accepted for SOP class {one.sop_class_uid}"
     outcome = SendOutcome(one.sop_instance_uid, "", Answer.NO_CONTEXT, None, detail)
     for candidate in _candidates(one):
@@ -225,7 +225,7 @@ def _store(
 
 
 def _plain(path: Path) -> Dataset:
-    """Read a data set with its pixels unpacked, under the same UID: nothing of them is lost or added."""
+    """Read a data set with decompressed pixels, under the same UID: the compression is lossless."""
     dataset = dcmread(path)
     if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         dataset.decompress(generate_instance_uid=False)
@@ -235,7 +235,7 @@ def _plain(path: Path) -> Dataset:
 def _outcome(asked_uid: str, sent: OutgoingObject, status: Dataset) -> SendOutcome:
     sent_uid = sent.sop_instance_uid
     if "Status" not in status:
-        return SendOutcome(asked_uid, sent_uid, Answer.RETRY, None, "no answer to C-STORE")
+        return SendOutcome(asked_uid, sent_uid, Answer.RETRY, None, "no response to C-STORE")
     code = int(status.Status)
     meaning = meaning_of(code)
     comment = spoken(str(status.get("ErrorComment", "") or ""), sent.path)

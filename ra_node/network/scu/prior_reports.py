@@ -1,6 +1,6 @@
-"""Fetches a patient's earlier reports of this product from a PACS: C-FIND for them, C-GET for each one.
+"""Retrieves a patient's earlier reports of this node from a PACS: C-FIND, then C-GET for each one.
 
-Only reports are asked for and only report classes proposed, so a fetch is a few kilobytes.
+Only report classes are queried and proposed, so a retrieval is a few kilobytes.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _FIND = StudyRootQueryRetrieveInformationModelFind
 _GET = StudyRootQueryRetrieveInformationModelGet
 _REPORTS = (Comprehensive3DSRStorage, ComprehensiveSRStorage)
 MOST_STUDIES = 20
-"""Of one patient that are looked into, the latest first."""
+"""Most studies of one patient that are searched, latest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Whose reports, before which moment ("YYYYMMDDHHMMSS"), and in series of which number."""
+    """Query for earlier reports: patient, time limit ("YYYYMMDDHHMMSS"), and Series Number."""
 
     patient_id: str
     issuer: str
@@ -49,10 +49,10 @@ class Wanted:
 
 
 def earlier_reports(peer: PeerAddress, wanted: Wanted, take: Callable[[Dataset], bool]) -> Reach:
-    """Give `take` one report after the other, those of the latest study first, until it says True.
+    """Call `take` with one report after the other, latest study first, until it returns True.
 
-    Within a study the newest version comes first. Tells how far the association came; never raises for
-    what a peer does.
+    Within a study the newest version comes first. Returns the outcome of the association; never raises
+    because of the peer.
     """
     keeper = _Keeper()
     contexts = [build_context(uid, list(RESULT_SYNTAXES)) for uid in (_FIND, _GET, *_REPORTS)]
@@ -63,12 +63,12 @@ def earlier_reports(peer: PeerAddress, wanted: Wanted, take: Callable[[Dataset],
     ]
     with call(peer, contexts, handlers, roles) as made:
         if made.association is None:
-            log.warning("prior_not_asked", peer=peer.name, reach=made.reach.value)
+            log.warning("prior_query_failed", peer=peer.name, reach=made.reach.value)
             return made.reach
         try:
             any(take(report) for report in _reports(made.association, wanted, keeper))
         except Exception as error:  # noqa: BLE001 - an odd answer costs the comparison, not the report
-            log.warning("prior_not_asked", peer=peer.name, **traced(error))
+            log.warning("prior_query_failed", peer=peer.name, **traced(error))
     return made.reach
 
 
@@ -79,7 +79,7 @@ def _reports(association: Association, wanted: Wanted, keeper: _Keeper) -> Itera
 
 
 def _studies(association: Association, wanted: Wanted) -> list[Dataset]:
-    """The patient's studies before the moment, the latest first; none that may be somebody else's."""
+    """The patient's studies before the time limit, latest first; none of a possibly different patient."""
     found = find(
         association,
         "STUDY",
@@ -95,7 +95,7 @@ def _studies(association: Association, wanted: Wanted) -> list[Dataset]:
 
 
 def _fits(study: Dataset, wanted: Wanted) -> bool:
-    """Same patient as far as the PACS says: it need not return issuer and birth date."""
+    """Same patient by the returned attributes: a PACS may omit issuer and birth date."""
     said = {
         keyword: str(study.get(keyword) or "").strip()
         for keyword in ("PatientID", "IssuerOfPatientID", "PatientBirthDate")
@@ -129,7 +129,7 @@ def _newest_first(association: Association, study: Dataset, wanted: Wanted) -> l
 
 
 def _fetched(association: Association, instance: Dataset, keeper: _Keeper) -> Iterator[Dataset]:
-    """Get one report by C-GET."""
+    """Retrieve one report by C-GET."""
     query = Dataset()
     query.QueryRetrieveLevel = "IMAGE"
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
@@ -140,25 +140,25 @@ def _fetched(association: Association, instance: Dataset, keeper: _Keeper) -> It
 
 
 class _Keeper:
-    """Reads what comes and leaves no file behind."""
+    """Reads received instances without leaving files."""
 
     def __init__(self) -> None:
         self._came: list[Dataset] = []
 
     def taken(self) -> list[Dataset]:
-        """Give what has come since the last time."""
+        """Instances received since the last call."""
         came, self._came = self._came, []
         return came
 
     def keep(self, event: Event) -> int:
-        """Answer one C-STORE of the peer; never raises."""
+        """Handle one C-STORE sub-operation; never raises."""
         request = event.request
         if not isinstance(request, C_STORE):
             return CANNOT_UNDERSTAND
         try:
             self._came.append(dcmread(event.dataset_path))
         except Exception as error:  # noqa: BLE001 - without a status the peer would wait
-            log.warning("prior_not_read", **traced(error))
+            log.warning("prior_report_not_decoded", **traced(error))
             return PROCESSING_FAILURE
         finally:
             discard_served(request)

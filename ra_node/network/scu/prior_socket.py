@@ -1,7 +1,7 @@
-"""Lets a role with a network fetch earlier reports for `work`, whose unit has none (PrivateNetwork=).
+"""Retrieval of earlier reports for `work`, whose unit has no network (PrivateNetwork=), by another role.
 
-Over a Unix socket in the folder of presence, one question a connection. What names the patient goes through
-it and is written nowhere.
+Over a Unix socket in the folder of lock files, one request a connection. Patient attributes pass through it
+and are not stored.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ NAME = "earlier-reports.sock"
 TIMEOUT_S = 120.0
 _LENGTH = struct.Struct(">Q")
 _MOST_BYTES = 64 * 2**20
-"""Of one report; they have some kilobytes."""
+"""Largest report; usual are some kilobytes."""
 
 log = structlog.get_logger(__name__)
 Fetch = Callable[[PeerAddress, Wanted, Callable[[Dataset], bool]], Reach]
 
 
 def fetch_through(folder: Path, peer: PeerAddress, wanted: Wanted, take: Callable[[Dataset], bool]) -> Reach:
-    """As `earlier_reports`, by the role that serves the socket in `folder`; without one, by this process."""
+    """Like `earlier_reports`, by the role that serves the socket in `folder`, else by this process."""
     try:
         with _address(folder) as address, socket.socket(socket.AF_UNIX) as asking:
             asking.settimeout(TIMEOUT_S)
@@ -44,20 +44,20 @@ def fetch_through(folder: Path, peer: PeerAddress, wanted: Wanted, take: Callabl
     except (FileNotFoundError, ConnectionRefusedError):
         return earlier_reports(peer, wanted, take)
     except (OSError, ValueError) as error:
-        log.warning("prior_not_asked", peer=peer.name, **traced(error))
+        log.warning("prior_query_failed", peer=peer.name, **traced(error))
         return Reach.BROKEN
 
 
 @dataclass(frozen=True, slots=True)
 class PriorServer:
-    """Answers those questions about the `peers` by name; each in a thread of its own."""
+    """Server of these requests for `peers` by name; each in a thread of its own."""
 
     folder: Path
     peers: Mapping[str, PeerAddress]
     fetch: Fetch = earlier_reports
 
     def serve(self, stop: threading.Event) -> None:
-        """Answer until told to stop."""
+        """Serve until stopped."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         (self.folder / NAME).unlink(missing_ok=True)
         with _address(self.folder) as address, socket.socket(socket.AF_UNIX) as serving:
@@ -85,7 +85,7 @@ class PriorServer:
                 reach = self.fetch(self.peers[question["peer"]], Wanted(**question["wanted"]), take)
                 asked.sendall(_LENGTH.pack(0) + reach.value.encode() + b"\n")
         except Exception as error:  # noqa: BLE001 - who asked sees the end, and answers without it
-            log.warning("prior_not_fetched", **traced(error))
+            log.warning("prior_retrieval_failed", **traced(error))
 
 
 def _ask(asking: socket.socket, peer: str, wanted: Wanted, take: Callable[[Dataset], bool]) -> Reach:
@@ -115,7 +115,7 @@ def _received(connection: socket.socket, size: int) -> bytes:
 
 @contextmanager
 def _address(folder: Path) -> Iterator[str]:
-    """A short name of the socket: the path of one may have 107 bytes only."""
+    """A short socket path: sun_path is limited to 107 bytes."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         yield f"/proc/self/fd/{handle}/{NAME}"

@@ -1,7 +1,7 @@
-"""Storage Commitment: asks a peer to keep what it accepted, and hears its report (PS3.4 annex J).
+"""Storage Commitment SCU: sends requests and receives reports (PS3.4 annex J).
 
-The report comes on the association of the question or on one that the peer opens to the listener;
-both end in `on_event_report`.
+The report arrives on the association of the request or on one that the peer opens to the listener; both are
+handled by `on_event_report`.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ ALL_KEPT, SOME_NOT_KEPT = 1, 2
 """Event Types of the report (PS3.4 table J.3-2)."""
 REQUEST_COMMITMENT: Final = 1
 REPORT_WAIT_S = 5.0
-"""How long the association is held for a report that comes at once; later ones come on their own."""
+"""How long the association is held for an immediate report; later ones arrive on their own association."""
 
 
 @dataclass(frozen=True, slots=True)
 class CommitRequest:
-    """One question: will the peer keep these (SOP class UID, SOP instance UID) pairs."""
+    """A storage commitment request for (SOP class UID, SOP instance UID) pairs."""
 
     transaction_uid: str
     references: Sequence[tuple[str, str]]
@@ -61,7 +61,7 @@ class CommitRequest:
 
 @dataclass(frozen=True, slots=True)
 class CommitmentReport:
-    """What a peer said; `failed` maps SOP Instance UIDs to the reason in the words of the standard."""
+    """A storage commitment report; `failed` maps SOP Instance UIDs to the reason as text."""
 
     transaction_uid: str
     committed: frozenset[str]
@@ -70,7 +70,7 @@ class CommitmentReport:
 
 @dataclass(frozen=True, slots=True)
 class CommitmentResponse:
-    """How a peer took one question; `detail` is for the operator."""
+    """Outcome of one request; `detail` is for the operator."""
 
     transaction_uid: str
     answer: ActionAnswer
@@ -79,7 +79,7 @@ class CommitmentResponse:
 
 @dataclass(frozen=True, slots=True)
 class AskReport:
-    """How far the association came, and the answer to each question in their order."""
+    """Outcome of the association, and of each request in order."""
 
     reach: Reach
     detail: str
@@ -87,7 +87,7 @@ class AskReport:
 
 
 class Hearing(StrEnum):
-    """Whether a report was of a question that its sender was asked."""
+    """Whether a report matches a request that was sent to its sender."""
 
     TAKEN = "taken"
     UNKNOWN = "unknown"
@@ -95,11 +95,11 @@ class Hearing(StrEnum):
 
 
 Hear = Callable[[CommitmentReport, str], Hearing]
-"""Takes a report and the AE title that brought it; LedgerUnavailable makes the peer send it again."""
+"""Called with a report and its calling AE title; LedgerUnavailable makes the peer repeat it."""
 
 
 def commitment_context() -> PresentationContext:
-    """Accept reports: the peer stays the SCP of the service though it requests the association."""
+    """Context for reports: the peer is the SCP of the service although it requests the association."""
     context = build_context(StorageCommitmentPushModel, list(UNCOMPRESSED))
     context.scu_role = False
     context.scp_role = True
@@ -107,7 +107,7 @@ def commitment_context() -> PresentationContext:
 
 
 def commitment_handlers(hear: Hear) -> list[EventHandlerType]:
-    """What a listener that accepts `commitment_context` answers."""
+    """Handlers of a listener that accepts `commitment_context`."""
     return [
         (evt.EVT_N_EVENT_REPORT, on_event_report, [hear]),
         (evt.EVT_N_ACTION, _on_action),
@@ -117,9 +117,9 @@ def commitment_handlers(hear: Hear) -> list[EventHandlerType]:
 def ask(
     peer: PeerAddress, requests: Sequence[CommitRequest], hear: Hear, wait_s: float = REPORT_WAIT_S
 ) -> AskReport:
-    """Put all questions in one association; never raises for what a peer does.
+    """Send all requests in one association; never raises because of the peer.
 
-    Reports that come within `wait_s` on this association are heard; the others come later.
+    Reports that arrive within `wait_s` on this association are handled; others arrive later.
     """
     waiting = {request.transaction_uid for request in requests}
     heard = threading.Condition()
@@ -145,21 +145,21 @@ def ask(
             with heard:
                 heard.wait_for(lambda: taken.isdisjoint(waiting), wait_s)
     answers = {answer.value: sum(one.answer is answer for one in asked) for answer in ActionAnswer}
-    log.info("commitment_asked", peer=peer.name, reach=made.reach.value, detail=made.detail, **answers)
+    log.info("commitment_requested", peer=peer.name, reach=made.reach.value, detail=made.detail, **answers)
     return AskReport(made.reach, made.detail, asked)
 
 
 def on_event_report(event: Event, hear: Hear) -> tuple[Dataset, None]:
-    """Answer one N-EVENT-REPORT request (PS3.4 J.3.3, PS3.7 10.1.1); never raises.
+    """Handle one N-EVENT-REPORT request (PS3.4 J.3.3, PS3.7 10.1.1); never raises.
 
-    Success only for what `hear` has taken. A transaction that is unknown, or that another peer was
-    asked, is an invalid argument value (0x0115); the log tells which.
+    Success only for a report that `hear` has recorded. A transaction that is unknown, or of another peer, is
+    an invalid argument value (0x0115); the log has the reason.
     """
     return _status_of_report(event, hear), None
 
 
 def _on_action(_event: Event) -> tuple[Dataset, None]:
-    """Nobody may ask us to keep anything: we send results and store nothing for others."""
+    """N-ACTION is refused: this node offers no storage commitment."""
     return status_of(UNRECOGNISED_OPERATION, "this node offers no storage commitment"), None
 
 
@@ -175,7 +175,7 @@ def _status_of_report(event: Event, hear: Hear) -> Dataset:
     try:
         report = _read(event.event_information)
     except Exception as error:  # noqa: BLE001 - whatever the peer sent must not end the association
-        bound.warning("commitment_report_unreadable", **traced(error))
+        bound.warning("commitment_report_not_decoded", **traced(error))
         return status_of(NO_SUCH_ARGUMENT, "expected a Transaction UID and referenced SOP instances")
     return _heard(report, bound.bind(transaction_uid=report.transaction_uid), event, hear)
 
@@ -184,20 +184,20 @@ def _heard(report: CommitmentReport, bound: BoundLogger, event: Event, hear: Hea
     try:
         hearing = hear(report, str(event.assoc.requestor.ae_title).strip())
     except Retryable as delay:
-        bound.warning("commitment_report_not_taken", reason=str(delay))
+        bound.warning("commitment_report_not_recorded", reason=str(delay))
         return status_of(RESOURCE_LIMITATION, str(delay))
     except Exception as error:  # noqa: BLE001 - without a status the peer would not know what to do
-        bound.error("commitment_report_not_taken", **traced(error))
+        bound.error("commitment_report_not_recorded", **traced(error))
         return status_of(PROCESSING_FAILURE)
     if hearing is not Hearing.TAKEN:
         bound.warning("commitment_report_refused", reason=hearing.value)
         return status_of(INVALID_ARGUMENT, "no such transaction was asked of this AE title")
-    bound.info("commitment_reported", committed=len(report.committed), failed=len(report.failed))
+    bound.info("commitment_report_received", committed=len(report.committed), failed=len(report.failed))
     return status_of(SUCCESS)
 
 
 def _read(information: Dataset) -> CommitmentReport:
-    """Read the Event Information (PS3.4 table J.3-2); ValueError or AttributeError where it is odd."""
+    """Read the Event Information (PS3.4 table J.3-2); ValueError or AttributeError where it is invalid."""
     transaction_uid = str(information.TransactionUID)
     if not UID_CHARACTERS.fullmatch(transaction_uid):
         raise ValueError("expected a UID")
@@ -228,15 +228,15 @@ def _ask_one(association: Association, request: CommitRequest, message_id: int) 
             msg_id=message_id,
         )
     except Exception as error:  # noqa: BLE001 - one question must not take the others with it
-        log.error("commitment_not_asked", **traced(error))  # noqa: TRY400 - without the message
+        log.error("commitment_request_failed", **traced(error))  # noqa: TRY400 - without the message
         return CommitmentResponse(
             request.transaction_uid, ActionAnswer.RETRY, f"not asked: {type(error).__name__}"
         )
     if "Status" not in status:
-        return CommitmentResponse(request.transaction_uid, ActionAnswer.RETRY, "no answer to N-ACTION")
+        return CommitmentResponse(request.transaction_uid, ActionAnswer.RETRY, "no response to N-ACTION")
     code = int(status.Status)
     meaning = meaning_of_action(code)
-    # without the error comment: who knows what the peer quotes of the objects that it was asked about
+    # without the Error Comment, which may quote the objects
     return CommitmentResponse(request.transaction_uid, meaning.answer, f"0x{code:04X} {meaning.meaning}")
 
 

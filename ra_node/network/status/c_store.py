@@ -1,4 +1,4 @@
-"""What a C-STORE status means for whoever sent the object (PS3.4 table B.2-1, PS3.7 annex C)."""
+"""Meaning of a C-STORE status for the SCU (PS3.4 table B.2-1, PS3.7 annex C)."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Final
 
 
 class Answer(StrEnum):
-    """What the sender does next about one object."""
+    """Next action for one object."""
 
     ACCEPTED = "accepted"
-    """The peer has it: done."""
+    """Accepted by the peer: done."""
     RETRY = "retry"
-    """The peer was not able to take it now, or never answered: send it again later."""
+    """Temporary failure, or no response: send it again later."""
     DOUBTFUL = "doubtful"
-    """The peer has not taken it, by a status of its own that may pass or not: send it a few times more."""
+    """Refused with a status specific to the peer, which may be temporary: send it a few more times."""
     REFUSED = "refused"
-    """The peer will not take this object: sending it again is of no use."""
+    """Refused permanently."""
     OTHER_PATIENT = "other_patient"
     """The peer has this study or patient with other attributes: it refuses until one side is corrected."""
     NO_CONTEXT = "no_context"
     """The peer accepted no presentation context for this SOP class and transfer syntax."""
     UNTRIED = "untried"
-    """It was never its turn: there was no association, or it ended before."""
+    """Not sent: no association, or it ended before."""
 
 
 @dataclass(frozen=True, slots=True)
 class StatusMeaning:
-    """One row of the table: an answer and the words of the standard."""
+    """One row of the table: action and text of the standard."""
 
     answer: Answer
     meaning: str
@@ -48,7 +48,7 @@ EXACT: Final[dict[int, StatusMeaning]] = {
     0x0106: StatusMeaning(Answer.REFUSED, "invalid attribute value"),
     0x0107: StatusMeaning(Answer.ACCEPTED, "warning: attribute list error"),
     0x0110: StatusMeaning(Answer.RETRY, "processing failure"),
-    # our UIDs derive from all that an object is made of; of those of older versions see `services.deliver`
+    # our UIDs derive from the content; for those of older versions see `services.delivery.deliver`
     DUPLICATE_SOP_INSTANCE: StatusMeaning(Answer.ACCEPTED, "duplicate SOP instance: the peer has it already"),
     0x0112: StatusMeaning(Answer.REFUSED, "no such SOP instance"),
     0x0113: StatusMeaning(Answer.REFUSED, "no such event type"),
@@ -89,15 +89,15 @@ EXACT: Final[dict[int, StatusMeaning]] = {
 RANGES: Final[tuple[tuple[int, int, StatusMeaning], ...]] = (
     (0xA700, 0xA702, StatusMeaning(Answer.RETRY, "out of resources")),
     # the standard gives the class a meaning, archives give its further codes others
-    (0xA703, 0xA7FF, StatusMeaning(Answer.DOUBTFUL, "refused for a reason of the peer's own")),
+    (0xA703, 0xA7FF, StatusMeaning(Answer.DOUBTFUL, "refused with a status specific to the peer")),
     (0xA900, 0xA9FF, StatusMeaning(Answer.REFUSED, "data set does not match SOP class")),
     (0xB000, 0xBFFF, StatusMeaning(Answer.ACCEPTED, "warning")),
     (0xC000, 0xCFFF, StatusMeaning(Answer.REFUSED, "cannot understand")),
 )
 """First and last code of each range, both included; looked up after the exact codes."""
 
-UNKNOWN: Final = StatusMeaning(Answer.RETRY, "a status that the standard does not know")
-"""An odd peer must not make an object vanish: its attempts run out and an operator sees why."""
+UNKNOWN: Final = StatusMeaning(Answer.RETRY, "a status that the standard does not define")
+"""Unknown statuses: the attempts are limited, then the job is buried with the status."""
 
 
 def meaning_of(status: int) -> StatusMeaning:

@@ -1,7 +1,6 @@
-"""What a peer says in words about an object, kept only where it can name nobody.
+"""Error Comments of peers, kept only where they cannot name a patient.
 
-A destination may quote the patient of the object, of the one that it already has, or of any other: whom it
-means cannot be known here. So every word must be one of those in which archives refuse objects.
+A destination may quote any patient, so every word must be known vocabulary of archives.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from pydicom.datadict import keyword_dict
 from pydicom.tag import Tag
 from pydicom.uid import UID
 
-WITHHELD = "(the peer's words are withheld: they may name a patient)"
+WITHHELD = "(text of the peer withheld: it may name a patient)"
 _MORE = ("AccessionNumber", "ReferringPhysicianName", "RequestingPhysician", "StudyID", "AdmissionID")
 _PATIENT_GROUP = 0x0010
 _STANDARD = "1.2.840.10008."
@@ -24,7 +23,7 @@ _SEPARATORS = re.compile(r"[\^=\\\s,]+")
 _WORD = re.compile(r"[^\s\"'()\[\]{}<>,;:!?/\\|=*^]+")
 _TAG = re.compile(r"\([0-9a-f]{4},\s?[0-9a-f]{4}\)|\b[0-9a-f]{4},[0-9a-f]{4}\b", re.IGNORECASE)
 _NUMBER = re.compile(r"\d{1,3}%?|0x[0-9a-f]{1,4}|(?=[0-9a-f]*[a-f])(?=[0-9a-f]*\d)[0-9a-f]{4}h?")
-"""A count, a percentage or a status; no year, no date and no number of a patient."""
+"""A count, a percentage or a status; no year, date or Patient ID."""
 
 _WORDS = frozenset(
     {
@@ -75,14 +74,14 @@ _WORDS = frozenset(
     }
 )  # fmt: skip
 _KEYWORDS = frozenset(keyword.casefold() for keyword in keyword_dict if re.search("[a-z][A-Z]", keyword))
-"""Attribute names in one word, such as PatientID; those of a single word could be somebody's name."""
+"""DICOM keywords such as PatientID; those of a single word could be a name."""
 
 
 def spoken(comment: str, path: Path) -> str:
-    """An Error Comment (0000,0902) fit to be kept, or that there was one that is not.
+    """An Error Comment (0000,0902) that may be kept, or a note that one was withheld.
 
-    All its words are known ones, its numbers small ones, codes or tags, and none is a value of the patient of
-    the object at `path`; where that object cannot be read, the known words have to do.
+    All words are known, numbers are small, codes or tags, and none is a value of the patient of the object at
+    `path`; where that object cannot be read, the vocabulary alone decides.
     """
     if not comment.strip():
         return ""
@@ -105,7 +104,7 @@ def _pattern(word: str) -> re.Pattern[str]:
 
 
 def _private_words(path: Path) -> Iterator[str]:
-    """Values of the patient of an object, in parts; a single letter tells nothing."""
+    """Values of the patient of an object, split into words; single letters are ignored."""
     try:
         dataset = dcmread(path, stop_before_pixels=True)
         yield from {word for word in _values(dataset) if len(word) > 1}

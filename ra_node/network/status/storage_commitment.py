@@ -1,4 +1,4 @@
-"""What statuses and failure reasons mean to who asks for Storage Commitment (PS3.4 annex J, PS3.3 C.14)."""
+"""Meaning of statuses and failure reasons for the Storage Commitment SCU (PS3.4 annex J, PS3.3 C.14)."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ RESOURCE_LIMITATION: Final = 0x0213
 
 
 class ActionAnswer(StrEnum):
-    """What the sender of an N-ACTION request does next."""
+    """Next action after an N-ACTION request."""
 
     TAKEN = "taken"
     """The peer will report."""
     RETRY = "retry"
-    """Not now, or no answer: ask again later."""
+    """Temporary failure, or no response: request again later."""
     LACKING = "lacking"
-    """The peer has no Storage Commitment: of no use before that changes."""
+    """The peer does not offer Storage Commitment."""
     REFUSED = "refused"
-    """The peer will not do it for us: a person must look."""
+    """Refused permanently: an operator must act."""
 
 
 @dataclass(frozen=True, slots=True)
 class ActionMeaning:
-    """One row of the table: an answer and the words of the standard."""
+    """One row of the table: action and text of the standard."""
 
     answer: ActionAnswer
     meaning: str
@@ -43,7 +43,7 @@ ACTIONS: Final[dict[int, ActionMeaning]] = {
     0x0107: ActionMeaning(ActionAnswer.TAKEN, "warning: attribute list error"),
     0x0110: ActionMeaning(ActionAnswer.RETRY, "processing failure"),
     0x0111: ActionMeaning(ActionAnswer.RETRY, "duplicate SOP instance"),
-    # the one instance of the service: a peer that does not know it has no such service
+    # the well-known instance: a peer that does not know it does not offer the service
     0x0112: ActionMeaning(ActionAnswer.LACKING, "no such SOP instance"),
     0x0113: ActionMeaning(ActionAnswer.REFUSED, "no such event type"),
     0x0114: ActionMeaning(ActionAnswer.REFUSED, "no such argument"),
@@ -63,7 +63,7 @@ ACTIONS: Final[dict[int, ActionMeaning]] = {
     0x0212: ActionMeaning(ActionAnswer.REFUSED, "mistyped argument"),
     0x0213: ActionMeaning(ActionAnswer.RETRY, "resource limitation"),
 }
-UNKNOWN_ACTION: Final = ActionMeaning(ActionAnswer.RETRY, "a status that the standard does not know")
+UNKNOWN_ACTION: Final = ActionMeaning(ActionAnswer.RETRY, "a status that the standard does not define")
 
 REASONS: Final[dict[int, str]] = {
     0x0110: "processing failure",
@@ -73,7 +73,7 @@ REASONS: Final[dict[int, str]] = {
     0x0131: "duplicate transaction UID",
     0x0213: "resource limitation",
 }
-"""Failure Reason (0008,1197) of an object that is not kept (PS3.3 C.14.1.1)."""
+"""Failure Reason (0008,1197) of an object that is not committed (PS3.3 C.14.1.1)."""
 
 
 def meaning_of_action(status: int) -> ActionMeaning:
@@ -82,7 +82,7 @@ def meaning_of_action(status: int) -> ActionMeaning:
 
 
 def failure_reason(code: int | None) -> str:
-    """Say why an object is not kept; a peer that gives no reason, or an odd one, is quoted as such."""
+    """Text for a Failure Reason, also for a missing or unknown one."""
     if code is None:
         return "no reason was given"
-    return f"0x{code:04X} {REASONS.get(code, 'a reason that the standard does not know')}"
+    return f"0x{code:04X} {REASONS.get(code, 'a reason that the standard does not define')}"

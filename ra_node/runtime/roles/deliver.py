@@ -12,11 +12,11 @@ from ra_node.runtime.roles.role_process import begin, pulse_of, serve_all
 from ra_node.settings.node import Settings
 
 AT_ONCE = 16
-"""Studies that are sent to a destination in one association at most."""
+"""Most studies that are sent to a destination in one association."""
 
 
 def deliver(settings: Settings) -> None:
-    """Send results until told to stop; a thread for each destination, so that none waits for another."""
+    """Run `deliver` until stopped; a thread for each destination, so that none waits for another."""
     stop = begin("deliver")
     state = open_state(settings)
     deliverer = build_deliverer(settings, state, stop.is_set)

@@ -41,19 +41,19 @@ def serve_jobs(
     pulse: Pulse | None = None,
     lanes: int = 1,
 ) -> None:
-    """Claim and do jobs until told to stop; while the ledger is away or `ready` says no, wait.
+    """Claim and run jobs until stopped; wait while the ledger is unreachable or `ready` is false.
 
-    `between` is called with the owner's name before each claim. With several `lanes` as many jobs or
-    batches of them are done side by side.
+    `between` is called with the owner's name before each claim. With several `lanes` that many jobs or
+    batches run in parallel.
     """
     owner, line, limits = new_owner(role), threading.current_thread().name, settings.limits
     under_way: set[Progress] = set()
     log = structlog.get_logger().bind(owner=owner)
-    log.info("role_ready", peer=peer)
+    log.info("role_startup_completed", peer=peer)
     folder = presence_folder(settings)
 
     def further() -> None:
-        """Beat, unless one of the jobs under way has come no step further for too long."""
+        """Send a heartbeat unless a running job has made no progress for too long."""
         if pulse is not None and all(one.idle_s() < limits.stall_s for one in tuple(under_way)):
             pulse.beat(line)
 
@@ -80,11 +80,11 @@ def serve_jobs(
             except LedgerLost:
                 raise
             except Retryable as error:
-                log.warning("ledger_away", error=str(error))
+                log.warning("ledger_access_failed", error=str(error))
                 stop.wait(LEDGER_PAUSE_S)
     log.info("role_stopped")
 
 
 def poll_s(settings: Settings) -> float:
-    """How often to look at what nobody rings for: a server's ledger may be used by other hosts."""
+    """Poll interval for work without notification: other hosts may use a server's ledger."""
     return IDLE_S if settings.ledger_url.startswith("sqlite") else POLL_S

@@ -12,7 +12,7 @@ from ra_node.settings.node import Settings
 
 
 def listen(settings: Settings) -> None:
-    """Receive until told to stop; running associations get some seconds to finish."""
+    """Run `listen` until stopped; open associations get some seconds to finish."""
     stop = begin("listen")
     owner, state = new_owner("listen"), open_state(settings)
     if state.problem:

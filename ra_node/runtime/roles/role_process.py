@@ -25,7 +25,7 @@ SUPERVISED = "RA_NODE_SUPERVISED"
 
 
 def begin(role: str) -> threading.Event:
-    """Set up logging and signals of a role; under a supervisor, die with it."""
+    """Set up logging and signals of a role; under a supervisor, end with it (PR_SET_PDEATHSIG)."""
     configure_logging(role)
     take_over_stdout()
     stop = threading.Event()
@@ -37,7 +37,7 @@ def begin(role: str) -> threading.Event:
 
 
 def pulse_of(settings: Settings, role: str) -> Pulse:
-    """What tells systemd or the supervisor, and whoever looks into the folder of presence, of each beat."""
+    """Heartbeat to systemd or the supervisor, and to the lock file of the process."""
     folder = presence_folder(settings)
 
     def say(state: str) -> None:
@@ -53,10 +53,10 @@ def serve_all(
     stop: threading.Event,
     beat: Callable[[], None] = lambda: None,
 ) -> None:
-    """Run each line in a thread of its own until told to stop, with a beat every second.
+    """Run each function in a thread of its own until stopped, with a heartbeat every second.
 
-    One that breaks ends them all with SystemExit(1): the supervisor starts the role again, while a role
-    that went on without one of its lines would look alive and never serve it.
+    A failed thread ends all with SystemExit(1) and the supervisor restarts the role: a role without
+    one of its threads would look alive and never do that work.
     """
     broken: list[str] = []
 
@@ -64,7 +64,7 @@ def serve_all(
         try:
             line()
         except Exception as error:  # noqa: BLE001 - whatever it was, the role must not go on without this line
-            structlog.get_logger().error("line_broken", line=name, error=describe(error))
+            structlog.get_logger().error("role_thread_failed", line=name, error=describe(error))
             broken.append(name)
             stop.set()
 
@@ -81,21 +81,21 @@ def serve_all(
 
 
 def end_with(look: Callable[[], None], stop: threading.Event) -> None:
-    """Look each second until told to stop; what it raises ends the role, so that it begins anew."""
+    """Check every second until stopped; an exception ends the role, so that it restarts."""
     while not stop.wait(LEDGER_PAUSE_S):
         look()
 
 
 def mend(*steps: Callable[[], None]) -> None:
-    """Do each step; one that cannot be done while the ledger is away is done as well in the next second."""
+    """Run each step; one that fails because the ledger is unreachable runs again in the next second."""
     for step in steps:
         try:
             step()
         except Retryable as error:
-            structlog.get_logger().warning("ledger_away", error=str(error))
+            structlog.get_logger().warning("ledger_access_failed", error=str(error))
 
 
 def _stop(stop: threading.Event) -> None:
-    """End in good order, and say so."""
+    """End in good order and log it."""
     stop.set()
     tell(STOPPING)

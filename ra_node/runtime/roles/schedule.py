@@ -23,7 +23,7 @@ from ra_node.settings.node import Settings
 
 
 def schedule(settings: Settings) -> None:
-    """Do what must happen by the clock until told to stop."""
+    """Run `schedule` until stopped."""
     stop = begin("schedule")
     state = open_state(settings)
     tidier = build_tidier(settings, state)
@@ -68,6 +68,6 @@ def schedule(settings: Settings) -> None:
 def _look(
     settings: Settings, name: str, look: Callable[[], float], stop: threading.Event, pulse: Pulse
 ) -> None:
-    """Look whenever an association ends, when it is time, and from time to time."""
+    """Settle studies whenever an association ends, at the next due time, and periodically."""
     with listening(presence_folder(settings), new_owner("schedule"), [SETTLING], stop) as ear:
         run_line(name, look, ear.wait, poll_s(settings), stop, pulse.beat)

@@ -29,8 +29,8 @@ def supervise(settings: Settings, config: Path) -> None:
     configure_logging("run")
     take_over_stdout()
     try:
-        open_state(settings).ledger.close()  # so that the roles find the tables made
-    except Unbound as error:  # the page shows it, and `listen` goes on refusing until it is mended
+        open_state(settings).ledger.close()  # the tables exist before the roles start
+    except Unbound as error:  # the page shows it, and `listen` refuses until it is fixed
         structlog.get_logger().error("ledger_lost", error=str(error))
     os.environ[SUPERVISED] = str(os.getpid())
     roles = (*ROLES, "web") if settings.web.enabled else ROLES
@@ -46,7 +46,7 @@ def supervise(settings: Settings, config: Path) -> None:
 
 
 def _alarm(settings: Settings, role: str, found: str) -> None:
-    """Keep the alarm of a role in a thread of its own: the ledger may be locked or away."""
+    """Keep the alarm of a role in a thread of its own: the ledger may be locked or unreachable."""
 
     def keep() -> None:
         with suppress(Exception):
@@ -56,5 +56,5 @@ def _alarm(settings: Settings, role: str, found: str) -> None:
             finally:
                 ledger.close()
 
-    with suppress(RuntimeError):  # no thread can be started: the log has said it
+    with suppress(RuntimeError):  # no thread can be started; already logged
         threading.Thread(target=keep, daemon=True).start()

@@ -24,7 +24,7 @@ POLL_S = 0.1
 
 
 def web(settings: Settings) -> None:
-    """Show the operator page and the metrics until told to stop."""
+    """Run `web` until stopped: the operator page and the metrics."""
     stop = begin("web")
     state, changed = state_for_page(settings)
     desk = build_desk(settings, state)
@@ -40,7 +40,7 @@ def web(settings: Settings) -> None:
 
 
 def _show(server: uvicorn.Server, stop: threading.Event) -> None:
-    """Run the server in a thread of its own; one that ends by itself ends the role."""
+    """Run the server in a thread of its own; if the server ends, the role ends."""
     ended = threading.Event()
 
     def run() -> None:
@@ -62,12 +62,12 @@ def _show(server: uvicorn.Server, stop: threading.Event) -> None:
 
 
 def _catch_up(read_past: Callable[[], None], stop: threading.Event) -> None:
-    """Read what has happened so far, once; while the ledger is away, wait."""
+    """Read the event history once; wait while the ledger is unreachable."""
     done = False
     while not done and not stop.is_set():
         try:
             read_past()
             done = True
         except Retryable as error:
-            structlog.get_logger().warning("ledger_away", error=str(error))
+            structlog.get_logger().warning("ledger_access_failed", error=str(error))
             stop.wait(LEDGER_PAUSE_S)

@@ -21,9 +21,9 @@ from ra_node.settings.node import Settings
 
 
 def work(settings: Settings) -> None:
-    """Examine images and answer studies until told to stop, side by side where there are several cores.
+    """Run `work` until stopped: examine images and report studies, in parallel on several cores.
 
-    On a CPU each lane is a process of its own, forked from this one; a GPU is used by one process alone.
+    On a CPU each worker is a process of its own, forked from this one; a GPU is used by one process.
     """
     stop = begin("work")
     state = open_state(settings)
@@ -52,7 +52,7 @@ def work(settings: Settings) -> None:
         except LedgerLost:
             raise
         except Retryable as error:
-            structlog.get_logger().warning("ledger_away", error=str(error))
+            structlog.get_logger().warning("ledger_access_failed", error=str(error))
         return worker.bench is not bench
 
     def lane(further: Callable[[], None]) -> None:

@@ -1,7 +1,7 @@
-"""Gives every report one bundle: no study is answered by old and new networks at once.
+"""Ensures that each report comes from one bundle only.
 
-Findings of one bundle are reported in its name, also by a worker that has taken another since. Where
-bundles are mixed, or one is not known any more, the worker judges those images again with its own.
+Findings of one bundle are reported in its name, also by a worker that has loaded another since. Where bundles
+are mixed, or one is no longer available, the worker analyses those images again with its own.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from ra_node.services.jobs.machine_faults import is_machine_fault
 from ra_node.services.jobs.progress import mark
 
 IMAGES_AT_ONCE = 8
-"""So many crops and previews of a large study are in memory together."""
+"""Most crops and previews of a large study in memory at once."""
 
 _REMOVED = (
-    "This image was judged by another model for the earlier version of this report. Its file has been "
-    "removed since, so that the present model could not judge it; its result stands in that version."
+    "This image was analysed with another model for the earlier version of this report. Its file has "
+    "since been removed, so the present model could not analyse it; its result is in that version."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class BundleConsistency:
-    """The bundle that a worker has loaded, and how the others of the node are named.
+    """The bundle that a worker has loaded, and the identities of the others of the node.
 
-    `identity_of` knows a bundle by its hash, or gives None.
+    `identity_of` gives the identity of a bundle by its hash, or None.
     """
 
     ledger: Ledger
@@ -49,10 +49,10 @@ class BundleConsistency:
     look: Callable[[Path, Rules], Look] = look_at_file
 
     def unite(self, job: Job, findings: Sequence[Finding]) -> tuple[BundleIdentity, list[Finding]]:
-        """Give the one bundle of a study and its findings by it. Raises LeaseLost.
+        """The bundle of a study and its findings by it. Raises LeaseLost.
 
-        An image that cannot be judged again fails the attempt; in the last ones it is refused with
-        its reason, so that the rest of the study is answered.
+        An image that cannot be analysed again fails the attempt; in the last ones it is refused with its
+        reason, so that the rest of the study is reported.
         """
         makers = {finding.bundle_sha256 for finding in findings} - {None, self.bundle.sha256}
         if not makers:
@@ -74,7 +74,7 @@ class BundleConsistency:
         }
         replace_findings(self.ledger, job, made, self.bundle.sha256)
         structlog.get_logger().info(
-            "images_examined_again", study_uid=job.study_uid, job_id=job.id, images=len(made)
+            "images_reanalysed", study_uid=job.study_uid, job_id=job.id, images=len(made)
         )
         removed = {one.instance_id: _removed(one) for one in others if one.path is None and one.finding_json}
         texts = {**made, **removed}
@@ -103,7 +103,7 @@ class BundleConsistency:
         except Exception as error:
             if not job.makes_less or is_machine_fault(error):
                 raise
-            text = f"The present model could not judge this image again: {type(error).__name__}."
+            text = f"The present model could not analyse this image again: {type(error).__name__}."
             return Look(_refused(finding, Refusal(Reason.ANALYSIS_FAILED, text)))
 
 
@@ -117,6 +117,6 @@ def _removed(finding: Finding) -> str:
 
 
 def _refused(finding: Finding, refusal: Refusal) -> ImageFinding:
-    """The image without the hands that another bundle has judged."""
+    """The image without the results of another bundle."""
     assert finding.finding_json is not None
     return replace(finding_from_json(finding.finding_json), hands=(), refusal=refusal, remarks=())

@@ -1,4 +1,4 @@
-"""Finds hands whichever way round the tones of a picture are, and says when they were the wrong way."""
+"""Detects hands in normal or inverted greyscale, with a remark where it was inverted."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from ra_node.imaging.threshold_detector.detector import FoundHands
 from ra_node.services.analysis.hand_detection import HandFinder, find
 
 _SURE = 0.7
-"""A hand that is only seen in the turned picture must be as plain as this."""
+"""Minimum score of a hand that is detected only in the inverted image."""
 
 
 def find_in_tones(
     radiograph: Radiograph, finder: HandFinder | None
 ) -> tuple[Radiograph, FoundHands, tuple[str, ...]]:
-    """Find the hands; give them with the picture in which bone is bright, and remarks.
+    """Detect the hands; return them with the image with bright bone, and remarks.
 
-    The picture is turned round where it shows no hand or dark ones and its negative shows plain, bright ones.
+    The image is inverted where it shows no hand or dark ones and its negative shows bright ones with a high
+    score.
     """
     found = find(radiograph.values, finder)
     dark = any(is_dark(radiograph.values, hand) for hand in found.hands)

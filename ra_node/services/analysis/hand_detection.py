@@ -1,6 +1,6 @@
-"""Finds the hands of an image: with the networks of the bundle where it has them, else by image analysis.
+"""Detects the hands of an image: with the networks of the bundle where it has them, else by thresholds.
 
-The networks decide. An image in which they see the joints of no hand has none, whatever its shapes resemble.
+The networks decide: an image without detected joints has no hand.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from ra_node.imaging.threshold_detector.detector import FoundHands, find_hands, 
 
 
 class HandFinder(Protocol):
-    """Networks that find hands and their joints."""
+    """Networks that detect hands and their joints."""
 
     def find(self, values: NDArray[np.float32]) -> Sequence[HandRegion]:
-        """The hands of values (rows, columns), bone bright, each with the joints that were seen."""
+        """Hands of values (rows, columns), bone bright, each with the detected joints."""
 
 
 def find(values: NDArray[np.float32], finder: HandFinder | None) -> FoundHands:
-    """Find the hands in values (rows, columns), bone bright; none or more than two are refused."""
+    """Detect the hands in values (rows, columns), bone bright; none or more than two are refused."""
     if finder is None:
         return find_hands(values)
     regions = finder.find(values)

@@ -1,8 +1,8 @@
-"""Examines images as they arrive: reads each, judges all hands in one pass, records what was found.
+"""Examines images as they arrive: reads each, analyses all hands in one forward pass, records the findings.
 
-What is wrong with an image is its finding. What goes wrong with the examination is tried again,
-alone, and in the end buried; the report then says that the analysis failed. While a known-good image
-cannot be analysed either, the machine is at fault: nothing is buried and no image is called unreadable.
+A fault of an image is its finding. A failed examination is retried, alone, and finally buried; the report
+then says that the analysis failed. While a known-good image cannot be analysed either, the machine is at
+fault: nothing is buried and no image is called unreadable.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from ra_node.services.jobs.progress import mark
 
 @dataclass(frozen=True, slots=True)
 class Examiner:
-    """Everything that examinations need, built once a process."""
+    """Dependencies of examinations, built once a process."""
 
     ledger: Ledger
     files: Files
@@ -55,9 +55,9 @@ class Examiner:
     """Whether a known-good image can be analysed now."""
 
     def examine(self, jobs: Sequence[Job]) -> None:
-        """Do a batch of examine jobs; each ends recorded, postponed or buried, or is given back.
+        """Run a batch of examine jobs; each ends recorded, postponed, buried or released.
 
-        Raises ProcessBroken where this process must not go on; its jobs are put back before.
+        Raises ProcessBroken where this process must end; its jobs are postponed before.
         """
         failed = _Failed(self)
         looked = [(job, look) for job in jobs if (look := self._look(job, failed)) is not None]
@@ -93,14 +93,14 @@ class Examiner:
         return look
 
     def _read(self, path: str) -> Look | None:
-        """Look at an image; None where not even its header can be read, as it was when it came."""
+        """Examine an image; None where not even its header is readable, although it was at reception."""
         try:
             return self.look(self.files.path(path), self.rules)
         except DatasetRefused:
             return None
 
     def _record_damage(self, job: Job, instance: Instance, damage: Damage) -> None:
-        """Record that the kept file is not what was received: it is the image's finding, and an alarm."""
+        """Record a damaged kept file as finding of the image, and raise an alarm."""
         assert instance.path is not None
         finding = damaged_finding(
             instance.sop_instance_uid, instance.sop_class_uid, instance.series_uid, damage
@@ -136,7 +136,7 @@ def _is_unreadable(look: Look) -> bool:
 
 
 class _Failed:
-    """What failed in one batch: each job is put back, and at the end the process, where it is broken."""
+    """Failures of one batch: each job is postponed, and finally ProcessBroken is raised where needed."""
 
     def __init__(self, examiner: Examiner) -> None:
         self._do = examiner
@@ -144,17 +144,17 @@ class _Failed:
         self._broken: Exception | None = None
 
     def postpone(self, job: Job, error: Exception) -> None:
-        """Put a job back; an error of any type is the machine's while a known-good image fails too."""
+        """Postpone a job; any error is a fault of the machine while a known-good image fails too."""
         if breaks_process(error):
             self._broken = error
         if not is_machine_fault(error) and not self.is_healthy():
-            if not isinstance(error, (NodeError, OSError)):  # those say what is wrong, and it is not here
+            if not isinstance(error, (NodeError, OSError)):  # these name a fault elsewhere
                 self._broken = self._broken or error
             error = MachineFault(f"a known-good image fails too; {describe(error)}")
         postpone(self._do.ledger, job, error, self._do.random)
 
     def reading(self, job: Job, error: Exception) -> None:
-        """Put a job back whose file was not read, or bury it where that goes on for it alone."""
+        """Postpone a job whose file was not read, or bury it where only this one keeps failing."""
         fault = is_machine_fault(error) and not is_shortage(error)
         if fault and job.attempt >= PATIENCE_ATTEMPTS and self.is_healthy():
             reason = f"{describe(error)}; {job.attempt} times, while a known-good image was analysed"
@@ -172,7 +172,7 @@ class _Failed:
             raise MachineFault(f"a known-good image fails too; {found}")
 
     def is_healthy(self) -> bool:
-        """Ask once a batch."""
+        """Cached for the batch."""
         if self._healthy is None:
             self._healthy = self._do.healthy()
         return self._healthy
@@ -180,7 +180,7 @@ class _Failed:
 
 def _log_examined(job: Job, finding: ImageFinding) -> None:
     structlog.get_logger().info(
-        "image_examined",
+        "image_analysed",
         study_uid=job.study_uid,
         job_id=job.id,
         hands=len(finding.hands),

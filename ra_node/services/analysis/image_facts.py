@@ -1,4 +1,4 @@
-"""Gathers what decides between several images of the same hand."""
+"""Collects the attributes for the choice between several images of a hand."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ra_node.domain.study import ImageHeader
 from ra_node.domain.view_position import View, view_of
 
 _ROWS = 16
-"""Every so many rows are hashed: no two exposures agree in them, and no letter fits between them."""
+"""Row step of the hash: two exposures never agree in these rows, and no letter fits between them."""
 
 
 def facts_of(header: ImageHeader, values: NDArray[np.float32]) -> ImageFacts:

@@ -1,6 +1,6 @@
-"""A known-good image in the data folder: while it cannot be analysed, no other image is given up.
+"""A known-good image in the data folder: while it cannot be analysed, no image job is buried.
 
-It lies in the inbox, on the disk that received images are read from, and takes the way that they take.
+It is in the inbox, on the same disk as received images, and is analysed by the same code.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from ra_node.ledger.storage.durable_files import INBOX, Files
 from ra_node.services.analysis.study_analysis import Judge, Look, Rules, look_at_file
 
 NAME = ".known-good"
-"""The sweep leaves names with a dot alone."""
+"""The sweep ignores names with a leading dot."""
 _SIDE_PX = 192
 
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """The known-good image of a data folder, and what images are analysed with."""
+    """The known-good image of a data folder, and the analysis for it."""
 
     files: Files
     judge: Judge
@@ -42,18 +42,18 @@ class Canary:
         return self.files.path(f"{INBOX}/{NAME}")
 
     def place(self) -> None:
-        """Write it where it is missing or damaged; a disk that takes no file is the next look's concern."""
+        """Write it where it is missing or damaged; a failed write is detected by the next check."""
         try:
             self.path.parent.mkdir(mode=0o700, exist_ok=True)
             if not self._is_whole():
                 write_atomically(self.path, known_good())
         except OSError as error:
-            structlog.get_logger().warning("known_good_image_not_written", error=error.strerror)
+            structlog.get_logger().warning("known_good_image_not_saved", error=error.strerror)
 
     def healthy(self) -> bool:
-        """Read and analyse it: True where that works, so that what failed before is another's fault.
+        """Read and analyse it: True where that works, so that the earlier failure was that of another image.
 
-        An inbox that is gone, or empty, is the disk's fault: nothing is made in its place.
+        A missing or empty inbox is a fault of the disk: nothing is created in its place.
         """
         try:
             if not self._is_whole() and any(self.path.parent.iterdir()):
@@ -76,7 +76,7 @@ class Canary:
 
 @cache
 def known_good() -> bytes:
-    """A radiograph of a bright disc, as a file: of nobody, and the same everywhere."""
+    """A synthetic radiograph of a bright disc, as a file."""
     made = Dataset()
     made.SOPClassUID, made.Modality = DigitalXRayImageStorageForPresentation, "DX"
     made.PresentationIntentType, made.BodyPartExamined = "FOR PRESENTATION", "HAND"

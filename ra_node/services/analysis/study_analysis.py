@@ -1,6 +1,6 @@
-"""Looks at images, judges their hands in one forward pass, and makes the one report of a study.
+"""Analyses images, all hands in one forward pass, and makes the report of a study.
 
-Nothing here knows a ledger or a network: the worker and `ra-node analyse` use the same functions.
+Independent of ledger and network: the worker and `ra-node analyse` use the same functions.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ from ra_node.services.analysis.image_facts import facts_of
 
 
 class Judgement(Protocol):
-    """What the networks say about one hand."""
+    """Output of the networks for one hand."""
 
     @property
     def recognition(self) -> Recognition: ...
@@ -68,41 +68,41 @@ class Judgement(Protocol):
 
     @property
     def heat(self) -> NDArray[np.float32] | None:
-        """Where the network that says disease saw it, in the crop's pixels; None without disease."""
+        """Heat map of the network that calls disease, in pixels of the crop; None without disease."""
 
 
 class Judge(Protocol):
-    """The forward pass, as far as this use case needs it."""
+    """The forward pass as this use case needs it."""
 
     def judge(self, crops: Sequence[NDArray[np.uint8]]) -> Sequence[Judgement]:
-        """Judge crops (side_px, side_px), each with one hand, in one batch."""
+        """Run the networks on crops (side_px, side_px), each with one hand, in one batch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How images are read: what the site decided and what the bundle needs."""
+    """Settings for reading images: those of the site and of the bundle."""
 
     convention: Convention = "none"
     max_pixels: int = 120_000_000
     side_px: int = 224
-    """Side of the square that the bundle's networks see."""
+    """Side of the input of the bundle's networks."""
     finder: HandFinder | None = None
-    """The networks that find hands; None where the bundle has none."""
+    """The hand detector; None where the bundle has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One image after reading and hand finding, before the networks."""
+    """One image after reading and hand detection, before the networks."""
 
     finding: ImageFinding
     crops: tuple[NDArray[np.uint8], ...] = ()
     display: NDArray[np.uint8] | None = None
     stretch: Stretch = UNSTRETCHED
-    """From the pixels of the image to the square ones that the crops were cut out of."""
+    """Mapping from the pixels of the image to the square pixels of the crops."""
 
 
 def look_at_file(path: Path, rules: Rules) -> Look:
-    """Read one DICOM file and find its hands; raises DatasetRefused where it has not even a header."""
+    """Read one DICOM file and detect its hands; raises DatasetRefused without a readable header."""
     try:
         dataset = read_dataset(path)
     except DatasetRefused as error:
@@ -111,7 +111,7 @@ def look_at_file(path: Path, rules: Rules) -> Look:
 
 
 def look_at(dataset: Dataset, rules: Rules) -> Look:
-    """Find the hands of one data set; whatever is wrong with it becomes a refusal in the finding."""
+    """Detect the hands of one data set; any fault of it becomes a refusal in the finding."""
     header = read_header(dataset)
     refusal = header_refusal(header)
     if refusal is not None:
@@ -124,7 +124,7 @@ def look_at(dataset: Dataset, rules: Rules) -> Look:
 
 
 def look_at_pixels(radiograph: Radiograph, header: ImageHeader, rules: Rules) -> Look:
-    """Find and cut out the hands of a radiograph."""
+    """Detect and crop the hands of a radiograph."""
     rows, columns = radiograph.values.shape
     aspect, about_shape = true_aspect(header.pixel_aspects)
     radiograph, stretch = squared(radiograph, aspect)
@@ -149,7 +149,7 @@ def look_at_pixels(radiograph: Radiograph, header: ImageHeader, rules: Rules) ->
 
 
 def judge_looks(looks: Sequence[Look], judge: Judge) -> list[ImageFinding]:
-    """Judge every unrefused hand of all images in one forward pass, and put the results in place."""
+    """Run the networks on every unrefused hand of all images in one forward pass, and add the results."""
     judgements = iter(judge.judge([crop for look in looks for crop in look.crops]))
     return [
         replace(
@@ -175,7 +175,7 @@ def make_report(
     remark: str = "",
     rating: Rating = DEFAULT_RATING,
 ) -> StudyReport:
-    """Put the findings of a study together, one result a hand; with none it says why.
+    """Combine the findings of a study to one result per hand, or to the reason why there is none.
 
     With a `conflict` (see `one_patient`) every image is refused for it. `remark` is of the whole study.
     """
@@ -191,7 +191,7 @@ def make_report(
 
 
 def reason_for_study(report: StudyReport) -> StudyReport:
-    """The same report, with its reason where no hand was judged."""
+    """The report, with a reason where no hand was rated."""
     if any(hand.refusal is None for hand in report.hands):
         return report
     return replace(report, refusal=_reason_for_study(report))
@@ -199,12 +199,12 @@ def reason_for_study(report: StudyReport) -> StudyReport:
 
 def failed_finding(header: ImageHeader, why: str) -> ImageFinding:
     """The finding of an image whose analysis failed for good; `why` is for the report."""
-    text = f"The analysis of this image failed and was given up: {why}"
+    text = f"The analysis of this image failed: {why}"
     return refused(header, Refusal(Reason.ANALYSIS_FAILED, text))
 
 
 def _remarked(images: tuple[ImageFinding, ...], remark: str) -> tuple[ImageFinding, ...]:
-    """Say a remark of the whole study at its first image, whose patient and order the report bears."""
+    """Add a remark of the study to its first image, whose patient and order the report has."""
     if not remark or not images:
         return images
     return (replace(images[0], remarks=(*images[0].remarks, remark)), *images[1:])
@@ -245,7 +245,7 @@ def _remarks(hands: Sequence[HandFinding]) -> tuple[str, ...]:
 
 
 def _judged(hand: HandFinding, judgement: Judgement, look: Look) -> HandFinding:
-    """Put a result in place; an inconclusive one has no heat, which would speak for one of its halves."""
+    """Add a result; an inconclusive one has no heat map, which would support one of the two models."""
     heat = judgement.heat
     judged = replace(
         hand,
@@ -266,11 +266,11 @@ def _explained(heat: NDArray[np.float32], region: HandRegion, look: Look) -> Exp
 
 
 _OTHER_COUNTS = frozenset({Reason.SECOND_VIEW, Reason.OTHER_IMAGE_COUNTS})
-"""Reasons that point to another hand, whose reason says more."""
+"""Reasons that refer to another hand, whose reason is more specific."""
 
 
 def _reason_for_study(report: StudyReport) -> Refusal:
-    """The reason of the hands that were found, where all have the same one, else that of hands and images."""
+    """The common reason of the detected hands, else that of hands and images."""
     hands = [hand.refusal for hand in report.hands if hand.refusal]
     own = [refusal for refusal in hands if refusal.reason not in _OTHER_COUNTS]
     refusals = [image.refusal for image in report.images if image.refusal] + hands
@@ -278,7 +278,7 @@ def _reason_for_study(report: StudyReport) -> Refusal:
         if len(set(same)) == 1:
             return same[0]
     reasons = sorted({refusal.reason for refusal in refusals})
-    text = "No hand in the image could be judged; each has its reason."
+    text = "No hand in the image could be rated; each has its reason."
     if len(report.images) > 1:
-        text = f"None of {len(report.images)} images has a hand that could be judged; each has its reason."
+        text = f"None of {len(report.images)} images has a hand that could be rated; each has its reason."
     return Refusal(Reason(reasons[0]) if len(reasons) == 1 else Reason.NO_HAND, text)

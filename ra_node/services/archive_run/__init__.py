@@ -1,1 +1,1 @@
-"""Retrospective run over an archive."""
+"""Archive run: retrospective analysis of an archive."""

@@ -1,4 +1,4 @@
-"""Fetches one study for the retrospective run; what was fetched in part is not analysed."""
+"""Retrieves one study for the archive run; an incomplete study is not analysed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ra_node.network.scu.c_get import get_study
 
 
 def from_peer(peer: PeerAddress, study_uid: str, folder: Path) -> None:
-    """Fetch by C-GET. Raises Refused where the PACS does not give all of it, Retryable where it is away."""
+    """Retrieve by C-GET. Raises Refused for an incomplete study, Retryable where the PACS is unreachable."""
     got = get_study(peer, study_uid, folder)
     if got.complete:
         return
@@ -24,5 +24,5 @@ def from_peer(peer: PeerAddress, study_uid: str, folder: Path) -> None:
 
 
 def from_dicomweb(url: str, study_uid: str, folder: Path, *, token: str | None = None) -> None:
-    """Fetch by WADO-RS. Raises as `network.dicomweb.get_study` does."""
+    """Retrieve by WADO-RS. Raises like `network.dicomweb.get_study`."""
     get_by_web(Server(url, token), study_uid, folder)

@@ -1,7 +1,7 @@
-"""The journal of a retrospective run: what it has seen, and what is finished, in one SQLite file.
+"""The journal of an archive run: files and finished studies, in one SQLite file.
 
-A study is entered as finished after its files are whole on the disk, so a run that is killed at any
-point goes on where it was. One run at a time: a second one finds the journal locked.
+A study is recorded as finished after its files are synced, so a run that is killed at any point continues.
+One run at a time: the journal is locked.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _PATIENCE_S = 5.0
 
 
 class RunStudyState(StrEnum):
-    """How far a study of the run is; one that failed is tried again at the next start."""
+    """State of a study of the run; a failed one is retried at the next start."""
 
     WAITING = "waiting"
     DONE = "done"
@@ -48,9 +48,9 @@ class RunStudyState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SeenFile:
-    """A file of the archive: which instance it is, or the reason why it is none.
+    """A file of the archive: its instance, or the reason why it is none.
 
-    `broken` says that it may be one, and could not be read.
+    `broken`: it may be one, but could not be read.
     """
 
     path: Path
@@ -73,7 +73,7 @@ class LinedUp:
 
 
 class Journal:
-    """An open journal. What a method has entered is on the disk when it returns."""
+    """An open journal. Changes are on the disk when a method returns."""
 
     def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None)
@@ -96,10 +96,10 @@ class Journal:
         self._db.close()
 
     def begin(self, facts: Mapping[str, str], started_at: str) -> str:
-        """Begin a start of the run and tell when its first one began.
+        """Begin a start of the run; return the time of its first start.
 
-        `facts` are what all results of a run have in common. Raises Refused, naming expected and
-        found, where the results that are there were made with others.
+        `facts` are the parameters common to all results of a run. Raises Refused, with expected and found,
+        where existing results were made with others.
         """
         with self._transaction():
             for name, value in {**facts, "started_at": started_at, "scan": "0"}.items():
@@ -116,7 +116,7 @@ class Journal:
         return str(kept["started_at"])
 
     def see(self, paths: Iterable[Path], read: Callable[[Path, os.stat_result], SeenFile]) -> Generator[None]:
-        """Enter files in their order; `read` looks into one that is new or has changed. One step a file."""
+        """Record files in order; `read` reads new and changed ones. Yields after each file."""
         entered = 0
         self._db.execute("BEGIN")
         try:
@@ -131,7 +131,7 @@ class Journal:
             self._db.execute("COMMIT")
 
     def line_up(self) -> LinedUp:
-        """Make studies of the files seen, in their order; one whose files have changed waits again."""
+        """Group the files to studies, in order; a study with changed files waits again."""
         firsts = (
             "SELECT study_uid FROM file WHERE scan = ? AND study_uid <> '' "
             "GROUP BY study_uid ORDER BY min(number)"
@@ -142,14 +142,14 @@ class Journal:
         return self._lined_up()
 
     def line_up_named(self, uids: Iterable[str]) -> LinedUp:
-        """Make studies of these UIDs, whose files are elsewhere."""
+        """Record studies by UID, without files."""
         with self._transaction():
             for uid in uids:
                 self._line_up(uid, "")
         return self._lined_up()
 
     def unfinished(self) -> Iterator[tuple[int, str]]:
-        """Give number and UID of each study of this start that is not done, each once."""
+        """Number and UID of each unfinished study of this start, each once."""
         number = 0
         query = (
             "SELECT number, uid FROM study WHERE scan = ? AND state <> 'done' AND number > ? "
@@ -166,7 +166,7 @@ class Journal:
         return [_file(row) for row in self._db.execute(query, (uid, self._scan))]
 
     def finish(self, number: int, state: RunStudyState, rows: list[Cells]) -> None:
-        """Enter what became of a study."""
+        """Record the outcome of a study."""
         with self._transaction():
             self._db.execute(
                 "UPDATE study SET state = ?, rows = ? WHERE number = ?", (state, json.dumps(rows), number)
@@ -189,7 +189,7 @@ class Journal:
         try:
             stat = path.stat()
         except OSError:
-            stat = path.lstat()  # a link that leads nowhere; `read` finds out why
+            stat = path.lstat()  # a broken link; `read` reports it
         known = self._db.execute(
             "UPDATE file SET scan = ? WHERE path = ? AND size = ? AND changed_ns = ? AND NOT broken",
             (self._scan, key, stat.st_size, stat.st_mtime_ns),

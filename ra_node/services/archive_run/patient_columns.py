@@ -1,4 +1,4 @@
-"""Whose images they are, in the words that a table may hold: a key that nobody can turn back, or the ID."""
+"""Patient columns of the table: a keyed hash, or the Patient ID."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ra_node.errors import Fatal
 
 @dataclass(frozen=True, slots=True)
 class PatientWords:
-    """What the run asks for: a key made with `salt`, and the patient's ID as it is."""
+    """Requested columns: a key made with `salt`, and the Patient ID as it is."""
 
     salt: bytes | None = None
     with_id: bool = False
@@ -36,7 +36,7 @@ class PatientWords:
 
 
 def read_salt(path: Path) -> bytes:
-    """Read a secret salt; Refused where it is too short, Fatal where it cannot be read or others can."""
+    """Read a secret salt; Refused where it is too short, Fatal where unreadable or readable by others."""
     try:
         salt, mode = path.read_bytes(), path.stat().st_mode
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The table of a run as CSV: it grows with every study, and is whole under its name at the end."""
+"""The table of a run as CSV: appended after every study, renamed when it is complete."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from ra_node.services.archive_run.result_rows import (
 
 NAME, GROWING, NEW = "hands.csv", "hands.partial.csv", "hands.csv.new"
 TOLD = 5
-"""Failures that are told beside the table; it has them all."""
+"""Most failures in the summary; the table has them all."""
 
 
 @dataclass
 class ResultTable:
     """The files of the table in `folder`, with these columns.
 
-    While the run goes on, `hands.partial.csv` has the rows of all studies that are finished.
+    During the run `hands.partial.csv` has the rows of all finished studies.
     `hands.csv` is replaced at the end, when all of it is on the disk. `counts` are of its rows: by
-    outcome, call and code of refusal. `failures` are the first few rows without an answer, in words.
+    outcome, call and code of refusal. `failures` are the first few rows without a result, as text.
     """
 
     folder: Path
@@ -50,7 +50,7 @@ class ResultTable:
             self._growing = None
 
     def begin(self, studies: Iterable[list[Cells]]) -> None:
-        """Begin the growing file anew with the rows of what was finished before."""
+        """Rewrite the partial file with the rows of studies that were finished before."""
         self._growing = (self.folder / GROWING).open("w", encoding="utf-8", newline="")
         writer = self._writer(self._growing)
         writer.writeheader()

@@ -1,6 +1,6 @@
-"""The table of a retrospective run: one row a hand, and one for what has none, with the reason.
+"""The table of an archive run: one row per hand, and one with the reason per image or file without a hand.
 
-No row holds a patient's name. Who the patient is stands there only as the run was told to say it.
+No row holds a patient's name. Patient columns are present only where the command requests them.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from ra_node.domain.texts.printable import csv_cell
 
 
 class RowOutcome(StrEnum):
-    """What became of the hand, image, file or study of a row."""
+    """Outcome of the hand, image, file or study of a row."""
 
     JUDGED = "judged"
     INCONCLUSIVE = "inconclusive"
-    """Recognition and staging contradict each other; both stand in the row."""
+    """Recognition and staging contradict each other; the row has both."""
     NOT_RATED = "not_rated"
-    """The hand lies outside the domain of the bundle; the row has no figure."""
+    """The hand is outside the domain of the bundle; the row has no figure."""
     REFUSED = "refused"
     SKIPPED = "skipped"
-    """A file that is no DICOM image, or one that is there twice."""
+    """A file that is no DICOM image, or a duplicate."""
     FAILED = "failed"
-    """A study or file that could not be read or fetched; the next start tries it again."""
+    """A study or file that could not be read or retrieved; retried at the next start."""
 
 
 SKIPPED_FILE = "skipped_file"
@@ -61,7 +61,7 @@ class ResultRow:
     stage_5: str = ""
     disagreement: str = ""
     caution: str = ""
-    """What must be known before the result, e.g. that the age is not known."""
+    """Caveat that precedes the result, e.g. an unknown age."""
     refusal: str = ""
     refusal_text: str = ""
     bundle: str = ""
@@ -84,9 +84,9 @@ PATIENT_COLUMNS = ("patient_key", "patient_id")
 def rows_of(
     report: StudyReport, files: Mapping[str, str], patient: Mapping[str, str] | None = None
 ) -> Iterator[ResultRow]:
-    """Give the rows of an answer; `files` says where an instance came from, by SOP Instance UID.
+    """Rows of a report; `files` are the sources of instances, by SOP Instance UID.
 
-    `patient` fills those of `PATIENT_COLUMNS` that the run asks for.
+    `patient` fills the requested `PATIENT_COLUMNS`.
     """
     common = {
         "study_uid": report.study_instance_uid,

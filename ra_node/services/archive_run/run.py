@@ -1,8 +1,8 @@
-"""The retrospective run: every study of an archive is answered once, however often the run is stopped.
+"""The archive run: every study of an archive is analysed once, however often the run is stopped.
 
-A study's folder comes to be under another name and is renamed when it is whole; then the journal
-says that it is finished. All answers bear the time at which the run began, so that a study that is
-done again after a crash has the same bytes.
+The folder of a study is written under another name and renamed when it is complete; then the journal records
+it as finished. All reports have the time at which the run began, so that a study that is repeated after a
+crash has the same bytes.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ UNFINISHED, REPLACED = ".part", ".old"
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 60.0
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 PATIENCE_S = 600.0
-"""How long an archive that is out of reach is tried again before the run stops."""
+"""How long an unreachable archive is retried before the run stops."""
 
 PatientOf = Callable[[Path], Mapping[str, str]]
-"""What the table says of the patient of a file."""
+"""Patient columns of a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watcher:
-    """Who is told how the run goes."""
+    """Progress callbacks of the run."""
 
     seen: Callable[[int], None] = lambda _files: None
     begun: Callable[[LinedUp], None] = lambda _lined_up: None
@@ -61,7 +61,7 @@ class Watcher:
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What one start has done."""
+    """Counters of one start."""
 
     studies: int
     done_before: int
@@ -69,7 +69,7 @@ class Ran:
     failed: int
     stopped: bool
     seconds: float
-    """From the first study on, without loading networks and reading headers."""
+    """Seconds since the first study, without loading networks and reading headers."""
 
     @property
     def remaining(self) -> int:
@@ -93,13 +93,13 @@ class Run:
     clock: Callable[[], float] = time.monotonic
     table_only: bool = False
     fetched_from: str = ""
-    """What the table says for a file that was fetched; "" where the files are those of the archive."""
+    """Source in the table for retrieved files; "" where the files are those of the archive."""
 
     def go(self, limit: int | None = None) -> Ran:
-        """Answer all studies that are not answered yet, or `limit` of them.
+        """Analyse all unfinished studies, or `limit` of them.
 
-        Raises Retryable where it cannot go on for now: the archive is away, the disk is full, or it was
-        told to stop before all files were seen.
+        Raises Retryable where it cannot continue now: the archive is unreachable, the disk is full, or it was
+        stopped before all files were read.
         """
         try:
             return self._go(limit)
@@ -121,7 +121,7 @@ class Run:
 
     def _seen(self, files: int) -> None:
         if self.stop.is_set():
-            raise Retryable("stopped before all files were seen; the same command goes on")
+            raise Retryable("stopped before all files were seen; the same command continues")
         self.watcher.seen(files)
 
     def _answer_all(self, limit: int | None) -> Iterator[RunStudyState]:
@@ -150,19 +150,19 @@ class Run:
                 report = self._write(number, uid, unique, again)
             except (Retryable, Fatal):
                 raise
-            except Exception as error:  # one strange study must not end the run
+            except Exception as error:  # one failing study must not end the run
                 if isinstance(error, OSError) and error.errno in FULL:
                     raise Retryable(f"cannot write to {self.out}: {error.strerror}") from error
                 if stops_everything(error):
-                    said = f"expected a machine that works, found {type(error).__name__}"
-                    raise Retryable(f"{said}; the same command goes on") from error
+                    said = f"expected a working machine, found {type(error).__name__}"
+                    raise Retryable(f"{said}; the same command continues") from error
                 structlog.get_logger().warning("study_failed", study_uid=uid, error=type(error).__name__)
                 said = str(error) if isinstance(error, NodeError) else type(error).__name__
                 return self._failed(uid, STUDY_FAILED, f"the analysis failed: {said}")
             return _state_of(report), [*self._rows(report, unique), *(self._again(one) for one in again)]
 
     def _fetched(self, uid: str, stack: ExitStack) -> Sequence[SeenFile]:
-        """The files of a study; an archive that is out of reach is tried again for a while."""
+        """The files of a study; an unreachable archive is retried for a while."""
         waited, pause_s = 0.0, FIRST_PAUSE_S
         while True:
             try:
@@ -177,7 +177,7 @@ class Run:
     def _write(
         self, number: int, uid: str, files: Sequence[SeenFile], again: Sequence[SeenFile]
     ) -> StudyReport:
-        """Analyse a study into a folder that is whole or not there."""
+        """Analyse a study; its folder is written atomically."""
         name = folder_name(uid, number)
         part = self.out / f".{name}{UNFINISHED}"
         shutil.rmtree(part, ignore_errors=True)
@@ -213,7 +213,7 @@ class Run:
             yield as_cells(row)
 
     def _again(self, one: SeenFile) -> Cells:
-        text = "another file of the study holds the same instance, and counts"
+        text = "another file of the study holds the same instance and is used"
         row = ResultRow(
             RowOutcome.SKIPPED, one.study_uid, one.sop_uid, refusal=REPEATED_INSTANCE, refusal_text=text
         )
@@ -227,7 +227,7 @@ class Run:
         return self.fetched_from or path_text(path)
 
     def _tidy(self) -> None:
-        """Remove what an earlier start left half done."""
+        """Remove incomplete output of an earlier start."""
         for suffix in (UNFINISHED, REPLACED):
             for path in self.out.glob(f".*{suffix}"):
                 shutil.rmtree(path, ignore_errors=True)
@@ -239,6 +239,6 @@ def folder_name(uid: str, number: int) -> str:
 
 
 def _state_of(report: StudyReport) -> RunStudyState:
-    """A study with an image whose analysis failed is answered, and tried again at the next start."""
+    """A study with a failed image is reported, and retried at the next start."""
     failed = any(one.refusal and one.refusal.reason is Reason.ANALYSIS_FAILED for one in report.images)
     return RunStudyState.FAILED if failed else RunStudyState.DONE

@@ -1,4 +1,4 @@
-"""Where the studies of a retrospective run come from: files and folders, or an archive asked by UID."""
+"""Sources of an archive run: files and folders, or an archive by Study Instance UID."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from ra_node.errors import Refused
 from ra_node.services.archive_run.journal import Journal, LinedUp, SeenFile
 
 Seen = Callable[[int], None]
-"""Is told how many files were looked at so far."""
+"""Progress callback with the number of files so far."""
 
 
 class StudySource(Protocol):
-    """Gives the studies of a run, and the files of each while it is analysed."""
+    """Provides the studies of a run, and the files of each during its analysis."""
 
     def line_up(self, journal: Journal, seen: Seen) -> LinedUp:
-        """Enter all studies into the journal."""
+        """Record all studies in the journal."""
 
     def files(self, journal: Journal, uid: str) -> AbstractContextManager[Sequence[SeenFile]]:
         """The instances of a study, in an order that does not depend on where they come from.
 
-        Raises Refused where it cannot be had, Retryable where it may be had later.
+        Raises Refused where it is not available, Retryable where it may be available later.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Files and folders, searched with all that is below them; `apart` is left out, e.g. the results."""
+    """Files and folders, searched recursively; `apart` is excluded, e.g. the results."""
 
     sources: Sequence[Path]
     apart: Path
@@ -46,7 +46,7 @@ class Folders:
         return journal.line_up()
 
     def _look_into(self, path: Path, found: os.stat_result) -> SeenFile:
-        """A file that was named, and not only found in a folder, is expected to be an image."""
+        """A file named on the command line is expected to be an image."""
         one = look_into(path, found)
         return replace(one, broken=True) if one.reason and path in self.sources else one
 
@@ -59,7 +59,7 @@ class Folders:
             yield from self._below(source) if source.is_dir() else [source]
 
     def _below(self, source: Path) -> Iterator[Path]:
-        """All files in the order of their names; a folder that cannot be read stands for itself."""
+        """All files in the order of their names; an unreadable folder is listed itself."""
         broken: list[Path] = []
         walk = os.walk(source, onerror=lambda error: broken.append(Path(os.fsdecode(error.filename))))
         for folder, folders, names in walk:
@@ -74,9 +74,9 @@ class Folders:
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """Studies by UID from a peer or a server; `fetch(uid, folder)` puts the files of one into a folder.
+    """Studies by UID from a peer or a server; `fetch(uid, folder)` stores the files of one in a folder.
 
-    Raises of `fetch`: Refused where the archive does not give the study, Retryable where it may later.
+    `fetch` raises Refused where the archive does not send the study, Retryable where it may later.
     """
 
     uids: Sequence[str]
@@ -112,7 +112,7 @@ class Remote:
 
 
 def look_into(path: Path, found: os.stat_result) -> SeenFile:
-    """Which instance a file is, or why it is none; only its header is read."""
+    """The instance of a file, or the reason why it is none; only its header is read."""
     size, changed_ns = found.st_size, found.st_mtime_ns
     try:
         if stat.S_ISDIR(found.st_mode):
@@ -130,14 +130,14 @@ def look_into(path: Path, found: os.stat_result) -> SeenFile:
 
 
 def one_of_each(files: Iterable[SeenFile]) -> tuple[list[SeenFile], list[SeenFile]]:
-    """Part the first file of each instance from those that hold it again."""
+    """Separate the first file of each instance from duplicates."""
     first: dict[str, SeenFile] = {}
     again = [one for one in files if first.setdefault(one.sop_uid, one) is not one]
     return list(first.values()), again
 
 
 def read_uids(words: Iterable[str]) -> list[str]:
-    """Study UIDs as they were given: a UID, or a file with one a line (# begins a comment, "-" is the input).
+    """Parse study UIDs: a UID, or a file with one a line (# begins a comment, "-" is standard input).
 
     Each once, in their order. Raises Refused for what is neither.
     """

@@ -1,4 +1,4 @@
-"""What a retrospective run came to, for people and for scripts."""
+"""Summary of an archive run, as text and JSON."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ra_node.services.archive_run.run import Ran
 class Summary:
     """One start of a run, and its whole table.
 
-    `answered`, `failed` and `seconds` are of this start, `done_before` of earlier ones; `hands_*`,
-    `refused` and the two counts of files are of the table, 0 where the run was stopped before its end.
+    `answered`, `failed` and `seconds` refer to this start, `done_before` to earlier ones; `hands_*`,
+    `refused` and the two counts of files refer to the table, 0 where the run was stopped before its end.
     """
 
     out: str
@@ -36,7 +36,7 @@ class Summary:
     skipped_files: int
     unreadable_files: int
     failures: tuple[str, ...]
-    """The first few files and studies without an answer, each with its reason."""
+    """The first few files and studies without a result, each with its reason."""
     seconds: float
     studies_per_minute: float
     bundle: str
@@ -46,18 +46,18 @@ class Summary:
 
     @property
     def something_failed(self) -> bool:
-        """Whether a study, or a file that was named or might be an image, has no answer."""
+        """Whether a study, or a file that was named or may be an image, has no result."""
         return bool(self.failed or self.unreadable_files)
 
     def lines(self) -> Iterator[str]:
-        """The same in words."""
+        """The summary as text."""
         yield f"Model bundle {self.bundle} {self.bundle_version} ({self.bundle_sha256[:12]}). {self.notice}"
         yield (
-            f"{self.studies} studies: {self.answered} answered now, {self.done_before} before, "
+            f"{self.studies} studies: {self.answered} analysed now, {self.done_before} before, "
             f"{self.failed} failed, {self.remaining} remain"
         )
         if not self.stopped:
-            yield f"{self.hands_judged} hands judged, RA present in {self.hands_present} to the model"
+            yield f"{self.hands_judged} hands rated; the model called RA in {self.hands_present} to the model"
             yield f"{self.hands_inconclusive} hands inconclusive, {self.hands_not_rated} not rated"
             yield (
                 f"{self.refused} hands or images refused, {self.skipped_files} files skipped, "
@@ -67,11 +67,11 @@ class Summary:
         yield f"{self.seconds:.0f} s, {self.studies_per_minute:.1f} studies a minute"
         yield f"Table: {self.table}"
         if self.remaining or self.failed:
-            yield "The same command goes on with what remains and tries again what failed."
+            yield "The same command continues with what remains and retries what failed."
 
 
 def summarise(ran: Ran, table: ResultTable, out: Path, bundle: BundleIdentity) -> Summary:
-    """Put the summary of one start together."""
+    """The summary of one start."""
     done, counts, seconds = ran.answered + ran.failed, table.counts, ran.seconds
     return Summary(
         out=str(out),

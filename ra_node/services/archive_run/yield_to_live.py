@@ -13,10 +13,10 @@ ASK_EVERY_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class LiveWorkYield:
-    """Waits as long as `live_jobs` counts any, or until told to stop.
+    """Waits while `live_jobs` counts any, or until stopped.
 
-    `tell` hears how many there are while it waits, and 0 when it goes on. A ledger that is away has
-    no work to give to anybody, so it is not waited for.
+    `tell` is called with their number during the wait, and with 0 at its end. An unreachable ledger has no
+    jobs, so it does not cause a wait.
     """
 
     live_jobs: Callable[[], int]
@@ -25,7 +25,7 @@ class LiveWorkYield:
     ask_every_s: float = ASK_EVERY_S
 
     def give_way(self) -> None:
-        """Return as soon as the node has nothing to do."""
+        """Return as soon as the node has no live jobs."""
         waited = False
         while jobs := self._jobs():
             self.tell(jobs)

@@ -1,1 +1,1 @@
-"""Ra-node conformance."""
+"""Data of `ra-node conformance`."""

@@ -1,4 +1,4 @@
-"""What the conformance statement says of associations: what is accepted, proposed, answered, secured."""
+"""Associations in the conformance statement: contexts, policies, statuses, security."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ from ra_node.settings.node import Settings
 _DOES = {
     Answer.ACCEPTED: "delivered",
     Answer.RETRY: "sent again later",
-    Answer.DOUBTFUL: "sent again a few times, then given up and shown to the operator",
-    Answer.REFUSED: "given up and shown to the operator",
-    Answer.OTHER_PATIENT: "given up and shown to the operator: the patient is to be corrected",
+    Answer.DOUBTFUL: "sent again a few times, then buried and shown to the operator",
+    Answer.REFUSED: "buried and shown to the operator",
+    Answer.OTHER_PATIENT: "buried and shown to the operator: the patient must be corrected",
 }
 _ASKS = {
-    ActionAnswer.TAKEN: "taken; the report is awaited",
-    ActionAnswer.RETRY: "asked again later",
-    ActionAnswer.LACKING: "asked again when the peer shows that it has the service",
-    ActionAnswer.REFUSED: "given up and shown to the operator",
+    ActionAnswer.TAKEN: "accepted; the report is pending",
+    ActionAnswer.RETRY: "requested again later",
+    ActionAnswer.LACKING: "requested again when the peer offers the service",
+    ActionAnswer.REFUSED: "buried and shown to the operator",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """How the library names itself in associations."""
+    """Implementation identification of pynetdicom."""
 
     class_uid: str
     version: str
@@ -59,7 +59,7 @@ class Names:
 
 
 def accepted_services(contexts: Sequence[PresentationContext]) -> Section:
-    """Presentation contexts that the node accepts, the transfer syntaxes by the name of their set."""
+    """Accepted presentation contexts, with named sets of transfer syntaxes."""
     sets: dict[tuple[str, ...], str] = {}
     rows = []
     for context in contexts:
@@ -83,12 +83,12 @@ def accepted_services(contexts: Sequence[PresentationContext]) -> Section:
 
 
 def _role(context: PresentationContext) -> str:
-    """Our role; the acceptor's own roles are those that it grants the requestor, turned round."""
+    """Our role: the inverse of the role granted to the requestor."""
     return "SCU" if context.scp_role else "SCP"
 
 
 def acceptance(listen: ListenSettings) -> Section:
-    """Association acceptance policy, and the statuses that are answered (PS3.2 A.4.2.x.4)."""
+    """Association acceptance policy, and returned statuses (PS3.2 A.4.2.x.4)."""
     who = prose("acceptance_anybody" if listen.accept_unknown else "acceptance_peers")
     return Section(
         "Associations accepted",
@@ -99,18 +99,18 @@ def acceptance(listen: ListenSettings) -> Section:
                 ("Rejection (result, source, reason)", "Words", "When"),
                 tuple((f"{r.result}, {r.source}, {r.reason}", r.text, when) for r, when in REJECTIONS),
             ),
-            _status_table("C-STORE status answered", STORE_ANSWERS),
-            _status_table("N-EVENT-REPORT status answered", REPORT_ANSWERS),
+            _status_table("C-STORE status returned", STORE_ANSWERS),
+            _status_table("N-EVENT-REPORT status returned", REPORT_ANSWERS),
         ),
     )
 
 
 def _policy(listen: ListenSettings) -> Iterator[tuple[str, str]]:
     yield "Associations at once", str(listen.max_associations)
-    yield "Largest PDU that is asked for", f"{listen.max_pdu} bytes"
-    yield "Largest PDU that is borne", f"{MOST_PDU_BYTES} bytes; a larger one ends the connection"
-    yield "Largest message but a stored data set", f"{MOST_MESSAGE_BYTES} bytes"
-    yield "Time without traffic until an association is ended", f"{listen.network_timeout_s:g} s"
+    yield "Maximum PDU length offered", f"{listen.max_pdu} bytes"
+    yield "Maximum PDU length accepted", f"{MOST_PDU_BYTES} bytes; a longer PDU ends the connection"
+    yield "Maximum length of a message other than a stored data set", f"{MOST_MESSAGE_BYTES} bytes"
+    yield "Idle time until an association is ended", f"{listen.network_timeout_s:g} s"
     yield "Time for an association request", f"{min(listen.acse_timeout_s, listen.network_timeout_s):g} s"
     yield "Time for a message", f"{listen.dimse_timeout_s:g} s"
 
@@ -120,7 +120,7 @@ def _status_table(title: str, answers: dict[int, str]) -> TableBlock:
 
 
 def proposed_services(settings: Settings) -> Section:
-    """Presentation contexts that the node proposes, each syntax in a context of its own."""
+    """Proposed presentation contexts, one transfer syntax each."""
     wanted = {kind for peer in settings.destinations for kind in peer.options}
     sent = [UID(row.sop_class_uid) for row in RESULT_OBJECTS if not row.optional or row.kind in wanted]
     proposed: dict[str, list[str]] = {}
@@ -145,7 +145,7 @@ def proposed_services(settings: Settings) -> Section:
 
 
 def initiation(ae_title: str) -> Section:
-    """Association initiation policy, and what statuses of a peer mean (PS3.2 A.4.2.x.3)."""
+    """Association initiation policy, and actions for statuses of a peer (PS3.2 A.4.2.x.3)."""
     to = PeerAddress("", "", "", 0, calling_ae=ae_title)
     stored = [(f"0x{code:04X}", said.meaning, _DOES[said.answer]) for code, said in EXACT.items()]
     stored += [
@@ -156,10 +156,10 @@ def initiation(ae_title: str) -> Section:
     acted.append(("any other", UNKNOWN_ACTION.meaning, _ASKS[UNKNOWN_ACTION.answer]))
     policy = (
         ("Associations to one destination at once", "1"),
-        ("Largest PDU that is asked for", f"{Names.of_library().most_pdu_bytes} bytes"),
+        ("Maximum PDU length offered", f"{Names.of_library().most_pdu_bytes} bytes"),
         ("Time to connect", f"{to.connect_timeout_s:g} s"),
-        ("Time for the answer to an association request", f"{to.acse_timeout_s:g} s"),
-        ("Time for the answer to a message", f"{to.dimse_timeout_s:g} s"),
+        ("Time for the response to an association request", f"{to.acse_timeout_s:g} s"),
+        ("Time for the response to a message", f"{to.dimse_timeout_s:g} s"),
         ("Asynchronous operations", "not proposed"),
     )
     return Section(
@@ -167,14 +167,14 @@ def initiation(ae_title: str) -> Section:
         prose("initiation"),
         (
             TableBlock(("Policy", "Value"), policy),
-            TableBlock(("C-STORE status of a peer", "Meaning", "The object is"), tuple(stored)),
-            TableBlock(("N-ACTION status of a peer", "Meaning", "The question is"), tuple(acted)),
+            TableBlock(("C-STORE status of a peer", "Meaning", "Action for the object"), tuple(stored)),
+            TableBlock(("N-ACTION status of a peer", "Meaning", "Action for the request"), tuple(acted)),
         ),
     )
 
 
 def security(settings: Settings) -> Section:
-    """PS3.2: security profiles, as far as they are configured."""
+    """Configured security profiles (PS3.2)."""
     if settings.tls.cert is None:
         return Section("Security", prose("security_none"))
     plain = [peer.name for peer in settings.peer if not peer.tls]

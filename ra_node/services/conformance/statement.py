@@ -1,4 +1,4 @@
-"""Writes the conformance statement (PS3.2) of the running configuration from what the code itself uses."""
+"""Builds the conformance statement (PS3.2) of the running configuration from the tables of the code."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from ra_node.settings.node import Settings
 
 @dataclass(frozen=True, slots=True)
 class RunningConfiguration:
-    """What the node is told and does: its settings, its listener's, and the contexts that this accepts."""
+    """Settings of the node and its listener, and the accepted contexts."""
 
     settings: Settings
     listen: ListenSettings
@@ -98,7 +98,7 @@ def _networking(running: RunningConfiguration) -> Section:
 
 
 def _model() -> Section:
-    """PS3.2 A.4.1: what the application entity does, and in what order."""
+    """Application entity specification (PS3.2 A.4.1)."""
     return Section(
         "Implementation model",
         prose("model"),
@@ -122,7 +122,7 @@ def _interfaces() -> Section:
 
 
 def _configuration(running: RunningConfiguration) -> Section:
-    """AE titles, ports and parameters (PS3.2 A.4.4), as they are now."""
+    """AE titles, ports and parameters (PS3.2 A.4.4)."""
     settings = running.settings
     local = (("AE title", settings.node.ae_title), ("TCP port", str(settings.node.port)))
     remote = tuple(

@@ -1,4 +1,4 @@
-"""Delivers answers to one peer: all that wait in one association, each object with its own status."""
+"""Delivers results to one peer: all queued objects in one association, each with its own status."""
 
 from __future__ import annotations
 
@@ -32,8 +32,7 @@ from ra_node.services.jobs.lease import postpone, unless_lost
 from ra_node.services.jobs.progress import lost, mark
 
 MOST_DOUBTFUL = 8
-"""How often an object is sent that the peer refuses by a status of its own; with the pauses, a quarter of an
-hour."""
+"""Attempts for an object refused with a status of the peer's own; with the delays, a quarter of an hour."""
 
 _STATES = {
     Answer.ACCEPTED: DeliveryState.ACCEPTED,
@@ -47,17 +46,17 @@ _STATES = {
 
 
 Rebuild = Callable[[str, int, Collection[str]], Collection[str]]
-"""Makes objects of one version of a study again, by UID; gives those that are whole now."""
+"""Rebuilds objects of one version of a study, by UID; returns those that are intact now."""
 
 _TEXTS = {
-    Damage.MISSING: "its file is missing and cannot be made again as it was",
-    Damage.DIFFERS: "its file was damaged and cannot be made again as it was",
+    Damage.MISSING: "its file is missing and cannot be rebuilt as it was",
+    Damage.DIFFERS: "its file was damaged and cannot be rebuilt as it was",
 }
 _UNPROVEN = "whether it is this object is not known, as an older version of the node made it"
 
 
 class Send(Protocol):
-    """Sends objects to a peer and tells each outcome as it comes; see `network.send.send`."""
+    """Sends objects to a peer and reports each outcome; see `network.scu.c_store.send`."""
 
     def __call__(
         self,
@@ -71,9 +70,9 @@ class Send(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Deliverer:
-    """Everything that delivering needs, built once a process.
+    """Dependencies of the delivery, built once a process.
 
-    The peers in `committing` are asked to promise that they keep what they accepted.
+    Storage commitment is requested from the peers in `committing`.
     """
 
     ledger: Ledger
@@ -88,11 +87,11 @@ class Deliverer:
     trust: Callable[[], Trust] = Trust
 
     def patience_s(self) -> float:
-        """Give the age at which a result is given up; infinite while the clock is not believed."""
+        """Age at which an undelivered result is buried; infinite while the clock is not trusted."""
         return self.trust().patience_s(self.give_up_after_s, self.ledger.clock())
 
     def deliver(self, jobs: Sequence[Job]) -> None:
-        """Do deliver jobs of one peer; each ends delivered, postponed or buried, or is given back."""
+        """Run deliver jobs of one peer; each ends delivered, postponed, buried or released."""
         outgoing = {job.id: found for job in jobs if (found := self._outgoing(job)) is not None}
         ready = [job for job in jobs if job.id in outgoing]
         if ready:
@@ -104,7 +103,7 @@ class Deliverer:
                     postpone(self.ledger, job, error, self.random)
 
     def _outgoing(self, job: Job) -> _Outgoing | None:
-        """What a job still has to send; None: the job failed and is put back."""
+        """Objects that a job still has to send; None: the job failed and is postponed."""
         assert job.version is not None
         try:
             pending = pending_deliveries(self.ledger, job)
@@ -123,9 +122,9 @@ class Deliverer:
         return None
 
     def _mended(self, job: Job, uids: Collection[str]) -> dict[str, Damage]:
-        """Make damaged objects again; give those that cannot be, with their alarms raised.
+        """Rebuild damaged objects; return those that cannot be rebuilt, with alarms raised.
 
-        A missing file is waited for as long as there is another attempt.
+        A missing file is waited for while attempts are left.
         """
         assert job.version is not None
         damaged = self._damaged(job, uids)
@@ -139,7 +138,7 @@ class Deliverer:
         return damaged
 
     def _damaged(self, job: Job, uids: Collection[str]) -> dict[str, Damage]:
-        """What is wrong with the files that a job sends, the fallback of an SR included."""
+        """Damage of the files of a job, including the fallback of an SR."""
         assert job.version is not None
         found = {}
         for one in objects_of(self.ledger, job.study_uid, job.version):
@@ -151,7 +150,7 @@ class Deliverer:
         return found
 
     def _object(self, made: ResultObject, fallback: ResultObject | None) -> OutgoingObject:
-        """The SR brings its fallback for a peer that refuses the class of Comprehensive 3D SR."""
+        """Add the fallback of an SR for a peer that refuses Comprehensive 3D SR."""
         if made.path is None:
             raise Fatal(f"expected the file of result {made.sop_instance_uid}, found it purged")
         path = self.files.path(made.path)
@@ -167,7 +166,7 @@ class Deliverer:
 
 @dataclass(frozen=True, slots=True)
 class _Outgoing:
-    """What one job sends, what it cannot send, and which of its objects have a UID that tells the content."""
+    """Objects that one job sends or cannot send, and those with a UID derived from their content."""
 
     objects: Sequence[OutgoingObject]
     lost: Sequence[DeliveryOutcome]
@@ -175,7 +174,7 @@ class _Outgoing:
 
 
 class _Batch:
-    """Jobs of one peer in one association; each is recorded as soon as its last object is answered."""
+    """Jobs of one peer in one association; each is recorded after the response to its last object."""
 
     def __init__(self, deliverer: Deliverer, jobs: Sequence[Job], outgoing: Mapping[str, _Outgoing]) -> None:
         self._do = deliverer
@@ -187,12 +186,12 @@ class _Batch:
         self._recorded: set[str] = set()
 
     def unrecorded(self) -> list[Job]:
-        """Jobs that nobody has ended yet."""
+        """Jobs that have not ended yet."""
         return [job for job in self._jobs if job.id not in self._recorded]
 
     def send(self) -> None:
         for job in self._jobs:
-            if not self._outgoing[job.id].objects:  # all accepted before the last holder died, or damaged
+            if not self._outgoing[job.id].objects:  # all accepted before the last holder ended, or damaged
                 self._record(job)
         objects = [one for job in self._jobs for one in self._outgoing[job.id].objects]
         if not objects:
@@ -219,7 +218,7 @@ class _Batch:
             self._record(job)
 
     def _record(self, job: Job) -> None:
-        """Record what became of a job's objects; one that was never sent is no failed attempt."""
+        """Record the outcomes of a job; an object that was not sent is no failed attempt."""
         self._recorded.add(job.id)
         ledger, outgoing = self._do.ledger, self._outgoing[job.id]
         tried = [one for one in self._outcomes[job.id] if one.answer is not Answer.UNTRIED]
@@ -234,7 +233,7 @@ class _Batch:
                 commit=self._peer.name in self._do.committing,
             )
             told = {"study_uid": job.study_uid, "version": job.version, "peer": job.peer}
-            structlog.get_logger().info("delivery_tried", state=state, **told)
+            structlog.get_logger().info("delivery_attempted", state=state, **told)
 
         unless_lost(record, job)
         self._alarm(job, tried)
@@ -260,12 +259,12 @@ class _Batch:
             give_up_after_s=self._do.patience_s(),
         )
         structlog.get_logger().warning(
-            "peer_out_of_reach", peer=self._peer.name, error=error, failures=outage.failures
+            "peer_connection_failed", peer=self._peer.name, error=error, failures=outage.failures
         )
 
 
 def _outcome(sent: SendOutcome, named: Collection[str], attempt: int) -> DeliveryOutcome:
-    """What is recorded of an object; a duplicate is a delivery only where its UID tells its content."""
+    """Outcome to record; 0x0111 (duplicate) is a delivery only where the UID derives from the content."""
     detail, sent_uid = sent.detail, sent.sent_sop_instance_uid or None
     if sent_uid not in (None, sent.sop_instance_uid):
         detail = f"{detail} (sent as Comprehensive SR {sent_uid})"

@@ -1,4 +1,4 @@
-"""How each destination stands, and the disk: what waits, since when, and why."""
+"""State of each destination and of the disk."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ra_node.ledger.overview import open_delivery_counts, unkept_counts, waiting
 class DestinationStatus:
     """One destination; times are UTC seconds since 1970, counts are objects.
 
-    `configured` is False for one that the configuration does not name any more: what waits for it
-    waits until it is named again or dropped.
+    `configured` is False for one that was removed from the configuration: its objects wait until it is added
+    again or they are dropped.
     """
 
     peer: str
@@ -30,7 +30,7 @@ class DestinationStatus:
 
 
 class DiskSpace(StrEnum):
-    """Whether the disk takes more; between the two marks that depends on where it came from."""
+    """State of the disk guard; between the two limits it depends on the previous state."""
 
     ENOUGH = "enough"
     BETWEEN = "between"
@@ -53,7 +53,7 @@ class Disk:
 
 
 def standings(ledger: Ledger, configured: Collection[str]) -> list[DestinationStatus]:
-    """List every destination that is configured or that something still waits for."""
+    """Every destination that is configured or has queued objects."""
     sent, promised = open_delivery_counts(ledger), unkept_counts(ledger)
     since, broken = waiting_since(ledger), outages(ledger)
     waiting = {peer for peer, state in sent if state is DeliveryState.WAITING}
@@ -74,25 +74,25 @@ def standings(ledger: Ledger, configured: Collection[str]) -> list[DestinationSt
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """What is wrong with a destination, and what to do."""
+    """A fault of a destination, and what to do."""
 
     found: str
     hint: str
 
 
 def complaints(standing: DestinationStatus, now: float) -> list[Complaint]:
-    """Say in words what is wrong with a destination; nothing: all is well."""
+    """Faults of a destination as text; empty without any."""
     said = []
     waiting = standing.waiting + standing.uncommitted + standing.lacking_commitment
     if not standing.configured:
         found = f"{waiting} objects wait for a destination that is not configured"
-        hint = f"name it in [[peer]] again, or give them up: ra-node drop --peer {standing.peer}"
+        hint = f"name it in [[peer]] again, or drop them: ra-node drop --peer {standing.peer}"
         said.append(Complaint(found, hint))
     for one in standing.outages:
         since, soon = round(max(0.0, now - one.since)), round(max(0.0, one.retry_at - now))
         found = f"out of reach ({one.kind}) for {since} s, tried {one.failures} times: {one.error}"
         said.append(Complaint(found, f"tried again in {soon} s; at once by ra-node requeue {standing.peer}"))
     if standing.lacking_commitment:
-        found = f"{standing.lacking_commitment} objects wait for a promise, and it has no storage commitment"
+        found = f"{standing.lacking_commitment} objects wait for storage commitment, which it does not offer"
         said.append(Complaint(found, "allow it for our AE title there, or set commitment = false"))
     return said

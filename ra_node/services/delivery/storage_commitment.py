@@ -1,4 +1,4 @@
-"""Asks peers to promise that they keep what they accepted, and takes their word when it comes."""
+"""Storage commitment: requests to peers, and their reports."""
 
 from __future__ import annotations
 
@@ -39,21 +39,21 @@ from ra_node.services.jobs.progress import mark
 
 
 class Ask(Protocol):
-    """Puts questions to a peer; see `network.commitment.ask`."""
+    """Sends requests to a peer; see `network.scu.storage_commitment.ask`."""
 
     def __call__(self, peer: PeerAddress, requests: Sequence[CommitRequest], hear: Hear) -> AskReport: ...
 
 
 def new_transaction_uid() -> str:
-    """A UID that nobody else has (PS3.5 B.2)."""
+    """A new unique UID (PS3.5 B.2)."""
     return f"2.25.{uuid.uuid4().int}"
 
 
 @dataclass(frozen=True, slots=True)
 class CommitmentReportReceiver:
-    """Hears the reports of peers, in whatever process they arrive.
+    """Handles the reports of peers, in any process.
 
-    `speaks_for` names the AE titles that were asked, by another one that may report in their place.
+    `speaks_for` maps a reporting AE title to the AE titles that were asked.
     """
 
     ledger: Ledger
@@ -61,7 +61,7 @@ class CommitmentReportReceiver:
     random: Random = field(default_factory=Random)
 
     def hear(self, report: CommitmentReport, ae_title: str) -> Hearing:
-        """Record a report; raises LedgerUnavailable where the peer must send it again."""
+        """Record a report; raises LedgerUnavailable where the peer must repeat it."""
         taken = record_report(
             self.ledger,
             report.transaction_uid,
@@ -75,9 +75,9 @@ class CommitmentReportReceiver:
 
 @dataclass(frozen=True, slots=True)
 class Committer:
-    """Everything that asking needs, built once a process.
+    """Dependencies of the requests, built once a process.
 
-    Without a report a peer is asked again after `silence_s`, then after twice that, and so on.
+    Without a report the request is repeated after `silence_s`, then after twice that, and so on.
     """
 
     ledger: Ledger
@@ -90,11 +90,11 @@ class Committer:
     trust: Callable[[], Trust] = Trust
 
     def patience_s(self) -> float:
-        """Give the age at which a question is given up; infinite while the clock is not believed."""
+        """Age at which a commit job is buried; infinite while the clock is not trusted."""
         return self.trust().patience_s(self.give_up_after_s, self.ledger.clock())
 
     def commit(self, jobs: Sequence[Job]) -> None:
-        """Do commit jobs of one peer; each ends committed, postponed or buried, or is given back."""
+        """Run commit jobs of one peer; each ends committed, postponed, buried or released."""
         try:
             self._commit(jobs)
         except Exception as error:  # noqa: BLE001 - one strange answer must not end the role
@@ -117,7 +117,7 @@ class Committer:
             unless_lost(partial(self._conclude, job, asked, times), job)
 
     def _question(self, job: Job, peer: PeerAddress) -> tuple[Job, CommitRequest, int] | None:
-        """Record what a peer is about to be asked, and how often it was; None: there is nothing to ask."""
+        """Record a request and its number before it is sent; None: nothing to request."""
         references = uncommitted(self.ledger, job)
         if not references:
             unless_lost(partial(finish, self.ledger, job), job)
@@ -135,7 +135,7 @@ class Committer:
             end_transaction(self.ledger, job, again, give_up_after_s=self.patience_s())
         elif asked.answer is ActionAnswer.LACKING:
             record_lacking(self.ledger, job, asked.detail)
-            structlog.get_logger().warning("commitment_lacking", peer=job.peer, detail=asked.detail)
+            structlog.get_logger().warning("commitment_not_supported", peer=job.peer, detail=asked.detail)
         elif asked.answer is ActionAnswer.REFUSED:
             bury(self.ledger, job, f"the peer refused to commit: {asked.detail}")
         else:

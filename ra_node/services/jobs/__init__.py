@@ -1,1 +1,1 @@
-"""What every job runner shares."""
+"""Infrastructure of all job runners."""

@@ -1,4 +1,4 @@
-"""What the node says and does where a kept file is not what was received or written."""
+"""Handling of damaged kept files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TEXTS = {
 
 
 def wait_for_missing(damage: Damage | None, job: Job) -> None:
-    """Raise Retryable for a missing file while attempts are left: a folder that is not mounted comes back."""
+    """Raise Retryable for a missing file while attempts are left: the folder may be unmounted."""
     if damage is Damage.MISSING and not job.gives_up:
         raise Retryable("expected the kept file of an image, found none")
 
@@ -28,17 +28,17 @@ def damaged_finding(sop_uid: str, sop_class_uid: str, series_uid: str, damage: D
 
 
 def says_damaged(finding_json: str | None) -> bool:
-    """Whether a recorded finding is that the kept file was damaged."""
+    """Whether a recorded finding is a damaged file."""
     if finding_json is None:
         return False
     try:
         refusal = finding_from_json(finding_json).refusal
-    except ValueError:  # a row that cannot be read says nothing
+    except ValueError:  # an unreadable row
         return False
     return refusal is not None and refusal.reason is Reason.FILE_DAMAGED
 
 
 def alarm_text(damage: Damage, path: str) -> str:
-    """What the operator reads of a received image."""
+    """Text of the alarm of a received image."""
     found = "none" if damage is Damage.MISSING else "another content"
     return f"expected the received image in {path}, found {found}; have its sender send it again"

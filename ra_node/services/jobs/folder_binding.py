@@ -1,4 +1,4 @@
-"""Looks, while a role runs, whether data folder and ledger are still those that belong together."""
+"""Checks, while a role runs, that data folder and ledger still belong together."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ra_node.ledger.storage.durable_files import Files, FolderUnavailable
 from ra_node.ledger.storage.identity import Unbound, keep_mark, problem_of, tell
 
 LOOK_EVERY_S = 2.0
-"""How old an answer may be for those who only claim work; the listener's acknowledgement checks by itself."""
+"""Cache time of the check for job claims; the listener checks before each acknowledgement."""
 DAMAGE_EVERY_S = 10.0
 DAMAGE_SHARE = 0.01
-"""The whole ledger is read so seldom that it takes this share of the time at most."""
+"""Largest share of the time spent on reading the whole ledger."""
 
 
 class Binding:
-    """Data folder and ledger of one process; safe to share among threads."""
+    """Data folder and ledger of one process; thread-safe."""
 
     def __init__(
         self, ledger: Ledger, files: Files, subject: str, clock: Callable[[], float] = time.monotonic
@@ -34,19 +34,19 @@ class Binding:
         self._reader: threading.Thread | None = None
 
     def holds(self) -> bool:
-        """Tell whether work may be claimed now. Raises LedgerUnavailable while the ledger cannot say."""
+        """Whether jobs may be claimed now. Raises LedgerUnavailable while the ledger is unreachable."""
         with self._lock:
             if self._clock() - self._looked_at >= LOOK_EVERY_S:
                 before, self._problem = self._problem, problem_of(self._ledger, self._files)
                 self._looked_at = self._clock()
                 if self._problem and self._problem != before:
-                    structlog.get_logger().error("work_refused", reason=self._problem)
+                    structlog.get_logger().error("job_claims_suspended", reason=self._problem)
             return not self._problem
 
     def look(self) -> None:
-        """Keep the folder's mark up to date; Unbound where this process must receive nothing more.
+        """Update the mark of the folder; Unbound where this process must stop receiving.
 
-        Raises LedgerUnavailable while the ledger is only away.
+        Raises LedgerUnavailable while the ledger is unreachable.
         """
         try:
             problem = problem_of(self._ledger, self._files) or self._damaged()
@@ -59,7 +59,7 @@ class Binding:
         try:
             keep_mark(self._ledger, self._files)
         except (OSError, FolderUnavailable) as error:
-            structlog.get_logger().warning("ledger_mark_not_kept", error=type(error).__name__)
+            structlog.get_logger().warning("ledger_mark_not_saved", error=type(error).__name__)
 
     def expect_sound(self) -> None:
         """Read the whole ledger, where it is a file; Unbound where it is damaged."""
@@ -69,7 +69,7 @@ class Binding:
             raise Unbound(_words(damage))
 
     def _damaged(self) -> str:
-        """What the last reading of the whole ledger found; begins the next one when it is time."""
+        """Result of the last check of the whole ledger; starts the next one when it is due."""
         reading = self._reader is not None and self._reader.is_alive()
         if self._ledger.file is not None and not reading and self._clock() >= self._next_reading:
             self._reader = threading.Thread(target=self._read_all, name="ledger check", daemon=True)

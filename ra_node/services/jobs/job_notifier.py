@@ -1,8 +1,8 @@
-"""Tells the roles of this machine at once that there is something to do, so that they need not look for it.
+"""Notifies the roles of this machine of new work, so that they need not poll.
 
-A role waits at named pipes of its own in the folder of presence; whoever has committed work for it
-writes a byte into them. A ring that is lost, or for another machine, costs no more than the wait: the
-ledger alone says what there is to do.
+A role waits at its named pipes in the folder of lock files; a process that has committed work for it writes a
+byte. A lost notification, or one for another machine, costs only the poll interval: the ledger alone holds
+the work.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from pathlib import Path
 
 SUFFIX = ".wake"
 _STOP_S = 0.2
-"""How late a waiting role may hear that it is to stop."""
+"""Longest delay until a waiting role notices the stop."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobNotifier:
-    """Rings for everybody on this machine who waits for one of some things."""
+    """Notifies all waiters of some topics on this machine."""
 
     folder: Path
 
     def ring(self, things: Collection[str]) -> None:
-        """Wake those who wait for any of these; never raises and never waits."""
+        """Wake the waiters of these topics; never raises and never blocks."""
         with suppress(OSError):
             for name in os.listdir(self.folder):  # noqa: PTH208 - names are all that is needed, of every commit
                 thing, _, rest = name.partition("+")
@@ -37,7 +37,7 @@ class JobNotifier:
 
 
 def _write(pipe: Path) -> None:
-    with suppress(OSError):  # a full pipe has rung already; without a reader its owner is dead
+    with suppress(OSError):  # a full pipe has been notified already; without a reader its owner has ended
         handle = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
         try:
             os.write(handle, b"!")
@@ -47,13 +47,13 @@ def _write(pipe: Path) -> None:
 
 @dataclass
 class JobListener:
-    """Hears the bells of its pipes; without any it only waits."""
+    """Waits at its pipes; without any it only sleeps."""
 
     stop: threading.Event
     pipes: list[int] = field(default_factory=list)
 
     def wait(self, most_s: float) -> bool:
-        """Wait for a ring, at most so long and no longer than to the stop; tell whether it rang."""
+        """Wait for a notification, the time-out or the stop; return whether there was one."""
         end = time.monotonic() + most_s
         poll = select.poll()
         for pipe in self.pipes:
@@ -72,7 +72,7 @@ class JobListener:
 def listening(
     folder: Path, owner: str, things: Collection[str], stop: threading.Event
 ) -> Iterator[JobListener]:
-    """Wait for some things as `owner`; where pipes cannot be made, by time alone."""
+    """Wait for some topics as `owner`; by time-out only where pipes cannot be created."""
     paths = [folder / f"{thing}+{owner}{SUFFIX}" for thing in things]
     ear = JobListener(stop)
     try:
@@ -89,6 +89,6 @@ def listening(
 
 
 def silence(folder: Path, owner: str) -> None:
-    """Remove the pipes of an owner that has died."""
+    """Remove the pipes of an owner that has ended."""
     for path in folder.glob(f"*+{owner}{SUFFIX}"):
         path.unlink(missing_ok=True)

@@ -1,10 +1,9 @@
-"""Does several jobs at a time for one owner, in a thread each; one that may have done harm goes alone.
+"""Thread pool for jobs. A job that was running when its worker died is retried alone.
 
-Reading, the networks and packing let go of Python's lock. On a GPU, which one process uses alone, so many
-threads keep its cores busy; on a CPU each lane is a process (`ra_node.runtime.worker_processes`) that does
-one job at a time. What kills the process takes every job down that is under way. A job that was under
-way when that happened is therefore not begun beside others, and none beside it: whoever dies again was to
-blame.
+Reading, the networks and compression release the GIL. On a GPU, which one process uses alone, the threads
+keep the cores busy; on a CPU each worker is a process (`ra_node.runtime.worker_processes`) that runs one job
+at a time. A crash of the process interrupts every running job. Such a job is therefore not started beside
+others, so that a second crash identifies it.
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ from ra_node.domain.job import Job
 from ra_node.errors import Retryable
 
 LOOK_S = 1.0
-"""How long a crew without a free hand waits at most before its owner looks after other things."""
+"""Longest wait of a full pool before its owner gets control."""
 
 
 class JobPool:
-    """A few lanes, each of which does up to `most` / `lanes` jobs together by `do`; not shared among threads.
+    """A few threads, each of which runs up to `most` / `lanes` jobs together by `do`; not thread-safe.
 
-    With one lane everything is done in the caller's own thread. What `do` raises comes out of a later
-    call of `work`; out of the end of the block only what is not Retryable.
+    With one lane everything runs in the caller's thread. Exceptions of `do` are raised by a later call of
+    `work`; at the end of the block only those that are not Retryable.
     """
 
     def __init__(self, do: Callable[[Sequence[Job]], None], lanes: int = 1, most: int = 1) -> None:
@@ -36,7 +35,7 @@ class JobPool:
         self._clearing = False
 
     def __enter__(self) -> Self:
-        """Start every thread now: where none can be started later, jobs that were claimed would be lost."""
+        """Start every thread now, because a later failure to start one would block claimed jobs."""
         if self._lanes > 1:
             there = threading.Barrier(self._lanes)
             wait([self._pool.submit(there.wait) for _ in range(self._lanes)])
@@ -45,11 +44,11 @@ class JobPool:
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(wait=True)
         while self._busy:
-            with suppress(Retryable):  # the ledger is away, and the leases run out by themselves
+            with suppress(Retryable):  # the ledger is unreachable; the leases expire
                 self._collect()
 
     def work(self, claim: Callable[[int], list[Job]], give_back: Callable[[Job], object]) -> bool:
-        """Claim for the lanes that are free and begin; tell whether there was anything, or no free lane."""
+        """Claim jobs for free threads and start them; return whether there were any, or no free thread."""
         self._collect()
         free = self._lanes - len(self._busy)
         if free == 0 or (self._clearing and self._busy):
@@ -67,7 +66,7 @@ class JobPool:
         return bool(jobs)
 
     def _begin(self, jobs: Sequence[Job], free: int) -> None:
-        """Deal the jobs out evenly, so that the images of one study are looked at side by side."""
+        """Distribute the jobs evenly, so that the images of one study are analysed in parallel."""
         for hand in (jobs[at::free] for at in range(min(free, len(jobs)))):
             self._busy.add(self._pool.submit(self._do, hand))
 

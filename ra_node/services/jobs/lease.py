@@ -1,4 +1,4 @@
-"""Holds claimed jobs while the work on them moves, and puts back what failed."""
+"""Renews the leases of running jobs while they make progress, and postpones failed ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ra_node.services.jobs.progress import Progress, working
 
 BEATS_PER_LEASE = 3
 STALL_S = 300.0
-"""How long one step of a job may take, as [limits] stall_s says: an image, a report, an object."""
+"""How long one step of a job may take ([limits] stall_s): an image, a report, an object."""
 
 
 @contextmanager
@@ -32,10 +32,10 @@ def held(
     stall_s: float = STALL_S,
     progress: Progress | None = None,
 ) -> Iterator[None]:
-    """Renew the leases of `jobs` every third of `lease_s` until the block ends or no longer comes further.
+    """Renew the leases of `jobs` every third of `lease_s` until the block ends or makes no progress.
 
-    Without a `mark` for `stall_s` the leases run out. Raises MachineFault where no thread can be started;
-    the jobs are then given back.
+    Without a `mark` for `stall_s` the leases expire. Raises MachineFault where no thread can be started; the
+    jobs are then released.
     """
     progress = progress or Progress()
     done = threading.Event()
@@ -66,14 +66,14 @@ def _beat(
     while not done.wait(lease_s / BEATS_PER_LEASE):
         if progress.idle_s() > stall_s:
             for job in jobs:
-                structlog.get_logger().error("work_stalled", job_id=job.id, kind=job.kind, after_s=stall_s)
+                structlog.get_logger().error("job_stalled", job_id=job.id, kind=job.kind, after_s=stall_s)
             return
         kept = [_renewed(ledger, job, lease_s) for job in jobs]
         progress.lost = not any(kept)
 
 
 def _renewed(ledger: Ledger, job: Job, lease_s: float) -> bool:
-    """Tell whether the job may still be ours; one that has ended is not."""
+    """Whether the job may still be ours."""
     try:
         return heartbeat(ledger, job, lease_s)
     except Exception as error:  # noqa: BLE001 - a thread that ended here would lose every lease
@@ -82,10 +82,10 @@ def _renewed(ledger: Ledger, job: Job, lease_s: float) -> bool:
 
 
 def postpone(ledger: Ledger, job: Job, error: Exception, random: Random) -> None:
-    """Put a failed job back for later, or bury it after its last attempt.
+    """Postpone a failed job, or bury it after its last attempt.
 
-    What the machine could not do is no fault of the job: it waits as long as that lasts, at most a minute
-    at a time, and an alarm says so.
+    A fault of the machine does not count: the job waits at most a minute at a time while the fault lasts,
+    with an alarm.
     """
     reason = describe(error)
     structlog.get_logger().warning(
@@ -102,13 +102,13 @@ def postpone(ledger: Ledger, job: Job, error: Exception, random: Random) -> None
 
 
 def is_shortage(error: Exception) -> bool:
-    """Tell whether there is no space or no ledger for now, which is told elsewhere."""
+    """Whether the error is a full disk or an unreachable ledger, which have reports of their own."""
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
     return full or isinstance(error, LedgerUnavailable)
 
 
 def describe(error: Exception) -> str:
-    """An error in words that may be kept: a foreign message could hold a value of the data set."""
+    """An error as text without foreign messages, which could hold a value of the data set."""
     if isinstance(error, NodeError):
         return str(error)
     number = getattr(error, "errno", None)
@@ -126,7 +126,7 @@ def _where(error: Exception) -> str:
 
 
 def unless_lost(end: Callable[[], object], job: Job) -> None:
-    """End a job, unless somebody else holds it by now: then it is theirs to end."""
+    """End a job unless its lease was lost."""
     try:
         end()
     except LeaseLost:

@@ -1,8 +1,8 @@
-"""Tells at once that a worker of this machine has died, so that its work need not wait for its lease.
+"""Detects at once that a worker of this machine has ended, without waiting for its lease.
 
-Each worker holds a lock on a file of its own name. The kernel drops the lock with the process,
-however it ends; a lock that can be taken belongs to nobody. Only for processes of one machine:
-between machines the lease decides.
+Each worker holds a lock on a file of its own name. The kernel drops the lock with the process, however it
+ends; a lock that can be acquired has no owner. Only for processes of one machine: between machines the lease
+decides.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from ra_node.services.jobs.job_notifier import silence
 
 SUFFIX = ".lock"
 STATE_SUFFIX = ".json"
-"""Of the file in which a worker tells more of itself (`running`); it goes with the lock."""
+"""Suffix of the status file of a worker (`worker_status`), removed with the lock."""
 BEAT_SUFFIX = ".beat"
-"""Of the file whose time is that of a process's last beat: a lock is also held by a process that hangs."""
+"""Suffix of the file whose time is the last heartbeat of a process: a hanging process also holds its lock."""
 STALE_S = 20.0
-"""Beats come every second."""
+"""Heartbeats are sent every second."""
 
 
 @contextmanager
 def present(folder: Path, owner: str) -> Iterator[None]:
-    """Be present as `owner` until the block, or the process, ends."""
+    """Hold the lock of `owner` until the block, or the process, ends."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"{owner}{SUFFIX}"
     with path.open("w", encoding="ascii") as lock:
@@ -39,27 +39,27 @@ def present(folder: Path, owner: str) -> Iterator[None]:
 
 
 def gone(folder: Path) -> list[str]:
-    """Owners that have died without leaving; each is told once it is confirmed by `forget`."""
+    """Owners that have ended without cleaning up; reported until `forget`."""
     return [path.stem for path in sorted(folder.glob(f"*{SUFFIX}")) if _free(path)]
 
 
 def alive(root: Path) -> list[str]:
     """Owners that hold their lock now, in the folders of all machines below `root`.
 
-    Of another machine only where the folder is shared by a file system that carries locks (NFS 4 does);
-    elsewhere it does not count as alive.
+    Processes of another machine only where the file system shares locks (NFS 4 does); otherwise they are not
+    included.
     """
     return [path.stem for path in sorted(root.glob(f"*/*{SUFFIX}")) if _held(path)]
 
 
 def beat(folder: Path, role: str) -> None:
-    """Show that this process comes further; a disk that takes nothing shows it by silence."""
+    """Record a heartbeat; on a full disk it is missing."""
     with suppress(OSError):
         (folder / f"{role}-{os.getpid()}{BEAT_SUFFIX}").touch(0o600)
 
 
 def stalled(root: Path, now: float | None = None) -> list[str]:
-    """The roles of processes that live and have not shown a beat for STALE_S, in all folders below `root`."""
+    """Roles of living processes without a heartbeat for STALE_S, in all folders below `root`."""
     now = time.time() if now is None else now
     late = {path.stem for path in root.glob(f"*/*{BEAT_SUFFIX}") if _beaten_before(path, now - STALE_S)}
     return sorted({role_of(owner) for owner in alive(root) if _process_of(owner) in late})
@@ -83,7 +83,7 @@ def role_of(owner: str) -> str:
 
 
 def forget(folder: Path, owner: str) -> None:
-    """Remove the trace of an owner whose work was given back."""
+    """Remove the files of an owner whose jobs were released."""
     for name in (f"{owner}{STATE_SUFFIX}", f"{_process_of(owner)}{BEAT_SUFFIX}", f"{owner}{SUFFIX}"):
         (folder / name).unlink(missing_ok=True)
     silence(folder, owner)
@@ -104,7 +104,7 @@ def _free(path: Path) -> bool:
 
 
 def _held(path: Path) -> bool:
-    """Whether somebody has the lock; asks for it shared, so that two who ask do not see each other."""
+    """Whether the lock is held; tries a shared lock, so that concurrent checks do not see each other."""
     try:
         handle = os.open(path, os.O_RDONLY)
     except FileNotFoundError:

@@ -1,8 +1,8 @@
-"""Tells the machine's faults from those of an image: what the machine could not do is not the image's end.
+"""Distinguishes faults of the machine from those of an image.
 
-A disk that gives I/O errors, handles, threads or memory that ran out, a GPU whose context is broken and
-a library that does not load fail whatever is tried. Such a failure costs a job no attempt, raises an
-alarm, and where the state of the process may be broken, ends the process.
+I/O errors, exhausted handles, threads or memory, a broken GPU context and a library that does not load affect
+every job. Such a failure does not count as attempt, raises an alarm, and ends the process where its state may
+be broken.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ from ra_node.ledger.jobs.queue import EXCUSED, waiting_for_machine
 T = TypeVar("T")
 
 PATIENCE_ATTEMPTS = 20
-"""So often one job meets faults of the machine, while a known-good image is analysed, until it is the job:
-a quarter of an hour."""
+"""Machine faults of one job while a known-good image is analysed; then the job is at fault: 15 minutes."""
 
 _OF_THE_FILE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP})
 _OF_THE_PROCESS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
@@ -33,22 +32,22 @@ _SIGNS = (
     "cuda", "cudnn", "cublas", "cufft", "nvml", "hip error", "out of memory", "allocate memory",
     "insufficient memory", "failed to allocate", "start new thread",
 )  # fmt: skip
-"""Words of PyTorch, OpenCV and Python, lower case, which have no types for it."""
+"""Messages of PyTorch, OpenCV and Python, lower case, for errors without types of their own."""
 _HARMLESS = ("start new thread",)
-"""After these the process goes on as before."""
+"""After these errors the process continues."""
 
 
 class ProcessBroken(NodeError):
-    """This process may give wrong answers or none: it must end, and another take its place."""
+    """The state of this process may be broken: it must end and be replaced."""
 
 
 def is_machine_fault(error: BaseException) -> bool:
-    """Tell whether the machine, not the job, is to blame for an error or for one that it came from."""
+    """Whether an error or one of its causes is a fault of the machine."""
     return any(_is_fault(one) for one in _causes(error))
 
 
 def breaks_process(error: BaseException) -> bool:
-    """Tell whether the process may be broken after it: memory ran out, or the GPU's context is gone."""
+    """Whether the process may be broken afterwards: out of memory, or GPU context lost."""
     return any(
         isinstance(one, MemoryError) or _sign_of(one) not in (None, *_HARMLESS) for one in _causes(error)
     )
@@ -62,7 +61,7 @@ def _is_fault(error: BaseException) -> bool:
 
 
 def _sign_of(error: BaseException) -> str | None:
-    """The word by which an error of a library without types of its own is known."""
+    """The message that identifies an error of a library without types of its own."""
     if isinstance(error, (NodeError, OSError, ValueError, LookupError, TypeError)):
         return None
     text = f"{type(error).__name__} {error}".lower()
@@ -78,21 +77,21 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def stops_everything(error: BaseException) -> bool:
-    """Tell whether the next image would fail as well; one file of an archive may have an I/O error alone."""
+    """Whether the next image would fail as well; a single file of an archive may have an I/O error."""
     return any(
         one.errno in _OF_THE_PROCESS if isinstance(one, OSError) else _is_fault(one) for one in _causes(error)
     )
 
 
 def raise_machine_alarm(ledger: Ledger, subject: str, reason: str) -> None:
-    """Keep an alarm for what this machine cannot do; the ledger may be what is broken."""
+    """Raise the alarm for a machine fault; the ledger itself may be unreachable."""
     with suppress(Exception):
         if raise_alarm(ledger, AlarmKind.MACHINE, subject, reason):
-            structlog.get_logger().error("machine_fault", subject=subject, error=reason)
+            structlog.get_logger().error("machine_fault_detected", subject=subject, error=reason)
 
 
 def clear_machine_alarms(ledger: Ledger) -> None:
-    """End the alarms of those kinds of job of which none waits for the machine any more."""
+    """Clear the alarms of kinds of job of which none waits for the machine any more."""
     kinds = {kind.value for kind in JobKind}
     for alarm in alarms(ledger):
         mine = alarm.kind is AlarmKind.MACHINE and alarm.subject in kinds
@@ -101,7 +100,7 @@ def clear_machine_alarms(ledger: Ledger) -> None:
 
 
 def watched(ledger: Ledger, name: str, run: Callable[[], T]) -> Callable[[], T]:
-    """A task that alarms while the machine keeps it from its work."""
+    """Wrap a task: an alarm while the machine prevents it."""
     failing = True  # an earlier process may have raised the alarm
 
     def task() -> T:

@@ -1,7 +1,7 @@
-"""Says whether work moves, which a heartbeat cannot: only while it does is a lease renewed, and a role alive.
+"""Progress of work: a lease is renewed, and a role counts as alive, only while its work makes progress.
 
-Whoever works calls `mark` after each step: an image read, an object sent. It needs to know nothing of who
-watches: the progress of a thread is a context variable.
+Code calls `mark` after each step, such as an image read or an object sent. The progress of a thread is a
+context variable, so that it need not be passed on.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 @dataclass(eq=False)
 class Progress:
-    """When one piece of work last came a step further, and whether it still has its lease.
+    """Time of the last step of a piece of work, and whether its lease is still held.
 
     `moved` is called after each step.
     """
@@ -41,7 +41,7 @@ _current: ContextVar[Progress | None] = ContextVar("progress", default=None)
 
 @contextmanager
 def working(progress: Progress) -> Iterator[None]:
-    """Let what this thread does until the end of the block be that piece of work."""
+    """Set the current piece of work of this thread for the block."""
     token = _current.set(progress)
     try:
         yield
@@ -50,13 +50,13 @@ def working(progress: Progress) -> Iterator[None]:
 
 
 def mark() -> None:
-    """Note that the work of this thread came a step further."""
+    """Record a step of the work of this thread."""
     progress = _current.get()
     if progress is not None:
         progress.mark()
 
 
 def lost() -> bool:
-    """Tell whether the work of this thread is another's by now, so that going on is of no use."""
+    """Whether the lease of this thread's work is lost, so that it should stop."""
     progress = _current.get()
     return progress is not None and progress.lost

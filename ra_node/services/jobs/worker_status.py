@@ -1,4 +1,4 @@
-"""What each living worker runs, and why it could not take a promoted bundle, in a file beside its lock."""
+"""Status of each worker: its bundle, and why it could not load a promoted one, in a file beside its lock."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ AGAIN_S = 30.0
 class RunningWorker:
     """One worker with its bundle; `since` is UTC seconds since 1970.
 
-    `refused` says why the worker goes on with this bundle though another is promoted, "" where it
-    need not. `gpu_bytes` is the GPU memory that it held when it last told, None on a CPU.
+    `refused` is the reason why the worker keeps this bundle although another is promoted, else "".
+    `gpu_bytes` is its GPU memory at the last update, None on a CPU.
     """
 
     owner: str
@@ -40,7 +40,7 @@ _RUNNING = TypeAdapter(RunningWorker)
 
 @dataclass
 class Announcer:
-    """Tells what a worker runs: at each change, and from time to time its GPU memory."""
+    """Publishes the status of a worker: at each change, and periodically its GPU memory."""
 
     folder: Path
     gpu_bytes: Callable[[], int | None]
@@ -49,12 +49,12 @@ class Announcer:
     _told_at: float = 0.0
 
     def say(self, owner: str, bundle: BundleIdentity, refused: str) -> None:
-        """Tell of a change."""
+        """Publish a change."""
         words = (bundle.name, bundle.version, bundle.sha256)
         self._tell(RunningWorker(owner, socket.gethostname(), *words, time.time(), refused))
 
     def say_again(self) -> None:
-        """Tell what has been told, if that was a while ago and there is a GPU to tell of."""
+        """Repeat the last status after a while on a GPU."""
         due = self.clock() - self._told_at >= AGAIN_S
         if self._told is not None and due and self.gpu_bytes() is not None:
             self._tell(self._told)
@@ -65,9 +65,9 @@ class Announcer:
 
 
 def tell(folder: Path, running: RunningWorker) -> None:
-    """Replace what a worker of this machine says of itself; whoever reads never sees half of it.
+    """Write the status file of a worker of this machine atomically.
 
-    A full disk must not stop a worker that only wants to say something: then it is said in the log.
+    A full disk must not stop a worker: the failure is logged only.
     """
     unfinished = folder / f".{running.owner}"
     try:
@@ -75,11 +75,11 @@ def tell(folder: Path, running: RunningWorker) -> None:
         unfinished.write_bytes(_RUNNING.dump_json(running))
         unfinished.replace(folder / f"{running.owner}{STATE_SUFFIX}")
     except OSError as error:
-        structlog.get_logger().warning("state_not_told", owner=running.owner, error=error.strerror)
+        structlog.get_logger().warning("worker_status_not_saved", owner=running.owner, error=error.strerror)
 
 
 def workers(root: Path) -> list[RunningWorker]:
-    """Everything told in the folders of all machines below `root`, by workers not known to be dead."""
+    """Status of all workers in the folders below `root`, without those that have ended."""
     return list(_told(root))
 
 
@@ -90,4 +90,4 @@ def _told(root: Path) -> Iterator[RunningWorker]:
         try:
             yield _RUNNING.validate_json(path.read_bytes())
         except (FileNotFoundError, ValidationError):
-            continue  # it left meanwhile, or another version of the node wrote it
+            continue  # removed meanwhile, or written by another version of the node

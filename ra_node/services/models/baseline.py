@@ -1,4 +1,4 @@
-"""What a bundle said of the held-out hands of its card: the ground that its present answers stand on."""
+"""Results of a bundle on the held-out hands of its card, as baseline for drift."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ Stages = Annotated[tuple[Count, ...], Field(min_length=len(STAGES), max_length=l
 
 @dataclass(frozen=True, slots=True)
 class HeldOutBaseline:
-    """Calls on the held-out hands of a card; how many of them were normal tells how they were chosen."""
+    """Results on the held-out hands of a card, with the number of normal hands."""
 
     stages: tuple[int, ...]
-    """Hands by the stage that they were called, stage 0 first."""
+    """Hands by predicted stage, stage 0 first."""
     normal: int
-    """Hands that are normal in truth."""
+    """Hands with true stage 0."""
     positive: int | None
     """Hands called rheumatoid arthritis; None where the bundle does not say."""
     bundle: str = ""
-    """The beginning of the bundle's SHA-256, as answers name it in their gist."""
+    """Prefix of the bundle's SHA-256, as in the events of reports."""
 
     @property
     def hands(self) -> int:
@@ -35,14 +35,14 @@ class HeldOutBaseline:
 
 
 class _HeldOut(BaseModel):
-    """The part of `training` in a manifest that counts truth (rows) against call (columns)."""
+    """Confusion matrices in `training` of a manifest: truth (rows) against prediction (columns)."""
 
     confusion: Annotated[tuple[Stages, ...], Field(min_length=len(STAGES), max_length=len(STAGES))]
     recognition_confusion: tuple[tuple[Count, Count], tuple[Count, Count]] | None = None
 
 
 def reference_of(manifest: Manifest, sha256: str) -> HeldOutBaseline | None:
-    """Read the calls on held-out hands; None for a bundle that does not tell them."""
+    """Read the results on held-out hands; None for a bundle without them."""
     try:
         told = _HeldOut.model_validate(manifest.training.get("held_out"))
     except ValidationError:

@@ -1,4 +1,4 @@
-"""Puts bundles into use and takes them out again: installed once, promoted and rolled back by one entry."""
+"""Installation, promotion and rollback of bundles."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ra_node.services.models.verify import Verdict, require_sound
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """What a promotion or a rollback did; None is the configured bundle."""
+    """Outcome of a promotion or rollback; None is the configured bundle."""
 
     now: Choice | None
     was: Choice | None
@@ -30,7 +30,7 @@ def install_bundle(folder: Path, store: BundleStore, verify: Callable[[Path], Ve
 def promote_bundle(shelf: BundleRegistry, words: str, by: str, verify: Callable[[Path], Verdict]) -> Changed:
     """Put an installed bundle into use; one that is in use already changes nothing.
 
-    It is verified once more, whole: a disk may have changed it since. Raises Refused with the reason.
+    It is verified again, because its files may have changed. Raises Refused with the reason.
     """
     seen = current_promotion(shelf.ledger)
     was = seen.choice if seen else None
@@ -43,7 +43,7 @@ def promote_bundle(shelf: BundleRegistry, words: str, by: str, verify: Callable[
 
 
 def roll_back_bundle(shelf: BundleRegistry, by: str, verify: Callable[[Path], Verdict]) -> Changed:
-    """Go back to the bundle that was in use before. Raises Refused where there is none or it is unsound."""
+    """Return to the bundle that was in use before. Raises Refused where there is none or it is unfit."""
     seen = current_promotion(shelf.ledger)
     now = before(shelf.history())
     require_sound(verify(shelf.folder_of(now.sha256 if now else None)))

@@ -31,7 +31,7 @@ class BundleLine:
 class BundleRegistry:
     """The bundles of a node: those installed, and the one of its configuration.
 
-    A promoted bundle wins over `configured`, which is used where nothing is promoted.
+    A promoted bundle takes precedence over `configured`, which is used where nothing is promoted.
     """
 
     ledger: Ledger
@@ -39,7 +39,7 @@ class BundleRegistry:
     configured: Path
 
     def folder_of(self, sha256: str | None) -> Path:
-        """Where the bundle lies that was promoted as `sha256`, None for the configured one.
+        """Folder of the bundle promoted as `sha256`, None for the configured one.
 
         Raises Fatal where the promoted one is not installed any more.
         """
@@ -54,7 +54,7 @@ class BundleRegistry:
         return bundle.folder
 
     def identity_of(self, sha256: str) -> BundleIdentity | None:
-        """Name a bundle by its hash as long as it is installed or configured."""
+        """Identity of an installed or configured bundle by its hash."""
         bundle = self.store.find(sha256) or _read(self.configured)
         return bundle.identity if bundle is not None and bundle.identity.sha256 == sha256 else None
 
@@ -64,7 +64,7 @@ class BundleRegistry:
         return promotion.choice.sha256 if promotion and promotion.choice else None
 
     def lines(self) -> list[BundleLine]:
-        """Every installed bundle, then the configured one; exactly one is in use if it is there."""
+        """Every installed bundle, then the configured one; exactly one is in use if it exists."""
         promotion = current_promotion(self.ledger)
         wanted = promotion.choice.sha256 if promotion and promotion.choice else None
         lines = [_line(bundle, promotion, wanted) for bundle in self.store.installed()]
@@ -79,7 +79,7 @@ class BundleRegistry:
         return lines
 
     def in_use(self) -> BundleLine:
-        """The one bundle in use; raises Fatal where it is not there, or its manifest is none."""
+        """The bundle in use; raises Fatal where it is missing or its manifest is invalid."""
         for line in self.lines():
             if line.in_use:
                 return line

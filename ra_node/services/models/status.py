@@ -15,7 +15,7 @@ from ra_node.services.preflight.check import Check
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The bundle in use, or why there is none, and the living workers of every host."""
+    """The bundle in use, or the reason why there is none, and the workers of every host."""
 
     in_use: BundleLine | None
     error: str
@@ -23,7 +23,7 @@ class Models:
 
 
 def models(root: Path, in_use: Callable[[], BundleLine]) -> Models:
-    """Ask which bundle is in use, and look at the workers, who tell of themselves below `root`."""
+    """Read the bundle in use, and the status of the workers below `root`."""
     running = tuple(workers(root))
     try:
         return Models(in_use(), "", running)
@@ -32,12 +32,12 @@ def models(root: Path, in_use: Callable[[], BundleLine]) -> Models:
 
 
 def worker_checks(now: Models) -> list[Check]:
-    """One row a worker; one that could not take the promoted bundle needs a person."""
+    """One row a worker; one that could not load the promoted bundle fails."""
     return [_worker_check(worker, now.in_use) for worker in now.workers]
 
 
 def checked_words(shelf: BundleRegistry) -> str:
-    """Check every file of the bundle in use and say which it is. Raises Fatal for what is wrong with it."""
+    """Check every file of the bundle in use; return its identity. Raises Fatal for a fault."""
     bundle = load_bundle(shelf.folder_of(shelf.wanted()))
     notice = bundle.identity.notice
     return f"{bundle_words(shelf.in_use())}{f'; {notice}' if notice else ''}"
@@ -50,23 +50,23 @@ def bundle_words(line: BundleLine) -> str:
 
 
 def refusals(running: Sequence[RunningWorker]) -> list[str]:
-    """What must be said of workers that go on with an old bundle."""
+    """Text about workers that keep an old bundle."""
     return [f"{worker.owner} at {worker.host} {_refusal(worker)}" for worker in running if worker.refused]
 
 
 def _worker_check(worker: RunningWorker, in_use: BundleLine | None) -> Check:
     name = f"worker at {worker.host}"
     if worker.refused:
-        hint = "mend the cause: it tries again twice a minute; or `ra-node bundle rollback`"
+        hint = "fix the cause: it tries again twice a minute; or `ra-node bundle rollback`"
         return Check(name, ok=False, found=f"{worker.owner} {_refusal(worker)}", hint=hint)
     found = f"{worker.owner} runs {worker.name} {worker.version} ({worker.sha256[:12]})"
     if in_use is not None and in_use.sha256 != worker.sha256:
-        found += f"; takes {in_use.name} {in_use.version} after its present batch"
+        found += f"; loads {in_use.name} {in_use.version} after its present batch"
     return Check(name, ok=True, found=found)
 
 
 def _refusal(worker: RunningWorker) -> str:
     return (
-        f"goes on with {worker.name} {worker.version} ({worker.sha256[:12]}), because it could not load"
+        f"keeps {worker.name} {worker.version} ({worker.sha256[:12]}), because it could not load"
         f" the promoted bundle: {worker.refused}"
     )

@@ -1,6 +1,6 @@
-"""Verifies a bundle as a whole before anything relies on it: its papers, its files, and that it judges.
+"""Verifies a bundle before use: manifest, card, files, and an analysis.
 
-The last check draws a phantom and lets the bundle judge it by the way that every radiograph goes.
+The last check analyses a phantom with the bundle by the code for all radiographs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ra_node.services.analysis.study_analysis import Judge, Rules, judge_looks, 
 from ra_node.services.preflight.check import Check
 
 OpenJudge = Callable[[Bundle], tuple[Judge, Rules]]
-"""Loads the networks of a bundle, and says how images are read for it."""
+"""Loads the networks of a bundle, with its settings for reading images."""
 
 PHANTOM = PhantomRecipe((HandRecipe(Side.RIGHT, stage=3),), rows=700, columns=520, seed=11)
 _SUM_TOLERANCE = 1e-3
@@ -29,7 +29,7 @@ _SUM_TOLERANCE = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was checked; `bundle` is None where not even the manifest could be read."""
+    """Result of the checks; `bundle` is None where the manifest could not be read."""
 
     folder: Path
     checks: tuple[Check, ...]
@@ -41,9 +41,9 @@ class Verdict:
 
 
 def verify(folder: Path, open_judge: OpenJudge) -> Verdict:
-    """Check manifest, preprocessing, weights, card and one judgement; a check that fails hides no other.
+    """Check manifest, preprocessing, weights, card and one analysis; a failed check hides no other.
 
-    Only a judgement by weights that are not those of the manifest is not tried.
+    The analysis is omitted only where the weights are not those of the manifest.
     """
     try:
         bundle = read_bundle(folder)
@@ -54,7 +54,7 @@ def verify(folder: Path, open_judge: OpenJudge) -> Verdict:
 
 
 def require_sound(verdict: Verdict) -> Bundle:
-    """Give the bundle of a verdict; raises Refused with every check that failed."""
+    """The bundle of a verdict; raises Refused with every failed check."""
     failed = [f"{check.name}: {check.found}" for check in verdict.checks if not check.ok]
     if failed or verdict.bundle is None:
         raise Refused(f"{verdict.folder} is not fit for use\n  " + "\n  ".join(failed))
@@ -64,7 +64,7 @@ def require_sound(verdict: Verdict) -> Bundle:
 def _checks(bundle: Bundle, open_judge: OpenJudge) -> Iterator[Check]:
     identity = bundle.identity
     yield Check("manifest", ok=True, found=f"{identity.name} {identity.version}")
-    wrong_recipe = "it was trained for another version of this node: train or get one for this version"
+    wrong_recipe = "it was trained for another version of this node: train or obtain one for this version"
     recipe = bundle.manifest.preprocessing.id
     yield _check("preprocessing", recipe, lambda: check_preprocessing(bundle), wrong_recipe)
     files = f"{len(bundle.manifest.weights)} files with the hashes of the manifest"
@@ -92,7 +92,7 @@ def _judgement(bundle: Bundle, open_judge: OpenJudge) -> Check:
     except Fatal as error:
         return Check(name, ok=False, found=str(error), hint=hint)
     except Exception as error:  # noqa: BLE001 - whatever a foreign network raises is a failed check
-        found = f"a phantom hand was not judged: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        found = f"a phantom hand was not analysed: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
         return Check(name, ok=False, found=found, hint=hint)
     judged = [hand for hand in finding.hands if hand.recognition is not None]
     if not judged:
@@ -102,7 +102,7 @@ def _judgement(bundle: Bundle, open_judge: OpenJudge) -> Check:
 
 
 def _fault(hand: HandFinding) -> str:
-    """What is wrong with the numbers themselves, "" for nothing."""
+    """Fault of the probabilities, "" for none."""
     assert hand.recognition is not None
     assert hand.staging is not None
     numbers = (hand.recognition.probability, *hand.staging.probabilities)
@@ -119,5 +119,5 @@ def _said(hand: HandFinding) -> str:
     assert hand.staging is not None
     return (
         f"a phantom hand of stage 3 got RA {100 * hand.recognition.probability:.1f} %,"
-        f" stage {hand.staging.stage}: finite, whatever it says about real hands"
+        f" stage {hand.staging.stage}: finite values (no statement about real hands)"
     )

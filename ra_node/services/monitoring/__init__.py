@@ -1,1 +1,1 @@
-"""What operators and Prometheus see."""
+"""Monitoring for operators and Prometheus."""

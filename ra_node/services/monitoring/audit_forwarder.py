@@ -1,4 +1,4 @@
-"""Tells the trail to a log server as DICOM audit messages, each event at least once and in order."""
+"""Forwards the event log to a syslog server as DICOM audit messages, at least once and in order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AT_ONCE = 200
 
 @dataclass(frozen=True, slots=True)
 class Us:
-    """This node in its own messages: AE title and the name of its machine."""
+    """Audit source: AE title and host name of this node."""
 
     ae_title: str
     machine: str
@@ -36,10 +36,10 @@ class Us:
 
 @dataclass
 class AuditSender:
-    """Sends what was added to the trail; how far it came stands in the ledger.
+    """Sends new events; its position is stored in the ledger.
 
-    The first time it begins with what happens from then on. After a crash, or with two schedulers, an
-    event may be told twice; none is left out.
+    The first run starts with new events. After a crash, or with two schedulers, an event may be sent twice;
+    none is left out.
     """
 
     ledger: Ledger
@@ -48,7 +48,7 @@ class AuditSender:
     _told_start: bool = False
 
     def send_new(self) -> None:
-        """Send what is new; raises LogServerAway while the server is, and then the next call goes on."""
+        """Send new events; raises LogServerAway while the server is unreachable; the next call continues."""
         after = mark(self.ledger, MARK)
         if after is None:
             after = newest(self.ledger)
@@ -63,12 +63,12 @@ class AuditSender:
             move_mark(self.ledger, MARK, after)
 
     def close(self) -> None:
-        """Say that the node stops, if anybody listens."""
+        """Send that the node stops, if the server is reachable."""
         try:
             if self._told_start:
                 self._send(activity(self.us, audit.APPLICATION_STOP, self.ledger.clock()))
         except Retryable as error:
-            structlog.get_logger().warning("log_server_away", error=str(error))
+            structlog.get_logger().warning("audit_forwarding_failed", error=str(error))
         self.server.close()
 
     def _send(self, message: AuditMessage) -> None:
@@ -78,9 +78,9 @@ class AuditSender:
 
 
 def messages(entries: Iterable[Entry], us: Us) -> Iterator[AuditMessage]:
-    """The messages for entries of the trail; what only matters inside of the node has none.
+    """Audit messages for events; internal events have none.
 
-    Neighbours of one study and caller become one message, as A.5.3.7 wants it.
+    Consecutive events of one study and caller become one message (A.5.3.7).
     """
     for _, group in groupby(entries, key=_together):
         told = [message for entry in group if (message := message_of(entry, us)) is not None]
@@ -136,7 +136,7 @@ def _purged(entry: Entry, us: Us) -> AuditMessage:
 
 
 def _changed(entry: Entry, us: Us) -> AuditMessage:
-    """A person changed what becomes of a study, or which model judges."""
+    """A user changed the processing of a study, or the bundle."""
     person = Participant(entry.who or "unknown", requestor=True, address=entry.address)
     done = str(entry.event.detail.get("done", entry.event.what))
     if done in ("signed_in", "sign_in_refused"):

@@ -1,7 +1,6 @@
-"""Counts what the timeline tells, event by event: totals, how long each step took, hours and weeks.
+"""Counts events: totals, durations of steps, hours and weeks.
 
-The timeline keeps every event for good, so that totals of a process that starts anew go on where those of
-the last one stopped, and a scrape reads only what is new.
+The event log is permanent, so that totals continue after a restart, and a scrape reads only new events.
 """
 
 from __future__ import annotations
@@ -22,38 +21,38 @@ _MONDAY = 4 * 86400
 """1970-01-05, a Monday."""
 HOURS_KEPT = 49
 OPEN_AT_MOST = 50_000
-"""Steps that have begun and not ended; of more, the oldest are not measured."""
+"""Most open steps; with more, the oldest are not measured."""
 BOUNDS_S = (0.5, 1, 2, 5, 10, 30, 60, 120, 300, 900, 3600, 21600, 86400)
 
 
 class Step(StrEnum):
-    """A part of the way of a study, by what ends it."""
+    """A processing step of a study, by its end."""
 
     SETTLE = "settle"
-    """From the first image that waits for an answer to the study's settling."""
+    """From the first image without a report to the settling of the study."""
     ANSWER = "answer"
     DELIVER = "deliver"
-    """From the answer until a destination has all of its objects."""
+    """From the report until a destination has all of its objects."""
     COMMIT = "commit"
-    """From an object's delivery to the promise that it is kept."""
+    """From the delivery of an object to its storage commitment."""
 
 
 @dataclass(slots=True)
 class Durations:
-    """How long something took: how often up to each of BOUNDS_S and above, and seconds in all."""
+    """Histogram of durations: counts up to each of BOUNDS_S and above, and the sum in seconds."""
 
     counts: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_S) + 1))
     sum_s: float = 0.0
 
     def add(self, seconds: float) -> None:
-        """Count one; clocks of two hosts may disagree, and nothing takes less than no time."""
+        """Count one; negative durations, by clocks of two hosts, count as 0."""
         self.counts[bisect.bisect_left(BOUNDS_S, seconds)] += 1
         self.sum_s += max(0.0, seconds)
 
 
 @dataclass(slots=True)
 class Hour:
-    """What happened in one hour."""
+    """Counts of one hour."""
 
     images: int = 0
     answered: int = 0
@@ -62,12 +61,12 @@ class Hour:
 
 @dataclass(slots=True)
 class Week:
-    """What was answered in one week: studies, hands, stages and the sum of the hands' probabilities."""
+    """Counts of one week: studies, hands, stages and the sum of the hands' probabilities."""
 
     answered: int = 0
     refused: int = 0
     hands: int = 0
-    """Rated hands alone: those that are inconclusive or not rated count apart."""
+    """Rated hands only; inconclusive and not rated ones are counted separately."""
     positive: int = 0
     inconclusive: int = 0
     not_rated: int = 0
@@ -77,30 +76,30 @@ class Week:
 
 
 class _Begun:
-    """When steps began that have not ended; of too many the oldest are forgotten."""
+    """Start times of open steps; of too many the oldest are dropped."""
 
     def __init__(self) -> None:
         self._at: OrderedDict[Hashable, float] = OrderedDict()
 
     def begin(self, key: Hashable, at: float) -> None:
-        """Note the first beginning."""
+        """Record the first start."""
         self._at.setdefault(key, at)
         if len(self._at) > OPEN_AT_MOST:
             self._at.popitem(last=False)
 
     def begin_again(self, key: Hashable, at: float) -> None:
-        """Note the last beginning."""
+        """Record the last start."""
         self._at.pop(key, None)
         self.begin(key, at)
 
     def end(self, key: Hashable, at: float, took: Durations) -> None:
-        """Count the time since the beginning; an unknown one counts nothing."""
+        """Count the time since the start; ignored without one."""
         began = self._at.pop(key, None)
         if began is not None:
             took.add(max(0.0, at - began))
 
     def pass_by(self, key: Hashable, at: float, took: Durations) -> None:
-        """Count like `end`, where the same beginning has several ends."""
+        """Like `end`, for a start with several ends."""
         if key in self._at:
             took.add(max(0.0, at - self._at[key]))
 
@@ -128,13 +127,13 @@ class EventCounters:
         self._begun = {step: _Begun() for step in Step}
 
     def add(self, event: Event) -> None:
-        """Count one event; a kind that is not in `kinds` counts nothing."""
+        """Count one event; kinds that are not in `kinds` are ignored."""
         count = self._counts.get(event.what)
         if count is not None:
             count(self, event)
 
     def hour(self, at: float) -> Hour:
-        """The hour of a time; hours long past are dropped."""
+        """The hour of a time; old hours are dropped."""
         found = self.hours.setdefault(int(at) // HOUR_S * HOUR_S, Hour())
         if len(self.hours) > HOURS_KEPT:
             del self.hours[min(self.hours)]
@@ -211,11 +210,11 @@ class EventCounters:
         "object_committed": _committed,
     }
     kinds: ClassVar[Collection[str]] = tuple(_counts)
-    """The kinds of event that count."""
+    """Kinds of event that are counted."""
 
 
 def _outcome(said: AnswerSummary) -> str:
-    """Whether an answer has a result; "unknown" for those of older nodes."""
+    """Whether a report has a result; "unknown" for those of older nodes."""
     if not said.known:
         return "unknown"
     return "refused" if said.refusal else "judged"

@@ -1,4 +1,4 @@
-"""Follows the timeline with a tally: each event counts once, and a new look reads only what is new."""
+"""Follows the event log: each event is counted once, and an update reads only new ones."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ra_node.services.monitoring.event_counters import EventCounters
 
 AT_ONCE = 5000
 LATE_S = 120.0
-"""A server may show an event after another with a larger id; so long the ids before it are asked again."""
+"""How long earlier ids are read again: PostgreSQL may show an event after one with a larger id."""
 
 
 class EventFollower:
-    """A tally that is kept up to date; safe to share among threads."""
+    """Counters that are kept up to date; thread-safe."""
 
     def __init__(self, ledger: Ledger, at_once: int = AT_ONCE) -> None:
         self._ledger, self._at_once = ledger, at_once
@@ -26,13 +26,13 @@ class EventFollower:
         self._seen: set[int] = set()
         self._catching_up = False
         self.caught_up = False
-        """Whether the whole past has been read once; before that, totals would only look like jumps."""
+        """Whether the whole history has been read; before that, totals would jump."""
 
     @contextmanager
     def tally(self) -> Iterator[EventCounters]:
-        """Give the tally of this moment, which does not change meanwhile. Raises LedgerUnavailable.
+        """A snapshot of the counters. Raises LedgerUnavailable.
 
-        While `catch_up` reads the past, that is what it has read so far: nobody waits for the rest.
+        While `catch_up` reads the history, the snapshot holds what it has read so far.
         """
         with self._lock:
             if not self._catching_up:
@@ -40,7 +40,7 @@ class EventFollower:
             yield self._tally
 
     def catch_up(self) -> None:
-        """Read the past, a part at a time, so that others get a word in. Raises LedgerUnavailable."""
+        """Read the history in parts, so that other threads can run. Raises LedgerUnavailable."""
         self._catching_up = True
         try:
             position, more = self._read_to, True
@@ -58,7 +58,7 @@ class EventFollower:
         self.caught_up = True
 
     def _part(self, after: int) -> tuple[int, bool]:
-        """Count what comes next after an id; give the last id read, and whether there is more."""
+        """Count the next events after an id; return the last id read, and whether there are more."""
         read, counted_to = (
             events_after(self._ledger, after, EventCounters.kinds, self._at_once),
             self._read_to,

@@ -1,4 +1,4 @@
-"""Whether the node lives, and whether it can do its job: in words that tell a stranger nothing else."""
+"""Health and readiness of the node, without further details."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ra_node.services.jobs.worker_status import RunningWorker, workers
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """One thing that must hold, in a word, and whether it does."""
+    """A readiness condition and whether it holds."""
 
     name: str
     holds: bool
@@ -22,9 +22,9 @@ class Sign:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What is looked at; `run` is the folder in which the processes of all machines are present.
+    """Data sources of the checks; `run` is the folder with the lock files of all machines.
 
-    `needed` are the roles without which the node does not do its job.
+    `needed` are the required roles.
     """
 
     ledger: Ledger
@@ -33,11 +33,11 @@ class Health:
     needed: Collection[str]
 
     def living(self) -> list[Sign]:
-        """This process answers, and so does the ledger."""
+        """This process and the ledger respond."""
         return [Sign("ledger", self._answers())]
 
     def ready(self) -> list[Sign]:
-        """A study that arrives now is received, judged, answered and sent."""
+        """A study that arrives now can be received, analysed, reported and delivered."""
         late = stalled(self.run)
         roles = {role_of(owner) for owner in alive(self.run)} - set(late)
         return [
@@ -49,12 +49,12 @@ class Health:
         ]
 
     def workers(self) -> list[RunningWorker]:
-        """The workers that live and have a bundle."""
+        """Running workers with a bundle."""
         living = set(alive(self.run))
         return [worker for worker in workers(self.run) if worker.owner in living]
 
     def processes(self) -> list[str]:
-        """The role of each living process; a role may be there several times, or with several lines."""
+        """The role of each running process; a role may occur several times."""
         return [role_of(owner) for owner in alive(self.run)]
 
     def _answers(self) -> bool:

@@ -14,7 +14,7 @@ from ra_node.ledger.jobs.requeue import requeue
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """Who asks: a name, and the address that the request came from."""
+    """The operator: name and client address."""
 
     name: str
     address: str
@@ -31,7 +31,7 @@ class Requeued:
 def try_again(ledger: Ledger, name: str, by: Operator, *, study_uid: str | None = None) -> Requeued:
     """Requeue what is buried under a study, a job or a destination.
 
-    A destination that was out of reach is called at once. Nothing is noted where nothing was found.
+    An unreachable destination is tried at once. Nothing is noted where nothing was found.
     """
     found = Requeued(requeue(ledger, name), end_outage(ledger, name))
     if found.jobs or found.was_out_of_reach:
@@ -40,17 +40,17 @@ def try_again(ledger: Ledger, name: str, by: Operator, *, study_uid: str | None 
 
 
 def signed_in(ledger: Ledger, by: Operator) -> None:
-    """Note that somebody has signed in."""
+    """Record a login."""
     acted(ledger, by, "signed_in")
 
 
 def sign_in_refused(ledger: Ledger, by: Operator) -> None:
-    """Note that somebody was refused; what was typed as a name is not kept, it may be a password."""
+    """Record a failed login; the typed name is not stored, because it may be a password."""
     acted(ledger, Operator("", by.address), "sign_in_refused")
 
 
 def acted(ledger: Ledger, by: Operator, what: str, study_uid: str | None = None, **detail: Detail) -> None:
-    """Note in timeline and log what an operator did."""
+    """Record an operator's action in event log and log."""
     told = {"by": by.name, "address": by.address, "done": what, **detail}
     record(ledger, "operator_acted", study_uid, **told)
     structlog.get_logger().info("operator_acted", study_uid=study_uid, **told)

@@ -1,4 +1,4 @@
-"""What a page shows of the files: the overlay as a picture and, where a site asks for it, the patient."""
+"""File contents for the page: the overlay as JPEG and, where configured, the patient."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from ra_node.ledger.results import ResultObject, objects_of
 from ra_node.ledger.storage.durable_files import Files
 
 SMALL_PX, LARGE_PX = 240, 1600
-"""Longest side of a thumbnail and of the picture on the page of a study."""
+"""Longest side of a thumbnail and of the image on the page of a study."""
 KEPT = 256
-"""Pictures kept in memory, of some 10 to 300 kB each."""
+"""Number of cached JPEGs, of some 10 to 300 kB each."""
 
 
 class OverlayPreviews:
-    """Reads what the page shows; pictures are kept in memory, names never."""
+    """Reads files for the page; JPEGs are cached, names never."""
 
     def __init__(self, ledger: Ledger, files: Files) -> None:
         self.ledger, self.files = ledger, files
         self._jpeg = lru_cache(KEPT)(_jpeg)
 
     def overlay(self, study_uid: str, version: int, longest_px: int) -> bytes:
-        """The overlay of one answer as JPEG; Refused where there is none, or retention has removed it."""
+        """The overlay of one report as JPEG; Refused where there is none, or it was purged."""
         for made in objects_of(self.ledger, study_uid, version):
             if made.kind == ObjectKind.OVERLAY and made.path is not None:
                 return self._picture(made, made.path, longest_px)
-        raise Refused("expected an overlay of this answer, found none that is kept")
+        raise Refused("expected an overlay of this report, found none that is kept")
 
     def patient(self, study_uid: str) -> str:
-        """Name and ID in the newest file of a study that is kept, "" where none is or it says none."""
+        """Name and ID in the newest kept file of a study, "" where there is none."""
         for instance in reversed(instances_of(self.ledger, study_uid)):
             if instance.path is not None:
                 try:

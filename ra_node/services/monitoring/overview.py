@@ -1,4 +1,4 @@
-"""What an operator asks: how the node stands, which studies there are, and the story of one."""
+"""Overview for the operator: state of the node, list of studies, details of one."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ class StudyTimeline:
     events: list[Event]
     deliveries: list[Delivery]
     text: str
-    """The newest answer in words, "" while there is none."""
+    """The newest report as text, "" while there is none."""
 
 
 def overview(
     ledger: Ledger, models: Models, destinations: Collection[str] = (), disk: Disk | None = None
 ) -> Overview:
-    """Count what there is, and name what needs a person; `models` and `disk` were looked at before."""
+    """Counts, and conditions that need an operator; `models` and `disk` are given."""
     return Overview(
         at=ledger.clock(),
         studies={str(state): count for state, count in study_counts(ledger).items()},
@@ -77,7 +77,7 @@ def overview(
 
 
 def no_overview(models: Models, raised: list[Alarm]) -> Overview:
-    """What is known where the ledger is lost: that it is."""
+    """State without a ledger."""
     return Overview(raised[0].since, {}, {}, {}, None, [], models, {}, [], None, raised)
 
 
@@ -87,7 +87,7 @@ def list_studies(ledger: Ledger, limit: int) -> list[StudyLine]:
 
 
 def study_story(ledger: Ledger, study_uid: str) -> StudyTimeline:
-    """Everything about one study; Refused where the node has never seen it."""
+    """Details of one study; Refused for an unknown one."""
     study = find_study(ledger, study_uid)
     if study is None:
         raise Refused(f"no study {study_uid} in the ledger; `ra-node studies` lists those that there are")

@@ -1,4 +1,4 @@
-"""Alarms while a role of any machine lives without coming further, and ends what alarms have passed."""
+"""Raises alarms for roles without progress on any machine, and clears ended ones."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ra_node.services.jobs.liveness import STALE_S, alive, role_of, stalled
 from ra_node.services.jobs.machine_faults import clear_machine_alarms
 
 STEADY_S = 60.0
-"""So long a role must have been well until its alarm ends: one that dies at each start is well in between."""
+"""How long a role must be healthy until its alarm ends: longer than a role that fails after each start."""
 
 
 @dataclass
 class RoleWatch:
-    """What the scheduler looks at; `run` is the folder in which the processes of all machines are present."""
+    """Data sources of the check; `run` is the folder with the lock files of all machines."""
 
     ledger: Ledger
     run: Path
@@ -28,13 +28,13 @@ class RoleWatch:
     _well_since: dict[str, float] = field(default_factory=dict)
 
     def look(self) -> None:
-        """Raise and end the alarms of roles; end those of the machine for which no job waits."""
+        """Raise and clear the alarms of roles; clear those of the machine for which no job waits."""
         ill = set(stalled(self.run))
         self._keep_time({role_of(owner) for owner in alive(self.run)} - ill)
         raised = {alarm.subject for alarm in alarms(self.ledger) if alarm.kind is AlarmKind.ROLE}
         for role in ill - raised:
             raise_alarm(self.ledger, AlarmKind.ROLE, role, f"no beat for {STALE_S:.0f} s")
-            structlog.get_logger().error("role_without_beat", watched=role)
+            structlog.get_logger().error("role_heartbeat_missed", watched=role)
         for role in raised:
             if self.clock() - self._well_since.get(role, self.clock()) >= STEADY_S:
                 clear_alarm(self.ledger, AlarmKind.ROLE, role)

@@ -1,6 +1,6 @@
-"""Compares every kept file on the disk with its SHA-256: at once by hand, or slowly all the time.
+"""Scrub: compares every kept file with its SHA-256, at once by command, or slowly in the background.
 
-What is damaged gets an alarm, and loses it where it is whole again, replaced or purged. Nothing is deleted.
+A damaged file raises an alarm, which ends when it is intact again, replaced or purged. Nothing is deleted.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from ra_node.services.delivery.deliver import Rebuild
 from ra_node.services.jobs.damaged_content import alarm_text, says_damaged
 
 PASS_S = 86400.0
-"""From the end of a slow pass to the start of the next."""
+"""Pause between two background passes."""
 MOST_MISSING = 10
-"""More files that are missing at once are no damage of files: the folder itself is not there."""
+"""With more missing files at once the folder itself is missing."""
 _PLACE, _ENDED = "scrub.place", "scrub.ended_at"
 _NOT_THERE = "more than {} kept files are missing at once: is the data folder mounted, is it the right one?"
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One damaged file; `found` is "missing", "differs" or why it cannot be read."""
+    """One damaged file; `found` is "missing", "differs" or the read error."""
 
     kind: FileKind
     study_uid: str
@@ -45,12 +45,12 @@ class Problem:
     path: str
     found: str
     mended: bool = False
-    """It was made again."""
+    """Whether it was rebuilt."""
 
 
 @dataclass
 class Scrubbed:
-    """What a check came to; files without a SHA-256 are of an older version, and only their absence shows."""
+    """Result of a check; of files without a SHA-256, from an older version, only absence is detected."""
 
     files: int = 0
     bytes: int = 0
@@ -64,7 +64,7 @@ class Scrubbed:
 
 @dataclass
 class Scrubber:
-    """Checks the files of one node; `rebuild` makes results again, where that is wanted."""
+    """Checks the files of one node; `rebuild` rebuilds results, if given."""
 
     ledger: Ledger
     files: Files
@@ -75,7 +75,7 @@ class Scrubber:
     def scrub(
         self, follow: Callable[[Iterable[KeptFile]], Iterable[KeptFile]] = lambda files: files
     ) -> Scrubbed:
-        """Check everything once; `follow` hands the files through and shows how far it is."""
+        """Check everything once; `follow` iterates over the files and shows the progress."""
         self._raised = self._alarmed()
         done = Scrubbed()
         for file in follow(kept_files(self.ledger, Place())):
@@ -85,7 +85,7 @@ class Scrubber:
         return done
 
     def step(self, most_bytes: int) -> None:
-        """Check about so many bytes, from where the last step ended; a day after the last pass anew."""
+        """Check about that many bytes from the last position; a new pass starts a day after the last."""
         self._owed_bytes = max(0, self._owed_bytes - most_bytes)
         if self._owed_bytes or not self._is_time():
             return
@@ -100,11 +100,11 @@ class Scrubber:
             place = None
         self._owed_bytes = max(0, done.bytes - most_bytes)
         if not self._judge(done):
-            return  # the same files again, until the folder is there
+            return  # repeat the same files until the folder exists
         if place is None:
             self._clear_purged()
             set_named_values(self.ledger, {_PLACE: "", _ENDED: str(self.ledger.clock())})
-            structlog.get_logger().info("content_pass_ended")
+            structlog.get_logger().info("scrub_completed")
         else:
             set_named_values(self.ledger, {_PLACE: f"{place.kind} {place.key}"})
 
@@ -113,7 +113,7 @@ class Scrubber:
         return Place(FileKind(kind), key) if kind else Place()
 
     def _is_time(self) -> bool:
-        """In the middle of a pass, or long enough after one; a clock that was ahead does not hold it up."""
+        """Within a pass, or long enough after one, also after a clock that was ahead."""
         if named_value(self.ledger, _PLACE):
             return True
         age = self.ledger.clock() - float(named_value(self.ledger, _ENDED) or "0")
@@ -140,13 +140,13 @@ class Scrubber:
             self._whole(file)
 
     def _mend(self, file: KeptFile) -> bool:
-        """Make a result again."""
+        """Rebuild a result."""
         if file.kind is not FileKind.RESULT or file.version is None:
             return False
         return file.uid in self.rebuild(file.study_uid, file.version, {file.uid})
 
     def _whole(self, file: KeptFile) -> None:
-        """End the alarm of a file that is whole again."""
+        """Clear the alarm of a file that is intact again."""
         if file.kind is FileKind.IMAGE:
             image = find_instance(self.ledger, file.key)
             restored(self.ledger, image, again=says_damaged(image.finding_json))
@@ -154,7 +154,7 @@ class Scrubber:
             clear_alarm(self.ledger, AlarmKind.CONTENT, file.uid)
 
     def _judge(self, done: Scrubbed) -> bool:
-        """Raise an alarm for each damaged image and result, or one where the folder is not there (False)."""
+        """Raise an alarm for each damaged image and result, or one for a missing folder (False)."""
         if done.missing > MOST_MISSING:
             raise_alarm(self.ledger, AlarmKind.CONTENT, "", _NOT_THERE.format(MOST_MISSING))
             return False
@@ -176,7 +176,7 @@ class Scrubber:
         return frozenset(one.subject for one in alarms(self.ledger) if one.kind is AlarmKind.CONTENT)
 
     def _clear_purged(self) -> None:
-        """End the alarms of files that no row names any more."""
+        """Clear the alarms of files that no row names any more."""
         raised = self._alarmed() - {""}
         if raised:
             kept = {file.uid for file in kept_files(self.ledger, Place())}

@@ -1,1 +1,1 @@
-"""Ra-node check."""
+"""Checks of `ra-node check`."""

@@ -1,4 +1,4 @@
-"""What an operator does about an alarm, and the rows of `ra-node check` for those that are raised."""
+"""Hints for alarms, and the rows of `ra-node check` for active ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ra_node.ledger.alarms import Alarm, AlarmKind
 from ra_node.services.preflight.check import Check
 
 MOST_DETAILS = 3
-"""Details of one kind in one row; the rest is counted."""
+"""Most details of one kind in one row; the rest is counted."""
 
 HINTS = {
     AlarmKind.IDENTITY: (
@@ -22,7 +22,7 @@ HINTS = {
     ),
     AlarmKind.CONTENT: "look at the disk, then send these images again",
     AlarmKind.CLOCK: "set the clock of this machine (NTP)",
-    AlarmKind.MACHINE: "look at disk, open files, memory and GPU of this machine; jobs go on by themselves",
+    AlarmKind.MACHINE: "look at disk, open files, memory and GPU of this machine; jobs continue without help",
     AlarmKind.ROLE: "see the log of this role; restart it",
     AlarmKind.HEADER: (
         "see that only one route changes headers on the way to this node, and correct images at the source;"
@@ -47,17 +47,17 @@ def words_of(alarm: Alarm) -> str:
 
 
 def counts_by_kind(raised: Iterable[Alarm]) -> dict[AlarmKind, int]:
-    """How many alarms of each kind are raised, 0 included."""
+    """Number of active alarms of each kind, including 0."""
     found = Counter(alarm.kind for alarm in raised)
     return {kind: found[kind] for kind in AlarmKind}
 
 
 def alarm_checks(raised: Callable[[], Sequence[Alarm]]) -> list[Check]:
-    """Give a failed row for each kind of alarm that is raised; one good row for none."""
+    """A failed row for each kind of active alarm; one passed row without any."""
     try:
         found = raised()
     except NodeError as error:
-        return [Check("alarms", ok=False, found=str(error), hint="mend the ledger first")]
+        return [Check("alarms", ok=False, found=str(error), hint="fix the ledger first")]
     rows = [_row(kind, [one for one in found if one.kind is kind]) for kind in AlarmKind]
     return [row for row in rows if row is not None] or [Check("alarms", ok=True, found="none")]
 

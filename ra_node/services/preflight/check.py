@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What was checked, what was found, and, where it failed, what to do."""
+    """One check: subject, finding and, where it failed, what to do."""
 
     name: str
     ok: bool

@@ -1,4 +1,4 @@
-"""Checks before anything is relied on: each failed row says what was found and what to do."""
+"""Preflight checks: each failed row has the finding and what to do."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def run_checks(
     workers: Callable[[], Sequence[Check]] = tuple,
     tls_contexts: Callable[[], object] = lambda: None,
 ) -> list[Check]:
-    """Check folders, disk, ledger, port, bundle and every peer, each for itself.
+    """Check folders, disk, ledger, port, bundle and every peer, independently.
 
-    `destinations` come with what they are to get, `queried` are the sources that say what is whole.
+    `destinations` have the kinds of object they receive, `queried` are the sources with a completeness query.
     """
     return [
         check_folder(settings.node.data_dir),
@@ -72,7 +72,7 @@ NO_DESTINATION = Check(
     "destinations",
     ok=False,
     found="none",
-    hint='results go nowhere: add a [[peer]] with roles = ["destination"]',
+    hint='results are not sent: add a [[peer]] with roles = ["destination"]',
 )
 
 
@@ -92,17 +92,17 @@ def check_folder(folder: Path) -> Check:
 
 
 def check_disk(folder: Path, wanted_gib: float) -> Check:
-    """There is room, or images will be turned away."""
+    """Free space above the limit."""
     try:
         free = shutil.disk_usage(folder).free / 2**30
     except OSError as error:
-        return Check("disk", ok=False, found=f"{folder}: {error.strerror}", hint="mend the data folder first")
-    hint = "" if free >= wanted_gib else f"free some space: below {wanted_gib:g} GiB senders are turned away"
+        return Check("disk", ok=False, found=f"{folder}: {error.strerror}", hint="fix the data folder first")
+    hint = "" if free >= wanted_gib else f"free some space: below {wanted_gib:g} GiB images are refused"
     return Check("disk", ok=not hint, found=f"{free:.1f} GiB free", hint=hint)
 
 
 def check_port(host: str, port: int) -> Check:
-    """The port is free, or this very node listens on it."""
+    """The port is free, or this node listens on it."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -116,7 +116,7 @@ def check_port(host: str, port: int) -> Check:
 
 
 def check_sources(settings: Settings) -> Check:
-    """Somebody may send to us."""
+    """At least one peer may send."""
     names = ", ".join(f"{peer.name} ({peer.ae_title} at {peer.host})" for peer in settings.sources)
     if settings.limits.accept_unknown_peers:
         return Check("sources", ok=True, found="any AE title may send (accept_unknown_peers)")
@@ -128,17 +128,17 @@ def check_sources(settings: Settings) -> Check:
 def check_query(
     peer: PeerAddress, count: Callable[[PeerAddress, str], InstanceCount] = count_instances
 ) -> Check:
-    """A peer that is to be asked answers C-FIND; asked for a study that nobody has."""
+    """A queried peer responds to C-FIND for a study that does not exist."""
     found = count(peer, NO_STUDY)
     name, where = f"queries to {peer.name}", f"{peer.ae_title} at {peer.host}:{peer.port}"
     if found.instances is not None:
-        return Check(name, ok=True, found=f"{where}: answers C-FIND")
+        return Check(name, ok=True, found=f"{where}: responds to C-FIND")
     hint = f"allow our AE title {peer.calling_ae} to query (Study Root), or do without complete_by and prior"
     return Check(name, ok=False, found=f"{where}: {found.detail}", hint=hint)
 
 
 def check_language(name: str) -> Check:
-    """The words of results are complete, and a font that can write them is installed."""
+    """The language file is complete, and a font for it is installed."""
 
     def found() -> str:
         language = load_language(name)
@@ -149,11 +149,11 @@ def check_language(name: str) -> Check:
 
 
 def check_waiting(standing: Callable[[], Sequence[tuple[str, Complaint]]]) -> list[Check]:
-    """Nothing waits in vain for a destination; a row for each thing that does."""
+    """No object is queued for a faulty destination; a row for each fault."""
     try:
         found = standing()
     except NodeError as error:
-        return [Check("waiting results", ok=False, found=str(error), hint="mend the ledger first")]
+        return [Check("waiting results", ok=False, found=str(error), hint="fix the ledger first")]
     return [Check(f"results for {peer}", ok=False, found=one.found, hint=one.hint) for peer, one in found]
 
 
@@ -164,7 +164,7 @@ def check_peer(
     commitment: bool = False,
     options: Sequence[ObjectKind] = (),
 ) -> Check:
-    """A destination answers C-ECHO and takes our kinds of result, and our question if it is asked."""
+    """A destination responds to C-ECHO and accepts our objects, and storage commitment where configured."""
     report = echo(peer)
     name = f"destination {peer.name}"
     where = f"{peer.ae_title} at {peer.host}:{peer.port}"
@@ -193,11 +193,11 @@ def check_peer(
 
 _HINTS = {
     Reach.UNREACHABLE: "check host, port and firewall, and that the PACS runs",
-    Reach.UNTRUSTED: "compare [tls] here with the certificate and authority of the PACS; does it want TLS?",
+    Reach.UNTRUSTED: "compare [tls] with the certificate and authority of the PACS; does it require TLS?",
     Reach.REJECTED: "add our AE title and address on the PACS, and check its AE title here",
-    Reach.BROKEN: "the port speaks something else, or the PACS wants TLS",
+    Reach.BROKEN: "the port has another service, or the PACS requires TLS",
     Reach.NO_CONTEXT: "allow Verification and storage for our AE title on the PACS",
-    Reach.ACCEPTED: "the PACS accepted the association and did not answer C-ECHO; see its log",
+    Reach.ACCEPTED: "the PACS accepted the association and did not respond to C-ECHO; see its log",
 }
 
 

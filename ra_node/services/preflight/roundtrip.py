@@ -1,4 +1,4 @@
-"""Stores a phantom's report and overlay at a destination and reads them back, as far as it lets us."""
+"""Stores a phantom's report and overlay at a destination and reads them back where possible."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OWN_TO_THE_PACS = {
     "RetrieveAETitle",
     "InstanceAvailability",
 }
-"""What a PACS may say anew of an object without changing what it shows."""
+"""Attributes that a PACS may change."""
 
 
 _OF_THE_ENCODING = (0x7FE0,)
@@ -39,7 +39,7 @@ def outgoing(paths: Sequence[Path]) -> list[OutgoingObject]:
 
 
 def check_roundtrip(peer: PeerAddress, study_uid: str, paths: Sequence[Path]) -> Check:
-    """Store, count by C-FIND, read back by C-GET and compare; a row that says how far that came."""
+    """Store, count by C-FIND, read back by C-GET and compare; returns a row with the result."""
     name = f"roundtrip {peer.name}"
     report = send(peer, outgoing(paths))
     refused = [one.detail for one in report.outcomes if one.answer is not Answer.ACCEPTED]
@@ -48,16 +48,16 @@ def check_roundtrip(peer: PeerAddress, study_uid: str, paths: Sequence[Path]) ->
         return Check(name, ok=False, found=found, hint="see this destination's row, and the log of the PACS")
     count = count_instances(peer, study_uid)
     if count.instances is None:
-        return Check(name, ok=True, found=f"stored {len(paths)} objects; nobody looked: {count.detail}")
+        return Check(name, ok=True, found=f"stored {len(paths)} objects; not verified: {count.detail}")
     if count.instances < len(paths):
         return _lost(name, len(paths), count)
     return _compared(name, peer, study_uid, paths)
 
 
 def _lost(name: str, stored: int, count: InstanceCount) -> Check:
-    found = f"stored {stored} objects, C-FIND knows {count.instances}"
+    found = f"stored {stored} objects, C-FIND finds {count.instances}"
     return Check(
-        name, ok=False, found=found, hint="ask the PACS where it put them: a routing rule, a quarantine?"
+        name, ok=False, found=found, hint="check on the PACS where it put them: a routing rule, a quarantine?"
     )
 
 
@@ -66,7 +66,7 @@ def _compared(name: str, peer: PeerAddress, study_uid: str, paths: Sequence[Path
         pairs = [(one.sop_class_uid, one.transfer_syntax) for one in outgoing(paths)]
         pairs += [(uid, syntax) for uid, _ in pairs for syntax in RESULT_SYNTAXES]
         got = get_study(peer, study_uid, Path(folder), pairs)
-        found = f"stored {len(paths)} objects, C-FIND knows them"
+        found = f"stored {len(paths)} objects, C-FIND finds them"
         if not got.files:
             return Check(name, ok=True, found=f"{found}; no C-GET to read them back: {got.detail}")
         changes = []
@@ -75,20 +75,20 @@ def _compared(name: str, peer: PeerAddress, study_uid: str, paths: Sequence[Path
             back = Path(folder) / f"{sent.SOPInstanceUID}.dcm"
             changes += changed(sent, dcmread(back)) if back.exists() else [f"no {sent.Modality}"]
     if changes:
-        words = f"{found}; C-GET brought them changed: {', '.join(sorted(set(changes)))}"
-        return Check(name, ok=False, found=words, hint="ask the PACS why it changes what it stores")
-    return Check(name, ok=True, found=f"{found}, C-GET brought them back unchanged")
+        words = f"{found}; C-GET returned them changed: {', '.join(sorted(set(changes)))}"
+        return Check(name, ok=False, found=words, hint="check on the PACS why it changes what it stores")
+    return Check(name, ok=True, found=f"{found}, C-GET returned them unchanged")
 
 
 def _same_picture(sent: Dataset, back: Dataset) -> bool:
-    """Compare decoded pixels: another transfer syntax writes the same picture in other bytes."""
+    """Compare decoded pixels, because the transfer syntax may differ."""
     if "PixelData" not in sent or "PixelData" not in back:
         return False
     return bool(np.array_equal(sent.pixel_array, back.pixel_array))
 
 
 def changed(sent: Dataset, back: Dataset) -> list[str]:
-    """Name the attributes that differ, but for those that a PACS may say anew."""
+    """Differing attributes without those that a PACS may change."""
     tags = {element.tag for element in sent} | {element.tag for element in back}
     differing = [tag for tag in tags if sent.get(tag) != back.get(tag)]
     if sent.file_meta.TransferSyntaxUID != back.file_meta.TransferSyntaxUID and _same_picture(sent, back):

@@ -18,10 +18,10 @@ SOON = timedelta(days=30)
 
 
 def check_clock(follows: Callable[[], bool | None] = follows_a_server) -> Check:
-    """The clock follows a time server, or timelines and audit trails of two systems cannot be compared."""
+    """The clock follows a time server; otherwise event logs of two systems cannot be compared."""
     found = follows()
     if found is None:
-        return Check("clock", ok=True, found="not known; this system cannot be asked")
+        return Check("clock", ok=True, found="unknown; this system does not report it")
     if not found:
         hint = "run a time client, e.g. systemd-timesyncd or chrony, with the server of the hospital"
         return Check("clock", ok=False, found="follows no time server", hint=hint)
@@ -34,19 +34,19 @@ def check_tls(
     read: Callable[[Path], Certificate] = read_certificate,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Check:
-    """Certificate, key and authority load, and hold for a while."""
+    """Certificate, key and authority can be loaded and do not expire soon."""
     secured = [peer.name for peer in settings.peer if peer.tls]
     plain = [peer.name for peer in settings.peer if not peer.tls]
     if settings.tls.cert is None:
-        return Check("TLS", ok=True, found="not configured: DICOM goes in plain")
+        return Check("TLS", ok=True, found="not configured: DICOM is not encrypted")
     try:
         open_contexts()
         certificate = read(settings.tls.cert)
     except NodeError as error:
-        return Check("TLS", ok=False, found=str(error), hint="mend [tls], then restart listen and deliver")
+        return Check("TLS", ok=False, found=str(error), hint="fix [tls], then restart listen and deliver")
     words = f"certificate of {', '.join(certificate.names) or 'no name'} until {certificate.until:%Y-%m-%d}"
-    words += f"; with TLS: {', '.join(secured) or 'nobody'}" + (
-        f"; in plain: {', '.join(plain)}" if plain else ""
+    words += f"; with TLS: {', '.join(secured) or 'none'}" + (
+        f"; without TLS: {', '.join(plain)}" if plain else ""
     )
     left = certificate.until - now()
     if left < SOON:
@@ -56,7 +56,7 @@ def check_tls(
 
 
 def check_privacy(settings: Settings) -> Check:
-    """The data folder is for this account alone; what others may list, they may know of."""
+    """The data folder is accessible to this account only."""
     folder = settings.node.data_dir
     if not folder.is_dir():
         return Check("private files", ok=True, found=f"{folder} is not there yet")
@@ -66,7 +66,7 @@ def check_privacy(settings: Settings) -> Check:
             "private files", ok=False, found=f"{folder} has mode {mode:04o}", hint=f"chmod 700 {folder}"
         )
     secret = "; the ledger's password is in the configuration" if _has_password(settings) else ""
-    return Check("private files", ok=True, found=f"{folder} is for this account alone{secret}")
+    return Check("private files", ok=True, found=f"{folder} is accessible to this account only{secret}")
 
 
 def _has_password(settings: Settings) -> bool:

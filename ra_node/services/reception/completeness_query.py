@@ -1,7 +1,7 @@
-"""Settles a study at once when its source says that all of it is here; silence and errors settle nothing.
+"""Settles a study at once when its source confirms by C-FIND that it is complete; errors settle nothing.
 
-A PACS that forwards while it still receives can say so too early. Then the late image makes a
-revision, as it does after any other answer.
+A PACS that forwards while it still receives can confirm too early. The late image then leads to a revision,
+as after any report.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from ra_node.network.scu.association import OUT_OF_REACH, PeerAddress
 from ra_node.network.scu.c_find import InstanceCount, count_instances
 
 FIRST_PAUSE_S = 0.3
-"""Without a new image for so long a study may be whole: a PACS in the middle of one sends faster."""
+"""Pause after the last image before the query: a PACS that is still sending is faster."""
 LONGEST_PAUSE_S = 15.0
 AWAY_PAUSE_S = 10.0
 
 
 @dataclass(slots=True)
 class _Question:
-    """When a study was last seen growing, and when (monotonic) its source is asked again."""
+    """Time of the last new image of a study, and time (monotonic) of the next query."""
 
     last_at: float
     pause_s: float
@@ -35,7 +35,7 @@ class _Question:
 
 @dataclass
 class CompletenessAsker:
-    """Asks one source about its studies; not to be shared among threads."""
+    """Queries one source about its studies; not thread-safe."""
 
     ledger: Ledger
     source: PeerAddress
@@ -45,9 +45,9 @@ class CompletenessAsker:
     _away_until: float = 0.0
 
     def look(self) -> float:
-        """Ask about each study whose time has come, and settle those that are whole.
+        """Query each due study, and settle complete ones.
 
-        Tell how long until the next one is to be asked about, in seconds.
+        Returns the seconds until the next query.
         """
         waiting = waiting_from(self.ledger, self.source.ae_title)
         uids = {study.study_uid for study in waiting}
@@ -75,7 +75,7 @@ class CompletenessAsker:
         log = structlog.get_logger().bind(study_uid=study.study_uid, peer=self.source.name)
         found = self.count(self.source, study.study_uid)
         if found.instances is None:
-            log.warning("source_did_not_count", reach=found.reach, detail=found.detail)
+            log.warning("completeness_query_failed", reach=found.reach, detail=found.detail)
             if found.reach in OUT_OF_REACH:
                 self._away_until = self.clock() + AWAY_PAUSE_S
             return

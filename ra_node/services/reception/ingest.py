@@ -1,4 +1,4 @@
-"""Takes in what a peer sends: the file is safe and its row committed before the peer hears Success."""
+"""Ingest: the file is synced and its row committed before Success is sent."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ from ra_node.services.reception.patient_consistency import kept_patient, names_a
 from ra_node.services.reception.resend import Resends
 
 COMMIT_ARRIVES_S = 60.0
-"""After this a commit that was cut off is in the ledger, or never will be."""
+"""After this time an interrupted commit is in the ledger or never will be."""
 
 
 @dataclass
 class Ingest:
     """The inbox of one listener; `listener` names it in the ledger.
 
-    The end of an association that could not be recorded, because the ledger was away, is recorded by
-    `mend`: until then its studies wait.
+    The end of an association that could not be recorded, because the ledger was unreachable, is recorded by
+    `mend`; until then its studies wait.
     """
 
     ledger: Ledger
     files: Files
     listener: str
     secret: bytes = b""
-    """Hashes whom an instance names, see `ledger.patient_key`."""
+    """Hashes the patient identity of an instance, see `ledger.patient_key`."""
     _rows: dict[str, str] = field(default_factory=dict)
     _unclosed: set[str] = field(default_factory=set)
     _unsure: dict[str, tuple[str, float]] = field(default_factory=dict)
@@ -61,24 +61,24 @@ class Ingest:
         self._resends = Resends(self.ledger, self.files, self.secret)
 
     def start(self) -> None:
-        """Close what this listener left open when it last died."""
+        """Close associations left open by the last run of this listener."""
         close_all_associations(self.ledger, self.listener)
 
     def opened(self, association_id: str, calling_ae: str, address: str) -> None:
-        """Record that a peer may now send; its studies do not settle before it is closed."""
+        """Record an association; its studies do not settle before it is closed."""
         row = open_association(self.ledger, self.listener, calling_ae, address)
         with self._lock:
             self._rows[association_id] = row
 
     def closed(self, association_id: str) -> None:
-        """Record that an association ended; raises LedgerUnavailable where `mend` must do it later."""
+        """Record the end of an association; raises LedgerUnavailable where `mend` must do it later."""
         with self._lock:
             row = self._rows.pop(association_id)
             self._unclosed.add(row)
         self._close(row)
 
     def mend(self) -> None:
-        """Record the ends that are still missing; raises LedgerUnavailable while it cannot."""
+        """Record missing ends of associations; raises LedgerUnavailable while that fails."""
         with self._lock:
             rows = sorted(self._unclosed)
         for row in rows:
@@ -86,9 +86,9 @@ class Ingest:
         self._remove_unkept()
 
     def _remove_unkept(self) -> None:
-        """Remove files that were refused because the ledger was away, once it says that they have no row.
+        """Remove files that were refused because the ledger was unreachable, once it has no row for them.
 
-        Their commit may have reached the ledger although nobody heard of it: it gets time to arrive.
+        Their commit may have reached the ledger without a response, so it gets time to appear.
         """
         with self._lock:
             before = self._monotonic() - COMMIT_ARRIVES_S
@@ -105,11 +105,11 @@ class Ingest:
             self._unclosed.discard(row)
 
     def keep(self, file: ReceivedFile) -> StoreOutcome:
-        """Keep one received instance for good: file synced, then row committed.
+        """Store one received instance: file synced, then row committed.
 
-        Raises Refused for what is no DICOM object, contradicts its request, has UIDs that no result could
-        repeat, or is another instance, or a corrected one, under a UID that is already here;
-        LedgerUnavailable or OSError when the node cannot keep it now.
+        Raises Refused for what is no DICOM object, contradicts its request, has UIDs that no result can
+        reference, or is another or a corrected instance under a known UID; LedgerUnavailable or OSError when
+        the node cannot store it now.
         """
         header = read_header(file.path)
         _expect_the_same(header, file)
@@ -164,7 +164,7 @@ class Ingest:
         )
 
     def _brings_another_patient(self, header: ImageHeader) -> bool:
-        """A report or key object of another patient in a study calls for an answer: that they conflict."""
+        """A report or key object of another patient in a study also needs a report: the conflict."""
         return not is_ai_made(header) and names_another(self.ledger, self.files, self.secret, header)
 
 

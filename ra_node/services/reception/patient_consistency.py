@@ -1,7 +1,7 @@
-"""One study, one patient: a study whose objects name several is answered with that, and with nothing else.
+"""One study, one patient: a study whose objects name several gets only that reason.
 
-A Study Instance UID that two patients bear comes of a merge or a mix-up (dcm4chee-arc-light#4508, adit#66):
-whose hands they are cannot be told here, so none is judged and no picture of one leaves under the other.
+A Study Instance UID with two patients comes from a merge or a mix-up (dcm4chee-arc-light#4508, adit#66): the
+owner of the hands is unknown here, so none is analysed and no image of one patient is sent under the other.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ SEVERAL_ORDERS = (
 
 @dataclass(frozen=True, slots=True)
 class Witnesses:
-    """Whom the objects of a study name, hashed with one key or all plain."""
+    """Identities of the objects of a study, hashed with one key or all plain."""
 
     people: Collection[Identity]
 
     @property
     def conflict(self) -> Refusal | None:
-        """Why the study cannot be answered: its objects name different patients. Attributes, no values."""
+        """Reason of the conflict: attributes that differ, no values."""
         return conflict_of(self.people)
 
     @property
     def remark(self) -> str:
-        """What is to be known of a study with two orders, or ""."""
+        """Remark for a study with two orders, or ""."""
         return SEVERAL_ORDERS if has_orders(self.people) else ""
 
 
 def conflict_of(people: Collection[Identity]) -> Refusal | None:
-    """The refusal of a study of several patients, None where it may be one."""
+    """The refusal of a study with several patients, None for one."""
     named = differences(people)
     if not named:
         return None
@@ -54,9 +54,9 @@ def conflict_of(people: Collection[Identity]) -> Refusal | None:
 
 
 def witnesses_of(ledger: Ledger, files: Files, study_uid: str, secret: bytes) -> Witnesses:
-    """Everybody whom an object of a study names, in the order of arrival, purged ones included.
+    """Identities of all objects of a study, in the order of arrival, including purged ones.
 
-    Objects of an older node, or hashed with a key that was lost, are read again while their file is there.
+    Objects of an older node, or hashed with a lost key, are read again while their file exists.
     """
     found: list[Identity] = []
     for kept in identities_kept(ledger, study_uid):
@@ -68,18 +68,18 @@ def witnesses_of(ledger: Ledger, files: Files, study_uid: str, secret: bytes) ->
 
 
 def witnesses_in(paths: Iterable[Path]) -> Witnesses:
-    """Everybody whom files of one study name; for an analysis without a ledger."""
+    """Identities of the files of one study; for an analysis without a ledger."""
     headers = [header for path in paths if (header := _header(path)) is not None]
     return Witnesses([header.identity for header in headers if not is_ai_made(header)])
 
 
 def kept_patient(secret: bytes, header: ImageHeader) -> str:
-    """What the ledger keeps of the patient of an instance."""
+    """Patient identity of an instance as stored in the ledger."""
     return "" if is_ai_made(header) else kept_identity(secret, header.identity)
 
 
 def names_another(ledger: Ledger, files: Files, secret: bytes, header: ImageHeader) -> bool:
-    """Whether an object brings a second patient into a study of one."""
+    """Whether an object adds a second patient to a study."""
     before = witnesses_of(ledger, files, header.study_instance_uid, secret).people
     now = [*before, keyed_identity(secret, header.identity)]
     return conflict_of(before) is None and conflict_of(now) is not None

@@ -1,4 +1,4 @@
-"""Notes in the trail who was turned away, without letting a flood of strangers fill the ledger."""
+"""Records rejected callers in the event log, with a rate limit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ra_node.ledger.database.events import record
 
 EVERY_S = 60.0
 MOST = 100
-"""Different callers and reasons that are noted in a minute; the log has them all."""
+"""Most different callers and reasons recorded per minute; the log has them all."""
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Refusals:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def note(self, ae_title: str, address: str, reason: str) -> None:
-        """Note a refusal; never raises, since the caller is turned away in any case."""
+        """Record a rejection; never raises, because the caller is rejected in any case."""
         with self._lock:
             due = self._due((ae_title, address, reason))
         try:
@@ -34,10 +34,10 @@ class Refusals:
                 what = "caller_refused"
                 record(self.ledger, what, calling_ae=calling, address=where, reason=why, times=times)
         except Retryable as error:
-            structlog.get_logger().warning("refusal_not_noted", error=str(error))
+            structlog.get_logger().warning("rejection_not_recorded", error=str(error))
 
     def _due(self, caller: tuple[str, str, str]) -> dict[tuple[str, str, str], int]:
-        """What to write now: this caller if it is new in this minute, and the counts of the minute before."""
+        """Entries to write now: this caller if new in this minute, and the counts of the previous minute."""
         now, due = self.ledger.clock(), {}
         if now - self._since >= EVERY_S:
             due = {one: times for one, times in self._counts.items() if times}

@@ -1,8 +1,8 @@
 """Decides what an instance that comes again is: a repeat, a correction, a good copy, or another one.
 
-The same pixels under a corrected header take the place of the first copy; the study is answered again.
-Silence is no answer: what is neither kept nor equal is refused with its reason, in the timeline too. The
-pixels of another compression are decoded in a process of its own with limits, one at a time.
+The same pixels under a corrected header take the place of the first copy; the study is answered again. An
+instance that is neither stored nor equal is refused with the reason, also in the event log. Pixels with
+another compression are decoded in a process of its own with limits, one at a time.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from ra_node.ledger.storage.durable_files import Damage, Files
 from ra_node.services.jobs.damaged_content import says_damaged
 
 DECODE_S = 25.0
-"""Senders wait a minute for the answer to a C-STORE."""
+"""Senders wait a minute for a C-STORE response."""
 _OTHER_STUDY = "this SOP Instance UID was received in another study"
 _PURGED = "differs from the first copy, whose file is purged"
 _TOO_MANY = f"its header was corrected {MOST_CORRECTIONS} times already"
@@ -47,9 +47,9 @@ _EARLIER = "images come again with a header that was corrected since; nothing wa
 _OTHER_PIXELS = "pixels differ from the kept copy of this SOP Instance UID"
 _NOT_DECODED = "pixels cannot be compared with the kept copy"
 MOST_COMPARED_BYTES = 2**29
-"""Both files are held in memory."""
+"""Memory limit: both files are read."""
 NOTED_S = 3600.0
-"""A sender that tries again and again is in the timeline once in so many seconds, in the log each time."""
+"""Interval between event log entries for a sender that repeats; the log has each one."""
 _MOST_NOTED = 1000
 
 
@@ -67,7 +67,7 @@ class _Compared:
 
 @dataclass(frozen=True, slots=True)
 class Resends:
-    """Judges repeated instances for the threads of one listener."""
+    """Checks repeated instances for the threads of one listener."""
 
     ledger: Ledger
     files: Files
@@ -142,13 +142,13 @@ class Resends:
         return self._contradiction(first, new)
 
     def _other_person(self, first: Instance, new: NewInstance) -> str:
-        """In what a copy names another patient than the first one, whose file is of no use any more."""
+        """Attributes in which a copy names another patient than the first one, whose file is lost."""
         people = [who for one in (first, new) if (who := read_identity(self.secret, one.patient or "{}"))]
         named = identity_differences(people)
         return f"names another patient than the first copy: {', '.join(named)}" if named else ""
 
     def _is_broken(self, first: Instance, new: NewInstance) -> bool:
-        """A file of an older version, without a SHA-256, breaks off where the new one is whole."""
+        """Whether a file of an older version, without a SHA-256, is truncated."""
         assert first.path is not None
         return not _is_whole(self.files.path(first.path)) and _is_whole(self.files.path(new.path))
 
@@ -183,9 +183,9 @@ class Resends:
         return {SAME_PIXELS: "", OTHER_PIXELS: _OTHER_PIXELS}.get(code, _NOT_DECODED)
 
     def _refuse(self, first: Instance, new: NewInstance, reason: str) -> None:
-        """Say it to the sender, the log and the timelines of the studies; no values are named."""
+        """Report it to the sender, the log and the event log of the studies, without values."""
         uid = first.sop_instance_uid
-        structlog.get_logger().warning("instance_contradicted", sop_instance_uid=uid, reason=reason)
+        structlog.get_logger().warning("resend_refused", sop_instance_uid=uid, reason=reason)
         if self._is_news(uid, reason):
             for study_uid in sorted({first.study_uid, new.study_uid}):
                 told = {"sop_instance_uid": uid, "calling_ae": new.calling_ae, "reason": reason}

@@ -1,6 +1,6 @@
-"""Answers a settled study: one report from its findings, its objects on the disk, its deliveries queued.
+"""Report job: makes the report from the findings, writes its objects, queues the deliveries.
 
-There is always an answer: what cannot be made is left out, step by step (`Effort`), and the answer says so.
+There is always a report: parts that fail are left out, step by step (`Effort`), and the report says so.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ from ra_node.services.reporting.sources import SourceReader, sr_of
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A peer that receives results, and which kinds of object it gets."""
+    """A destination with the kinds of object it receives."""
 
     peer: str
     kinds: tuple[ObjectKind, ...]
@@ -68,7 +68,7 @@ class _Gathered:
 
 @dataclass(frozen=True, slots=True)
 class Answerer:
-    """Everything that answering needs, built once for each bundle."""
+    """Dependencies of report jobs, built once for each bundle."""
 
     ledger: Ledger
     files: Files
@@ -84,9 +84,9 @@ class Answerer:
     """Whether a known-good image can be analysed now."""
 
     def answer(self, job: Job) -> None:
-        """Do one report job; it ends recorded or postponed, with less in its last attempts.
+        """Run one report job; it ends recorded or postponed, with less content in its last attempts.
 
-        Raises ProcessBroken where this process must not go on; the job is put back before.
+        Raises ProcessBroken where this process must end; the job is postponed before.
         """
         try:
             self._try(job, first_effort(job))
@@ -94,7 +94,7 @@ class Answerer:
             structlog.get_logger().warning("lease_lost", job_id=job.id)
 
     def _try(self, job: Job, effort: Effort) -> None:
-        """Answer with this effort, and where that fails in one of the last attempts, with less."""
+        """Report with this effort, and where that fails in one of the last attempts, with less."""
         try:
             self._answer(job, effort)
         except LeaseLost:
@@ -105,12 +105,12 @@ class Answerer:
                 self._postpone(job, error)
                 return
             structlog.get_logger().warning(
-                "answer_reduced", job_id=job.id, effort=less.name.lower(), error=describe(error)
+                "report_reduced", job_id=job.id, effort=less.name.lower(), error=describe(error)
             )
             self._try(job, less)
 
     def _is_machine(self, job: Job, error: Exception) -> bool:
-        """Whether to wait: for the machine, but not for ever while a known-good image is analysed."""
+        """Whether to wait for the machine; limited while a known-good image is analysed."""
         if is_machine_fault(error):
             waits = is_shortage(error) or breaks_process(error) or not out_of_patience(job)
             return waits or not self.healthy()
@@ -178,7 +178,7 @@ class Answerer:
         return Made(report, publish(replace(rendering, report=report), wanted))
 
     def _predecessor(self, earlier: Result | None, effort: Effort) -> Dataset | None:
-        """The SR of the version before; where it cannot be read, its name alone says what is replaced."""
+        """The SR of the previous version; where it is unreadable, only its UID is referenced."""
         try:
             return sr_of(self.ledger, self.files, earlier)
         except Exception as error:
@@ -210,7 +210,7 @@ class Answerer:
         return failed_finding(self._header(finding), _in_words(finding.failure or "no reason was recorded"))
 
     def _header(self, finding: Finding) -> ImageHeader:
-        """The header of an image; of one whose file is not read any more, its names alone."""
+        """The header of an image; only its UIDs where its file is not read any more."""
         return _names(finding) if finding.path is None else read_header(self.files.path(finding.path))
 
     def _record(self, job: Job, made: Made, followed: Followed) -> None:
@@ -237,11 +237,11 @@ class Answerer:
             _log_answered(report)
 
     def _alarm(self, report: StudyReport) -> None:
-        """Raise the alarm of a study of several patients before its answer is there, or end it."""
+        """Raise the alarm of a study with several patients before its report is recorded, or clear it."""
         uid = report.study_instance_uid
         if report.refusal is not None and _is_conflict(report):
             raise_alarm(self.ledger, AlarmKind.PATIENT_CONFLICT, uid, report.refusal.text)
-            structlog.get_logger().warning("patient_conflict_found", study_uid=uid, version=report.version)
+            structlog.get_logger().warning("patient_conflict_detected", study_uid=uid, version=report.version)
         elif report.version > 1:
             clear_alarm(self.ledger, AlarmKind.PATIENT_CONFLICT, uid)
 
@@ -260,19 +260,19 @@ class Answerer:
 
 
 def _killed(job: Job) -> bool:
-    """Whether the last attempt's process ended, or was killed because it hung."""
+    """Whether the process of the last attempt ended, or was killed because it hung."""
     return (job.last_error or "").startswith(LOST)
 
 
 def _in_words(failure: str) -> str:
-    """Why an examination was buried, for a reader."""
+    """Reason of a buried examination, as text for the report."""
     if failure.startswith(LOST):
-        return f"its process ended or came no further{failure.removeprefix(LOST)}"
+        return f"its process ended or made no progress{failure.removeprefix(LOST)}"
     return failure
 
 
 def _names(finding: Finding) -> ImageHeader:
-    """What the ledger alone knows of an image."""
+    """The image by its row in the ledger."""
     return ImageHeader(
         sop_instance_uid=finding.sop_instance_uid,
         sop_class_uid=finding.sop_class_uid,
@@ -283,7 +283,7 @@ def _names(finding: Finding) -> ImageHeader:
 
 
 def _kinds(to: Destination, made: Collection[str]) -> Collection[ObjectKind]:
-    """What a destination gets; the SR, where nothing of what it takes could be made."""
+    """Objects for a destination; the SR, where none of its kinds could be made."""
     return to.kinds if not to.kinds or any(kind in made for kind in to.kinds) else (ObjectKind.SR,)
 
 
@@ -293,7 +293,7 @@ def _is_conflict(report: StudyReport) -> bool:
 
 def _log_answered(report: StudyReport) -> None:
     structlog.get_logger().info(
-        "study_answered",
+        "study_reported",
         study_uid=report.study_instance_uid,
         version=report.version,
         bundle=report.bundle.sha256[:12],

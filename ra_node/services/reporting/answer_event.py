@@ -1,6 +1,6 @@
-"""The gist of an answer, for its timeline: what counts and charts need, without opening the report.
+"""Summary of a report in its event, for counters and charts.
 
-Lists are words with blanks between them. No patient attribute, and no UID of an image.
+Lists are separated by blanks. No patient attribute, and no UID of an image.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ NAMED = 12
 
 @dataclass(frozen=True, slots=True)
 class AnswerSummary:
-    """What one answer says. `refusal` is that of a study without any judged hand, "" for others.
+    """Summary of one report. `refusal` is that of a study without a rated hand, "" for others.
 
     `refusals` are the reasons of images and hands; `stages` and `probabilities` belong to the rated
-    hands (present or absent), and a hand without staging has no stage. `known` is False for answers of
-    older nodes, which did not tell.
+    hands (present or absent), and a hand without staging has no stage. `known` is False for reports
+    of older nodes without a summary.
     """
 
     known: bool
@@ -37,7 +37,7 @@ class AnswerSummary:
 
 
 def gist(report: StudyReport) -> dict[str, Detail]:
-    """What the timeline says of an answer."""
+    """Details of the event of a report."""
     judged = [hand for hand in report.hands if hand.rated]
     verdicts = [hand.verdict for hand in report.hands]
     return {
@@ -55,7 +55,7 @@ def gist(report: StudyReport) -> dict[str, Detail]:
 
 
 def read_gist(detail: Mapping[str, Any]) -> AnswerSummary:
-    """Read what `gist` told; whatever is no number or stage is left out."""
+    """Read the details written by `gist`; invalid values are left out."""
     if "probabilities" not in detail:
         return AnswerSummary(known=False)
     stages = [int(word) for word in str(detail.get("stages", "")).split() if word.isdigit()]

@@ -1,4 +1,4 @@
-"""Files of a study by the instance that they belong to, read when they are asked for.
+"""Files of a study by instance, read on access.
 
 A study of 2,000 images has 3 GB of previews, of which an overlay shows four.
 """
@@ -13,11 +13,11 @@ from typing import TypeVar
 T = TypeVar("T")
 
 KEPT = 16
-"""Values of the last files that were read."""
+"""Number of cached values."""
 
 
 class OnDemand(Mapping[str, T]):
-    """`read` of each path, by SOP Instance UID; raises whatever it raises. Not to be shared among threads."""
+    """`read` of each path, by SOP Instance UID; raises its exceptions. Not thread-safe."""
 
     def __init__(self, paths: Mapping[str, Path], read: Callable[[Path], T]) -> None:
         self._paths, self._read = paths, read

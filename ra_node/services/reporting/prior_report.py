@@ -1,7 +1,7 @@
-"""Finds the patient's earlier report for a study that is being answered.
+"""Finds the patient's earlier report for a study.
 
-The ledger of this node is asked first. It knows patients by a keyed hash alone, and keeps the row of an
-answer when its files are long gone, so that a follow-up after years still finds it.
+The ledger of this node is searched first. It identifies patients by a keyed hash only, and keeps the row of a
+report after its files are purged, so that it is still found after years.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ from ra_node.services.jobs.progress import mark
 from ra_node.services.reception.patient_consistency import witnesses_of
 
 AWAY_PAUSE_S = 60.0
-"""A PACS that was out of reach is left alone for so long: reports do not wait for it one by one."""
+"""Pause after an unreachable PACS, so that reports do not wait for it one by one."""
 
 
 class Fetch(Protocol):
-    """Fetches earlier reports; see `network.earlier.earlier_reports`."""
+    """Retrieves earlier reports; see `network.scu.prior_reports.earlier_reports`."""
 
     def __call__(self, peer: PeerAddress, wanted: Wanted, take: Callable[[Dataset], bool]) -> Reach: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """What the images of a study say of its patient and moment, and the earlier report."""
+    """Patient and time of a study, and the earlier report."""
 
     subject: Subject | None = None
     patient_key: str | None = None
@@ -53,17 +53,17 @@ class Followed:
 
 @dataclass(frozen=True, slots=True)
 class FollowUps:
-    """Everything that looking for earlier reports needs, built once a process."""
+    """Dependencies of the search, built once a process."""
 
     ledger: Ledger
     secret: bytes
     askers: Sequence[PacsAsker] = ()
     files: Files | None = None
     placeholders: tuple[str, ...] = ()
-    """IDs of the site that name nobody, besides those that `is_placeholder` knows."""
+    """Placeholder IDs of the site, in addition to those of `is_placeholder`."""
 
     def follow(self, study_uid: str, sources: Iterable[Dataset]) -> Followed:
-        """Find the last earlier report of the patient whose study these images are."""
+        """Find the last earlier report of the patient of these images."""
         subject = subject_known(sources, self.placeholders)
         if subject is None:
             return Followed()
@@ -71,7 +71,7 @@ class FollowUps:
         return Followed(subject, key, self._prior(study_uid, subject, key))
 
     def _prior(self, study_uid: str, subject: Subject, key: str) -> Prior | None:
-        """The later of what the ledger and the PACS know; for the same report the ledger's."""
+        """The later one of ledger and PACS; for the same report that of the ledger."""
         kept = prior_result(self.ledger, study_uid, key, subject.study_at)
         if kept is not None and not self._is_of(kept.study_uid, subject):
             return None
@@ -86,9 +86,9 @@ class FollowUps:
         return latest
 
     def _is_of(self, study_uid: str, subject: Subject) -> bool:
-        """Whether an earlier study names the same person: one ID and birth date may be two people's.
+        """Whether an earlier study is of the same person: two people may share ID and birth date.
 
-        False also where nothing is known of its name and sex any more.
+        False also where its name and sex are no longer known.
         """
         if self.files is None:
             return False
@@ -99,7 +99,7 @@ class FollowUps:
 
 @dataclass(slots=True)
 class PacsAsker:
-    """Asks one PACS for a patient's last earlier report; not to be shared among threads."""
+    """Queries one PACS for a patient's last earlier report; not thread-safe."""
 
     peer: PeerAddress
     clock: Callable[[], float] = time.monotonic
@@ -110,7 +110,7 @@ class PacsAsker:
         self.peer = replace(self.peer, connect_timeout_s=5.0, acse_timeout_s=10.0, dimse_timeout_s=20.0)
 
     def ask(self, subject: Subject, study_uid: str) -> Prior | None:
-        """Give the last report before this study, None also where the PACS does not say."""
+        """The last report before this study, None also where the PACS does not respond."""
         if self.clock() < self._away_until:
             return None
         issuer, patient, birth = subject.identity

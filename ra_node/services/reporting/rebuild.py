@@ -1,7 +1,7 @@
-"""Makes the objects of an answer again from its report, where their files are missing or damaged.
+"""Rebuilds the objects of a report from the report, where their files are missing or damaged.
 
-The report, the headers and the previews are what they were made of: the same bytes come out, or nothing is
-kept. Never is another content given out under the same UID.
+They are rebuilt from the stored report, headers and previews: the bytes are identical, or the result is
+discarded. Other content is never sent under the same UID.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from ra_node.services.reporting.sources import read_datasets, sr_of
 
 @dataclass(frozen=True, slots=True)
 class Rebuilder:
-    """Everything that making objects again needs; `producer` is that of the present settings."""
+    """Dependencies of a rebuild; `producer` is that of the present settings."""
 
     ledger: Ledger
     files: Files
     producer: Producer
 
     def rebuild(self, study_uid: str, version: int, uids: Collection[str]) -> set[str]:
-        """Make these objects of one answer again; give the UIDs of those that are whole now."""
+        """Rebuild these objects of one report; return the UIDs of those that are intact now."""
         wanted = {
             one.sop_instance_uid: one
             for one in objects_of(self.ledger, study_uid, version)
@@ -52,7 +52,7 @@ class Rebuilder:
                 continue
             path = self.files.write(content, RESULTS, ".dcm")
             if not replace_object(self.ledger, made, path):
-                self.files.remove(path)  # another line was faster
+                self.files.remove(path)  # another thread was faster
             elif made.path is not None:
                 self.files.remove(made.path)
             done.add(made.sop_instance_uid)

@@ -1,7 +1,7 @@
-"""How much of an answer is made: the whole, or what is left when some part of it cannot be made.
+"""Reduced reports: what is left out when parts of a report cannot be made.
 
-Each step leaves out what may have failed before, and never the answer itself: the last one needs nothing but
-the names of study and images in the ledger.
+Each step leaves out more, but never the report itself: the last one needs only the UIDs of study and images
+in the ledger.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ra_node.services.reporting.render_objects import Objects, Rendering, Source
 
 
 class Effort(IntEnum):
-    """What is made, the most first; each has the structured report in both classes."""
+    """Levels of content, fullest first; each has the structured report in both classes."""
 
     WHOLE = 0
     WITHOUT_OPTIONS = 1
@@ -46,13 +46,11 @@ _SAYS = {
     Effort.WITHOUT_IMAGE: "The overlay could not be made; this report has all results that could be written.",
     Effort.MINIMAL: "The results of this study could not be written into a report.",
 }
-"""In the words of the report."""
+"""Remark in the report for each level."""
 
 _REPORTS = (ObjectKind.SR, ObjectKind.SR_FALLBACK)
 
-_FAILED = (
-    "The analysis of this image failed and was given up: its result could not be written into the report."
-)
+_FAILED = "The analysis of this image failed: its result could not be written into the report."
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,25 +62,25 @@ class Made:
 
 
 def first_effort(job: Job) -> Effort:
-    """With what an attempt begins: the last three with less, since one before may have killed its process."""
+    """Level at the start of an attempt: reduced in the last three, as an earlier one may have crashed."""
     less = {2: Effort.WITHOUT_PICTURES, 1: Effort.WITHOUT_OVERLAY, 0: Effort.MINIMAL}
     return less.get(job.attempts_left, Effort.WHOLE)
 
 
 def reduced_by(job: Job, effort: Effort) -> Effort | None:
-    """What to try next in this attempt; None: nothing, since the whole may be made the next time."""
+    """Next level in this attempt; None: none, because the full report may succeed next time."""
     if effort is Effort.MINIMAL or not (job.makes_less or out_of_patience(job)):
         return None
     return Effort(effort + 1)
 
 
 def out_of_patience(job: Job) -> bool:
-    """Tell whether a job has waited for the machine so often that its own files are to blame."""
+    """Whether a job has waited for the machine so often that its own files are at fault."""
     return job.attempt >= PATIENCE_ATTEMPTS
 
 
 def make_less(effort: Effort, whole: Rendering, named: Callable[[StudyReport], StudyReport]) -> Made:
-    """Make what an effort below the whole comes to.
+    """Make a reduced report.
 
     `named` gives a report the hash of its content, from which the UIDs of its objects derive.
     """
@@ -96,7 +94,7 @@ def make_less(effort: Effort, whole: Rendering, named: Callable[[StudyReport], S
 
 
 def _named_at_least(rendering: Rendering) -> Objects:
-    """The report, without a patient where an attribute of the patient cannot be written."""
+    """The report, without patient where a patient attribute cannot be written."""
     try:
         return rendering.objects(_REPORTS)
     except Exception as error:
@@ -106,14 +104,14 @@ def _named_at_least(rendering: Rendering) -> Objects:
 
 
 def _nobody(report: StudyReport) -> dict[str, Dataset]:
-    """A source that knows the study alone."""
+    """A source with the Study Instance UID only."""
     source = Dataset()
     source.StudyInstanceUID = report.study_instance_uid
     return {"": source}
 
 
 def _without_failing(whole: Rendering) -> StudyReport:
-    """Give up the images that cannot be written even alone."""
+    """Refuse images that cannot be written even alone."""
     report = whole.report
     images = tuple(image if _works(whole, image) else _given_up(image) for image in report.images)
     return reason_for_study(replace(report, images=images, refusal=None))
@@ -130,14 +128,14 @@ def _works(whole: Rendering, image: ImageFinding) -> bool:
 
 
 def _given_up(image: ImageFinding | ImageHeader) -> ImageFinding:
-    """The image by its names alone."""
+    """The image by its UIDs only."""
     refusal = Refusal(Reason.ANALYSIS_FAILED, _FAILED)
     names = (image.sop_instance_uid, image.sop_class_uid, image.series_instance_uid)
     return ImageFinding(*names, 0, 0, refusal=refusal)
 
 
 def _saying(report: StudyReport, remark: str) -> StudyReport:
-    """Add a remark to the first image: readers find it beside the results."""
+    """Add a remark to the first image, beside the results."""
     if not remark or not report.images:
         return report
     first, *others = report.images
@@ -145,7 +143,7 @@ def _saying(report: StudyReport, remark: str) -> StudyReport:
 
 
 def minimal(report: StudyReport, names: Sequence[ImageHeader], conflict: Refusal | None) -> StudyReport:
-    """The report of names and reason; an image whose names no object can repeat is left out."""
+    """The report with UIDs and reason only; an image whose UIDs cannot be referenced is left out."""
     images = tuple(_given_up(one) for one in names if can_be_repeated(one.series_instance_uid))
     refusal = conflict or Refusal(Reason.ANALYSIS_FAILED, _SAYS[Effort.MINIMAL])
     return replace(report, images=images, refusal=refusal)

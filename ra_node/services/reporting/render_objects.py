@@ -1,4 +1,4 @@
-"""Turns the one report of a study into everything that leaves the node: SR, overlay, picture, text."""
+"""Renders a report to its objects: SR, overlay, options, text."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from ra_node.ledger.report_json import report_to_json
 class Sources:
     """The images that a report is about, by SOP Instance UID.
 
-    `datasets` hold the headers, `displays` what a viewer shows, (rows, columns), maybe reduced.
+    `datasets` hold the headers, `displays` the display pixels (rows, columns), possibly reduced.
     """
 
     datasets: Mapping[str, Dataset]
@@ -103,11 +103,11 @@ BUILDERS: Mapping[ObjectKind, Callable[[Rendering], Sequence[Dataset]]] = {
 
 
 def name_content(report: StudyReport, digests: Mapping[str, str | None], producer: Producer) -> StudyReport:
-    """Give a report the hash of all that it is made of: the UIDs of its objects derive from it.
+    """Set the content hash of a report, from which the UIDs of its objects derive.
 
     Findings, bundle, version and labels are in the report; to them come the SHA-256 of each image by SOP
-    Instance UID, headers included, and the installation with its language. The moment of making is left out:
-    the same answer made twice, also after the ledger was restored, has the same UIDs.
+    Instance UID, headers included, and the installation with its language. The creation time is excluded: the
+    same report made twice, also after the ledger was restored, has the same UIDs.
     """
     timeless = replace(report, created_at=datetime.fromtimestamp(0, UTC), made_of="")
     language = producer.language
@@ -118,7 +118,7 @@ def name_content(report: StudyReport, digests: Mapping[str, str | None], produce
 
 
 def encoded(dataset: Dataset) -> bytes:
-    """A made object as a DICOM file (PS3.10)."""
+    """A created object as a DICOM file (PS3.10)."""
     content = BytesIO()
     dataset.save_as(content, enforce_file_format=True)
     return content.getvalue()

@@ -1,4 +1,4 @@
-"""The kept images of a study as its report needs them: checked and read, lost pictures made again."""
+"""Kept images of a study for its report: checked, read, and missing previews rebuilt."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from ra_node.services.reporting.render_objects import Sources
 
 @dataclass(frozen=True, slots=True)
 class SourceReader:
-    """Reads the files of findings; `look` makes the picture of an image whose preview is damaged.
+    """Reads the files of findings; `look` rebuilds a damaged preview.
 
     `healthy` tells whether a known-good image can be analysed: where not, no file is called missing.
     """
@@ -46,10 +46,10 @@ class SourceReader:
     healthy: Callable[[], bool] = lambda: True
 
     def readable(self, job: Job, findings: Sequence[Finding], *, pictures: bool) -> list[Finding]:
-        """Give the findings without the files that cannot be read, for one of the last attempts at a report.
+        """Findings without unreadable files, for one of the last attempts of a report.
 
-        Neither a file that gives errors of any kind nor one that may have killed the last attempt's process
-        keeps the other images from their answer. The very last attempt reads nothing.
+        A file that causes errors or may have crashed the last attempt does not prevent the results of other
+        images. The last attempt reads no file.
         """
         return [self._readable(job, finding, pictures=pictures) for finding in findings]
 
@@ -64,7 +64,7 @@ class SourceReader:
     def _if_readable(
         self, job: Job, finding: Finding, path: str | None, read: Callable[[Path], object]
     ) -> str | None:
-        """Give a path back whose file can be read, or is damaged in a way that `checked` deals with."""
+        """Return a path whose file is readable, or damaged in a way that `checked` handles."""
         if path is None:
             return None
         try:
@@ -75,20 +75,20 @@ class SourceReader:
             if is_machine_fault(error) and job.attempt < PATIENCE_ATTEMPTS:
                 raise
             structlog.get_logger().warning(
-                "source_left_out", sop_instance_uid=finding.sop_instance_uid, error=describe(error)
+                "source_instance_skipped", sop_instance_uid=finding.sop_instance_uid, error=describe(error)
             )
             return None
         return path
 
     def checked(self, job: Job, findings: Sequence[Finding]) -> list[Finding]:
-        """Give the findings, those of damaged files as refusals and without their files. Raises LeaseLost.
+        """Findings, those of damaged files as refusals and without their files. Raises LeaseLost.
 
-        A missing file fails the attempt as long as there is another one.
+        A missing file fails the attempt while attempts are left.
         """
         return [self._checked(job, finding) for finding in findings]
 
     def read(self, job: Job, findings: Sequence[Finding], predecessor: Dataset | None) -> Sources:
-        """Read headers and pictures; where no header is left, the predecessor tells whose study it is."""
+        """Read headers and previews; without any header, patient and study come from the predecessor."""
         first = next(iter(findings), None)
         datasets = read_datasets(self.files, job.study_uid, findings, first, predecessor)
         return Sources(datasets, self._displays(job, findings))
@@ -116,7 +116,7 @@ class SourceReader:
         return replace(gone, finding_json=refused)
 
     def _damage(self, path: str, sha256: str | None) -> Damage | None:
-        """As `Files.damage`; a file without a SHA-256 must have a header, as it had when it came."""
+        """Like `Files.damage`; a file without a SHA-256 must have a readable header."""
         damage = self.files.damage(path, sha256)
         if damage is None and sha256 is None:
             try:
@@ -126,13 +126,13 @@ class SourceReader:
         return damage
 
     def _displays(self, job: Job, findings: Sequence[Finding]) -> Mapping[str, NDArray[np.uint8]]:
-        """Previews by SOP Instance UID, read when they are drawn; each is whole, or made again first."""
+        """Previews by SOP Instance UID, read when they are drawn; damaged ones are rebuilt first."""
         paths = {one.sop_instance_uid: self._preview(job, one) for one in findings}
         kept = {uid: self.files.path(path) for uid, path in paths.items() if path is not None}
         return OnDemand(kept, read_preview)
 
     def _preview(self, job: Job, finding: Finding) -> str | None:
-        """The path of a whole preview; None where there is none and its image is gone or shows nothing."""
+        """The path of an intact preview; None without one where its image is missing or undisplayable."""
         if finding.preview_path is None:
             return None
         if self.files.damage(finding.preview_path, finding.preview_sha256) is None:
@@ -145,12 +145,12 @@ class SourceReader:
         content = encode_preview(display)
         path = self.files.write(content, PREVIEWS, PREVIEW_SUFFIX)
         replace_preview(self.ledger, job, finding.instance_id, path, sha256_of(content))
-        structlog.get_logger().warning("preview_made_again", study_uid=job.study_uid, job_id=job.id)
+        structlog.get_logger().warning("preview_rebuilt", study_uid=job.study_uid, job_id=job.id)
         return path
 
 
 class _Image(Protocol):
-    """What a finding and a row of the inbox both tell of an image."""
+    """Fields common to a finding and a row of the inbox."""
 
     @property
     def sop_instance_uid(self) -> str: ...
@@ -169,9 +169,9 @@ def read_datasets(
     first: _Image | None,
     predecessor: Dataset | None,
 ) -> Mapping[str, Dataset]:
-    """Headers by SOP Instance UID; where there is none, `first` has the patient and study of the predecessor.
+    """Headers by SOP Instance UID; without any, `first` has the patient and study of the predecessor.
 
-    Without that one either, the study belongs to nobody that is known.
+    Without that one either, the patient is unknown.
     """
     paths = {one.sop_instance_uid: files.path(one.path) for one in whole if one.path}
     if not paths and first is not None:
@@ -180,7 +180,7 @@ def read_datasets(
 
 
 def sr_of(ledger: Ledger, files: Files, result: Result | None) -> Dataset | None:
-    """The SR of an earlier answer, None where its file is purged or damaged."""
+    """The SR of an earlier report, None where its file is purged or damaged."""
     if result is None:
         return None
     for made in objects_of(ledger, result.study_uid, result.version):
@@ -191,7 +191,7 @@ def sr_of(ledger: Ledger, files: Files, result: Result | None) -> Dataset | None
 
 
 def _nobody(study_uid: str, image: _Image) -> Dataset:
-    """What is known of an image without its header: the study belongs to it, the patient is not known."""
+    """A data set for an image without header: study known, patient unknown."""
     known = Dataset()
     known.StudyInstanceUID = study_uid
     known.SeriesInstanceUID = image.series_uid

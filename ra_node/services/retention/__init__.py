@@ -1,1 +1,1 @@
-"""Files that may go, backups put back."""
+"""Retention, restore, adoption."""

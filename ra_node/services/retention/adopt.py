@@ -1,6 +1,6 @@
-"""Binds a data folder and a ledger to each other by an operator's decision; no file is removed.
+"""`ra-node adopt`: binds a data folder and a ledger to each other; no file is removed.
 
-What the ledger does not know is moved to `unlisted`, and its images can be taken in again from there.
+Files without a row are moved to `unlisted`, and images can be taken in again from there.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from ra_node.services.reception.ingest import Ingest
 from ra_node.services.retention.restore import set_aside_unknown
 
 SOURCE = "UNLISTED"
-"""The calling AE title of images that are taken in again; nobody knows the first one any more."""
+"""Calling AE title of images that are taken in again; the original one is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What binding the two would mean; an identity is None where there is none, "" where it is unreadable."""
+    """Preview of the binding; an identity is None where there is none, "" where it is unreadable."""
 
     folder: str | None
     ledger: str | None
     images: int
     """Images without a row: they would be moved to `unlisted`."""
     made: int
-    """Previews and results without a row: the same."""
+    """Previews and results without a row: also moved."""
     missing: int
-    """Files that the ledger names and the folder does not have."""
+    """Files named in the ledger and missing in the folder."""
 
 
 def survey(files: Files, ledger: Ledger | None) -> Survey:
-    """Count before anything is changed; Refused while a role runs. `ledger` None: a new one would begin."""
+    """Preview without changes; Refused while a role runs. `ledger` None: a new one would be created."""
     running = alive(files.data_dir / "run")
     if running:
         raise Refused(f"stop the node first, found running: {', '.join(sorted(running))}")
@@ -61,7 +61,7 @@ def survey(files: Files, ledger: Ledger | None) -> Survey:
 
 
 def bind_anew(ledger: Ledger, files: Files) -> int:
-    """Move what has no row to `unlisted` and bind the two; tell how many images were moved."""
+    """Move files without a row to `unlisted` and bind the two; return the number of images moved."""
     moved = set_aside_unknown(files, known_paths(ledger))
     adopt(ledger, files)
     for alarm in alarms(ledger):
@@ -71,9 +71,9 @@ def bind_anew(ledger: Ledger, files: Files) -> int:
 
 
 def ingest_unlisted(ledger: Ledger, files: Files, say: Callable[[str], None]) -> int:
-    """Take the images of `unlisted` in as if they had just been received; tell how many are in the inbox now.
+    """Ingest the images of `unlisted` as if they had just been received; return their number.
 
-    One that is refused stays where it is. `say` hears its name and the reason.
+    A refused one stays where it is. `say` is called with its name and the reason.
     """
     secret = open_secret(files.data_dir / KEY_FILE)
     inbox, taken = Ingest(ledger, files, listener="adopt", secret=secret), 0

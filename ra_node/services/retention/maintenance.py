@@ -1,4 +1,4 @@
-"""What must happen by the clock: studies settle, lost leases come back, files that nobody needs go."""
+"""Periodic maintenance: settling, expired leases, orphans, retention."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HEADER_ALARM_S = 86400.0
 
 @dataclass(frozen=True, slots=True)
 class Maintenance:
-    """Everything that tidying needs, built once a process."""
+    """Dependencies of the maintenance, built once a process."""
 
     ledger: Ledger
     files: Files
@@ -36,44 +36,44 @@ class Maintenance:
     quiet_s: float
     max_wait_s: float
     keep_s: float | None = None
-    """Seconds after its last image until the files of a finished study go; None: never."""
+    """Seconds after its last image until the files of a finished study are removed; None: never."""
     not_committing: Collection[str] = ()
-    """Destinations that are not, or no longer, to be asked for commitment."""
+    """Destinations without storage commitment in the configuration."""
     bound: CrashBound = field(default_factory=CrashBound)
     subject: str = ""
-    """Of the alarm for the data folder."""
+    """Subject of the alarm for the data folder."""
     leases: LeaseWatch = field(default_factory=lambda: LeaseWatch(60.0))
     clock_watch: ClockWatch | None = None
-    """None: the clock is believed."""
+    """None: the clock is trusted."""
 
     def settle(self) -> float:
-        """Fix the next version of every study that is complete; tell how long until the next one may be."""
+        """Settle every due study; return the seconds until the next one may settle."""
         for study_uid, version in settle_due(self.ledger, self.quiet_s, self.max_wait_s):
             structlog.get_logger().info("study_settled", study_uid=study_uid, version=version)
         due = next_due(self.ledger, self.quiet_s, self.max_wait_s)
         return float("inf") if due is None else max(0.0, due - self.ledger.clock())
 
     def take_back(self) -> None:
-        """Give the work of dead and of silent workers to others."""
+        """Expire the leases of ended and of silent workers."""
         for owner in gone(self.presence):
             returned = abandon(self.ledger, owner)
             closed = close_all_associations(self.ledger, owner)
             forget(self.presence, owner)
-            structlog.get_logger().warning("worker_gone", owner=owner, jobs=returned, associations=closed)
+            structlog.get_logger().warning("worker_lost", owner=owner, jobs=returned, associations=closed)
         expired = self.leases.expire(self.ledger)
         if expired.returned or expired.buried:
             structlog.get_logger().warning("leases_expired", returned=expired.returned, buried=expired.buried)
 
     def watch_clock(self) -> None:
-        """Judge the clock; an alarm stands while it is doubted."""
+        """Check the clock; an alarm is active while it is not trusted."""
         if self.clock_watch is not None and (reason := self.clock_watch.observe().reason):
-            structlog.get_logger().warning("clock_doubted", reason=reason)
+            structlog.get_logger().warning("clock_distrusted", reason=reason)
 
     def mend_times(self) -> None:
-        """Make due what a wrong clock has put off."""
+        """Correct due times that a wrong clock has set."""
         mended = mend_due_times(self.ledger)
         if mended:
-            structlog.get_logger().warning("due_times_mended", count=mended)
+            structlog.get_logger().warning("due_times_corrected", count=mended)
         oldest = oldest_unanswered(self.ledger)
         ahead_s = 0.0 if oldest is None else oldest - self.ledger.clock()
         said = f"the oldest image that waits is from {ahead_s:.0f} s ahead of the clock"
@@ -83,19 +83,19 @@ class Maintenance:
         """Remove files that a crash left between their writing and their row; end old alarms of senders."""
         clear_old_alarms(self.ledger, AlarmKind.HEADER, HEADER_ALARM_S)
         if self.clock_watch is not None and self.clock_watch.trust().reason:
-            return  # the age of a file says nothing then
+            return  # file ages are unreliable then
         swept = sweep(self.ledger, self.files, self.bound)
         if swept.removed or swept.set_aside:
             log = structlog.get_logger()
             log.info("orphans_swept", removed=swept.removed, set_aside=swept.set_aside)
 
     def watch(self) -> None:
-        """Raise or end the alarm that says whether data folder and ledger belong together."""
+        """Raise or clear the alarm about the binding of data folder and ledger."""
         if self.files.identity:
             tell(self.ledger, self.subject, problem_of(self.ledger, self.files))
 
     def purge(self) -> None:
-        """Stop waiting for promises that nobody asks for, then remove what nobody waits for."""
+        """Waive commitments that are no longer requested, then purge finished studies."""
         for peer in self.not_committing:
             waive(self.ledger, peer)
         if self.keep_s is None:
@@ -112,4 +112,4 @@ class Maintenance:
             return
         if removed.studies:
             log = structlog.get_logger()
-            log.info("purged", studies=removed.studies, files=removed.files, bytes=removed.bytes)
+            log.info("studies_purged", studies=removed.studies, files=removed.files, bytes=removed.bytes)

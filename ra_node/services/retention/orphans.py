@@ -1,10 +1,10 @@
-"""Files without a row: which of them a crash has left, and what is done with each kind.
+"""Orphans: files without a row, and what is done with each kind.
 
-Nothing is decided from absence alone. Only while data folder and ledger carry the same identity, the ledger
-is sound and knows the folder's mark, and no more files lack a row than a crash can leave:
+Nothing is decided from absence alone. Only while data folder and ledger have the same identity, the ledger is
+intact and has the folder's mark, and no more files lack a row than a crash can leave:
 
-    incoming/          temporary files that no image was acknowledged from: removed
-    previews, results  made again from the images and the report: removed
+    incoming/          temporary files of images without Success: removed
+    previews, results  can be rebuilt from images and report: removed
     inbox/             moved to unlisted/, never removed; an alarm where no row has this SOP Instance UID
 """
 
@@ -26,20 +26,20 @@ from ra_node.ledger.storage.identity import problem_before_deletion
 from ra_node.services.retention.purge import finish_purges
 
 ORPHAN_AGE_S = 3600.0
-"""A file without a row this old was left by a crash; a younger one may be about to get its row."""
+"""Minimum age of an orphan; a younger file may be about to get its row."""
 FILES_OF_A_JOB = 8
-"""A study has at most five objects besides a preview for each image of a batch."""
+"""Most created files per job: five objects, and a preview for each image of a batch."""
 TEMPORARY = (".part", ".dcm", ".pgm", ".png", ".npz")
-"""Endings that the node itself gives; what somebody else has put there stays."""
+"""File name suffixes of the node; other files stay."""
 
 
 @dataclass(frozen=True, slots=True)
 class CrashBound:
-    """The most files without a row that one crash of all roles leaves between two sweeps.
+    """Most files without a row that one crash of all roles can leave between two sweeps.
 
     `images`: each open association has one file between its rename into the inbox and its row. `made`: each
-    job in work has its preview or its objects there. A ledger that is away adds none: the listener removes
-    what it has not acknowledged.
+    running job has its preview or its objects there. An unreachable ledger adds none: the listener removes
+    files without Success.
     """
 
     images: int = 20
@@ -48,14 +48,14 @@ class CrashBound:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """How many files were removed, and how many images were set aside."""
+    """Number of files removed, and of images moved to unlisted/."""
 
     removed: int = 0
     set_aside: int = 0
 
 
 def sweep(ledger: Ledger, files: Files, bound: CrashBound) -> Swept:
-    """Clear away what a crash has left; raise the alarm ORPHANS, and touch nothing, for more than that."""
+    """Sweep what a crash has left; for more than that raise the alarm ORPHANS and change nothing."""
     problem = problem_before_deletion(ledger, files)
     if problem:
         structlog.get_logger().error("sweep_refused", reason=problem)
@@ -87,18 +87,18 @@ def _tell_excess(ledger: Ledger, images: int, made: int, bound: CrashBound) -> b
 
 
 def _set_aside(ledger: Ledger, files: Files, path: str) -> bool:
-    """Move an image to unlisted/; tell whether no row has it, so that nobody has sent it again."""
+    """Move an image to unlisted/; return whether no row has its UID, so that it was not sent again."""
     try:
         known = bool(paths_of(ledger, read_header(files.path(path)).sop_instance_uid))
     except (Refused, OSError):
         known = False
     moved = files.set_aside(path)
-    structlog.get_logger().warning("orphan_set_aside", path=moved, sent_again=known)
+    structlog.get_logger().warning("orphan_moved", path=moved, sent_again=known)
     return not known
 
 
 def _tell_unlisted(ledger: Ledger, files: Files, unknown: Sequence[str]) -> None:
-    """Raise the alarm for images that nobody has sent again; it ends once unlisted/ is empty."""
+    """Raise the alarm for images that were not sent again; it ends once unlisted/ is empty."""
     folder = files.data_dir / UNLISTED
     if unknown:
         detail = f"expected a row for each image, found {len(unknown)} without: they lie in {folder}"

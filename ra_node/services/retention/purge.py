@@ -1,4 +1,4 @@
-"""Removes the files of studies that nobody waits for any more; their rows stay."""
+"""Purge: removes the files of finished studies; their rows stay."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PAGE = 100
 
 @dataclass(frozen=True, slots=True)
 class Purged:
-    """What was removed, or would be."""
+    """Number of files removed, or to be removed."""
 
     studies: int = 0
     files: int = 0
@@ -24,11 +24,11 @@ class Purged:
 
 
 def purge(ledger: Ledger, files: Files, keep_s: float, *, dry_run: bool = False) -> Purged:
-    """Remove the files of every study that is answered, delivered and `keep_s` seconds old.
+    """Remove the files of every study that is reported, delivered and `keep_s` seconds old.
 
-    The rows forget the files before they go, and the ledger lists them until they are gone: what a crash
-    leaves in between goes with the next purge or sweep. Raises Unbound, and removes nothing, where data
-    folder and ledger do not belong together or the ledger is damaged.
+    The paths are cleared in the rows before the files are removed, and listed in the ledger until then: files
+    that remain after a crash are removed by the next purge or sweep. Raises Unbound, and removes nothing,
+    where data folder and ledger do not belong together or the ledger is damaged.
     """
     problem = problem_before_deletion(ledger, files)
     if problem:
@@ -38,7 +38,7 @@ def purge(ledger: Ledger, files: Files, keep_s: float, *, dry_run: bool = False)
     idle_since = ledger.clock() - keep_s
     done, seen = Purged(), set[str]()
     while True:
-        limit = PAGE + len(seen)  # what is only counted, or has just become busy, is listed again
+        limit = PAGE + len(seen)  # studies that are only counted, or no longer finished, are listed again
         page = [one for one in purgeable(ledger, idle_since, limit) if one.study_uid not in seen]
         if not page:
             break
@@ -49,7 +49,7 @@ def purge(ledger: Ledger, files: Files, keep_s: float, *, dry_run: bool = False)
 
 
 def finish_purges(ledger: Ledger, files: Files) -> None:
-    """Remove what the rows have forgotten already."""
+    """Remove files whose paths were cleared before."""
     for listed in unfinished_purges(ledger):
         for path in listed.paths:
             files.remove(path)

@@ -1,4 +1,4 @@
-"""Puts a backup of the ledger back without losing an image that came after it."""
+"""Restores a backup of the ledger without losing images that arrived after it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from ra_node.services.jobs.liveness import alive
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """Where the ledger before it lies, and how many images must be sent again from `unlisted`.
+    """Folder of the previous ledger, and number of images in `unlisted` that must be sent again.
 
-    `missing` files are named by the ledger and not there; `secret_missing`: earlier answers are not found.
+    `missing` files are named in the ledger but do not exist; `secret_missing`: earlier reports are not found.
     """
 
     before: Path | None
@@ -33,9 +33,9 @@ class Restored:
 def restore_ledger(
     copy: Path, ledger_file: Path, files: Files, open_ledger: Callable[[], Ledger]
 ) -> Restored:
-    """Restore, migrate, and set aside the images that came after the backup; Refused while a role runs.
+    """Restore, migrate, and move images newer than the backup to `unlisted`; Refused while a role runs.
 
-    Their senders were told Success, so the hourly sweep must not take them for left-overs.
+    Their senders got Success, so the sweep must not treat them as orphans.
     """
     running = alive(files.data_dir / "run")
     if running:
@@ -57,7 +57,7 @@ def restore_ledger(
 
 
 def set_aside_unknown(files: Files, known: Collection[str]) -> int:
-    """Move every kept file that no row names to `unlisted`; tell how many of them are images."""
+    """Move every kept file without a row to `unlisted`; return the number of images."""
     unknown = [path for path in kept_files(files) if path not in known]
     for path in unknown:
         files.set_aside(path)

@@ -40,8 +40,8 @@ UNDER_THE_BAR = {"much to say", "four hands"}
 
 TAG = {
     "NOT ANALYSED", "Right: hand cut off", "Left: hand cut off", "Left: poor exposure", "RIGHT", "LEFT",
-    "SIDE ?", "NOT RATED", "Right: outside the ages known",
-    "Left: outside the ages known", "MCP 2", "PIP 3", "wrist, middle",
+    "SIDE ?", "NOT RATED", "Right: age outside the domain",
+    "Left: age outside the domain", "MCP 2", "PIP 3", "wrist, middle",
 }  # fmt: skip
 
 every_case = pytest.mark.parametrize("case", REPORTS)
@@ -368,7 +368,7 @@ def test_a_named_joint_is_said_at_its_place_and_in_the_panel():
         assert math.hypot(start.x - x, start.y - y) == pytest.approx(8, abs=1)
         assert label.x0 - 7 <= end.x <= label.x1 + 7
         assert label.y0 - 1 <= end.y <= label.y1 + 1
-    assert "Staging looked at: MCP 2 41 %, PIP 3 22 %, wrist, middle 17 %." in said(layout)
+    assert "Staging attention: MCP 2 41 %, PIP 3 22 %, wrist, middle 17 %." in said(layout)
 
 
 def test_a_refused_hand_has_no_attention():
@@ -382,14 +382,14 @@ def test_a_refused_hand_has_no_attention():
 
 def test_a_legend_tells_the_lines_that_are_drawn():
     """Attention is explained where it is drawn, and not where it is not."""
-    key = "what the networks looked at"
+    key = "model attention"
     assert key in said(case_layout("explained"))
     assert key not in said(case_layout("two hands"))
 
 
 def test_a_remark_on_every_image_is_said_once():
     """Repeated warnings are read less."""
-    remark = "Age 66 is outside what the networks know: the networks learnt from ages 8.5 to 19."
+    remark = "Age 66 is outside the model's domain: the networks were trained on ages 8.5 to 19."
     shown = report(image(hand(), remarks=(remark,)), image(hand(), number=2, remarks=(remark, "Only here.")))
     text = said(laid_out(shown))
     assert text.count("Age 66") == 1

@@ -269,7 +269,7 @@ def test_no_patient_attribute_reaches_the_picture(case):
 
 def test_a_picture_of_another_kind_is_refused():
     """The error says what was expected and found."""
-    with pytest.raises(ValueError, match=r"expected a picture \(rows, columns, 3\)"):
+    with pytest.raises(ValueError, match=r"expected an image \(rows, columns, 3\)"):
         build_overlay(PICTURE[:, :, 0], REPORTS["one hand"], {}, PRODUCER)
 
 

@@ -107,8 +107,8 @@ def test_a_hand_that_is_not_rated_has_its_reason_and_the_research_output_as_a_co
     assert_no_result(group)
     said = comments(group)
     assert said[0] == (
-        "Right hand not rated: Age 66 is outside what the networks know:"
-        " the networks learnt from ages 8.5 to 19."
+        "Right hand not rated: Age 66 is outside the model's domain:"
+        " the networks were trained on ages 8.5 to 19."
     )
     [output] = [sentence for sentence in said if "99.9 %" in sentence]
     assert output.startswith("Research output of a hand that is not rated, not a result:")
@@ -123,7 +123,7 @@ def test_without_the_site_s_wish_no_output_of_a_hand_that_is_not_rated_is_in_the
 def test_an_unknown_age_is_said_before_the_result():
     group = next(group for group in groups(made(age_unknown())) if list(items(group, SITE)))
     assert comments(group)[0].startswith(
-        "The age is not known; the networks learnt from ages 8.5 to 19. Right"
+        "The age is not known; the networks were trained on ages 8.5 to 19. Right"
     )
 
 
@@ -163,7 +163,7 @@ def test_joints_are_sites_of_an_explanation_and_of_no_finding(name):
         assert [code for item in told for code in codes_of(item, SITE)] == [
             joint_site(joint.name).value for joint in named
         ]
-        [sentence] = [text for text in comments(group) if "where the network looked" in text]
+        [sentence] = [text for text in comments(group) if "model attention" in text]
         assert "not a diagnosis" in sentence
         assert all(joint_name(joint.name) in sentence for joint in named)
 

@@ -65,7 +65,7 @@ def test_what_moved_the_network_is_said_joint_by_joint_and_that_it_is_no_diagnos
     said = attention_sentence(explained(hand(), mcp_2=0.412, wrist_3=0.2))
     assert said == (
         "Staging heat map, share of all heat: MCP 2 41 %, wrist, ulnar 20 %."
-        " It shows where the network looked (gradient-weighted class activation),"
+        " It shows model attention (gradient-weighted class activation),"
         " not a diagnosis of these joints."
     )
     assert attention_sentence(explained(hand(0.9, 0), ip_1=0.3)).startswith(

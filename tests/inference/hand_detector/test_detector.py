@@ -95,7 +95,7 @@ def test_a_finder_for_other_squares_is_refused(tmp_path: Path) -> None:
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     """The seeker does not take the reader's."""
     folder = add_random_finder(write_bundle(tmp_path)) / "finder"
-    with pytest.raises(Fatal, match="expected weights of the hand finder"):
+    with pytest.raises(Fatal, match="expected weights of the hand detector"):
         Finder(folder / "reader.safetensors", folder / "seeker.safetensors")
 
 

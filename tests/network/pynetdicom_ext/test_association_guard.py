@@ -111,7 +111,7 @@ def test_an_acceptance_that_comes_after_the_abort_ends_the_association(
         assert line.is_ended()
         inbox.wait_until_closed()
         assert wait_until(lambda: ended(listener), PATIENCE_S)
-    (told,) = [entry for entry in logs if entry["event"] == "association_broken_off"]
+    (told,) = [entry for entry in logs if entry["event"] == "association_lost"]
     assert (told["what"], told["error"]) == ("Evt7 in Sta13", "InvalidEventError")
 
 
@@ -130,7 +130,7 @@ def test_an_error_of_the_serving_thread_cuts_the_connection(
         assert line.is_ended()
         inbox.wait_until_closed()
         assert wait_until(lambda: ended(listener), PATIENCE_S)
-    (told,) = [entry for entry in logs if entry["event"] == "association_broken_off"]
+    (told,) = [entry for entry in logs if entry["event"] == "association_lost"]
     assert (told["what"], told["error"], told["where"]) == ("run", "ValueError", "fail")
     assert SECRET not in str(logs)
 

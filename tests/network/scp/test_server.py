@@ -342,12 +342,12 @@ def test_logs_tell_the_story_without_the_patient(
         assert wait_until(lambda: logs[-1]["event"] == "association_closed")
     events = [entry["event"] for entry in logs]
     assert events == [
-        "listening_started",
+        "listener_started",
         "association_opened",
-        "store_failed",
+        "c_store_failed",
         "instance_refused",
         "instance_stored",
-        "instance_repeated",
+        "duplicate_received",
         "association_closed",
     ]
     assert all(entry["association_id"] == inbox.opened_ids[0] for entry in logs[1:])

@@ -300,7 +300,7 @@ def test_a_peer_that_never_answers_is_left_after_the_timeout(scripted: Callable[
     report = send(peer_at(scripted([(evt.EVT_C_STORE, hang)]), dimse_timeout_s=0.3), objects)
     done.set()
     assert answers(report) == [Answer.RETRY, Answer.UNTRIED]
-    assert report.outcomes[0].detail == "no answer to C-STORE"
+    assert report.outcomes[0].detail == "no response to C-STORE"
 
 
 def test_each_outcome_is_told_as_it_comes_and_none_of_a_peer_out_of_reach(archive: Archived, tmp_path: Path):

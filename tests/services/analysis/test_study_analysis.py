@@ -44,8 +44,8 @@ def test_each_hand_gets_its_own_explanation_past_a_refused_one():
 @pytest.mark.parametrize(
     ("images", "words"),
     [
-        (1, "No hand in the image could be judged; each has its reason."),
-        (2, "None of 2 images has a hand that could be judged; each has its reason."),
+        (1, "No hand in the image could be rated; each has its reason."),
+        (2, "None of 2 images has a hand that could be rated; each has its reason."),
     ],
 )
 def test_a_study_without_a_judged_hand_says_so_in_its_own_number(images, words):

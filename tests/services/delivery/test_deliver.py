@@ -93,7 +93,7 @@ def test_a_status_of_the_peers_own_is_tried_a_few_times_and_told_truly(answered,
     assert tries == MOST_DOUBTFUL
     assert set(states(answered).values()) == {DeliveryState.REFUSED}
     (job,) = buried_jobs(answered.ledger)
-    assert "0xA7F0 refused for a reason of the peer's own" in job.last_error
+    assert "0xA7F0 refused with a status specific to the peer" in job.last_error
 
 
 @pytest.mark.parametrize("status", [0xA777, 0xA778, 0xA779])

@@ -52,7 +52,7 @@ def test_a_destination_without_commitment_is_said(bench):
     record_delivery(bench.ledger, job, outcomes, retry_at=0, give_up_after_s=None, commit=True)
     record_lacking(bench.ledger, claim_one(bench.ledger, JobKind.COMMIT), "no context")
     (complaint,) = said(bench, "pacs")["pacs"]
-    assert complaint.found.startswith("2 objects wait for a promise")
+    assert complaint.found.startswith("2 objects wait for storage commitment")
     assert "commitment = false" in complaint.hint
 
 

@@ -24,7 +24,7 @@ def test_a_worker_that_could_not_take_the_promoted_bundle_fails_the_check(tmp_pa
     now = seen(tmp_path, "expected sha256 a, found b")
     (row,) = worker_checks(now)
     assert not row.ok
-    assert "goes on with demo 1.0" in row.found
+    assert "keeps demo 1.0" in row.found
     assert "expected sha256 a, found b" in row.found
     assert "rollback" in row.hint
     assert len(refusals(now.workers)) == 1

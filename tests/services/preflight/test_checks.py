@@ -67,8 +67,8 @@ def test_a_disk_with_too_little_room_names_what_it_should_have(tmp_path):
     assert check_disk(tmp_path, 0.001).ok
     row = check_disk(tmp_path, 1e6)
     assert not row.ok
-    assert row.hint == "free some space: below 1e+06 GiB senders are turned away"
-    assert check_disk(tmp_path / "absent", 1).hint == "mend the data folder first"
+    assert row.hint == "free some space: below 1e+06 GiB images are refused"
+    assert check_disk(tmp_path / "absent", 1).hint == "fix the data folder first"
 
 
 def test_a_port_is_free_or_ours_or_wrong():
@@ -166,7 +166,7 @@ def test_a_ledger_that_is_away_hides_no_other_row(tmp_path):
     found = {row.name: row for row in rows}
     assert not found["ledger"].ok
     assert found["ledger"].hint == "the URL in [ledger], and whether its server runs"
-    assert found["waiting results"].hint == "mend the ledger first"
+    assert found["waiting results"].hint == "fix the ledger first"
     assert (found["model bundle"].ok, found["model bundle"].found) == (True, "demo 1")
     assert found["destinations"] is NO_DESTINATION
     assert {"data folder", "disk", "DICOM port", "sources"} <= set(found)

@@ -53,7 +53,7 @@ def test_orthanc_gives_back_what_it_was_given(
     finally:
         pacs.stop()
     assert row.ok, row
-    assert row.found == "stored 2 objects, C-FIND knows them, C-GET brought them back unchanged"
+    assert row.found == "stored 2 objects, C-FIND finds them, C-GET returned them unchanged"
 
 
 def test_a_destination_that_answers_no_query_has_stored_and_nobody_looked(

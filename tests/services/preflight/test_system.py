@@ -42,7 +42,7 @@ def test_a_certificate_that_ends_soon_fails_with_the_days_left(tmp_path: Path, d
     row = check_tls(secured(tmp_path), lambda: None, lambda _path: certificate, lambda: NOW)
     assert row.ok is ok
     assert "node.hospital, 10.0.0.5" in row.found
-    assert "with TLS: pacs; in plain: cr" in row.found
+    assert "with TLS: pacs; without TLS: cr" in row.found
     assert ok or "renew" in row.hint
 
 

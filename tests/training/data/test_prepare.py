@@ -325,5 +325,5 @@ def test_a_missing_or_altered_picture_is_named(dataset: Path, tmp_path: Path) ->
     row: HandRow = read_manifest(dataset)[0]
     with pytest.raises(Refused, match=r"expected nothing.png in the dataset, found FileNotFoundError"):
         load_hand(dataset, replace(row, image="nothing.png"))
-    with pytest.raises(Refused, match=r"expected a picture \(7, 7\) of 16 bits"):
+    with pytest.raises(Refused, match=r"expected an image \(7, 7\) of 16 bits"):
         load_hand(dataset, replace(row, rows=7, columns=7))

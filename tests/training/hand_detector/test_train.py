@@ -81,7 +81,7 @@ def test_a_bundle_takes_the_finder_with_its_figures(studio, tmp_path) -> None:
     assert add_finder(run, bundle) == after
     card = (bundle / "card.md").read_text()
     assert card.startswith("# A card\n")
-    assert card.count("## Hand finder") == 1
+    assert card.count("## Hand detector") == 1
     assert "| other things: no hand | 87.5 % | 60.0 to 97.0 % |" in card
     assert load_finder(load_bundle(bundle)) is not None
 
