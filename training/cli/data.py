@@ -43,7 +43,7 @@ Site = Annotated[str, typer.Option("--site", help="Site of hands whose row names
 SkipOpen = Annotated[bool, typer.Option("--skip-open", help="Leave out hands whose readers still differ.")]
 EmptyClasses = Annotated[
     bool,
-    typer.Option("--allow-empty-classes", help="Accept a data set without normal or without diseased hands."),
+    typer.Option("--allow-empty-classes", help="Accept a data set without normal or diseased hands."),
 ]
 BlankWhat = Annotated[
     Blank, typer.Option("--blank", help="What to blank beside a hand: text, all surroundings, nothing.")
