@@ -104,7 +104,7 @@ def _follow(plan: Plan) -> None:
 def one_writer() -> AbstractContextManager[Any]:
     """The right to write to the ledger in this process: whoever holds it knows that no other thread writes.
 
-    A process that is stopped in a transaction of another thread, such as the renewal of a lease, keeps the only
+    A process that is stopped in a transaction of another thread, such as renewing a lease, keeps the only
     writing lock of SQLite, and all others wait for it until it is woken.
     """
     right, original = threading.RLock(), Ledger.write
