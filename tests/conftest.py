@@ -102,6 +102,16 @@ def logging_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     structlog.reset_defaults()
 
 
+@pytest.fixture(scope="session")
+def made_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ledger whose tables are made once; a test copies it, and saves 38 ms of migrations."""
+    from ra_node.ledger.database.engine import open_ledger
+
+    path = tmp_path_factory.mktemp("made") / "ledger.sqlite"
+    open_ledger(f"sqlite:///{path}").close()
+    return path
+
+
 @pytest.fixture
 def require_tool() -> Callable[[str], str]:
     """`find_tool` as a fixture."""

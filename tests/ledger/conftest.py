@@ -43,14 +43,6 @@ def server_ledger(server_ledger_url: str) -> Iterator[Ledger]:
     opened.close()
 
 
-@pytest.fixture(scope="session")
-def made_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file whose tables are made once; `ledger` copies it for each test."""
-    path = tmp_path_factory.mktemp("made") / "ledger.sqlite"
-    open_ledger(f"sqlite:///{path}").close()
-    return path
-
-
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()

@@ -16,12 +16,14 @@ from typing import Any
 
 from ra_node.network.scu.c_store import PeerAddress, echo
 from tests.conftest import wait_until
+from tests.node import forked
 from tests.ports import free_port
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROLES = ("listen", "work", "deliver", "schedule")
 REPLY_S, END_S = 300, 120
 """How long a slow machine may take over one answer, and over an orderly end."""
+Role = subprocess.Popen[bytes] | forked.Forked
 
 
 @dataclass
@@ -128,7 +130,9 @@ class Node:
     quiet_s: float = 0.5
     extra: str = ""
     port: int = field(default_factory=free_port)
-    roles: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    forked: bool = False
+    """Whether its roles come from the fork server instead of `python -m ra_node`."""
+    roles: dict[str, Role] = field(default_factory=dict)
 
     @property
     def config(self) -> Path:
@@ -143,11 +147,16 @@ class Node:
         self.write_config()
         with left_running_only_if_whole(self.stop):
             for role in roles:
-                argv = [sys.executable, "-m", "ra_node", role, "--config", str(self.config)]
-                with (self.folder / f"{role}.log").open("ab") as log:
-                    self.roles[role] = subprocess.Popen(argv, stdout=log, stderr=log)
+                self.roles[role] = self._started(role)
             if "listen" in roles:
                 wait_until(self._listens, "the node's C-ECHO", 600)
+
+    def _started(self, role: str) -> Role:
+        words, path = [role, "--config", str(self.config)], self.folder / f"{role}.log"
+        if self.forked:
+            return forked.start(words, path)
+        with path.open("ab") as log:
+            return subprocess.Popen([sys.executable, "-m", "ra_node", *words], stdout=log, stderr=log)
 
     def _listens(self) -> bool:
         alive = echo(self.address).alive
@@ -175,8 +184,8 @@ class Node:
         return dict(json.loads(self.cli("status", "--json")))
 
     def cli(self, *words: str) -> str:
-        argv = [sys.executable, "-m", "ra_node", *words, "--config", str(self.config)]
-        done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=REPLY_S)
+        done = forked.run([*words, "--config", str(self.config)], timeout_s=REPLY_S)
+        done.check_returncode()
         return done.stdout
 
     def log(self, role: str) -> str:
@@ -211,7 +220,7 @@ def left_running_only_if_whole(stop: Callable[[], None]) -> Iterator[None]:
         raise
 
 
-def end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+def end(processes: Sequence[Role]) -> None:
     """Ask processes to end; one that does not within a minute is killed, and a failure."""
     for process in processes:
         process.terminate()

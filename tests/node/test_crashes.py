@@ -25,7 +25,8 @@ def archive(tmp_path):
 @pytest.fixture
 def broken_node(tmp_path, archive):
     """A node of its own, to be broken."""
-    running = Node(tmp_path / "node", destinations=[("archive", "ARCHIVE", archive.port)], quiet_s=0.3)
+    destination = ("archive", "ARCHIVE", archive.port)
+    running = Node(tmp_path / "node", [destination], quiet_s=0.3, forked=True)
     running.start()
     yield running
     running.stop()

@@ -7,10 +7,9 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -19,11 +18,16 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.association import Association
 
+from ra_node.bootstrap.maintenance import build_tidier
+from ra_node.bootstrap.node_context import open_state
 from ra_node.cli.exit_codes import Exit
+from ra_node.errors import NodeError
 from ra_node.services.retention.orphans import ORPHAN_AGE_S
+from ra_node.settings.node import load_settings
 from tests.conftest import wait_until
 from tests.dicom.builders import source
 from tests.ledger.server import find_programs, postgresql
+from tests.node import forked
 from tests.node.harness import Node
 
 SUCCESS, OUT_OF_RESOURCES = 0x0000, 0xA700
@@ -37,7 +41,7 @@ def image(number: int) -> Dataset:
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[Node]:
-    running = Node(tmp_path / "node", [], extra="[limits]\nmin_free_gib = 0\n")
+    running = Node(tmp_path / "node", [], extra="[limits]\nmin_free_gib = 0\n", forked=True)
     running.start(["listen"])
     yield running
     running.stop()
@@ -98,8 +102,7 @@ def newest(node: Node) -> int:
 
 
 def run(node: Node, *words: str) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "ra_node", *words, "--config", str(node.config)]
-    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    return forked.run([*words, "--config", str(node.config)])
 
 
 def sweep(node: Node) -> None:
@@ -108,13 +111,15 @@ def sweep(node: Node) -> None:
     for path in state(node).rglob("*"):
         if path.is_file() and path.suffix in (".dcm", ".part", ".png"):
             os.utime(path, (old, old))
-    code = (
-        "import sys; from pathlib import Path; from ra_node.settings.node import load_settings;"
-        "from ra_node.bootstrap.node_context import open_state;"
-        "from ra_node.bootstrap.maintenance import build_tidier;"
-        "s = load_settings(Path(sys.argv[1])); t = build_tidier(s, open_state(s)); t.sweep(); t.purge()"
-    )
-    subprocess.run([sys.executable, "-c", code, str(node.config)], check=False, timeout=300)
+    settings = load_settings(node.config)
+    with suppress(NodeError):  # it ends where the role would not start
+        opened = open_state(settings)
+        try:
+            tidier = build_tidier(settings, opened)
+            tidier.sweep()
+            tidier.purge()
+        finally:
+            opened.ledger.close()
 
 
 def expect_refusal(node: Node, words: str) -> None:
@@ -292,7 +297,8 @@ def test_adopt_waits_for_a_yes_and_for_the_node_to_stop(node: Node):
 
 
 def test_an_unmounted_folder_under_a_ledger_elsewhere_is_refused(tmp_path: Path):
-    node = Node(tmp_path / "node", [], extra=f'[ledger]\nurl = "sqlite:///{tmp_path}/ledger.sqlite3"\n')
+    elsewhere = f'[ledger]\nurl = "sqlite:///{tmp_path}/ledger.sqlite3"\n'
+    node = Node(tmp_path / "node", [], extra=elsewhere, forked=True)
     node.start(["listen"])
     send(node, 1, 2)
     node.stop()
@@ -308,7 +314,9 @@ def test_an_unmounted_folder_under_a_ledger_elsewhere_is_refused(tmp_path: Path)
 
 def test_the_data_folder_of_another_node_is_refused(tmp_path: Path):
     nodes = [
-        Node(tmp_path / name, [], extra=f'[ledger]\nurl = "sqlite:///{tmp_path}/{name}.sqlite3"\n')
+        Node(
+            tmp_path / name, [], extra=f'[ledger]\nurl = "sqlite:///{tmp_path}/{name}.sqlite3"\n', forked=True
+        )
         for name in "ab"
     ]
     for number, node in enumerate(nodes):
@@ -356,7 +364,7 @@ def test_a_switch_to_another_database_takes_nothing_away(node: Node, server: str
 
 
 def test_a_server_that_was_restored_to_an_older_state_takes_nothing_away(tmp_path: Path, server: str):
-    node = Node(tmp_path / "node", [], extra=f'[ledger]\nurl = "{server}"\n')
+    node = Node(tmp_path / "node", [], extra=f'[ledger]\nurl = "{server}"\n', forked=True)
     node.start(["listen"])
     send(node, 1, 2)
     node.stop()
@@ -377,7 +385,7 @@ def test_a_server_that_was_restored_to_an_older_state_takes_nothing_away(tmp_pat
 
 
 def test_two_nodes_cannot_share_a_ledger_without_sharing_their_folder(tmp_path: Path, server: str):
-    nodes = [Node(tmp_path / name, [], extra=f'[ledger]\nurl = "{server}"\n') for name in "ab"]
+    nodes = [Node(tmp_path / name, [], extra=f'[ledger]\nurl = "{server}"\n', forked=True) for name in "ab"]
     nodes[0].start(["listen"])
     send(nodes[0], 1)
     nodes[1].write_config()
@@ -397,11 +405,7 @@ def test_the_page_of_a_lost_ledger_says_so(node: Node, tmp_path: Path):
     port = free_port()
     node.config.write_text(f"{node.config.read_text()}\n[web]\nport = {port}\n")
     ledger(node).rename(tmp_path / "ledger")
-    running = subprocess.Popen(
-        [sys.executable, "-m", "ra_node", "web", "--config", str(node.config)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    running = forked.start(["web", "--config", str(node.config)], tmp_path / "web.log")
 
     def metrics() -> str:
         try:

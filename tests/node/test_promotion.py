@@ -35,7 +35,8 @@ def archive(tmp_path):
 @pytest.fixture
 def busy_node(tmp_path, archive):
     """A node of its own, whose bundle is changed while it works."""
-    running = Node(tmp_path / "node", destinations=[("archive", "ARCHIVE", archive.port)], quiet_s=0.3)
+    destination = ("archive", "ARCHIVE", archive.port)
+    running = Node(tmp_path / "node", [destination], quiet_s=0.3, forked=True)
     try:
         running.start()
         yield running

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from tests.services.builders import Bench
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
+def bench(tmp_path: Path, made_file: Path) -> Iterator[Bench]:
     clock = FakeClock()
+    shutil.copy(made_file, tmp_path / "ledger.sqlite3")
     ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite3", clock)
     yield Bench(tmp_path, ledger, Files(tmp_path), clock)
     ledger.close()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
+import pkgutil
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +14,19 @@ import sqlalchemy.dialects.sqlite  # noqa: F401
 import torch
 import torchvision  # noqa: F401
 
-import ra_node.cli.app
-import ra_node.inference.predictor
-import ra_node.ledger.migrations.upgrade
-import ra_node.runtime.roles.deliver
-import ra_node.runtime.roles.listen
-import ra_node.runtime.roles.schedule
-import ra_node.runtime.roles.work
-import ra_node.services.analysis.image_examination
-import ra_node.services.delivery.deliver
-import ra_node.services.reception.ingest
-import ra_node.services.reporting.answer
-import ra_node.services.retention.maintenance  # noqa: F401
+import ra_node
 from ra_node.bootstrap.analysis import build_judge
 from ra_node.bootstrap.node_context import default_settings
+
+for _found in pkgutil.walk_packages(ra_node.__path__, "ra_node."):
+    if not _found.name.endswith(("__main__", "migrations.env")):  # which run at once
+        importlib.import_module(_found.name)
 
 torch.set_num_threads(1)  # before the networks run once: a fork has no threads of its own
 _SETTINGS = default_settings()
 _SETTINGS = _SETTINGS.model_copy(update={"models": _SETTINGS.models.model_copy(update={"device": "cpu"})})
 _JUDGE = build_judge(_SETTINGS)
+gc.freeze()  # no fork looks through what is here for garbage, and copies its pages by that
 
 
 def networks(bundle: Path, device: str) -> Any:

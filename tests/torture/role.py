@@ -7,19 +7,21 @@
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 import signal
-import sys
 import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
 from ra_node.bootstrap import analysis
+from ra_node.ledger.database.engine import Ledger
 from ra_node.runtime.roles import deliver, job_loop, listen, schedule, work
 from ra_node.settings.node import load_settings
+from tests.node.forked import fork_server, write_to
 from tests.torture import faults
 from tests.torture.broken import BROKEN
 from tests.torture.points import POINTS, Point, wrapped
@@ -51,19 +53,15 @@ class Plan:
 
 def spawn(role: str, config: Path, log: Path, plan: Plan | None = None) -> ForkServerProcess:
     """Start a role; its output is appended to `log`."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.torture.preloaded"])
-    process = context.Process(target=_run, args=(role, config, log, plan or Plan()), daemon=True, name=role)
+    told = (role, config, log, plan or Plan())
+    process = fork_server().Process(target=_run, args=told, daemon=True, name=role)
     process.start()
     return process
 
 
 def _run(role: str, config: Path, log: Path, plan: Plan) -> None:
-    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    os.dup2(handle, 1)
-    os.dup2(handle, 2)
+    write_to(log, log)
     os.environ.update(plan.environment)
-    sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
     work.lanes_of = lambda: 1  # whoever is told to die is the role itself, with all that it has under way
     _follow(plan)
     if role == "work":
@@ -99,12 +97,31 @@ def _follow(plan: Plan) -> None:
     if plan.point is None:
         return
     tired = _watch_attempts()
+    alone = one_writer() if plan.signal == signal.SIGSTOP else nullcontext()
 
     def act() -> None:
         if not any(tired.values()):
-            os.kill(os.getpid(), plan.signal)
+            with alone:
+                os.kill(os.getpid(), plan.signal)
 
     wrapped(plan.point, act, plan.nth)
+
+
+def one_writer() -> AbstractContextManager[Any]:
+    """The right to write to the ledger in this process: whoever holds it knows that no other thread writes.
+
+    A process that is stopped in a transaction of another thread, such as renewing a lease, keeps the only
+    writing lock of SQLite, and all others wait for it until it is woken.
+    """
+    right, original = threading.RLock(), Ledger.write
+
+    @contextmanager
+    def write(ledger: Ledger) -> Iterator[Any]:
+        with right, original(ledger) as connection:
+            yield connection
+
+    Ledger.write = write  # type: ignore[method-assign, assignment]
+    return right
 
 
 def _watch_attempts() -> dict[int, bool]:
