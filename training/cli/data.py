@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from training.data.split import Fold, Labelled
 
 SALT = "patient-key.salt"
-"""Beside the datasets of a site, so that all give a patient the same key."""
+"""Salt file beside the datasets of a site, so that all give a patient the same key."""
 
 Images = Annotated[Path, typer.Option("--images", exists=True, file_okay=False, help="DICOM files or PNGs.")]
 Labels = Annotated[

@@ -1,4 +1,4 @@
-"""The card of a bundle: what it is, what it learnt from, how good it is and what it must not be used for."""
+"""The model card of a bundle: purpose, training data, figures and limits."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def _group(title: str, found: GroupFigures) -> str:
 
 
 def _absent(result: Result) -> str:
-    """A limit more for stages that nothing was learnt of."""
+    """A further limit for stages without training hands."""
     stages = ", ".join(map(str, result.absent_stages))
     return (
         f"\n- No hand of stage {stages} was learnt from; nothing is known of how it is rated."
@@ -163,7 +163,7 @@ def _absent(result: Result) -> str:
 
 
 def _domain(manifest: Manifest) -> str:
-    """The hands that a bundle rates, in words."""
+    """The domain of a bundle, as text."""
     domain = manifest.domain or DomainPart()
     ages = "of any age" if domain.ages is None else f"of {domain.ages[0]:g} to {domain.ages[1]:g} years"
     casts = "with or without" if domain.casts else "without"
