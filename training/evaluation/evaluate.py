@@ -107,7 +107,7 @@ class Result:
     readers: list[Agreement] = field(default_factory=list)
     """Agreement of the readers of the dataset, before any consensus."""
     folds: int = 0
-    """Above 0: the figures are those of this number of cross-validated networks, each on hands of other patients;
+    """Above 0: the figures are those of this number of cross-validated networks, each on other patients;
     the networks of the run itself were trained on all of them."""
     candidates: int = 1
     """Recipes that this one was chosen from, by cross-validation on the training side."""
@@ -122,10 +122,10 @@ class Result:
         """The hands of the figures, in words."""
         if not self.folds:
             return self.words.measured_on
-        best = f"; the best of {self.candidates} recipes, so rather high" if self.candidates > 1 else ""
+        best = f"; the best of {self.candidates} recipes, so biased upwards" if self.candidates > 1 else ""
         return (
             f"all hands of a dataset of labelled radiographs by {self.folds}-fold cross-validation: each "
-            f"judged by networks that had not learnt from its patient{best}"
+            f"rated by networks that were not trained on its patient{best}"
         )
 
 

@@ -12,7 +12,7 @@ from training.evaluation.metrics import in_words
 CHOSEN_ON = {
     "validation": "validation patients, whom no step of training saw",
     "tune": "the training patients themselves, for want of validation hands of every class",
-    "out-of-fold": "all hands, each as a network saw it that had not learnt from its patient",
+    "out-of-fold": "all hands, each by a network that was not trained on its patient",
 }
 
 HANDS: dict[DataKind, str] = {"simulated": "simulated lesions", "labelled": "labelled radiographs"}
@@ -156,9 +156,7 @@ def _absent(result: Result) -> str:
     """A further limit for stages without training hands."""
     stages = ", ".join(map(str, result.absent_stages))
     return (
-        f"\n- No hand of stage {stages} was learnt from; nothing is known of how it is rated."
-        if stages
-        else ""
+        f"\n- No hand of stage {stages} was in the training data; its ratings are untested." if stages else ""
     )
 
 

@@ -33,7 +33,7 @@ MORE = {
 CHOSEN_ON = {
     "validation": "validation hands, which no step of training saw",
     "tune": "the training hands themselves, for want of validation hands of every class",
-    "out-of-fold": "all hands, each as a network saw it that had not learnt from its patient",
+    "out-of-fold": "all hands, each by a network that was not trained on its patient",
 }
 
 
