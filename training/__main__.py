@@ -1,4 +1,4 @@
-"""`python -m training`: simulate, train, evaluate, export; each step leaves its files in the run's folder."""
+"""`python -m training`: simulate, train, evaluate, export; each step writes its files to the run's folder."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def simulate(config: Config, out: Out, radiographs: Radiographs = None) -> None:
 
 @app.command()
 def sham(config: Config, radiographs: Radiographs, hands: Hands = 60, resamples: Resamples = 1000) -> None:
-    """Measure whether a sham edit can be told from an untouched hand, and a lesion as the contrast."""
+    """Measure whether a sham edit can be distinguished from an untouched hand, with a lesion as contrast."""
     from training.classifier.run_folder import picture_counter, sources_in
     from training.evaluation.sham_test import pairs, told_apart
     from training.recipes.classifier import read_recipe
@@ -94,7 +94,7 @@ def train(
     device: Device = "auto",
     threads: Threads = 0,
 ) -> None:
-    """Train both tasks, on simulated lesions or on a dataset of your own; a killed run goes on.
+    """Train both tasks, on simulated lesions or on your own dataset; continues a killed run.
 
     Under torchrun all processes train together; hosts need a common folder for --out.
     """
@@ -130,7 +130,7 @@ def evaluate(
     sensitivity: Sensitivity = None,
     people: People = None,
 ) -> None:
-    """Calibrate on the training side, measure on held-out hands, keep both in the run's folder."""
+    """Calibrate on the training side, evaluate on held-out hands, write both to the run's folder."""
     from ra_node.inference.networks.loaded_network import chosen_device
     from training.experiments.evaluation_cache import Question, measure
 

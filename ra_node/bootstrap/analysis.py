@@ -166,7 +166,7 @@ def rating_of(settings: Settings) -> Rating:
 
 
 def build_follow_ups(settings: Settings, state: State) -> FollowUps:
-    """Finder of earlier reports of a patient; its secret is in the data folder, which all hosts share."""
+    """Search for earlier reports of a patient; its secret is in the data folder, which all hosts share."""
     from ra_node.ledger.patient_key import KEY_FILE, open_secret
     from ra_node.network.scu.prior_socket import fetch_through
     from ra_node.services.reporting.prior_report import FollowUps, PacsAsker

@@ -36,7 +36,7 @@ def hands(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Say which hands are in each file, where, and which side; or why there are none."""
+    """Detect the hands in each file: box, side and joints, or the reason why there are none."""
     from ra_node.bootstrap.analysis import reading_rules
     from ra_node.cli.render_status import hands_line, print_hands
     from ra_node.services.offline_analysis import draw_file, find_in_file
@@ -89,7 +89,7 @@ def analyse(
     config: ConfigPath = DEFAULT_CONFIG,
     as_json: Json = False,
 ) -> None:
-    """Analyse an archive without touching the live node: a table (hands.csv), and a folder for each study."""
+    """Analyse an archive apart from the live node: a table (hands.csv), and a folder for each study."""
     from ra_node.bootstrap.archive_run import ArchiveRunRequest
     from ra_node.cli.render_archive_run import print_summary
     from ra_node.runtime.signals import stopping

@@ -1,4 +1,4 @@
-"""The command line: every command in the words of a PACS administrator.
+"""The Typer application with every command.
 
 Exit codes are in `exit_codes`, examples and exit codes of the help in `help_pages`.
 """
@@ -84,7 +84,7 @@ def demo(
     ] = Path("var/demo"),
     timeout_s: Annotated[float, typer.Option(help="Stop waiting after this many seconds.")] = 180.0,
 ) -> None:
-    """Show the whole way of a study on this machine: a phantom is sent, analysed and reported."""
+    """Run the whole workflow on this machine: a phantom study is sent, analysed and reported."""
     from ra_node.bootstrap.commands import show_demo
     from ra_node.bootstrap.node_context import open_state
     from ra_node.cli.render_status import story_lines
@@ -108,7 +108,7 @@ def init(
         "/var/lib/ra-node"
     ),
 ) -> None:
-    """Write a configuration to begin with, and say where the units for systemd are."""
+    """Write an initial configuration, and print the folder of the systemd units."""
     from ra_node.bootstrap.package_data import shipped, write_configuration
 
     say(f"configuration: {write_configuration(folder.resolve(), data.resolve())}")
@@ -125,7 +125,7 @@ def run(config: ConfigPath = DEFAULT_CONFIG) -> None:
 
 @app.command(rich_help_panel=SERVICE)
 def listen(config: ConfigPath = DEFAULT_CONFIG) -> None:
-    """Role: receive images by C-STORE and keep them safely."""
+    """Role: receive images by C-STORE and store them durably."""
     from ra_node.runtime.import_guard import leave_pixels_out
 
     leave_pixels_out()
@@ -144,7 +144,7 @@ def work(config: ConfigPath = DEFAULT_CONFIG) -> None:
 
 @app.command(rich_help_panel=SERVICE)
 def deliver(config: ConfigPath = DEFAULT_CONFIG) -> None:
-    """Role: send the results to every destination, again and again until it has them."""
+    """Role: send the results to every destination, and retry until it has them."""
     from ra_node.runtime.roles.deliver import deliver as role
 
     role(named_settings(config))
@@ -152,7 +152,7 @@ def deliver(config: ConfigPath = DEFAULT_CONFIG) -> None:
 
 @app.command(rich_help_panel=SERVICE)
 def schedule(config: ConfigPath = DEFAULT_CONFIG) -> None:
-    """Role: settle studies, take back the work of dead workers, tidy up."""
+    """Role: settle studies, expire leases of ended workers, maintenance."""
     from ra_node.runtime.roles.schedule import schedule as role
 
     role(named_settings(config))
@@ -172,7 +172,7 @@ def web_password(
     remove: Annotated[bool, typer.Option("--remove", help="Delete this account.")] = False,  # noqa: FBT002 - typer's idiom
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
-    """Set or change a password of the operator page; it is asked for twice, or read from a pipe."""
+    """Set or change a password of the operator page; prompts twice, or reads it from a pipe."""
     from ra_node.bootstrap.web import passwords
 
     kept = passwords(named_settings(config))

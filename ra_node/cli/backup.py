@@ -30,7 +30,7 @@ def backup(
 ) -> None:
     """Copy the ledger while the node runs; PostgreSQL has pg_dump for this.
 
-    The copy holds the key that earlier reports of a patient are found by: keep it as private as the ledger.
+    The copy holds the key by which earlier reports of a patient are found: keep it as private as the ledger.
     Images, results and installed bundles are files of the data folder: copy them after it.
     """
     from ra_node.ledger.backup import backup as copy
@@ -47,7 +47,7 @@ def restore(
     copy: Annotated[Path, typer.Argument(help="A file that `ra-node backup` wrote.", exists=True)],
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
-    """Put a copy of the ledger back, while the node is stopped; the present one is kept beside it."""
+    """Restore a copy of the ledger, while the node is stopped; the present one is kept beside it."""
     from ra_node.bootstrap.node_context import open_state
     from ra_node.ledger.backup import file_of
     from ra_node.ledger.database.engine import open_ledger
@@ -72,9 +72,9 @@ def restore(
 
 @keep.command(rich_help_panel=WATCH)
 def scrub(config: ConfigPath = DEFAULT_CONFIG, as_json: Json = False) -> None:
-    """Read every kept file and compare it with its SHA-256; damaged results are made again.
+    """Compare every kept file with its SHA-256; damaged results are rebuilt.
 
-    Exit code 1 where something is damaged that was not made again. The node does the same slowly by itself.
+    Exit code 1 where damage remains. The node does the same slowly in the background.
     """
     from ra_node.bootstrap.maintenance import build_scrubber
     from ra_node.bootstrap.node_context import open_state
@@ -108,8 +108,8 @@ def adopt(
 ) -> None:
     """Bind data folder and ledger to each other, while the node is stopped, after one of them was replaced.
 
-    Removes nothing: what the ledger does not know is moved to unlisted/ in the data folder. Where the ledger
-    is lost and there is no backup, a new one begins.
+    Removes nothing: files without a row are moved to unlisted/ in the data folder. Where the ledger is lost
+    and there is no backup, a new one is created.
     """
     from ra_node.bootstrap.maintenance import adopt_folder, survey_of
     from ra_node.services.monitoring.operator_actions import Operator

@@ -85,7 +85,7 @@ def promote(
     config: ConfigPath = DEFAULT_CONFIG,
     as_json: Json = False,
 ) -> None:
-    """Put an installed bundle into use: every worker takes it at its next batch."""
+    """Use an installed bundle: every worker loads it at its next batch."""
     from ra_node.bootstrap.analysis import verify_bundle
     from ra_node.bootstrap.node_context import build_shelf, open_state
     from ra_node.cli.render_bundles import choice_words
@@ -107,7 +107,7 @@ def promote(
 
 @bundle.command()
 def rollback(config: ConfigPath = DEFAULT_CONFIG, as_json: Json = False) -> None:
-    """Go back to the bundle that was in use before the last promotion."""
+    """Return to the bundle that was in use before the last promotion."""
     from ra_node.bootstrap.analysis import verify_bundle
     from ra_node.bootstrap.node_context import build_shelf, open_state
     from ra_node.cli.render_bundles import choice_words
@@ -125,7 +125,7 @@ def rollback(config: ConfigPath = DEFAULT_CONFIG, as_json: Json = False) -> None
 
 @bundle.command()
 def history(config: ConfigPath = DEFAULT_CONFIG, as_json: Json = False) -> None:
-    """Tell who promoted what and when, oldest first."""
+    """List the promotions and rollbacks with account and time, oldest first."""
     from ra_node.bootstrap.node_context import build_shelf, open_state
     from ra_node.cli.render_bundles import print_history
 

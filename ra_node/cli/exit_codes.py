@@ -21,7 +21,7 @@ class Exit(IntEnum):
 
     @property
     def words(self) -> str:
-        """What the code says, for the help."""
+        """The meaning of the code, for the help."""
         return _WORDS[self]
 
 

@@ -71,7 +71,7 @@ def conformance(
 
 @watch.command(rich_help_panel=WATCH)
 def status(config: ConfigPath = DEFAULT_CONFIG, as_json: Json = False) -> None:
-    """Show what waits, what is done, what was delivered where, and what needs a person."""
+    """Show queued and finished work, deliveries, and what an operator must do."""
     from ra_node.bootstrap.commands import look_over
     from ra_node.cli.render_status import print_overview
 
@@ -107,7 +107,7 @@ def requeue(
     config: ConfigPath = DEFAULT_CONFIG,
     as_json: Json = False,
 ) -> None:
-    """Try again what was buried; a destination that was out of reach is tried again at once."""
+    """Requeue buried jobs; an unreachable destination is tried at once."""
     from ra_node.bootstrap.node_context import open_state
     from ra_node.services.monitoring.operator_actions import Operator, try_again
 
@@ -181,7 +181,7 @@ def clock(
     config: ConfigPath = DEFAULT_CONFIG,
     as_json: Json = False,
 ) -> None:
-    """Say whether this machine's clock is trusted; nothing is purged and nothing expires while it is not."""
+    """Show whether this machine's clock is trusted; nothing is purged and nothing expires while it is not."""
     from ra_node.bootstrap.node_context import build_clock_watch, open_state
     from ra_node.services.monitoring.operator_actions import Operator, acted
 

@@ -1,7 +1,7 @@
 """Embedded fonts of the PDF, so that it looks the same where no font is installed.
 
-Latin text is set in Bitstream Vera, which comes with the PDF library; other scripts in the typeface of the
-overlay, of which only the characters of the language are taken (1 s once a process for Chinese).
+Latin text is set in Bitstream Vera, which comes with the PDF library; other scripts in the font of the
+overlay, as a subset with the characters of the language (1 s once a process for Chinese).
 """
 
 from __future__ import annotations

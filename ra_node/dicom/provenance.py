@@ -69,7 +69,7 @@ def observer_uid(producer: Producer, bundle: BundleIdentity) -> str:
 def contributing_equipment(models: Iterable[Model]) -> list[Dataset]:
     """One item an algorithm (PS3.3 C.12.1.1.5), purpose 109102 DCM, with the Device UID of its weights.
 
-    dciodvfy warns about the Device UID, which IHE AIR asks for.
+    dciodvfy warns about the Device UID, which IHE AIR requires.
     """
     return [_contribution(model) for model in models]
 

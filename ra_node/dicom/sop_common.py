@@ -51,7 +51,7 @@ def identify(made: Dataset, kind: ObjectKind, sop_instance_uid: str) -> None:
 
 
 def series_uid_of(sop_instance_uid: str) -> str:
-    """The series of an object of this node, known to whoever knows the object."""
+    """Series Instance UID of an object of this node, derived from its SOP Instance UID."""
     return derive_uid(sop_instance_uid, "series")
 
 

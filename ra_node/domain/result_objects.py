@@ -1,7 +1,7 @@
-"""The objects of an answer: one row a kind, from which every part of the node takes what it says of it.
+"""Created objects: one table row per kind, used by every part of the node.
 
-A new kind is a row here, its builder in `services.reporting.render_objects` and, where a destination asks for
-it, a key of the same name in `[[peer]]`; a test names what is missing.
+A new kind needs a row here, a builder in `services.reporting.render_objects` and, if it is optional, a key of
+the same name in `[[peer]]`; a test names missing parts.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class ObjectKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ResultObjectClass:
-    """What is said of a kind everywhere: negotiation, equipment, page and conformance statement."""
+    """Properties of a kind: negotiation, equipment, page and conformance statement."""
 
     kind: ObjectKind
     sop_class_uid: str
@@ -35,7 +35,7 @@ class ResultObjectClass:
     statement: str
     """In the conformance statement (PS3.2, SOP instances created)."""
     optional: bool = False
-    """Whether a destination gets it only where its configuration asks for it."""
+    """Whether it is optional by the configuration of a destination."""
 
 
 RESULT_OBJECTS = (
@@ -95,7 +95,7 @@ RESULT_OBJECTS = (
 OPTIONS = tuple(row.kind for row in RESULT_OBJECTS if row.optional)
 """Optional objects by their configuration key in [[peer]]."""
 BASIC_KINDS = tuple(row.kind for row in RESULT_OBJECTS if not row.optional)
-"""What is made of every report."""
+"""Kinds made of every report."""
 
 _ROWS = {row.kind: row for row in RESULT_OBJECTS}
 

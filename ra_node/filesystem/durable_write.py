@@ -57,11 +57,11 @@ def write_atomically(
     replace: bool = True,
     temporary: Path | None = None,
 ) -> None:
-    """Write a file whole or not at all (bytes, or a function that writes to a stream).
+    """Write a file atomically (bytes, or a function that writes to a stream).
 
     Without `replace` a file that is there stays as it is: of several writers the first one wins. The umask
-    reduces the mode. `temporary` (default: a hidden name that nobody else uses) lies in the same folder; a
-    fixed name is for large files of a single writer, so that a killed one leaves at most one behind.
+    reduces the mode. `temporary` (default: a unique hidden name) is in the same folder; a fixed name is for
+    large files of a single writer, so that a killed one leaves at most one behind.
     """
     part = temporary or path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:

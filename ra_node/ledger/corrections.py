@@ -40,11 +40,11 @@ class Correction(StrEnum):
 def correct(
     ledger: Ledger, kept: Instance, new: NewInstance, *, before: str, after: str, changed: Sequence[str]
 ) -> Correction:
-    """Let a copy with a corrected header take the place of the kept one.
+    """Replace the kept file by a copy with a corrected header.
 
     `before` and `after` are keyed hashes of the two headers, `changed` the keywords of the attributes that
-    differ. The image is analysed again and a new version of the report follows; what is not delivered of
-    the versions before is not sent any more.
+    differ. The image is analysed again and a new version of the report follows; undelivered objects of
+    earlier versions are dropped.
     """
     with ledger.write() as connection:
         now = ledger.clock()

@@ -111,7 +111,7 @@ def _record_outcome(
         delivery.c.peer == job.peer,
         delivery.c.state != DeliveryState.ACCEPTED,
     )
-    if outcome.state is not DeliveryState.ACCEPTED:  # given up while it was on its way: it stays so
+    if outcome.state is not DeliveryState.ACCEPTED:  # dropped during the transfer: stays dropped
         this = and_(this, delivery.c.state != DeliveryState.DROPPED)
     values = {"state": outcome.state, "status": outcome.status, "detail": outcome.detail, "updated_at": now}
     if outcome.state is DeliveryState.ACCEPTED:

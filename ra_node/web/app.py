@@ -108,7 +108,7 @@ async def read_metrics(request: Request) -> Response:
 
 
 async def login_page(request: Request) -> Response:
-    """Ask for name and password."""
+    """The login form."""
     if await run_in_threadpool(operator_of, request) is not None:
         return RedirectResponse("/", 303)
     return await run_in_threadpool(_ask, request, "")

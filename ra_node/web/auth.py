@@ -59,7 +59,7 @@ def begin_session(request: Request, name: str) -> None:
 
 
 def token(request: Request) -> str:
-    """The CSRF token of this session, made when it is first asked for."""
+    """The CSRF token of this session, created at first use."""
     return str(request.session.setdefault("csrf", secrets.token_urlsafe(24)))
 
 

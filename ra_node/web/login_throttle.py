@@ -41,7 +41,7 @@ class Throttle:
                 self._wrong.popitem(last=False)
 
     def right(self, *keys: str) -> None:
-        """The right password: the count starts anew."""
+        """The right password: reset the count."""
         with self._lock:
             for key in keys:
                 self._wrong.pop(key, None)

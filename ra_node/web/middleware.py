@@ -65,7 +65,7 @@ class SecurityHeadersMiddleware:
 
 @dataclass(frozen=True, slots=True)
 class BodyLimitMiddleware:
-    """Refuses a request whose body is large, or does not say how large it is."""
+    """Refuses a request with a large body, or without Content-Length."""
 
     app: ASGIApp
 

@@ -1,4 +1,4 @@
-"""Random changes of a batch of crops, drawn anew in every epoch, all on the batch and its device at once."""
+"""Augmentation of a batch of crops on its device, drawn anew in every epoch."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ WHOLE = slice(None)
 def augmented(
     grey_NHW: Tensor, recipe: AugmentRecipe, generator: torch.Generator, rows: slice = WHOLE
 ) -> Tensor:
-    """Turn, shift, zoom, flip and re-expose grey levels 0..255: float (N, H, W) in 0..255.
+    """Rotate, shift, zoom, flip and change the exposure of grey levels 0..255: float (N, H, W) in 0..255.
 
-    The generator lies on the device of the crops. Chance is drawn for the whole batch and only `rows`
-    of it are made, so that several processes together make the batch that one would make.
+    The generator is on the device of the crops. Random numbers are drawn for the whole batch and only `rows`
+    of it are computed, so that several processes together make the same batch as one.
     """
     return augmented_with_turns(grey_NHW, recipe, generator, rows)[0]
 
@@ -27,7 +27,7 @@ def augmented(
 def augmented_with_turns(
     grey_NHW: Tensor, recipe: AugmentRecipe, generator: torch.Generator, rows: slice = WHOLE
 ) -> tuple[Tensor, Tensor]:
-    """As `augmented`, and how each crop was moved: (N, 2, 3), for `moved_points`."""
+    """Like `augmented`, with the transform of each crop: (N, 2, 3), for `moved_points`."""
     share_N1HW = grey_NHW[rows, None].float() / 255
     turns = _turns(len(grey_NHW), recipe, generator)[rows]
     grid = affine_grid(turns, list(share_N1HW.shape), align_corners=False)
@@ -56,7 +56,7 @@ def _turns(count: int, recipe: AugmentRecipe, generator: torch.Generator) -> Ten
 def _exposed(
     share_NHW: Tensor, whole: torch.Size, recipe: AugmentRecipe, generator: torch.Generator, rows: slice
 ) -> Tensor:
-    """Another exposure and another detector: gamma, gain and noise, within 0..1."""
+    """Random exposure and detector: gamma, gain and noise, within 0..1."""
     gamma = torch.exp(_spread(whole[0], recipe.gamma, generator))[rows, None, None]
     gain = torch.exp(_spread(whole[0], recipe.gain, generator))[rows, None, None]
     exposed = share_NHW.clamp(1e-4, 1) ** gamma * gain

@@ -1,4 +1,4 @@
-"""Keeps what a killed training needs to go on to the same result."""
+"""Checkpoints: the state from which a killed training continues to the same result."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Checkpoint:
     path: Path
     fingerprint: str
     every_s: float = 0.0
-    """Epochs shorter than this share a checkpoint: VGG16's takes 1.6 GB, its epoch on a GPU a second."""
+    """Minimum time between checkpoints: one of VGG16 takes 1.6 GB, its epoch on a GPU a second."""
     saved_s: float = field(default_factory=time.monotonic)
 
     @property
@@ -30,7 +30,7 @@ class Checkpoint:
         return time.monotonic() - self.saved_s >= self.every_s
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Replace the checkpoint; raises Fatal on a full disk, with the last one still there."""
+        """Replace the checkpoint; raises Fatal on a full disk, and keeps the last one."""
         held = {"fingerprint": self.fingerprint, **state}
         write_whole(self.path, lambda file: torch.save(held, file))
         self.saved_s = time.monotonic()
@@ -54,5 +54,5 @@ class Checkpoint:
         return held
 
     def discard(self) -> None:
-        """Forget it, when the weights are written."""
+        """Delete it after the weights are written."""
         self.path.unlink(missing_ok=True)

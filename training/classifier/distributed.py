@@ -14,12 +14,12 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 PATIENCE = timedelta(hours=2)
-"""The others wait this long while the first process makes the crops or measures validation hands."""
+"""Time-out of the others while the first process makes the crops or evaluates validation hands."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """Which of how many processes this is; the first one alone writes files and speaks."""
+    """Rank and number of processes; only the first one writes files and prints."""
 
     rank: int = 0
     world: int = 1
@@ -39,7 +39,7 @@ class Ranks:
         return value
 
     def gathered(self, value: object) -> list[Any]:
-        """What every process holds, in their order; also a point where all wait for all."""
+        """Gather a value of every process, in rank order; also a barrier."""
         if self.world == 1:
             return [value]
         everyone: list[Any] = [None] * self.world
@@ -47,7 +47,7 @@ class Ranks:
         return everyone
 
     def together(self, network: nn.Module, device: torch.device) -> nn.Module:
-        """The network with its gradients averaged over the processes; all begin as the first one."""
+        """The network with gradients averaged over the processes; weights are copied from the first."""
         if self.world == 1:
             return network
         if device.type == "cuda":
@@ -60,7 +60,7 @@ ALONE = Ranks()
 
 @contextmanager
 def joined_ranks(device: torch.device) -> Iterator[tuple[Ranks, torch.device]]:
-    """Join the processes that torchrun started (its environment says so): NCCL on CUDA, gloo on a CPU."""
+    """Join the processes that torchrun started (from the environment): NCCL on CUDA, gloo on a CPU."""
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
         yield ALONE, device

@@ -13,7 +13,7 @@ from training.io.atomic_file import write_whole
 
 @dataclass(frozen=True, slots=True)
 class EpochRow:
-    """What an epoch came to."""
+    """Results of an epoch."""
 
     task: str
     epoch: int
@@ -29,7 +29,7 @@ class EpochRow:
 
 
 class Log:
-    """Rows on disk, whole after each epoch; rows of an epoch that is repeated are replaced."""
+    """Log file, written after each epoch; rows of a repeated epoch are replaced."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

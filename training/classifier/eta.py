@@ -1,4 +1,4 @@
-"""Estimates the time that is left of several trainings from the pace of those so far."""
+"""Estimates the remaining time of several trainings from the pace of those so far."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from training.classifier.loop import Progress
 
 WORK = {"alexnet": 1.0, "googlenet": 2.6, "efficientnet_b2": 4.5, "resnet50": 6.0, "vgg16": 17.0}
-"""Time of an epoch beside AlexNet's, roughly: a first guess, until a network has shown its own pace."""
+"""Relative time of an epoch, AlexNet = 1: initial estimate, until a network has been measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,20 +22,20 @@ class Job:
 
 @dataclass(slots=True)
 class TimeLeft:
-    """Which of the jobs is under way and how long all that are left will take."""
+    """The current job and the remaining time of all."""
 
     jobs: Sequence[Job]
     epoch_s: dict[str, float] = field(default_factory=dict)
     """Seconds of an epoch, by architecture, as measured."""
 
     def learn(self, job: Job, progress: Progress) -> None:
-        """Take over the pace of the job under way."""
+        """Update the pace of the current job."""
         share_left = 1 - progress.step / progress.steps
         if share_left > 0:
             self.epoch_s[job.architecture] = progress.seconds_left / (share_left * job.epochs)
 
     def seconds_left(self, job: Job, progress: Progress) -> float:
-        """Of the job under way and of all after it; training only."""
+        """Remaining seconds of the current and all following jobs; training only."""
         later = self.jobs[self.jobs.index(job) + 1 :]
         return progress.seconds_left + sum(one.epochs * self._epoch_s(one.architecture) for one in later)
 
@@ -46,7 +46,7 @@ class TimeLeft:
 
 
 def spoken(seconds: float) -> str:
-    """A time that is left, as one says it: "3 h 20 min", "12 min", "40 s"."""
+    """Remaining time as text: "3 h 20 min", "12 min", "40 s"."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -1,4 +1,4 @@
-"""Where the weights of a training begin: at random, in a state file, or in an earlier run."""
+"""Initial weights of a training: random, a state file, a bundle, or an earlier run."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ NOTE = "start.sha256"
 
 SUFFIXES = (".safetensors", ".pth", ".pt")
 SIDE_HEADS = ("aux1.", "aux2.", "AuxLogits.")
-"""Parts of state files that exist for their own training only."""
+"""Prefixes of tensors in state files that are used in their own training only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The file that a training begins from, None for random weights."""
+    """The file of initial weights, None for random weights."""
 
     path: Path | None
     from_run: bool = False
     bundle: str = ""
     """Name and version of the bundle that the file is of; "" for a file or a run."""
     origin: Origin = field(default_factory=Origin)
-    """Whom the weights learnt from, and their terms."""
+    """Patients on whom the weights were trained, and terms of use."""
 
     @property
     def sha256(self) -> str | None:
@@ -75,7 +75,7 @@ def find_start(recipe: Recipe, given: Path | None) -> Start:
 def begun(recipe: Recipe, classes: int, start: Start, head: Head = "softmax") -> nn.Module:
     """Build the recipe's network with the weights of `start`.
 
-    The last layer of a state file is left behind, that of a run or a bundle where it is another one.
+    The last layer of a state file is dropped, that of a run or a bundle only where it differs.
     """
     network = build(recipe.architecture, classes)
     path, last = last_layer(network)
@@ -101,7 +101,7 @@ def begun(recipe: Recipe, classes: int, start: Start, head: Head = "softmax") ->
 
 
 def note_start(run: Path, start: Start) -> None:
-    """Keep in the run's folder where its weights began."""
+    """Record the initial weights in the run's folder."""
     if start.path is None:
         (run / NOTE).unlink(missing_ok=True)
     else:
@@ -111,7 +111,7 @@ def note_start(run: Path, start: Start) -> None:
 
 
 def noted_start(run: Path) -> str | None:
-    """What `note_start` kept: a hash, or hash and name of a state file or bundle; None for random weights."""
+    """Read what `note_start` wrote: a hash, or hash and name of a file or bundle; None for random weights."""
     return (run / NOTE).read_text().strip() if (run / NOTE).exists() else None
 
 

@@ -1,4 +1,4 @@
-"""A site's own dataset as the hands of a run: real labels, split by patient before anything learns."""
+"""A site's own dataset as the hands of a run: real labels, split by patient before training."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def kept_about(run: Path) -> dict[str, str]:
 
 
 def kept_agreements(run: Path) -> list[Agreement]:
-    """How well the readers of a run's dataset agreed; empty where nobody knows."""
+    """Agreement of the readers of a run's dataset; empty where unknown."""
     return read_agreements(run)
 
 

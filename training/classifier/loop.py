@@ -1,4 +1,4 @@
-"""The one training loop: seeded, resumable, with its loss and the time left in sight."""
+"""The training loop: seeded, resumable, with printed loss and remaining time."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ Validate = Callable[[nn.Module], float]
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What may surround the loop: names for its hands, other processes, and what outlasts a kill."""
+    """Environment of the loop: names of hands, other processes, and the checkpoint."""
 
     hands: Sequence[str] = ()
-    """A name for each crop, so that a batch can be named when its loss is no number."""
+    """A name for each crop, for messages about a batch with a NaN loss."""
     ranks: Ranks = ALONE
     checkpoint: Checkpoint | None = None
     log: Log | None = None
@@ -73,10 +73,9 @@ def tune(
 ) -> None:
     """Train `network` in place on crops (N, side, side) with labels (N,); goes on from a checkpoint.
 
-    Several sets of labels are several tasks, whose outputs stand side by side; `classes` counts those of
-    each where labels may lack one.
-    The crops live on the device, and each process makes its share of every batch there.
-    Raises Fatal at a loss that is no number, with epoch, step and hands, and where the disk refuses.
+    Several sets of labels are several tasks with concatenated outputs; `classes` are their numbers where
+    labels may lack one. The crops are on the device, and each process computes its share of every batch
+    there. Raises Fatal at a NaN loss, with epoch, step and hands, and at disk errors.
     """
     task: TaskRecipe = getattr(recipe, name)
     ranks, plan = around.ranks, _Plan(len(crops), task, around.ranks.world)
@@ -117,9 +116,9 @@ def tune(
 
 
 def save_half(network: nn.Module, path: Path, metadata: Mapping[str, str] | None = None) -> None:
-    """Write the weights as the bundle ships them: half precision, safetensors, whole or not at all.
+    """Write the weights as in a bundle: half precision, safetensors, atomically.
 
-    `metadata` is what they carry of their origin.
+    `metadata` describes their origin.
     """
     state = network.state_dict()
     half = {k: (t.half() if t.is_floating_point() else t).contiguous().cpu() for k, t in state.items()}
@@ -129,7 +128,7 @@ def save_half(network: nn.Module, path: Path, metadata: Mapping[str, str] | None
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """How many steps and epochs a task takes, and which hands each batch has."""
+    """Steps and epochs of a task, and the hands of each batch."""
 
     hands: int
     task: TaskRecipe
@@ -141,7 +140,7 @@ class _Plan:
 
     @property
     def starts(self) -> range:
-        """Where the batches of an epoch begin; a kept rest has two hands for each process at least."""
+        """Start indices of the batches of an epoch; a kept remainder has at least two hands per process."""
         least = 2 * self.world if self.task.rest == "keep" else self.batch
         return range(0, max(1, self.hands - least + 1), self.batch)
 
@@ -161,7 +160,7 @@ class _Plan:
 
 
 def _keep_epoch(row: EpochRow, network: nn.Module, around: Around) -> None:
-    """Measure the validation hands and write the row, in the first process alone."""
+    """Evaluate the validation hands and write the row, in the first process only."""
     if not around.ranks.first or around.log is None:
         return
     figure = around.validate(network) if around.validate else None
@@ -172,7 +171,7 @@ def _keep_epoch(row: EpochRow, network: nn.Module, around: Around) -> None:
 def _not_a_number(
     name: str, epoch: int, step: int, loss: float, chosen: Tensor, hands: Sequence[str]
 ) -> Fatal:
-    """Say where the loss was lost and on which hands; the last good checkpoint is left as it is."""
+    """Report where the loss became NaN and on which hands; the last checkpoint is kept."""
     names = ", ".join(hands[k] for k in chosen.tolist()) if len(hands) else "unnamed"
     return Fatal(
         f"{name}: expected a finite loss, found {loss} in epoch {epoch + 1}, step {step}; "
@@ -182,7 +181,7 @@ def _not_a_number(
 
 @dataclass(slots=True)
 class _Progress:
-    """Says how far the loop is, about fifty times a run."""
+    """Prints progress about fifty times a run."""
 
     task: str
     steps: int

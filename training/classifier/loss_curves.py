@@ -1,4 +1,4 @@
-"""Reads the training losses of a run, whichever log it left."""
+"""Reads the training losses of a run, from either log format."""
 
 from __future__ import annotations
 

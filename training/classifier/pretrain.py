@@ -1,7 +1,7 @@
-"""Pre-trains a network on healthy hands: where the joints are, how old the child is, girl or boy.
+"""Pre-trains a network on healthy hands: joint positions, age and sex.
 
-One last layer answers all: 26 numbers for 13 joints, one for the age, one for the sex. Whoever starts
-from these weights leaves that layer behind.
+One last layer has all outputs: 26 numbers for 13 joints, one for age, one for sex. A training that starts
+from these weights drops that layer.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ PLACES = slice(0, 2 * len(JOINTS))
 AGE, SEX, OUTPUTS = 2 * len(JOINTS), 2 * len(JOINTS) + 1, 2 * len(JOINTS) + 2
 
 PLACE_WEIGHT = 5.0
-"""Places vary by about a fifth of what standardised ages do."""
+"""Weight of positions, which vary by about a fifth of standardised ages."""
 
 LOGIT_BATCH = 32
 
 SHOWN = 4
-"""Times that each hand is moved to show what was learnt."""
+"""Number of augmented copies of each hand in the evaluation."""
 
 CHECKPOINT_S = 60.0
-"""A kill costs about this much time."""
+"""Interval of checkpoints: a kill costs about this much time."""
 
 Say = Callable[[str], None]
 
@@ -60,7 +60,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Ages:
-    """How months become numbers near 0 and back."""
+    """Standardisation of ages in months."""
 
     mean: float
     std: float
@@ -109,10 +109,11 @@ def figures(
     ages: Ages,
     resamples: int = 1000,
 ) -> dict[str, Interval]:
-    """How well `others` are read, and how well by always saying what is usual among `learnt`.
+    """Errors on `others`, and those of the trivial guess from `learnt`.
 
-    Joint errors are mean distances in percent of the side of the crop; intervals over patients. Crops lie so
-    much alike that every hand is also shown turned and shifted, `SHOWN` times, as in the training.
+    Joint errors are mean distances in percent of the side of the crop; intervals over patients. Because the
+    positions in crops vary little, every hand is also evaluated rotated and shifted, `SHOWN` times, as in the
+    training.
     """
     others = _moved(others.shrunk(recipe.networks[architecture].side_px), recipe)
     told = logits_of(network.eval(), others.images, recipe.mean, recipe.std, LOGIT_BATCH)
@@ -135,7 +136,7 @@ def figures(
 
 
 def _moved(hands: KnownHands, recipe: PretrainRecipe) -> KnownHands:
-    """Each hand `SHOWN` times, as the recipe changes it, the same way every time."""
+    """Each hand `SHOWN` times with augmentation, with a fixed seed."""
     many = hands.where(np.repeat(np.arange(len(hands)), SHOWN))
     generator = torch.Generator().manual_seed(recipe.seed)
     grey_NHW, turns = augmented_with_turns(torch.from_numpy(many.images), recipe.augment, generator)
@@ -160,7 +161,7 @@ def _on_device(hands: KnownHands, ages: Ages, device: torch.device) -> Known:
 
 
 def _epoch(learner: TrainState, known: Known, recipe: PretrainRecipe, batch: int, starts: range) -> float:
-    """Go through the hands once: the mean loss."""
+    """One epoch; returns the mean loss."""
     generator = learner.generator
     order = torch.randperm(len(known.age), generator=generator, device=generator.device)
     losses = []

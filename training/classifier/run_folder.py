@@ -1,4 +1,4 @@
-"""What a run's folder holds before anything learns: its recipe and the crops of its hands."""
+"""The folder of a run before the training: recipe and crops."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class HandsFrom:
     split: Path | None = None
     fold: str = ""
     run: Path | None = None
-    """A run, or the hands of a comparison, whose very crops are shared."""
+    """A run, or the hands of a comparison, whose crops are shared."""
 
 
 def prepared(recipe: Recipe, out: Path, source: HandsFrom, say: Say) -> Crops:
@@ -80,7 +80,7 @@ def keep_recipe(recipe: Recipe, out: Path) -> None:
 
 
 def share_crops(source: Path, run: Path) -> None:
-    """Give a run the very hands of `source`: one file under two names, or a copy on disks without links."""
+    """Share the hands of `source`: a hard link, or a copy where links are not possible."""
     run.mkdir(parents=True, exist_ok=True)
     for name in (REAL, DRAWN, LABELLED, ROWS, ABOUT, AGREEMENT):
         if (source / name).exists() and not _same(source / name, run / name):
@@ -108,7 +108,7 @@ def sources_in(radiographs: Path | None) -> list[SourceHand]:
 
 
 def counted(crops: Crops) -> dict[str, int]:
-    """Hands and patients by split and origin, and how many boxes came from the finder."""
+    """Hands and patients by split and origin, and how many boxes came from the detector."""
     groups = Counter(zip(map(str, crops.splits), map(str, crops.origins), strict=True))
     counts = {f"{split} hands, {origin}": count for (split, origin), count in sorted(groups.items())}
     real = crops.where(crops.origins != "phantom")
@@ -119,7 +119,7 @@ def counted(crops: Crops) -> dict[str, int]:
 
 
 def picture_counter(say: Say) -> Callable[[int, int], None]:
-    """Say every 25th picture and the last one."""
+    """Print every 25th image and the last one."""
 
     def count(done: int, total: int) -> None:
         if done % 25 == 0 or done == total:
@@ -129,7 +129,7 @@ def picture_counter(say: Say) -> Callable[[int, int], None]:
 
 
 def _refuse_other_data(recipe: Recipe, run: Path) -> None:
-    """Raise Fatal where a recipe would not make the crops that a run has."""
+    """Raise Fatal where a recipe would make other crops than those of the run."""
     known = kept_recipe(run)
     if (known.data, known.side_px, known.seed) != (recipe.data, recipe.side_px, recipe.seed):
         raise Fatal(

@@ -1,4 +1,4 @@
-"""What a network should answer, and how far off it is: one goal for each task that it learns."""
+"""Targets and losses: one goal for each task of a network."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def goals(
     device: torch.device,
     classes_of: Sequence[int] = (),
 ) -> list[Goal]:
-    """A goal for each set of labels (N,), whose outputs stand side by side; only the first is smoothed.
+    """A goal for each set of labels (N,), with concatenated outputs; only the first is smoothed.
 
     `classes_of` is the number of outputs of each, which may be more than its labels have.
     """
@@ -64,7 +64,7 @@ def soft_targets(labels: Tensor, classes: int, smoothing: float) -> Tensor:
 
 
 def _class_weights(labels: NDArray[np.int64], classes: int) -> Tensor:
-    """Inverse frequency with a mean of 1 over the hands; a class without hands takes no part in it."""
+    """Inverse frequency with a mean of 1 over the hands; classes without hands are ignored."""
     counts = np.bincount(labels, minlength=classes)
     present = int((counts > 0).sum())
     return torch.from_numpy(len(labels) / (present * np.maximum(counts, 1))).float()

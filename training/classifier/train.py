@@ -1,4 +1,4 @@
-"""Trains both tasks of a recipe into the folder of a run, and goes on where a killed one stopped."""
+"""Trains both tasks of a recipe in the folder of a run, and continues a killed one."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Place:
     device: torch.device
     ranks: Ranks = ALONE
     checkpoint_s: float = 30.0
-    """A kill costs this much time at most, and the epoch that was under way."""
+    """Interval of checkpoints: a kill costs at most this time and the current epoch."""
 
     def checkpoint(self, task: TaskName, fingerprint: str) -> Checkpoint:
         return Checkpoint(self.folder / task / "checkpoint.pt", fingerprint, self.checkpoint_s)
@@ -58,11 +58,10 @@ def train_run(
 ) -> None:
     """Train staging, then recognition, or both at once on one trunk, as the recipe says.
 
-    `report` gets the progress, which is otherwise said.
+    `report` gets the progress, which is printed otherwise.
 
-    A run that is already finished with this recipe, these hands and this start is left as it is.
-    Raises Fatal for a class without hands, and for a start that has seen a patient who is held out, before
-    anything is trained.
+    A run that is already finished with this recipe, these hands and this start is unchanged. Raises Fatal for
+    a class without hands, and for initial weights trained on a held-out patient, before the training.
     """
     part = crops.part("tune")
     for task in TASKS:
@@ -90,7 +89,7 @@ def train_run(
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """All that the tasks of a run are learnt from and with."""
+    """Data and settings of the tasks of a run."""
 
     recipe: Recipe
     hands: Crops
@@ -102,7 +101,7 @@ class Lesson:
     report: Callable[[Progress], None]
 
     def learn(self, network: nn.Module, task: TaskName, beside: TaskName | None = None) -> None:
-        """Train a network in place for one task, or for two whose outputs stand side by side."""
+        """Train a network in place for one task, or for two with concatenated outputs."""
         around = Around(
             hands=[str(patient) for patient in self.hands.patients],
             ranks=self.place.ranks,
@@ -117,7 +116,7 @@ class Lesson:
         tune(network, images, labels, self.recipe, task, self.report, device, around, classes)
 
     def keep(self, network: nn.Module, task: TaskName) -> None:
-        """Write the weights of a task, in the first process alone."""
+        """Write the weights of a task, in the first process only."""
         if self.place.ranks.first:
             origin = origin_of(self.hands).over(self.start.origin)
             save_half(network, weights_path(self.place.folder, task), metadata_of(origin))
@@ -135,7 +134,7 @@ def _teach_apart(lesson: Lesson) -> None:
 
 
 def _teach_together(lesson: Lesson) -> None:
-    """Train both tasks as two last layers of one network, and keep it once with each of them."""
+    """Train both tasks as two last layers of one network, and write it once with each of them."""
     recipe = lesson.recipe
     network = begun(recipe, CLASSES["staging"], lesson.start, recipe.staging.head)
     staging = last_layer(network)[1]
@@ -148,7 +147,7 @@ def _teach_together(lesson: Lesson) -> None:
 
 
 def task_labels(task: TaskName, stages: NDArray[np.int64]) -> NDArray[np.int64]:
-    """What a task learns of the stages (N,)."""
+    """Labels of a task from the stages (N,)."""
     return stages if task == "staging" else (stages > 0).astype(np.int64)
 
 
@@ -171,7 +170,7 @@ def refuse_empty_classes(task: TaskName, labels: NDArray[np.int64], head: Head =
 
 
 def fingerprint(recipe: Recipe, crops: Crops, start: Start) -> str:
-    """A hash of all that decides the weights: recipe, training hands and start."""
+    """A hash of everything that determines the weights: recipe, training hands and start."""
     digest = hashlib.sha256(deciding_json(recipe).encode())
     for part in (crops.images, crops.stages):
         digest.update(np.ascontiguousarray(part).data)
@@ -180,9 +179,9 @@ def fingerprint(recipe: Recipe, crops: Crops, start: Start) -> str:
 
 
 def seed_everything(seed: int, ranks: Ranks) -> None:
-    """Seed torch on every device, apart for each process; the same seed gives the same CUDA kernels.
+    """Seed torch on every device, differently for each process; deterministic CUDA kernels.
 
-    Data and simulation have generators of their own, so numpy's global one is never asked.
+    Data and simulation have generators of their own; numpy's global one is not used.
     """
     torch.manual_seed(seed + ranks.rank)
     torch.backends.cudnn.deterministic = True
@@ -192,7 +191,7 @@ def seed_everything(seed: int, ranks: Ranks) -> None:
 def validation_figure(task: TaskName, crops: Crops, recipe: Recipe) -> Callable[[nn.Module], float] | None:
     """One-vs-rest AUC, mean over the classes, of the validation hands; None where there are none.
 
-    The outputs of the task stand first among those of the network.
+    The outputs of the task are the first of the network.
     """
     if not len(crops):
         return None

@@ -1,4 +1,4 @@
-"""Everything that changes while a network learns, so that it can be kept and taken up again."""
+"""The training state: everything that changes during a training, for checkpoints."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Arithmetic(Protocol):
-    """What a learner needs to know of a recipe."""
+    """Part of a recipe that a learner needs."""
 
     @property
     def amp(self) -> str: ...
@@ -26,7 +26,7 @@ class Arithmetic(Protocol):
 
 
 class TaskSchedule(Protocol):
-    """What a learner needs to know of a task."""
+    """Part of a task that a learner needs."""
 
     @property
     def learning_rate(self) -> float: ...
@@ -38,7 +38,7 @@ class TaskSchedule(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TrainState:
-    """A network, what tunes it, and the one source of chance for order and augmentation."""
+    """A network, its optimiser, and the random generator for order and augmentation."""
 
     network: nn.Module
     optimiser: torch.optim.Optimizer
@@ -53,7 +53,7 @@ class TrainState:
         return torch.autocast(device, dtype=self.precision, enabled=self.precision is not None)
 
     def step(self, loss: Tensor) -> None:
-        """Follow the gradient of a loss once."""
+        """One optimiser step."""
         self.optimiser.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch's own gap
         self.scaler.step(self.optimiser)
@@ -66,9 +66,9 @@ class TrainState:
         return float(self.schedule.get_last_lr()[0])
 
     def state(self, ranks: Ranks) -> dict[str, Any]:
-        """All that decides the rest of the training; numpy takes no part in the loop.
+        """State that determines the rest of the training; numpy is not used in the loop.
 
-        The processes draw their dropout apart, so each one's chance is kept.
+        The dropout generators of all processes are stored.
         """
         device = self.generator.device
         chance = [torch.get_rng_state()]
@@ -84,7 +84,7 @@ class TrainState:
         }
 
     def restore(self, state: dict[str, Any], ranks: Ranks) -> None:
-        """Take up a kept state; raises Fatal where it is that of another number of processes."""
+        """Load a state; raises Fatal where it is of another number of processes."""
         if len(state["chance"]) != ranks.world:
             raise Fatal(f"expected {len(state['chance'])} processes, as before the stop, found {ranks.world}")
         self.network.load_state_dict(state["network"])
@@ -101,7 +101,7 @@ class TrainState:
 def new_learner(
     network: nn.Module, recipe: Arithmetic, task: TaskSchedule, steps: int, device: torch.device
 ) -> TrainState:
-    """AdamW on a network that lies on `device`, with the schedule of `steps` steps."""
+    """AdamW on a network on `device`, with the schedule of `steps` steps."""
     optimiser = torch.optim.AdamW(
         network.parameters(), task.learning_rate, weight_decay=task.weight_decay, fused=True
     )

@@ -79,9 +79,9 @@ def compare_command(
     base: OwnBase = None,
     experiment: Experiments = None,
 ) -> None:
-    """Train and measure the paper's networks on the same hands, and set them beside its tables.
+    """Train and evaluate the paper's networks on the same hands, and compare them with its tables.
 
-    Killed at any point, the same command goes on. Under torchrun all processes train together.
+    After a kill the same command continues. Under torchrun all processes train together.
     """
     import torch
 
@@ -144,5 +144,5 @@ def _show(
 
 
 def register(app: typer.Typer) -> None:
-    """Add this command to the training side's."""
+    """Register this command."""
     app.command(name="compare")(compare_command)

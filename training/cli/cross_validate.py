@@ -40,10 +40,10 @@ def cross_validate_command(
     resamples: Resamples = 1000,
     sensitivity: Sensitivity = None,
 ) -> None:
-    """Judge every hand by networks that have not learnt from its patient, then fit on all; goes on if killed.
+    """Rate every hand by networks not trained on its patient, then fit on all; continues after a kill.
 
     Of several networks the one with the highest pooled kappa is fitted; the held-out side of a split, if
-    there is one, takes no part in that choice.
+    there is one, is not used for that choice.
     """
     import torch
 
@@ -71,5 +71,5 @@ def cross_validate_command(
 
 
 def register(app: typer.Typer) -> None:
-    """Add this command to the training side's."""
+    """Register this command."""
     app.command(name="cross-validate")(cross_validate_command)

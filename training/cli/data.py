@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from training.data.split import Fold, Labelled
 
 SALT = "patient-key.salt"
-"""Beside the datasets of a site, so that all give a patient the same key."""
+"""Salt file beside the datasets of a site, so that all give a patient the same key."""
 
 Images = Annotated[Path, typer.Option("--images", exists=True, file_okay=False, help="DICOM files or PNGs.")]
 Labels = Annotated[
@@ -155,9 +155,7 @@ def _say_labels(hands: Sequence[LabelledHand]) -> None:
     say(f"{len(hands)} labelled hands; {shown}; not gradable: {counts[NOT_GRADABLE]}; open: {counts[None]}")
     absent = absent_stages(hand.stage for hand in hands if hand.stage is not None)
     if absent:
-        say(
-            f"no hand of stage {', '.join(map(str, absent))}: only a recipe with an ordinal layer learns this"
-        )
+        say(f"no hand of stage {', '.join(map(str, absent))}: only a recipe with an ordinal layer fits this")
     for agreement in agreements(hands):
         say(f"readers: {agreement}")
     for reading in open_discrepancies(hands):

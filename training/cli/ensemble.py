@@ -1,4 +1,4 @@
-"""`python -m training ensemble`: several evaluated runs of one split, measured as one."""
+"""`python -m training ensemble`: several evaluated runs of one split, evaluated as one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def ensemble(
     sensitivity: Sensitivity = None,
     people: People = None,
 ) -> None:
-    """Take the mean of the calibrated probabilities of several runs, and measure it as a run."""
+    """Average the calibrated probabilities of several runs, and evaluate the mean as a run."""
     import torch
 
     from training.experiments.ensemble import assemble
@@ -35,5 +35,5 @@ def ensemble(
 
 
 def register(app: typer.Typer) -> None:
-    """Add this command to the training side's."""
+    """Register this command."""
     app.command()(ensemble)

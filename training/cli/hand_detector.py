@@ -1,4 +1,4 @@
-"""`python -m training finder`: trains the hand finder of a bundle on composed radiographs."""
+"""`python -m training finder`: trains the hand detector of a bundle on composed radiographs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the commands of `python -m training` write."""
+"""Output of the commands of `python -m training`."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def say(text: str) -> None:
-    """Write a line at once, so that a log that is followed shows it."""
+    """Write a line and flush, so that `tail -f` shows it at once."""
     sys.stdout.write(text + os.linesep)
     sys.stdout.flush()
 
 
 def say_nothing(text: str) -> None:
-    """What a process beside the first one says."""
+    """Output of processes other than the first: none."""
 
 
 def say_figures(result: Result) -> None:

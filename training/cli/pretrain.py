@@ -1,4 +1,4 @@
-"""`python -m training pretrain`: weights that have seen hands, for `--start`."""
+"""`python -m training pretrain`: weights pre-trained on hands, for `--start`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def pretrain(
     device: Device = "auto",
     threads: Threads = 0,
 ) -> None:
-    """Pre-train a network on healthy hands, none of them held out; a killed pre-training goes on."""
+    """Pre-train a network on healthy hands that are not held out; continues a killed pre-training."""
     import torch
 
     from ra_node.inference.networks.loaded_network import chosen_device
@@ -79,7 +79,7 @@ def pretrain(
 
 
 def register(app: typer.Typer) -> None:
-    """Add this command to the training side's."""
+    """Register this command."""
     app.command()(pretrain)
 
 
@@ -90,12 +90,12 @@ def _patients(radiographs: Path) -> list[str]:
 
 
 def _write(network: nn.Module, patients: list[str], path: Path) -> None:
-    """Half precision, with what it has seen and the terms of that, so that they cannot part."""
+    """Write in half precision, with patients and terms of use in the metadata."""
     from training.classifier.loop import save_half
     from training.data.data_kind import WORDS
     from training.data.weights_origin import Origin, metadata_of
 
-    words = WORDS["simulated"]  # the same radiographs, before anything is simulated
+    words = WORDS["simulated"]  # same radiographs, before the simulation
     origin = Origin(tuple(sorted(set(patients))), (words.source,), (words.terms,))
     save_half(network, path, metadata_of(origin))
 

@@ -47,13 +47,13 @@ def figures(run: Runs, out: Folder, resamples: Resamples = 300) -> None:
 def write_report(
     run: Runs, out: Page, base: Base = None, experiment: Experiments = None, resamples: Resamples = 300
 ) -> None:
-    """Set evaluated runs beside the paper's tables in one self-contained page, with their figures."""
+    """Write a self-contained report that compares evaluated runs with the paper's tables, with figures."""
     write_page(run, out, resamples, base, experiment or ())
     sys.stdout.write(f"{out}{os.linesep}")
 
 
 def versus_command(base: BaseRun, runs: OtherRuns, resamples: PairedResamples = 1000) -> None:
-    """Say how much better or worse runs are than a base on the same held-out hands, with paired intervals."""
+    """Print the differences of runs to a base on the same held-out hands, with paired intervals."""
     from training.experiments.run_summary import read_shown
     from training.experiments.verdicts import lines_of, versus
 

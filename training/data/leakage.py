@@ -33,7 +33,7 @@ def refuse_seen(weights: Path | None, origin: Origin, crops: Crops) -> None:
         return
     if not origin.complete and not (crops.origins == "labelled").all():
         raise Fatal(
-            f"expected weights that name all patients they learnt from, found {weights}, which does not"
+            f"expected weights that name all patients of their training, found {weights}, which does not"
         )
     apart = crops.patients[crops.splits != "tune"]
     seen = np.intersect1d(np.array(origin.learnt_from, np.str_), apart)

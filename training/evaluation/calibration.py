@@ -1,4 +1,4 @@
-"""Turns logits into honest probabilities with one number, chosen on validation hands."""
+"""Temperature scaling of logits, chosen on validation hands."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def temperature(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Hands of similar claimed probability."""
+    """A bin of hands with similar predicted probability."""
 
     claimed: float
-    """Mean probability that was claimed."""
+    """Mean predicted probability."""
     held: Interval
-    """Share of the hands where the claim held, with its exact interval."""
+    """Observed frequency, with its exact interval."""
     hands: int
 
 
@@ -34,7 +34,7 @@ def reliability(
     patients: NDArray[np.str_] | None = None,
     bins: int = 10,
 ) -> list[Bin]:
-    """Group claims (N,) by equal bins of probability, without empty ones, beside how often they held.
+    """Group predicted probabilities (N,) in equal bins, without empty ones, with observed frequencies.
 
     Without `patients` (N,) every hand is a patient of its own.
     """
@@ -50,9 +50,9 @@ def reliability(
 def claims(
     probabilities: NDArray[np.float64], labels: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """What probabilities (N, classes) claim and whether it held.
+    """Predicted probability and outcome from probabilities (N, classes).
 
-    Of two classes the probability of the second; of more, the confidence in the likeliest class.
+    Of two classes the probability of the second; of more, that of the most probable class.
     """
     if probabilities.shape[1] == 2:
         return probabilities[:, 1], labels == 1
@@ -62,7 +62,7 @@ def claims(
 def expected_calibration_error(
     probabilities: NDArray[np.float64], labels: NDArray[np.int64], bins: int = 10
 ) -> float:
-    """Mean gap between `claims` and how often they held, over equal bins, weighted by hands."""
+    """Expected calibration error: mean gap between `claims` and observed frequency, weighted by hands."""
     claimed, held = claims(probabilities, labels)
     place = np.minimum((claimed * bins).astype(int), bins - 1)
     gaps = np.bincount(place, weights=claimed - held, minlength=bins)

@@ -1,4 +1,4 @@
-"""Measures a run on hands that no training saw, with the weights as the bundle ships them."""
+"""Evaluates a run on held-out hands, with the weights as in the bundle."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CLASSES = {"recognition": 2, "staging": len(STAGES)}
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What the training side decides: temperatures and operating points of both tasks."""
+    """Calibration by the training side: temperatures and operating points of both tasks."""
 
     recognition_temperature: float
     staging_temperature: float
@@ -46,11 +46,11 @@ class Calibration:
     class_thresholds: tuple[float, ...]
     """Staging, one a class, for one-vs-rest figures."""
     sensitivity_asked: float | None = None
-    """Share of the diseased hands that `threshold` was chosen to find; None for Youden's J."""
+    """Sensitivity for which `threshold` was chosen; None for Youden's J."""
     chosen_on: ChosenOn = "validation"
-    """The hands that decided: those of a split, or all hands, each as the fold that held it out saw it."""
+    """Hands used: those of a split, or all hands, each by the fold that held it out."""
     staging_chosen_on: ChosenOn | None = None
-    """Those that decided for staging; None: the same."""
+    """Hands used for staging; None: the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,42 +73,42 @@ class Evaluation:
     recognition: dict[str, Interval]
     staging: dict[str, Interval]
     confusion: list[list[int]]
-    """Truth by row, call by column."""
+    """Truth by row, prediction by column."""
     calibration_error: dict[str, float]
     raw_calibration_error: dict[str, float] = field(default_factory=dict)
     """Before the temperature."""
     calibration_interval: dict[str, tuple[float, float]] = field(default_factory=dict)
     """95 % interval of `calibration_error`, over patients."""
     recognition_confusion: list[list[int]] = field(default_factory=list)
-    """At the operating point: truth by row, call by column."""
+    """At the operating point: truth by row, prediction by column."""
     stage_sensitivity: list[Interval] = field(default_factory=list)
-    """By stage, the share whose likeliest class it is."""
+    """By stage, the share with that stage as most probable class."""
     groups: dict[str, GroupFigures] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What an evaluation leaves in `evaluation.json` of its run."""
+    """Contents of `evaluation.json` of a run."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(ser_json_inf_nan="strings")
-    """A share of nothing is "NaN" there, which is strict JSON and comes back as it was."""
+    """An undefined share is "NaN", which is strict JSON and is read back as NaN."""
 
     counts: dict[str, int]
     """Hands and patients by split and origin."""
     held_out: Evaluation
-    """Of the hands that the run is about: simulated lesions, or a dataset's own labels."""
+    """Figures of the run's own kind of hands: simulated lesions, or a dataset's own labels."""
     phantom: Evaluation | None
     unedited: dict[str, Interval]
     data: DataKind = "simulated"
     dataset: dict[str, str] = field(default_factory=dict)
     """Which dataset, split and fold, by their hashes and name; empty for simulated lesions."""
     absent_stages: list[int] = field(default_factory=list)
-    """Stages without a hand to learn from."""
+    """Stages without a training hand."""
     readers: list[Agreement] = field(default_factory=list)
-    """How well the readers of the dataset agreed, before any consensus."""
+    """Agreement of the readers of the dataset, before any consensus."""
     folds: int = 0
-    """More than 0: the figures are those of so many networks of a cross-validation, each on hands of patients
-    whom it had not learnt from; the networks of the run itself learnt from all of them."""
+    """Above 0: the figures are those of this number of cross-validated networks, each on other patients;
+    the networks of the run itself were trained on all of them."""
     candidates: int = 1
     """Recipes that this one was chosen from, by cross-validation on the training side."""
 
@@ -122,22 +122,22 @@ class Result:
         """The hands of the figures, in words."""
         if not self.folds:
             return self.words.measured_on
-        best = f"; the best of {self.candidates} recipes, so rather high" if self.candidates > 1 else ""
+        best = f"; the best of {self.candidates} recipes, so biased upwards" if self.candidates > 1 else ""
         return (
             f"all hands of a dataset of labelled radiographs by {self.folds}-fold cross-validation: each "
-            f"judged by networks that had not learnt from its patient{best}"
+            f"rated by networks that were not trained on its patient{best}"
         )
 
 
 def weights_path(run: Path, task: str) -> Path:
-    """Where a run keeps the weights of a task."""
+    """Path of the weights of a task."""
     return run / task / "weights.safetensors"
 
 
 def deciding_splits(stages: NDArray[np.int64], splits: NDArray[np.str_]) -> dict[str, ChosenOn]:
     """By task: validation where it has hands of all classes that the tune hands have.
 
-    Otherwise the tune hands, which a network knows too well: a class without hands has no threshold.
+    Otherwise the tune hands, on which a network is overconfident: a class without hands has no threshold.
     """
     tune, validation = (stages[splits == split] for split in ("tune", "validation"))
     found: dict[str, ChosenOn] = {}
@@ -148,7 +148,7 @@ def deciding_splits(stages: NDArray[np.int64], splits: NDArray[np.str_]) -> dict
 
 
 def refuse_not_finite(logits: Mapping[str, Scores], patients: NDArray[np.str_]) -> None:
-    """Raise Fatal where a network answered a hand with no number: every figure would rank it first."""
+    """Raise Fatal where an output is NaN: every figure would rank it first."""
     for task, scores in logits.items():
         wrong: NDArray[np.bool_] = np.logical_not(np.isfinite(scores).all(axis=1))
         if wrong.any():
@@ -207,7 +207,7 @@ def calibrated(
 
 @dataclass(frozen=True, slots=True)
 class Hands:
-    """Held-out hands as a calibrated run sees them, row by row."""
+    """Calibrated predictions for held-out hands, row by row."""
 
     stages: NDArray[np.int64]
     patients: NDArray[np.str_]
@@ -238,7 +238,7 @@ def seen(
     patients: NDArray[np.str_],
     calibration: Calibration,
 ) -> Hands:
-    """Turn logits of hands into calibrated probabilities and calls; raises Fatal for what is no number."""
+    """Turn logits into calibrated probabilities and predictions; raises Fatal for NaN."""
     refuse_not_finite(logits, patients)
     diseased = softmax(logits["recognition"] / calibration.recognition_temperature)[:, 1]
     staged = softmax(logits["staging"] / calibration.staging_temperature)
@@ -264,7 +264,7 @@ def evaluated(
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """The operating points of every hand: those of the fold that held it out, or the same for all."""
+    """Operating points of every hand: those of the fold that held it out, or the same for all."""
 
     recognition: Scores
     """(N,)"""
@@ -280,7 +280,7 @@ def evaluated_hands(
     resamples: int = 1000,
     groups: Groups | None = None,
 ) -> Evaluation:
-    """All figures of a group of hands, with exact intervals of shares found and bootstrapped other ones.
+    """All figures of a group of hands, with exact intervals of sensitivities and bootstrapped other ones.
 
     `raw` has the probabilities of both tasks before any temperature.
     """
@@ -344,7 +344,7 @@ def _calibration_error(diseased: Scores, staged: Scores, stages: NDArray[np.int6
 def _calibration_interval(
     hands: Hands, rng: np.random.Generator, resamples: int
 ) -> dict[str, tuple[float, float]]:
-    """By bootstrap over patients. Resampling adds noise to every bin, so that the band lies rather high."""
+    """By bootstrap over patients. Resampling adds noise to every bin, which biases the interval upwards."""
 
     def errors(k: NDArray[np.intp]) -> dict[str, float]:
         return _calibration_error(hands.diseased[k], hands.staged[k], hands.stages[k])
@@ -356,7 +356,7 @@ def _calibration_interval(
 def unedited_figures(
     logits: Mapping[str, Scores], crops: Crops, calibration: Calibration
 ) -> dict[str, Interval]:
-    """How often real healthy hands, never touched by the simulation, are called healthy; exact intervals."""
+    """Specificity on real healthy hands without simulation; exact intervals."""
     hands = seen(logits, crops.stages, crops.patients, calibration)
     return {
         "specificity": exact_share(~hands.found, hands.patients),

@@ -1,4 +1,4 @@
-"""Figures for both tasks, each with a 95 % interval that counts patients, not hands."""
+"""Metrics of both tasks, each with a 95 % interval over patients, not hands."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from scipy.special import betaincinv, stdtrit
 Labels = NDArray[np.int64]
 Scores = NDArray[np.float64]
 Interval = tuple[float, float, float]
-"""(value, low, high); a figure that no resample can change has no interval: low and high are NaN."""
+"""(value, low, high); a figure that is constant over all resamples has no interval: low and high are NaN."""
 
 SHARES = ("auc", "accuracy", "sensitivity", "specificity", "f1", "within_one_stage", "kappa")
-"""Endings of the names of figures whose 1 is perfect, and whose exact bound that of a share can stand for."""
+"""Suffixes of the names of figures with 1 as best value, for which the exact bound of a share can be used."""
 
 SAME = 1e-9
-"""Resampled figures that lie closer than this are one figure: the sums behind them are of doubles near 1."""
+"""Tolerance for equal resampled figures: rounding of sums of doubles near 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Outcomes of a two-class decision; shares of nothing are NaN."""
+    """Outcomes of a two-class decision; undefined shares are NaN."""
 
     true_positive: int
     false_negative: int
@@ -51,7 +51,7 @@ class Counts:
 
 
 def counts(positive: NDArray[np.bool_], called: NDArray[np.bool_]) -> Counts:
-    """Count outcomes of calls (N,) against the truth (N,)."""
+    """Count outcomes of predictions (N,) against the truth (N,)."""
     return Counts(
         int((positive & called).sum()),
         int((positive & ~called).sum()),
@@ -63,7 +63,7 @@ def counts(positive: NDArray[np.bool_], called: NDArray[np.bool_]) -> Counts:
 def auc(positive: NDArray[np.bool_], scores: Scores) -> float:
     """Area under the ROC curve, ties counted half; NaN where a class is missing.
 
-    Raises ValueError for a score that is no number: it would be ranked above all others.
+    Raises ValueError for a NaN score, which would be ranked above all others.
     """
     if np.isnan(scores).any():
         raise ValueError(f"expected scores that are numbers, found {np.isnan(scores).sum()} NaN")
@@ -92,7 +92,7 @@ def youden_threshold(positive: NDArray[np.bool_], scores: Scores) -> float:
 
 
 def threshold_for_sensitivity(positive: NDArray[np.bool_], scores: Scores, wanted: float) -> float:
-    """The highest threshold that finds the share `wanted` of the positives, half-way to the next score.
+    """The highest threshold with the sensitivity `wanted`, half-way to the next score.
 
     Raises ValueError where there is no positive or `wanted` is no share above 0.
     """
@@ -112,7 +112,7 @@ def confusion(labels: Labels, called: Labels, classes: int) -> NDArray[np.int64]
 
 
 def quadratic_kappa(labels: Labels, called: Labels, classes: int) -> float:
-    """Cohen's kappa with quadratic weights; NaN where nothing could disagree."""
+    """Cohen's kappa with quadratic weights; NaN where disagreement is impossible."""
     table = confusion(labels, called, classes).astype(np.float64)
     stages = np.arange(classes)
     weights = (stages[:, None] - stages[None]) ** 2
@@ -137,10 +137,10 @@ def recognition_figures(stages: Labels, scores: Scores, threshold: float | Score
 
 
 def staging_figures(stages: Labels, probabilities: Scores, thresholds: Scores) -> dict[str, float]:
-    """What a clinician expects of six classes, and the paper's one-vs-rest averages.
+    """Six-class figures, and the paper's one-vs-rest averages.
 
     `probabilities` (N, classes), `thresholds` (classes,) or each hand's own (N, classes): the operating point
-    of each class. A class without a hand counts in no average.
+    of each class. Classes without hands are left out of averages.
     """
     classes = probabilities.shape[1]
     called = probabilities.argmax(axis=1).astype(np.int64)
@@ -168,12 +168,11 @@ def with_intervals(
     resamples: int = 1000,
     fewest: int = 0,
 ) -> dict[str, Interval]:
-    """Percentile bootstrap over patients; `figures` takes the indices of the hands to count.
+    """Percentile bootstrap over patients; `figures` takes the indices of the resampled hands.
 
-    Resampling cannot doubt a share of exactly 1 or 0, so that one gets the exact bound for as many patients
-    as the figure can be counted in; or for the `fewest` patients of a class, where no patient has hands of
-    both, as an AUC needs. Any other figure that no resample changes, as the kappa of a constant call, has no
-    interval.
+    Resampling gives no interval for a share of exactly 1 or 0, so that one gets the exact bound for the
+    number of patients in the figure, or for the `fewest` patients of a class where no patient has hands of
+    both, as an AUC needs. Any other constant figure, as the kappa of a constant prediction, has no interval.
     """
     names, place = np.unique(patients, return_inverse=True)
     hands = [np.flatnonzero(place == patient) for patient in range(len(names))]
@@ -192,7 +191,7 @@ def with_intervals(
 
 
 def in_words(found: Interval, digits: int = 3, scale: float = 1.0) -> str:
-    """The ends of an interval for people."""
+    """An interval as text."""
     _, low, high = found
     if not (math.isfinite(low) and math.isfinite(high)):
         return "no interval"
@@ -200,7 +199,7 @@ def in_words(found: Interval, digits: int = 3, scale: float = 1.0) -> str:
 
 
 def _bounds_of_constant(key: str, value: float, patients: int) -> tuple[float, float]:
-    """What can be said of a figure that is the same on every resample."""
+    """Interval of a figure that is the same on every resample."""
     if key.endswith(SHARES) and abs(value - 1) < SAME:
         return clopper_pearson(patients, patients)[1], 1.0
     if key.endswith(SHARES) and not key.endswith("kappa") and abs(value) < SAME:
@@ -218,7 +217,7 @@ def percentile_interval(drawn: Scores) -> tuple[float, float]:
 
 
 def clopper_pearson(part: float, whole: float) -> Interval:
-    """A share with its exact 95 % interval; NaN and 0 to 1 where nothing was counted."""
+    """A share with its exact 95 % interval; NaN and 0 to 1 without hands."""
     if whole <= 0:
         return float("nan"), 0.0, 1.0
     low = float(betaincinv(part, whole - part + 1, 0.025)) if part > 0 else 0.0
@@ -227,12 +226,11 @@ def clopper_pearson(part: float, whole: float) -> Interval:
 
 
 def exact_share(right: NDArray[np.bool_], patients: NDArray[np.str_]) -> Interval:
-    """The share of `right` hands (N,) with the exact interval for as many hands as they are worth.
+    """The share of `right` hands (N,) with the exact interval for the effective number of hands.
 
-    With one hand a patient this is Clopper and Pearson's interval. Hands of one patient resemble each
-    other, so more of them count for less: by Korn and Graubard (Survey Methodology 1998;24:193-201), the
-    number of hands is divided by the design effect of the patients. A share of 0 or 1 shows no effect, so
-    that it counts patients.
+    With one hand a patient this is Clopper and Pearson's interval. Hands of one patient are correlated: by
+    Korn and Graubard (Survey Methodology 1998;24:193-201) the number of hands is divided by the design effect
+    of the patients. A share of 0 or 1 has no estimate of it, so the number of patients is used.
     """
     hands = len(right)
     if not hands:
@@ -245,7 +243,7 @@ def exact_share(right: NDArray[np.bool_], patients: NDArray[np.str_]) -> Interva
 
 
 def _effective_hands(right: NDArray[np.bool_], place: NDArray[np.intp], people: int) -> float:
-    """Hands divided by the design effect of their patients, never more than there are hands."""
+    """Effective number of hands: divided by the design effect of patients, never more than the hands."""
     hands, share = len(right), float(right.mean())
     sums = np.bincount(place, weights=right - share, minlength=people)
     variance = people / (people - 1) * float((sums**2).sum()) / hands**2
@@ -255,7 +253,7 @@ def _effective_hands(right: NDArray[np.bool_], place: NDArray[np.intp], people: 
 
 
 def _mean_of_known(values: list[float]) -> float:
-    """The mean without NaN, and NaN where nothing is left."""
+    """The mean without NaN; NaN for an empty set."""
     known = [value for value in values if np.isfinite(value)]
     return sum(known) / len(known) if known else float("nan")
 

@@ -1,7 +1,6 @@
-"""Sets runs against a base on the very same held-out hands: differences with intervals over patients.
+"""Paired comparison of runs with a base on the same held-out hands: differences with intervals over patients.
 
-Both sides are counted on the same resamples of the patients, so that what makes a patient easy or hard
-for both cancels out.
+Both runs are evaluated on the same resamples of the patients, so that patient effects common to both cancel.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ _NO_THRESHOLDS = np.full(len(STAGES), 0.5)
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A figure of the base and of another run, and what lies between them."""
+    """A figure of the base and of another run, with the difference."""
 
     figure: str
     base: float
@@ -50,7 +49,7 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """better, worse, or undecided, with what the interval says of zero."""
+        """better, worse, or undecided, by the interval and zero."""
         value, low, high = self.difference
         if high - low <= SAME < abs(value):
             return "undecided: no resample changes it, so it has no interval"
@@ -61,7 +60,7 @@ class Difference:
 
 
 def refuse_other_hands(base: Hands, other: Hands, names: tuple[str, str]) -> None:
-    """Raise Fatal, with what was expected and found, where two runs were not measured on the same hands."""
+    """Raise Fatal, with expected and found, where two runs were not evaluated on the same hands."""
     if len(base.stages) != len(other.stages) or set(base.patients) != set(other.patients):
         raise Fatal(
             f"expected the held-out hands of {names[0]} ({_counted(base)}) in {names[1]}, "

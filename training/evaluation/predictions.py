@@ -1,4 +1,4 @@
-"""What the networks of a run say of every hand, worked out once and kept as `predictions.npz`."""
+"""Predictions of a run for every hand, computed once and stored as `predictions.npz`."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ class Predictions:
     staging: NDArray[np.float64]
     """Logits (N, 6)."""
     recognition_features: NDArray[np.float32]
-    """What enters the last layer, of held-out hands only, in their order: (held-out, width)."""
+    """Inputs of the last layer, of held-out hands only, in their order: (held-out, width)."""
     staging_features: NDArray[np.float32]
     key: str
     """Hash of the weights, the recipe's numbers and the crops."""
     held_out_key: str
-    """Hash of the held-out crops alone: whether two runs were measured on the same pictures."""
+    """Hash of the held-out crops only: whether two runs were evaluated on the same images."""
     thresholds: NDArray[np.float64] | None = None
     """The operating point of recognition of every row (N,), where a cross-validation had several."""
 
     @property
     def kind(self) -> DataKind:
-        """What the hands are that the run is about."""
+        """Kind of hands of the run."""
         return "labelled" if (self.origins == "labelled").any() else "simulated"
 
     def __len__(self) -> int:
@@ -66,13 +66,13 @@ class Predictions:
         return {"recognition": self.recognition[chosen], "staging": self.staging[chosen]}
 
     def features(self, task: str, chosen: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """What enters the last layer of `task` on the chosen rows, which must be held out."""
+        """Inputs of the last layer of `task` on the chosen rows, which must be held out."""
         held: NDArray[np.float32] = getattr(self, f"{task}_features")
         return np.asarray(held[chosen[self.splits == "held-out"]])
 
 
 def predictions(run: Path, recipe: Recipe, crops: Crops, device: torch.device, say: Say) -> Predictions:
-    """Load the predictions of a run, or make and keep them where weights or crops are other ones."""
+    """Load the predictions of a run, or compute them where weights or crops have changed."""
     key = _key(run, recipe, crops)
     kept = _kept(run)
     if kept is not None and kept.key == key:
@@ -93,14 +93,14 @@ def predictions(run: Path, recipe: Recipe, crops: Crops, device: torch.device, s
 
 
 def save_predictions(made: Predictions, run: Path) -> None:
-    """Keep predictions in the folder of their run, whole or not at all."""
+    """Write predictions to the folder of their run, atomically."""
     held = {field.name: getattr(made, field.name) for field in fields(Predictions)}
     arrays = {name: value for name, value in held.items() if value is not None}
     write_whole(run / KEPT, lambda file: np.savez(file, **arrays))
 
 
 def load_predictions(run: Path) -> Predictions:
-    """Read what `predictions` kept, no pickle; raises Fatal where there is nothing that can be read."""
+    """Read stored predictions, no pickle; raises Fatal where they are missing or unreadable."""
     found = _kept(run)
     if found is None:
         raise Fatal(

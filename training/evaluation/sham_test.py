@@ -23,7 +23,7 @@ GRID = 28
 
 @dataclass(frozen=True, slots=True)
 class ToldApart:
-    """How well a probe tells the second group of hands from the first, hand by hand; 0.5 is chance."""
+    """AUC of a probe that separates the second group of hands from the first; 0.5 is chance."""
 
     patients: int
     auc: Interval
@@ -34,7 +34,7 @@ def pairs(
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Crops of hands without and with the edits of a stage (0 is the sham), both (N, side, side).
 
-    Both go through the same change of size, so that they differ by the edits alone.
+    Both are resampled in the same way, so that they differ by the edits only.
     """
     untouched, edited = [], []
     for done, hand in enumerate(sources):
@@ -60,7 +60,7 @@ def told_apart(
     for learn, judge in GroupKFold(5).split(features, touched, order[patients]):
         probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
         probe.fit(features[learn], touched[learn])
-        # Scores of two folds compare only when each has its own level taken away.
+        # scores of two folds are comparable only after subtracting the mean of each
         found = probe.decision_function(features[judge])
         scores[judge] = (found - found.mean()) / found.std()
 
@@ -72,7 +72,7 @@ def told_apart(
 
 
 def _features(crop: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """What is where, and how much fine grain is where: resampling would smooth it."""
+    """Features: mean grey level and high-frequency energy by region, which resampling would reduce."""
     grey = crop.astype(np.float32)
     grain = np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 1.0))
     fields = [cv2.resize(part, (GRID, GRID), interpolation=cv2.INTER_AREA) for part in (grey, grain)]

@@ -1,1 +1,1 @@
-"""Several runs set beside each other."""
+"""Comparison of several runs."""

@@ -1,4 +1,4 @@
-"""Trains and measures several networks on the same hands, and goes on where a killed comparison stopped."""
+"""Trains and evaluates several networks on the same hands, and continues a killed comparison."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def entries(
 ) -> list[Entry]:
     """The recipe once for each network; `epochs` and `starts` by architecture, "" for all others.
 
-    Raises Fatal for a network that nobody knows, one that is asked for twice or for which there is no start.
+    Raises Fatal for an unknown network, a duplicate, or one without initial weights.
     """
     _refuse_unknown([*architectures, *epochs, *starts])
     if len(set(architectures)) != len(architectures):
@@ -56,9 +56,9 @@ def entries(
 def compare(
     chosen: Sequence[Entry], place: Place, source: HandsFrom, question: Question, say: Say
 ) -> list[Path]:
-    """Train every entry in a folder of its own, measure it there, and return the folders.
+    """Train and evaluate every entry in a folder of its own; return the folders.
 
-    The crops are made once and shared. What is finished is neither trained nor measured again.
+    The crops are made once and shared. Finished entries are neither trained nor evaluated again.
     """
     folders = [place.folder / entry.recipe.architecture for entry in chosen]
     if place.ranks.first:

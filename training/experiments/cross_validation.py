@@ -1,8 +1,8 @@
-"""Cross-validates recipes on the training side, chooses one of them there, and fits it on all of that side.
+"""Cross-validates recipes on the training side, selects one, and fits it on the whole training side.
 
-Every hand is judged once by a network that has not learnt from its patient. Temperature and operating points
-of a fold are chosen on the out-of-fold hands of the other folds, so that no figure is measured on hands that
-decided anything about it. The final networks take theirs from all out-of-fold hands.
+Every hand is rated once by a network that was not trained on its patient. Temperature and operating points
+of a fold are chosen on the out-of-fold hands of the other folds, so that no figure is computed on hands that
+influenced it. Those of the final networks are chosen on all out-of-fold hands.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ from training.experiments.evaluation_cache import CALIBRATION, EVALUATION, POOLE
 from training.io.atomic_file import write_whole
 
 SMALLEST = 1e-12
-"""A probability of nothing would be a logit of minus infinity."""
+"""Lower bound of probabilities, because 0 would be a logit of minus infinity."""
 
 FINAL, FOLDS, FIT = "final", "folds.json", "final.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Pooled:
-    """The out-of-fold answers of one recipe, hand by hand in the order of the dataset."""
+    """The out-of-fold predictions of one recipe, hand by hand in the order of the dataset."""
 
     entry: Entry
     stages: NDArray[np.int64]
@@ -79,7 +79,7 @@ class Pooled:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The folds of a dataset's training side, and the patients that nothing here may see before the end."""
+    """The folds of a dataset's training side, and the held-out patients, who are used at the end only."""
 
     dataset: Path
     rows: tuple[HandRow, ...]
@@ -88,7 +88,7 @@ class Plan:
 
     @property
     def held_out(self) -> bool:
-        """Whether hands were kept out for the very end."""
+        """Whether there are held-out hands."""
         return bool(self.final.test)
 
 
@@ -115,7 +115,7 @@ def planned_folds(dataset: Path, split: Path | None, count: int, seed: int) -> P
 def cross_validate(
     entries: Sequence[Entry], plan: Plan, place: Place, question: Question, say: Say
 ) -> tuple[list[Pooled], Result]:
-    """Cross-validate every entry, fit the one with the highest pooled kappa, and measure it.
+    """Cross-validate every entry, fit the one with the highest pooled kappa, and evaluate it.
 
     What is finished is not trained again. The final run in `final` can be exported and reported as any other.
     """
@@ -151,7 +151,7 @@ def _line(one: Pooled) -> str:
 
 
 def _pooled(entry: Entry, plan: Plan, place: Place, question: Question, say: Say) -> Pooled:
-    """Train and judge every fold, and put the held-out hands of all in the dataset's order."""
+    """Train and evaluate every fold, and merge the held-out hands in the dataset's order."""
     order = [row.image for row in plan.rows if row.patient not in set(plan.folds[0].aside)]
     at = {image: k for k, image in enumerate(order)}
     fold_of = np.full(len(order), -1, np.int64)
@@ -183,7 +183,7 @@ def _measured(
     keys: Sequence[str],
     question: Question,
 ) -> Pooled:
-    """Calibrate each fold on the hands of all others, and measure them together."""
+    """Calibrate each fold on the hands of all others, and evaluate them together."""
     diseased, staged = np.empty(len(stages)), np.empty((len(stages), CLASSES["staging"]))
     points = Points(np.empty(len(stages)), np.empty((len(stages), CLASSES["staging"])))
     for number in np.unique(fold_of):
@@ -214,7 +214,7 @@ def _calibrated(
 
 
 def _final(best: Pooled, candidates: int, plan: Plan, place: Place, question: Question, say: Say) -> Result:
-    """Fit the chosen recipe on the whole training side, and keep what its bundle and report need."""
+    """Fit the chosen recipe on the whole training side, and write what bundle and report need."""
     run = place.folder / FINAL
     data = best.entry.recipe.data.model_copy(update={"validation": 0.0})
     entry = replace(best.entry, recipe=best.entry.recipe.model_copy(update={"data": data}))
@@ -250,7 +250,7 @@ def _final(best: Pooled, candidates: int, plan: Plan, place: Place, question: Qu
 def _judged(
     entry: Entry, plan: Plan, place: Place, run: Path, split: Path, fold: str, say: Say
 ) -> Predictions:
-    """Train one run on a fold, and let it judge all its hands."""
+    """Train one run on a fold, and predict all its hands."""
     prepared(entry.recipe, run, HandsFrom(dataset=plan.dataset, split=split, fold=fold), say)
     refuse_other_split(entry.start, run)
     note_start(run, entry.start)
@@ -260,7 +260,7 @@ def _judged(
 
 
 def _with_out_of_fold(told: Predictions, pooled: Pooled) -> Predictions:
-    """What the final networks say of the hands that they learnt from, then what the folds said of them.
+    """Predictions of the final networks for the training hands, then those of the folds.
 
     The logits of a fold are kept at the final temperature; its own operating point stands beside them.
     """

@@ -1,4 +1,4 @@
-"""Several runs of one split speak as one: the mean of their calibrated probabilities."""
+"""Ensemble: the mean of the calibrated probabilities of several runs of one split."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from training.evaluation.predictions import Predictions, load_predictions, save_
 from training.io.atomic_file import write_whole
 
 MEMBERS = "ensemble.json"
-"""Marks the folder of an ensemble: its runs by name, each with the hash of what it said."""
+"""File of an ensemble: its runs by name, each with the hash of its predictions."""
 
 SMALLEST = 1e-12
-"""A probability of nothing would be a logit of minus infinity."""
+"""Lower bound of probabilities, because 0 would be a logit of minus infinity."""
 
 _ADAPTER = TypeAdapter(dict[str, str])
 
 
 def assemble(runs: Sequence[Path], out: Path) -> Predictions:
-    """Write the mean of evaluated runs into `out`, which can then be measured as a run.
+    """Write the mean of evaluated runs to `out`, which can then be evaluated as a run.
 
     Raises Fatal for fewer than two runs, one that is named twice or not evaluated, or hands or splits that
     are not the same; Refused where `out` holds something else.
@@ -50,7 +50,7 @@ def assemble(runs: Sequence[Path], out: Path) -> Predictions:
 
 
 def read_members(run: Path) -> Mapping[str, str]:
-    """The runs of an ensemble with the hash of what each said; empty for a single run."""
+    """The runs of an ensemble with the hashes of their predictions; empty for a single run."""
     return _ADAPTER.validate_json((run / MEMBERS).read_bytes()) if (run / MEMBERS).exists() else {}
 
 
@@ -93,7 +93,7 @@ def _probabilities(told: Predictions, calibration: Calibration, task: str) -> ND
 
 
 def _scaled(features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Features of one spread, so that no member's units outweigh the others'."""
+    """Standardised features, so that no member dominates."""
     return np.asarray((features - features.mean(axis=0)) / (features.std() or 1.0), np.float32)
 
 

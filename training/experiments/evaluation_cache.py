@@ -1,4 +1,4 @@
-"""Measures a trained run once, and again only when its weights, its hands or the question are others."""
+"""Evaluation cache: a run is evaluated again only when weights, hands or options have changed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from training.experiments.ensemble import read_members
 from training.io.atomic_file import write_whole
 
 POOLED = "pooled.sha256"
-"""Marks a run whose figures are those of a cross-validation, which only that can measure again."""
+"""Marks a run with figures of a cross-validation, which only that command can renew."""
 CALIBRATION, EVALUATION, MEASURED = "calibration.json", "evaluation.json", "measured.sha256"
 
 COUNTING = (
@@ -39,14 +39,14 @@ COUNTING = (
     ("training.data", "subgroups.py"),
     ("training.experiments", "evaluation_cache.py"),
 )
-"""Packages and files whose change makes figures that were measured before it stale."""
+"""Packages and files whose change invalidates earlier figures."""
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What an evaluation is asked for."""
+    """Options of an evaluation."""
 
     resamples: int = 1000
     sensitivity: float | None = None
@@ -54,7 +54,7 @@ class Question:
     """A table of side, sex, age and site by patient."""
 
     def mark(self, told: Predictions, seed: int) -> str:
-        """A hash of all that decides the figures, the code that counts them included."""
+        """A hash of everything that determines the figures, including the code."""
         digest = hashlib.sha256(f"{told.key} {seed} {self.resamples} {self.sensitivity}".encode())
         digest.update(code_sha256().encode())
         if self.people:
@@ -76,7 +76,7 @@ def code_sha256() -> str:
 
 
 def measure(run: Path, device: torch.device, say: Say, question: Question = ASKED) -> Result:
-    """Calibrate on the training side, measure on held-out hands, keep both in the run's folder."""
+    """Calibrate on the training side, evaluate on held-out hands, write both to the run's folder."""
     if (run / POOLED).exists():
         say(f"{run} was measured by its cross-validation")
         return read_result(run)
@@ -101,7 +101,7 @@ def measure(run: Path, device: torch.device, say: Say, question: Question = ASKE
 
 
 def _calibration(told: Predictions, sensitivity: float | None) -> Calibration:
-    """Calibrate each task on the hands that can decide it."""
+    """Calibrate each task on its calibration hands."""
     sides = deciding_splits(told.stages, told.splits)
     rows = {task: told.rows(side) for task, side in sides.items()}
     logits = {task: told.logits(chosen)[task] for task, chosen in rows.items()}
@@ -110,12 +110,12 @@ def _calibration(told: Predictions, sensitivity: float | None) -> Calibration:
 
 
 def read_calibration(run: Path) -> Calibration:
-    """What `measure` chose on the training side of a run."""
+    """The calibration written by `measure`."""
     return TypeAdapter(Calibration).validate_json((run / CALIBRATION).read_bytes())
 
 
 def read_result(run: Path) -> Result:
-    """What `measure` found on the held-out hands of a run."""
+    """The evaluation written by `measure`."""
     return TypeAdapter(Result).validate_json((run / EVALUATION).read_bytes())
 
 
@@ -154,7 +154,7 @@ def _groups(run: Path, part: Crops, told: Predictions, people: Path | None) -> G
 
 
 def _known(run: Path, mark: str) -> Result | None:
-    """The figures that answer the same question already."""
+    """Cached figures with the same key."""
     try:
         same = (run / MEASURED).read_text().strip() == mark
         read_calibration(run)
@@ -168,7 +168,7 @@ def _keep(run: Path, name: str, content: bytes) -> None:
 
 
 def _hand_counter(say: Say) -> Callable[[int, int], None]:
-    """Say every 640th hand and the last one."""
+    """Print every 640th hand and the last one."""
 
     def count(done: int, total: int) -> None:
         if done % 640 == 0 or done == total:

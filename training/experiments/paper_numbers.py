@@ -1,4 +1,4 @@
-"""The figures that Peng et al. 2024 print, to be set beside ours."""
+"""The figures printed by Peng et al. 2024, for comparison with ours."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ RECOGNITION_COUNTS = {
     "resnet50": (90, 9),
     "efficientnet_b2": (90, 10),
 }
-"""True positives and true negatives that give table 2; the paper does not print them."""
+"""True positives and true negatives derived from table 2; the paper does not print them."""
 
 EPOCHS = 100
 

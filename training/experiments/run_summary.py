@@ -1,4 +1,4 @@
-"""Everything of one evaluated run that its figures and its report show."""
+"""Summary of one evaluated run for figures and report."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from training.recipes.classifier import Recipe
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One run; its hands are those that it is about, without phantoms and unedited ones."""
+    """One run with its own kind of hands, without phantoms and unedited ones."""
 
     name: str
-    """Of the architecture as the paper writes it, and of the run where that is not enough."""
+    """Name of the architecture as in the paper, with the run where that is ambiguous."""
     run: str
     recipe: Recipe
     calibration: Calibration
@@ -40,17 +40,17 @@ class Shown:
     losses: dict[str, Curve]
     loss_unit: str
     sha256: dict[str, str]
-    """Of the weights, and of what they said (key of the predictions)."""
+    """Hashes of the weights, and key of the predictions."""
     started: str
-    """Hash of the weights that training began with, and the name of a state file; "" for random ones."""
+    """Hash of the initial weights, and the name of a state file; "" for random ones."""
     held_out_key: str
-    """Hash of the held-out pictures."""
+    """Hash of the held-out images."""
     members: tuple[str, ...] = ()
     """The runs of an ensemble; empty for a single run."""
 
     @property
     def row(self) -> str:
-        """The network beside whose row of the paper's tables this run stands; "" for an ensemble."""
+        """The network of the paper's tables for comparison; "" for an ensemble."""
         return "" if self.members else self.recipe.architecture
 
 

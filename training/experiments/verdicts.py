@@ -1,4 +1,4 @@
-"""Says of each experiment what it changed, and whether it is better than the base on the same hands."""
+"""For each experiment: what it changed, and whether it is better than the base on the same hands."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from training.evaluation.paired import FIGURES, Difference, differences, refuse_
 from training.experiments.run_summary import Shown
 
 SAME_PICTURES = ("phalanx_px", "box_jitter", "rounds", "stages", "phantoms", "phantom_cuts", "untouched")
-"""Keys of the data recipe that do not decide which held-out hands a run is measured on."""
+"""Keys of the data recipe that do not affect the held-out hands."""
 
 IGNORED = ("name", "version", "start")
 
@@ -21,13 +21,13 @@ class Experiment:
 
     name: str
     changed: str
-    """What its recipe says otherwise, in words."""
+    """Differences of its recipe, as text."""
     differences: tuple[Difference, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Versus:
-    """A base, and experiments measured on the very same held-out hands."""
+    """A base, and experiments evaluated on the same held-out hands."""
 
     base: str
     hands: int
@@ -58,7 +58,7 @@ def versus(base: Shown, others: Sequence[Shown], seed: int = 0, resamples: int =
 
 
 def changes(base: Shown, other: Shown) -> str:
-    """What a run did otherwise than the base: every key of the recipe, the start, the members."""
+    """Differences of a run to the base: keys of the recipe, initial weights, members."""
     left, right = _flat(base.recipe.model_dump()), _flat(other.recipe.model_dump())
     said = [
         f"{key} {_value(right.get(key))} instead of {_value(left.get(key))}"
@@ -73,7 +73,7 @@ def changes(base: Shown, other: Shown) -> str:
 
 
 def begun_with(run: Shown) -> str:
-    """The weights that a run began with, in words."""
+    """The initial weights of a run, as text."""
     digest, _, name = run.started.partition("  ")
     if name.startswith("bundle "):
         return f"the {name}, sha256 {digest[:12]}"
@@ -92,15 +92,15 @@ def lines_of(found: Versus) -> list[str]:
 
 
 def in_words(found: Difference) -> str:
-    """A difference with its interval and what that says."""
+    """A difference with its interval and verdict."""
     value, low, high = found.difference
     return f"{found.base:.3f} -> {found.other:.3f}  {value:+.3f} ({low:+.3f} to {high:+.3f})  {found.verdict}"
 
 
 def _refuse_other_pictures(base: Shown, other: Shown) -> None:
-    """Raise Fatal where patients and stages agree but the pictures were made otherwise.
+    """Raise Fatal where patients and stages agree but the images differ.
 
-    Pictures of another size are others to the last byte; then the recipes have to agree.
+    Images of another size differ in every byte; then the recipes must agree.
     """
     if base.recipe.side_px == other.recipe.side_px:
         same = base.held_out_key == other.held_out_key

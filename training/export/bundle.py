@@ -1,4 +1,4 @@
-"""Makes the bundle that the node runs out of a finished, evaluated run."""
+"""Exports an evaluated run as bundle."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _refuse_names(recipe: Recipe, result: Result) -> None:
 
 
 def _refuse_other_bundle(recipe: Recipe, folder: Path) -> None:
-    """A folder keeps its bundle: whoever runs it could not tell that its weights are others now."""
+    """Refuse to overwrite another bundle: a node that uses it would not notice the change."""
     try:
         known = read_bundle(folder).identity if (folder / "manifest.json").exists() else None
     except Fatal:
@@ -144,7 +144,7 @@ def _manifest(
 
 
 def initialisation(started: str | None, recognition_from: str, data: DataKind = "simulated") -> str:
-    """Say where the weights began: `started` is nothing, a run's hash, or hash and name of a state file."""
+    """Text about the initial weights: `started` is None, a run's hash, or hash and name of a state file."""
     begun = "Staging started from random weights (no ImageNet weights)"
     digest, _, name = (started or "").partition("  ")
     if name.startswith("bundle "):
@@ -163,7 +163,7 @@ def initialisation(started: str | None, recognition_from: str, data: DataKind = 
 
 
 def _source(result: Result, origin: Origin) -> str:
-    """Where the radiographs come from, those of the start too; a dataset by the hash of its manifest."""
+    """Sources of the radiographs, also of the initial weights; a dataset by the hash of its manifest."""
     digest = result.dataset.get("manifest_sha256")
     own = f"{result.words.source} (dataset {digest})" if digest else result.words.source
     earlier = [source for source in origin.sources if source != result.words.source]
@@ -171,7 +171,7 @@ def _source(result: Result, origin: Origin) -> str:
 
 
 def _training(recipe: Recipe, result: Result) -> dict[str, JsonValue]:
-    """What the networks learnt from and every figure that was measured, for the manifest."""
+    """Training data and all figures, for the manifest."""
     return {
         "data": result.words.learnt_from,
         "dataset": _plain(result.dataset),
@@ -211,7 +211,7 @@ def _tasks(folder: Path, recipe: Recipe, calibration: Calibration, result: Resul
 
 
 def _plain(value: object) -> JsonValue:
-    """Strict JSON: tuples become lists, and a figure that could not be counted becomes null."""
+    """Strict JSON: tuples become lists, and undefined figures null."""
     if isinstance(value, Mapping):
         return {str(key): _plain(held) for key, held in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""The card of a bundle: what it is, what it learnt from, how good it is and what it must not be used for."""
+"""The model card of a bundle: purpose, training data, figures and limits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from training.evaluation.metrics import in_words
 CHOSEN_ON = {
     "validation": "validation patients, whom no step of training saw",
     "tune": "the training patients themselves, for want of validation hands of every class",
-    "out-of-fold": "all hands, each as a network saw it that had not learnt from its patient",
+    "out-of-fold": "all hands, each by a network that was not trained on its patient",
 }
 
 HANDS: dict[DataKind, str] = {"simulated": "simulated lesions", "labelled": "labelled radiographs"}
@@ -153,17 +153,15 @@ def _group(title: str, found: GroupFigures) -> str:
 
 
 def _absent(result: Result) -> str:
-    """A limit more for stages that nothing was learnt of."""
+    """A further limit for stages without training hands."""
     stages = ", ".join(map(str, result.absent_stages))
     return (
-        f"\n- No hand of stage {stages} was learnt from; nothing is known of how it is rated."
-        if stages
-        else ""
+        f"\n- No hand of stage {stages} was in the training data; its ratings are untested." if stages else ""
     )
 
 
 def _domain(manifest: Manifest) -> str:
-    """The hands that a bundle rates, in words."""
+    """The domain of a bundle, as text."""
     domain = manifest.domain or DomainPart()
     ages = "of any age" if domain.ages is None else f"of {domain.ages[0]:g} to {domain.ages[1]:g} years"
     casts = "with or without" if domain.casts else "without"

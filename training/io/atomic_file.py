@@ -1,4 +1,4 @@
-"""Writes a file whole or not at all, whatever stops in between."""
+"""Writes a file atomically."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ra_node.filesystem.durable_write import write_atomically
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Let `write` fill a new file, sync it and put it in the place of `path`.
+    """Let `write` fill a new file, sync it and rename it to `path`.
 
-    Raises Fatal where the disk refuses (full, read-only); the file that was there stays as it was.
+    Raises Fatal on disk errors (full, read-only); an existing file stays unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

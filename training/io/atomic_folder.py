@@ -1,4 +1,4 @@
-"""Makes a folder that appears whole or not at all, whatever stops its making."""
+"""Creates a folder atomically."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
-    """Give a hidden folder beside `out` that becomes `out` when the block ends, and is removed if it fails.
+    """A hidden folder beside `out` that becomes `out` when the block ends, and is removed if it fails.
 
     Raises Refused where `out` exists, Fatal where the disk is full or not writable; the message holds no
     path, which may name a patient.
@@ -41,7 +41,7 @@ def new_folder(out: Path) -> Iterator[Path]:
 
 
 def write_synced(path: Path, content: bytes) -> None:
-    """Write a file and wait for the disk, which may find only then that it is full."""
+    """Write and sync a file, because a full disk may be reported at the sync only."""
     with path.open("wb") as stream:
         stream.write(content)
         fsync_stream(stream)

@@ -1,4 +1,4 @@
-"""Does the same with many things on all cores, in processes of their own; what they make comes in order."""
+"""Ordered map over processes on all cores."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import cv2
 from ra_node.errors import Fatal
 
 FEWEST = 20
-"""A process takes about a second to start, a hand or a picture a third of one."""
+"""Items per process: a process takes about a second to start, a hand or an image a third of one."""
 
 Asked = TypeVar("Asked")
 Made = TypeVar("Made")
@@ -25,10 +25,10 @@ Made = TypeVar("Made")
 def side_by_side(
     act: Callable[[Asked], Made], asked: Sequence[Asked], processes: int | None = None
 ) -> Iterator[Made]:
-    """What `act` makes of each, in their order; both must be fit to be pickled.
+    """Results of `act` for each item, in order; both must be picklable.
 
-    Without a number, as many processes as there are cores and work for; one means here. What `act` raises
-    comes out in its place. Raises Fatal where a process was killed.
+    By default as many processes as cores and items; one means this process. Exceptions of `act` are raised in
+    order. Raises Fatal where a process was killed.
     """
     count = processes or min(_cores(), len(asked) // FEWEST)
     if count < 2:
@@ -48,7 +48,7 @@ def _cores() -> int:
 
 
 def _begin() -> None:
-    """One thread of work, and one that ends the process with whoever started it; that one hears of Ctrl-C."""
+    """Initialise a worker: one thread, and end with the parent, which handles Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
     Thread(target=_end_with_parent, daemon=True).start()

@@ -1,4 +1,4 @@
-"""Finds what comes with the package besides code: recipes and the demonstration bundle."""
+"""Package data: recipes and the demonstration bundle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run is one complete value, read from TOML: the same file and seed give the same run."""
+"""The recipe of a run as one value, read from TOML: the same file and seed give the same run."""
 
 from __future__ import annotations
 
@@ -25,39 +25,39 @@ PAPER_DATA: Mapping[str, object] = {
     "phantoms": 0,
     "phantom_cuts": 1,
 }
-"""What the preset `paper` decides by itself (training.data.paper_cohort has its counts)."""
+"""Values of the preset `paper` (counts are in training.data.paper_cohort)."""
 
 
 class DataRecipe(_Part):
-    """Which hands, how split, how changed."""
+    """Data: hands, split, simulation."""
 
     preset: Literal["none", "paper"] = "none"
     """paper: the 344 hands of Table 1 of Peng et al. 2024, each simulated once; see PAPER_DATA."""
     held_out: float
-    """Share of the patients that no training sees."""
+    """Share of held-out patients."""
     validation: float
     """Share of the remaining patients, for temperature and operating points."""
     stages: tuple[int, ...]
     """Hand stages simulated on every real hand in one round."""
     rounds: int
-    """Times that the stages are drawn anew on every hand of the tune split."""
+    """Repetitions of the simulation on every hand of the tune split."""
     phalanx_px: float
     """Hands are simulated at the size where the middle proximal phalanx is this long."""
     box_jitter: float
     """Standard deviation of the box's edges, as a share of its longer side (tune split only)."""
     phantoms: int
-    """Drawn two-hand pictures in the tune split; validation and held-out get a proportional number."""
+    """Drawn two-hand images in the tune split; validation and held-out get a proportional number."""
     phantom_cuts: int
-    """Times that a drawn hand of the tune split is cut out, each with its own jitter."""
+    """Crops of each drawn hand of the tune split, each with its own jitter."""
     reader_noise: float = 0.0
     """Share of the hands that are drawn one stage beside their label, as readers overlap."""
     untouched: int = 0
-    """Times that each hand is also learnt from as it came, unedited, as stage 0; once for validation."""
+    """Copies of each unedited hand as stage 0 in the tune split; one in validation."""
 
     @model_validator(mode="before")
     @classmethod
     def _preset(cls, given: object) -> object:
-        """Fill in what the preset decides; a recipe that says otherwise is wrong."""
+        """Fill in the values of the preset; a recipe with other values is refused."""
         if not isinstance(given, dict) or given.get("preset") != "paper":
             return given
         for key, value in PAPER_DATA.items():
@@ -70,7 +70,7 @@ class DataRecipe(_Part):
 
 
 class AugmentRecipe(_Part):
-    """Random changes of each crop, drawn anew in every epoch."""
+    """Augmentation of each crop, drawn anew in every epoch."""
 
     rotation_deg: float
     translation: float
@@ -83,7 +83,7 @@ class AugmentRecipe(_Part):
 
 
 class TaskRecipe(_Part):
-    """How one network learns."""
+    """Training settings of one network."""
 
     epochs: float
     batch: int
@@ -93,21 +93,21 @@ class TaskRecipe(_Part):
     """Share of the label that goes to the neighbouring stages."""
     schedule: Literal["one-cycle", "constant"] = "one-cycle"
     class_weighting: bool = True
-    """Every class weighs the same whatever its number of hands; False: every hand does."""
+    """Equal weight of every class; False: of every hand."""
     rest: Literal["drop", "keep"] = "drop"
-    """The hands of an epoch that fill no batch: left out of that epoch, or a smaller batch."""
+    """Remainder of an epoch that fills no batch: dropped, or a smaller batch."""
     head: Head = "softmax"
     """One number a class, or for ordered classes one score with cut points between them."""
 
 
 class Recipe(_Part):
-    """Everything that decides a run, apart from the images themselves."""
+    """All settings of a run."""
 
     name: str
     version: str
     seed: int
     chance: int = 0
-    """Another draw of all that learning leaves to chance, on the very same hands: for ensembles."""
+    """Training seed for ensembles, on the same hands."""
     architecture: Literal["alexnet", "vgg16", "googlenet", "resnet50", "efficientnet_b2"]
     start: str = "none"
     """none, demo (the demonstration bundle), another bundle, a run with the same split, a state file
@@ -132,15 +132,15 @@ class Recipe(_Part):
 
     @property
     def learning_seed(self) -> int:
-        """Of first weights, order, augmentation and dropout; `seed` alone decides the hands."""
+        """Seed of initial weights, order, augmentation and dropout; `seed` alone determines the hands."""
         return self.seed + self.chance
 
 
 def read_recipe(path: Path, architecture: str | None = None) -> Recipe:
     """Read a recipe, with another network if wanted; raises Fatal that names each wrong key.
 
-    A bare name such as "site" is a recipe that comes with this package. A recipe may name another one beside
-    it as its `base` and say only what differs.
+    A bare name such as "site" is a recipe that comes with this package. A recipe may name another one in its
+    folder as `base` and list only differences.
     """
     path = recipe_path(path)
     try:
@@ -167,20 +167,20 @@ LATER_KEYS: Mapping[str, object] = {
     "staging": {"head": "softmax"},
     "recognition": {"head": "softmax"},
 }
-"""Keys that were added to recipes, with what they do where they are absent."""
+"""Keys that were added to recipes, with the values that mean their absence."""
 
 
 def deciding_json(recipe: Recipe) -> str:
-    """All of a recipe that decides the weights, but its start.
+    """The part of a recipe that determines the weights, without the start.
 
-    The text stays the same for as long as the training does: a run begun before a key was added goes on.
+    The text is stable, so that a run that began before a key was added can continue.
     """
     unsaid = _where_equal(recipe.model_dump(), LATER_KEYS)
     return recipe.model_dump_json(exclude={"name": True, "version": True, "start": True, **unsaid})
 
 
 def _where_equal(held: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys, as pydantic excludes them, whose values are those of `known`."""
+    """Keys with the values of `known`, in pydantic's format of exclusions."""
     found: dict[str, Any] = {}
     for key, value in known.items():
         if isinstance(value, Mapping):
@@ -198,7 +198,7 @@ def _with_base(path: Path) -> dict[str, Any]:
 
 
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Both, key by key; the tables of both meet."""
+    """Deep merge of two tables."""
     met = dict(below)
     for key, value in above.items():
         met[key] = (

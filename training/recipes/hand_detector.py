@@ -1,4 +1,4 @@
-"""A training of the hand finder is one complete value, read from TOML."""
+"""The recipe of a hand detector as one value, read from TOML."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class _Part(BaseModel):
 
 
 class DetectorNetworkRecipe(_Part):
-    """How one network learns: AdamW with one cycle of the learning rate."""
+    """Training settings of one network: AdamW with one cycle of the learning rate."""
 
     steps: Annotated[int, Field(gt=0)]
     batch: Annotated[int, Field(gt=1)]
@@ -25,7 +25,7 @@ class DetectorNetworkRecipe(_Part):
 
 
 class FinderRecipe(_Part):
-    """Everything that decides a training of the hand finder, apart from the radiographs."""
+    """All settings of a training of the hand detector."""
 
     seed: int
     amp: bool
@@ -33,7 +33,7 @@ class FinderRecipe(_Part):
     phantoms: int
     """Drawn radiographs, every third with two hands."""
     others: int
-    """Drawn pictures of other things."""
+    """Drawn images of other objects."""
     seeker: DetectorNetworkRecipe
     reader: DetectorNetworkRecipe
 

@@ -1,4 +1,4 @@
-"""What a pre-training on hands is: one complete value, read from TOML."""
+"""The recipe of a pre-training as one value, read from TOML."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class _Part(BaseModel):
 
 
 class PretrainNetworkRecipe(_Part):
-    """How one of the five networks learns."""
+    """Training settings of one of the five networks."""
 
     side_px: Annotated[int, Field(ge=64)]
     epochs: Annotated[int, Field(ge=1)]
@@ -29,15 +29,15 @@ class PretrainNetworkRecipe(_Part):
 
 
 class PretrainRecipe(_Part):
-    """Everything that decides a pre-training, apart from the images themselves."""
+    """All settings of a pre-training."""
 
     seed: int
     respects: Annotated[tuple[Path, ...], Field(min_length=1)]
-    """Recipes beside this one: nobody whom one of them holds out or validates on is learnt from."""
+    """Recipes in the same folder whose held-out and validation patients are excluded."""
     validation: Annotated[float, Field(gt=0, lt=1)]
-    """Share of the hands that show what was learnt."""
+    """Share of validation hands."""
     side_px: int
-    """Hands are cut at this size; a network that learns at a smaller one gets them shrunk."""
+    """Size of the crops; reduced for a network with a smaller input."""
     mean: float
     std: float
     augment: AugmentRecipe
@@ -54,7 +54,7 @@ class PretrainRecipe(_Part):
 
 
 def read_pretrain_recipe(path: Path) -> tuple[PretrainRecipe, dict[str, Recipe]]:
-    """Read a recipe and those that it respects, by name; raises Fatal that names each wrong key."""
+    """Read a recipe and those that it respects, by name; raises Fatal with each invalid key."""
     try:
         recipe = PretrainRecipe.model_validate(tomllib.loads(path.read_text()))
     except (OSError, tomllib.TOMLDecodeError) as error:

@@ -40,7 +40,7 @@ Tables = NDArray[np.int64]
 
 
 def all_figures(runs: Sequence[Shown], resamples: int = 300, seed: int = 0) -> list[Drawn]:
-    """Every figure of some runs: those of each run by itself carry its number in their names."""
+    """Every figure of some runs; figures of a single run have its number in their names."""
     with mpl.rc_context(STYLE):  # type: ignore[arg-type]  # its keys are literals
         own = [
             figure
@@ -188,7 +188,7 @@ def losses(runs: Sequence[Shown]) -> Drawn:
 
 
 def calibrations(run: Shown, suffix: str) -> Drawn:
-    """A reliability diagram of both tasks, with the temperature and without it."""
+    """Reliability diagram of both tasks, with and without temperature."""
     figure = sheet(4.6)
     panels = figure.subplots(2, 2, height_ratios=(4, 1), sharex="col")
     ill = (run.held_out.stages > 0).astype(np.int64)

@@ -1,4 +1,4 @@
-"""One page that sets evaluated runs beside tables 2 and 3 of the paper and says what differs."""
+"""Report page that compares evaluated runs with tables 2 and 3 of the paper."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ MORE = {
 CHOSEN_ON = {
     "validation": "validation hands, which no step of training saw",
     "tune": "the training hands themselves, for want of validation hands of every class",
-    "out-of-fold": "all hands, each as a network saw it that had not learnt from its patient",
+    "out-of-fold": "all hands, each by a network that was not trained on its patient",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A figure in print, with its interval where there is one."""
+    """A figure as text, with its interval where there is one."""
 
     value: str
     interval: str = ""
@@ -65,9 +65,9 @@ class Table:
 
 
 def report(runs: Sequence[Shown], figures: Sequence[Drawn], better: Versus | None = None) -> str:
-    """Write the page: HTML with its style and figures inside, and nothing from elsewhere.
+    """Write the page: self-contained HTML.
 
-    `better` adds the experiments that were measured against a base on the same hands.
+    `better` adds experiments that were compared with a base on the same hands.
     """
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -144,7 +144,7 @@ def staging_table(runs: Sequence[Shown]) -> Table:
 
 
 def clinical_table(runs: Sequence[Shown]) -> Table:
-    """What a clinician expects of six stages; the paper has no such figures."""
+    """Six-class figures, which the paper does not have."""
     lines = tuple(
         Line(run.name, ours=True, cells=tuple(_plain(run.result.held_out.staging[key]) for key in MORE))
         for run in runs
@@ -189,7 +189,7 @@ def _calibration(run: Shown) -> tuple[Cell, ...]:
 
 
 def stage_table(runs: Sequence[Shown]) -> Table:
-    """How often each stage is called as it is."""
+    """Sensitivity of each stage."""
     heads = ("Normal", "Stage 1", "Stage 2", "Stage 3", "Stage 4", "Stage 5")
     lines = tuple(
         Line(run.name, ours=True, cells=tuple(map(_percent, run.result.held_out.stage_sensitivity)))
@@ -213,7 +213,7 @@ def group_table(run: Shown) -> Table:
 
 
 def in_short(runs: Sequence[Shown]) -> list[str]:
-    """What the tables come to, for readers who read no further."""
+    """Summary of the tables."""
     seeing = max(runs, key=lambda run: run.result.held_out.recognition["auc"][0])
     grading = max(runs, key=lambda run: run.result.held_out.staging["quadratic_kappa"][0])
     held = runs[0].result.held_out
@@ -298,7 +298,7 @@ def differences(runs: Sequence[Shown]) -> list[tuple[str, str, str]]:
 
 
 def _each(runs: Sequence[Shown], say: Callable[[Shown], str]) -> str:
-    """What is true of every run once, else run by run."""
+    """One text for all runs where they agree, else run by run."""
     said = [say(run) for run in runs]
     if len(set(said)) == 1:
         return said[0]
@@ -335,7 +335,7 @@ def _training(run: Shown) -> str:
 
 
 def _epochs(run: Shown) -> str:
-    """How long a run learnt, and in words where that is less than the paper's."""
+    """Epochs of a run, with a remark where they are fewer than in the paper."""
     staging, recognition = run.recipe.staging.epochs, run.recipe.recognition.epochs
     said = f"{staging:g}" if staging == recognition else f"staging {staging:g}, recognition {recognition:g}"
     fewer = min(staging, recognition) < paper.EPOCHS
@@ -369,5 +369,5 @@ def _between(found: tuple[float, float] | None) -> str:
 
 
 def _picture(drawn: Drawn) -> str:
-    """The SVG as an address that holds it."""
+    """The SVG as data URI."""
     return f"data:image/svg+xml;base64,{base64.b64encode(svg_of(drawn).encode()).decode()}"

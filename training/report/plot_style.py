@@ -1,4 +1,4 @@
-"""One look for every figure: colours that colour-blind readers and grey prints keep apart, at print size."""
+"""Plot style of all figures: colours distinguishable by colour-blind readers and in grey, at print size."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ STYLE: dict[str, object] = {
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A figure with its place in the paper's order and the caption that it carries."""
+    """A figure with its number in the paper and its caption."""
 
     name: str
     """File name without ending."""
@@ -78,14 +78,14 @@ class Drawn:
 
 
 def sheet(height_in: float) -> Figure:
-    """An empty sheet of the journal's width; call within `mpl.rc_context(STYLE)`."""
+    """An empty figure of the journal's width; call within `mpl.rc_context(STYLE)`."""
     return Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
 
 
 def captioned(figure: Figure, name: str, title: str, caption: str) -> Drawn:
-    """Write the caption below a figure, so that no copy of it loses what its hands are."""
+    """Write the caption below a figure, so that copies keep the description of its hands."""
     figure.supxlabel(_wrapped(caption), fontsize=6.5, color=QUIET, x=0.01, ha="left")
-    # Two passes settle the equal axes; each further one would move them by a hair, and the files with them.
+    # two passes settle the equal axes; further ones would change the files minimally
     figure.draw_without_rendering()
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
@@ -104,7 +104,7 @@ def unit_square(axes: Axes, x: str, y: str) -> None:
 def key(
     axes: Axes, *, size: float, loc: Literal["lower right", "upper right"] = "lower right", lines: bool = True
 ) -> None:
-    """Name the curves inside their axes, each after a piece of its line."""
+    """Legend inside the axes."""
     axes.legend(
         loc=loc,
         fontsize=size,
@@ -120,7 +120,7 @@ def key(
 
 
 def key_below(axes: Axes, *, size: float) -> None:
-    """The same under the axes, where there is no room inside."""
+    """Legend below the axes, where there is no room inside."""
     axes.legend(
         loc="upper center",
         bbox_to_anchor=(0.5, -0.12),

@@ -41,7 +41,7 @@ def recognition_roc(runs: Sequence[Shown], resamples: int, seed: int) -> Drawn:
                 hands.stages > 0, hands.diseased, hands.patients, np.random.default_rng(seed), resamples
             )
             if found and held_out:
-                # The tables' own interval, so that figure and table agree to the last digit.
+                # same interval as in the tables, so that they agree to the last digit
                 found = replace(found, auc=run.result.held_out.recognition["auc"])
             _draw(axes, found, k, run.name, faint=len(runs) > 2)
             if held_out:

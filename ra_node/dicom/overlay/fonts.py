@@ -62,7 +62,7 @@ OWN = Face()
 
 
 def face_of(language: Language, folders: tuple[Path, ...] = FOLDERS) -> Face:
-    """Find the typeface of a language; raises Fatal that says what to install where there is none."""
+    """Find the font of a language; raises Fatal with the package to install where it is missing."""
     return _found(language.fonts, language.name, folders)
 
 

@@ -1,7 +1,7 @@
 """Layout of the overlay, computed before painting.
 
-Radiographs keep their shape and stand apart from the words: a panel is beside or under its image, never
-on it. Only lines, the names of sides and joints, and a short tag at a refused hand lie on a radiograph.
+Radiographs keep their shape and are separate from the text: a panel is beside or under its image, never
+on it. Only lines, labels of sides and joints, and a short tag at a refused hand are drawn on a radiograph.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ _PIECE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Pen:
-    """The language and the typeface that the words of one picture are set in."""
+    """The language and the font of one overlay."""
 
     language: Language
     face: Face

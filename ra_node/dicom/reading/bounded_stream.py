@@ -60,8 +60,8 @@ def plain_stream(stream: BinaryIO, most_bytes: int, *, whole: bool) -> tuple[Bin
     """Return a stream that pydicom can read, and the actual transfer syntax if it differs.
 
     A deflated data set (PS3.5 A.5) is inflated, at most `most_bytes` of it: with `whole` more is
-    TooMuchError, without it the rest is left out. One that has another byte order than its meta information
-    says, or is not deflated, gets a name that fits. Every other stream is left at its start.
+    TooMuchError, without it the rest is left out. One with another byte order than that of its meta
+    information, or that is not deflated, gets the matching UID. Every other stream is left at its start.
     """
     preamble = read_preamble(stream, force=True)
     meta = _read_file_meta_info(stream)

@@ -24,7 +24,7 @@ class CutOffError(ValueError):
 
 
 def read_value(stream: BinaryIO, length: int) -> tuple[bytes, bool]:
-    """Read a pixel value of so many bytes, or of undefined length, from where the stream is.
+    """Read a pixel value of that many bytes, or of undefined length, at the stream position.
 
     Returns the value and whether it is encapsulated; fragments are joined to one after an empty offset table.
     A native value may be shorter than its length. Raises CutOffError.

@@ -190,7 +190,7 @@ def _parse(
 
 
 def _found_encoding(dataset: Dataset) -> UID:
-    """The transfer syntax of a data set without meta information, as far as its elements tell."""
+    """The transfer syntax of a data set without meta information, from its elements."""
     implicit, little = dataset.original_encoding
     if implicit:
         return ImplicitVRLittleEndian

@@ -1,4 +1,4 @@
-"""Tells a resent instance, a corrected one and another one apart that came under the same UID.
+"""Distinguishes resent, corrected and other instances with the same UID.
 
 Ignored, because a PACS may change it: character set, institution, transfer dates, private attributes, series,
 lossless compression. Compared, because the result depends on it: patient, study, side and view, spacing,

@@ -148,7 +148,7 @@ def _placeholders(text: str) -> list[str]:
 
 @lru_cache(maxsize=1)
 def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """The English sentences as patterns, those with the most words of their own first."""
+    """The English sentences as patterns, most specific first."""
     found = [(key, text) for key, text in english().texts.items() if key.startswith(_FOUND)]
     found.sort(key=lambda entry: -len(_PLACEHOLDER.sub("", entry[1])))
     return tuple((key, _pattern(text)) for key, text in found)

@@ -42,9 +42,9 @@ def drop(ledger: Ledger, *, study_uid: str | None = None, peer: str | None = Non
 
 
 def drop_unsent_held(connection: Connection, now: float, study_uid: str, why: str) -> int:
-    """Give up what is not delivered of a study, within the caller's transaction; tell how many objects.
+    """Drop the undelivered objects of a study, within the caller's transaction; return their number.
 
-    What a peer has already accepted, and its storage commitment, stay as they are.
+    Accepted objects and their storage commitment are unchanged.
     """
     delivery, item, job = schema.delivery, schema.result_object, schema.job
     objects = select(item.c.sop_instance_uid).where(item.c.study_uid == study_uid)

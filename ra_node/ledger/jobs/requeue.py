@@ -1,4 +1,4 @@
-"""Requeue: a buried job starts anew, its study waits again, an answer without its image is revised."""
+"""Requeue: a buried job is reset, its study waits again, a report without its image is revised."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The peer of one association, and the id under which the inbox knows the association."""
+    """The peer of one association, and the id of the association in the inbox."""
 
     association_id: str
     ae_title: str

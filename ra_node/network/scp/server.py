@@ -186,8 +186,8 @@ class Listener:
         entity.network_timeout = self._settings.network_timeout_s
         entity.acse_timeout = min(self._settings.acse_timeout_s, self._settings.network_timeout_s)
         entity.dimse_timeout = self._settings.dimse_timeout_s
-        # counted here at admission: the library counts bare connections too, and would turn a peer
-        # away for the sake of a port scan
+        # counted here at admission: the library also counts bare connections, and would reject a peer
+        # because of a port scan
         entity.maximum_associations = 2**31
         return entity
 

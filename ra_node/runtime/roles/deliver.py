@@ -1,4 +1,4 @@
-"""The role `deliver`: sends results and asks for storage commitment."""
+"""The role `deliver`: sends results and requests storage commitment."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from ra_node.settings.node import Settings
 
 POLL_S = 0.1
 IDLE_S = 1.0
-"""Between two looks of a role that is notified when there is something to do."""
+"""Poll interval of a role that is notified of new work."""
 
 
 def serve_jobs(

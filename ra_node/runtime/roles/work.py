@@ -1,4 +1,4 @@
-"""The role `work`: examines images and answers studies."""
+"""The role `work`: examines images and reports studies."""
 
 from __future__ import annotations
 

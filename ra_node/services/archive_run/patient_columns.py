@@ -19,7 +19,7 @@ class PatientWords:
     with_id: bool = False
 
     def of(self, path: Path) -> Mapping[str, str]:
-        """The columns of the patient of a file; none where the run asks for none. Raises DatasetRefused."""
+        """The patient columns of a file; none where not requested. Raises DatasetRefused."""
         if self.salt is None and not self.with_id:
             return {}
         patient_id = str(read_attributes(path).get("PatientID") or "").strip()

@@ -31,7 +31,7 @@ class ResultTable:
     """The files of the table in `folder`, with these columns.
 
     During the run `hands.partial.csv` has the rows of all finished studies.
-    `hands.csv` is replaced at the end, when all of it is on the disk. `counts` are of its rows: by
+    `hands.csv` is replaced at the end. `counts` are of its rows: by
     outcome, call and code of refusal. `failures` are the first few rows without a result, as text.
     """
 

@@ -1,4 +1,4 @@
-"""Live studies come first: whoever does other work on the node's machine waits while the node has some."""
+"""Live studies come first: an archive run on the node's machine waits while the node has some."""
 
 from __future__ import annotations
 

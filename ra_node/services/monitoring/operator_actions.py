@@ -22,16 +22,16 @@ class Operator:
 
 @dataclass(frozen=True, slots=True)
 class Requeued:
-    """What a requeue found: so many buried jobs, and a destination that was out of reach."""
+    """Result of a requeue: number of jobs, and whether a destination was unreachable."""
 
     jobs: int
     was_out_of_reach: bool
 
 
 def try_again(ledger: Ledger, name: str, by: Operator, *, study_uid: str | None = None) -> Requeued:
-    """Requeue what is buried under a study, a job or a destination.
+    """Requeue the buried jobs of a study, a job or a destination.
 
-    An unreachable destination is tried at once. Nothing is noted where nothing was found.
+    An unreachable destination is tried at once. Nothing is recorded where nothing was found.
     """
     found = Requeued(requeue(ledger, name), end_outage(ledger, name))
     if found.jobs or found.was_out_of_reach:

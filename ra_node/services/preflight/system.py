@@ -1,4 +1,4 @@
-"""Checks of the machine that the node runs on: its clock, its certificate, and who may read its files."""
+"""Checks of the machine: clock, certificate, file permissions."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Decides what an instance that comes again is: a repeat, a correction, a good copy, or another one.
+"""Classifies a resent instance: a repeat, a correction, a good copy of a damaged file, or another one.
 
-The same pixels under a corrected header take the place of the first copy; the study is answered again. An
-instance that is neither stored nor equal is refused with the reason, also in the event log. Pixels with
-another compression are decoded in a process of its own with limits, one at a time.
+The same pixels with a corrected header replace the first copy, and the study gets a new version of its
+report. An instance that is neither stored nor equal is refused with the reason, also in the event log. Pixels
+with another compression are decoded in a process of its own with limits, one at a time.
 """
 
 from __future__ import annotations
@@ -76,11 +76,11 @@ class Resends:
     _noted: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def take(self, first: Instance, new: NewInstance) -> bool:
-        """Tell whether the file of `new` was taken in the place of the first copy; else it is a plain repeat.
+        """Whether the file of `new` has replaced the first copy; else it is a repeat.
 
-        It is taken where the first copy is damaged, and where the same pixels come with a corrected header.
-        Raises Refused where it is another instance under the same UID, and Retryable where that cannot be
-        said now.
+        It does where the first copy is damaged, or for the same pixels with a corrected header. Raises
+        Refused where it is another instance under the same UID, and Retryable where that cannot be decided
+        now.
         """
         while True:
             found = self._compared(first, new)

@@ -59,7 +59,7 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class _Gathered:
-    """All that one answer is made of; `digests` are the SHA-256 of its images by SOP Instance UID."""
+    """Inputs of one report; `digests` are the SHA-256 of its images by SOP Instance UID."""
 
     rendering: Rendering
     digests: Mapping[str, str | None]
@@ -126,7 +126,7 @@ class Answerer:
             raise ProcessBroken(f"a new process takes over after: {describe(error)}")
 
     def _answer(self, job: Job, effort: Effort) -> None:
-        """Read what the answer is made of, make all of it, then write it."""
+        """Read the inputs, render all objects, then write them."""
         gathered = self._gather(job, effort)
         made = self._make(gathered, effort)
         mark()

@@ -39,12 +39,12 @@ class Sources:
 
 
 Objects = tuple[tuple[ObjectKind, Dataset], ...]
-"""Made objects with their kinds, in the order of the kinds; several presentation states of one answer."""
+"""Rendered objects with their kinds, in order of the kinds; a report may have several presentation states."""
 
 
 @dataclass(frozen=True)
 class Rendering:
-    """One report with all that its objects are made of; picture and overlay are made once, at first use."""
+    """One report with the inputs of its objects; the overlay image is rendered once, at first use."""
 
     report: StudyReport
     sources: Sources
@@ -54,7 +54,7 @@ class Rendering:
 
     @cached_property
     def picture(self) -> NDArray[np.uint8]:
-        """The overlay's picture (rows, columns, 3)."""
+        """The overlay image (rows, columns, 3)."""
         return render_overlay(self.report, self.sources.displays, self.producer.language)
 
     @cached_property

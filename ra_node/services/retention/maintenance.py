@@ -23,7 +23,7 @@ from ra_node.services.retention.orphans import CrashBound, sweep
 from ra_node.services.retention.purge import purge
 
 HEADER_ALARM_S = 86400.0
-"""Nothing tells that a sender has stopped: its alarm ends after a day and comes again where it goes on."""
+"""The alarm of a sender ends after a day, and is raised again if it continues."""
 
 
 @dataclass(frozen=True, slots=True)

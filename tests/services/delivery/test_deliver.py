@@ -12,7 +12,8 @@ from ra_node.ledger.alarms import AlarmKind, alarms
 from ra_node.ledger.database.schema import DeliveryState
 from ra_node.ledger.deliveries import deliveries_of
 from ra_node.ledger.jobs.peer_backoff import outages
-from ra_node.ledger.jobs.queue import claim, requeue
+from ra_node.ledger.jobs.queue import claim
+from ra_node.ledger.jobs.requeue import requeue
 from ra_node.ledger.overview import buried_jobs
 from ra_node.network.scp.loopback_archive import Behaviour, LoopbackArchive
 from ra_node.network.scu.c_store import PeerAddress

@@ -46,7 +46,7 @@ def test_weights_that_saw_tune_patients_or_strangers_are_welcome() -> None:
 
 def test_weights_of_patients_that_nobody_wrote_down_start_no_run_on_a_public_source() -> None:
     """They may have seen the very hands that are held out; a hospital's own patients they have not."""
-    with pytest.raises(Fatal, match="expected weights that name all patients they learnt from"):
+    with pytest.raises(Fatal, match="expected weights that name all patients of their training"):
         refuse_seen(WEIGHTS, Origin(complete=False), crops())
     refuse_seen(WEIGHTS, Origin(complete=False), crops("labelled"))
 
