@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from ra_node.errors import Fatal, Refused
 from ra_node.inference.bundles.manifest import load_bundle
+from tests.finders import demo_finder
 from tests.training.label_tables import label, marked_study, save, write_table
 from tests.training.recipe_builders import small_recipe
 from tests.training.test_main import write_recipe
@@ -45,9 +46,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
             save(marked_study(f"MARK{name}", stages), folder / "images" / name)
             known = {"patient": f"MARK{name}", "sex": "", "age_years": "", "site": ""}
             rows += [label(name, side, stage, **known) for side, stage in zip("RL", stages, strict=True)]
-    source = read_source(folder / "images" / "0-0.dcm")
+    source = read_source(folder / "images" / "0-0.dcm", demo_finder())
     assert isinstance(source, Source)
-    half = source.values[:, : source.values.shape[1] // 2].astype(np.uint16)
+    values = source.extraction.radiograph.values
+    half = values[:, : values.shape[1] // 2].astype(np.uint16)
     cv2.imwrite(str(folder / "images" / "single.png"), half)
     about = {"patient": "MARKPNG", "sex": "M", "age_years": 30, "site": "north"}
     write_table(folder / "labels.csv", [*rows, label("single.png", "R", 0, **about)])
