@@ -151,19 +151,28 @@ def evaluate(
 
 @app.command(name="export")
 def export_bundle(run: Run, out: Out, name: BundleName = "", version: BundleVersion = "") -> None:
-    """Write the bundle of an evaluated run and load it once as the node would."""
+    """Write the bundle of an evaluated run with its hand detector, and load it once as the node would."""
     from ra_node.inference.bundles.manifest import load_bundle
     from training.classifier.initial_weights import noted_start
     from training.classifier.run_folder import kept_recipe
+    from training.data.detector import kept_detector
     from training.experiments.ensemble import read_members
     from training.experiments.evaluation_cache import read_calibration, read_result
     from training.export.bundle import export
 
     if read_members(run):
         raise Fatal(f"expected a run of one network for each task, found the ensemble {run}")
-    started = noted_start(run)
-    words = {"name": name, "version": version}
-    export(run, kept_recipe(run), read_calibration(run), read_result(run), out, started=started, **words)
+    export(
+        run,
+        kept_recipe(run),
+        read_calibration(run),
+        read_result(run),
+        out,
+        detector=kept_detector(run),
+        started=noted_start(run),
+        name=name,
+        version=version,
+    )
     identity = load_bundle(out).identity
     say(f"bundle {identity.name} {identity.version} sha256 {identity.sha256}")
 
