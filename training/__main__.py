@@ -11,7 +11,7 @@ import typer
 from ra_node.errors import Fatal, Refused
 from training.cli import compare, cross_validate, data, ensemble, hand_detector, pretrain, show
 from training.cli.compare import Dataset, FoldName, SplitFile
-from training.cli.options import Device, People, Sensitivity, Threads
+from training.cli.options import BundleOption, Device, People, Sensitivity, Threads, bundle_folder
 from training.cli.output import say, say_figures, say_nothing
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Train and export bundles for ra-node.")
@@ -49,30 +49,40 @@ Resamples = Annotated[int, typer.Option("--resamples", help="Of the patients, fo
 
 
 @app.command()
-def simulate(config: Config, out: Out, radiographs: Radiographs = None) -> None:
+def simulate(config: Config, out: Out, radiographs: Radiographs = None, bundle: BundleOption = None) -> None:
     """Simulate the lesions of a recipe and keep the crops in the run's folder."""
     from training.classifier.run_folder import HandsFrom, prepared
     from training.data.paper_cohort import class_counts
     from training.recipes.classifier import read_recipe
 
     recipe = read_recipe(config)
-    crops = prepared(recipe, out, HandsFrom(radiographs), say)
+    crops = prepared(recipe, out, HandsFrom(radiographs, bundle_folder(bundle)), say)
     if recipe.data.preset == "paper":
         for side, counts in class_counts(crops).items():
             say(f"{side}: {sum(counts)} simulated hands, by stage 0 to 5: {'/'.join(map(str, counts))}")
 
 
 @app.command()
-def sham(config: Config, radiographs: Radiographs, hands: Hands = 60, resamples: Resamples = 1000) -> None:
+def sham(
+    config: Config,
+    radiographs: Radiographs,
+    hands: Hands = 60,
+    resamples: Resamples = 1000,
+    bundle: BundleOption = None,
+) -> None:
     """Measure whether a sham edit can be distinguished from an untouched hand, with a lesion as contrast."""
     from training.classifier.run_folder import picture_counter, sources_in
+    from training.data.detector import bundle_detector
     from training.evaluation.sham_test import pairs, told_apart
     from training.recipes.classifier import read_recipe
 
     recipe = read_recipe(config)
     sources = sources_in(radiographs)[:hands]
+    finder = bundle_detector(bundle_folder(bundle)).opened()
     for stage, name in ((0, "sham edits"), (2, "lesions of stage 2")):
-        found = told_apart(*pairs(sources, recipe, stage, picture_counter(say)), recipe.seed, resamples)
+        found = told_apart(
+            *pairs(sources, recipe, stage, finder, picture_counter(say)), recipe.seed, resamples
+        )
         value, low, high = found.auc
         say(
             f"{name} against untouched, {found.patients} simulated hands: "
@@ -85,6 +95,7 @@ def train(
     config: Config,
     out: Out,
     radiographs: Radiographs = None,
+    bundle: BundleOption = None,
     dataset: Dataset = None,
     split: SplitFile = None,
     fold: FoldName = "",
@@ -114,7 +125,8 @@ def train(
     with joined_ranks(chosen_device(device)) as (ranks, where):
         found = find_start(recipe, start)
         if ranks.first:
-            prepared(recipe, out, HandsFrom(radiographs, dataset, split, fold, hands), say)
+            cut = None if dataset or hands else bundle_folder(bundle)
+            prepared(recipe, out, HandsFrom(radiographs, cut, dataset, split, fold, hands), say)
             refuse_other_split(found, out)
             note_start(out, found)
         ranks.gathered(None)
@@ -139,19 +151,28 @@ def evaluate(
 
 @app.command(name="export")
 def export_bundle(run: Run, out: Out, name: BundleName = "", version: BundleVersion = "") -> None:
-    """Write the bundle of an evaluated run and load it once as the node would."""
+    """Write the bundle of an evaluated run with its hand detector, and load it once as the node would."""
     from ra_node.inference.bundles.manifest import load_bundle
     from training.classifier.initial_weights import noted_start
     from training.classifier.run_folder import kept_recipe
+    from training.data.detector import kept_detector
     from training.experiments.ensemble import read_members
     from training.experiments.evaluation_cache import read_calibration, read_result
     from training.export.bundle import export
 
     if read_members(run):
         raise Fatal(f"expected a run of one network for each task, found the ensemble {run}")
-    started = noted_start(run)
-    words = {"name": name, "version": version}
-    export(run, kept_recipe(run), read_calibration(run), read_result(run), out, started=started, **words)
+    export(
+        run,
+        kept_recipe(run),
+        read_calibration(run),
+        read_result(run),
+        out,
+        detector=kept_detector(run),
+        started=noted_start(run),
+        name=name,
+        version=version,
+    )
     identity = load_bundle(out).identity
     say(f"bundle {identity.name} {identity.version} sha256 {identity.sha256}")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +26,6 @@ from ra_node.settings.peer import PeerTable
 
 if TYPE_CHECKING:
     from ra_node.inference.bundles.manifest import Bundle
-    from ra_node.services.analysis.hand_detection import HandFinder
     from ra_node.services.analysis.study_analysis import Judge, Rules
     from ra_node.services.models.registry import BundleRegistry
     from ra_node.services.models.verify import Verdict
@@ -42,32 +40,19 @@ SWITCH_S = 50e-6
 
 def reading_rules(settings: Settings, bundle: Bundle | None = None) -> Rules:
     """Image reading settings; without a bundle, detection with the hand detector of the bundle in use."""
+    from ra_node.inference.bundles.manifest import check_weights, read_bundle
+    from ra_node.inference.hand_detector.detector import load_finder
     from ra_node.services.analysis.study_analysis import Rules
 
-    rules = Rules(settings.study.two_hand_convention, round(settings.limits.megapixels * 1e6))
     if bundle is None:
-        return replace(rules, finder=_finder_in(folder_in_use(settings)))
-    return replace(rules, side_px=bundle.manifest.preprocessing.side_px, finder=_finder_of(bundle))
-
-
-def _finder_in(folder: Path) -> HandFinder | None:
-    """The hand detector of a bundle, without its classifiers; None without a bundle or a detector in it."""
-    from ra_node.inference.bundles.manifest import check_weights, read_bundle
-    from ra_node.inference.bundles.store import MANIFEST
-
-    if not (folder / MANIFEST).exists():
-        return None
-    bundle = read_bundle(folder)
-    if bundle.manifest.finder is None:
-        return None
-    check_weights(bundle)
-    return _finder_of(bundle)
-
-
-def _finder_of(bundle: Bundle) -> HandFinder | None:
-    from ra_node.inference.hand_detector.detector import load_finder
-
-    return load_finder(bundle)
+        bundle = read_bundle(folder_in_use(settings))
+        check_weights(bundle)
+    return Rules(
+        load_finder(bundle),
+        settings.study.two_hand_convention,
+        round(settings.limits.megapixels * 1e6),
+        bundle.manifest.preprocessing.side_px,
+    )
 
 
 def build_judge(settings: Settings) -> tuple[Judge, Bundle]:

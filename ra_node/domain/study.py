@@ -58,3 +58,7 @@ class ImageHeader:
     side: SideHeader = field(default_factory=SideHeader)
     identity: Identity = field(default=Identity(), repr=False)
     """Patient identity, for the comparison within the study; never for logs."""
+
+
+NO_HEADER = ImageHeader("", "", "", "", "")
+"""Of a picture without one, such as a PNG."""

@@ -16,7 +16,7 @@ from ra_node.dicom.provenance import Producer
 from ra_node.dicom.reading.file import read_attributes, read_header
 from ra_node.domain.rating import DEFAULT_RATING, Rating
 from ra_node.domain.report import BundleIdentity, ImageFinding, StudyReport
-from ra_node.domain.study import ImageHeader
+from ra_node.domain.study import NO_HEADER
 from ra_node.errors import NodeError
 from ra_node.imaging.detection_picture import draw_finding, write_picture
 from ra_node.imaging.pixels import PNG_SIGNATURE, read_png
@@ -169,7 +169,7 @@ def _look(path: Path, rules: Rules) -> Look:
         is_png = stream.read(len(PNG_SIGNATURE)) == PNG_SIGNATURE
     if not is_png:
         return look_at_file(path, rules)
-    return look_at_pixels(read_png(path), ImageHeader("", "", "", "", ""), rules)
+    return look_at_pixels(read_png(path), NO_HEADER, rules)
 
 
 def _parts(files: Sequence[Path]) -> Iterator[Sequence[Path]]:

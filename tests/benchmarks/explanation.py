@@ -94,8 +94,6 @@ class Bench:
         self, bundle: Bundle, coarsest_px: float = COARSEST_PX, random: int = RANDOM_NETWORKS
     ) -> None:
         self.finder = load_finder(bundle)
-        if self.finder is None:
-            raise SystemExit("expected a bundle whose finder names joints, found one without")
         self.predictor = Predictor(bundle, "cpu", 1)
         self._task, self._recipe = bundle.manifest.tasks.staging, bundle.manifest.preprocessing
         self._map = self._mapper(self._taught(bundle))
@@ -104,7 +102,6 @@ class Bench:
 
     def outcome(self, pair: Pair) -> Outcome | None:
         """Look at both pictures; None where the finder did not find exactly this one hand."""
-        assert self.finder is not None
         diseased, healthy = (seen(self.finder, values, self._map) for values in (pair.diseased, pair.healthy))
         if diseased is None or healthy is None:
             return None

@@ -48,6 +48,7 @@ RUNS = len(TASKS) * len(paper.NAMES)
 MINUTES = 10.0
 TARGET = 5.0
 PAPER = REPOSITORY / "config" / "training" / "paper.toml"
+DEMO = REPOSITORY / "config" / "bundles" / "demo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def hands_from(folder: Path) -> HandsFrom:
     named = os.environ.get("RA_NODE_RADIOGRAPHS")
     if not named:
         (folder / "joints.csv").write_text("rsna_id,flip\n")
-    return HandsFrom(Path(named) if named else folder)
+    return HandsFrom(Path(named) if named else folder, DEMO)
 
 
 def ready_rows(recipe: Recipe, device: torch.device, epochs: int, folder: Path) -> Iterator[Row]:

@@ -14,11 +14,13 @@ from tests.benchmarks.gpu import NO_CARD
 from tests.benchmarks.gpu_training import Compared, Size, hands_from, measure, pace_of, rows, whole_rows
 from tests.benchmarks.scale import TASTE
 from tests.benchmarks.table import Row, Verdict
+from tests.finders import demo_detector
 from tests.training.recipe_builders import small_recipe
 from training.classifier.epoch_log import EpochRow, Log
 from training.classifier.run_folder import REAL, HandsFrom
 from training.data.dataset import Crops, Split, read_source, save_crops, stacked
 from training.data.dataset import Row as Hand
+from training.data.detector import keep_detector
 from training.experiments.compare import HANDS
 from training.recipes.classifier import Recipe
 
@@ -72,6 +74,7 @@ def test_a_comparison_and_the_plain_loop_are_measured_on_the_same_hands(tmp_path
     monkeypatch.setattr(gpu_training, "write_page", lambda *given: pages.append(given))
     (tmp_path / "ours" / HANDS).mkdir(parents=True)
     save_crops(few_hands(), tmp_path / "ours" / HANDS / REAL)
+    keep_detector(demo_detector(), tmp_path / "ours" / HANDS)
     recipe = few_hands_recipe()
     before = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
     found = list(rows(recipe, torch.device("cpu"), HandsFrom(), tmp_path, TINY))

@@ -54,7 +54,7 @@ def test_verify_tells_name_hash_training_data_and_metrics_with_intervals(run):
     value, low, high = told["tasks"]["recognition"]["metrics"]["auc"]
     assert f"{value:.3f} ({low:.3f} to {high:.3f})" in text
     names = [check["name"] for check in told["checks"]]
-    assert names == ["manifest", "preprocessing", "weights", "card", "judgement"]
+    assert names == ["manifest", "preprocessing", "detector", "weights", "card", "judgement"]
 
 
 def failed(run, folder):

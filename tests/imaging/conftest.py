@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ra_node.imaging.threshold_detector.detector import FoundHands, find_hands
+from ra_node.imaging.hand_detection import FoundHands, find
+from tests.finders import demo_finder
 
 
 @dataclass(frozen=True)
@@ -38,5 +39,5 @@ def real_hands(radiographs: Path) -> list[RealHand]:
     hands = []
     for path in sorted((radiographs / "rsna").glob("*.png"), key=lambda path: int(path.stem))[::14]:
         values = np.asarray(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), np.float32)
-        hands.append(RealHand(path.stem, values, find_hands(values)))
+        hands.append(RealHand(path.stem, values, find(values, demo_finder())))
     return hands

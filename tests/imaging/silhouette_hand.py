@@ -1,4 +1,4 @@
-"""A hand drawn with a few strokes, enough to be found and to know where everything lies."""
+"""A hand drawn with a few strokes, enough to know where everything lies."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ra_node.domain.geometry import Box, Point, Rotation
+from ra_node.domain.report import HandRegion
+
 ROWS, COLUMNS = 560, 440
 _TIPS = {(96, 300): 26, (128, 130): 24, (195, 80): 25, (262, 92): 25, (322, 160): 21}
 """Fingertips (x, y) with the width of their finger, thumb first."""
 _KNUCKLES = [(150, 360), (165, 275), (205, 262), (245, 265), (280, 285)]
-FINGERTIPS = tuple(_TIPS)
 
 
 def drawn_hand() -> NDArray[np.float32]:
@@ -30,8 +32,15 @@ def drawn_hand() -> NDArray[np.float32]:
     return soft + np.random.default_rng(5).normal(0, 1.5, soft.shape).astype(np.float32)
 
 
-def two_hands(gap: int = 30) -> NDArray[np.float32]:
-    """Put a hand and its mirror image side by side, thumbs together."""
-    hand = drawn_hand()
-    between = np.full((ROWS, gap), 20, np.float32)
-    return np.hstack([hand[:, ::-1], between, hand])
+def only_hand(values: NDArray[np.float32]) -> HandRegion:
+    """The region of a drawn hand in values (rows, columns), whichever way it is turned, by its brightness."""
+    mask = cv2.morphologyEx((values > 55).astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
+    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    points = cv2.approxPolyDP(max(contours, key=cv2.contourArea), 1.0, closed=True)[:, 0] + 0.5
+    rows, columns = values.shape
+    (x0, y0), (x1, y1) = np.floor(points.min(axis=0)).astype(int), np.ceil(points.max(axis=0)).astype(int)
+    edges = [values[-1].max(), values[:, 0].max(), values[0].max(), values[:, -1].max()]
+    forearm = int(np.argmax(edges))  # the forearm leaves the image at the bottom, left, top or right
+    outline = tuple(Point(min(float(x), columns), min(float(y), rows)) for x, y in points)
+    rotation: tuple[Rotation, ...] = (0, 90, 180, 270)
+    return HandRegion(Box(int(x0), int(y0), int(x1), int(y1)), outline, rotation[forearm], 1.0)

@@ -9,9 +9,8 @@ from ra_node.domain.geometry import Box
 from ra_node.domain.report import HandRegion
 from ra_node.imaging.pixels import Radiograph
 from ra_node.imaging.polarity import is_dark, turned_round
-from ra_node.imaging.threshold_detector.detector import find_hands
 from tests.imaging.conftest import RealHand
-from tests.imaging.silhouette_hand import drawn_hand
+from tests.imaging.silhouette_hand import drawn_hand, only_hand
 
 
 def radiograph() -> Radiograph:
@@ -22,7 +21,7 @@ def radiograph() -> Radiograph:
 def test_a_bright_hand_is_bright_and_its_negative_dark():
     """The comparison is with the film beside the hand, not with the whole picture."""
     picture = radiograph()
-    (hand,) = find_hands(picture.values).hands
+    hand = only_hand(picture.values)
     assert not is_dark(picture.values, hand)
     assert is_dark(turned_round(picture).values, hand)
 
@@ -30,7 +29,7 @@ def test_a_bright_hand_is_bright_and_its_negative_dark():
 @pytest.mark.parametrize("slope", [-2.0, 2.0])
 def test_a_gradient_does_not_turn_the_polarity(slope: float):
     picture = radiograph()
-    (hand,) = find_hands(picture.values).hands
+    hand = only_hand(picture.values)
     ramp = np.linspace(0, slope * float(np.ptp(picture.values)), picture.values.shape[1], dtype=np.float32)
     assert not is_dark(picture.values + ramp, hand)
 

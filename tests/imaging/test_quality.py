@@ -7,18 +7,11 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from ra_node.domain.report import HandRegion, Reason
+from ra_node.domain.report import Reason
 from ra_node.imaging.quality import hand_quality
-from ra_node.imaging.threshold_detector.detector import find_hands
 from tests.imaging.conftest import RealHand
-from tests.imaging.silhouette_hand import drawn_hand
-
-
-def only_hand(values: NDArray[np.float32]) -> HandRegion:
-    (hand,) = find_hands(values).hands
-    return hand
+from tests.imaging.silhouette_hand import drawn_hand, only_hand
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])

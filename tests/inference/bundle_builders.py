@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,9 @@ def write_bundle(folder: Path, architecture: str = "googlenet", seed: int = 0) -
 def write_papers(folder: Path, name: str = "paper", version: str = "1", weights: bytes = b"w") -> Path:
     """Write a bundle that is whole on paper: its weights are a few bytes that no network takes."""
     manifest = read_manifest(DEMO)
-    manifest.update(name=name, version=version, finder=None)
+    manifest.update(name=name, version=version)
+    for part in ("seeker", "reader"):
+        _written(folder, manifest["finder"][part], weights + part.encode())
     for task, told in manifest["tasks"].items():
         path = folder / task / "weights.safetensors"
         path.parent.mkdir(parents=True)
@@ -61,7 +64,8 @@ def write_papers(folder: Path, name: str = "paper", version: str = "1", weights:
 def write_sibling(folder: Path, version: str, scale: float = 1.02) -> Path:
     """Write the demonstration bundle with slightly other weights, and a manifest that tells their hashes."""
     manifest = read_manifest(DEMO)
-    manifest.update(version=version, finder=None)
+    manifest.update(version=version)
+    shutil.copytree(DEMO / "finder", folder / "finder")
     for task, told in manifest["tasks"].items():
         path = folder / task / "weights.safetensors"
         path.parent.mkdir(parents=True)
@@ -97,6 +101,14 @@ def add_random_finder(folder: Path) -> Path:
         }
     write_manifest(folder, read_manifest(folder) | {"finder": part})
     return folder
+
+
+def _written(folder: Path, told: dict[str, Any], content: bytes) -> None:
+    """Write a file of weights, and its hash into what a manifest tells of it."""
+    path = folder / told["path"]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    told["sha256"] = hashlib.sha256(content).hexdigest()
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

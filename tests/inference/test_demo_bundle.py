@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from ra_node.domain.laterality.evidence import Side
-from ra_node.imaging.model_input import hand_crop
-from ra_node.imaging.threshold_detector.detector import find_hands
+from ra_node.domain.study import NO_HEADER
+from ra_node.imaging.hand_extraction import extract_hands
+from ra_node.imaging.pixels import Radiograph
 from ra_node.inference.bundles.manifest import Bundle, load_bundle
+from ra_node.inference.hand_detector.detector import load_finder
 from ra_node.inference.predictor import Predictor
 from ra_node.phantom.draw import draw_hands
 from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
@@ -50,7 +52,8 @@ def test_its_weights_are_small_enough_for_the_repository() -> None:
 def test_a_destroyed_phantom_hand_is_called_and_its_healthy_neighbour_is_not(bundle: Bundle) -> None:
     hands = (HandRecipe(Side.RIGHT, 0), HandRecipe(Side.LEFT, 5))
     values = draw_hands(PhantomRecipe(hands, 1000, 1200, seed=5)).pixels.astype(np.float32)
-    crops = [hand_crop(values, region) for region in find_hands(values).hands]
+    drawn = Radiograph(values, np.zeros(values.shape, np.uint8))
+    crops = extract_hands(drawn, NO_HEADER, load_finder(bundle)).crops(224)
     healthy, sick = Predictor(bundle, "cpu").judge(crops)
     assert not healthy.recognition.positive
     assert healthy.staging.stage == 0

@@ -10,10 +10,10 @@ from ra_node.ledger.report_json import report_from_json
 from ra_node.ledger.results import latest_result
 from ra_node.services.analysis.bundle_consistency import BundleConsistency
 from ra_node.services.analysis.image_examination import Examiner
-from ra_node.services.analysis.study_analysis import Rules
 from ra_node.services.reporting.answer import Answerer, Destination
 from ra_node.services.reporting.prior_report import FollowUps
 from tests.dicom.builders import BUNDLE, PRODUCER, source
+from tests.finders import BLIND
 from tests.services.builders import FakeJudge, looked
 
 SECRET = b"k" * 32
@@ -39,11 +39,11 @@ def answered(bench, dataset, *, shown=looked, bundle=BUNDLE, secret=SECRET, plac
             bench.files,
             judge,
             bundle.sha256,
-            Rules(),
+            BLIND,
             lambda: False,
             lambda path, rules: shown(number),
         ).examine(jobs)
-    one_bundle = BundleConsistency(bench.ledger, bench.files, judge, bundle, Rules())
+    one_bundle = BundleConsistency(bench.ledger, bench.files, judge, bundle, BLIND)
     answerer = Answerer(
         bench.ledger,
         bench.files,

@@ -17,6 +17,7 @@ from ra_node.services.archive_run.run import Run, Watcher
 from ra_node.services.archive_run.sources import Folders, StudySource
 from ra_node.services.offline_analysis import Analyst
 from tests.dicom import builders as dicom
+from tests.finders import BLIND
 from tests.services.builders import FakeJudge, looked
 
 FACTS = {"model bundle": "one"}
@@ -57,7 +58,7 @@ def run_in(
         journal.begin(facts, dicom.CREATED.isoformat())
         yield Run(
             archive or Folders(sources, out),
-            Analyst(FakeJudge(), dicom.BUNDLE, dicom.PRODUCER, Rules(), "Research", between, look),
+            Analyst(FakeJudge(), dicom.BUNDLE, dicom.PRODUCER, BLIND, "Research", between, look),
             out,
             journal,
             table,

@@ -25,12 +25,13 @@ from ra_node.domain.texts.translations import load_language
 from ra_node.errors import Fatal
 from ra_node.ledger.jobs.queue import LOST
 from ra_node.ledger.storage.durable_files import Damage
-from ra_node.services.analysis.study_analysis import Rules, failed_finding, look_at, make_report, refused
+from ra_node.services.analysis.study_analysis import failed_finding, look_at, make_report, refused
 from ra_node.services.jobs.damaged_content import damaged_finding
 from ra_node.services.reception.patient_consistency import SEVERAL_ORDERS, conflict_of
 from ra_node.services.reporting.answer import _in_words
 from ra_node.services.reporting.reduced_answer import _SAYS, minimal
 from tests.dicom.builders import BUNDLE, COLUMNS, CR, CREATED, ROWS, SERIES, STUDY, both_hands, image, source
+from tests.finders import demo_rules
 
 CHINESE = load_language("zh")
 LATIN = re.compile(r"[A-Za-z]{2,}")
@@ -59,13 +60,13 @@ def seen(change: Callable[[Dataset], None]) -> Case:
     def made() -> ImageFinding:
         dataset = picture()
         change(dataset)
-        return look_at(dataset, Rules()).finding
+        return look_at(dataset, demo_rules()).finding
 
     return made
 
 
 def given(**attributes: object) -> Case:
-    return lambda: look_at(picture(**attributes), Rules()).finding
+    return lambda: look_at(picture(**attributes), demo_rules()).finding
 
 
 def lacking(keyword: str) -> Case:
@@ -83,7 +84,7 @@ def packed(change: Callable[[bytes], bytes] = bytes, **attributes: object) -> Ca
         for keyword, value in attributes.items():
             holder = dataset.file_meta if keyword == "TransferSyntaxUID" else dataset
             setattr(holder, keyword, value)
-        return look_at(dataset, Rules()).finding
+        return look_at(dataset, demo_rules()).finding
 
     return made
 

@@ -15,8 +15,9 @@ from pydicom.uid import ExplicitVRLittleEndian, JPEGLSLossless, RLELossless
 
 from ra_node.dicom.reading.file import read_dataset, read_header
 from ra_node.imaging.pixels import Radiograph, read_radiograph
-from ra_node.services.analysis.study_analysis import Rules, look_at_file
+from ra_node.services.analysis.study_analysis import look_at_file
 from tests.dicom.builders import source
+from tests.finders import BLIND
 from tests.imaging.datasets import SIDE_PX, ramp
 
 PICTURE = ramp(12)
@@ -83,7 +84,7 @@ def test_a_file_that_ends_inside_a_fragment_is_refused(tmp_path, syntax):
     head, frame = packed(syntax)
     path = tmp_path / "cut.dcm"
     path.write_bytes(head + item(b"") + item(frame)[:-5])
-    look = look_at_file(path, Rules())
+    look = look_at_file(path, BLIND)
     assert look.finding.refusal is not None
     assert look.finding.refusal.text.startswith("truncated: expected the end of the pixel data")
 
@@ -150,6 +151,6 @@ def test_float_pixels_are_named(tmp_path):
     del dataset.PixelData
     dataset.add_new("FloatPixelData", "OF", PICTURE.astype("<f4").tobytes())
     (tmp_path / "float.dcm").write_bytes(content(dataset))
-    refusal = look_at_file(tmp_path / "float.dcm", Rules()).finding.refusal
+    refusal = look_at_file(tmp_path / "float.dcm", BLIND).finding.refusal
     assert refusal is not None
     assert refusal.text == "Expected Pixel Data (7FE0,0010), found Float Pixel Data (7FE0,0008)."

@@ -12,12 +12,14 @@ import torch
 from ra_node.errors import Fatal
 from ra_node.inference.bundles.manifest import load_bundle
 from ra_node.inference.networks.architectures import build
+from tests.finders import demo_detector
 from tests.training.recipe_builders import DEMO
 from training.__main__ import evaluate, export_bundle, simulate, train
 from training.classifier.epoch_log import read_log
 from training.classifier.initial_weights import replace_head
 from training.classifier.run_folder import HandsFrom, prepared
 from training.data.dataset import Origin, Row, Split, save_crops, stacked
+from training.data.detector import keep_detector
 from training.recipes.classifier import read_recipe
 
 SMALL = {
@@ -36,7 +38,8 @@ def write_recipe(path: Path, **changed: str) -> Path:
 
 
 def write_crops(folder: Path) -> None:
-    """Hands that are brighter the higher their stage, in every split."""
+    """Hands that are brighter the higher their stage, in every split, and the detector that cut them."""
+    keep_detector(demo_detector(), folder, Path.write_bytes)
     rng = np.random.default_rng(0)
 
     def rows(split: Split, origin: Origin, stages: tuple[int, ...]) -> list[Row]:

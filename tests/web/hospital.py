@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from random import Random
 
@@ -20,8 +19,6 @@ from ra_node.domain.job import JobKind
 from ra_node.domain.laterality.evidence import Side
 from ra_node.domain.report import Recognition, Staging
 from ra_node.domain.result_objects import ObjectKind
-from ra_node.inference.bundles.manifest import read_bundle
-from ra_node.inference.hand_detector.detector import load_finder
 from ra_node.ledger.commitments import begin_transaction, record_report, uncommitted
 from ra_node.ledger.database.events import note
 from ra_node.ledger.database.schema import DeliveryState
@@ -33,7 +30,6 @@ from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
 from ra_node.phantom.study import phantom_study
 from ra_node.services.analysis.bundle_consistency import BundleConsistency
 from ra_node.services.analysis.image_examination import Examiner
-from ra_node.services.analysis.study_analysis import Rules
 from ra_node.services.jobs.liveness import present
 from ra_node.services.jobs.worker_status import Announcer
 from ra_node.services.reporting.answer import Answerer, Destination
@@ -41,17 +37,12 @@ from ra_node.settings.node import Settings, settings_from
 from ra_node.web.context import PageContext
 from tests.conftest import REPOSITORY
 from tests.dicom.builders import PRODUCER
+from tests.finders import demo_rules
 from tests.services.builders import Bench, FakeJudgement
 
 NAME, IDENTITY = "MARKED^NAME", "MARKED-ID-77"
 PASSWORD = "correct horse battery"
 SENT = (ObjectKind.SR, ObjectKind.OVERLAY)
-
-
-@cache
-def rules() -> Rules:
-    """With the finder of the demonstration bundle: without joints two hands on one plate have no sides."""
-    return Rules(finder=load_finder(read_bundle(REPOSITORY / "config" / "bundles" / "demo")))
 
 
 @dataclass
@@ -115,9 +106,9 @@ class Hospital:
         judge, bundle = Judge(list(stages)), self.desk.card().identity
         jobs = claim(self.state.ledger, [JobKind.EXAMINE], "work-1-a", 8, 60)
         if jobs:
-            Examiner(self.state.ledger, self.state.files, judge, bundle.sha256, rules()).examine(jobs)
+            Examiner(self.state.ledger, self.state.files, judge, bundle.sha256, demo_rules()).examine(jobs)
         (job,) = claim(self.state.ledger, [JobKind.REPORT], "work-1-a", 1, 60)
-        one_bundle = BundleConsistency(self.state.ledger, self.state.files, judge, bundle, rules())
+        one_bundle = BundleConsistency(self.state.ledger, self.state.files, judge, bundle, demo_rules())
         to = [Destination("pacs", SENT), Destination("archive", SENT)]
         Answerer(self.state.ledger, self.state.files, one_bundle, PRODUCER, to, "Research use only").answer(
             job

@@ -11,6 +11,7 @@ from ra_node.errors import Fatal, Refused
 from training.classifier.initial_weights import Start
 from training.data.agreement import AGREEMENT, Agreement, dumped, read_agreements
 from training.data.dataset import Crops, Row, Split, load_crops, save_crops, stacked
+from training.data.detector import keep_detector, kept_detector
 from training.data.manifest import HandRow, load_hand, manifest_sha256, read_manifest, written
 from training.data.source_image import sha256_of
 from training.data.split import Fold, holdout, parts_of, read_split
@@ -33,6 +34,12 @@ def labelled(
     """
     rows = read_manifest(dataset)
     digest = manifest_sha256(dataset)
+    detector = kept_detector(dataset)
+    if detector.sha256 != rows[0].detector:
+        raise Refused(
+            f"expected the detector {rows[0].detector[:12]} of its hands in {dataset.name},"
+            f" found {detector.sha256[:12]}"
+        )
     chosen = _fold(read_split(split, digest, rows).folds, fold)
     rows = tuple(row for row in rows if row.patient not in set(chosen.aside))
     about = {"manifest_sha256": digest, "split_sha256": sha256_of(split), "fold": chosen.name}
@@ -46,6 +53,7 @@ def labelled(
         made.append(Row(image, row.stage, row.patient, side, "labelled"))
         report(at, len(rows))
     crops, held = stacked(made), written(rows)
+    keep_detector(detector, out)
     save_crops(crops, out / LABELLED)
     write_whole(out / ROWS, lambda file: file.write(held))
     agreements = dumped(read_agreements(dataset))

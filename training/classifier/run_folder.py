@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from training.data.dataset import (
     simulated_rows,
     stacked,
 )
+from training.data.detector import ABOUT as DETECTOR
+from training.data.detector import KeptDetector, bundle_detector, has_detector, keep_detector, kept_detector
 from training.data.paper_cohort import paper_rows
 from training.data.phantom_dataset import phantom_rows
 from training.io.atomic_file import write_whole
@@ -38,9 +40,13 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class HandsFrom:
-    """Where hands come from: radiographs to simulate lesions on, a labelled dataset, or another run."""
+    """Where hands come from: radiographs to simulate lesions on, a labelled dataset, or another run.
+
+    `bundle` has the detector that finds simulated and drawn hands; a dataset and a run have their own.
+    """
 
     radiographs: Path | None = None
+    bundle: Path | None = None
     dataset: Path | None = None
     split: Path | None = None
     fold: str = ""
@@ -62,13 +68,38 @@ def prepared(recipe: Recipe, out: Path, source: HandsFrom, say: Say) -> Crops:
             raise Fatal("expected the split of the dataset in --split, found none")
         report = picture_counter(say)
         return labelled(recipe, out, source.dataset, source.split, source.fold, report)
-    if not (out / REAL).exists():
+    missing = [name for name in _made(recipe) if not (out / name).exists()]
+    detector = _detector(out, source.bundle, missing)
+    if REAL in missing:
         rows = paper_rows if recipe.data.preset == "paper" else simulated_rows
-        pictures = rows(sources_in(source.radiographs), recipe, picture_counter(say))
+        pictures = rows(sources_in(source.radiographs), recipe, detector, picture_counter(say))
         save_crops(stacked(list(pictures)), out / REAL)
-    if recipe.data.phantoms and not (out / DRAWN).exists():
-        save_crops(stacked(list(phantom_rows(recipe, picture_counter(say)))), out / DRAWN)
+    if DRAWN in missing:
+        drawn = phantom_rows(recipe, detector, picture_counter(say))
+        save_crops(stacked(list(drawn)), out / DRAWN)
     return kept_crops(out)
+
+
+def _made(recipe: Recipe) -> tuple[str, ...]:
+    """The files of crops that a simulated run has."""
+    return (REAL, DRAWN) if recipe.data.phantoms else (REAL,)
+
+
+def _detector(out: Path, bundle: Path | None, missing: Sequence[str]) -> KeptDetector:
+    """The detector of a run, kept there before the first hand is cut.
+
+    Raises Fatal where hands are missing and `bundle` has another, Refused for crops of an earlier version,
+    which name no detector.
+    """
+    if (out / REAL).exists() or (out / DRAWN).exists():
+        known = kept_detector(out)
+        if bundle is not None and missing and bundle_detector(bundle).sha256 != known.sha256:
+            raise Fatal(f"expected the detector {known.sha256[:12]} of {out}, found another; use a new --out")
+        return known
+    if bundle is None:
+        raise Fatal("expected the bundle whose detector finds the hands in --bundle, found none")
+    keep_detector(bundle_detector(bundle), out)
+    return kept_detector(out)
 
 
 def keep_recipe(recipe: Recipe, out: Path) -> None:
@@ -82,7 +113,8 @@ def keep_recipe(recipe: Recipe, out: Path) -> None:
 def share_crops(source: Path, run: Path) -> None:
     """Share the hands of `source`: a hard link, or a copy where links are not possible."""
     run.mkdir(parents=True, exist_ok=True)
-    for name in (REAL, DRAWN, LABELLED, ROWS, ABOUT, AGREEMENT):
+    weights = [one.path for one in kept_detector(source).part.weights] if has_detector(source) else []
+    for name in (REAL, DRAWN, LABELLED, ROWS, ABOUT, AGREEMENT, *weights, DETECTOR):
         if (source / name).exists() and not _same(source / name, run / name):
             _link(source / name, run / name)
 
@@ -108,7 +140,7 @@ def sources_in(radiographs: Path | None) -> list[SourceHand]:
 
 
 def counted(crops: Crops) -> dict[str, int]:
-    """Hands and patients by split and origin, and how many boxes came from the detector."""
+    """Hands and patients by split and origin, and how many hands the detector found."""
     groups = Counter(zip(map(str, crops.splits), map(str, crops.origins), strict=True))
     counts = {f"{split} hands, {origin}": count for (split, origin), count in sorted(groups.items())}
     real = crops.where(crops.origins != "phantom")
@@ -154,6 +186,7 @@ def _same(one: Path, other: Path) -> bool:
 
 def _link(source: Path, name: Path) -> None:
     new = name.with_name(f"{name.name}.new")
+    new.parent.mkdir(parents=True, exist_ok=True)
     new.unlink(missing_ok=True)
     try:
         os.link(source, new)

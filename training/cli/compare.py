@@ -9,7 +9,7 @@ from typing import Annotated, Literal, TypeVar
 import typer
 
 from ra_node.errors import Fatal
-from training.cli.options import Device, People, Sensitivity, Threads
+from training.cli.options import BundleOption, Device, People, Sensitivity, Threads, bundle_folder
 from training.cli.output import say, say_nothing
 from training.cli.show import Experiments, write_page
 from training.experiments import paper_numbers as paper
@@ -63,6 +63,7 @@ def compare_command(
     config: Config,
     out: Out,
     radiographs: Radiographs = None,
+    bundle: BundleOption = None,
     dataset: Dataset = None,
     split: SplitFile = None,
     fold: FoldName = "",
@@ -100,7 +101,8 @@ def compare_command(
     with joined_ranks(chosen_device(device)) as (ranks, where):
         speak = say if ranks.first else say_nothing
         question = Question(resamples, sensitivity, people)
-        source = HandsFrom(radiographs, dataset, split, fold)
+        cut = None if dataset else bundle_folder(bundle)
+        source = HandsFrom(radiographs, cut, dataset, split, fold)
         folders = compare(chosen, Place(out, where, ranks), source, question, speak)
     if ranks.first:
         _show(folders, out / REPORT, bands, _base(base, out), experiment or ())

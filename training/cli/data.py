@@ -12,6 +12,7 @@ import typer
 from ra_node.domain.laterality.evidence import Convention
 from ra_node.domain.report import STAGES
 from ra_node.errors import Refused
+from training.cli.options import BundleOption, bundle_folder
 from training.cli.output import say
 from training.data.blanking import Blank
 from training.data.split import TEST_SHARE, Kind
@@ -77,6 +78,7 @@ def prepare_command(
     images: Images,
     labels: Labels,
     out: Out,
+    bundle: BundleOption = None,
     salt_file: SaltFile = None,
     two_hand_convention: TwoHands = "none",
     site: Site = "",
@@ -85,11 +87,15 @@ def prepare_command(
     blank: BlankWhat = "text",
 ) -> None:
     """Make a dataset of single hands from images and labels; no patient attribute is kept."""
+    import torch
+
     from training.data.annotations import read_labels
     from training.data.consensus import expect_no_discrepancies
+    from training.data.detector import bundle_detector
     from training.data.prepare import Options, prepare
     from training.data.pseudonym import read_salt
 
+    torch.set_num_threads(1)  # two threads wait for each other in networks this small
     hands = read_labels(labels, images)
     _say_labels(hands)
     options = Options(two_hand_convention, site, skip_open, allow_empty_classes, blank)
@@ -97,6 +103,8 @@ def prepare_command(
         expect_no_discrepancies(hands)
     if out.exists():
         raise Refused("expected a new folder in --out, found one that exists")
+    detector = bundle_detector(bundle_folder(bundle))
+    say(f"hands are found by {detector.part.name} ({detector.sha256[:12]})")
     salt = read_salt(salt_file or out.parent / SALT, out)
     with _progress() as bar:
         task = bar.add_task("images", total=None)
@@ -105,6 +113,7 @@ def prepare_command(
             hands,
             out,
             salt,
+            detector,
             options,
             lambda done, total: bar.update(task, completed=done, total=total),
         )

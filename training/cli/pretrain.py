@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from training.cli.options import BundleOption, bundle_folder
 from training.cli.output import say
 from training.io.atomic_file import write_whole
 
@@ -37,6 +38,7 @@ def pretrain(
     architecture: Architecture,
     out: Out,
     radiographs: Radiographs,
+    bundle: BundleOption = None,
     epochs: Epochs = None,
     device: Device = "auto",
     threads: Threads = 0,
@@ -46,6 +48,7 @@ def pretrain(
 
     from ra_node.inference.networks.loaded_network import chosen_device
     from training.classifier.pretrain import figures, pretrained
+    from training.data.detector import bundle_detector
     from training.data.leakage import held_back
     from training.data.pretrain_dataset import known_hands
     from training.recipes.pretraining import read_pretrain_recipe
@@ -56,7 +59,8 @@ def pretrain(
     recipe = recipe.with_epochs(architecture, epochs)
     without = {name: held_back(other, _patients(radiographs)) for name, other in respected.items()}
     apart = set().union(*without.values())
-    hands = known_hands(radiographs, apart, recipe.side_px, out / "hands.npz", _say_hands)
+    detector = bundle_detector(bundle_folder(bundle))
+    hands = known_hands(radiographs, apart, recipe.side_px, detector, out / "hands.npz", _say_hands)
     learnt, others = hands.split(recipe.validation, recipe.seed)
     say(f"{len(learnt)} hands for training, {len(others)} for validation; {len(apart)} patients excluded")
     checkpoint = out / f"{architecture}.checkpoint"
@@ -68,6 +72,7 @@ def pretrain(
     about = {
         "respects": {name: len(patients) for name, patients in without.items()},
         "hands": {"training": len(learnt), "validation": len(others)},
+        "detector": detector.sha256,
         "seconds": round(seconds),
         "figures": found,
         "recipe": recipe.model_dump(mode="json"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 
 from ra_node.domain.geometry import Box, Point
 from ra_node.domain.report import STAGES, HandRegion
+from ra_node.domain.study import NO_HEADER
+from ra_node.imaging.hand_detection import HandFinder
+from ra_node.imaging.hand_extraction import extract_hands
 from ra_node.imaging.model_input import hand_crop
-from ra_node.imaging.pixels import read_png
-from ra_node.imaging.threshold_detector.detector import find_hands
+from ra_node.imaging.pixels import Radiograph, read_png
+from training.data.detector import KeptDetector
 from training.io.atomic_file import write_whole
 from training.io.process_map import side_by_side
 from training.recipes.classifier import DataRecipe, Recipe
@@ -47,7 +50,7 @@ class Crops:
     splits: NDArray[np.str_]
     origins: NDArray[np.str_]
     found: NDArray[np.bool_]
-    """False where the hand finder failed and the box comes from the joint points."""
+    """False where the detector failed: the place of the hand comes from its joint points, or is known."""
 
     def __len__(self) -> int:
         return len(self.stages)
@@ -132,62 +135,70 @@ def split_key(recipe: Recipe) -> tuple[int, float, float]:
 
 
 def simulated_rows(
-    sources: Sequence[SourceHand], recipe: Recipe, report: Callable[[int, int], None]
+    sources: Sequence[SourceHand], recipe: Recipe, detector: KeptDetector, report: Callable[[int, int], None]
 ) -> Iterator[Row]:
     """Simulate every stage of the recipe on every hand; held-out hands also come as they are."""
     splits = split_patients([hand.patient for hand in sources], recipe.data, recipe.seed)
     asked = [(hand, splits[hand.patient]) for hand in sources]
-    for done, rows in enumerate(side_by_side(partial(_every_stage, recipe), asked), start=1):
+    for done, rows in enumerate(side_by_side(partial(_every_stage, recipe, detector), asked), start=1):
         yield from rows
         report(done, len(sources))
 
 
-def _every_stage(recipe: Recipe, asked: tuple[SourceHand, Split]) -> list[Row]:
+def _every_stage(recipe: Recipe, detector: KeptDetector, asked: tuple[SourceHand, Split]) -> list[Row]:
     hand, split = asked
-    return list(hand_rows(hand, split, recipe, _stages(split, recipe.data)))
+    return list(hand_rows(hand, split, recipe, _stages(split, recipe.data), detector.opened()))
 
 
 @dataclass(frozen=True, slots=True)
 class _Sized:
     """A hand as it came, and again at the size of the simulation."""
 
-    values: Image
-    place: HandRegion
-    found: bool
+    came: FoundHand
     image: Image
     region: HandRegion
     joints: Mapping[str, Point]
 
 
-def _sized(hand: SourceHand, recipe: Recipe) -> _Sized:
-    values = read_png(hand.path).values
-    place, found = hand_region(values, hand.joints)
+def _sized(hand: SourceHand, recipe: Recipe, finder: HandFinder) -> _Sized:
+    came = found_hand(read_png(hand.path), hand.joints, finder)
     scale = recipe.data.phalanx_px / _phalanx_px(hand.joints)
-    image = np.asarray(cv2.resize(values, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.float32)
+    image = cv2.resize(came.values, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     joints = {name: Point(point.x * scale, point.y * scale) for name, point in hand.joints.items()}
-    return _Sized(values, place, found, image, scaled(place, scale), joints)
+    return _Sized(came, np.asarray(image, np.float32), scaled(came.region, scale), joints)
 
 
-def hand_rows(hand: SourceHand, split: Split, recipe: Recipe, stages: Sequence[int]) -> Iterator[Row]:
-    """Simulate one hand once for each label of `stages`; a held-out hand also comes as it is."""
-    sized = _sized(hand, recipe)
+def hand_rows(
+    hand: SourceHand, split: Split, recipe: Recipe, stages: Sequence[int], finder: HandFinder
+) -> Iterator[Row]:
+    """Simulate one hand once for each label of `stages`; a held-out hand also comes as it is.
+
+    Each picture goes through the detector as it would in the node; where that misses the hand, it lies where
+    the untouched one does.
+    """
+    sized = _sized(hand, recipe, finder)
     rng = np.random.default_rng((recipe.seed, int(hand.patient)))
+    jitter = recipe.data.box_jitter if split == "tune" else 0.0
     for stage in stages:
         changed = simulate(sized.image, sized.joints, as_drawn(stage, recipe.data.reader_noise, rng), rng)
-        jitter = recipe.data.box_jitter if split == "tune" else 0.0
-        place = jittered(sized.region, jitter, sized.image.shape, rng)
-        crop = hand_crop(changed, place, recipe.side_px)
-        yield Row(crop, stage, hand.patient, split, "simulated", sized.found)
+        seen = found_hand(_radiograph(changed), sized.joints, finder, sized.region)
+        place = jittered(seen.region, jitter, seen.values.shape, rng)
+        crop = hand_crop(seen.values, place, recipe.side_px)
+        yield Row(crop, stage, hand.patient, split, "simulated", seen.found)
     for _ in range(_untouched(split, recipe.data)):
-        jitter = recipe.data.box_jitter if split == "tune" else 0.0
-        place = jittered(sized.place, jitter, sized.values.shape, rng)
-        crop = hand_crop(sized.values, place, recipe.side_px)
-        yield Row(crop, 0, hand.patient, split, "unedited", sized.found)
+        place = jittered(sized.came.region, jitter, sized.came.values.shape, rng)
+        crop = hand_crop(sized.came.values, place, recipe.side_px)
+        yield Row(crop, 0, hand.patient, split, "unedited", sized.came.found)
 
 
-def hand_pair(hand: SourceHand, recipe: Recipe, stage: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Crops of one hand, both at the size of the simulation: as it is, and with the edits of a stage."""
-    sized = _sized(hand, recipe)
+def hand_pair(
+    hand: SourceHand, recipe: Recipe, stage: int, finder: HandFinder
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Crops of one hand, both at the size of the simulation: as it is, and with the edits of a stage.
+
+    Both are cut at the same place, so that they differ by the edits alone.
+    """
+    sized = _sized(hand, recipe, finder)
     rng = np.random.default_rng((recipe.seed, int(hand.patient)))
     changed = simulate(sized.image, sized.joints, stage, rng)
     untouched, edited = (
@@ -216,13 +227,36 @@ def _untouched(split: Split, recipe: DataRecipe) -> int:
     return recipe.untouched if split == "tune" else min(1, recipe.untouched)
 
 
-def hand_region(values: Image, joints: Mapping[str, Point]) -> tuple[HandRegion, bool]:
-    """Find the hand as the node does; fall back to a box around the joint points (and False)."""
-    for region in find_hands(values).hands:
-        inside = [_contains(region.box, point) for point in joints.values()]
+@dataclass(frozen=True, slots=True)
+class FoundHand:
+    """A hand with known joints as the node finds it: `values` (rows, columns) are what it is cut out of."""
+
+    values: Image
+    region: HandRegion
+    found: bool
+    """False where the detector missed it."""
+
+
+def found_hand(
+    radiograph: Radiograph,
+    joints: Mapping[str, Point],
+    finder: HandFinder,
+    otherwise: HandRegion | None = None,
+) -> FoundHand:
+    """Find the hand as the node does; where it misses, take `otherwise`, or a box around the joints."""
+    extraction = extract_hands(radiograph, NO_HEADER, finder)
+    values = extraction.radiograph.values
+    for hand in extraction.hands:
+        inside = [_contains(hand.region.box, point) for point in joints.values()]
         if np.mean(inside) >= 0.9:
-            return region, True
-    return _region_of_joints(joints, values.shape), False
+            return FoundHand(values, hand.region, found=True)
+    region = otherwise or _region_of_joints(joints, values.shape)
+    return FoundHand(radiograph.values, region, found=False)
+
+
+def _radiograph(values: Image) -> Radiograph:
+    """A picture (rows, columns), bone bright, that nobody looks at."""
+    return Radiograph(values, np.zeros(values.shape, np.uint8))
 
 
 def _region_of_joints(joints: Mapping[str, Point], shape: tuple[int, ...]) -> HandRegion:
@@ -242,7 +276,10 @@ def scaled(region: HandRegion, scale: float) -> HandRegion:
     box = region.box
     edges = (round(edge * scale) for edge in (box.x0, box.y0, box.x1, box.y1))
     outline = tuple(Point(point.x * scale, point.y * scale) for point in region.outline)
-    return HandRegion(Box(*edges), outline, region.rotation, region.score)
+    joints = tuple(
+        replace(joint, at=Point(joint.at.x * scale, joint.at.y * scale)) for joint in region.joints
+    )
+    return HandRegion(Box(*edges), outline, region.rotation, region.score, joints)
 
 
 def jittered(
@@ -253,7 +290,7 @@ def jittered(
     steps = rng.normal(0, jitter * max(box.width_px, box.height_px), size=4) if jitter else np.zeros(4)
     edges = np.array((box.x0, box.y0, box.x1, box.y1)) + np.rint(steps).astype(int)
     moved = Box(*map(int, edges)).clipped(shape[0], shape[1])
-    return HandRegion(moved, region.outline, region.rotation, region.score)
+    return replace(region, box=moved)
 
 
 def _contains(box: Box, point: Point) -> bool:

@@ -1,13 +1,14 @@
 """Keeps one hand as 16-bit words from which the node's own crop comes out again, bit by bit.
 
-The words are the cut's own values, numbered: evenly where the values lie evenly, or else by a table.
+The words are the cut's own values, numbered: evenly where the values lie evenly, or else by a table. More
+values than words, as resampling to square pixels makes them, are kept as they are beside the picture.
 They are turned upright for those who look at them; the loader turns them back before it makes a crop,
 because resizing does not commute with turning to the last bit.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +20,15 @@ from ra_node.imaging.model_input import MARGIN
 Values = NDArray[np.float32]
 Words = NDArray[np.uint16]
 
+_WORDS = 65536
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Coded:
-    """Values as words: first + step * word, or levels[word] where there are levels (K,)."""
+    """Values as words: first + step * word, or levels[word] where there are levels (K,).
+
+    Levels of two dimensions are the values themselves, and the words a picture of them for people.
+    """
 
     words: Words
     first: float
@@ -42,7 +48,10 @@ def cut_out(values: Values, region: HandRegion) -> tuple[Values, HandRegion]:
     own = region.box
     moved = Box(own.x0 - box.x0, own.y0 - box.y0, own.x1 - box.x0, own.y1 - box.y0)
     outline = tuple(Point(point.x - box.x0, point.y - box.y0) for point in region.outline)
-    return part, HandRegion(moved, outline, region.rotation, region.score)
+    joints = tuple(
+        replace(joint, at=Point(joint.at.x - box.x0, joint.at.y - box.y0)) for joint in region.joints
+    )
+    return part, HandRegion(moved, outline, region.rotation, region.score, joints)
 
 
 def upright(image: NDArray[np.uint16], rotation: int) -> Words:
@@ -56,14 +65,15 @@ def turned_back(image: NDArray[np.uint16], rotation: int) -> Words:
 
 
 def coded(values: Values) -> Coded:
-    """Number the values (rows, columns); 16 bits are enough, because radiographs have no more."""
+    """Number the values (rows, columns); 16 bits are enough for a radiograph as it came."""
     levels = np.unique(values)
-    if len(levels) > 65536:
-        raise ValueError(f"expected at most 65536 different values, found {len(levels)}")
+    if len(levels) > _WORDS:
+        grey = (values - levels[0]) / (levels[-1] - levels[0]) * (_WORDS - 1)
+        return Coded(np.ascontiguousarray(np.rint(grey).astype(np.uint16)), 0.0, 0.0, values)
     steps = np.diff(levels.astype(np.float64))
     first, step = float(levels[0]), float(steps.min()) if len(steps) else 1.0
     places = np.rint((levels.astype(np.float64) - first) / step)
-    if places[-1] <= 65535 and np.array_equal(decoded(places.astype(np.uint16), first, step), levels):
+    if places[-1] < _WORDS and np.array_equal(decoded(places.astype(np.uint16), first, step), levels):
         table = None
     else:
         places, first, step, table = np.arange(len(levels)).astype(np.float64), 0.0, 0.0, levels
@@ -74,5 +84,5 @@ def coded(values: Values) -> Coded:
 def decoded(words: Words, first: float, step: float, levels: Values | None = None) -> Values:
     """The values of words, of the same shape."""
     if levels is not None:
-        return levels[words]
+        return levels[words] if levels.ndim == 1 else levels
     return np.asarray(first + step * words.astype(np.float64), np.float32)

@@ -1,6 +1,7 @@
 """A dataset of single hands on disk: one line of JSON a hand, one 16-bit PNG a hand, no patient attribute.
 
-dataset.json    what this folder is: format and preprocessing
+dataset.json    what this folder is: format, preprocessing, and the detector that found the hands
+detector.json   that detector, its weights in finder/ (training.data.detector)
 manifest.jsonl  a `HandRow` a line
 rejected.csv    what could not be used, by the row of the label table and the hash of the file
 hands/*.png     the cut of each hand, fingers up, 16 bit; *.npy beside it where its values need a table
@@ -22,12 +23,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from ra_node.domain.geometry import Box, Point, Rotation
 from ra_node.domain.preprocessing import PREPROCESSING_ID
-from ra_node.domain.report import HandRegion
+from ra_node.domain.report import HandRegion, Joint
 from ra_node.errors import Refused
 from ra_node.imaging.model_input import hand_crop
 from training.data.hand_png import decoded, turned_back
 
-FORMAT = "ra-node hands 1"
+FORMAT = "ra-node hands 2"
 MANIFEST, ABOUT, REJECTED, HANDS = "manifest.jsonl", "dataset.json", "rejected.csv", "hands"
 
 Edges = tuple[int, int, int, int]
@@ -41,8 +42,11 @@ class HandRow:
 
     `box` (x0, y0, x1, y1), `outline` and `rotation` are those of the finder in the cut before it was
     turned upright; `rows` and `columns` are those of the picture as it is stored. A word w of the picture
-    has the value first + step * w, or that of the table `levels`. `blanked_px` counts pixels of
-    burned-in text that were taken away: without any, the crop is exactly the node's.
+    has the value first + step * w, or that of the table `levels`. `blanked_px` counts pixels beside the
+    hand that were taken away; they lie outside of what a crop shows. `joint_places` are those that the
+    detector saw, x, y and score by name, in the cut as well; `joints` are stages by joint, of the readers.
+    `detector` is the SHA-256 of the detector; `image_pixels` and `hand_pixels` are digests of decoded pixels
+    (training.data.pixel_digest), of the whole image and of the cut.
     """
 
     image: str
@@ -61,6 +65,10 @@ class HandRow:
     box: Edges
     outline: tuple[tuple[float, float], ...]
     score: float
+    joint_places: dict[str, tuple[float, float, float]]
+    detector: str
+    image_pixels: str
+    hand_pixels: str
     first: float
     step: float
     levels: str | None = None
@@ -70,13 +78,20 @@ class HandRow:
     def region(self) -> HandRegion:
         """Where the hand lies in its cut."""
         points = tuple(Point(x, y) for x, y in self.outline)
-        return HandRegion(Box(*self.box), points, self.rotation, self.score)
+        joints = tuple(Joint(name, Point(x, y), score) for name, (x, y, score) in self.joint_places.items())
+        return HandRegion(Box(*self.box), points, self.rotation, self.score, joints)
+
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """What tells that another hand is of the same picture, and so of the same patient."""
+        return self.source_sha256, self.image_pixels, self.hand_pixels
 
 
 @dataclass(frozen=True, slots=True)
 class _About:
     format: str
     preprocessing: str
+    detector: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,9 +108,9 @@ def written(rows: Sequence[HandRow]) -> bytes:
     return b"".join(adapter.dump_json(row) + b"\n" for row in rows)
 
 
-def about() -> bytes:
-    """What `dataset.json` says."""
-    return TypeAdapter(_About).dump_json(_About(FORMAT, PREPROCESSING_ID), indent=2)
+def about(detector: str) -> bytes:
+    """What `dataset.json` says; `detector` is the SHA-256 of the detector that found the hands."""
+    return TypeAdapter(_About).dump_json(_About(FORMAT, PREPROCESSING_ID, detector), indent=2)
 
 
 def read_manifest(dataset: Path) -> tuple[HandRow, ...]:
@@ -103,11 +118,15 @@ def read_manifest(dataset: Path) -> tuple[HandRow, ...]:
     known = _parsed(_About, _content(dataset / ABOUT), ABOUT)
     if (known.format, known.preprocessing) != (FORMAT, PREPROCESSING_ID):
         expected = f'expected a dataset "{FORMAT}" for "{PREPROCESSING_ID}"'
-        raise Refused(f'{expected}, found "{known.format}" for "{known.preprocessing}"')
+        raise Refused(
+            f'{expected}, found "{known.format}" for "{known.preprocessing}"; prepare the images again'
+        )
     lines = _content(dataset / MANIFEST).splitlines()
     rows = tuple(_parsed(HandRow, line, f"{MANIFEST} line {at}") for at, line in enumerate(lines, start=1))
     if not rows:
         raise Refused(f"expected hands in {MANIFEST}, found none")
+    if {row.detector for row in rows} != {known.detector}:
+        raise Refused(f"expected hands of one detector, that of {ABOUT}, in {MANIFEST}, found others")
     return rows
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from ra_node.domain.report import STAGES
 from ra_node.errors import Fatal
 from training.data.dataset import Crops, Row, SourceHand, Split, hand_rows
+from training.data.detector import KeptDetector
 from training.data.phantom_dataset import picture_rows
 from training.io.process_map import side_by_side
 from training.recipes.classifier import Recipe
@@ -66,7 +67,7 @@ def _dealt(
 
 
 def paper_rows(
-    sources: Sequence[SourceHand], recipe: Recipe, report: Callable[[int, int], None]
+    sources: Sequence[SourceHand], recipe: Recipe, detector: KeptDetector, report: Callable[[int, int], None]
 ) -> Iterator[Row]:
     """Simulate every planned hand once; all are of the origin `simulated`.
 
@@ -75,18 +76,20 @@ def paper_rows(
     hands = {hand.patient: hand for hand in sources}
     plan = planned(list(hands), recipe.data.validation, recipe.seed)
     asked = [(patient, hands.get(patient.patient)) for patient in plan]
-    for done, rows in enumerate(side_by_side(partial(_rows_of, recipe), asked), start=1):
+    for done, rows in enumerate(side_by_side(partial(_rows_of, recipe, detector), asked), start=1):
         yield from rows
         report(done, len(plan))
 
 
-def _rows_of(recipe: Recipe, asked: tuple[PlannedPatient, SourceHand | None]) -> list[Row]:
+def _rows_of(
+    recipe: Recipe, detector: KeptDetector, asked: tuple[PlannedPatient, SourceHand | None]
+) -> list[Row]:
     """The hands of one planned patient; without a source they are drawn."""
     patient, source = asked
     if source is not None:
-        return list(hand_rows(source, patient.split, recipe, patient.stages))
+        return list(hand_rows(source, patient.split, recipe, patient.stages, detector.opened()))
     number = int(patient.patient.rpartition(" ")[2])
-    rows = picture_rows(recipe, patient.split, number, patient.stages)
+    rows = picture_rows(recipe, patient.split, number, detector.opened(), patient.stages)
     return [replace(row, patient=patient.patient, origin="simulated") for row in rows]
 
 

@@ -10,11 +10,15 @@ import numpy as np
 from ra_node.domain.geometry import intersection_over_union
 from ra_node.domain.laterality.evidence import Side
 from ra_node.domain.report import HandRegion
+from ra_node.domain.study import NO_HEADER
+from ra_node.imaging.hand_detection import HandFinder
+from ra_node.imaging.hand_extraction import extract_hands
 from ra_node.imaging.model_input import hand_crop
-from ra_node.imaging.threshold_detector.detector import find_hands
+from ra_node.imaging.pixels import Radiograph
 from ra_node.phantom.draw import draw_hands
 from ra_node.phantom.recipe import HandRecipe, PhantomHand, PhantomRecipe
 from training.data.dataset import Row, Split, jittered
+from training.data.detector import KeptDetector
 from training.io.process_map import side_by_side
 from training.recipes.classifier import Recipe
 
@@ -25,18 +29,18 @@ SEEDS: dict[Split, int] = {"tune": 0, "validation": 1, "held-out": 2}
 """Pictures of the splits are drawn from seeds that never meet."""
 
 
-def phantom_rows(recipe: Recipe, report: Callable[[int, int], None]) -> Iterator[Row]:
+def phantom_rows(recipe: Recipe, detector: KeptDetector, report: Callable[[int, int], None]) -> Iterator[Row]:
     """Draw two-hand pictures, both stages at random, and cut their hands as the node does."""
     counts = _pictures(recipe)
     asked = [(split, number) for split, count in counts.items() for number in range(count)]
-    for done, rows in enumerate(side_by_side(partial(_rows_of, recipe), asked), start=1):
+    for done, rows in enumerate(side_by_side(partial(_rows_of, recipe, detector), asked), start=1):
         yield from rows
         report(done, len(asked))
 
 
-def _rows_of(recipe: Recipe, asked: tuple[Split, int]) -> list[Row]:
+def _rows_of(recipe: Recipe, detector: KeptDetector, asked: tuple[Split, int]) -> list[Row]:
     split, number = asked
-    return list(picture_rows(recipe, split, number))
+    return list(picture_rows(recipe, split, number, detector.opened()))
 
 
 def _pictures(recipe: Recipe) -> dict[Split, int]:
@@ -52,7 +56,7 @@ def _pictures(recipe: Recipe) -> dict[Split, int]:
 
 
 def picture_rows(
-    recipe: Recipe, split: Split, number: int, labels: Sequence[int] | None = None
+    recipe: Recipe, split: Split, number: int, finder: HandFinder, labels: Sequence[int] | None = None
 ) -> Iterator[Row]:
     """Draw one two-hand picture, with the given labels or random ones, and cut its hands."""
     rng = np.random.default_rng((recipe.seed, SEEDS[split], number))
@@ -60,8 +64,10 @@ def picture_rows(
     pair = (HandRecipe(Side.RIGHT, int(stages[0])), HandRecipe(Side.LEFT, int(stages[1])))
     rows, columns = SIZES[number % len(SIZES)]
     drawn = draw_hands(PhantomRecipe(pair, rows, columns, seed=int(rng.integers(2**31))))
-    values = drawn.pixels.astype(np.float32)
-    regions = find_hands(values).hands
+    extraction = extract_hands(
+        Radiograph(drawn.pixels.astype(np.float32), np.zeros(drawn.pixels.shape, np.uint8)), NO_HEADER, finder
+    )
+    values, regions = extraction.radiograph.values, tuple(hand.region for hand in extraction.hands)
     for hand in drawn.hands:
         region, found = _region(hand, regions)
         for _ in range(recipe.data.phantom_cuts if split == "tune" else 1):
@@ -71,7 +77,7 @@ def picture_rows(
 
 
 def _region(hand: PhantomHand, found: tuple[HandRegion, ...]) -> tuple[HandRegion, bool]:
-    """The finder's region of a drawn hand, or the truth where the finder missed it."""
+    """The detector's region of a drawn hand, or the truth where it missed the hand."""
     for region in found:
         if intersection_over_union(region.box, hand.box) > 0.5:
             return region, True

@@ -1,7 +1,8 @@
 """Makes a dataset of single hands from a hospital's radiographs and its readers' labels.
 
-Hands are found, refused and given their sides by the node's own functions. Nothing of a header but sex
-and age leaves, patients become salted hashes, and whatever is not used is listed with its reason.
+Hands are found, refused, given their sides and cut by the node's own functions, with the detector of a
+bundle; a hand that the node would not rate is not learnt from. Nothing of a header but sex and age leaves,
+patients become salted hashes, and whatever is not used is listed with its reason.
 """
 
 from __future__ import annotations
@@ -17,12 +18,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ra_node.domain.laterality.evidence import Convention, SideHeader, sides_of
+from ra_node.domain.laterality.evidence import Convention, sides_of
 from ra_node.domain.patient.pseudonym import patient_pseudonym
-from ra_node.domain.report import HandRegion
+from ra_node.domain.report import HandFinding, Reason
 from ra_node.errors import Refused
-from ra_node.imaging.quality import hand_quality
-from ra_node.imaging.threshold_detector.detector import find_hands
 from training.data.agreement import AGREEMENT, agreements, dumped
 from training.data.blanking import Blank, blanked
 from training.data.consensus import (
@@ -30,8 +29,10 @@ from training.data.consensus import (
     expect_both_classes,
     expect_no_discrepancies,
 )
+from training.data.detector import KeptDetector, keep_detector
 from training.data.hand_png import coded, cut_out, upright
 from training.data.manifest import ABOUT, HANDS, MANIFEST, REJECTED, HandRow, about, written
+from training.data.pixel_digest import pixel_digest
 from training.data.source_image import Source, capped, is_image_file, read_source, sha256_of
 from training.io.atomic_folder import Write, new_folder, write_synced
 
@@ -43,7 +44,7 @@ class Options:
     """What the site decides about its images.
 
     `blank` "surroundings" empties everything clear of the hand, not only text, and so do images whose
-    header says that they have burned-in text; "nothing" keeps every crop exactly the node's.
+    header says that they have burned-in text. No crop changes by it: a crop's mask ends before.
     """
 
     convention: Convention = "none"
@@ -77,6 +78,7 @@ def prepare(
     labels: Sequence[LabelledHand],
     out: Path,
     salt: bytes,
+    detector: KeptDetector,
     options: Options | None = None,
     report: Report = lambda _done, _total: None,
     write: Write = write_synced,
@@ -93,7 +95,8 @@ def prepare(
         expect_both_classes([hand.stage for hand in labels if hand.stage is not None], "in the label table")
     with new_folder(out) as folder:
         (folder / HANDS).mkdir()
-        maker = _Maker(images, folder, salt, options, write, {}, {})
+        keep_detector(detector, folder, write)
+        maker = _Maker(images, folder, salt, detector, options, write, {}, {}, {})
         prepared = maker.prepared(labels, report)
         if not options.allow_empty_classes:
             expect_both_classes([hand.stage for hand in prepared.hands], _after(prepared.rejections))
@@ -102,20 +105,32 @@ def prepare(
         write(folder / MANIFEST, written(prepared.hands))
         write(folder / AGREEMENT, dumped(agreements(labels)))
         write(folder / REJECTED, _table_of(prepared.rejections))
-        write(folder / ABOUT, about())
+        write(folder / ABOUT, about(detector.sha256))
     return prepared
 
 
 @dataclass(frozen=True, slots=True)
+class _Picture:
+    """One image with the hash of its file, the key of its patient and the digest of its pixels."""
+
+    source: Source
+    digest: str
+    patient: str
+    pixels: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Maker:
-    """The making of one dataset; the two mappings remember what was seen, to notice contradictions."""
+    """The making of one dataset; the mappings remember what was seen, to notice contradictions."""
 
     images: Path
     folder: Path
     salt: bytes
+    detector: KeptDetector
     options: Options
     write: Write
     first_row_of_source: dict[str, int]
+    first_row_of_pixels: dict[tuple[str, str], int]
     stated_of_header: dict[str, tuple[str, int]]
 
     def prepared(self, labels: Sequence[LabelledHand], report: Report) -> Prepared:
@@ -139,7 +154,7 @@ class _Maker:
             text = f"The same file as that of row {row} of the label table."
             yield from (_rejected(hand, digest, "duplicate", text) for hand in wanted)
             return
-        source = read_source(path)
+        source = read_source(path, self.detector.opened(), self.options.convention)
         if not isinstance(source, Source):
             yield from (_rejected(hand, digest, source.reason, source.text) for hand in wanted)
             return
@@ -148,44 +163,46 @@ class _Maker:
             text = "Expected a Patient ID in the header or a patient in the label table, found none."
             yield from (_rejected(hand, digest, "no_patient", text) for hand in wanted)
             return
-        yield from self._of_source(source, digest, patient, wanted)
-
-    def _of_source(
-        self, source: Source, digest: str, patient: str, wanted: Sequence[LabelledHand]
-    ) -> Iterator[HandRow | Rejection]:
-        found = find_hands(source.values)
-        if found.refusal is not None:
-            reason, text = found.refusal.reason, found.refusal.text
-            yield from (_rejected(hand, digest, reason, text) for hand in wanted)
+        picture = _Picture(source, digest, patient, pixel_digest(source.extraction.radiograph.values))
+        row = self.first_row_of_pixels.setdefault((patient, picture.pixels), wanted[0].row)
+        if row != wanted[0].row:
+            text = f"The same picture of the same patient as that of row {row} of the label table."
+            yield from (_rejected(hand, digest, "duplicate", text) for hand in wanted)
             return
-        header = _with_label_side(source.side, found.hands, wanted)
-        sides = sides_of([region.box for region in found.hands], header, self.options.convention)
-        by_side = {
-            finding.side: region for finding, region in zip(sides, found.hands, strict=True) if finding.side
-        }
+        yield from self._of_picture(picture, wanted)
+
+    def _of_picture(self, picture: _Picture, wanted: Sequence[LabelledHand]) -> Iterator[HandRow | Rejection]:
+        refusal, digest = picture.source.extraction.refusal, picture.digest
+        if refusal is not None:
+            yield from (_rejected(hand, digest, refusal.reason, refusal.text) for hand in wanted)
+            return
+        found = _with_label_side(picture.source, wanted, self.options.convention)
+        by_side = {hand.side.side: hand for hand in found if hand.side.side}
         for hand in wanted:
-            region = by_side.get(hand.side)
-            if region is None:
-                conflict = any(finding.conflict for finding in sides)
-                seen = ", ".join(sorted(by_side)) or ("statements that disagree" if conflict else "none")
-                text = f"Expected evidence for a hand of side {hand.side}, found {seen}."
+            seen = by_side.get(hand.side)
+            if seen is None:
+                conflict = any(one.side.conflict for one in found)
+                sides = ", ".join(sorted(by_side)) or ("statements that disagree" if conflict else "none")
+                text = f"Expected evidence for a hand of side {hand.side}, found {sides}."
                 yield _rejected(hand, digest, "side", text)
             else:
-                yield self._of_hand(source, region, digest, patient, hand)
+                yield self._of_hand(picture, seen, hand)
         for side in sorted(set(by_side) - {hand.side for hand in wanted}):
             yield Rejection(None, side, digest, "no_label", f"Expected a label for side {side}, found none.")
+        for other in picture.source.extraction.hands:
+            if other.refusal is not None and _is_second_view(other):
+                yield Rejection(None, "", digest, other.refusal.reason, other.refusal.text)
 
-    def _of_hand(
-        self, source: Source, region: HandRegion, digest: str, patient: str, hand: LabelledHand
-    ) -> HandRow | Rejection:
-        refusal = hand_quality(source.values, region)
-        if refusal is not None:
-            return _rejected(hand, digest, refusal.reason, refusal.text)
+    def _of_hand(self, picture: _Picture, seen: HandFinding, hand: LabelledHand) -> HandRow | Rejection:
+        source, digest, region = picture.source, picture.digest, seen.region
+        for refusal in (seen.refusal, *seen.outside):
+            if refusal is not None:
+                return _rejected(hand, digest, refusal.reason, refusal.text)
         if hand.label is None:
             return _rejected(hand, digest, "open", "Expected one label, found readers who still differ.")
         if hand.stage is None:
             return _rejected(hand, digest, "not_gradable", "Expected a stage, found a hand not gradable.")
-        part, place = cut_out(source.values, region)
+        part, place = cut_out(source.extraction.radiograph.values, region)
         blank: Blank = "surroundings" if source.burned_in else self.options.blank
         clean, blanked_px = blanked(part, place.outline, blank)
         code = coded(clean)
@@ -197,7 +214,7 @@ class _Maker:
         facts = hand.facts
         return HandRow(
             image=f"{name}.png",
-            patient=patient,
+            patient=picture.patient,
             side=hand.side.value,
             stage=hand.stage,
             joints=hand.joints,
@@ -212,6 +229,10 @@ class _Maker:
             box=(place.box.x0, place.box.y0, place.box.x1, place.box.y1),
             outline=tuple((point.x, point.y) for point in place.outline),
             score=place.score,
+            joint_places={joint.name: (joint.at.x, joint.at.y, joint.score) for joint in place.joints},
+            detector=self.detector.sha256,
+            image_pixels=picture.pixels,
+            hand_pixels=pixel_digest(part),
             first=code.first,
             step=code.step,
             levels=None if code.levels is None else f"{name}.npy",
@@ -240,13 +261,23 @@ class _Maker:
 
 
 def _with_label_side(
-    header: SideHeader, hands: Sequence[HandRegion], wanted: Sequence[LabelledHand]
-) -> SideHeader:
-    """The only label of an only hand is its evidence where the header is silent."""
-    silent = not (header.image_laterality or header.laterality)
-    if silent and len(hands) == len(wanted) == 1:
-        return replace(header, image_laterality=wanted[0].side.value)
-    return header
+    source: Source, wanted: Sequence[LabelledHand], convention: Convention
+) -> tuple[HandFinding, ...]:
+    """The hands of an image without second views.
+
+    Where the header is silent, the only label of an only hand is its evidence of the side.
+    """
+    hands = tuple(hand for hand in source.extraction.hands if not _is_second_view(hand))
+    silent = not (source.side.image_laterality or source.side.laterality)
+    if not silent or not len(hands) == len(wanted) == 1:
+        return hands
+    header = replace(source.side, image_laterality=wanted[0].side.value)
+    (side,) = sides_of([hands[0].region.box], header, convention)
+    return (replace(hands[0], side=side),)
+
+
+def _is_second_view(hand: HandFinding) -> bool:
+    return hand.refusal is not None and hand.refusal.reason is Reason.SECOND_VIEW
 
 
 def _rejected(hand: LabelledHand, digest: str, reason: str, text: str) -> Rejection:

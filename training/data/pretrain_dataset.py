@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 from ra_node.domain.geometry import Point
 from ra_node.domain.joints import JOINTS
 from ra_node.domain.report import HandRegion
+from ra_node.domain.study import NO_HEADER
+from ra_node.imaging.hand_detection import HandFinder
+from ra_node.imaging.hand_extraction import extract_hands
 from ra_node.imaging.model_input import MARGIN, PREPROCESSING_ID, hand_crop
 from ra_node.imaging.pixels import read_png
-from ra_node.imaging.threshold_detector.detector import find_hands
-from training.data.dataset import hand_region, read_source
+from training.data.dataset import found_hand, read_source
+from training.data.detector import KeptDetector
 from training.io.atomic_file import write_whole
 
 Report = Callable[[int, int], None]
@@ -59,21 +62,26 @@ class KnownHands:
 
 
 def known_hands(
-    folder: Path, without: Collection[str], side_px: int, kept: Path, report: Report
+    folder: Path,
+    without: Collection[str],
+    side_px: int,
+    detector: KeptDetector,
+    kept: Path,
+    report: Report,
 ) -> KnownHands:
     """Cut the hands of a source but for some patients; `kept` holds them for the next network.
 
-    A hand that the finder does not find is left out, unless its joints say where it is.
+    A hand that the detector does not find is left out, unless its joints say where it is.
     """
     joints = {hand.patient: hand.joints for hand in read_source(folder)}
     rows = [row for row in _rows(folder) if row["rsna_id"] not in without]
-    key = _key([row["rsna_id"] for row in rows], side_px)
+    key = _key([row["rsna_id"] for row in rows], side_px, detector.sha256)
     held = _held(kept, key)
     if held is not None:
         return held
     made = []
     for done, row in enumerate(rows):
-        cut = _cut(folder / row["file"], joints.get(row["rsna_id"]), side_px)
+        cut = _cut(folder / row["file"], joints.get(row["rsna_id"]), side_px, detector.opened())
         if cut is not None:
             made.append((*cut, float(row["age_months"]), row["male"] == "True", row["rsna_id"]))
         report(done + 1, len(rows))
@@ -106,18 +114,20 @@ def crop_places(
 
 
 def _cut(
-    path: Path, joints: Mapping[str, Point] | None, side_px: int
+    path: Path, joints: Mapping[str, Point] | None, side_px: int, finder: HandFinder
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]] | None:
-    values = read_png(path).values
+    radiograph = read_png(path)
     if joints is not None:
-        region, _ = hand_region(values, joints)
-        places = crop_places([joints[name] for name in sorted(joints)], region, values.shape, side_px)
-        return hand_crop(values, region, side_px), places
-    hands = find_hands(values).hands
-    if not hands:
+        seen = found_hand(radiograph, joints, finder)
+        points = [joints[name] for name in sorted(joints)]
+        places = crop_places(points, seen.region, seen.values.shape, side_px)
+        return hand_crop(seen.values, seen.region, side_px), places
+    extraction = extract_hands(radiograph, NO_HEADER, finder)
+    if not extraction.hands:
         return None
-    largest = max(hands, key=lambda region: region.box.width_px * region.box.height_px)
-    return hand_crop(values, largest, side_px), np.full((len(JOINTS), 2), np.nan, np.float32)
+    largest = max((hand.region for hand in extraction.hands), key=lambda region: region.box.area_px)
+    unknown = np.full((len(JOINTS), 2), np.nan, np.float32)
+    return hand_crop(extraction.radiograph.values, largest, side_px), unknown
 
 
 def _rows(folder: Path) -> list[dict[str, str]]:
@@ -125,8 +135,8 @@ def _rows(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(lines))
 
 
-def _key(patients: Sequence[str], side_px: int) -> str:
-    return hashlib.sha256(repr((PREPROCESSING_ID, side_px, sorted(patients))).encode()).hexdigest()
+def _key(patients: Sequence[str], side_px: int, detector: str) -> str:
+    return hashlib.sha256(repr((PREPROCESSING_ID, detector, side_px, sorted(patients))).encode()).hexdigest()
 
 
 def _held(path: Path, key: str) -> KnownHands | None:

@@ -1,4 +1,4 @@
-"""Reads one image of a training set, DICOM or PNG, as the node would, with the few facts that may stay."""
+"""Reads one image of a training set, DICOM or PNG, as the node does, with the few facts that may stay."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from pydicom import Dataset
 
 from ra_node.dicom.reading.file import DatasetRefused, read_dataset, read_header
-from ra_node.domain.eligibility import header_refusal
-from ra_node.domain.laterality.evidence import SideHeader
-from ra_node.domain.report import Reason, Refusal
-from ra_node.imaging.pixels import PNG_SIGNATURE, PixelsRefused, read_png, read_radiograph
+from ra_node.domain.laterality.evidence import Convention, SideHeader
+from ra_node.domain.report import Refusal
+from ra_node.domain.study import NO_HEADER
+from ra_node.imaging.hand_detection import HandFinder
+from ra_node.imaging.hand_extraction import Extraction, extract_from_dataset, extract_hands
+from ra_node.imaging.pixels import PNG_SIGNATURE, PixelsRefused, read_png
 
 OLDEST_YEARS = 90
 """Greater ages become this one: there are few such patients."""
@@ -22,12 +22,12 @@ OLDEST_YEARS = 90
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Source:
-    """An image with bone bright, values (rows, columns), and what its header says.
+    """An image with its hands, and what its header says.
 
     `patient_id` must not leave this process; it is "" for a PNG.
     """
 
-    values: NDArray[np.float32]
+    extraction: Extraction
     side: SideHeader
     patient_id: str
     sex: str
@@ -48,31 +48,29 @@ def is_image_file(path: Path) -> bool:
     return start.startswith(PNG_SIGNATURE) or start[128:] == b"DICM"
 
 
-def read_source(path: Path) -> Source | Refusal:
-    """Read an image, or give the reason why the node would not."""
+def read_source(path: Path, finder: HandFinder, convention: Convention = "none") -> Source | Refusal:
+    """Read an image and find its hands, or give the reason why the node would not."""
     with path.open("rb") as stream:
         is_png = stream.read(len(PNG_SIGNATURE)) == PNG_SIGNATURE
     try:
-        return _of_png(path) if is_png else _of_dicom(path)
+        return _of_png(path, finder, convention) if is_png else _of_dicom(path, finder, convention)
     except (DatasetRefused, PixelsRefused) as error:
         return error.refusal
 
 
-def _of_png(path: Path) -> Source:
-    return Source(read_png(path).values, SideHeader(), "", "", None, burned_in=False)
+def _of_png(path: Path, finder: HandFinder, convention: Convention) -> Source:
+    extraction = extract_hands(read_png(path), NO_HEADER, finder, convention)
+    return Source(extraction, NO_HEADER.side, "", "", None, burned_in=False)
 
 
-def _of_dicom(path: Path) -> Source | Refusal:
+def _of_dicom(path: Path, finder: HandFinder, convention: Convention) -> Source | Refusal:
     dataset = read_dataset(path)
     header = read_header(dataset)
-    refusal = header_refusal(header)
-    if refusal is not None:
-        return refusal
-    values = read_radiograph(dataset).values
-    if not np.isfinite(values).all():
-        return Refusal(Reason.UNREADABLE_PIXELS, "Expected finite pixel values, found others.")
+    extraction = extract_from_dataset(dataset, header, finder, convention)
+    if isinstance(extraction, Refusal):
+        return extraction
     return Source(
-        values,
+        extraction,
         header.side,
         _text(dataset, "PatientID"),
         sex if (sex := _text(dataset, "PatientSex").upper()) in ("M", "F", "O") else "",

@@ -13,6 +13,7 @@ from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from ra_node.imaging.hand_detection import HandFinder
 from training.data.dataset import SourceHand, hand_pair
 from training.evaluation.metrics import Interval, auc, with_intervals
 from training.recipes.classifier import Recipe
@@ -30,7 +31,11 @@ class ToldApart:
 
 
 def pairs(
-    sources: Sequence[SourceHand], recipe: Recipe, stage: int, report: Callable[[int, int], None]
+    sources: Sequence[SourceHand],
+    recipe: Recipe,
+    stage: int,
+    finder: HandFinder,
+    report: Callable[[int, int], None],
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Crops of hands without and with the edits of a stage (0 is the sham), both (N, side, side).
 
@@ -38,7 +43,7 @@ def pairs(
     """
     untouched, edited = [], []
     for done, hand in enumerate(sources):
-        first, second = hand_pair(hand, recipe, stage)
+        first, second = hand_pair(hand, recipe, stage, finder)
         untouched.append(first)
         edited.append(second)
         report(done + 1, len(sources))

@@ -19,12 +19,14 @@ from ra_node.errors import Fatal, Refused
 from ra_node.inference.bundles.manifest import (
     BundleTask,
     DomainPart,
+    FinderPart,
     Manifest,
     Preprocessing,
     Tasks,
     read_bundle,
 )
 from training.data.data_kind import DataKind
+from training.data.detector import KeptDetector, copy_weights
 from training.data.weights_origin import Origin, read_origin
 from training.evaluation.evaluate import Calibration, Result, weights_path
 from training.export.model_card import card
@@ -55,16 +57,17 @@ def export(
     result: Result,
     folder: Path,
     *,
+    detector: KeptDetector,
     started: str | None,
     name: str = "",
     version: str = "",
 ) -> Manifest:
-    """Write manifest, card and weights of a bundle into `folder`.
+    """Write manifest, card, weights and the detector of a bundle into `folder`.
 
-    `started` is the hash of the weights that staging started from, None for random ones. Name and version
-    are the recipe's without others; the version ends with a hash of the weights, so that no two bundles of
-    other weights have one name. Raises Refused where `folder` holds another bundle or a site's bundle would
-    have the name of the demonstration.
+    `detector` is the one that cut the hands of the run. `started` is the hash of the weights that staging
+    started from, None for random ones. Name and version are the recipe's without others; the version ends
+    with a hash of the weights, so that no two bundles of other weights have one name. Raises Refused where
+    `folder` holds another bundle or a site's bundle would have the name of the demonstration.
     """
     recipe = recipe.model_copy(
         update={"name": name or recipe.name, "version": _version(version or recipe.version, run)}
@@ -75,7 +78,8 @@ def export(
     for task in CLASS_NAMES:
         (folder / task).mkdir(exist_ok=True)
         shutil.copyfile(weights_path(run, task), weights_path(folder, task))
-    manifest = _manifest(folder, recipe, calibration, result, started)
+    copy_weights(detector, folder)
+    manifest = _manifest(folder, recipe, calibration, result, detector.part, started)
     content, text = f"{manifest.model_dump_json(indent=2)}\n".encode(), card(manifest, result, calibration)
     write_whole(folder / "manifest.json", lambda file: file.write(content))
     write_whole(folder / "card.md", lambda file: file.write(text.encode()))
@@ -113,7 +117,12 @@ def _refuse_other_bundle(recipe: Recipe, folder: Path) -> None:
 
 
 def _manifest(
-    folder: Path, recipe: Recipe, calibration: Calibration, result: Result, started: str | None
+    folder: Path,
+    recipe: Recipe,
+    calibration: Calibration,
+    result: Result,
+    detector: FinderPart,
+    started: str | None,
 ) -> Manifest:
     origin = read_origin(weights_path(folder, "staging"))
     return Manifest(
@@ -128,6 +137,7 @@ def _manifest(
             side_px=recipe.side_px,
             mean=recipe.mean,
             std=recipe.std,
+            detector_sha256=detector.sha256,
         ),
         tasks=_tasks(folder, recipe, calibration, result),
         training=_training(recipe, result),
@@ -139,7 +149,9 @@ def _manifest(
             "initialisation": initialisation(
                 started, "shared" if recipe.trunk == "shared" else recipe.recognition_from, result.data
             ),
+            "detector": f"Trained on {detector.trained_on}.",
         },
+        finder=detector,
     )
 
 

@@ -8,6 +8,7 @@ from ra_node.inference.bundles.manifest import DomainPart, Interval, Manifest
 from training.data.data_kind import DataKind
 from training.evaluation.evaluate import Calibration, GroupFigures, Result
 from training.evaluation.metrics import in_words
+from training.export.detector_card import detector_section
 
 CHOSEN_ON = {
     "validation": "validation patients, whom no step of training saw",
@@ -98,7 +99,7 @@ on held-out hands: {recognition_error} and {staging_error}.
 def card(manifest: Manifest, result: Result, calibration: Calibration) -> str:
     """Write the model card of a manifest and its evaluation, in Markdown."""
     recognition, staging = manifest.tasks.recognition, manifest.tasks.staging
-    return TEMPLATE.format(
+    text = TEMPLATE.format(
         name=manifest.name,
         version=manifest.version,
         notice=manifest.notice,
@@ -122,6 +123,7 @@ def card(manifest: Manifest, result: Result, calibration: Calibration) -> str:
         preprocessing=manifest.preprocessing.id,
         description=manifest.preprocessing.description,
     )
+    return text if manifest.finder is None else f"{text}\n{detector_section(manifest.finder)}"
 
 
 def _figures(result: Result) -> str:

@@ -10,25 +10,26 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from ra_node.errors import Fatal
-from ra_node.inference.bundles.manifest import FinderPart, Interval, Weights, load_bundle
+from ra_node.inference.bundles.manifest import (
+    FinderPart,
+    Interval,
+    Weights,
+    check_weights,
+    read_bundle,
+)
 from ra_node.inference.hand_detector.preprocessing import SIDE_PX
+from training.export.detector_card import detector_section
 from training.hand_detector.evaluate import MEASURED_ON
 from training.hand_detector.train import NAMES, weights_file
 from training.io.atomic_file import write_whole
 
 FIGURES = "figures.json"
 FOLDER = "finder"
-HEADING = "## Hand detector"
 TRAINED_ON = (
     "240 healthy left hands of children and adolescents with 13 marked joints (RSNA Pediatric Bone Age "
     "Challenge 2017; academic research, education and other non-commercial use), as they are, with simulated "
     "lesions, mirrored, bent and composed, and drawn phantoms of every stage"
 )
-_LIMITS = """\
-Not shown in training: adults, hands with real disease, implants, splints or casts, other projections, and
-radiographs of other parts of the body (these were drawn, or made from the real hands). It does not tell a
-right hand from a left one. Joints of destroyed or fused hands may be placed wrongly.
-"""
 
 
 def write_figures(run: Path, figures: Mapping[str, Interval]) -> None:
@@ -38,8 +39,13 @@ def write_figures(run: Path, figures: Mapping[str, Interval]) -> None:
 
 
 def add_finder(run: Path, bundle: Path) -> str:
-    """Add the finder of a run to a bundle, or replace its own; gives the bundle's new sha256."""
-    found = load_bundle(bundle)
+    """Add the finder of a run to a bundle, or replace its own; gives the bundle's new sha256.
+
+    The bundle's networks have not learnt on hands that this finder cuts: verify refuses it, or says so, until
+    they are trained and exported again.
+    """
+    found = read_bundle(bundle)
+    check_weights(found)
     figures = _figures(run)
     part = FinderPart(
         name=f"{found.manifest.name} hand detector",
@@ -54,10 +60,12 @@ def add_finder(run: Path, bundle: Path) -> str:
     content = manifest.model_dump_json(indent=2).encode() + b"\n"
     card = (bundle / "card.md").read_text()
     kept = card.partition("\n## Hand ")[0].rstrip()
-    text = f"{kept}\n\n{_card(part)}"
+    text = f"{kept}\n\n{detector_section(part)}"
     write_whole(bundle / "manifest.json", lambda file: file.write(content))
     write_whole(bundle / "card.md", lambda file: file.write(text.encode()))
-    return load_bundle(bundle).identity.sha256
+    after = read_bundle(bundle)
+    check_weights(after)
+    return after.identity.sha256
 
 
 def _figures(run: Path) -> dict[str, Interval]:
@@ -76,17 +84,3 @@ def _copied(run: Path, bundle: Path, name: str) -> Weights:
     shutil.copyfile(source, target)
     digest = hashlib.sha256(target.read_bytes()).hexdigest()
     return Weights(path=target.relative_to(bundle).as_posix(), sha256=digest)
-
-
-def _card(part: FinderPart) -> str:
-    """What the card says of the finder."""
-    rows = "\n".join(
-        f"| {name} | {100 * value:.1f} % | {100 * low:.1f} to {100 * high:.1f} % |"
-        for name, (value, low, high) in part.figures.items()
-    )
-    return (
-        f"{HEADING}\n\nTwo small convolutional networks: the seeker looks at the whole radiograph at "
-        f"{part.side_px} px, the reader at each hand, upright at {part.side_px} px. They give the 13 named "
-        f"joints, the direction and the outline of each hand.\n\nTrained on {part.trained_on}.\n\n"
-        f"| measured on {part.figures_on} | value | 95 % interval |\n|---|---|---|\n{rows}\n\n{_LIMITS}"
-    )

@@ -49,8 +49,11 @@ def _cores() -> int:
 
 def _begin() -> None:
     """Initialise a worker: one thread, and end with the parent, which handles Ctrl-C."""
+    import torch  # noqa: PLC0415  # loads slowly, and the first process has it already
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
+    torch.set_num_threads(1)
     Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -19,7 +19,7 @@ from ra_node.domain.geometry import Box, Point, Rotation
 from ra_node.domain.joints import JOINTS
 from ra_node.domain.report import HandRegion, Joint
 from ra_node.errors import Fatal
-from ra_node.inference.bundles.manifest import Bundle
+from ra_node.inference.bundles.manifest import Bundle, FinderPart
 from ra_node.inference.hand_detector.preprocessing import (
     AXIS_PX,
     SIDE_PX,
@@ -117,14 +117,22 @@ class Finder:
         ]
 
 
-def load_finder(bundle: Bundle) -> Finder | None:
-    """The finder of a bundle, None where it has none; raises Fatal for one that this node cannot run."""
+def load_finder(bundle: Bundle) -> Finder:
+    """The finder of a bundle; raises Fatal for a bundle without one, or one that this node cannot run."""
     part = bundle.manifest.finder
     if part is None:
-        return None
+        raise Fatal(
+            f"bundle {bundle.folder.name}: expected a hand detector in it, found none; export it again,"
+            " or install a bundle made for this version"
+        )
+    return open_finder(bundle.folder, part)
+
+
+def open_finder(folder: Path, part: FinderPart) -> Finder:
+    """The finder whose weights lie in `folder`; raises Fatal for one that this node cannot run."""
     if part.side_px != SIDE_PX:
         raise Fatal(f"expected a hand detector for squares of {SIDE_PX} px, found {part.side_px} px")
-    return Finder(bundle.folder / part.seeker.path, bundle.folder / part.reader.path)
+    return Finder(folder / part.seeker.path, folder / part.reader.path)
 
 
 def is_hand(joints: Places, scores: NDArray[np.float64]) -> bool:

@@ -17,10 +17,8 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from ra_node.dicom.reading.file import DatasetRefused, read_dataset, read_header
-from ra_node.domain.eligibility import header_refusal
-from ra_node.domain.image_choice import one_result_a_hand, one_view_a_hand
-from ra_node.domain.laterality.chirality import pairing_of
-from ra_node.domain.laterality.evidence import Convention, Pairing, places_of, sides_of
+from ra_node.domain.image_choice import one_result_a_hand
+from ra_node.domain.laterality.evidence import Convention
 from ra_node.domain.rating import DEFAULT_RATING, Rating, rated_within
 from ra_node.domain.report import (
     BundleIdentity,
@@ -36,9 +34,9 @@ from ra_node.domain.report import (
     StudyReport,
 )
 from ra_node.domain.study import ImageHeader
+from ra_node.imaging.hand_detection import HandFinder
+from ra_node.imaging.hand_extraction import Extraction, extract_from_dataset, extract_hands
 from ra_node.imaging.heat_map_contours import explained
-from ra_node.imaging.model_input import hand_crop
-from ra_node.imaging.out_of_domain import out_of_domain
 from ra_node.imaging.pixel_aspect import (
     UNSTRETCHED,
     Stretch,
@@ -46,14 +44,9 @@ from ra_node.imaging.pixel_aspect import (
     region_in_image,
     region_in_square,
     square_shape,
-    squared,
-    true_aspect,
 )
-from ra_node.imaging.pixels import PixelLimits, PixelsRefused, Radiograph, read_radiograph
+from ra_node.imaging.pixels import PixelLimits, Radiograph
 from ra_node.imaging.preview import reduced
-from ra_node.imaging.quality import hands_quality
-from ra_node.services.analysis.greyscale_inversion import find_in_tones
-from ra_node.services.analysis.hand_detection import HandFinder
 from ra_node.services.analysis.image_facts import facts_of
 
 
@@ -82,12 +75,12 @@ class Judge(Protocol):
 class Rules:
     """Settings for reading images: those of the site and of the bundle."""
 
+    finder: HandFinder
+    """The networks that find hands."""
     convention: Convention = "none"
     max_pixels: int = 120_000_000
     side_px: int = 224
     """Side of the input of the bundle's networks."""
-    finder: HandFinder | None = None
-    """The hand detector; None where the bundle has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,39 +106,35 @@ def look_at_file(path: Path, rules: Rules) -> Look:
 def look_at(dataset: Dataset, rules: Rules) -> Look:
     """Detect the hands of one data set; any fault of it becomes a refusal in the finding."""
     header = read_header(dataset)
-    refusal = header_refusal(header)
-    if refusal is not None:
-        return Look(refused(header, refusal))
-    try:
-        radiograph = read_radiograph(dataset, PixelLimits(area_px=rules.max_pixels))
-    except PixelsRefused as error:
-        return Look(refused(header, error.refusal))
-    return look_at_pixels(radiograph, header, rules)
+    limits = PixelLimits(area_px=rules.max_pixels)
+    found = extract_from_dataset(dataset, header, rules.finder, rules.convention, limits)
+    if isinstance(found, Refusal):
+        return Look(refused(header, found))
+    return _look(found, header, rules)
 
 
 def look_at_pixels(radiograph: Radiograph, header: ImageHeader, rules: Rules) -> Look:
     """Detect and crop the hands of a radiograph."""
-    rows, columns = radiograph.values.shape
-    aspect, about_shape = true_aspect(header.pixel_aspects)
-    radiograph, stretch = squared(radiograph, aspect)
-    radiograph, found, remarks = find_in_tones(radiograph, rules.finder)
-    hands = _with_sides(found.hands, radiograph, header, rules.convention)
-    crops = tuple(hand_crop(radiograph.values, h.region, rules.side_px) for h in hands if h.refusal is None)
-    display = radiograph.display
-    if not stretch.is_none:
+    return _look(extract_hands(radiograph, header, rules.finder, rules.convention), header, rules)
+
+
+def _look(found: Extraction, header: ImageHeader, rules: Rules) -> Look:
+    """The crops of an extraction, and its finding in the pixels of the image as it came."""
+    hands, display, (rows, columns) = found.hands, found.radiograph.display, found.shape
+    if not found.stretch.is_none:
         display = np.asarray(cv2.resize(display, (columns, rows), interpolation=cv2.INTER_LINEAR), np.uint8)
         hands = tuple(
-            replace(hand, region=region_in_image(hand.region, stretch, (rows, columns))) for hand in hands
+            replace(hand, region=region_in_image(hand.region, found.stretch, found.shape)) for hand in hands
         )
     finding = replace(
         refused(header, found.refusal),
         rows=rows,
         columns=columns,
         hands=hands,
-        remarks=(*radiograph.remarks, *about_shape, *remarks, *_remarks(hands)),
-        facts=facts_of(header, radiograph.values),
+        remarks=(*found.remarks, *_remarks(hands)),
+        facts=facts_of(header, found.radiograph.values),
     )
-    return Look(finding, crops, reduced(display), stretch)
+    return Look(finding, found.crops(rules.side_px), reduced(display), found.stretch)
 
 
 def judge_looks(looks: Sequence[Look], judge: Judge) -> list[ImageFinding]:
@@ -220,23 +209,6 @@ def refused(header: ImageHeader, refusal: Refusal | None) -> ImageFinding:
         header.columns,
         refusal=refusal,
     )
-
-
-def _with_sides(
-    regions: Sequence[HandRegion], radiograph: Radiograph, header: ImageHeader, convention: Convention
-) -> tuple[HandFinding, ...]:
-    boxes = [region.box for region in regions]
-    pairing = pairing_of(regions) if len(regions) == 2 else Pairing.TWO_HANDS
-    sides, places = sides_of(boxes, header.side, convention, pairing), places_of(boxes)
-    refusals = hands_quality(radiograph.values, regions)
-    outside = out_of_domain(radiograph.values, regions)
-    hands = [
-        HandFinding(region, side, place, refusal=refusal, outside=reasons)
-        for region, side, place, refusal, reasons in zip(
-            regions, sides, places, refusals, outside, strict=True
-        )
-    ]
-    return one_view_a_hand(hands, pairing)
 
 
 def _remarks(hands: Sequence[HandFinding]) -> tuple[str, ...]:

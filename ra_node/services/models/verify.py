@@ -13,7 +13,13 @@ from pathlib import Path
 from ra_node.domain.laterality.evidence import Side
 from ra_node.domain.report import HandFinding
 from ra_node.errors import Fatal, Refused
-from ra_node.inference.bundles.manifest import Bundle, check_preprocessing, check_weights, read_bundle
+from ra_node.inference.bundles.manifest import (
+    Bundle,
+    check_detector,
+    check_preprocessing,
+    check_weights,
+    read_bundle,
+)
 from ra_node.inference.bundles.store import CARD, check_card
 from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
 from ra_node.phantom.study import phantom_study
@@ -41,7 +47,7 @@ class Verdict:
 
 
 def verify(folder: Path, open_judge: OpenJudge) -> Verdict:
-    """Check manifest, preprocessing, weights, card and one analysis; a failed check hides no other.
+    """Check manifest, preprocessing, detector, weights, card and one analysis; no failure hides another.
 
     The analysis is omitted only where the weights are not those of the manifest.
     """
@@ -67,12 +73,25 @@ def _checks(bundle: Bundle, open_judge: OpenJudge) -> Iterator[Check]:
     wrong_recipe = "it was trained for another version of this node: train or obtain one for this version"
     recipe = bundle.manifest.preprocessing.id
     yield _check("preprocessing", recipe, lambda: check_preprocessing(bundle), wrong_recipe)
+    yield _detector(bundle)
     files = f"{len(bundle.manifest.weights)} files with the hashes of the manifest"
     weights = _check("weights", files, lambda: check_weights(bundle), "copy the bundle again from its source")
     yield weights
     yield _check("card", CARD, lambda: check_card(bundle.folder), "a bundle is not used without its card")
     if weights.ok:
         yield _judgement(bundle, open_judge)
+
+
+def _detector(bundle: Bundle) -> Check:
+    """Whether there is a detector, and the networks learnt on the hands that it cuts."""
+    name, finder = "detector", bundle.manifest.finder
+    if finder is None:
+        found = "expected a hand detector in the bundle, found none: it was made for an earlier version"
+        return Check(name, ok=False, found=found, hint="prepare, train and export again with this version")
+    said = f"{finder.name} ({finder.sha256[:12]})"
+    if bundle.manifest.preprocessing.detector_sha256 is None:
+        said += "; the bundle does not say that its networks learnt on hands cut by it"
+    return _check(name, said, lambda: check_detector(bundle), "train and export again with its own detector")
 
 
 def _check(name: str, found: str, check: Callable[[], None], hint: str) -> Check:

@@ -49,7 +49,7 @@ FOUND_IN = (
     "domain/eligibility.py",
     "imaging/pixel_aspect.py",
     "imaging/lookup_tables.py",
-    "imaging/threshold_detector/detector.py",
+    "imaging/hand_detection.py",
     "imaging/out_of_domain.py",
     "imaging/pixel_module.py",
     "imaging/pixels.py",

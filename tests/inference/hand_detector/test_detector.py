@@ -62,15 +62,14 @@ def test_joints_that_were_not_seen_are_no_hand() -> None:
     assert not is_hand(joints, np.full(len(JOINTS), 0.55))
 
 
-def test_a_bundle_without_finder_has_none(tmp_path: Path) -> None:
-    """It stays valid, and the node falls back to image analysis."""
-    assert load_finder(load_bundle(write_bundle(tmp_path))) is None
+def test_a_bundle_without_detector_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(Fatal, match="expected a hand detector in it, found none; export it again"):
+        load_finder(load_bundle(write_bundle(tmp_path)))
 
 
 def test_networks_that_learnt_nothing_find_nothing(tmp_path: Path) -> None:
     """Random joints are not those of a hand."""
     finder = load_finder(load_bundle(add_random_finder(write_bundle(tmp_path))))
-    assert finder is not None
     film = draw_hands(PhantomRecipe((HandRecipe(),), rows=400, columns=320))
     assert finder.find(film.pixels.astype(np.float32)) == ()
 
@@ -101,9 +100,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def shipped() -> Finder:
-    finder = load_finder(load_bundle(DEMO))
-    assert finder is not None
-    return finder
+    return load_finder(load_bundle(DEMO))
 
 
 @pytest.mark.parametrize(

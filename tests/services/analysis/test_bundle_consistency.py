@@ -16,10 +16,11 @@ from ra_node.ledger.report_json import finding_from_json, report_from_json
 from ra_node.ledger.results import latest_result
 from ra_node.services.analysis.bundle_consistency import BundleConsistency
 from ra_node.services.analysis.image_examination import Examiner
-from ra_node.services.analysis.study_analysis import Look, Rules
+from ra_node.services.analysis.study_analysis import Look
 from ra_node.services.reporting.answer import Answerer
 from tests.dicom import builders as dicom
 from tests.dicom.builders import BUNDLE, PRODUCER, source
+from tests.finders import BLIND
 from tests.services.builders import JUDGEMENT, FakeJudge, FakeJudgement, looked
 
 STUDY = str(source().StudyInstanceUID)
@@ -47,7 +48,7 @@ def examine(bench, bundle, number):
     bench.keep(source(number=number))
     judge = Judge(PROBABILITY[bundle.sha256])
     look = lambda path, rules: looked(number)  # noqa: E731
-    examiner = Examiner(bench.ledger, bench.files, judge, bundle.sha256, Rules(), lambda: False, look)
+    examiner = Examiner(bench.ledger, bench.files, judge, bundle.sha256, BLIND, lambda: False, look)
     examiner.examine(bench.claim(JobKind.EXAMINE))
     bench.clock.advance(1)
 
@@ -70,7 +71,7 @@ def answer(bench, bundle, known=(OLD, NEW), look=None):
         bench.files,
         Judge(PROBABILITY[bundle.sha256]),
         bundle,
-        Rules(),
+        BLIND,
         identities.get,
         look or (lambda path, rules: looked(numbers[path])),
     )
@@ -186,7 +187,7 @@ def test_a_worker_that_lost_its_lease_replaces_nothing(bench):
     (job,) = bench.claim(JobKind.REPORT)
     abandon(bench.ledger, "worker")
     one = BundleConsistency(
-        bench.ledger, bench.files, Judge(0.9), NEW, Rules(), look=lambda path, rules: looked()
+        bench.ledger, bench.files, Judge(0.9), NEW, BLIND, look=lambda path, rules: looked()
     )
     with pytest.raises(LeaseLost):
         one.unite(job, findings_of(bench.ledger, STUDY, 1))
@@ -197,7 +198,7 @@ def test_no_image_without_hands_is_forgotten_when_bundles_are_mixed(bench):
     """An old finding without any hand is of the old bundle too."""
     bench.keep(source(number=1))
     empty = lambda path, rules: Look(dicom.image(number=1, refusal=dicom.NO_HAND))  # noqa: E731
-    old = Examiner(bench.ledger, bench.files, Judge(0.6), OLD.sha256, Rules(), lambda: False, empty)
+    old = Examiner(bench.ledger, bench.files, Judge(0.6), OLD.sha256, BLIND, lambda: False, empty)
     old.examine(bench.claim(JobKind.EXAMINE))
     examine(bench, NEW, 2)
     bench.settle()

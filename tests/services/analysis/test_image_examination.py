@@ -18,9 +18,9 @@ from ra_node.ledger.overview import jobs_of
 from ra_node.ledger.report_json import finding_from_json
 from ra_node.ledger.storage.durable_files import Files
 from ra_node.services.analysis.image_examination import Examiner
-from ra_node.services.analysis.study_analysis import Rules
 from ra_node.services.jobs.machine_faults import PATIENCE_ATTEMPTS, ProcessBroken
 from tests.dicom.builders import source
+from tests.finders import BLIND
 from tests.services.builders import FakeJudge, looked
 
 STUDY = str(source().StudyInstanceUID)
@@ -32,7 +32,7 @@ def judge():
 
 
 def examiner(bench, judge, look=lambda path, rules: looked(), stopping=lambda: False):
-    return Examiner(bench.ledger, bench.files, judge, "bundle", Rules(), stopping, look)
+    return Examiner(bench.ledger, bench.files, judge, "bundle", BLIND, stopping, look)
 
 
 def findings(bench):
@@ -108,7 +108,7 @@ def test_a_file_that_lost_its_header_is_refused_at_once(bench, judge):
     bench.keep(source())
     (kept,) = instances_of(bench.ledger, STUDY)
     bench.files.path(kept.path).write_bytes(b"rubbish")
-    Examiner(bench.ledger, bench.files, judge, "bundle", Rules()).examine(bench.claim(JobKind.EXAMINE))
+    Examiner(bench.ledger, bench.files, judge, "bundle", BLIND).examine(bench.claim(JobKind.EXAMINE))
     (job,) = jobs_of(bench.ledger, STUDY)
     assert job.state is JobState.DONE
     (kept,) = instances_of(bench.ledger, STUDY)
@@ -157,7 +157,7 @@ def test_what_a_known_good_image_suffers_too_is_no_images_fault(bench, judge):
     """Whatever the error is called: a library that raises ValueError for everything."""
     bench.keep(source())
     judge.error = ValueError("odd")
-    ill = Examiner(bench.ledger, bench.files, judge, "bundle", Rules(), look=lambda *_: looked(), healthy=no)
+    ill = Examiner(bench.ledger, bench.files, judge, "bundle", BLIND, look=lambda *_: looked(), healthy=no)
     for _ in range(10):
         with pytest.raises(ProcessBroken):
             ill.examine(bench.claim(JobKind.EXAMINE))
@@ -182,7 +182,7 @@ def headless(_path, _rules):
 def test_no_image_is_called_unreadable_while_a_known_good_one_is_too(bench, judge, look):
     bench.keep(source())
     with suppress(ProcessBroken):
-        ill = Examiner(bench.ledger, bench.files, judge, "bundle", Rules(), look=look, healthy=no)
+        ill = Examiner(bench.ledger, bench.files, judge, "bundle", BLIND, look=look, healthy=no)
         ill.examine(bench.claim(JobKind.EXAMINE))
     (job,) = jobs_of(bench.ledger, STUDY)
     assert (job.state, job.attempt - job.excused) == (JobState.READY, 0)

@@ -10,13 +10,14 @@ import pytest
 from ra_node.errors import MachineFault
 from ra_node.ledger.retention import known_paths
 from ra_node.services.analysis.known_good_image import Canary, known_good
-from ra_node.services.analysis.study_analysis import Rules, look_at_file
+from ra_node.services.analysis.study_analysis import look_at_file
+from tests.finders import BLIND
 from tests.services.builders import FakeJudge
 
 
 @pytest.fixture
 def canary(bench):
-    made = Canary(bench.files, FakeJudge(), Rules())
+    made = Canary(bench.files, FakeJudge(), BLIND)
     made.place()
     return made
 
@@ -53,12 +54,12 @@ def test_whatever_keeps_it_from_being_read_is_illness(bench, error):
     def look(_path, _rules):
         raise error
 
-    canary = Canary(bench.files, FakeJudge(), Rules(), look)
+    canary = Canary(bench.files, FakeJudge(), BLIND, look)
     canary.place()
     assert not canary.healthy()
 
 
 def test_networks_that_fail_are_illness(bench):
-    canary = Canary(bench.files, FakeJudge(error=RuntimeError("device-side assert")), Rules(), look_at_file)
+    canary = Canary(bench.files, FakeJudge(error=RuntimeError("device-side assert")), BLIND, look_at_file)
     canary.place()
     assert not canary.healthy()

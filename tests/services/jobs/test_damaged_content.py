@@ -23,10 +23,10 @@ from ra_node.ledger.results import earlier_result, latest_result
 from ra_node.network.scp.server import StoreOutcome
 from ra_node.services.analysis.bundle_consistency import BundleConsistency
 from ra_node.services.analysis.image_examination import Examiner
-from ra_node.services.analysis.study_analysis import Rules
 from ra_node.services.reporting.answer import Answerer, Destination
 from tests.dicom.builders import PRODUCER, image_uid, source
 from tests.dicom.builders import report as some_report
+from tests.finders import BLIND
 from tests.services.builders import FakeJudge, looked
 from tests.services.reporting.test_answer import answer, examine
 
@@ -211,7 +211,7 @@ def test_a_missing_file_is_waited_for_and_used_when_it_is_back(bench):
     (job,) = bench.claim(JobKind.EXAMINE)
     assert job.attempt == 1
     examiner = Examiner(
-        bench.ledger, bench.files, FakeJudge(), some_report().bundle.sha256, Rules(), lambda: False, look
+        bench.ledger, bench.files, FakeJudge(), some_report().bundle.sha256, BLIND, lambda: False, look
     )
     examiner.examine([job])
     assert content_alarms(bench) == []
@@ -227,7 +227,7 @@ def test_a_damaged_preview_is_made_again(bench):
     examine(bench, look)
     (preview,) = (bench.folder / "previews").iterdir()
     preview.write_bytes(preview.read_bytes()[:-100] + bytes(100 * [255]))
-    one = BundleConsistency(bench.ledger, bench.files, FakeJudge(), some_report().bundle, Rules(), look=look)
+    one = BundleConsistency(bench.ledger, bench.files, FakeJudge(), some_report().bundle, BLIND, look=look)
     (job,) = bench.claim(JobKind.REPORT)
     Answerer(bench.ledger, bench.files, one, PRODUCER, [PACS], "Research use only").answer(job)
     image = kept(bench)

@@ -17,12 +17,12 @@ from ra_node.ledger.report_json import report_from_json
 from ra_node.ledger.results import latest_result, objects_of
 from ra_node.services.analysis.bundle_consistency import BundleConsistency
 from ra_node.services.analysis.image_examination import Examiner
-from ra_node.services.analysis.study_analysis import Rules
 from ra_node.services.reception.ingest import Ingest
 from ra_node.services.reporting.answer import Answerer, Destination
 from ra_node.services.reporting.prior_report import FollowUps
 from ra_node.services.retention.purge import purge
 from tests.dicom.builders import BUNDLE, PRODUCER, STUDY, image_uid, source
+from tests.finders import BLIND
 from tests.services.builders import FakeJudge, looked
 from tests.services.runs import run_in
 
@@ -58,8 +58,8 @@ def answer(bench, secret=SECRET):
         return looked(int(dcmread(path, stop_before_pixels=True).InstanceNumber))
 
     while jobs := bench.claim(JobKind.EXAMINE):
-        Examiner(bench.ledger, bench.files, judge, BUNDLE.sha256, Rules(), lambda: False, look).examine(jobs)
-    one_bundle = BundleConsistency(bench.ledger, bench.files, judge, BUNDLE, Rules())
+        Examiner(bench.ledger, bench.files, judge, BUNDLE.sha256, BLIND, lambda: False, look).examine(jobs)
+    one_bundle = BundleConsistency(bench.ledger, bench.files, judge, BUNDLE, BLIND)
     answerer = Answerer(
         bench.ledger,
         bench.files,

@@ -17,9 +17,9 @@ from ra_node.ledger.report_json import report_from_json
 from ra_node.ledger.results import latest_result, objects_of
 from ra_node.services.analysis.bundle_consistency import BundleConsistency
 from ra_node.services.analysis.image_examination import Examiner
-from ra_node.services.analysis.study_analysis import Rules
 from ra_node.services.reporting.answer import Answerer, Destination
 from tests.dicom.builders import PRODUCER, report, source
+from tests.finders import BLIND
 from tests.services.builders import JUDGEMENT, FakeJudge, looked
 
 STUDY = str(source().StudyInstanceUID)
@@ -30,12 +30,12 @@ def examine(bench, look=lambda path, rules: looked(), judge=None):
     while jobs := bench.claim(JobKind.EXAMINE):
         bundle = report().bundle.sha256
         judge = judge or FakeJudge()
-        Examiner(bench.ledger, bench.files, judge, bundle, Rules(), lambda: False, look).examine(jobs)
+        Examiner(bench.ledger, bench.files, judge, bundle, BLIND, lambda: False, look).examine(jobs)
         bench.clock.advance(4000)
 
 
 def answer(bench, *destinations):
-    one_bundle = BundleConsistency(bench.ledger, bench.files, FakeJudge(), report().bundle, Rules())
+    one_bundle = BundleConsistency(bench.ledger, bench.files, FakeJudge(), report().bundle, BLIND)
     answerer = Answerer(bench.ledger, bench.files, one_bundle, PRODUCER, destinations, "Research use only")
     (job,) = bench.claim(JobKind.REPORT)
     answerer.answer(job)

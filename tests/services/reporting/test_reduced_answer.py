@@ -20,10 +20,10 @@ from ra_node.ledger.report_json import report_from_json
 from ra_node.ledger.results import latest_result
 from ra_node.services.analysis.bundle_consistency import BundleConsistency
 from ra_node.services.analysis.image_examination import Examiner
-from ra_node.services.analysis.study_analysis import Rules
 from ra_node.services.jobs.machine_faults import PATIENCE_ATTEMPTS, ProcessBroken
 from ra_node.services.reporting.answer import Answerer, Destination
 from tests.dicom.builders import PRODUCER, image_uid, report, source
+from tests.finders import BLIND
 from tests.services.builders import FakeJudge, looked
 
 STUDY = str(source().StudyInstanceUID)
@@ -41,14 +41,14 @@ def received(bench, images=1):
             bench.files,
             FakeJudge(),
             report().bundle.sha256,
-            Rules(),
+            BLIND,
             look=lambda path, _rules: looked(int(dcmread(path).InstanceNumber)),
         ).examine(jobs)
 
 
 def answer(bench, *destinations, healthy=lambda: True, most_s=HALF_AN_HOUR_S):
     """Have the report made, again and again until it is or the time is over; gives it and its objects."""
-    one_bundle = BundleConsistency(bench.ledger, bench.files, FakeJudge(), report().bundle, Rules())
+    one_bundle = BundleConsistency(bench.ledger, bench.files, FakeJudge(), report().bundle, BLIND)
     to = destinations or (Destination("pacs", BOTH),)
     answerer = Answerer(bench.ledger, bench.files, one_bundle, PRODUCER, to, "Research", healthy=healthy)
     end = bench.clock.now + most_s
@@ -248,7 +248,7 @@ def test_a_file_that_hangs_whoever_reads_it_does_not_take_the_other_hands_answer
                 bench.files,
                 FakeJudge(),
                 report().bundle.sha256,
-                Rules(),
+                BLIND,
                 look=lambda *_: looked(2),
             ).examine([job])
         abandon(bench.ledger, "worker")
@@ -285,10 +285,10 @@ def test_a_study_whose_uid_is_no_uid_is_answered_in_its_own_bytes(bench, monkeyp
     for job in bench.claim(JobKind.EXAMINE):
         bench.clock.advance(0)
         Examiner(
-            bench.ledger, bench.files, FakeJudge(), report().bundle.sha256, Rules(), look=lambda *_: looked()
+            bench.ledger, bench.files, FakeJudge(), report().bundle.sha256, BLIND, look=lambda *_: looked()
         ).examine([job])
     uid = jobs_of_any(bench)
-    one_bundle = BundleConsistency(bench.ledger, bench.files, FakeJudge(), report().bundle, Rules())
+    one_bundle = BundleConsistency(bench.ledger, bench.files, FakeJudge(), report().bundle, BLIND)
     answerer = Answerer(
         bench.ledger, bench.files, one_bundle, PRODUCER, [Destination("pacs", BOTH)], "Research"
     )
@@ -326,7 +326,7 @@ def test_while_the_machine_is_ill_nothing_is_left_out_and_nothing_given_up(bench
 
 
 def answerer_of(bench, healthy=lambda: True):
-    one_bundle = BundleConsistency(bench.ledger, bench.files, FakeJudge(), report().bundle, Rules())
+    one_bundle = BundleConsistency(bench.ledger, bench.files, FakeJudge(), report().bundle, BLIND)
     to = [Destination("pacs", BOTH)]
     return Answerer(bench.ledger, bench.files, one_bundle, PRODUCER, to, "Research", healthy=healthy)
 

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from ra_node.errors import Fatal, Refused
 from ra_node.inference.bundles.manifest import load_bundle
+from tests.finders import demo_finder
 from tests.training.label_tables import label, marked_study, save, write_table
 from tests.training.recipe_builders import small_recipe
 from tests.training.test_main import write_recipe
@@ -20,8 +21,10 @@ from training.classifier.epoch_log import read_log
 from training.classifier.labelled_dataset import LABELLED, kept_rows, labelled
 from training.classifier.run_folder import HandsFrom, prepared
 from training.data.dataset import load_crops
+from training.data.detector import kept_detector
 from training.data.manifest import read_manifest
 from training.data.source_image import Source, read_source
+from training.export.detector_card import HEADING
 
 PAIRS = ((0, 1), (2, 3), (4, 5))
 PEOPLE = 3
@@ -45,9 +48,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
             save(marked_study(f"MARK{name}", stages), folder / "images" / name)
             known = {"patient": f"MARK{name}", "sex": "", "age_years": "", "site": ""}
             rows += [label(name, side, stage, **known) for side, stage in zip("RL", stages, strict=True)]
-    source = read_source(folder / "images" / "0-0.dcm")
+    source = read_source(folder / "images" / "0-0.dcm", demo_finder())
     assert isinstance(source, Source)
-    half = source.values[:, : source.values.shape[1] // 2].astype(np.uint16)
+    values = source.extraction.radiograph.values
+    half = values[:, : values.shape[1] // 2].astype(np.uint16)
     cv2.imwrite(str(folder / "images" / "single.png"), half)
     about = {"patient": "MARKPNG", "sex": "M", "age_years": 30, "site": "north"}
     write_table(folder / "labels.csv", [*rows, label("single.png", "R", 0, **about)])
@@ -88,6 +92,9 @@ def test_the_bundle_loads_and_nothing_says_that_its_lesions_were_simulated(site:
     called("export", "--run", run, "--out", bundle, "--name", "mine")
     called("report", "--run", run, "--out", page, "--resamples", 3)
     loaded = load_bundle(bundle)
+    manifest = loaded.manifest
+    assert manifest.finder is not None
+    assert manifest.finder.sha256 == manifest.preprocessing.detector_sha256 == kept_detector(run).sha256
     assert "labelled radiographs" in loaded.identity.notice
     assert loaded.manifest.training["data"] == (
         "labelled radiographs of one dataset, as `python -m training prepare` made it"
@@ -96,7 +103,11 @@ def test_the_bundle_loads_and_nothing_says_that_its_lesions_were_simulated(site:
         "A site's own radiographs and labels (dataset "
     )
     kept = ["log.csv", "evaluation.json", "calibration.json"]
+    part = manifest.finder
     texts = [path.read_text() for path in (bundle / "manifest.json", bundle / "card.md", page)]
+    texts = [text.partition(HEADING)[0] for text in texts]
+    for said in (part.trained_on, part.figures_on):
+        texts = [text.replace(said, "") for text in texts]
     for text in [*texts, *((run / name).read_text() for name in kept)]:
         assert "simulat" not in text.lower()
         assert "RSNA" not in text

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ra_node.domain.geometry import Box, Point
 from ra_node.domain.report import HandRegion
+from tests.finders import demo_detector, demo_finder
 from tests.training.recipe_builders import small_recipe
 from training.data.dataset import (
     Row,
@@ -43,7 +44,7 @@ def test_the_split_is_seven_to_three_by_patient_and_needs_no_order(patients: set
 def test_every_crop_of_a_patient_is_on_the_same_side(radiographs: Path) -> None:
     """With real hands: whatever was simulated on one hand stays in its split."""
     sources = read_source(radiographs)[:10]
-    crops = stacked(list(simulated_rows(sources, small_recipe(), lambda *_: None)))
+    crops = stacked(list(simulated_rows(sources, small_recipe(), demo_detector(), lambda *_: None)))
     for patient in np.unique(crops.patients):
         assert len(set(crops.splits[crops.patients == patient])) == 1
     assert {"tune", "held-out"} <= set(crops.splits)
@@ -55,17 +56,22 @@ def test_every_crop_of_a_patient_is_on_the_same_side(radiographs: Path) -> None:
 
 def test_the_same_seed_simulates_the_same_crops(radiographs: Path) -> None:
     sources = read_source(radiographs)[:2]
-    one, two = (stacked(list(simulated_rows(sources, small_recipe(), lambda *_: None))) for _ in range(2))
+    one, two = (
+        stacked(list(simulated_rows(sources, small_recipe(), demo_detector(), lambda *_: None)))
+        for _ in range(2)
+    )
     assert np.array_equal(one.images, two.images)
 
 
 def test_untouched_hands_are_learnt_from_beside_the_very_same_edited_ones(radiographs: Path) -> None:
     hand, plain = read_source(radiographs)[0], small_recipe()
     asked = plain.model_copy(update={"data": plain.data.model_copy(update={"untouched": 2})})
-    before, after = (list(hand_rows(hand, "tune", recipe, (0, 4))) for recipe in (plain, asked))
+    before, after = (
+        list(hand_rows(hand, "tune", recipe, (0, 4), demo_finder())) for recipe in (plain, asked)
+    )
     assert [(row.origin, row.stage) for row in after[2:]] == [("unedited", 0)] * 2
     assert all(np.array_equal(a.image, b.image) for a, b in zip(before, after[:2], strict=True))
-    counts = {side: len(list(hand_rows(hand, side, asked, ()))) for side in get_args(Split)}
+    counts = {side: len(list(hand_rows(hand, side, asked, (), demo_finder()))) for side in get_args(Split)}
     assert counts == {"tune": 2, "validation": 1, "held-out": 1}
 
 

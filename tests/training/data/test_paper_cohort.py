@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ra_node.errors import Fatal
+from tests.finders import demo_detector
 from tests.training.recipe_builders import DEMO
 from training.data.dataset import Row, as_drawn, read_source, stacked
 from training.data.paper_cohort import TEST, TRAINING, PlannedPatient, class_counts, paper_rows, planned
@@ -64,7 +65,11 @@ def test_simulated_hands_follow_the_plan(radiographs: Path, monkeypatch: pytest.
     sources = read_source(radiographs)
     plan = planned([hand.patient for hand in sources], 0.0, recipe.seed)[::70]
     monkeypatch.setattr("training.data.paper_cohort.planned", lambda *_: plan)
-    rows = [row for row in paper_rows(sources, recipe, lambda *_: None) if row.origin != "unedited"]
+    rows = [
+        row
+        for row in paper_rows(sources, recipe, demo_detector(), lambda *_: None)
+        if row.origin != "unedited"
+    ]
     assert [(row.patient, row.split, row.stage) for row in rows] == [
         (p.patient, p.split, *p.stages) for p in plan
     ]
@@ -76,7 +81,7 @@ def test_drawn_hands_stand_in_where_sources_are_few(monkeypatch: pytest.MonkeyPa
     recipe = read_recipe(PAPER)
     pair = PlannedPatient("phantom held-out 0", "held-out", (0, 4), drawn=True)
     monkeypatch.setattr("training.data.paper_cohort.planned", lambda *_: [pair])
-    rows = list(paper_rows([], recipe, lambda *_: None))
+    rows = list(paper_rows([], recipe, demo_detector(), lambda *_: None))
     assert sorted(row.stage for row in rows) == [0, 4]
     assert {(row.patient, row.origin) for row in rows} == {("phantom held-out 0", "simulated")}
 

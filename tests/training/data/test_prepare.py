@@ -15,7 +15,8 @@ import pytest
 from ra_node.dicom.reading.file import read_header
 from ra_node.domain.laterality.evidence import Side, sides_of
 from ra_node.errors import Fatal, Refused
-from ra_node.services.analysis.study_analysis import Rules, look_at
+from ra_node.services.analysis.study_analysis import look_at
+from tests.finders import demo_detector, demo_finder, demo_rules
 from tests.training.label_tables import BIRTH, NAME, TAKEN, label, marked_study, save, write_table
 from training.data.annotations import read_labels
 from training.data.hand_png import cut_out
@@ -57,7 +58,7 @@ def made(
     images: Path, out: Path, rows: Sequence[dict[str, object]] = ROWS, options: Options | None = None
 ) -> Prepared:
     labels = read_labels(write_table(out.parent / "labels.csv", rows), images)
-    return prepare(images, labels, out, SALT, options)
+    return prepare(images, labels, out, SALT, demo_detector(), options)
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +90,7 @@ def test_the_training_crop_is_the_node_s_crop_to_the_last_bit(images: Path, data
     hands = {(hand.row.stage): hand for hand in load_dataset(dataset)}
     for patient, stages, rotation, photometric in STUDIES:
         study = marked_study(patient, stages, rotation=rotation, photometric=photometric, markers=False)
-        look = look_at(study, Rules())
+        look = look_at(study, demo_rules())
         assert len(look.crops) == 2
         sides = sides_of([hand.region.box for hand in look.finding.hands], read_header(study).side)
         for finding, side, crop in zip(look.finding.hands, sides, look.crops, strict=True):
@@ -107,7 +108,7 @@ def test_a_lead_marker_is_blanked_by_default_and_reaches_no_network_either_way(t
     rows = [label("x.dcm", "R", 0)]
     (clean,) = made(tmp_path / "images", tmp_path / "clean", rows, SMALL).hands
     (row,) = made(tmp_path / "images", tmp_path / "same", rows, replace(SMALL, blank="nothing")).hands
-    (crop, _) = look_at(image, Rules()).crops
+    (crop, _) = look_at(image, demo_rules()).crops
     assert clean.blanked_px > 0
     assert row.blanked_px == 0
     pictures = (tmp_path / "clean" / clean.image, tmp_path / "same" / row.image)
@@ -131,7 +132,7 @@ def test_values_that_do_not_lie_evenly_come_out_exactly(images: Path, tmp_path: 
     save(image, tmp_path / "images" / "x.dcm")
     prepared = made(tmp_path / "images", tmp_path / "d", [label("x.dcm", "R", 0)], SMALL)
     (row,) = prepared.hands
-    (crop, _) = look_at(image, Rules()).crops
+    (crop, _) = look_at(image, demo_rules()).crops
     assert np.array_equal(load_hand(tmp_path / "d", row).image, crop)
 
 
@@ -162,14 +163,14 @@ def test_no_patient_attribute_survives_anywhere(images: Path, dataset: Path) -> 
 def test_text_beside_the_hand_goes_and_everything_else_stays(tmp_path: Path) -> None:
     """Text burned into the corner of the margin box, where no finger reaches, is blanked."""
     plain = marked_study("MARKID0008", markers=False)
-    (hand, _) = look_at(plain, Rules()).finding.hands
+    (hand, _) = look_at(plain, demo_rules()).finding.hands
     drawn = np.zeros(plain.pixel_array.shape, np.uint8)
     corner = (hand.region.box.x0 + 4, hand.region.box.y0 + 22)
     cv2.putText(drawn, "OTTI", corner, cv2.FONT_HERSHEY_SIMPLEX, 0.4, 1, 1)
     pixels = np.where(drawn > 0, plain.pixel_array.max(), plain.pixel_array)
     image = marked_study("MARKID0008", markers=False, PixelData=pixels.tobytes())
     save(image, tmp_path / "images" / "x.dcm")
-    (region, _) = look_at(image, Rules()).finding.hands
+    (region, _) = look_at(image, demo_rules()).finding.hands
     (row,) = made(tmp_path / "images", tmp_path / "d", [label("x.dcm", "R", 0)], SMALL).hands
     clean, _ = cut_out(plain.pixel_array.astype(np.float32), region.region)
     text, _ = cut_out(drawn.astype(np.float32), region.region)
@@ -223,9 +224,10 @@ def test_every_image_that_is_not_used_is_listed_with_its_reason(images: Path, tm
 
 
 def png_of(image_file: Path, out: Path) -> None:
-    source = read_source(image_file)
+    source = read_source(image_file, demo_finder())
     assert isinstance(source, Source)
-    half = source.values[:, : source.values.shape[1] // 2]
+    values = source.extraction.radiograph.values
+    half = values[:, : values.shape[1] // 2]
     cv2.imwrite(str(out), half.astype(np.uint16))
 
 
@@ -264,7 +266,7 @@ def nothing_but(folder: Path, *names: str) -> bool:
     return sorted(path.name for path in folder.iterdir()) == sorted(names)
 
 
-@pytest.mark.parametrize("at", [1, 4, 6, 8])
+@pytest.mark.parametrize("at", [1, 5, 9, 11])
 def test_a_full_disk_leaves_nothing(images: Path, tmp_path: Path, at: int) -> None:
     """In the middle of the hands as well as at the manifest."""
     written = 0
@@ -278,7 +280,7 @@ def test_a_full_disk_leaves_nothing(images: Path, tmp_path: Path, at: int) -> No
 
     labels = read_labels(write_table(tmp_path / "labels.csv", ROWS), images)
     with pytest.raises(Fatal, match="found a full disk; nothing was kept") as caught:
-        prepare(images, labels, tmp_path / "d", SALT, write=write)
+        prepare(images, labels, tmp_path / "d", SALT, demo_detector(), write=write)
     assert NAME not in str(caught.value)
     assert written == at
     assert nothing_but(tmp_path, "labels.csv")

@@ -9,6 +9,7 @@ import pytest
 from pydicom import dcmread
 
 from ra_node.services.analysis.known_good_image import known_good
+from tests.finders import NoHands
 from training.data.source_image import Source, read_source
 
 
@@ -18,7 +19,7 @@ def age_of(folder: Path, **header: str) -> int | None:
     for keyword, value in header.items():
         setattr(image, keyword, value)
     image.save_as(folder / "one.dcm")
-    found = read_source(folder / "one.dcm")
+    found = read_source(folder / "one.dcm", NoHands())
     assert isinstance(found, Source)
     return found.age_years
 

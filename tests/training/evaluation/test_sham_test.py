@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.finders import demo_finder
 from tests.training.recipe_builders import DEMO
 from training.data.dataset import read_source
 from training.evaluation.sham_test import pairs, told_apart
@@ -18,7 +19,7 @@ HANDS = 24
 
 def crops(radiographs: Path, stage: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     sources = read_source(radiographs)[:: 356 // HANDS][:HANDS]
-    return pairs(sources, read_recipe(DEMO), stage, lambda *_: None)
+    return pairs(sources, read_recipe(DEMO), stage, demo_finder(), lambda *_: None)
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,14 @@ import torch
 from torch import nn
 
 from ra_node.inference.bundles.manifest import Head, load_bundle
+from ra_node.inference.hand_detector.detector import load_finder
 from ra_node.inference.networks.architectures import build
 from ra_node.inference.networks.heads import new_head, replace_last_layer
 from ra_node.inference.networks.loaded_network import softmax
 from ra_node.inference.predictor import Predictor
+from ra_node.phantom.draw import draw_hands
+from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
+from tests.finders import demo_detector
 from tests.training.recipe_builders import small_recipe
 from training.classifier.loop import save_half
 from training.data.data_kind import WORDS
@@ -83,7 +87,7 @@ def exported(run: Path, folder: Path, head: Head = "softmax") -> tuple[Calibrati
     figures = evaluated(logits, crops, calibration, seed=1, resamples=20)
     unedited = unedited_figures(logits, crops, calibration)
     result = Result({"held-out hands, simulated": 24}, figures, None, unedited)
-    export(run, recipe(head), calibration, result, folder, started=None)
+    export(run, recipe(head), calibration, result, folder, detector=demo_detector(), started=None)
     return calibration, result
 
 
@@ -114,6 +118,19 @@ def test_the_manifest_is_strict_json_with_counts_figures_and_terms(run: Path, tm
     value, low, high = manifest["tasks"]["recognition"]["metrics"]["auc"]
     assert (value, low, high) == pytest.approx(asdict(result)["held_out"]["recognition"]["auc"])
     assert low <= value <= high
+
+
+def test_the_detector_of_the_run_goes_along_and_the_networks_name_it(run: Path, tmp_path: Path) -> None:
+    """With its weights, its figures and the terms of what it learnt from."""
+    exported(run, tmp_path / "bundle")
+    bundle = load_bundle(tmp_path / "bundle")
+    assert bundle.manifest.finder == demo_detector().part
+    assert bundle.manifest.preprocessing.detector_sha256 == demo_detector().sha256
+    drawn = draw_hands(PhantomRecipe((HandRecipe(),), rows=500, columns=400, seed=3))
+    (hand,) = load_finder(bundle).find(drawn.pixels.astype(np.float32))
+    assert len(hand.joints) == 13
+    assert "non-commercial" in str(bundle.manifest.provenance["detector"])
+    assert demo_detector().sha256 in (tmp_path / "bundle" / "card.md").read_text()
 
 
 def test_the_card_says_what_the_model_is_not(run: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from ra_node.errors import Fatal
 from tests.conftest import REPOSITORY, wait_until
+from tests.finders import demo_detector
 from tests.training.asked import killed, told
 from tests.training.recipe_builders import small_recipe
 from training.data import phantom_dataset as phantoms
@@ -39,10 +40,10 @@ def test_a_process_that_is_killed_is_told() -> None:
 
 
 def test_drawn_hands_are_the_same_to_the_bit_whoever_draws_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    here = stacked(list(phantom_rows(small_recipe(), lambda *_: None)))
+    here = stacked(list(phantom_rows(small_recipe(), demo_detector(), lambda *_: None)))
     monkeypatch.setattr(phantoms, "side_by_side", partial(side_by_side, processes=2))
     said: list[tuple[int, int]] = []
-    there = stacked(list(phantom_rows(small_recipe(), lambda *given: said.append(given))))
+    there = stacked(list(phantom_rows(small_recipe(), demo_detector(), lambda *given: said.append(given))))
     assert np.array_equal(here.images, there.images)
     assert here.patients.tolist() == there.patients.tolist()
     assert here.stages.tolist() == there.stages.tolist()

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from ra_node.domain.report import Reason
+from ra_node.imaging.hand_detection import FoundHands, HandFinder, find
 from ra_node.imaging.pixels import Radiograph
 from ra_node.imaging.polarity import INVERTED, is_dark, turned_round
-from ra_node.imaging.threshold_detector.detector import FoundHands
-from ra_node.services.analysis.hand_detection import HandFinder, find
 
 _SURE = 0.7
 """Minimum score of a hand that is detected only in the inverted image."""
 
 
 def find_in_tones(
-    radiograph: Radiograph, finder: HandFinder | None
+    radiograph: Radiograph, finder: HandFinder
 ) -> tuple[Radiograph, FoundHands, tuple[str, ...]]:
     """Detect the hands; return them with the image with bright bone, and remarks.
 

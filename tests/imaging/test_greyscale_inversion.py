@@ -11,9 +11,9 @@ from ra_node.domain.geometry import Box, Point
 from ra_node.domain.patient.age import Age
 from ra_node.domain.report import HandRegion
 from ra_node.domain.study import ImageHeader
+from ra_node.imaging.greyscale_inversion import find_in_tones
 from ra_node.imaging.pixels import Radiograph
 from ra_node.imaging.polarity import INVERTED, turned_round
-from ra_node.services.analysis.greyscale_inversion import find_in_tones
 from ra_node.services.analysis.image_facts import facts_of
 
 BOX = Box(30, 30, 70, 70)

@@ -1,0 +1,58 @@
+"""Finds the hands of an image with the detector of the bundle, and refuses what shows none or too many.
+
+The networks decide. An image in which they see the joints of no hand has none, whatever its shapes resemble.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ra_node.domain.report import HandRegion, Reason, Refusal
+
+_MOST_HANDS = 2
+
+
+class HandFinder(Protocol):
+    """Networks that find hands and their joints."""
+
+    def find(self, values: NDArray[np.float32]) -> Sequence[HandRegion]:
+        """The hands of values (rows, columns), bone bright, each with the joints that were seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundHands:
+    """The hands of one image, from left to right, then from top to bottom; `refusal` iff there are none."""
+
+    hands: tuple[HandRegion, ...]
+    refusal: Refusal | None
+
+
+def find(values: NDArray[np.float32], finder: HandFinder) -> FoundHands:
+    """Find the hands in values (rows, columns), bone bright; none or more than two are refused."""
+    regions = finder.find(values)
+    refusal = number_refusal(len(regions))
+    if refusal is None:
+        return FoundHands(tuple(in_order(regions)), None)
+    return FoundHands((), refusal)
+
+
+def number_refusal(count: int) -> Refusal | None:
+    """The reason why an image with so many hands is not judged; None for one or two."""
+    if 1 <= count <= _MOST_HANDS:
+        return None
+    reason = Reason.TOO_MANY_HANDS if count else Reason.NO_HAND
+    return Refusal(reason, f"Expected one or two hands in the image, found {count or 'none'}.")
+
+
+def in_order(regions: Sequence[HandRegion]) -> list[HandRegion]:
+    """Order two hands left to right, or top to bottom where they lie above each other."""
+    across = [region.box.centre.x for region in regions]
+    down = [region.box.centre.y for region in regions]
+    if max(across) - min(across) >= max(down) - min(down):
+        return sorted(regions, key=lambda region: region.box.centre.x)
+    return sorted(regions, key=lambda region: region.box.centre.y)

@@ -1,1 +1,0 @@
-"""Hands without a network (goes: see README.md)."""
