@@ -13,7 +13,6 @@ import numpy as np
 
 from ra_node.errors import Fatal
 from training.classifier.labelled_dataset import ABOUT, LABELLED, ROWS, labelled
-from training.data.agreement import AGREEMENT
 from training.data.dataset import (
     Crops,
     SourceHand,
@@ -26,6 +25,7 @@ from training.data.dataset import (
 )
 from training.data.detector import ABOUT as DETECTOR
 from training.data.detector import KeptDetector, bundle_detector, has_detector, keep_detector, kept_detector
+from training.data.label_table.agreement import AGREEMENT
 from training.data.paper_cohort import paper_rows
 from training.data.phantom_dataset import phantom_rows
 from training.io.atomic_file import write_whole
@@ -117,6 +117,11 @@ def share_crops(source: Path, run: Path) -> None:
     for name in (REAL, DRAWN, LABELLED, ROWS, ABOUT, AGREEMENT, *weights, DETECTOR):
         if (source / name).exists() and not _same(source / name, run / name):
             _link(source / name, run / name)
+
+
+def has_crops(run: Path) -> bool:
+    """Whether a run keeps the crops of its hands."""
+    return (run / LABELLED).exists() or (run / REAL).exists()
 
 
 def kept_crops(run: Path) -> Crops:

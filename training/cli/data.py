@@ -14,7 +14,7 @@ from ra_node.domain.report import STAGES
 from ra_node.errors import Refused
 from training.cli.options import BundleOption, bundle_folder
 from training.cli.output import say
-from training.data.blanking import Blank
+from training.data.site_images.blanking import Blank
 from training.data.split import TEST_SHARE, Kind
 
 if TYPE_CHECKING:
@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 
 SALT = "patient-key.salt"
 """Salt file beside the datasets of a site, so that all give a patient the same key."""
+
+HINTS = {
+    "side": "; if all two-hand images of the site lie the same way round, say so with --two-hand-convention",
+    "no_patient": "; add a column patient to the label table",
+    "no_label": "; images or hands that no row names",
+}
+"""What to do about hands that were not used, behind their number."""
 
 Images = Annotated[Path, typer.Option("--images", exists=True, file_okay=False, help="DICOM files or PNGs.")]
 Labels = Annotated[
@@ -66,8 +73,8 @@ def register(app: typer.Typer) -> None:
 
 def labels_command(images: Images, labels: Labels) -> None:
     """Check a label table: agreement of the readers and the discrepancies still open."""
-    from training.data.annotations import read_labels
     from training.data.consensus import expect_no_discrepancies
+    from training.data.label_table.annotations import read_labels
 
     hands = read_labels(labels, images)
     _say_labels(hands)
@@ -89,11 +96,12 @@ def prepare_command(
     """Make a dataset of single hands from images and labels; no patient attribute is kept."""
     import torch
 
-    from training.data.annotations import read_labels
     from training.data.consensus import expect_no_discrepancies
     from training.data.detector import bundle_detector
-    from training.data.prepare import Options, prepare
-    from training.data.pseudonym import read_salt
+    from training.data.label_table.annotations import read_labels
+    from training.data.prepare import prepare
+    from training.data.site_images.image_hands import Options
+    from training.data.site_images.pseudonym import read_salt
 
     torch.set_num_threads(1)  # two threads wait for each other in networks this small
     hands = read_labels(labels, images)
@@ -156,8 +164,8 @@ def _folds(
 
 
 def _say_labels(hands: Sequence[LabelledHand]) -> None:
-    from training.data.agreement import agreements
     from training.data.consensus import NOT_GRADABLE, absent_stages, described, open_discrepancies
+    from training.data.label_table.agreement import agreements
 
     counts = Counter(hand.label for hand in hands)
     shown = ", ".join(f"stage {stage}: {counts[stage]}" for stage in STAGES)
@@ -175,8 +183,10 @@ def _say_prepared(prepared: Prepared) -> None:
     patients = len({hand.patient for hand in prepared.hands})
     blanked = sum(hand.blanked_px > 0 for hand in prepared.hands)
     say(f"{len(prepared.hands)} hands of {patients} patients; text blanked in {blanked}")
+    if prepared.known:
+        say(f"{prepared.known} images were done already, before this preparation was stopped")
     for reason, count in sorted(Counter(one.reason for one in prepared.rejections).items()):
-        say(f"not used: {count} {reason}")
+        say(f"not used: {count} {reason}{HINTS.get(reason, '')}")
 
 
 def _progress() -> Progress:
