@@ -11,7 +11,7 @@ export NODE_EXTRA_CA_CERTS ?= $(SYSTEM_CA)
 export REQUESTS_CA_BUNDLE ?= $(SYSTEM_CA)
 INSTALLED := .venv/.installed
 
-.PHONY: demo run test torture lint types contracts pytest peers viewer install audit sbom lock clean
+.PHONY: demo run test quick torture lint types contracts pytest fast peers viewer install audit sbom lock clean
 
 demo: install
 	@$(BIN)/ra-node demo
@@ -20,6 +20,10 @@ run: install
 	@$(BIN)/ra-node run --config config/node.toml
 
 test: install peers lint types contracts pytest
+
+# Before a commit: all but the slow modules, and of those the ones that belong to changed files.
+quick: install
+	@$(MAKE) --no-print-directory -j 4 lint types contracts fast
 
 # The whole proof that nothing is lost; `make torture SEED=7 KILLS=400` for another one. Minutes.
 SEED ?= 1
@@ -74,6 +78,9 @@ contracts: install
 
 pytest: install
 	@$(BIN)/pytest -n auto --dist loadgroup
+
+fast: install
+	@$(BIN)/pytest -n auto --dist loadgroup --quick
 
 # Known weaknesses of the locked packages, and what the node is made of; both ask or write, neither is part of a test.
 audit: install

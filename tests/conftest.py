@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import shutil
+import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +37,16 @@ taken by the processes of a parallel run, and threads that wait for each other s
 took 93 s of CPU on a busy machine, now 17 s)."""
 
 SHARED = ("node", "torture")
-"""Folders whose tests share one PACS and one node, or one fork server."""
+"""Folders whose tests share one PACS and one node, or one fork server; all of them are slow."""
+
+SLOW = {
+    line.split()[1]: int(line.split()[0])
+    for line in (REPOSITORY / "tests" / "slow_modules.txt").read_text(encoding="ascii").splitlines()
+}
+"""Seconds of CPU of the modules that take more than three, with all processes that they start."""
+
+UNLISTED_S = 8.0
+"""What a module may take that is not among them, on the busiest machine."""
 
 
 def required() -> bool:
@@ -70,22 +83,95 @@ def find_tool(name: str) -> str:
     return path
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    words = "leave out slow modules, but for those of files that differ from the last commit"
+    parser.addoption("--quick", action="store_true", help=words)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """One process more than cores: a node, a PACS and a browser are often waited for."""
+    named = "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ
+    return None if named else (os.cpu_count() or 1) + 1
+
+
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests of a module in one process, so that its fixtures are made once; long groups begin first.
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run the tests of a module in one process, which makes its fixtures once; long groups begin first."""
+    if config.getoption("--quick"):
+        touched = _touched()
+        slow = {module for module in map(_module, items) if _is_slow(module) and module not in touched}
+        config.hook.pytest_deselected(items=[item for item in items if _module(item) in slow])
+        items[:] = [item for item in items if _module(item) not in slow]
+    for item in items:
+        folder, _, _ = _module(item).partition("/")
+        item.add_marker(pytest.mark.xdist_group(folder if folder in SHARED else _module(item)))
+    items.sort(key=lambda item: -_weight(_module(item)))
 
-    The tests of one PACS and one node, and those of one fork server, are such a group each.
-    """
-    groups = {item: _group_of(item) for item in items}
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
-    slow = {groups[item] for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: (groups[item] not in SHARED, groups[item] not in slow))
+
+def _module(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0].removeprefix("tests/")
 
 
-def _group_of(item: pytest.Item) -> str:
-    folder = item.path.relative_to(REPOSITORY / "tests").parts[0]
-    return folder if folder in SHARED else item.nodeid.partition("::")[0]
+def _is_slow(module: str) -> bool:
+    return module in SLOW or module.partition("/")[0] in SHARED
+
+
+def _weight(module: str) -> float:
+    return float("inf") if module.partition("/")[0] in SHARED else SLOW.get(module, 0)
+
+
+def _touched() -> set[str]:
+    """The test modules that differ from the last commit, and those of the modules of the product that do."""
+    git = ["git", "-C", str(REPOSITORY), "status", "--porcelain", "--untracked-files=all", "--no-renames"]
+    done = subprocess.run(git, capture_output=True, text=True, check=False)
+    found = {Path(line[3:]) for line in done.stdout.splitlines()}
+    own = {path.relative_to("tests") for path in found if path.is_relative_to("tests")}
+    own |= {path.relative_to("ra_node") for path in found if path.is_relative_to("ra_node")}
+    own |= {path for path in found if path.is_relative_to("training")}
+    return {str(path.with_name(f"test_{path.name.removeprefix('test_')}")) for path in own}
+
+
+_spent: dict[str, float] = defaultdict(float)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    with _counted(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    with _counted(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """Fail where a module became slow and is not listed: `--quick` and the order of tests rely on that."""
+    with _counted(item):
+        yield
+    module = _module(item)
+    if not _is_slow(module) and _spent[module] > UNLISTED_S:
+        spent = _spent.pop(module)
+        pytest.fail(
+            f"{module} took {spent:.1f} s of CPU: list it in tests/slow_modules.txt, or make it faster"
+        )
+
+
+@contextmanager
+def _counted(item: pytest.Item) -> Iterator[None]:
+    before = _cpu_s()
+    try:
+        yield
+    finally:
+        _spent[_module(item)] += _cpu_s() - before
+
+
+def _cpu_s() -> float:
+    """What this process and its children that have ended took."""
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
 @pytest.fixture(autouse=True)

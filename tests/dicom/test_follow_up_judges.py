@@ -11,9 +11,8 @@ from ra_node.dicom.plain_text import report_text
 from ra_node.dicom.sr.document import build_sr
 from ra_node.domain.prior_comparison import comparable_hands
 from ra_node.domain.report import Prior
-from tests.conftest import absent
 from tests.dicom.builders import PRODUCER, both_hands, hand, image, image_uid, report, source
-from tests.dicom.test_sr_judges import DEVICE_UID, LIMITS, OUTSIDE_THE_TEMPLATE, PIXELMED, complaints
+from tests.dicom.test_sr_judges import DEVICE_UID, OUTSIDE_THE_TEMPLATE, complaints, pixelmed
 
 COMPREHENSIVE_3D = "1.2.840.10008.5.1.4.1.1.88.34"
 EARLIER = Prior(
@@ -57,13 +56,8 @@ def test_a_plain_renderer_says_the_change_and_the_other_bundle(files, tmp_path, 
         assert wanted in text
 
 
-def test_pixelmed_finds_the_template_and_no_error(files, require_tool):
-    require_tool("java")
-    if not PIXELMED.exists():
-        absent("the jar of PixelMed is not installed")
-    command = ["java", *LIMITS, "-cp", str(PIXELMED), "com.pixelmed.validate.DicomSRValidator", str(files[0])]
-    said = subprocess.run(command, capture_output=True, check=False, text=True)
-    lines = (said.stdout + said.stderr).splitlines()
+def test_pixelmed_finds_the_template_and_no_error(files):
+    lines = pixelmed(files[0])
     assert "Root Template Validation Complete" in lines
     found = [line for line in lines if line.startswith(("Error", "Warning")) or "Exception" in line]
     assert [line for line in found if not OUTSIDE_THE_TEMPLATE.search(line)] == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 
 import numpy as np
@@ -13,10 +12,9 @@ from ra_node.dicom.encapsulated_pdf import build_pdf
 from ra_node.dicom.key_object import build_key_object
 from ra_node.dicom.overlay.secondary_capture import build_overlay
 from ra_node.dicom.presentation_state import build_presentations
-from tests.conftest import absent
 from tests.dicom.builders import PRODUCER
 from tests.dicom.cases import CASES
-from tests.dicom.test_sr_judges import DEVICE_UID, LIMITS, PIXELMED, complaints
+from tests.dicom.test_sr_judges import DEVICE_UID, complaints, pixelmed
 
 PICTURE = np.full((60, 40, 3), 90, np.uint8)
 BOTH_SIDES = re.compile(r"</Laterality\(0020,0060\)> - is only permitted to be empty when actually unknown")
@@ -64,10 +62,6 @@ def test_dcmtk_and_pixelmed_read_the_key_object(files, require_tool):
         subprocess.run([require_tool("dsrdump"), "+Pc", path], capture_output=True, check=False).returncode
         == 0
     )
-    if shutil.which("java") is None or not PIXELMED.exists():
-        absent("java or the jar of PixelMed is not installed")
-    command = ["java", *LIMITS, "-cp", str(PIXELMED), "com.pixelmed.validate.DicomSRValidator", str(path)]
-    said = subprocess.run(command, capture_output=True, check=False, text=True)
-    lines = (said.stdout + said.stderr).splitlines()
+    lines = pixelmed(path)
     assert "Found Root Template TID_2010 (KeyObjectSelection)" in lines
     assert [line for line in lines if line.startswith(("Error", "Warning")) or "Exception" in line] == []

@@ -60,6 +60,16 @@ def complaints(*command: str) -> list[str]:
     return [line for line in lines if line.startswith(("Error", "Warning"))]
 
 
+def pixelmed(path: Path) -> list[str]:
+    """What PixelMed's validator says of an object with a template."""
+    if shutil.which("java") is None or not PIXELMED.exists():
+        absent("java or the jar of PixelMed is not installed")
+    validator = "com.pixelmed.validate.DicomSRValidator"
+    command = ["java", *LIMITS, *FAST, "-cp", str(PIXELMED), validator, str(path)]
+    done = subprocess.run(command, capture_output=True, check=False, text=True)
+    return (done.stdout + done.stderr).splitlines()
+
+
 @every_case
 def test_dciodvfy_finds_nothing_but_the_device_uid(name, files, require_tool):
     """The Device UID of contributing equipment is what IHE AIR asks for."""
@@ -130,14 +140,9 @@ if os.environ.get("RA_NODE_PIXELMED_ALL") == "1":
 @pytest.mark.parametrize("name", PIXELMED_CASES)
 def test_pixelmed_finds_the_template_and_no_error(name, tmp_path):
     """TID 1500 by the only public validator of templates; RA_NODE_PIXELMED_ALL=1 takes every case too."""
-    if shutil.which("java") is None or not PIXELMED.exists():
-        absent("java or the jar of PixelMed is not installed")
     case, path = PIXELMED_CASES[name](), tmp_path / "sr.dcm"
     build_sr(case.report, case.sources, PRODUCER).save_as(path, enforce_file_format=True)
-    validator = "com.pixelmed.validate.DicomSRValidator"
-    command = ["java", *LIMITS, *FAST, "-cp", str(PIXELMED), validator, str(path)]
-    done = subprocess.run(command, capture_output=True, check=False, text=True)
-    lines = (done.stdout + done.stderr).splitlines()
+    lines = pixelmed(path)
     assert "Found Root Template TID_1500 (MeasurementReport)" in lines
     assert "Root Template Validation Complete" in lines
     found = [line for line in lines if line.startswith(("Error", "Warning")) or "Exception" in line]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -16,6 +14,7 @@ from ra_node.phantom.film import WHITE
 from ra_node.phantom.negatives import draw_other
 from ra_node.phantom.study import ImageRecipe, wrap
 from tests.conftest import find_tool, wait_until
+from tests.node import forked
 from tests.node.harness import run_tool
 from tests.node.studies import two_hands
 
@@ -44,12 +43,7 @@ def report_of(orthanc, node, image):
 def test_a_file_that_is_no_dicom_is_named_and_refused(tmp_path):
     path = tmp_path / "letter.txt"
     path.write_text("Dear colleague, " * 50)
-    said = subprocess.run(
-        [sys.executable, "-m", "ra_node", "analyse", str(path), "--out", str(tmp_path / "out")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    said = forked.run(["analyse", str(path), "--out", str(tmp_path / "out")])
     assert said.returncode == 1
     assert "letter.txt: not DICOM" in said.stdout
     assert "Traceback" not in said.stderr

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from io import BytesIO
 
 from pydicom import dcmread
 
 from ra_node.network.status.c_store import Answer
 from tests.conftest import wait_until
+from tests.node import forked
 from tests.node.studies import two_hands
 from tests.node.test_bad_input import report_of, sent
 
 
 def scrub(node):
     """The exit code of the command and what it found."""
-    argv = [sys.executable, "-m", "ra_node", "scrub", "--json", "--config", str(node.config)]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=300)
+    done = forked.run(["scrub", "--json", "--config", str(node.config)])
     return done.returncode, json.loads(done.stdout)["problems"]
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import stat
-import subprocess
-import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -33,6 +31,7 @@ from ra_node.settings.node import load_settings
 from tests.conftest import wait_until
 from tests.network.commitment_peer import CommitmentPeer
 from tests.network.fakes import TENDED
+from tests.node import forked
 from tests.node.harness import Node
 from tests.node.studies import two_hands
 
@@ -184,9 +183,8 @@ def ask(node: Node, folder: Path, study: str, sources: Path) -> None:
         "analyse": ["analyse", *out, *files[:2]],
         "refused": ["analyse", *out, files[2]],
     }.items():
-        argv = [sys.executable, "-m", "ra_node", *words, *config]
-        done = subprocess.run(argv, capture_output=True, check=False, timeout=240)
-        (folder / f"{name}.txt").write_bytes(done.stdout + done.stderr)
+        done = forked.run([*words, *config])
+        (folder / f"{name}.txt").write_text(done.stdout + done.stderr, encoding="utf-8")
 
 
 def holders(folder: Path) -> set[str]:

@@ -29,7 +29,7 @@ def node(tmp_path, pacs):
         f'[[peer]]\nname = "pacs"\nae_title = "{pacs.ae_title}"\nport = {pacs.dicom_port}\n'
         'roles = ["destination"]\ncommitment = true\n'
     )
-    running = Node(tmp_path / "node", [], quiet_s=0.3, extra=AT_ONCE + destination)
+    running = Node(tmp_path / "node", [], quiet_s=0.3, extra=AT_ONCE + destination, forked=True)
     running.start()
     yield running
     running.stop()

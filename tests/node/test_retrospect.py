@@ -19,6 +19,7 @@ from ra_node.network.scu.c_store import OutgoingObject, PeerAddress, send
 from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
 from ra_node.phantom.study import phantom_study
 from tests.conftest import absent, find_tool, wait_until
+from tests.node import forked
 from tests.node.harness import REPOSITORY, run_tool
 from tests.node.ohif import DICOMWEB
 
@@ -65,15 +66,16 @@ def archived(orthanc, tmp_path_factory) -> Archived:
     return Archived(folder / "files", tuple(uids), config)
 
 
+def told(archived, out, *words):
+    return ["analyse", *words, "--out", str(out), "--config", str(archived.config), "--json"]
+
+
 def argv(archived, out, *words):
-    command = [sys.executable, "-m", "ra_node", "analyse", *words, "--out", str(out)]
-    return [*command, "--config", str(archived.config), "--json"]
+    return [sys.executable, "-m", "ra_node", *told(archived, out, *words)]
 
 
 def analyse(archived, out, *words, code=0):
-    done = subprocess.run(
-        argv(archived, out, *words), capture_output=True, text=True, check=False, timeout=300
-    )
+    done = forked.run(told(archived, out, *words))
     assert done.returncode == code, done.stderr
     return json.loads(done.stdout)
 

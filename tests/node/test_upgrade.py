@@ -73,7 +73,7 @@ def test_work_in_flight_of_the_first_version_is_finished_by_todays_roles(tmp_pat
     state.mkdir(parents=True)
     first_version(state, image, sent)
     with LoopbackArchive(tmp_path / "archive", ae_title="PACS") as archive:
-        node = Node(tmp_path / "node", [("pacs", "PACS", archive.port)])
+        node = Node(tmp_path / "node", [("pacs", "PACS", archive.port)], forked=True)
         node.start(["schedule", "work", "deliver"])
         try:
             wait_until(lambda: len(archive.objects) >= 3, "three objects in the archive", 240)

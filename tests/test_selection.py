@@ -1,0 +1,87 @@
+"""`--quick` leaves out what is slow and unchanged, and no module becomes slow unnoticed."""
+
+from __future__ import annotations
+
+import subprocess
+from types import SimpleNamespace
+
+import pytest
+
+from tests import conftest
+from tests.conftest import REPOSITORY, SLOW
+
+CHANGED = """\
+ M ra_node/dicom/sr/document.py
+?? tests/web/test_new.py
+ M training/io/atomic_file.py
+ M README.md
+"""
+
+
+def items(*modules: str) -> list[SimpleNamespace]:
+    return [
+        SimpleNamespace(nodeid=f"tests/{module}::test_it", add_marker=lambda _mark: None)
+        for module in modules
+    ]
+
+
+def selected(monkeypatch: pytest.MonkeyPatch, *modules: str, quick: bool, changed: str = "") -> list[str]:
+    said = subprocess.CompletedProcess([], 0, changed)
+    monkeypatch.setattr(conftest.subprocess, "run", lambda *_words, **_named: said)
+    monkeypatch.setattr(conftest, "SLOW", {"web/test_new.py": 4, "web/test_rules.py": 9})
+    hook = SimpleNamespace(pytest_deselected=lambda items: None)
+    given = items(*modules)
+    conftest.pytest_collection_modifyitems(SimpleNamespace(getoption=lambda _name: quick, hook=hook), given)
+    return [item.nodeid.removeprefix("tests/").removesuffix("::test_it") for item in given]
+
+
+MODULES = ("domain/test_job.py", "web/test_new.py", "web/test_rules.py", "node/test_lanes.py")
+
+
+def test_quick_leaves_out_slow_modules_and_whole_nodes(monkeypatch):
+    assert selected(monkeypatch, *MODULES, quick=True) == ["domain/test_job.py"]
+
+
+def test_quick_runs_a_slow_module_that_has_changed(monkeypatch):
+    assert selected(monkeypatch, *MODULES, quick=True, changed=CHANGED) == [
+        "web/test_new.py",
+        "domain/test_job.py",
+    ]
+
+
+def test_the_whole_suite_begins_with_what_takes_longest(monkeypatch):
+    assert selected(monkeypatch, *MODULES, quick=False) == [
+        "node/test_lanes.py",
+        "web/test_rules.py",
+        "web/test_new.py",
+        "domain/test_job.py",
+    ]
+
+
+def test_the_tests_of_a_changed_module_are_found_by_its_name(monkeypatch):
+    said = subprocess.CompletedProcess([], 0, CHANGED)
+    monkeypatch.setattr(conftest.subprocess, "run", lambda *_words, **_named: said)
+    assert conftest._touched() == {
+        "dicom/sr/test_document.py",
+        "web/test_new.py",
+        "training/io/test_atomic_file.py",
+    }
+
+
+@pytest.mark.parametrize(("module", "fails"), [("domain/test_job.py", True), ("web/test_rules.py", False)])
+def test_a_module_that_became_slow_must_be_listed(monkeypatch, module, fails):
+    monkeypatch.setattr(conftest, "SLOW", {"web/test_rules.py": 9})
+    monkeypatch.setitem(conftest._spent, module, conftest.UNLISTED_S + 1)
+    (item,) = items(module)
+    running = conftest.pytest_runtest_teardown(item)
+    next(running)
+    if fails:
+        with pytest.raises(pytest.fail.Exception, match=f"{module} took"):
+            next(running)
+    else:
+        with pytest.raises(StopIteration):
+            next(running)
+
+
+def test_every_listed_module_is_there():
+    assert [name for name in SLOW if not (REPOSITORY / "tests" / name).exists()] == []
