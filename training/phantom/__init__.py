@@ -1,0 +1,1 @@
+"""Draws hand radiographs and whole DICOM studies."""
