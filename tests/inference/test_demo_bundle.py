@@ -12,8 +12,8 @@ from ra_node.imaging.model_input import hand_crop
 from ra_node.imaging.threshold_detector.detector import find_hands
 from ra_node.inference.bundles.manifest import Bundle, load_bundle
 from ra_node.inference.predictor import Predictor
-from ra_node.phantom.draw import draw_hands
-from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
+from training.phantom.draw import draw_hands
+from training.phantom.recipe import HandRecipe, PhantomRecipe
 
 FOLDER = Path(__file__).resolve().parents[2] / "config" / "bundles" / "demo"
 

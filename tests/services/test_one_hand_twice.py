@@ -13,11 +13,11 @@ from pydicom.dataset import Dataset
 from ra_node.domain.report import ImageFinding, Reason
 from ra_node.inference.bundles.manifest import read_bundle
 from ra_node.inference.hand_detector.detector import load_finder
-from ra_node.phantom.draw import draw_hands
-from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
 from ra_node.services.analysis.study_analysis import Rules, look_at
 from tests.conftest import REPOSITORY
 from tests.dicom.builders import source
+from training.phantom.draw import draw_hands
+from training.phantom.recipe import HandRecipe, PhantomRecipe
 
 Grey = NDArray[np.uint8]
 

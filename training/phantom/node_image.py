@@ -10,9 +10,9 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGLSLossless
 
 from ra_node.domain.laterality.evidence import Side
-from ra_node.phantom.film import Exposure
-from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
-from ra_node.phantom.study import phantom_study
+from training.phantom.film import Exposure
+from training.phantom.recipe import HandRecipe, PhantomRecipe
+from training.phantom.study import phantom_study
 
 BITS = 10
 RECIPE = PhantomRecipe(

@@ -13,9 +13,9 @@ from ra_node.domain.geometry import Box, Point
 from ra_node.domain.laterality.evidence import SideFinding
 from ra_node.domain.report import HandFinding, HandRegion, ImageFinding, Joint, Reason
 from ra_node.ledger.report_json import finding_from_json, finding_to_json
-from ra_node.phantom.draw import draw_hands
-from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
 from ra_node.services.analysis.hand_detection import find
+from training.phantom.draw import draw_hands
+from training.phantom.recipe import HandRecipe, PhantomRecipe
 
 EMPTY = np.zeros((300, 300), np.float32)
 

@@ -1,1 +1,0 @@
-"""Draws hand radiographs and whole DICOM studies."""
