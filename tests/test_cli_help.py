@@ -14,9 +14,9 @@ from ra_node.cli.app import app, main
 from ra_node.cli.exit_codes import Exit, exit_of
 from ra_node.cli.help_pages import commands_of
 from ra_node.errors import Fatal, Refused, Retryable
-from ra_node.phantom.recipe import PhantomRecipe
-from ra_node.phantom.study import phantom_study
 from tests.node.harness import REPOSITORY
+from training.phantom.recipe import PhantomRecipe
+from training.phantom.study import phantom_study
 
 COMMANDS = dict(commands_of(app))
 WITH_JSON = {

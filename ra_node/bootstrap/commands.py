@@ -89,15 +89,11 @@ def show_demo(out: Path, timeout_s: float, say: Callable[[str], None]) -> list[D
 
     It is sent twice: as a patient of 15 years, inside the domain of the bundle, and as one of 66, outside it.
     """
-    from ra_node.domain.laterality.evidence import Side
-    from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
-    from ra_node.phantom.study import phantom_study
     from ra_node.services.demo import DemoStudy, run_demo
+    from ra_node.services.preflight.phantom_image import phantom_image
 
-    hands = (HandRecipe(Side.RIGHT, stage=3), HandRecipe(Side.LEFT, stage=0))
-    recipe = PhantomRecipe(hands, seed=7)
-    (known,) = phantom_study(recipe)
-    (adult,) = phantom_study(recipe, uid_key="demo of an adult", born_on=date(1960, 1, 1))
+    known = phantom_image("demo")
+    adult = phantom_image("demo of an adult", born_on=date(1960, 1, 1))
     studies = (
         DemoStudy("A patient of 15 years", known),
         DemoStudy("The same image of a patient of 66 years", adult, "adult"),

@@ -33,8 +33,8 @@ def addresses(settings: Settings, peers: Sequence[PeerTable]) -> list[tuple[Peer
 def roundtrips(settings: Settings, destinations: Sequence[PeerAddress]) -> list[Check]:
     """Analyse a phantom and send its report and overlay to each destination."""
     from ra_node.bootstrap.analysis import build_judge, reading_rules
-    from ra_node.phantom.study import phantom_study
     from ra_node.services.offline_analysis import Analyst
+    from ra_node.services.preflight.phantom_image import phantom_image
     from ra_node.services.preflight.roundtrip import check_roundtrip
 
     judge, bundle = build_judge(with_bundle(settings, folder_in_use(settings)))
@@ -44,7 +44,7 @@ def roundtrips(settings: Settings, destinations: Sequence[PeerAddress]) -> list[
     )
     with TemporaryDirectory(prefix="ra-node-") as name:
         source, folder = Path(name) / "phantom.dcm", Path(name)
-        (image,) = phantom_study(uid_key=uuid.uuid4().hex)
+        image = phantom_image(uuid.uuid4().hex)
         image.save_as(source, enforce_file_format=True)
         uid = str(image.StudyInstanceUID)
         analyst.answer(uid, [source], folder, datetime.now().astimezone())

@@ -1,4 +1,8 @@
-"""Small charts as coordinates of bars and points in an SVG of CHART_WIDTH x CHART_HEIGHT."""
+"""The charts of the page as numbers: where bars lie in an SVG of CHART_WIDTH x CHART_HEIGHT.
+
+Four, for a site without Grafana: is anything coming and going (24 hours), do results still look like those of
+the card (stages, share called positive), and how much stays without a result. All else is in the metrics.
+"""
 
 from __future__ import annotations
 
@@ -69,28 +73,11 @@ def throughput(hours: Mapping[int, Hour], now: float, label: Callable[[float], s
                     _LEFT + step * (n + 0.08 + 0.28 * place),
                     f"{label(start)}: {value} {_SERIES[series]}",
                 )
-                bars.append(_bar(x, step * 0.26, 0, value / top, series, title))
+                bars.append(_bar(x, step * 0.26, value / top, series, title))
     across = [Tick(_LEFT + (n + 0.5) * step, label(start)) for n, start in enumerate(starts) if n % 6 == 3]
     empty = "" if bars else "Nothing was received in the last 24 hours."
     legend = tuple(_SERIES.items())
     return Chart("Last 24 hours", tuple(bars), tuple(across), _scale(top), legend, tuple(table), empty)
-
-
-def stage_mix(weeks: Mapping[int, Week], now: float, label: Callable[[float], str]) -> Chart:
-    """Share of each stage among the rated hands of a week, stage 0 at the bottom."""
-    starts, rows = _last_weeks(weeks, now)
-    bars: list[Bar] = []
-    table = [("week from", *(f"stage {stage}" for stage in range(6)))]
-    for n, (start, week) in enumerate(zip(starts, rows, strict=True)):
-        below, total = 0.0, sum(week.stages)
-        table.append((label(start), *(str(count) for count in week.stages)))
-        for stage, count in enumerate(week.stages):
-            if count:
-                title = f"week from {label(start)}: {count} of {total} hands stage {stage}"
-                bars.append(_week_bar(n, below, count / total, f"stage{stage}", title))
-                below += count / total
-    legend = tuple((f"stage{stage}", str(stage)) for stage in range(6))
-    return _weekly("Stages of rated hands", bars, starts, label, legend, table)
 
 
 def stages_and_card(weeks: Mapping[int, Week], now: float, reference: HeldOutBaseline) -> Chart:
@@ -106,7 +93,7 @@ def stages_and_card(weeks: Mapping[int, Week], now: float, reference: HeldOutBas
             if count:
                 x = _LEFT + step * (stage + 0.14 + 0.37 * place)
                 title = f"stage {stage}, {name}: {_share(count, sum(of))}"
-                bars.append(_bar(x, step * 0.35, 0, count / sum(of) / top, series, title))
+                bars.append(_bar(x, step * 0.35, count / sum(of) / top, series, title))
     cells = [tuple(_share(count, sum(of)) for count in of) for *_, of in parts]
     table = [("called", *(name for _, name, _ in parts))]
     table += [(f"stage {stage}", *row) for stage, row in enumerate(zip(*cells, strict=True))]
@@ -146,20 +133,6 @@ def positive_rate(
     return replace(chart, mark=Tick(_y(share), f"card {100 * share:.0f} %"), table=(*chart.table, row))
 
 
-def mean_probability(weeks: Mapping[int, Week], now: float, label: Callable[[float], str]) -> Chart:
-    """Mean probability of RA."""
-    bars = []
-    table = [("week from", "mean probability", "hands")]
-    starts, rows = _last_weeks(weeks, now)
-    for n, (start, week) in enumerate(zip(starts, rows, strict=True)):
-        mean = week.probability_sum / week.hands if week.hands else 0.0
-        table.append((label(start), f"{mean:.3f}" if week.hands else "", str(week.hands)))
-        if week.hands:
-            title = f"week from {label(start)}: {mean:.2f} over {week.hands} hands"
-            bars.append(_week_bar(n, 0, mean, "probability", title))
-    return _weekly("Mean probability of a hand", bars, starts, label, (), table)
-
-
 _SERIES = {"images": "images received", "answered": "studies reported", "buried": "jobs buried"}
 
 
@@ -183,13 +156,13 @@ def _shares(
     label: Callable[[float], str],
 ) -> Chart:
     bars = [
-        _week_bar(n, 0, part / whole, series, f"week from {label(start)}: {part} of {whole}")
+        _week_bar(n, part / whole, series, f"week from {label(start)}: {part} of {whole}")
         for n, (start, (part, whole)) in enumerate(zip(starts, shares, strict=True))
         if whole
     ]
     table = [("week from", title.lower(), "of")]
     table += [(label(start), str(p), str(w)) for start, (p, w) in zip(starts, shares, strict=True)]
-    return _weekly(title, bars, starts, label, (), table)
+    return _weekly(title, bars, starts, label, table)
 
 
 def _weekly(
@@ -197,24 +170,23 @@ def _weekly(
     bars: Sequence[Bar],
     starts: Sequence[int],
     label: Callable[[float], str],
-    legend: tuple[tuple[str, str], ...],
     table: Sequence[tuple[str, ...]],
 ) -> Chart:
     step = (CHART_WIDTH - _LEFT - _RIGHT) / WEEKS
     across = [Tick(_LEFT + (n + 0.5) * step, label(start)) for n, start in enumerate(starts) if n % 3 == 1]
     empty = "" if bars else "No hand was rated in the last 12 weeks."
     up = tuple(Tick(_y(share), f"{100 * share:.0f} %") for share in (0, 0.5, 1))
-    return Chart(title, tuple(bars), tuple(across), up, legend, tuple(table), empty)
+    return Chart(title, tuple(bars), tuple(across), up, (), tuple(table), empty)
 
 
-def _week_bar(number: int, below: float, share: float, series: str, title: str) -> Bar:
+def _week_bar(number: int, share: float, series: str, title: str) -> Bar:
     step = (CHART_WIDTH - _LEFT - _RIGHT) / WEEKS
-    return _bar(_LEFT + number * step + 0.12 * step, 0.76 * step, below, share, series, title)
+    return _bar(_LEFT + number * step + 0.12 * step, 0.76 * step, share, series, title)
 
 
-def _bar(x: float, width: float, below: float, share: float, series: str, title: str) -> Bar:
-    """A bar from `below` upwards; both are shares of the chart's height. It has a minimum height."""
-    top, bottom = _y(below + share), _y(below)
+def _bar(x: float, width: float, share: float, series: str, title: str) -> Bar:
+    """A bar of this share of the chart's height. It has a minimum height."""
+    top, bottom = _y(share), _y(0)
     return Bar(round(x, 2), round(top, 2), round(width, 2), round(max(bottom - top, 1.0), 2), series, title)
 
 

@@ -165,15 +165,10 @@ def model(request: Request) -> Response:
     now, label = desk.ledger.clock(), partial(time_format.day, zone=zone)
     bundle = desk.card()
     reference = reference_of(bundle.manifest, bundle.identity.sha256) if bundle else None
-    drawn = (
-        charts.stage_mix,
-        partial(charts.positive_rate, reference=reference),
-        charts.mean_probability,
-        charts.refusal_rate,
-    )
     with desk.follower.tally() as tally:
         drift = [charts.stages_and_card(tally.weeks, now, reference)] if reference else []
-        drift += [draw(tally.weeks, now, label) for draw in drawn]
+        drift.append(charts.positive_rate(tally.weeks, now, label, reference))
+        drift.append(charts.refusal_rate(tally.weeks, now, label))
     card = ""
     if bundle is not None:
         path = bundle.folder / "card.md"

@@ -10,11 +10,11 @@ from pathlib import Path
 from pydicom import Dataset
 
 from ra_node.network.scu.c_store import OutgoingObject, send
-from ra_node.phantom.study import ImageRecipe, phantom_study, wrap
 from tests.benchmarks.scale import Scale
 from tests.benchmarks.table import Row
 from tests.conftest import find_tool, wait_until
 from tests.node.harness import Node, Orthanc
+from training.phantom.study import ImageRecipe, phantom_study, wrap
 
 QUIET_S = 1.0
 MEDIAN_S, P95_S = 0.8, 1.5

@@ -15,8 +15,6 @@ from pathlib import Path
 import torch
 
 from ra_node.domain.laterality.evidence import Side
-from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
-from ra_node.phantom.study import ImageRecipe, phantom_study, wrap
 from tests.benchmarks.processes import cpu_s
 from tests.benchmarks.receiving import send_by_dcmsend
 from tests.benchmarks.scale import Scale
@@ -25,6 +23,8 @@ from tests.benchmarks.straightforward_less import answer_all
 from tests.benchmarks.table import Row
 from tests.conftest import find_tool, wait_until
 from tests.node.harness import REPOSITORY, Node, Orthanc, free_port
+from training.phantom.recipe import HandRecipe, PhantomRecipe
+from training.phantom.study import ImageRecipe, phantom_study, wrap
 
 PATIENCE_S = 1800.0
 LOOK_S = 0.2

@@ -16,9 +16,9 @@ from ra_node.domain.laterality.evidence import Side
 from ra_node.errors import Refused
 from ra_node.imaging.pixels import read_png
 from ra_node.inference.bundles.manifest import Manifest
-from ra_node.phantom.draw import draw_hands
-from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
 from training.data.dataset import SourceHand, read_source, split_patients
+from training.phantom.draw import draw_hands
+from training.phantom.recipe import HandRecipe, PhantomRecipe
 from training.recipes.classifier import Recipe
 from training.simulation.lesions import simulate_joints
 

@@ -38,13 +38,13 @@ from ra_node.inference.class_activation import feature_map
 from ra_node.inference.cpu.feature_split import halves_of
 from ra_node.inference.networks.architectures import build
 from ra_node.inference.predictor import HandPrediction, Predictor
-from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
-from ra_node.phantom.study import phantom_study
 from ra_node.services.analysis.study_analysis import Rules, judge_looks, look_at_file
 from ra_node.services.jobs.job_pool import JobPool
 from tests.benchmarks.scale import Scale
 from tests.benchmarks.straightforward import SIDE_PX, Grey, find_hands, grey_of, load_networks
 from tests.benchmarks.table import Row
+from training.phantom.recipe import HandRecipe, PhantomRecipe
+from training.phantom.study import phantom_study
 
 NO_CARD = "no CUDA device here, nothing measured"
 T = TypeVar("T")

@@ -23,13 +23,13 @@ from ra_node.ledger.findings import finish_examination
 from ra_node.ledger.inbox import NewInstance, keep_instance, settle_due, settle_now
 from ra_node.ledger.jobs.queue import claim, release
 from ra_node.ledger.results import finish_report
-from ra_node.phantom.study import ImageRecipe, phantom_study, wrap
 from ra_node.services.analysis.study_analysis import look_at_file
 from tests.benchmarks.receivers import node_listening
 from tests.benchmarks.receiving import rate, write_images
 from tests.benchmarks.scale import Scale
 from tests.benchmarks.table import Row
 from tests.ledger.builders import result_of
+from training.phantom.study import ImageRecipe, phantom_study, wrap
 
 DX = "1.2.840.10008.5.1.4.1.1.1.1"
 

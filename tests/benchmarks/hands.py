@@ -28,10 +28,10 @@ from ra_node.dicom.reading.file import read_dataset
 from ra_node.domain.report import ImageFinding
 from ra_node.errors import NodeError
 from ra_node.imaging.pixels import read_png, read_radiograph
-from ra_node.phantom.study import ImageRecipe, wrap
 from ra_node.services.offline_analysis import find_in_file
 from tests.benchmarks.hands_score import Answer, FoundHand, Scored, all_right, condition_rows, scored, table
 from tests.benchmarks.hands_truth import read_truth
+from training.phantom.study import ImageRecipe, wrap
 
 FIVE_MEGAPIXELS = (2500, 2000)
 

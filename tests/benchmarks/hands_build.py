@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ra_node.phantom.negatives import KINDS, draw_other
-from ra_node.phantom.study import ImageRecipe, wrap
 from tests.benchmarks.hands_truth import HandTruth, ImageTruth, write_truth
 from training.data.dataset import SourceHand, read_source
 from training.data.hand_ids import Part, part_of, vetted
+from training.phantom.negatives import KINDS, draw_other
+from training.phantom.study import ImageRecipe, wrap
 from training.simulation.composition import LAYOUTS, Composition, TrueHand, as_it_is, compose, turned
 from training.simulation.film_artifacts import FAULTS
 from training.simulation.matting import RealHand, real_hand

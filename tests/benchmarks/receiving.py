@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ra_node.phantom.study import ImageRecipe, wrap
 from tests.benchmarks.receivers import node_listening, orthanc, storescp
 from tests.benchmarks.scale import Scale
 from tests.benchmarks.table import Row
 from tests.conftest import find_tool
+from training.phantom.study import ImageRecipe, wrap
 
 ROWS, COLUMNS = 2000, 2500
 """10 MB of 16 bits."""

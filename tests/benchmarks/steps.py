@@ -22,10 +22,10 @@ from ra_node.dicom.sr.document import build_sr
 from ra_node.imaging.pixels import read_radiograph
 from ra_node.imaging.preview import encode_preview
 from ra_node.ledger.storage.durable_files import Files
-from ra_node.phantom.study import ImageRecipe, phantom_study, wrap
 from ra_node.services.analysis.study_analysis import judge_looks, look_at_pixels, make_report
 from tests.benchmarks.scale import Scale
 from tests.benchmarks.table import Row
+from training.phantom.study import ImageRecipe, phantom_study, wrap
 
 
 def measure(folder: Path, scale: Scale) -> Iterator[Row]:

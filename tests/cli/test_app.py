@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from ra_node.cli.app import app, main
 from ra_node.domain.laterality.evidence import Side
-from ra_node.phantom.draw import draw_hands
-from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
-from ra_node.phantom.study import phantom_study
+from training.phantom.draw import draw_hands
+from training.phantom.recipe import HandRecipe, PhantomRecipe
+from training.phantom.study import phantom_study
 
 SMALL = PhantomRecipe(rows=700, columns=840, seed=3)
 

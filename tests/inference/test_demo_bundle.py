@@ -14,8 +14,8 @@ from ra_node.imaging.pixels import Radiograph
 from ra_node.inference.bundles.manifest import Bundle, load_bundle
 from ra_node.inference.hand_detector.detector import load_finder
 from ra_node.inference.predictor import Predictor
-from ra_node.phantom.draw import draw_hands
-from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
+from training.phantom.draw import draw_hands
+from training.phantom.recipe import HandRecipe, PhantomRecipe
 
 FOLDER = Path(__file__).resolve().parents[2] / "config" / "bundles" / "demo"
 

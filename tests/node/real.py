@@ -22,9 +22,9 @@ from pydicom.uid import (
 )
 
 from ra_node.network.scu.c_store import OutgoingObject
-from ra_node.phantom.study import ImageRecipe, wrap
 from tests.conftest import find_tool
 from tests.node.harness import run_tool
+from training.phantom.study import ImageRecipe, wrap
 
 COMPRESSORS = {
     JPEGLosslessSV1: ("dcmcjpeg", "+e1"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pydicom import Dataset
 
 from ra_node.domain.laterality.evidence import Side
-from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
-from ra_node.phantom.study import phantom_study
+from training.phantom.recipe import HandRecipe, PhantomRecipe
+from training.phantom.study import phantom_study
 
 
 def two_hands(seed: int) -> Dataset:

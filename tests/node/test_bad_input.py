@@ -10,13 +10,13 @@ from pydicom.uid import JPEGExtended12Bit
 
 from ra_node.network.scu.c_store import OutgoingObject, Reach, echo, send
 from ra_node.network.status.c_store import Answer
-from ra_node.phantom.film import WHITE
-from ra_node.phantom.negatives import draw_other
-from ra_node.phantom.study import ImageRecipe, wrap
 from tests.conftest import find_tool, wait_until
 from tests.node import forked
 from tests.node.harness import run_tool
 from tests.node.studies import two_hands
+from training.phantom.film import WHITE
+from training.phantom.negatives import draw_other
+from training.phantom.study import ImageRecipe, wrap
 
 
 @pytest.fixture(autouse=True)

@@ -24,9 +24,6 @@ from ra_node.network.presentation_contexts import accepted_contexts
 from ra_node.network.pynetdicom_ext.ae import prepare, serve, stop_serving
 from ra_node.network.scu.c_store import OutgoingObject, send
 from ra_node.network.status.c_store import Answer
-from ra_node.phantom.film import WHITE
-from ra_node.phantom.negatives import draw_other
-from ra_node.phantom.study import ImageRecipe, wrap
 from ra_node.settings.node import load_settings
 from tests.conftest import wait_until
 from tests.network.commitment_peer import CommitmentPeer
@@ -34,6 +31,9 @@ from tests.network.fakes import TENDED
 from tests.node import forked
 from tests.node.harness import Node
 from tests.node.studies import two_hands
+from training.phantom.film import WHITE
+from training.phantom.negatives import draw_other
+from training.phantom.study import ImageRecipe, wrap
 
 MARKS = (
     "Quxbert",

@@ -16,12 +16,12 @@ from pydicom import dcmread
 
 from ra_node.domain.laterality.evidence import Side
 from ra_node.network.scu.c_store import OutgoingObject, PeerAddress, send
-from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
-from ra_node.phantom.study import phantom_study
 from tests.conftest import absent, find_tool, wait_until
 from tests.node import forked
 from tests.node.harness import REPOSITORY, run_tool
 from tests.node.ohif import DICOMWEB
+from training.phantom.recipe import HandRecipe, PhantomRecipe
+from training.phantom.study import phantom_study
 
 STUDIES = 2
 

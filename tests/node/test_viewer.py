@@ -9,9 +9,6 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset, dcmread
 
-from ra_node.phantom.film import WHITE
-from ra_node.phantom.negatives import draw_other
-from ra_node.phantom.study import ImageRecipe, wrap
 from tests.conftest import find_tool, wait_until
 from tests.node.harness import Node, Orthanc, run_tool
 from tests.node.ohif import (
@@ -27,6 +24,9 @@ from tests.node.ohif import (
     serving,
 )
 from tests.node.studies import two_hands
+from training.phantom.film import WHITE
+from training.phantom.negatives import draw_other
+from training.phantom.study import ImageRecipe, wrap
 
 ANSWERED_S = 600.0
 SEEN_S = PATIENCE_MS / 1000

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 
-from ra_node.phantom.study import ImageRecipe, wrap
+from training.phantom.study import ImageRecipe, wrap
 
 BEGIN = """
 import sys

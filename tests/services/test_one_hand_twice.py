@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from ra_node.domain.report import ImageFinding, Reason
-from ra_node.phantom.draw import draw_hands
-from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
 from ra_node.services.analysis.study_analysis import Rules, look_at
 from tests.dicom.builders import source
 from tests.finders import demo_rules
+from training.phantom.draw import draw_hands
+from training.phantom.recipe import HandRecipe, PhantomRecipe
 
 Grey = NDArray[np.uint8]
 

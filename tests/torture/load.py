@@ -17,9 +17,9 @@ import numpy as np
 from pydicom import Dataset
 
 from ra_node.dicom.uids import derive_uid
-from ra_node.phantom.study import ImageRecipe, wrap
 from tests.conftest import find_tool
 from tests.node.studies import two_hands
+from training.phantom.study import ImageRecipe, wrap
 
 STORESCU, DCMSEND = "STORESCU", "DCMSEND"
 GIVE_UP_S = 120

@@ -12,8 +12,8 @@ from typing import Any
 from pydicom import Dataset
 
 from ra_node.domain.laterality.evidence import Side
-from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
-from ra_node.phantom.study import phantom_study
+from training.phantom.recipe import HandRecipe, PhantomRecipe
+from training.phantom.study import phantom_study
 
 NAME, BIRTH, TAKEN = "ZWICKMARK^OTTILIE", "19470213", "20190817"
 

@@ -26,8 +26,6 @@ from ra_node.ledger.deliveries import DeliveryOutcome, pending_deliveries, recor
 from ra_node.ledger.inbox import settle_now
 from ra_node.ledger.jobs.peer_backoff import begin_outage
 from ra_node.ledger.jobs.queue import bury, claim
-from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
-from ra_node.phantom.study import phantom_study
 from ra_node.services.analysis.bundle_consistency import BundleConsistency
 from ra_node.services.analysis.image_examination import Examiner
 from ra_node.services.jobs.liveness import present
@@ -39,6 +37,8 @@ from tests.conftest import REPOSITORY
 from tests.dicom.builders import PRODUCER
 from tests.finders import demo_rules
 from tests.services.builders import Bench, FakeJudgement
+from training.phantom.recipe import HandRecipe, PhantomRecipe
+from training.phantom.study import phantom_study
 
 NAME, IDENTITY = "MARKED^NAME", "MARKED-ID-77"
 PASSWORD = "correct horse battery"

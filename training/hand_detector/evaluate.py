@@ -22,13 +22,13 @@ from ra_node.errors import Fatal
 from ra_node.imaging.pixels import read_png
 from ra_node.inference.bundles.manifest import Interval
 from ra_node.inference.hand_detector.detector import ROTATIONS, Finder
-from ra_node.phantom.draw import draw_hands
-from ra_node.phantom.negatives import KINDS, draw_other
-from ra_node.phantom.recipe import HandRecipe, PhantomHand, PhantomRecipe
 from training.data.dataset import SourceHand, read_source
 from training.data.hand_ids import part_of, vetted
 from training.evaluation.metrics import clopper_pearson
 from training.hand_detector.picture_pool import to_wrist
+from training.phantom.draw import draw_hands
+from training.phantom.negatives import KINDS, draw_other
+from training.phantom.recipe import HandRecipe, PhantomHand, PhantomRecipe
 from training.simulation.composition import LAYOUTS, compose
 from training.simulation.film_artifacts import FAULTS
 from training.simulation.matting import real_hand

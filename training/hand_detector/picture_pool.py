@@ -18,12 +18,12 @@ from ra_node.domain.geometry import Point
 from ra_node.domain.joints import JOINTS
 from ra_node.domain.laterality.evidence import Side
 from ra_node.imaging.pixels import read_png
-from ra_node.phantom.draw import draw_hands
-from ra_node.phantom.negatives import KINDS, draw_other
-from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
 from training.data.dataset import SourceHand, read_source
 from training.data.hand_ids import Part, part_of
 from training.io.atomic_file import write_whole
+from training.phantom.draw import draw_hands
+from training.phantom.negatives import KINDS, draw_other
+from training.phantom.recipe import HandRecipe, PhantomRecipe
 from training.simulation.lesions import simulate
 from training.simulation.true_outline import WRIST_REACH, true_outline, unit_of
 

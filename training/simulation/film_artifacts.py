@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ra_node.phantom.film import field_of
+from training.phantom.film import field_of
 from training.simulation.composition import Composition
 
 Array = NDArray[np.float32]

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ra_node.domain.laterality.evidence import Side
 from ra_node.domain.report import HandFinding
 from ra_node.errors import Fatal, Refused
 from ra_node.inference.bundles.manifest import (
@@ -21,15 +20,13 @@ from ra_node.inference.bundles.manifest import (
     read_bundle,
 )
 from ra_node.inference.bundles.store import CARD, check_card
-from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
-from ra_node.phantom.study import phantom_study
 from ra_node.services.analysis.study_analysis import Judge, Rules, judge_looks, look_at
 from ra_node.services.preflight.check import Check
+from ra_node.services.preflight.phantom_image import phantom_image
 
 OpenJudge = Callable[[Bundle], tuple[Judge, Rules]]
 """Loads the networks of a bundle, with its settings for reading images."""
 
-PHANTOM = PhantomRecipe((HandRecipe(Side.RIGHT, stage=3),), rows=700, columns=520, seed=11)
 _SUM_TOLERANCE = 1e-3
 
 
@@ -106,17 +103,18 @@ def _judgement(bundle: Bundle, open_judge: OpenJudge) -> Check:
     name, hint = "judgement", "the networks do not work on this machine; see [models] device, or train again"
     try:
         judge, rules = open_judge(bundle)
-        (image,) = phantom_study(PHANTOM)
-        (finding,) = judge_looks([look_at(image, rules)], judge)
+        (finding,) = judge_looks([look_at(phantom_image("bundle verify"), rules)], judge)
     except Fatal as error:
         return Check(name, ok=False, found=str(error), hint=hint)
     except Exception as error:  # noqa: BLE001 - whatever a foreign network raises is a failed check
         found = f"a phantom hand was not analysed: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
         return Check(name, ok=False, found=found, hint=hint)
-    judged = [hand for hand in finding.hands if hand.recognition is not None]
+    judged = sorted(
+        (hand for hand in finding.hands if hand.recognition is not None), key=lambda hand: hand.region.box.x0
+    )
     if not judged:
-        return Check(name, ok=False, found="expected one hand in the phantom, found none", hint=hint)
-    fault = _fault(judged[0])
+        return Check(name, ok=False, found="expected two hands in the phantom, found none", hint=hint)
+    fault = next(filter(None, map(_fault, judged)), "")
     return Check(name, ok=not fault, found=fault or _said(judged[0]), hint=hint if fault else "")
 
 

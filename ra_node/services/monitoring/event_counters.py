@@ -61,7 +61,7 @@ class Hour:
 
 @dataclass(slots=True)
 class Week:
-    """Counts of one week: studies, hands, stages and the sum of the hands' probabilities."""
+    """Counts of one week: studies, hands and stages."""
 
     answered: int = 0
     refused: int = 0
@@ -70,7 +70,6 @@ class Week:
     positive: int = 0
     inconclusive: int = 0
     not_rated: int = 0
-    probability_sum: float = 0.0
     stages: list[int] = field(default_factory=lambda: [0] * len(STAGES))
     bundles: set[str] = field(default_factory=set)
 
@@ -227,7 +226,6 @@ def _add_to_week(week: Week, said: AnswerSummary) -> None:
     week.positive += said.positive
     week.inconclusive += said.inconclusive
     week.not_rated += said.not_rated
-    week.probability_sum += sum(said.probabilities)
     for stage in said.stages:
         week.stages[stage] += 1
     week.bundles.add(said.bundle)

@@ -13,9 +13,6 @@ from ra_node.domain.laterality.evidence import Side
 from ra_node.errors import Fatal
 from ra_node.inference.bundles.manifest import load_bundle
 from ra_node.inference.hand_detector.detector import Finder, is_hand, load_finder
-from ra_node.phantom.draw import draw_hands
-from ra_node.phantom.negatives import KINDS, Kind, draw_other
-from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
 from tests.inference.bundle_builders import (
     DEMO,
     add_random_finder,
@@ -23,6 +20,9 @@ from tests.inference.bundle_builders import (
     write_bundle,
     write_manifest,
 )
+from training.phantom.draw import draw_hands
+from training.phantom.negatives import KINDS, Kind, draw_other
+from training.phantom.recipe import HandRecipe, PhantomRecipe
 
 SURE = np.full(len(JOINTS), 0.97)
 

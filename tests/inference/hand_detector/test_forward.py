@@ -15,9 +15,9 @@ from ra_node.inference.hand_detector import forward as finder_maps
 from ra_node.inference.hand_detector.forward import Maps
 from ra_node.inference.hand_detector.networks import Reader, Seeker, joint_log_probabilities
 from ra_node.inference.hand_detector.preprocessing import pose_of, seen_hand, seen_whole
-from ra_node.phantom.draw import draw_hands
-from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
 from tests.inference.bundle_builders import DEMO
+from training.phantom.draw import draw_hands
+from training.phantom.recipe import HandRecipe, PhantomRecipe
 
 SEEKER, READER = (DEMO / "finder" / f"{name}.safetensors" for name in ("seeker", "reader"))
 

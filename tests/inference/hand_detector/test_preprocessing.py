@@ -21,8 +21,8 @@ from ra_node.inference.hand_detector.preprocessing import (
     seen_hand,
     seen_whole,
 )
-from ra_node.phantom.draw import draw_hands
-from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
+from training.phantom.draw import draw_hands
+from training.phantom.recipe import HandRecipe, PhantomRecipe
 
 WRIST, KNUCKLE = JOINTS.index("wrist_2"), JOINTS.index("mcp_3")
 places = st.floats(-500, 2500)

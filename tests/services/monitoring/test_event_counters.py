@@ -162,7 +162,6 @@ def test_answers_are_weighed_by_week_with_their_stages():
     assert sorted(tally.weeks) == [monday, monday + 7 * 86400]
     assert (first.answered, first.refused, first.hands, first.positive) == (2, 1, 2, 1)
     assert first.stages == [1, 0, 0, 1, 0, 0]
-    assert first.probability_sum == pytest.approx(1.0)
     assert second.answered == 1
     assert tally.answered == {"judged": 2, "refused": 1}
     assert tally.refusals == {("study", "no_hand"): 1, ("part", "no_hand"): 1}

@@ -21,8 +21,6 @@ from ra_node.inference.networks.architectures import build
 from ra_node.inference.networks.heads import new_head, replace_last_layer
 from ra_node.inference.networks.loaded_network import softmax
 from ra_node.inference.predictor import Predictor
-from ra_node.phantom.draw import draw_hands
-from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
 from tests.finders import demo_detector
 from tests.training.recipe_builders import small_recipe
 from training.classifier.loop import save_half
@@ -41,6 +39,8 @@ from training.evaluation.evaluate import (
 from training.evaluation.metrics import in_words
 from training.evaluation.predictions import run_outputs
 from training.export.bundle import export
+from training.phantom.draw import draw_hands
+from training.phantom.recipe import HandRecipe, PhantomRecipe
 from training.recipes.classifier import Recipe
 
 CPU = torch.device("cpu")

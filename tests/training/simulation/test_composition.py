@@ -8,9 +8,9 @@ import pytest
 
 from ra_node.domain.geometry import Point
 from ra_node.domain.laterality.evidence import Side
-from ra_node.phantom.draw import draw_hands
-from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
 from training.data.hand_ids import part_of, vetted
+from training.phantom.draw import draw_hands
+from training.phantom.recipe import HandRecipe, PhantomRecipe
 from training.simulation.composition import LAYOUTS, compose, mirrored, turned
 from training.simulation.film_artifacts import FAULTS
 from training.simulation.matting import RealHand, real_hand

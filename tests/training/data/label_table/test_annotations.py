@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ra_node.domain.joints import JOINTS
 from ra_node.domain.laterality.evidence import Side
 from ra_node.errors import Refused
-from ra_node.phantom.skeleton import JOINTS
 from tests.training.label_tables import label, write_table
 from training.data.consensus import (
     NOT_GRADABLE,

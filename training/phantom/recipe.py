@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ra_node.domain.geometry import Box, Point, Rotation
 from ra_node.domain.laterality.evidence import Side
-from ra_node.phantom.film import Collimation, Exposure
+from training.phantom.film import Collimation, Exposure
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from ra_node.domain.geometry import Point, intersection_over_union
 from ra_node.domain.joints import JOINTS
 from ra_node.domain.laterality.evidence import Side
-from ra_node.phantom.draw import draw_hands, turned_point
-from ra_node.phantom.film import WHITE, Exposure
-from ra_node.phantom.recipe import HandRecipe, PhantomHand, PhantomRecipe
+from training.phantom.draw import draw_hands, turned_point
+from training.phantom.film import WHITE, Exposure
+from training.phantom.recipe import HandRecipe, PhantomHand, PhantomRecipe
 
 SMALL = PhantomRecipe(rows=240, columns=288)
 SINGLE = PhantomRecipe(hands=(HandRecipe(Side.LEFT),), rows=540, columns=400, markers=False)

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ra_node.domain.geometry import Box
-from ra_node.phantom.lesions import Lesion
-from ra_node.phantom.raster import blurred, depth_inside, filled, rounded
-from ra_node.phantom.skeleton import Digit, HandSkeleton, names_of
-from ra_node.phantom.transform import MillimetreTransform
+from training.phantom.lesions import DrawnLesion
+from training.phantom.raster import blurred, depth_inside, filled, rounded
+from training.phantom.skeleton import Digit, HandSkeleton, names_of
+from training.phantom.transform import MillimetreTransform
 
 Array = NDArray[np.float32]
 
@@ -37,7 +37,7 @@ _FOREARM_MM = (
 """The skin from the thumb's ball down the forearm and up to the edge of the palm."""
 
 
-def finger_tubes(digit: Digit, lesions: tuple[Lesion, ...]) -> Array:
+def finger_tubes(digit: Digit, lesions: tuple[DrawnLesion, ...]) -> Array:
     """The skin of a digit as a chain of circles, (n, 3): x, y and radius in mm, base first."""
     swollen = {lesion.joint: lesion.swollen_mm for lesion in lesions}
     nodes, radii = digit.nodes, np.array(_RADII_MM[digit.number], np.float32)
@@ -75,7 +75,7 @@ def palm_outline(hand: HandSkeleton) -> Array:
     return np.array(points, np.float32)
 
 
-def outline_points(hand: HandSkeleton, lesions: tuple[Lesion, ...], forearm_mm: float) -> Array:
+def outline_points(hand: HandSkeleton, lesions: tuple[DrawnLesion, ...], forearm_mm: float) -> Array:
     """Points (n, 2) in mm that enclose the hand and `forearm_mm` of forearm below the carpus."""
     palm = palm_outline(hand)
     chains = [finger_tubes(digit, lesions) for digit in hand.digits]
@@ -86,7 +86,9 @@ def outline_points(hand: HandSkeleton, lesions: tuple[Lesion, ...], forearm_mm: 
     return np.vstack([kept, *skin]).astype(np.float32)
 
 
-def flesh_thickness(hand: HandSkeleton, lesions: tuple[Lesion, ...], frame: MillimetreTransform) -> Array:
+def flesh_thickness(
+    hand: HandSkeleton, lesions: tuple[DrawnLesion, ...], frame: MillimetreTransform
+) -> Array:
     """The way of each ray through soft tissue in mm, (rows, columns)."""
     total = _palm(hand, frame)
     total *= total
@@ -146,7 +148,7 @@ def _palm(hand: HandSkeleton, frame: MillimetreTransform) -> Array:
     return result
 
 
-def _swell(total: Array, lesion: Lesion, frame: MillimetreTransform) -> None:
+def _swell(total: Array, lesion: DrawnLesion, frame: MillimetreTransform) -> None:
     box = frame.window(np.array([lesion.place], np.float32), 26.0)
     if box is None:
         return

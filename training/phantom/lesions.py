@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ra_node.domain.joints import JOINTS
-from ra_node.phantom.skeleton import Deformity, HandSkeleton, across
+from training.phantom.skeleton import Deformity, HandSkeleton, across
 
 Array = NDArray[np.float32]
 
@@ -39,7 +39,7 @@ class Bite:
 
 
 @dataclass(frozen=True, slots=True)
-class Lesion:
+class DrawnLesion:
     """One diseased joint: its place in mm and everything that is drawn there."""
 
     joint: str
@@ -85,7 +85,7 @@ def _share(joint: str) -> float:
 
 def find_lesions(
     hand: HandSkeleton, stages: Mapping[str, int], rng: np.random.Generator
-) -> tuple[Lesion, ...]:
+) -> tuple[DrawnLesion, ...]:
     """Put the lesions of every diseased joint where the posed joint now lies."""
     lesions = []
     for joint, stage in stages.items():
@@ -95,7 +95,7 @@ def find_lesions(
         fused = stage == 5 and not joint.startswith("mcp")
         place = hand.joints[joint]
         bites = _bites(margins, stage, rng)
-        lesions.append(Lesion(joint, stage, place, bites, _THINNED[stage], _SWOLLEN_MM[stage], fused))
+        lesions.append(DrawnLesion(joint, stage, place, bites, _THINNED[stage], _SWOLLEN_MM[stage], fused))
     return tuple(lesions)
 
 

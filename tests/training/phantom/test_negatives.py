@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ra_node.phantom.film import WHITE
-from ra_node.phantom.negatives import KINDS, draw_other
+from training.phantom.film import WHITE
+from training.phantom.negatives import KINDS, draw_other
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ra_node.domain.geometry import Box
-from ra_node.phantom.transform import place_frame
+from training.phantom.transform import place_frame
 
 
 @given(

@@ -16,10 +16,10 @@ from pydicom import Dataset
 from pydicom.uid import UID
 
 from ra_node.domain.laterality.evidence import Side
-from ra_node.phantom.draw import draw_hands
-from ra_node.phantom.film import WHITE
-from ra_node.phantom.header import Laterality, Modality, described
-from ra_node.phantom.recipe import PhantomRecipe
+from training.phantom.draw import draw_hands
+from training.phantom.film import WHITE
+from training.phantom.header import Laterality, Modality, described
+from training.phantom.recipe import PhantomRecipe
 
 Photometric = Literal["MONOCHROME1", "MONOCHROME2"]
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ra_node.domain.geometry import Box
-from ra_node.phantom.lesions import Bite, Lesion
-from ra_node.phantom.raster import blurred, depth_inside, filled, looked_up, resized, rounded
-from ra_node.phantom.skeleton import HandSkeleton, Plate, Tube
-from ra_node.phantom.transform import MillimetreTransform
+from training.phantom.lesions import Bite, DrawnLesion
+from training.phantom.raster import blurred, depth_inside, filled, looked_up, resized, rounded
+from training.phantom.skeleton import HandSkeleton, Plate, Tube
+from training.phantom.transform import MillimetreTransform
 
 Array = NDArray[np.float32]
 
@@ -70,7 +70,7 @@ def _looked_up(field: Array, x: Array, y: Array) -> Array:
 def add_bones(
     shadow: Array,
     hand: HandSkeleton,
-    lesions: tuple[Lesion, ...],
+    lesions: tuple[DrawnLesion, ...],
     frame: MillimetreTransform,
     rng: np.random.Generator,
 ) -> None:
@@ -86,7 +86,7 @@ def add_bones(
 
 
 def _add_tube(
-    shadow: Array, tube: Tube, lesions: tuple[Lesion, ...], frame: MillimetreTransform, texture: Texture
+    shadow: Array, tube: Tube, lesions: tuple[DrawnLesion, ...], frame: MillimetreTransform, texture: Texture
 ) -> None:
     base, head = np.array(tube.base, np.float32), np.array(tube.head, np.float32)
     box = frame.window(np.stack([base, head]), max(tube.widths_mm) + 2.5)
@@ -162,7 +162,11 @@ def _chord(u: Array, wide: Array, depth: Array, end: Array, dome_mm: float) -> A
 
 
 def _add_plate(
-    shadow: Array, plate: Plate, lesions: tuple[Lesion, ...], frame: MillimetreTransform, texture: Texture
+    shadow: Array,
+    plate: Plate,
+    lesions: tuple[DrawnLesion, ...],
+    frame: MillimetreTransform,
+    texture: Texture,
 ) -> None:
     box = frame.window(plate.outline, 1.0)
     if box is None:
@@ -202,7 +206,7 @@ def _dome(inside: Array, depth_mm: Array | float, radius_mm: float) -> Array:
     return result
 
 
-def _wear(x: Array, y: Array, lesions: tuple[Lesion, ...], texture: Texture) -> Array:
+def _wear(x: Array, y: Array, lesions: tuple[DrawnLesion, ...], texture: Texture) -> Array:
     """The share of bone that disease has left at each place."""
     left = np.ones(x.shape, np.float32)
     for lesion in lesions:
@@ -225,7 +229,7 @@ def _unbitten(x: Array, y: Array, bite: Bite, texture: Texture, floor: float) ->
     return result
 
 
-def _add_bridge(shadow: Array, lesion: Lesion, frame: MillimetreTransform, texture: Texture) -> None:
+def _add_bridge(shadow: Array, lesion: DrawnLesion, frame: MillimetreTransform, texture: Texture) -> None:
     """Marrow that grows through a fused joint."""
     reach = 8.0 if lesion.joint.startswith("wrist") else 3.2
     box = frame.window(np.array([lesion.place], np.float32), 2 * reach)

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from ra_node.domain.geometry import Box, Point, Rotation
 from ra_node.domain.joints import JOINTS
 from ra_node.domain.laterality.evidence import Side
-from ra_node.phantom.bone import add_bones
-from ra_node.phantom.film import add_marker, collimated, develop, expose, field_of
-from ra_node.phantom.lesions import Lesion, deformities, find_lesions, spread_disease
-from ra_node.phantom.raster import resized
-from ra_node.phantom.recipe import HandRecipe, PhantomHand, PhantomRecipe
-from ra_node.phantom.skeleton import HandSkeleton, grow_hand, names_of
-from ra_node.phantom.soft_tissue import FLESH_PER_MM, SKIN_MM, flesh_thickness, outline_points
-from ra_node.phantom.transform import MillimetreTransform, place_frame
+from training.phantom.bone import add_bones
+from training.phantom.film import add_marker, collimated, develop, expose, field_of
+from training.phantom.lesions import DrawnLesion, deformities, find_lesions, spread_disease
+from training.phantom.raster import resized
+from training.phantom.recipe import HandRecipe, PhantomHand, PhantomRecipe
+from training.phantom.skeleton import HandSkeleton, grow_hand, names_of
+from training.phantom.soft_tissue import FLESH_PER_MM, SKIN_MM, flesh_thickness, outline_points
+from training.phantom.transform import MillimetreTransform, place_frame
 
 Array = NDArray[np.float32]
 
@@ -45,7 +45,7 @@ class _Posed:
     recipe: HandRecipe
     stages: dict[str, int]
     hand: HandSkeleton
-    lesions: tuple[Lesion, ...]
+    lesions: tuple[DrawnLesion, ...]
     frame: MillimetreTransform
 
 

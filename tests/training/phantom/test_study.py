@@ -12,10 +12,10 @@ import pytest
 from pydicom import dcmread
 
 from ra_node.domain.laterality.evidence import Side
-from ra_node.phantom.draw import draw_hands
-from ra_node.phantom.film import WHITE
-from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
-from ra_node.phantom.study import ImageRecipe, phantom_study, turned_orientation, wrap
+from training.phantom.draw import draw_hands
+from training.phantom.film import WHITE
+from training.phantom.recipe import HandRecipe, PhantomRecipe
+from training.phantom.study import ImageRecipe, phantom_study, turned_orientation, wrap
 
 PAIR = PhantomRecipe(rows=150, columns=180)
 SINGLE = PhantomRecipe(hands=(HandRecipe(Side.LEFT, 2),), rows=150, columns=110)

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ra_node.phantom.film import WHITE, Exposure, develop, expose
-from ra_node.phantom.raster import Array, blurred, depth_inside, filled, rounded
+from training.phantom.film import WHITE, Exposure, develop, expose
+from training.phantom.raster import Array, blurred, depth_inside, filled, rounded
 
 Kind = Literal["chest", "foot", "hip", "knee", "spine", "noise", "uniform", "text", "tools"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ra_node.domain.joints import JOINTS
-from ra_node.phantom.lesions import deformities, find_lesions, spread_disease
-from ra_node.phantom.skeleton import grow_hand
+from training.phantom.lesions import deformities, find_lesions, spread_disease
+from training.phantom.skeleton import grow_hand
 
 
 @pytest.mark.parametrize("stage", range(6))

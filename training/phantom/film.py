@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ra_node.phantom.raster import blurred, far_blurred
+from training.phantom.raster import blurred, far_blurred
 
 Array = NDArray[np.float32]
 
