@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ra_node.services.models.baseline import HeldOutBaseline
+from ra_node.services.models.drift_baseline import HeldOutBaseline
 from ra_node.services.monitoring.event_counters import HOUR_S, WEEK_S, Hour, Week
 
 CHART_WIDTH, CHART_HEIGHT = 360, 150

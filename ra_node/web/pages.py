@@ -28,7 +28,7 @@ from ra_node.ledger.overview import (
 )
 from ra_node.services.delivery.destination_status import complaints, standings
 from ra_node.services.guide_pages import ORDER, guide_page, guide_titles
-from ra_node.services.models.baseline import reference_of
+from ra_node.services.models.drift_baseline import reference_of
 from ra_node.services.monitoring.overlay_preview import LARGE_PX, SMALL_PX
 from ra_node.services.monitoring.overview import study_story
 from ra_node.services.reporting.answer_event import AnswerSummary, read_gist

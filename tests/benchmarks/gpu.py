@@ -39,7 +39,7 @@ from ra_node.inference.cpu.feature_split import halves_of
 from ra_node.inference.networks.architectures import build
 from ra_node.inference.predictor import HandPrediction, Predictor
 from ra_node.services.analysis.study_analysis import Rules, judge_looks, look_at_file
-from ra_node.services.jobs.job_pool import JobPool
+from ra_node.services.jobs.worker_pool import JobPool
 from tests.benchmarks.scale import Scale
 from tests.benchmarks.straightforward import SIDE_PX, Grey, find_hands, grey_of, load_networks
 from tests.benchmarks.table import Row

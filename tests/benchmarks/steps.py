@@ -18,7 +18,7 @@ from ra_node.bootstrap.analysis import build_judge, prepare_lanes, reading_rules
 from ra_node.bootstrap.node_context import build_producer, default_settings
 from ra_node.dicom.overlay.secondary_capture import build_overlay, render_overlay
 from ra_node.dicom.reading.file import read_attributes, read_dataset, read_header
-from ra_node.dicom.sr.document import build_sr
+from ra_node.dicom.sr.tid_1500_document import build_sr
 from ra_node.imaging.pixels import read_radiograph
 from ra_node.imaging.preview import encode_preview
 from ra_node.ledger.storage.durable_files import Files

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydicom.dataset import Dataset
 
-from ra_node.dicom.sr.document import build_sr
+from ra_node.dicom.sr.tid_1500_document import build_sr
 from tests.dicom.builders import PRODUCER
 from tests.dicom.cases import CASES, Case
 from tests.dicom.tree import read_back

@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 
 from ra_node.dicom.plain_text import report_text
-from ra_node.dicom.sr.document import build_sr
+from ra_node.dicom.sr.tid_1500_document import build_sr
 from ra_node.domain.prior_comparison import comparable_hands
 from ra_node.domain.report import Prior
 from tests.dicom.builders import PRODUCER, both_hands, hand, image, image_uid, report, source

@@ -13,7 +13,7 @@ from ra_node.dicom.overlay.layout import lay_out
 from ra_node.dicom.overlay.secondary_capture import build_overlay, render_overlay
 from ra_node.dicom.plain_text import report_text
 from ra_node.dicom.presentation_state import build_presentations
-from ra_node.dicom.sr.document import build_sr
+from ra_node.dicom.sr.tid_1500_document import build_sr
 from ra_node.domain.report import ImageFacts, Reason, Refusal
 from ra_node.domain.texts.translations import load_language
 from ra_node.services.analysis.study_analysis import make_report

@@ -7,7 +7,7 @@ import pytest
 from ra_node.dicom.overlay.layout import lay_out
 from ra_node.dicom.overlay.typesetting import pen_of
 from ra_node.dicom.plain_text import report_text
-from ra_node.dicom.sr.document import build_sr
+from ra_node.dicom.sr.tid_1500_document import build_sr
 from ra_node.domain.prior_comparison import follow_up_sentences
 from ra_node.domain.texts.translations import english
 from tests.dicom.builders import PRODUCER, image_uid, report, source

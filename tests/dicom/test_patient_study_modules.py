@@ -17,7 +17,7 @@ from ra_node.dicom.reading.file import read_attributes
 from ra_node.dicom.reading.identity_attributes import character_sets
 from ra_node.dicom.reading.patient_identity import subject_known
 from ra_node.dicom.reading.selection_attributes import header_of
-from ra_node.dicom.sr.document import build_sr
+from ra_node.dicom.sr.tid_1500_document import build_sr
 from tests.dicom.builders import PRODUCER, both_hands, image, image_uid, report, source
 from tests.dicom.tree import read_back
 

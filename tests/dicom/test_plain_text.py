@@ -16,7 +16,7 @@ from ra_node.domain.texts.report_sentences import (
     summary_sentence,
 )
 from tests.dicom.cases import CASES, age_unknown, disagreement, not_rated, one_refused
-from tests.dicom.sr.test_document import GOLDENS
+from tests.dicom.sr.test_tid_1500_document import GOLDENS
 
 every_case = pytest.mark.parametrize("name", CASES)
 

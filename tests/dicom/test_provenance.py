@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 
 from ra_node.dicom.provenance import is_ai_made, observer_uid, stamp_equipment
 from ra_node.dicom.reading.selection_attributes import header_of
-from ra_node.dicom.sr.document import build_sr
+from ra_node.dicom.sr.tid_1500_document import build_sr
 from tests.dicom.builders import BUNDLE, PRODUCER, source
 from tests.dicom.cases import CASES
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ra_node.dicom.sr.document import build_sr
+from ra_node.dicom.sr.tid_1500_document import build_sr
 from ra_node.domain.report import HandVerdict, percents
 from tests.conftest import absent
 from tests.dicom.builders import PRODUCER, report

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ra_node.dicom.reading.patient_identity import subject_known
-from ra_node.dicom.sr.document import build_sr
+from ra_node.dicom.sr.tid_1500_document import build_sr
 from ra_node.network.scu.association import PeerAddress
 from ra_node.network.scu.c_store import OutgoingObject, send
 from ra_node.services.reporting.prior_report import PacsAsker

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import delete, update
 
 from ra_node.dicom.overlay.secondary_capture import overlay_uid
-from ra_node.dicom.sr.document import sr_uid
+from ra_node.dicom.sr.tid_1500_document import sr_uid
 from ra_node.domain.job import JobKind
 from ra_node.domain.result_objects import ObjectKind
 from ra_node.domain.texts.translations import load_language

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ra_node.services.models.baseline import HeldOutBaseline
+from ra_node.services.models.drift_baseline import HeldOutBaseline
 from ra_node.services.monitoring.event_counters import WEEK_S, Week
 from ra_node.web.charts import CHART_HEIGHT, CHART_WIDTH, PRESENT, positive_rate, stages_and_card
 

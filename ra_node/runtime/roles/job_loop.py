@@ -16,10 +16,10 @@ from ra_node.ledger.jobs.queue import claim, release
 from ra_node.runtime.roles.role_process import LEDGER_PAUSE_S
 from ra_node.runtime.systemd import Pulse
 from ra_node.services.jobs.job_notifier import listening
-from ra_node.services.jobs.job_pool import JobPool
 from ra_node.services.jobs.lease import held
 from ra_node.services.jobs.liveness import present
 from ra_node.services.jobs.progress import Progress
+from ra_node.services.jobs.worker_pool import JobPool
 from ra_node.settings.node import Settings
 
 POLL_S = 0.1

@@ -21,7 +21,7 @@ from ra_node.dicom.overlay.secondary_capture import build_overlay, render_overla
 from ra_node.dicom.plain_text import report_text
 from ra_node.dicom.presentation_state import build_presentations
 from ra_node.dicom.provenance import Producer
-from ra_node.dicom.sr.document import build_sr
+from ra_node.dicom.sr.tid_1500_document import build_sr
 from ra_node.domain.report import StudyReport
 from ra_node.domain.result_objects import BASIC_KINDS, ObjectKind
 from ra_node.ledger.report_json import report_to_json

@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 
 from ra_node.dicom.overlay.layout import lay_out, shown_images
 from ra_node.dicom.overlay.secondary_capture import build_overlay, overlay_uid, render_overlay, write_png
-from ra_node.dicom.sr.document import build_sr
+from ra_node.dicom.sr.tid_1500_document import build_sr
 from ra_node.domain.laterality.evidence import Side
 from ra_node.domain.report import HandVerdict, percents
 from ra_node.domain.salient_joints import standing_out

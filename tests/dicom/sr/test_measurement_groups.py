@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
 from ra_node.dicom.concept_codes import joint_site
-from ra_node.dicom.sr.document import build_sr
+from ra_node.dicom.sr.tid_1500_document import build_sr
 from ra_node.domain.geometry import Box, Point
 from ra_node.domain.laterality.evidence import Side
 from ra_node.domain.report import HandFinding, HandRegion, HandVerdict, percents

@@ -7,8 +7,8 @@ from datetime import date
 import pytest
 
 from ra_node.dicom.reading.patient_identity import subject_known
-from ra_node.dicom.sr.document import build_sr
 from ra_node.dicom.sr.reader import read_prior
+from ra_node.dicom.sr.tid_1500_document import build_sr
 from ra_node.domain.prior_comparison import comparable_hands
 from tests.dicom.builders import PRODUCER, source
 from tests.dicom.cases import CASES

@@ -134,7 +134,7 @@ def test_a_choice_of_results_that_fails_leaves_names_and_reason(bench, monkeypat
 
 
 def test_patient_attributes_that_cannot_be_written_leave_the_study_answered(bench, monkeypatch):
-    from ra_node.dicom.sr import document as sr
+    from ra_node.dicom.sr import tid_1500_document as sr
 
     real = sr.copy_subject
 

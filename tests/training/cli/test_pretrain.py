@@ -9,14 +9,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from safetensors import safe_open
 from typer.testing import CliRunner
 
 from tests.training.network_builders import small_network
 from tests.training.recipe_builders import DEMO
 from training.__main__ import app
 from training.classifier import pretrain
-from training.data.leakage import LEARNT_FROM, held_back
+from training.data.leakage import held_back
+from training.data.weights_origin import read_origin
 from training.recipes.classifier import read_recipe
 
 PATIENTS = [str(number) for number in range(20)]
@@ -64,8 +64,7 @@ def test_weights_and_a_readable_account_are_left_for_start(
     asked = ["pretrain", "--config", str(config), "--architecture", "alexnet", "--epochs", "1"]
     done = CliRunner().invoke(app, [*asked, "--radiographs", str(source), "--out", str(out)])
     assert done.exit_code == 0, done.output
-    with safe_open(out / "alexnet.safetensors", "numpy") as file:
-        seen = set(json.loads(file.metadata()[LEARNT_FROM]))
+    seen = set(read_origin(out / "alexnet.safetensors").learnt_from)
     apart = held_back(read_recipe(DEMO), PATIENTS)
     assert apart
     assert seen == set(PATIENTS) - apart

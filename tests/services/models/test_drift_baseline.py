@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ra_node.inference.bundles.manifest import read_bundle
-from ra_node.services.models.baseline import reference_of
+from ra_node.services.models.drift_baseline import reference_of
 from tests.conftest import REPOSITORY
 
 MANIFEST = read_bundle(REPOSITORY / "config" / "bundles" / "demo").manifest

@@ -12,7 +12,7 @@ from ra_node.domain.job import Job, JobKind, JobState
 from ra_node.errors import Retryable
 from ra_node.ledger.jobs.queue import abandon, claim, finish
 from ra_node.runtime.roles.job_loop import serve_jobs
-from ra_node.services.jobs.job_pool import JobPool
+from ra_node.services.jobs.worker_pool import JobPool
 from ra_node.settings.node import settings_from
 from tests.conftest import wait_until
 from tests.ledger.builders import keep

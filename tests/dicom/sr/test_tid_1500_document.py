@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import Dataset
 
-from ra_node.dicom.sr.document import build_sr, sr_uid
 from ra_node.dicom.sr.observation_context import is_referenced
+from ra_node.dicom.sr.tid_1500_document import build_sr, sr_uid
 from tests.dicom.builders import PRODUCER, both_hands, image, image_uid, report, source
 from tests.dicom.cases import CASES, Case, chinese_name, two_hands
 from tests.dicom.sr_cases import every_case, made
