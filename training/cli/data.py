@@ -138,10 +138,14 @@ def split_command(
 ) -> None:
     """Split a dataset by patient, check it for leaks and show the classes of every side."""
     from training.data.manifest import manifest_sha256, read_manifest
+    from training.data.people import people_of
     from training.data.split import Split, class_table, expect_every_class_in_train, written
     from training.io.atomic_file import write_whole
 
     hands = read_manifest(dataset)
+    several = Counter(people_of(hands).values())
+    if twice := sum(count > 1 for count in several.values()):
+        say(f"{twice} people have the same picture under several patient keys; each stays on one side")
     made = _folds(hands, kind, seed, test_share, folds)
     for fold in made:
         say(class_table(fold, hands))

@@ -6,7 +6,7 @@ Sides get their share of the hands of every stage (`training.data.stratify`); th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ra_node.domain.report import STAGES
 from ra_node.errors import Refused
+from training.data.people import people_of
 from training.data.stratify import dealt
 
 Kind = Literal["holdout", "folds", "site", "given"]
@@ -37,7 +38,8 @@ class Labelled(Protocol):
     @property
     def split(self) -> str: ...
     @property
-    def source_sha256(self) -> str: ...
+    def pictures(self) -> tuple[str, ...]:
+        """Hashes of its file and its decoded pixels, "" for none; see training.data.people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +77,25 @@ def holdout(hands: Sequence[Labelled], seed: int, test_share: float = TEST_SHARE
     A stage of two patients or more is on both sides as far as their other hands allow; that of a lone
     patient is learnt from.
     """
-    everyone = _patients(hands)
+    people = people_of(hands)
+    everyone = set(people.values())
     if len(everyone) < 2:
         raise Refused(f"expected at least two patients to split, found {len(everyone)}")
     if not 0 < test_share < 1:
         raise Refused(f"expected a test share between 0 and 1, found {test_share}")
-    sides = dealt(_stages(hands), (1 - test_share, test_share), seed)
-    return (_fold("holdout", everyone, [patient for patient, side in sides.items() if side == 1]),)
+    sides = dealt(_stages(hands, people), (1 - test_share, test_share), seed)
+    return (_fold("holdout", people, {person for person, side in sides.items() if side == 1}),)
 
 
 def k_folds(hands: Sequence[Labelled], seed: int, k: int) -> tuple[Fold, ...]:
     """Deal the patients to k folds with like shares of every stage; each fold is the test side once."""
-    everyone = _patients(hands)
+    people = people_of(hands)
+    everyone = set(people.values())
     if not 2 <= k <= len(everyone):
         raise Refused(f"expected 2 to {len(everyone)} folds for {len(everyone)} patients, found {k}")
-    sides = dealt(_stages(hands), [1 / k] * k, seed)
-    tests = [[patient for patient, side in sides.items() if side == at] for at in range(k)]
-    return tuple(_fold(f"fold {at}", everyone, test) for at, test in enumerate(tests, start=1))
+    sides = dealt(_stages(hands, people), [1 / k] * k, seed)
+    tests = [{person for person, side in sides.items() if side == at} for at in range(k)]
+    return tuple(_fold(f"fold {at}", people, test) for at, test in enumerate(tests, start=1))
 
 
 def by_site(hands: Sequence[Labelled]) -> tuple[Fold, ...]:
@@ -100,8 +104,9 @@ def by_site(hands: Sequence[Labelled]) -> tuple[Fold, ...]:
     if "" in sites or len(sites) < 2:
         found = f"{len(sites) - ('' in sites)} and hands without one" if "" in sites else f"{len(sites)}"
         raise Refused(f"expected at least two sites and one for every hand, found {found}")
+    people = people_of(hands)
     return tuple(
-        _fold(f"site {site}", _patients(hands), [hand.patient for hand in hands if hand.site == site])
+        _fold(f"site {site}", people, {people[hand.patient] for hand in hands if hand.site == site})
         for site in sites
     )
 
@@ -126,7 +131,10 @@ def parts_of(fold: Fold, hands: Sequence[Labelled]) -> Parts:
 
 
 def check_no_leak(fold: Fold, hands: Sequence[Labelled]) -> None:
-    """Raise Refused where a patient or an image is on both sides, on none, or a side is empty."""
+    """Raise Refused where a patient or a picture is on both sides, a patient on none, or a side is empty.
+
+    Pictures are compared by their decoded pixels, too: the same hand under two patients is a leak.
+    """
     side_of = {patient: side for side in ("train", "test", "aside") for patient in getattr(fold, side)}
     both = {patient for patient, n in Counter([*fold.train, *fold.test, *fold.aside]).items() if n > 1}
     if both:
@@ -134,16 +142,27 @@ def check_no_leak(fold: Fold, hands: Sequence[Labelled]) -> None:
     missing = {hand.patient for hand in hands} - set(side_of)
     if missing:
         raise Refused(f"expected every patient in {fold.name}, found {_some(missing)} on no side")
-    sources: dict[str, set[str]] = {}
-    for hand in hands:
-        sources.setdefault(hand.source_sha256, set()).add(side_of[hand.patient])
-    shared = {source for source, sides in sources.items() if len(sides) > 1}
+    shared = _torn(hands, side_of)
     if shared:
-        raise Refused(f"LEAK in {fold.name}: expected every image on one side, found {_some(shared)} on both")
+        raise Refused(
+            f"LEAK in {fold.name}: expected every picture on one side, found the same under patients of both:"
+            f" {_some(shared)}"
+        )
     if not fold.train or (not fold.test and fold.name != ALL):
         raise Refused(
             f"expected patients on both sides of {fold.name}, found {len(fold.train)} and {len(fold.test)}"
         )
+
+
+def _torn(hands: Sequence[Labelled], side_of: Mapping[str, str]) -> set[str]:
+    """The pictures that patients of several sides have."""
+    first: dict[str, str] = {}
+    return {
+        picture
+        for hand in hands
+        for picture in filter(None, hand.pictures)
+        if first.setdefault(picture, side_of[hand.patient]) != side_of[hand.patient]
+    }
 
 
 def class_table(fold: Fold, hands: Sequence[Labelled]) -> str:
@@ -193,17 +212,20 @@ def read_split(path: Path, dataset_sha256: str, hands: Sequence[Labelled]) -> Sp
     return split
 
 
-def _stages(hands: Sequence[Labelled]) -> dict[str, list[int]]:
-    """The stages of all hands of every patient."""
+def _stages(hands: Sequence[Labelled], people: Mapping[str, str]) -> dict[str, list[int]]:
+    """The stages of all hands of every person."""
     found: dict[str, list[int]] = {}
     for hand in hands:
-        found.setdefault(hand.patient, []).append(hand.stage)
+        found.setdefault(people[hand.patient], []).append(hand.stage)
     return found
 
 
-def _fold(name: str, everyone: Sequence[str], test: Sequence[str]) -> Fold:
-    held_out = set(test)
-    return Fold(name, tuple(one for one in everyone if one not in held_out), tuple(sorted(held_out)))
+def _fold(name: str, people: Mapping[str, str], test: set[str]) -> Fold:
+    """All keys of the people of `test` on the test side, all others on the other."""
+    sides: dict[bool, list[str]] = {False: [], True: []}
+    for patient in sorted(people):
+        sides[people[patient] in test].append(patient)
+    return Fold(name, tuple(sides[False]), tuple(sides[True]))
 
 
 def _patients(hands: Sequence[Labelled]) -> list[str]:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ra_node.errors import Refused
+from training.data.people import people_of
 from training.data.split import (
     Fold,
     Labelled,
@@ -39,6 +40,11 @@ class Row:
     site: str = "north"
     split: str = ""
     source_sha256: str = ""
+    pixels: str = ""
+
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        return self.source_sha256, self.pixels
 
 
 def rows(*hands: tuple[int, int]) -> list[Row]:
@@ -177,8 +183,55 @@ def test_a_given_split_that_tears_a_patient_apart_fails_loudly() -> None:
 def test_one_image_under_two_patients_is_a_leak() -> None:
     """As when a patient was registered twice."""
     hands = [Row("a", 0, source_sha256="same"), Row("b", 0, source_sha256="same")]
-    with pytest.raises(Refused, match=r"LEAK in x: expected every image on one side, found 1 \(same\)"):
+    with pytest.raises(Refused, match=r"LEAK in x: .* found the same under patients of both: 1 \(same\)"):
         check_no_leak(Fold("x", ("a",), ("b",)), hands)
+
+
+@given(several, st.integers(0, 99), st.lists(st.tuples(st.integers(0, 119), st.integers(0, 119)), max_size=9))
+def test_the_same_pixels_under_two_patients_stay_on_one_side(hands, seed, pairs) -> None:
+    """Whatever file and key they came under, and however many keys hang together."""
+    for at, (a, b) in enumerate(pairs):
+        for n in (a % len(hands), b % len(hands)):
+            hands[n] = replace(hands[n], pixels=hands[n].pixels or f"pixels{at}")
+    people = set(people_of(hands).values())
+    if len(people) > 1:
+        expect_apart(holdout(hands, seed), hands)
+        expect_apart(k_folds(hands, seed, 2), hands)
+
+
+def test_the_same_pixels_under_patients_of_two_given_sides_are_refused() -> None:
+    hands = [
+        Row("a", 0, split="train", pixels="x"),
+        Row("b", 1, split="test", pixels="x"),
+        Row("c", 2, split="test"),
+    ]
+    with pytest.raises(Refused, match=r"LEAK in given.* found the same under patients of both: 1 \(x\)"):
+        parts_of(as_given(hands)[0], hands)
+
+
+def test_the_time_of_the_leak_check_grows_with_the_hands() -> None:
+    """Ten times the rows, ten times the looks at a row: none is compared with all others."""
+
+    def looks(count: int) -> int:
+        hands = [
+            Counting(f"p{n // 2}", n % 6, source_sha256=f"s{n}", pixels=f"x{n // 3}") for n in range(count)
+        ]
+        Counting.looks = 0
+        check_no_leak(Fold("x", tuple(sorted(people_of(hands))), ("none",)), hands)
+        return Counting.looks
+
+    assert looks(5000) <= 10 * looks(500)
+
+
+class Counting(Row):
+    """A row that counts how often it is looked at."""
+
+    looks = 0
+
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        Counting.looks += 1
+        return super().pictures
 
 
 @pytest.mark.parametrize(
