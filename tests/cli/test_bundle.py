@@ -10,6 +10,8 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from ra_node.cli.app import app
+from ra_node.errors import Fatal
+from ra_node.inference.bundles.manifest import load_bundle, read_bundle
 from tests.cli.test_app import run_main
 from tests.inference.bundle_builders import DEMO, read_manifest, write_manifest, write_papers, write_sibling
 
@@ -75,6 +77,45 @@ def test_verify_names_every_fault_with_expected_and_found(run, tmp_path):
     assert set(found) == {"preprocessing", "weights", "card"}
     assert "found 'whole-image-v0'" in found["preprocessing"]
     assert f"expected sha256 {'0' * 64}" in found["weights"]
+
+
+def changed(folder, **preprocessing):
+    """A bundle whole on paper, with other words about its preprocessing."""
+    manifest = read_manifest(write_papers(folder))
+    manifest["preprocessing"] |= preprocessing
+    write_manifest(folder, manifest)
+    return folder
+
+
+def test_networks_trained_on_hands_of_another_detector_are_refused(
+    run, config, tmp_path, monkeypatch, capsys
+):
+    """By verify and install, and by whoever would load them; both detectors are named."""
+    other = changed(tmp_path / "other", detector_sha256="ab" * 32)
+    assert "found abababababab" in failed(run, other)["detector"]
+    assert run_main(monkeypatch, "bundle", "install", str(other), "--config", config) == 1
+    assert (
+        "detector: bundle other: expected networks trained on hands cut by its own" in capsys.readouterr().err
+    )
+    with pytest.raises(Fatal, match="found abababababab"):
+        load_bundle(other)
+
+
+def test_a_bundle_without_a_detector_is_refused_and_one_that_does_not_name_it_is_told(run, tmp_path):
+    """The first cannot find hands any more; the networks of the second may have seen other hands."""
+    bare = changed(tmp_path / "bare")
+    write_manifest(bare, read_manifest(bare) | {"finder": None})
+    assert "expected a hand detector in the bundle, found none" in failed(run, bare)["detector"]
+    silent = changed(tmp_path / "silent", detector_sha256=None)
+    told = json.loads(run("verify", str(silent), "--json", code=1))
+    (said,) = [check for check in told["checks"] if check["name"] == "detector"]
+    assert said["ok"]
+    assert "does not say that its networks were trained on hands cut by it" in said["found"]
+    named = changed(tmp_path / "named", detector_sha256=read_bundle(silent).manifest.finder.sha256)
+    told = json.loads(run("verify", str(named), "--json", code=1))
+    (said,) = [check for check in told["checks"] if check["name"] == "detector"]
+    assert said["ok"]
+    assert "does not say" not in said["found"]
 
 
 def test_verify_of_a_folder_without_a_manifest_fails(run, tmp_path):

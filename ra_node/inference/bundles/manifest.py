@@ -40,8 +40,8 @@ class Preprocessing(_Part):
     mean: float
     std: Annotated[float, Field(gt=0)]
     detector_sha256: str | None = None
-    """`FinderPart.sha256` of the detector that found the hands which the networks learnt on; bundles of
-    earlier versions do not say it."""
+    """`FinderPart.sha256` of the detector that cut the training hands; bundles of earlier versions do not
+    name it."""
 
 
 class BundleTask(_Part):
@@ -213,16 +213,16 @@ def check_preprocessing(bundle: Bundle, expected: str = PREPROCESSING_ID) -> Non
 
 
 def check_detector(bundle: Bundle) -> None:
-    """Raise Fatal where the bundle's networks learnt on hands that another detector cut than its own.
+    """Raise Fatal where the bundle's networks were trained on hands cut by another detector than its own.
 
     The same hands cut by two detectors differed in staging accuracy by 0.053 (0.014 to 0.093). A bundle that
-    does not say on which its networks learnt passes.
+    does not name the detector passes.
     """
-    finder, learnt_on = bundle.manifest.finder, bundle.manifest.preprocessing.detector_sha256
-    if finder is not None and learnt_on is not None and learnt_on != finder.sha256:
+    finder, trained_on = bundle.manifest.finder, bundle.manifest.preprocessing.detector_sha256
+    if finder is not None and trained_on is not None and trained_on != finder.sha256:
         raise Fatal(
-            f"bundle {bundle.folder.name}: expected networks that learnt on hands cut by its own detector"
-            f" {finder.sha256[:12]}, found {learnt_on[:12]}; train and export it again"
+            f"bundle {bundle.folder.name}: expected networks trained on hands cut by its own detector"
+            f" {finder.sha256[:12]}, found {trained_on[:12]}; train and export it again"
         )
 
 

@@ -80,14 +80,14 @@ def _checks(bundle: Bundle, open_judge: OpenJudge) -> Iterator[Check]:
 
 
 def _detector(bundle: Bundle) -> Check:
-    """Whether there is a detector, and the networks learnt on the hands that it cuts."""
+    """Check that the bundle has a detector, and that the networks were trained on the hands that it cuts."""
     name, finder = "detector", bundle.manifest.finder
     if finder is None:
         found = "expected a hand detector in the bundle, found none: it was made for an earlier version"
         return Check(name, ok=False, found=found, hint="prepare, train and export again with this version")
     said = f"{finder.name} ({finder.sha256[:12]})"
     if bundle.manifest.preprocessing.detector_sha256 is None:
-        said += "; the bundle does not say that its networks learnt on hands cut by it"
+        said += "; the bundle does not say that its networks were trained on hands cut by it"
     return _check(name, said, lambda: check_detector(bundle), "train and export again with its own detector")
 
 
