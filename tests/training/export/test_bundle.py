@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
+from ra_node.errors import Refused
 from ra_node.inference.bundles.manifest import Head, load_bundle
 from ra_node.inference.hand_detector.detector import load_finder
 from ra_node.inference.networks.architectures import build
@@ -22,8 +26,9 @@ from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
 from tests.finders import demo_detector
 from tests.training.recipe_builders import small_recipe
 from training.classifier.loop import save_half
-from training.data.data_kind import WORDS
+from training.data.data_kind import WORDS, DataKind
 from training.data.dataset import Crops, Row, stacked
+from training.data.weights_origin import Origin, metadata_of, read_origin
 from training.evaluation.evaluate import (
     CLASSES,
     Calibration,
@@ -33,6 +38,7 @@ from training.evaluation.evaluate import (
     unedited_figures,
     weights_path,
 )
+from training.evaluation.metrics import in_words
 from training.evaluation.predictions import run_outputs
 from training.export.bundle import export
 from training.recipes.classifier import Recipe
@@ -80,14 +86,18 @@ def run_logits(run: Path, head: Head = "softmax") -> dict[str, np.ndarray]:
     return {task: logits for task, (logits, _features) in outputs.items()}
 
 
-def exported(run: Path, folder: Path, head: Head = "softmax") -> tuple[Calibration, Result]:
+def exported(
+    run: Path, folder: Path, head: Head = "softmax", data: DataKind = "simulated", **words: str
+) -> tuple[Calibration, Result]:
     crops = hands()
     logits = run_logits(run, head)
     calibration = calibrated(logits, dict.fromkeys(CLASSES, crops.stages))
     figures = evaluated(logits, crops, calibration, seed=1, resamples=20)
     unedited = unedited_figures(logits, crops, calibration)
-    result = Result({"held-out hands, simulated": 24}, figures, None, unedited)
-    export(run, recipe(head), calibration, result, folder, detector=demo_detector(), started=None)
+    result = Result({"held-out hands, simulated": 24}, figures, None, unedited, data)
+    export(
+        run, recipe(head), calibration, result, folder, detector=demo_detector(), started=None, **words
+    )
     return calibration, result
 
 
@@ -115,9 +125,54 @@ def test_the_manifest_is_strict_json_with_counts_figures_and_terms(run: Path, tm
     assert manifest["notice"] == WORDS["simulated"].notice
     assert "non-commercial" in manifest["provenance"]["terms"]
     assert manifest["training"]["counts"] == result.counts
-    value, low, high = manifest["tasks"]["recognition"]["metrics"]["auc"]
-    assert (value, low, high) == pytest.approx(asdict(result)["held_out"]["recognition"]["auc"])
-    assert low <= value <= high
+    kept = manifest["tasks"]["recognition"]["metrics"]
+    assert "sensitivity" in kept
+    for name, (value, low, high) in kept.items():
+        assert (value, low, high) == pytest.approx(asdict(result)["held_out"]["recognition"][name])
+        assert low <= value <= high
+
+
+def test_other_weights_have_another_version_and_the_same_ones_the_same(run: Path, tmp_path: Path) -> None:
+    """Name and version come from a recipe, which two trainings may share."""
+    exported(run, tmp_path / "a")
+    exported(run, tmp_path / "a")
+    other = shutil.copytree(run, tmp_path / "run")
+    weights = weights_path(other, "recognition")
+    save_file({key: tensor + 1 for key, tensor in load_file(weights).items()}, weights)
+    exported(other, tmp_path / "b")
+    versions = [load_bundle(tmp_path / name).identity.version for name in "ab"]
+    assert versions[0] != versions[1]
+    assert all(
+        re.fullmatch(rf"{re.escape(recipe().version)}\+[0-9a-f]{{8}}", version) for version in versions
+    )
+    with pytest.raises(Refused, match=r"expected a new folder in --out, found the bundle demo .* in .*a"):
+        exported(other, tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [({"name": "a/b"}, "'a/b'"), ({"version": "1 beta"}, "'1 beta"), ({"name": "demo"}, "demo")],
+)
+def test_a_name_is_one_that_a_folder_can_have_and_not_that_of_the_demonstration(
+    run: Path, tmp_path: Path, words: dict[str, str], found: str
+) -> None:
+    with pytest.raises(Refused, match=found):
+        exported(run, tmp_path / "bundle", data="labelled", **words)
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_terms_of_the_start_go_into_manifest_and_card(run: Path, tmp_path: Path) -> None:
+    """Weights that began as somebody else's are not the site's alone."""
+    own = shutil.copytree(run, tmp_path / "run")
+    origin = Origin(("p1",), ("An archive", WORDS["labelled"].source), ("Not for sale.",))
+    weights = weights_path(own, "staging")
+    save_file(load_file(weights), weights, metadata_of(origin))
+    exported(own, tmp_path / "bundle", data="labelled", name="mine")
+    manifest = load_bundle(tmp_path / "bundle").manifest
+    assert manifest.provenance["terms"] == f"Not for sale. {WORDS['labelled'].terms}"
+    assert str(manifest.provenance["source"]).endswith("weights at the start: An archive")
+    assert "Not for sale." in (tmp_path / "bundle" / "card.md").read_text()
+    assert read_origin(weights_path(tmp_path / "bundle", "staging")) == origin
 
 
 def test_the_detector_of_the_run_goes_along_and_the_networks_name_it(run: Path, tmp_path: Path) -> None:
@@ -138,5 +193,5 @@ def test_the_card_says_what_the_model_is_not(run: Path, tmp_path: Path) -> None:
     text = (tmp_path / "bundle" / "card.md").read_text()
     for said in ("not a medical device", "simulated", "non-commercial", "RSNA", "random weights"):
         assert said in text
-    value, low, high = result.held_out.staging["quadratic_kappa"]
-    assert f"| quadratic kappa | {value:.3f} | {low:.3f} to {high:.3f} |" in text
+    kappa = result.held_out.staging["quadratic_kappa"]
+    assert f"| quadratic kappa | {kappa[0]:.3f} | {in_words(kappa)} |" in text
