@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ from training.evaluation.evaluate import (
     unedited_figures,
     weights_path,
 )
-from training.evaluation.predictions import KEPT, Predictions
+from training.evaluation.predictions import Predictions, save_predictions
 
 SPLITS: tuple[Split, ...] = ("tune", "validation", "held-out")
 BLANK = np.zeros((2, 2), np.uint8)
@@ -61,7 +60,7 @@ def write_run(folder: Path, architecture: str = "googlenet", seed: int = 0) -> P
     kept, recipe = told(crops, seed), small_recipe().model_copy(update={"architecture": architecture})
     folder.mkdir(parents=True)
     (folder / "recipe.json").write_text(recipe.model_dump_json())
-    np.savez(folder / KEPT, **{field.name: getattr(kept, field.name) for field in fields(Predictions)})
+    save_predictions(kept, folder)
     calibration, result = measured(crops, kept)
     (folder / "calibration.json").write_bytes(TypeAdapter(Calibration).dump_json(calibration))
     (folder / "evaluation.json").write_bytes(TypeAdapter(Result).dump_json(result))

@@ -119,6 +119,11 @@ def share_crops(source: Path, run: Path) -> None:
             _link(source / name, run / name)
 
 
+def has_crops(run: Path) -> bool:
+    """Whether a run keeps the crops of its hands."""
+    return (run / LABELLED).exists() or (run / REAL).exists()
+
+
 def kept_crops(run: Path) -> Crops:
     """The crops of a run: labelled ones, or simulated hands before drawn ones."""
     if (run / LABELLED).exists():

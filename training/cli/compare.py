@@ -137,7 +137,7 @@ def _show(
     folders: Sequence[Path], page: Path, bands: int, base: Path | None, experiments: Sequence[Path]
 ) -> None:
     """Print both tables and write the report."""
-    from training.report.page import recognition_table, staging_table, text_of
+    from training.report.tables import recognition_table, staging_table, text_of
 
     shown = write_page(folders, page, bands, base, experiments)
     for table in (recognition_table(shown), staging_table(shown)):

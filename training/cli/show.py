@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Runs = Annotated[list[Path], typer.Option("--run", exists=True, file_okay=False, help="Folders of runs.")]
 Folder = Annotated[Path, typer.Option("--out", help="Folder of the figures.")]
 Page = Annotated[Path, typer.Option("--out", help="The report, one HTML file.")]
+PICTURES = 24
+Pictures = Annotated[int, typer.Option("--pictures", min=0, help="Misread hands to show for each run.")]
 Resamples = Annotated[int, typer.Option("--resamples", help="Of the patients, for the bands.")]
 PairedResamples = Annotated[int, typer.Option("--resamples", help="Of the patients, for the intervals.")]
 Base = Annotated[
@@ -45,10 +47,15 @@ def figures(run: Runs, out: Folder, resamples: Resamples = 300) -> None:
 
 
 def write_report(
-    run: Runs, out: Page, base: Base = None, experiment: Experiments = None, resamples: Resamples = 300
+    run: Runs,
+    out: Page,
+    base: Base = None,
+    experiment: Experiments = None,
+    resamples: Resamples = 300,
+    pictures: Pictures = PICTURES,
 ) -> None:
     """Set evaluated runs beside the paper's tables in one self-contained page, with their figures."""
-    write_page(run, out, resamples, base, experiment or ())
+    write_page(run, out, resamples, base, experiment or (), pictures)
     sys.stdout.write(f"{out}{os.linesep}")
 
 
@@ -63,12 +70,18 @@ def versus_command(base: BaseRun, runs: OtherRuns, resamples: PairedResamples = 
 
 
 def write_page(
-    runs: Sequence[Path], out: Path, resamples: int, base: Path | None, experiments: Sequence[Path]
+    runs: Sequence[Path],
+    out: Path,
+    resamples: int,
+    base: Path | None,
+    experiments: Sequence[Path],
+    pictures: int = PICTURES,
 ) -> list[Shown]:
     """Write the report of some runs, with what experiments gained over a base; returns the runs."""
     from training.experiments.run_summary import read_shown
     from training.experiments.verdicts import versus
     from training.report.figures import all_figures
+    from training.report.misread import misread
     from training.report.page import report
 
     if (base is None) != (not experiments):
@@ -76,7 +89,8 @@ def write_page(
     shown = read_shown(runs)
     tried = read_shown([base, *experiments]) if base else []
     better = versus(tried[0], tried[1:]) if tried else None
-    page = report(shown, all_figures(shown, resamples), better).encode()
+    wrong = [misread(run, one, pictures) for run, one in zip(runs, shown, strict=True)]
+    page = report(shown, all_figures(shown, resamples), better, wrong).encode()
     write_whole(out, lambda file: file.write(page))
     return shown
 

@@ -29,7 +29,7 @@ from training.report.plot_style import (
     STYLE,
     Drawn,
     captioned,
-    key,
+    key_below,
     line_style,
     sheet,
     unit_square,
@@ -56,9 +56,11 @@ def all_figures(runs: Sequence[Shown], resamples: int = 300, seed: int = 0) -> l
 
 
 def _own(run: Shown, suffix: str, seed: int) -> list[Drawn]:
+    # The folds of a cross-validation are networks of their own: their features share no axes.
+    known = all(held.shape[1] for held in run.features.values())
     return [
         confusions(run, suffix),
-        representations(run, suffix, seed),
+        *([representations(run, suffix, seed)] if known else []),
         calibrations(run, suffix),
     ]
 
@@ -169,7 +171,7 @@ def _name_in_place(axes: Axes, place: NDArray[np.float64], name: str) -> None:
 
 def losses(runs: Sequence[Shown]) -> Drawn:
     """Figure 6: the training loss of both tasks."""
-    figure = sheet(3.0)
+    figure = sheet(3.0 + 0.13 * len(runs))
     panels = figure.subplots(1, 2)
     titles = {"recognition": "a  Recognition", "staging": "b  Staging"}
     for axes, (task, title) in zip(panels, titles.items(), strict=True):
@@ -181,7 +183,7 @@ def losses(runs: Sequence[Shown]) -> Drawn:
         axes.set(title=title, xlabel=unit.capitalize(), ylabel="Training loss (cross-entropy)")
         axes.set_ylim(bottom=0)
         axes.margins(x=0.01)
-        key(axes, size=7, loc="upper right")
+        key_below(axes, size=7, gap=0.2)
     begun = "A run that starts from earlier weights begins low. " if any(run.started for run in runs) else ""
     caption = f"Loss on the training hands, augmented. {begun}{runs[0].result.words.caption}"
     return captioned(figure, "figure6-loss", "Training loss", caption)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -101,32 +101,14 @@ def unit_square(axes: Axes, x: str, y: str) -> None:
     axes.plot([0, 1], [0, 1], color=RULE, linewidth=0.7, zorder=0)
 
 
-def key(
-    axes: Axes, *, size: float, loc: Literal["lower right", "upper right"] = "lower right", lines: bool = True
-) -> None:
-    """Name the curves inside their axes, each after a piece of its line."""
-    axes.legend(
-        loc=loc,
-        fontsize=size,
-        edgecolor="none",
-        facecolor="white",
-        framealpha=0.85,
-        handlelength=1.8 if lines else 0,
-        handletextpad=0.5 if lines else 0,
-        borderpad=0.1,
-        labelspacing=0.25,
-        borderaxespad=0.3,
-    )
-
-
-def key_below(axes: Axes, *, size: float) -> None:
-    """The same under the axes, where there is no room inside."""
+def key_below(axes: Axes, *, size: float, lines: bool = True, gap: float = 0.12) -> None:
+    """Name the curves under their axes, where no legend can hide a curve; `gap` is in heights of the axes."""
     axes.legend(
         loc="upper center",
-        bbox_to_anchor=(0.5, -0.12),
+        bbox_to_anchor=(0.5, -gap),
         fontsize=size,
         frameon=False,
-        handlelength=3.0,
+        handlelength=3.0 if lines else 0,
         handletextpad=0.4,
         borderpad=0,
         labelspacing=0.2,

@@ -19,7 +19,6 @@ from training.report.plot_style import (
     STAGE_NAMES,
     Drawn,
     captioned,
-    key,
     key_below,
     line_style,
     sheet,
@@ -29,7 +28,7 @@ from training.report.plot_style import (
 
 def recognition_roc(runs: Sequence[Shown], resamples: int, seed: int) -> Drawn:
     """Figure 3: every run on its training and on held-out hands, with bands and operating points."""
-    figure = sheet(4.35)
+    figure = sheet(4.15 + 0.15 * len(runs))
     panels = figure.subplots(1, 2)
     sides = (("a  Training hands", False), ("b  Held-out hands", True))
     for axes, (title, held_out) in zip(panels, sides, strict=True):
@@ -46,7 +45,7 @@ def recognition_roc(runs: Sequence[Shown], resamples: int, seed: int) -> Drawn:
             _draw(axes, found, k, run.name, faint=len(runs) > 2)
             if held_out:
                 _operating_point(axes, hands, k)
-        key(axes, size=7)
+        key_below(axes, size=7, gap=0.17)
     caption = (
         "Recognition of disease. Area under the curve with 95 % interval; the band is the 95 % band of the "
         "sensitivity; both resample people. The mark is the operating point, chosen on the training side. "
@@ -58,7 +57,7 @@ def recognition_roc(runs: Sequence[Shown], resamples: int, seed: int) -> Drawn:
 def staging_roc(runs: Sequence[Shown], resamples: int, seed: int) -> Drawn:
     """Figure 4: each stage against all others, training above and held-out hands below."""
     several = len(runs) > 1
-    figure = sheet(3.0 + 0.24 * len(runs) if several else 3.15)
+    figure = sheet(3.0 + 0.24 * len(runs) if several else 3.4)
     panels = figure.subplots(2, len(STAGES), sharey=True)
     for row, held_out in enumerate((False, True)):
         for stage, axes in zip(STAGES, panels[row], strict=True):
@@ -71,11 +70,8 @@ def staging_roc(runs: Sequence[Shown], resamples: int, seed: int) -> Drawn:
                     hands.stages == stage, scores, hands.patients, np.random.default_rng(seed), resamples
                 )
                 _draw(axes, found, k, None if several else "", faint=several)
-            if several:
-                axes.tick_params(labelbottom=False)
-                key_below(axes, size=5)
-            else:
-                key(axes, size=5.5, lines=False)
+            axes.tick_params(labelbottom=False)
+            key_below(axes, size=5 if several else 5.5, lines=several)
         panels[row][0].set_ylabel(f"{('Training', 'Held-out')[row]} hands\nSensitivity")
     if several:
         _name_lines(figure, runs)

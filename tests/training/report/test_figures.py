@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -13,8 +14,9 @@ from PIL import Image
 from tests.training.evaluated_runs import write_run
 from training.evaluation.metrics import confusion
 from training.experiments.run_summary import Shown, read_shown
-from training.report.figures import all_figures, confusions
+from training.report.figures import all_figures, confusions, losses
 from training.report.plot_style import OKABE_ITO, STAGE_COLOURS, STYLE, Drawn, save, svg_of
+from training.report.roc_figures import recognition_roc, staging_roc
 
 NAMES = [
     "figure2-confusion",
@@ -66,6 +68,27 @@ def test_roc_legends_hold_the_areas_with_their_intervals(drawn: list[Drawn], sho
     text = axes.get_legend().get_texts()[0].get_text()
     value, low, high = shown[0].result.held_out.recognition["auc"]
     assert text == f"GoogLeNet  {value:.3f} ({low:.3f}-{high:.3f})"
+
+
+@pytest.mark.parametrize("runs", [1, 5])
+def test_no_legend_lies_on_a_curve(shown: list[Shown], runs: int) -> None:
+    """However many networks there are: legends stand outside of the axes."""
+    many = [replace(shown[0], name=f"Network {k}") for k in range(runs)]
+    with mpl.rc_context(STYLE):  # type: ignore[arg-type]
+        figures = [recognition_roc(many, 2, 0), staging_roc(many, 2, 0), losses(many)]
+    for one in figures:
+        one.figure.draw_without_rendering()
+        for axes in one.figure.axes:
+            legend, inside = axes.get_legend(), axes.get_window_extent()
+            assert legend is not None
+            assert not legend.get_window_extent().overlaps(inside)
+
+
+def test_a_cross_validation_has_no_map_of_features(shown: list[Shown]) -> None:
+    """Each fold is a network of its own, with axes of its own."""
+    empty = {task: held[:, :0] for task, held in shown[0].features.items()}
+    names = [one.name for one in all_figures([replace(shown[0], features=empty)], resamples=2)]
+    assert names == [name for name in NAMES if "tsne" not in name]
 
 
 def test_a_saved_figure_is_svg_and_png_and_the_same_each_time(drawn: list[Drawn], tmp_path: Path) -> None:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ra_node.errors import Fatal
-from tests.training.evaluated_runs import write_run
+from tests.training.evaluated_runs import rows, write_run
+from training.data.agreement import Agreement
+from training.data.dataset import save_crops, stacked
+from training.evaluation.evaluate import Hands
 from training.experiments import paper_numbers
 from training.experiments.run_summary import Shown, read_shown
 from training.report.figures import losses
+from training.report.misread import misread, worst_first
 from training.report.page import report
 
 
@@ -54,24 +60,26 @@ def test_nothing_is_fetched_from_elsewhere(text: str) -> None:
     page = Page(text)
     assert page.scripts == 0
     assert page.addresses
-    assert all(address.startswith("data:image/svg+xml;base64,") for address in page.addresses)
+    assert all(
+        address.startswith(("data:image/svg+xml;base64,", "data:image/png")) for address in page.addresses
+    )
     assert re.search(r"@import|url\(|https?:", text) is None
 
 
 def test_the_papers_two_tables_are_there_cell_by_cell(text: str) -> None:
-    rows = [row for row in Page(text).rows if row and row[0].strip().endswith(", paper")]
-    printed = [[float(cell.split()[0]) for cell in row[1:]] for row in rows]
+    found = [row for row in Page(text).rows if row and row[0].strip().endswith(", paper")]
+    printed = [[float(cell.split()[0]) for cell in row[1:]] for row in found]
     expected = [*paper_numbers.RECOGNITION.values(), *paper_numbers.STAGING.values()]
     assert printed == [list(row) for row in expected]
-    assert "46.2 to 95.0" in rows[0][4]
+    assert "46.2 to 95.0" in found[0][4]
 
 
 def test_our_row_follows_the_papers_of_its_architecture_with_intervals(text: str, runs: list[Shown]) -> None:
-    rows = Page(text).rows
-    at = next(k for k, row in enumerate(rows) if row and row[0].strip() == "GoogLeNet, paper")
-    assert rows[at + 1][0].strip() == "GoogLeNet, ours, simulated"
+    lines = Page(text).rows
+    at = next(k for k, row in enumerate(lines) if row and row[0].strip() == "GoogLeNet, paper")
+    assert lines[at + 1][0].strip() == "GoogLeNet, ours, simulated"
     value, low, high = runs[0].result.held_out.recognition["sensitivity"]
-    assert rows[at + 1][3].split() == [f"{100 * value:.2f}", f"{100 * low:.1f}", "to", f"{100 * high:.1f}"]
+    assert lines[at + 1][3].split() == [f"{100 * value:.2f}", f"{100 * low:.1f}", "to", f"{100 * high:.1f}"]
 
 
 def test_it_says_what_differs_and_what_its_numbers_are_not(text: str, runs: list[Shown]) -> None:
@@ -88,6 +96,55 @@ def test_it_says_what_differs_and_what_its_numbers_are_not(text: str, runs: list
         assert all(digest in text for digest in run.sha256.values())
     assert "sex F" in text
     assert "for 90 % sensitivity" in text
+
+
+def test_hands_and_people_are_counted_apart(text: str) -> None:
+    """Six hands each of eight people."""
+    cells = {row[0].strip(): [cell.strip() for cell in row[1:]] for row in Page(text).rows if row}
+    assert cells["Held out"][:4] == ["48", "8", "8", "8"]
+    assert "48 hands of 8 people; 8 of the hands are normal" in " ".join(text.split())
+
+
+def test_no_network_is_chosen_by_its_held_out_figures(text: str) -> None:
+    short = text[text.index("In short") : text.index("What differs")]
+    assert "No network is chosen here" in short
+    assert all(f"{name}: recognition" in " ".join(short.split()) for name in ("GoogLeNet", "AlexNet"))
+
+
+def test_the_readers_own_agreement_stands_beside_the_run_s(runs: list[Shown]) -> None:
+    agreement = Agreement("hands", 40, 32, (0.7, 0.6, 0.8), (0.9, float("nan"), float("nan")))
+    shown = [replace(run, result=replace(run.result, readers=[agreement])) for run in runs]
+    lines = [row for row in Page(report(shown, [])).rows if row]
+    readers = next(row for row in lines if row[0].strip() == "Two readers, hands")
+    assert [cell.split() for cell in readers[1:]] == [
+        ["40"], ["80.0"], ["0.700", "0.600", "to", "0.800"], ["0.900", "no", "interval"],
+    ]  # fmt: skip
+    assert sum("and the label, hands" in row[0] for row in lines) == 2
+
+
+def hands(stages: list[int], called: list[int], diseased: list[float]) -> Hands:
+    staged = np.full((len(stages), 6), 0.02)
+    staged[np.arange(len(stages)), called] = np.linspace(0.8, 0.9, len(stages))
+    people = np.array([f"p{k}" for k in range(len(stages))])
+    return Hands(np.array(stages), people, np.array(diseased), staged, np.array(diseased) >= 0.5)
+
+
+def test_the_hands_that_are_farthest_off_come_first() -> None:
+    """Of two as far off the one that recognition missed, then the one that was surer of itself."""
+    found = worst_first(hands([0, 2, 2, 5, 3, 0], [0, 3, 3, 2, 2, 0], [0.1, 0.9, 0.9, 0.9, 0.2, 0.9]))
+    assert found == [3, 4, 2, 1, 5]
+
+
+def test_misread_hands_are_shown_with_label_and_call(runs: list[Shown], tmp_path: Path) -> None:
+    crops = stacked(rows())
+    save_crops(crops, tmp_path / "real.npz")
+    count, pictures = misread(tmp_path, runs[0], 3)
+    assert count == len(worst_first(runs[0].held_out)) > 3
+    assert len(pictures) == 3
+    page = report(runs, [], misread=[(count, pictures), (0, [])])
+    assert page.count('src="data:image/png;base64,') == 3
+    assert f"label {pictures[0].truth}, called {pictures[0].called}" in page
+    assert misread(tmp_path / "elsewhere", runs[0], 3) == (count, [])
 
 
 def test_a_run_that_was_not_evaluated_is_refused(tmp_path: Path) -> None:
