@@ -92,7 +92,8 @@ def prepare_command(
     from training.data.annotations import read_labels
     from training.data.consensus import expect_no_discrepancies
     from training.data.detector import bundle_detector
-    from training.data.prepare import Options, prepare
+    from training.data.image_hands import Options
+    from training.data.prepare import prepare
     from training.data.pseudonym import read_salt
 
     torch.set_num_threads(1)  # two threads wait for each other in networks this small
@@ -177,6 +178,8 @@ def _say_prepared(prepared: Prepared) -> None:
     patients = len({hand.patient for hand in prepared.hands})
     blanked = sum(hand.blanked_px > 0 for hand in prepared.hands)
     say(f"{len(prepared.hands)} hands of {patients} patients; text blanked in {blanked}")
+    if prepared.known:
+        say(f"{prepared.known} images were done already, before this preparation was stopped")
     for reason, count in sorted(Counter(one.reason for one in prepared.rejections).items()):
         say(f"not used: {count} {reason}")
 

@@ -1,10 +1,10 @@
-"""Makes a folder that appears whole or not at all, whatever stops its making."""
+"""Makes a folder that appears whole or not at all, and whose making goes on after whatever stopped it."""
 
 from __future__ import annotations
 
 import errno
-import shutil
-import tempfile
+import fcntl
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,30 +14,47 @@ from ra_node.filesystem.durable_write import fsync_folder, fsync_stream
 
 Write = Callable[[Path, bytes], None]
 
+KEPT = "what was made is kept, and the same command goes on with it"
+
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
-    """Give a hidden folder beside `out` that becomes `out` when the block ends, and is removed if it fails.
+def unfinished_folder(out: Path) -> Iterator[Path]:
+    """Give the hidden folder `.NAME.partial` beside `out`, which becomes `out` when the block ends.
 
-    Raises Refused where `out` exists, Fatal where the disk is full or not writable; the message holds no
-    path, which may name a patient.
+    Whatever stops the block leaves the folder, so that the next one goes on with what lies in it; only one
+    that is still empty goes. Raises Refused where `out` exists or another process is at work on it, Fatal
+    where the disk is full or not writable; the message holds no path, which may name a patient.
     """
     if out.exists():
         raise Refused("expected a new folder for the output, found one that exists")
-    made: Path | None = None
+    made = out.parent / f".{out.name}.partial"
+    handle: int | None = None
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
+        made.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = _locked(made)
         yield made
         made.rename(out)
         fsync_folder(out.parent)
     except OSError as error:
         raise _unwritable(error) from error
     finally:
-        if made is not None:
-            shutil.rmtree(made, ignore_errors=True)
+        if made.is_dir() and not any(made.iterdir()):
+            made.rmdir()
+        if handle is not None:
+            os.close(handle)
+
+
+def _locked(folder: Path) -> int:
+    """Open a folder for this process alone, until the handle is closed or the process ends."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise Refused("expected nobody else at work on this output, found another process") from error
+    return handle
 
 
 def write_synced(path: Path, content: bytes) -> None:
@@ -49,6 +66,6 @@ def write_synced(path: Path, content: bytes) -> None:
 
 def _unwritable(error: OSError) -> Fatal:
     if error.errno in _FULL:
-        return Fatal("expected room for the output, found a full disk; nothing was kept")
+        return Fatal(f"expected room for the output, found a full disk; {KEPT}")
     found = errno.errorcode.get(error.errno or 0, type(error).__name__)
-    return Fatal(f"expected files that can be read and written, found {found}; nothing was kept")
+    return Fatal(f"expected files that can be read and written, found {found}; {KEPT}")

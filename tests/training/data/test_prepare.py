@@ -18,11 +18,15 @@ from ra_node.errors import Fatal, Refused
 from ra_node.services.analysis.study_analysis import look_at
 from tests.finders import demo_detector, demo_finder, demo_rules
 from tests.training.label_tables import BIRTH, NAME, TAKEN, label, marked_study, save, write_table
+from training.data import prepare as prepare_module
+from training.data.agreement import read_agreements
 from training.data.annotations import read_labels
 from training.data.hand_png import cut_out
+from training.data.image_hands import Options
 from training.data.manifest import HandRow, hand_values, load_dataset, load_hand, read_manifest
-from training.data.prepare import Options, Prepared, prepare
-from training.data.source_image import Source, read_source
+from training.data.prepare import Prepared, prepare
+from training.data.source_image import Source, read_source, sha256_of
+from training.io.process_map import side_by_side
 
 SALT = bytes(range(32))
 SMALL = Options(allow_empty_classes=True)
@@ -259,16 +263,18 @@ def test_one_header_under_two_patient_keys_is_refused(images: Path, tmp_path: Pa
     rows = [label("a.dcm", "R", 0, patient="x"), label("b.dcm", "R", 0, patient="y")]
     with pytest.raises(Refused, match="row 3, column patient: expected the patient of row 2"):
         made(tmp_path / "images", tmp_path / "d", rows, SMALL)
-    assert nothing_but(tmp_path, "images", "labels.csv")
+    assert not (tmp_path / "d").exists()
 
 
 def nothing_but(folder: Path, *names: str) -> bool:
     return sorted(path.name for path in folder.iterdir()) == sorted(names)
 
 
-@pytest.mark.parametrize("at", [1, 5, 9, 11])
-def test_a_full_disk_leaves_nothing(images: Path, tmp_path: Path, at: int) -> None:
-    """In the middle of the hands as well as at the manifest."""
+@pytest.mark.parametrize("at", [1, 5, 9, 12])
+def test_a_full_disk_leaves_no_dataset_and_the_same_command_goes_on(
+    images: Path, dataset: Path, tmp_path: Path, at: int
+) -> None:
+    """In the middle of the hands as well as at the manifest; the end is the same to the last byte."""
     written = 0
 
     def write(path: Path, data: bytes) -> None:
@@ -279,11 +285,70 @@ def test_a_full_disk_leaves_nothing(images: Path, tmp_path: Path, at: int) -> No
             raise OSError(errno.ENOSPC, f"No space left on device: {NAME}")
 
     labels = read_labels(write_table(tmp_path / "labels.csv", ROWS), images)
-    with pytest.raises(Fatal, match="found a full disk; nothing was kept") as caught:
+    with pytest.raises(Fatal, match="found a full disk; what was made is kept") as caught:
         prepare(images, labels, tmp_path / "d", SALT, demo_detector(), write=write)
     assert NAME not in str(caught.value)
-    assert written == at
-    assert nothing_but(tmp_path, "labels.csv")
+    assert nothing_but(tmp_path, "labels.csv", ".d.partial")
+    again = prepare(images, labels, tmp_path / "d", SALT, demo_detector())
+    assert again.known == {1: 0, 5: 0, 9: 2, 12: 3}[at]
+    assert nothing_but(tmp_path, "labels.csv", "d")
+    assert dict(content(tmp_path / "d")) == dict(content(dataset))
+
+
+def partial(images: Path, folder: Path, rows: Sequence[dict[str, object]] = ROWS) -> Path:
+    """All images cut, and stopped before the end."""
+
+    def write(path: Path, data: bytes) -> None:
+        if path.name == "manifest.jsonl":
+            raise KeyboardInterrupt
+        path.write_bytes(data)
+
+    labels = read_labels(write_table(folder / "labels.csv", rows), images)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(images, labels, folder / "d", SALT, demo_detector(), write=write)
+    return folder / ".d.partial"
+
+
+def test_only_images_whose_labels_and_options_are_the_same_are_taken_over(
+    images: Path, tmp_path: Path
+) -> None:
+    """A label that was mended, another way of blanking, and a picture that was lost are cut anew."""
+    left = partial(images, tmp_path)
+    digest = sha256_of(images / file_of("MARKID0001"))
+    (left / "hands" / f"{digest[:16]}-R.png").unlink()
+    changed = [*ROWS[:-1], ROWS[-1] | {"reader_1": 4, "reader_2": 4}]
+    prepared = made(images, tmp_path / "d", changed)
+    assert prepared.known == 1
+    assert sorted(hand.stage for hand in prepared.hands) == [0, 1, 2, 3, 4, 4]
+    assert all((tmp_path / "d" / hand.image).is_file() for hand in prepared.hands)
+    assert made(images, tmp_path / "e", options=Options(blank="nothing")).known == 0
+
+
+def test_a_line_that_was_cut_off_and_pictures_of_no_hand_do_no_harm(images: Path, tmp_path: Path) -> None:
+    left = partial(images, tmp_path)
+    journal = left / "images.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-40])
+    (left / "hands" / "other-R.png").write_bytes(b"of a label that is gone")
+    assert made(images, tmp_path / "d").known == 2
+    names = {path.name for path in (tmp_path / "d").rglob("*")}
+    assert not {"images.jsonl", "other-R.png"} & names
+
+
+def test_an_unfinished_dataset_names_no_patient(images: Path, tmp_path: Path) -> None:
+    left = partial(images, tmp_path, [row | {"patient": f"MARK{row['file']}"} for row in ROWS])
+    for name, data in content(left):
+        assert NAME.encode() not in data
+        assert b"MARKID" not in data
+        assert "MARK" not in name
+
+
+def test_all_cores_make_the_same_dataset(
+    images: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Images are cut in processes of their own, in whatever order they finish."""
+    monkeypatch.setattr(prepare_module, "side_by_side", lambda act, tasks: side_by_side(act, tasks, 2))
+    made(images, tmp_path / "d")
+    assert dict(content(tmp_path / "d")) == dict(content(dataset))
 
 
 def test_an_existing_dataset_is_not_touched(images: Path, tmp_path: Path) -> None:
@@ -299,21 +364,35 @@ def test_open_discrepancies_and_empty_classes_stop_before_anything_is_made(
     open_rows = [*ROWS[:-1], ROWS[-1] | {"reader_2": 2}]
     with pytest.raises(Refused, match=r"found 1 still open:\nrow 7: reader 1 says 5, reader 2 says 2"):
         made(images, tmp_path / "d", open_rows)
-    with pytest.raises(Refused, match="every stage 0 to 5 in the label table, found none of 5"):
-        made(images, tmp_path / "d", ROWS[:-1])
-    with pytest.raises(Refused, match="found none of 5"):
-        made(images, tmp_path / "d", open_rows, Options(skip_open=True))
+    with pytest.raises(Refused, match="expected hands of stage 0 and of a higher stage in the label table"):
+        made(images, tmp_path / "d", ROWS[1:])
+    with pytest.raises(Refused, match="found 1 of stage 0"):
+        made(images, tmp_path / "d", [ROWS[0], ROWS[1] | {"reader_2": 2}], Options(skip_open=True))
     assert nothing_but(tmp_path, "labels.csv")
 
 
 def test_a_class_that_loses_all_its_hands_is_named_with_the_rejections(images: Path, tmp_path: Path) -> None:
     folder = tmp_path / "images"
-    for patient, stages, _, _ in STUDIES:
-        body = {"BodyPartExamined": "FOOT"} if stages == (4, 5) else {}
+    for patient, stages, _, _ in STUDIES[:2]:
+        body = {"BodyPartExamined": "FOOT"} if stages == (0, 1) else {}
         save(marked_study(patient, stages, **body), folder / file_of(patient))
-    with pytest.raises(Refused, match=r"after 2 rejections \(2 other_body_part\), found none of 4, 5"):
-        made(folder, tmp_path / "d")
-    assert nothing_but(tmp_path, "images", "labels.csv")
+    with pytest.raises(
+        Refused, match=r"after 2 rejections \(2 other_body_part\), found 1 of stage 2, 1 of sta"
+    ):
+        made(folder, tmp_path / "d", ROWS[:4])
+    assert not (tmp_path / "d").exists()
+
+
+def test_a_hand_that_is_not_gradable_is_listed_and_not_learnt_from(images: Path, tmp_path: Path) -> None:
+    rows = [ROWS[0], *(row | {"reader_1": "not gradable", "reader_2": "ng"} for row in ROWS[1:2]), *ROWS[2:]]
+    prepared = made(images, tmp_path / "d", rows)
+    assert [(one.row, one.reason) for one in prepared.rejections] == [(3, "not_gradable")]
+    assert len(prepared.hands) == 5
+
+
+def test_the_readers_agreement_stays_with_the_dataset(dataset: Path) -> None:
+    (found,) = read_agreements(dataset)
+    assert (found.what, found.count, found.equal, found.kappa[0]) == ("hands", 6, 6, 1.0)
 
 
 def test_a_dataset_is_refused_when_it_is_for_another_preprocessing(dataset: Path, tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from ra_node.errors import Fatal, Refused
-from training.io.atomic_folder import new_folder, write_synced
+from training.io.atomic_folder import unfinished_folder, write_synced
 
 
 def test_a_folder_appears_only_when_it_is_whole(tmp_path: Path) -> None:
     out = tmp_path / "deep" / "out"
-    with new_folder(out) as folder:
+    with unfinished_folder(out) as folder:
         write_synced(folder / "a", b"1")
         assert not out.exists()
     assert (out / "a").read_bytes() == b"1"
@@ -21,15 +21,20 @@ def test_a_folder_appears_only_when_it_is_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("x"), Refused("y")])
-def test_whatever_stops_it_leaves_nothing(tmp_path: Path, error: BaseException) -> None:
+def test_whatever_stops_it_leaves_what_was_made_for_another(tmp_path: Path, error: BaseException) -> None:
     def stopped() -> None:
-        with new_folder(tmp_path / "out") as folder:
+        with unfinished_folder(tmp_path / "out") as folder:
             write_synced(folder / "a", b"1")
             raise error
 
     with pytest.raises(type(error)):
         stopped()
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == [".out.partial"]
+    with unfinished_folder(tmp_path / "out") as folder:
+        assert (folder / "a").read_bytes() == b"1"
+        with pytest.raises(Refused, match="found another process"), unfinished_folder(tmp_path / "out"):
+            pass
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 @pytest.mark.parametrize(
@@ -37,8 +42,8 @@ def test_whatever_stops_it_leaves_nothing(tmp_path: Path, error: BaseException) 
 )
 def test_a_failing_disk_is_fatal_and_its_path_stays_private(tmp_path: Path, number: int, found: str) -> None:
     with (
-        pytest.raises(Fatal, match=f"found {found}; nothing was kept") as caught,
-        new_folder(tmp_path / "out"),
+        pytest.raises(Fatal, match=f"found {found}; what was made is kept") as caught,
+        unfinished_folder(tmp_path / "out"),
     ):
         raise OSError(number, "no", "/home/meier")
     assert "meier" not in str(caught.value)
@@ -49,6 +54,6 @@ def test_a_parent_that_is_no_folder_is_fatal(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(Fatal, match="expected files that can be read and written"),
-        new_folder(tmp_path / "file" / "x"),
+        unfinished_folder(tmp_path / "file" / "x"),
     ):
         pass

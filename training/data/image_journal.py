@@ -1,0 +1,79 @@
+"""Remembers which images of an unfinished dataset are done, so that the same command goes on after a kill.
+
+A line of JSON an image, synced before the next one counts: a key of all that decides the result, and the
+result. A line that was cut off in the middle, or whose pictures are gone, is one that is not there.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter, ValidationError
+
+from ra_node.domain.preprocessing import PREPROCESSING_ID
+from training.data.image_hands import Cutter, ImageHands, ImageTask
+from training.data.manifest import FORMAT
+
+JOURNAL = "images.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    key: str
+    hands: ImageHands
+
+
+_LINE = TypeAdapter(_Done)
+
+
+class ImageJournal:
+    """The finished images of a folder in the making."""
+
+    def __init__(self, cutter: Cutter) -> None:
+        self._path = cutter.folder / JOURNAL
+        self._folder = cutter.folder
+        self._salt, self._decided = cutter.salt, _decided(cutter)
+        self._known = dict(self._read())
+
+    def known(self, task: ImageTask) -> ImageHands | None:
+        """What an earlier run made of an image, as long as nothing that decides it has changed."""
+        found = self._known.get(self._key(task))
+        if found is None:
+            return None
+        files = [name for row in found.rows for name in (row.image, row.levels) if name]
+        return found if all((self._folder / name).is_file() for name in files) else None
+
+    def add(self, task: ImageTask, hands: ImageHands) -> None:
+        """Keep what was made of an image."""
+        line = _LINE.dump_json(_Done(self._key(task), hands)) + b"\n"
+        with self._path.open("ab") as stream:
+            stream.write(line)
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    def remove(self) -> None:
+        """Forget everything, when the dataset is whole."""
+        self._path.unlink(missing_ok=True)
+
+    def _read(self) -> list[tuple[str, ImageHands]]:
+        if not self._path.exists():
+            return []
+        found = []
+        for line in self._path.read_bytes().splitlines():
+            try:
+                done = _LINE.validate_json(line)
+            except ValidationError:
+                continue
+            found.append((done.key, done.hands))
+        return found
+
+    def _key(self, task: ImageTask) -> str:
+        decided = f"{self._decided} {task.digest} {task.wanted!r}"  # with what the table says of a patient
+        return hmac.digest(self._salt, decided.encode(), "sha256").hex()
+
+
+def _decided(cutter: Cutter) -> str:
+    """What decides the hands of every image alike, beside the salt."""
+    return f"{FORMAT} {PREPROCESSING_ID} {cutter.detector.sha256} {cutter.options!r}"
