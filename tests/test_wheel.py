@@ -47,6 +47,13 @@ def ra_node(unpacked: Path, folder: Path, *words: str) -> subprocess.CompletedPr
     )
 
 
+def test_recipes_come_along(unpacked: Path):
+    """`python -m training train --config site` finds the recipe and the weights that it starts from."""
+    shipped = unpacked / "ra_node" / "shipped" / "config"
+    assert (shipped / "training" / "site.toml").is_file()
+    assert (shipped / "bundles" / "demo" / "staging" / "weights.safetensors").is_file()
+
+
 def test_an_installed_node_writes_its_configuration_and_finds_its_bundle(unpacked: Path, tmp_path: Path):
     """`ra-node init` and `check` as on an empty machine: folders, ledger and bundle are in order."""
     done = ra_node(unpacked, tmp_path, "init", str(tmp_path / "etc"), "--data", str(tmp_path / "var"))

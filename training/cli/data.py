@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 SALT = "patient-key.salt"
 """Beside the datasets of a site, so that all give a patient the same key."""
 
+HINTS = {
+    "side": "; if all two-hand images of the site lie the same way round, say so with --two-hand-convention",
+    "no_patient": "; add a column patient to the label table",
+    "no_label": "; images or hands that no row names",
+}
+"""What to do about hands that were not used, behind their number."""
+
 Images = Annotated[Path, typer.Option("--images", exists=True, file_okay=False, help="DICOM files or PNGs.")]
 Labels = Annotated[
     Path, typer.Option("--labels", exists=True, dir_okay=False, help="Label table, CSV or TSV.")
@@ -181,7 +188,7 @@ def _say_prepared(prepared: Prepared) -> None:
     if prepared.known:
         say(f"{prepared.known} images were done already, before this preparation was stopped")
     for reason, count in sorted(Counter(one.reason for one in prepared.rejections).items()):
-        say(f"not used: {count} {reason}")
+        say(f"not used: {count} {reason}{HINTS.get(reason, '')}")
 
 
 def _progress() -> Progress:

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 import torchvision
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from ra_node.errors import Fatal
+from ra_node.inference.bundles.manifest import load_bundle
 from ra_node.inference.networks.architectures import build
 from tests.training.recipe_builders import DEMO
 from training.classifier.initial_weights import Start, begun, find_start, note_start, noted_start
+from training.io.shipped import shipped
 from training.recipes.classifier import Recipe, read_recipe
 
 
@@ -38,7 +40,9 @@ def test_a_state_file_of_torchvision_gives_all_but_the_last_layer(imagenet: Path
 
 def test_the_recipe_may_name_a_folder_with_a_file_for_each_network(imagenet: Path) -> None:
     named = recipe().model_copy(update={"start": str(imagenet.parent)})
-    assert find_start(named, None) == Start(imagenet)
+    found = find_start(named, None)
+    assert found.path == imagenet
+    assert found.origin.sources == (f"State file {imagenet.name}",)
     with pytest.raises(Fatal, match=r"expected one state file alexnet\*.*found \[\]"):
         find_start(named.model_copy(update={"architecture": "alexnet"}), None)
 
@@ -49,6 +53,22 @@ def test_safetensors_are_a_start_too(tmp_path: Path) -> None:
     save_file(held, path)
     network = begun(recipe(), 2, find_start(recipe(), path))
     assert torch.equal(network.state_dict()["conv1.conv.weight"], held["conv1.conv.weight"])
+
+
+def test_the_recipe_for_sites_starts_from_the_bundle_that_comes_along() -> None:
+    """Last layer included: the stages are the same. Its terms bind whatever is trained from it."""
+    site = read_recipe(Path("site"))
+    start = find_start(site, None)
+    bundle = load_bundle(shipped("bundles") / "demo")
+    assert start.path == bundle.weights_path(bundle.manifest.tasks.staging)
+    assert start.bundle == f"demo {bundle.manifest.version}"
+    assert "non-commercial" in start.origin.terms[0]
+    state = begun(site, 6, start, site.staging.head).state_dict()
+    held = load_file(start.path)
+    assert all(torch.equal(t, held[key].float()) for key, t in state.items() if t.is_floating_point())
+    assert begun(site, 2, start).state_dict()["fc.weight"].shape == (2, 1024)
+    with pytest.raises(Fatal, match="expected a bundle of alexnet .*found one of googlenet"):
+        find_start(site.model_copy(update={"architecture": "alexnet"}), None)
 
 
 def test_weights_of_another_network_are_refused(imagenet: Path) -> None:

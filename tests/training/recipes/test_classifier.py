@@ -73,6 +73,19 @@ def test_a_recipe_says_only_what_differs_from_its_base(tmp_path: Path) -> None:
         read_recipe(path)
 
 
+def test_a_bare_name_is_a_recipe_that_comes_along_unless_a_file_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert read_recipe(Path("site")).staging.head == "ordinal"
+    assert read_recipe(Path("paper")) == read_recipe(PAPER)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "site").write_text("name = 1")
+    with pytest.raises(Fatal, match=r"recipe site: .*name"):
+        read_recipe(Path("site"))
+    with pytest.raises(Fatal, match="expected a recipe in sites, found"):
+        read_recipe(Path("sites"))
+
+
 def test_a_key_that_was_added_later_says_nothing_until_it_is_used() -> None:
     """Runs that were begun before these keys were there must go on."""
     recipe = read_recipe(PAPER)
