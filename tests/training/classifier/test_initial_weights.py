@@ -67,7 +67,7 @@ def test_the_recipe_for_sites_starts_from_the_bundle_that_comes_along() -> None:
     held = load_file(start.path)
     assert all(torch.equal(t, held[key].float()) for key, t in state.items() if t.is_floating_point())
     assert begun(site, 2, start).state_dict()["fc.weight"].shape == (2, 1024)
-    with pytest.raises(Fatal, match="expected a bundle of alexnet .*found one of googlenet"):
+    with pytest.raises(Fatal, match=r"expected a bundle of alexnet .*found one of googlenet"):
         find_start(site.model_copy(update={"architecture": "alexnet"}), None)
 
 

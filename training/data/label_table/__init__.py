@@ -1,0 +1,1 @@
+"""Reads the cells of a label table."""
