@@ -13,7 +13,6 @@ import numpy as np
 
 from ra_node.errors import Fatal
 from training.classifier.labelled_dataset import ABOUT, LABELLED, ROWS, labelled
-from training.data.agreement import AGREEMENT
 from training.data.dataset import (
     Crops,
     SourceHand,
@@ -26,6 +25,7 @@ from training.data.dataset import (
 )
 from training.data.detector import ABOUT as DETECTOR
 from training.data.detector import KeptDetector, bundle_detector, has_detector, keep_detector, kept_detector
+from training.data.label_table.agreement import AGREEMENT
 from training.data.paper_cohort import paper_rows
 from training.data.phantom_dataset import phantom_rows
 from training.io.atomic_file import write_whole

@@ -14,7 +14,7 @@ from ra_node.domain.report import STAGES
 from ra_node.errors import Refused
 from training.cli.options import BundleOption, bundle_folder
 from training.cli.output import say
-from training.data.blanking import Blank
+from training.data.site_images.blanking import Blank
 from training.data.split import TEST_SHARE, Kind
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ def register(app: typer.Typer) -> None:
 
 def labels_command(images: Images, labels: Labels) -> None:
     """Check a label table: agreement of the readers and the discrepancies still open."""
-    from training.data.annotations import read_labels
     from training.data.consensus import expect_no_discrepancies
+    from training.data.label_table.annotations import read_labels
 
     hands = read_labels(labels, images)
     _say_labels(hands)
@@ -96,12 +96,12 @@ def prepare_command(
     """Make a dataset of single hands from images and labels; no patient attribute is kept."""
     import torch
 
-    from training.data.annotations import read_labels
     from training.data.consensus import expect_no_discrepancies
     from training.data.detector import bundle_detector
-    from training.data.image_hands import Options
+    from training.data.label_table.annotations import read_labels
     from training.data.prepare import prepare
-    from training.data.pseudonym import read_salt
+    from training.data.site_images.image_hands import Options
+    from training.data.site_images.pseudonym import read_salt
 
     torch.set_num_threads(1)  # two threads wait for each other in networks this small
     hands = read_labels(labels, images)
@@ -164,8 +164,8 @@ def _folds(
 
 
 def _say_labels(hands: Sequence[LabelledHand]) -> None:
-    from training.data.agreement import agreements
     from training.data.consensus import NOT_GRADABLE, absent_stages, described, open_discrepancies
+    from training.data.label_table.agreement import agreements
 
     counts = Counter(hand.label for hand in hands)
     shown = ", ".join(f"stage {stage}: {counts[stage]}" for stage in STAGES)

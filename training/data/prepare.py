@@ -17,13 +17,13 @@ from pathlib import Path
 
 from ra_node.domain.patient.pseudonym import patient_pseudonym
 from ra_node.errors import Refused
-from training.data.agreement import AGREEMENT, agreements, dumped
 from training.data.consensus import LabelledHand, expect_both_classes, expect_no_discrepancies
 from training.data.detector import KeptDetector, keep_detector
-from training.data.image_hands import Cutter, ImageHands, ImageTask, Options, Rejection, rejected
-from training.data.image_journal import ImageJournal
+from training.data.label_table.agreement import AGREEMENT, agreements, dumped
 from training.data.manifest import ABOUT, HANDS, MANIFEST, REJECTED, HandRow, about, written
-from training.data.source_image import is_image_file, sha256_of
+from training.data.site_images.image_hands import Cutter, ImageHands, ImageTask, Options, Rejection, rejected
+from training.data.site_images.image_journal import ImageJournal
+from training.data.site_images.source_image import is_image_file, sha256_of
 from training.io.atomic_folder import Write, unfinished_folder, write_synced
 from training.io.process_map import side_by_side
 

@@ -23,7 +23,7 @@ from training.classifier.run_folder import HandsFrom, prepared
 from training.data.dataset import load_crops
 from training.data.detector import kept_detector
 from training.data.manifest import read_manifest
-from training.data.source_image import Source, read_source
+from training.data.site_images.source_image import Source, read_source
 from training.export.detector_card import HEADING
 
 PAIRS = ((0, 1), (2, 3), (4, 5))

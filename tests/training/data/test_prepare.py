@@ -19,13 +19,13 @@ from ra_node.services.analysis.study_analysis import look_at
 from tests.finders import demo_detector, demo_finder, demo_rules
 from tests.training.label_tables import BIRTH, NAME, TAKEN, label, marked_study, save, write_table
 from training.data import prepare as prepare_module
-from training.data.agreement import read_agreements
-from training.data.annotations import read_labels
 from training.data.hand_png import cut_out
-from training.data.image_hands import Options
+from training.data.label_table.agreement import read_agreements
+from training.data.label_table.annotations import read_labels
 from training.data.manifest import HandRow, hand_values, load_dataset, load_hand, read_manifest
 from training.data.prepare import Prepared, prepare
-from training.data.source_image import Source, read_source, sha256_of
+from training.data.site_images.image_hands import Options
+from training.data.site_images.source_image import Source, read_source, sha256_of
 from training.io.process_map import side_by_side
 
 SALT = bytes(range(32))

@@ -1,1 +1,1 @@
-"""Reads the cells of a label table."""
+"""Reads the table of labels by two readers, and says how well they agree."""

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
 from ra_node.domain.laterality.evidence import Side
-from training.data.agreement import agreements, kappa
 from training.data.consensus import NOT_GRADABLE, Facts, LabelledHand, Reading
+from training.data.label_table.agreement import agreements, kappa
 
 
 def hand(number: int, *stages: tuple[int | None, int | None], joints: bool = False) -> LabelledHand:

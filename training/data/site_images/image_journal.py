@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter, ValidationError
 
 from ra_node.domain.preprocessing import PREPROCESSING_ID
-from training.data.image_hands import Cutter, ImageHands, ImageTask
 from training.data.manifest import FORMAT
+from training.data.site_images.image_hands import Cutter, ImageHands, ImageTask
 
 JOURNAL = "images.jsonl"
 

@@ -10,7 +10,7 @@ import pytest
 
 from ra_node.domain.patient.pseudonym import patient_pseudonym
 from ra_node.errors import Fatal, Refused
-from training.data.pseudonym import read_salt
+from training.data.site_images.pseudonym import read_salt
 
 
 def test_the_salt_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> None:

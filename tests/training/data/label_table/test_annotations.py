@@ -13,7 +13,6 @@ from ra_node.domain.laterality.evidence import Side
 from ra_node.errors import Refused
 from ra_node.phantom.skeleton import JOINTS
 from tests.training.label_tables import label, write_table
-from training.data.annotations import TableRefused, read_labels
 from training.data.consensus import (
     NOT_GRADABLE,
     LabelledHand,
@@ -23,6 +22,7 @@ from training.data.consensus import (
     expect_no_discrepancies,
     open_discrepancies,
 )
+from training.data.label_table.annotations import TableRefused, read_labels
 
 
 @pytest.fixture
