@@ -95,9 +95,7 @@ def exported(
     figures = evaluated(logits, crops, calibration, seed=1, resamples=20)
     unedited = unedited_figures(logits, crops, calibration)
     result = Result({"held-out hands, simulated": 24}, figures, None, unedited, data)
-    export(
-        run, recipe(head), calibration, result, folder, detector=demo_detector(), started=None, **words
-    )
+    export(run, recipe(head), calibration, result, folder, detector=demo_detector(), started=None, **words)
     return calibration, result
 
 

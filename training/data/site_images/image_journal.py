@@ -7,12 +7,12 @@ result. A line that was cut off in the middle, or whose pictures are gone, is on
 from __future__ import annotations
 
 import hmac
-import os
 from dataclasses import dataclass
 
 from pydantic import TypeAdapter, ValidationError
 
 from ra_node.domain.preprocessing import PREPROCESSING_ID
+from ra_node.filesystem.durable_write import fsync_stream
 from training.data.manifest import FORMAT
 from training.data.site_images.image_hands import Cutter, ImageHands, ImageTask
 
@@ -50,8 +50,7 @@ class ImageJournal:
         line = _LINE.dump_json(_Done(self._key(task), hands)) + b"\n"
         with self._path.open("ab") as stream:
             stream.write(line)
-            stream.flush()
-            os.fsync(stream.fileno())
+            fsync_stream(stream)
 
     def remove(self) -> None:
         """Forget everything, when the dataset is whole."""

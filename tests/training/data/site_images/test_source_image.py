@@ -10,7 +10,7 @@ from pydicom import dcmread
 
 from ra_node.services.analysis.known_good_image import known_good
 from tests.finders import NoHands
-from training.data.source_image import Source, read_source
+from training.data.site_images.source_image import Source, read_source
 
 
 def age_of(folder: Path, **header: str) -> int | None:
