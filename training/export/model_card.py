@@ -74,8 +74,9 @@ on {staging_chosen_on}.
 
 ## Figures on held-out patients
 
+Measured on {measured_on}.
 95 % intervals: exact for sensitivity and specificity, else by bootstrap over patients.
-
+{readers}
 {figures}
 Operating point of recognition: {threshold:.3f} ({point}). Temperatures:
 {recognition_temperature:.2f} (recognition), {staging_temperature:.2f} (staging). Expected calibration error
@@ -114,6 +115,8 @@ def card(manifest: Manifest, result: Result, calibration: Calibration) -> str:
         counts="\n".join(f"- {name}: {count}" for name, count in result.counts.items()),
         initialisation=manifest.provenance["initialisation"],
         figures=_figures(result),
+        measured_on=result.measured_on,
+        readers="".join(f"\nThe readers among themselves: {one}.\n" for one in result.readers),
         threshold=recognition.operating_points[0],
         recognition_temperature=recognition.temperature,
         staging_temperature=staging.temperature,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ from tests.training.recipe_builders import small_recipe
 from training.classifier.loop import save_half
 from training.data.data_kind import WORDS, DataKind
 from training.data.dataset import Crops, Row, stacked
+from training.data.label_table.agreement import Agreement
 from training.data.weights_origin import Origin, metadata_of, read_origin
 from training.evaluation.evaluate import (
     CLASSES,
@@ -39,6 +40,7 @@ from training.evaluation.evaluate import (
 from training.evaluation.metrics import in_words
 from training.evaluation.predictions import run_outputs
 from training.export.bundle import export
+from training.export.model_card import card
 from training.phantom.draw import draw_hands
 from training.phantom.recipe import HandRecipe, PhantomRecipe
 from training.recipes.classifier import Recipe
@@ -184,6 +186,20 @@ def test_the_detector_of_the_run_goes_along_and_the_networks_name_it(run: Path, 
     assert len(hand.joints) == 13
     assert "non-commercial" in str(bundle.manifest.provenance["detector"])
     assert demo_detector().sha256 in (tmp_path / "bundle" / "card.md").read_text()
+
+
+def test_the_card_of_a_cross_validation_says_that_its_figures_are_not_those_of_its_own_networks(
+    run: Path, tmp_path: Path
+) -> None:
+    """And how well the readers agreed, whose labels they are measured by."""
+    calibration, result = exported(run, tmp_path / "bundle")
+    agreement = Agreement("hands", 40, 32, (0.7, 0.6, 0.8), (0.9, 0.8, 0.95))
+    changed = replace(result, data="labelled", folds=5, candidates=2, readers=[agreement], absent_stages=[5])
+    text = " ".join(card(load_bundle(tmp_path / "bundle").manifest, changed, calibration).split())
+    assert "by 5-fold cross-validation: each judged by networks that had not learnt from its patient" in text
+    assert "the best of 2 recipes, so rather high" in text
+    assert "The readers among themselves: 32 of 40 hands alike; kappa 0.700 (0.600 to 0.800)" in text
+    assert "No hand of stage 5 was learnt from" in text
 
 
 def test_the_card_says_what_the_model_is_not(run: Path, tmp_path: Path) -> None:

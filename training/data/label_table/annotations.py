@@ -71,7 +71,8 @@ def read_labels(table: Path, images: Path) -> tuple[LabelledHand, ...]:
     files, readings = FilesIn(images), []
     for number, cells in rows[1:]:
         if len(cells) < len(header) or any(cells[len(header) :]):
-            problems.append(f"row {number}: expected {len(header)} cells, found {len(cells)}")
+            hint = "; a cell with a comma in it needs quotes" if len(cells) > len(header) else ""
+            problems.append(f"row {number}: expected {len(header)} cells, found {len(cells)}{hint}")
             continue
         known = {
             name: "" if cell.casefold() in ABSENT else cell for name, cell in zip(header, cells, strict=False)
@@ -92,7 +93,8 @@ def _check_columns(header: Sequence[str], problems: list[str]) -> None:
         if name not in COLUMNS:
             near = get_close_matches(name, COLUMNS, 1)
             hint = f"; do you mean {near[0]}?" if near else f"; known are {', '.join(COLUMNS)}"
-            problems.append(f"row 1, column {place}: expected a known column name, found another{hint}")
+            found = "another" if name else "none"
+            problems.append(f"row 1, column {place}: expected a known column name, found {found}{hint}")
         elif header.count(name) > 1:
             problems.append(f"row 1, column {name}: expected it once, found {header.count(name)}")
     problems += [

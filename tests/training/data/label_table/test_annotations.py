@@ -167,7 +167,8 @@ def test_all_problems_are_listed_up_to_a_limit(images: Path) -> None:
         (b"file,side,consensus,note\na.dcm,R,1,\x81\n", "UTF-8 or Windows-1252, found byte 0x81 at 35"),
         ("file,side,consensus\na.dcm,R,1\n".encode("utf-16-le"), "found zero bytes"),
         (b"PK\x03\x04...", "found an Excel workbook; save it as CSV UTF-8"),
-        (b"file,side,consensus\na.dcm,R,1,0\n", "row 2: expected 3 cells, found 4"),
+        (b"file,side,consensus\na.dcm,R,1,0\n", "row 2: expected 3 cells, found 4; a cell with a comma in"),
+        (b",file,side,consensus\n0,a.dcm,R,1\n", "row 1, column 1: expected a known column name, found none"),
     ],
 )
 def test_a_broken_table_is_refused(images: Path, content: bytes, message: str) -> None:
