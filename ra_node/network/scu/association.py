@@ -177,9 +177,20 @@ def _judged(association: Association, *, connected: bool, where: str) -> Call:
         return Call(Reach.ACCEPTED, "association accepted", association)
     if not connected:
         return Call(Reach.UNREACHABLE, f"{where} cannot be reached")
-    answer = association.acceptor.primitive
-    if association.is_rejected and answer is not None:
+    answer = association.acceptor.primitive or _unread_rejection(association)
+    if answer is not None and answer.result != 0:
         return Call(Reach.REJECTED, f"{answer.result_str}, {answer.source_str}: {answer.reason_str}")
     if answer is not None and answer.result == 0:
         return Call(Reach.NO_CONTEXT, "association accepted without any of the presentation contexts")
     return Call(Reach.BROKEN, f"{where} aborted or did not respond to the association request")
+
+
+def _unread_rejection(association: Association) -> A_ASSOCIATE | None:
+    """The A-ASSOCIATE-RJ of a connection that ended before the library looked for an answer on it.
+
+    On a busy machine the calling thread finds the connection closed and takes it for one that never was.
+    """
+    answers = association.dul.to_user_queue
+    with answers.mutex:
+        left = list(answers.queue)
+    return next((one for one in left if isinstance(one, A_ASSOCIATE) and one.result), None)

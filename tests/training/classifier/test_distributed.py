@@ -28,7 +28,7 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a training by two processes under torchrun."""
     folder = tmp_path_factory.mktemp("together")
     command = [sys.executable, *TORCHRUN, "-m", "tests.training.two_ranks", str(folder)]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return folder
 
