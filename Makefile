@@ -11,7 +11,7 @@ export NODE_EXTRA_CA_CERTS ?= $(SYSTEM_CA)
 export REQUESTS_CA_BUNDLE ?= $(SYSTEM_CA)
 INSTALLED := .venv/.installed
 
-.PHONY: demo run test quick torture lint types contracts pytest fast peers viewer install audit sbom lock clean
+.PHONY: demo run test quick torture lint types contracts pytest fast peers viewer install audit sbom lock version clean
 
 demo: install
 	@$(BIN)/ra-node demo
@@ -89,10 +89,18 @@ audit: install
 sbom: install
 	@mkdir -p dist
 	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON -o dist/sbom.cdx.json $(BIN)/python
+	@$(BIN)/python -c 'import json, pathlib, ra_node; p = pathlib.Path("dist/sbom.cdx.json"); made = json.loads(p.read_text()); \
+	  made["metadata"]["component"]["version"] = ra_node.__version__; p.write_text(json.dumps(made, indent=2) + "\n")'
 
 lock: install
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --extra training --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
+
+# The one place of the version is ra_node/__init__.py: `make version NEW=0.2.0` (or major, minor, patch) changes it,
+# and what the changelog has as unreleased becomes that version. Without NEW it prints the version.
+version: install
+	@$(BIN)/python -m hatchling version $(NEW)
+	@if [ -n "$(NEW)" ]; then sed -i "s/^## Unreleased$$/## Unreleased\n\n## $$($(BIN)/python -m hatchling version)/" CHANGELOG.md; fi
 
 clean:
 	rm -rf .venv var dist

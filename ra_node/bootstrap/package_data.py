@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -14,6 +15,15 @@ def shipped(part: str) -> Path:
     """The folder "config" or "systemd": within the installed package, or beside it in a working copy."""
     installed = _PACKAGE / "shipped" / part
     return installed if installed.is_dir() else _PACKAGE.parent / part
+
+
+def shipped_bundle() -> str:
+    """Name and version of the demonstration bundle, "none" for an installation without it."""
+    try:
+        told = json.loads((shipped("config") / "bundles" / "demo" / "manifest.json").read_bytes())
+    except OSError:
+        return "none"
+    return f"{told['name']} {told['version']}"
 
 
 def write_configuration(folder: Path, data_dir: Path) -> Path:

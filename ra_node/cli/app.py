@@ -70,10 +70,13 @@ def main() -> None:
 
 @app.callback(invoke_without_command=True)
 def _version(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,  # noqa: FBT002 - typer's idiom
+    version: Annotated[bool, typer.Option("--version", help="Print the versions and exit.")] = False,  # noqa: FBT002 - typer's idiom
 ) -> None:
     if version:
+        from ra_node.bootstrap.package_data import shipped_bundle
+
         say(f"ra-node {__version__}")
+        say(f"bundle {shipped_bundle()} (shipped; `ra-node bundle list` names the one in use)")
         raise typer.Exit
 
 

@@ -46,6 +46,7 @@ def print_overview(view: Overview, *, as_json: bool) -> None:
         return
     out = console()
     _print_alarms(out, view.alarms)
+    out.print(f"Node software: ra-node {view.node_version}")
     _print_models(out, view.models)
     _print_disk(out, view.disk)
     if not view.studies:

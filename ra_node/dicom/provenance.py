@@ -26,6 +26,9 @@ __all__ = [
 IMPLEMENTATION_CLASS_UID = "2.25.252181271350603579290439970944130858840"
 """(0002,0012) in the files that this node writes."""
 
+NODE_SOFTWARE, BUNDLE_SOFTWARE = "ra-node", "bundle"
+"""Begin the two Software Versions (0018,1020) of a result: that of the node, and that of its networks."""
+
 
 @dataclass(frozen=True, slots=True)
 class Producer:
@@ -51,7 +54,10 @@ def stamp_equipment(made: Dataset, producer: Producer, bundle: BundleIdentity) -
     made.Manufacturer = producer.manufacturer
     made.ManufacturerModelName = producer.model_name
     made.DeviceSerialNumber = producer.device_serial
-    made.SoftwareVersions = [producer.software_version, f"{bundle.name} {bundle.version}"[:64]]
+    made.SoftwareVersions = [
+        f"{NODE_SOFTWARE} {producer.software_version}",
+        f"{BUNDLE_SOFTWARE} {bundle.name} {bundle.version}"[:64],
+    ]
     made.StationName = producer.station_name[:16]
     if producer.institution:
         made.InstitutionName = producer.institution

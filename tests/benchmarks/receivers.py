@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.conftest import find_tool, wait_until
-from tests.node.harness import Node, Orthanc, run_tool
+from tests.node.harness import REPOSITORY, Node, Orthanc, run_tool
 from tests.ports import free_port
 
 LARGEST_PDU = "131072"
@@ -24,6 +25,15 @@ def node_listening(folder: Path) -> Iterator[int]:
         yield node.port
     finally:
         node.stop()
+
+
+class PlainNode(Node):
+    """A node whose listener is `plain_listener`."""
+
+    def _started(self, role: str) -> subprocess.Popen[bytes]:
+        argv = [sys.executable, "-m", "tests.benchmarks.plain_listener", str(self.config)]
+        with (self.folder / f"{role}.log").open("ab") as log:
+            return subprocess.Popen(argv, cwd=REPOSITORY, stdout=log, stderr=log)
 
 
 @contextmanager

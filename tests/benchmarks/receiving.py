@@ -14,10 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.benchmarks.receivers import node_listening, orthanc, storescp
+from tests.benchmarks.processes import cpu_s
+from tests.benchmarks.receivers import PlainNode, node_listening, orthanc, storescp
 from tests.benchmarks.scale import Scale
 from tests.benchmarks.table import Row
 from tests.conftest import find_tool
+from tests.node.harness import Node
 from training.phantom.study import ImageRecipe, wrap
 
 ROWS, COLUMNS = 2000, 2500
@@ -59,6 +61,27 @@ def measure(folder: Path, scale: Scale) -> Iterator[Row]:
             shutil.rmtree(folder / "receiver")
         rates.setdefault("disk", []).append(disk_rate(files, folder / "disk"))
     yield from rows(rates)
+    yield cpu_row(folder / "cpu", files)
+
+
+def cpu_row(folder: Path, files: Sequence[Path]) -> Row:
+    """CPU time of the listener for an image, with its own hot path and with pynetdicom's."""
+    own, plain = (cpu_ms(kind(folder / kind.__name__, []), files) for kind in (Node, PlainNode))
+    name = "receive: CPU of an image, beside plain pynetdicom with TCP options"
+    return Row(name, f"{own:.1f} ms", f"{plain:.1f} ms", own / plain, at_least=False)
+
+
+def cpu_ms(node: Node, files: Sequence[Path]) -> float:
+    """CPU time of an image in the listener, in one association; at least a clock tick in all."""
+    node.start(["listen"])
+    try:
+        send_by_dcmsend(node.port, files[:1])
+        before = cpu_s(node.roles["listen"].pid)
+        send_by_dcmsend(node.port, files[1:])
+        spent = max(cpu_s(node.roles["listen"].pid) - before, 1 / os.sysconf("SC_CLK_TCK"))
+    finally:
+        node.stop()
+    return 1000 * spent / (len(files) - 1)
 
 
 def rows(rates: dict[str, list[float]]) -> Iterator[Row]:

@@ -22,7 +22,7 @@ def stamped(producer=PRODUCER, bundle=BUNDLE) -> Dataset:
 def test_the_node_is_the_equipment_and_each_model_contributed():
     made = stamped()
     assert made.Manufacturer == "ra-node"
-    assert made.SoftwareVersions == [PRODUCER.software_version, "demo 1.0"]
+    assert made.SoftwareVersions == [f"ra-node {PRODUCER.software_version}", "bundle demo 1.0"]
     assert [item.DeviceUID for item in made.ContributingEquipmentSequence] == ["2.25.501", "2.25.502"]
     purposes = {
         item.PurposeOfReferenceCodeSequence[0].CodeValue for item in made.ContributingEquipmentSequence

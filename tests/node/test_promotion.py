@@ -144,7 +144,7 @@ def test_a_promotion_and_its_rollback_lose_double_and_mix_nothing(busy_node, arc
         assert devices(report) in (old, new)
         assert report.SoftwareVersions == overlay.SoftwareVersions
         version = "9.9.9" if devices(report) == new else configured
-        assert f"demo {version}" in report.SoftwareVersions
+        assert f"bundle demo {version}" in report.SoftwareVersions
         tree = report.to_json()
         for uid in devices(report):
             assert f"device UID {uid}" in tree

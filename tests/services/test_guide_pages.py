@@ -25,6 +25,7 @@ MODULE = re.compile(r"python -m ((?:training|tests)[\w.]*)(?: ([a-z][a-z-]*))?")
 SECTION_KEY = re.compile(r"`\[\[?(\w+)\]?\] (\w+)")
 KEY_VALUE = re.compile(r"`(\w+) = [^`]*`")
 LINK = re.compile(r"\]\(((?:ra_node|config|training|tests)[^)#]*)\)")
+RELATIVE = re.compile(r"\]\((\.\./[^)#]*)\)")
 SOURCE = re.compile(r"`((?:ra_node|training|tests|config|systemd)/[\w./-]+)`")
 
 
@@ -91,6 +92,21 @@ def test_every_file_of_a_page_exists(path: Path):
     text = path.read_text(encoding="utf-8")
     for name in (*LINK.findall(text), *SOURCE.findall(text)):
         assert (REPOSITORY / name).exists(), name
+    for name in RELATIVE.findall(text):
+        assert (path.parent / name).exists(), name
+
+
+def test_a_link_to_a_source_file_is_a_path_where_there_is_no_repository():
+    """On the page and in the terminal; `../` would lead to a page that is not there."""
+    shown = guide_page("architecture")
+    assert "`network/scp/server.py`" in shown
+    assert "](../" not in shown
+
+
+def test_the_architecture_fits_on_two_pages():
+    text = guide_page("architecture")
+    assert len(text.split()) < 700
+    assert len(text.splitlines()) < 100
 
 
 def test_the_command_lists_the_pages_and_prints_one():

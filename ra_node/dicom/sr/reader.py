@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
 from ra_node.dicom import concept_codes
+from ra_node.dicom.provenance import BUNDLE_SOFTWARE
 from ra_node.dicom.reading.patient_identity import Subject, subject_known
 from ra_node.dicom.sop_common import series_uid_of
 from ra_node.domain.laterality.evidence import Side
@@ -44,7 +45,7 @@ def read_prior(report: Dataset, subject: Subject) -> Prior | None:
         str(report.SOPClassUID),
         str(report.SOPInstanceUID),
         datetime.strptime(about.study_at[:8], "%Y%m%d").date(),  # noqa: DTZ007 - a day has no zone
-        str(versions[-1]) if len(versions) > 1 else "",
+        str(versions[-1]).removeprefix(f"{BUNDLE_SOFTWARE} ") if len(versions) > 1 else "",
         _bundle_hash(report),
         _hands(report),
     )

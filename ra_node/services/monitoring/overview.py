@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from ra_node import __version__
 from ra_node.dicom.plain_text import report_text
 from ra_node.domain.job import Job
 from ra_node.errors import Refused
@@ -44,6 +45,8 @@ class Overview:
     peers: list[DestinationStatus]
     disk: Disk | None
     alarms: list[Alarm]
+    node_version: str = __version__
+    """Of the software; `models` has that of the bundle."""
 
 
 @dataclass(frozen=True, slots=True)
