@@ -76,7 +76,9 @@ def finder_export(run: Run, bundle: BundleFolder) -> None:
     from training.hand_detector.export import add_finder
 
     say(f"bundle {bundle.name} sha256 {add_finder(run, bundle)}")
-    say("its networks learnt on hands of another detector: train on hands of this one, and export again")
+    say(
+        "its networks were trained on hands of another detector: train on hands of this one, and export again"
+    )
 
 
 def _measure(recipe: FinderRecipe, out: Path, radiographs: Path) -> None:

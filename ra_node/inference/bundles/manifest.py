@@ -221,7 +221,7 @@ def check_detector(bundle: Bundle) -> None:
     finder, learnt_on = bundle.manifest.finder, bundle.manifest.preprocessing.detector_sha256
     if finder is not None and learnt_on is not None and learnt_on != finder.sha256:
         raise Fatal(
-            f"bundle {bundle.folder.name}: expected networks that learnt on hands cut by its own detector"
+            f"bundle {bundle.folder.name}: expected networks trained on hands cut by its own detector"
             f" {finder.sha256[:12]}, found {learnt_on[:12]}; train and export it again"
         )
 
