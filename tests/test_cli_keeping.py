@@ -144,11 +144,11 @@ def test_requeue_of_a_destination_tries_it_again_at_once(node):
     node.answered("1.2.3")
     jobs = claim(node.ledger, [JobKind.DELIVER], "d", 8, LEASE_S, peer="pacs")
     begin_outage(node.ledger, jobs, "connection refused", lambda _: 3600.0, give_up_after_s=1e6)
-    assert "out of reach (deliver)" in node.run("status")
+    assert "not reachable (deliver)" in node.run("status")
     assert claim(node.ledger, [JobKind.DELIVER], "d", 8, LEASE_S, peer="pacs") == []
     assert node.run("requeue", "pacs") == "0 jobs requeued pacs is retried now"
     assert outages(node.ledger) == []
-    assert "out of reach" not in node.run("status")
+    assert "not reachable" not in node.run("status")
     assert len(claim(node.ledger, [JobKind.DELIVER], "d", 8, LEASE_S, peer="pacs")) == 1
 
 

@@ -139,7 +139,7 @@ def listen(config: ConfigPath = DEFAULT_CONFIG) -> None:
 
 @app.command(rich_help_panel=SERVICE)
 def work(config: ConfigPath = DEFAULT_CONFIG) -> None:
-    """Role: find hands, analyse them and make the results."""
+    """Role: detect hands, analyse them and make the reports."""
     from ra_node.runtime.roles.work import work as role
 
     role(named_settings(config))

@@ -33,8 +33,12 @@ PAGES = {
     "check": Page(("ra-node check", "ra-node check --json"), "a check failed; its row says what to do"),
     "status": Page(("ra-node status", "ra-node status --json")),
     "studies": Page(("ra-node studies --limit 10", "ra-node studies 1.2.840.1"), "no such study"),
-    "requeue": Page(("ra-node requeue 1.2.840.1", "ra-node requeue pacs"), "nothing was buried there"),
-    "drop": Page(("ra-node drop 1.2.840.1", "ra-node drop --peer pacs"), "nothing is pending there"),
+    "requeue": Page(
+        ("ra-node requeue 1.2.840.1", "ra-node requeue pacs"), "nothing is buried under this name"
+    ),
+    "drop": Page(
+        ("ra-node drop 1.2.840.1", "ra-node drop --peer pacs"), "nothing is pending under this name"
+    ),
     "purge": Page(("ra-node purge --dry-run",)),
     "clock": Page(("ra-node clock", "ra-node clock --accept"), "the clock is not trusted"),
     "audit": Page(("ra-node audit --since 2026-11-01", "ra-node audit --csv > events.csv")),

@@ -16,11 +16,11 @@ from rich.text import Text
 from ra_node.cli.console import console, print_json, table
 from ra_node.domain.report import ImageFinding
 from ra_node.ledger.alarms import Alarm
-from ra_node.ledger.database.schema import CommitmentState, DeliveryState
 from ra_node.ledger.overview import StudyLine
 from ra_node.services.delivery.destination_status import Disk, DiskSpace, complaints
 from ra_node.services.models.status import Models, bundle_words, refusals
 from ra_node.services.monitoring.overview import Overview, StudyTimeline
+from ra_node.services.monitoring.state_labels import STUDY, count_label, delivery_label
 from ra_node.services.preflight.alarms import hint_of, words_of
 from ra_node.services.preflight.check import Check
 
@@ -77,7 +77,7 @@ def _count_table(view: Overview) -> Table:
     }
     for name, counts in tables.items():
         for state, count in sorted(counts.items()):
-            rows.add_row(name, state, str(count))
+            rows.add_row(name, count_label(name, state), str(count))
     return rows
 
 
@@ -119,11 +119,11 @@ def print_studies(lines: Sequence[StudyLine], *, as_json: bool) -> None:
         return
     rows = table("last image (UTC)", "study", "state", "images", "version", "delivered", "error")
     for line in lines:
-        delivered = ", ".join(f"{d.peer}: {_delivered(d.state, d.commitment)}" for d in line.deliveries)
+        delivered = ", ".join(f"{d.peer}: {delivery_label(d.state, d.commitment)}" for d in line.deliveries)
         rows.add_row(
             _when(line.last_received_at),
             line.study_uid,
-            str(line.state),
+            STUDY[line.state],
             str(line.instances),
             str(line.answered_version),
             delivered,
@@ -148,13 +148,8 @@ def story_lines(story: StudyTimeline) -> Iterator[str]:
         detail = "  ".join(f"{key}={value}" for key, value in event.detail.items() if value is not None)
         yield f"{event.at - start:8.2f} s  {event.what:<20} {detail}"
     for delivery in story.deliveries:
-        state = _delivered(delivery.state, delivery.commitment)
+        state = delivery_label(delivery.state, delivery.commitment)
         yield f"  {delivery.peer}: {delivery.object.kind} {state} {delivery.detail or ''}"
-
-
-def _delivered(state: DeliveryState, commitment: CommitmentState) -> str:
-    """Delivery and commitment state; commitment that was not requested is omitted."""
-    return str(state) if commitment is CommitmentState.NOT_ASKED else f"{state}, commitment {commitment}"
 
 
 def hands_line(path: Path, finding: ImageFinding) -> dict[str, Any]:

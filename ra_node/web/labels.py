@@ -14,6 +14,7 @@ from ra_node.ledger.overview import PeerState
 from ra_node.services.delivery.destination_status import DestinationStatus, DiskSpace
 from ra_node.services.jobs.worker_status import RunningWorker
 from ra_node.services.models.registry import BundleLine
+from ra_node.services.monitoring import state_labels
 from ra_node.services.monitoring.event_counters import Step
 from ra_node.services.preflight.alarms import hint_of
 from ra_node.services.reporting.answer_event import AnswerSummary
@@ -29,22 +30,22 @@ class Badge:
 
 
 STUDY = {
-    StudyState.OPEN: Badge("◔", "receiving", "busy"),
-    StudyState.SETTLED: Badge("◑", "analysing", "busy"),
-    StudyState.ANSWERED: Badge("●", "reported", "ok"),
-    StudyState.FAILED: Badge("▲", "failed", "bad"),
-    StudyState.IGNORED: Badge("○", "ignored", "quiet"),
+    StudyState.OPEN: Badge("◔", state_labels.STUDY[StudyState.OPEN], "busy"),
+    StudyState.SETTLED: Badge("◑", state_labels.STUDY[StudyState.SETTLED], "busy"),
+    StudyState.ANSWERED: Badge("●", state_labels.STUDY[StudyState.ANSWERED], "ok"),
+    StudyState.FAILED: Badge("▲", state_labels.STUDY[StudyState.FAILED], "bad"),
+    StudyState.IGNORED: Badge("○", state_labels.STUDY[StudyState.IGNORED], "quiet"),
 }
 _DELIVERY = {
-    DeliveryState.WAITING: Badge("◔", "queued", "busy"),
-    DeliveryState.ACCEPTED: Badge("●", "delivered", "ok"),
-    DeliveryState.REFUSED: Badge("▲", "refused", "bad"),
-    DeliveryState.DROPPED: Badge("○", "dropped", "quiet"),
+    DeliveryState.WAITING: Badge("◔", state_labels.DELIVERY[DeliveryState.WAITING], "busy"),
+    DeliveryState.ACCEPTED: Badge("●", state_labels.DELIVERY[DeliveryState.ACCEPTED], "ok"),
+    DeliveryState.REFUSED: Badge("▲", state_labels.DELIVERY[DeliveryState.REFUSED], "bad"),
+    DeliveryState.DROPPED: Badge("○", state_labels.DELIVERY[DeliveryState.DROPPED], "quiet"),
 }
 _COMMITMENT = {
-    CommitmentState.WAITING: Badge("◑", "storage commitment pending", "busy"),
-    CommitmentState.COMMITTED: Badge("●", "committed", "ok"),
-    CommitmentState.LACKING: Badge("◆", "no commitment service", "warn"),
+    CommitmentState.WAITING: Badge("◑", state_labels.COMMITMENT[CommitmentState.WAITING], "busy"),
+    CommitmentState.COMMITTED: Badge("●", state_labels.COMMITMENT[CommitmentState.COMMITTED], "ok"),
+    CommitmentState.LACKING: Badge("◆", state_labels.COMMITMENT[CommitmentState.LACKING], "warn"),
 }
 _EVENT = {
     "instance_stored": "image received",

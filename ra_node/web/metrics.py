@@ -98,7 +98,7 @@ class LedgerCollector(Collector):
         ledger = self.desk.ledger
         stand, now = standings(ledger, self.desk.destinations), ledger.clock()
         up = {(one.peer,): float(not one.outages) for one in stand if one.configured}
-        yield gauge("destination_up", "0 while a destination is out of reach.", up, "peer")
+        yield gauge("destination_up", "0 while a destination is not reachable.", up, "peer")
         ages = {(one.peer,): max(0.0, now - (one.waiting_since or now)) for one in stand}
         yield gauge("oldest_undelivered_seconds", "Age of the oldest delivery that waits.", ages, "peer")
         sources = {(one.ae_title, one.name): 1.0 for one in self.desk.sources}

@@ -111,7 +111,7 @@ def test_a_refusal_is_told_with_status_whatever_its_comment(archive, tmp_path: P
     status = (0x0900, struct.pack("<H", 0xA777))
     report = send(peer_at(archive(response(status, (0x0902, comment)))), [outgoing(tmp_path)])
     (outcome,) = report.outcomes
-    assert (outcome.answer, outcome.status) == (Answer.DOUBTFUL, 0xA777)
+    assert (outcome.answer, outcome.status) == (Answer.OTHER_PATIENT, 0xA777)
     assert "out of resources" not in outcome.detail
     assert "0xA777" in outcome.detail
 

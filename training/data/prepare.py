@@ -148,7 +148,7 @@ class _Patients:
             return
         first = self.first_row_of_pixels.setdefault((patient, hands.pixels), row)
         if first != row:
-            text = f"The same picture of the same patient as that of row {first} of the label table."
+            text = f"The same image of the same patient as that of row {first} of the label table."
             yield from (rejected(hand, task.digest, "duplicate", text) for hand in task.wanted)
             return
         yield from hands.rejections

@@ -41,8 +41,8 @@ def write_figures(run: Path, figures: Mapping[str, Interval]) -> None:
 def add_finder(run: Path, bundle: Path) -> str:
     """Add the finder of a run to a bundle, or replace its own; gives the bundle's new sha256.
 
-    The bundle's networks were not trained on hands that this finder cuts: verify refuses it, or says so, until
-    they are trained and exported again.
+    The bundle's networks were not trained on hands that this finder cuts: verify refuses the bundle, or says
+    so, until they are trained and exported again.
     """
     found = read_bundle(bundle)
     check_weights(found)

@@ -152,7 +152,7 @@ def _calibration(run: Shown) -> tuple[Cell, ...]:
 
 def cohort_table(run: Shown) -> Table:
     """Hands by stage and the people they are of, side by side, so that nobody takes one for the other."""
-    names = ("Learnt from", "Held out" if not run.result.folds else "Judged out of fold (the same hands)")
+    names = ("Training", "Held out" if not run.result.folds else "Out of fold (the same hands)")
     lines = []
     for name, hands in zip(names, (run.training, run.held_out), strict=True):
         stages = [int((hands.stages == stage).sum()) for stage in STAGES]

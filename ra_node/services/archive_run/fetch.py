@@ -17,7 +17,7 @@ def from_peer(peer: PeerAddress, study_uid: str, folder: Path) -> None:
     if got.complete:
         return
     if got.reach in OUT_OF_REACH:
-        raise Retryable(f"{peer.name} is out of reach: {got.detail}")
+        raise Retryable(f"{peer.name} is not reachable: {got.detail}")
     if got.reach is Reach.ACCEPTED and got.status is None:
         raise Retryable(f"{peer.name}: {got.detail}")
     raise Refused(f"expected the whole study from {peer.name}, found: {got.detail}")

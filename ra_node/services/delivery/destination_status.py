@@ -90,7 +90,7 @@ def complaints(standing: DestinationStatus, now: float) -> list[Complaint]:
         said.append(Complaint(found, hint))
     for one in standing.outages:
         since, soon = round(max(0.0, now - one.since)), round(max(0.0, one.retry_at - now))
-        found = f"out of reach ({one.kind}) for {since} s, tried {one.failures} times: {one.error}"
+        found = f"not reachable ({one.kind}) for {since} s, failed attempts {one.failures}: {one.error}"
         said.append(Complaint(found, f"tried again in {soon} s; at once by ra-node requeue {standing.peer}"))
     if standing.lacking_commitment:
         found = f"{standing.lacking_commitment} objects wait for storage commitment, which it does not offer"

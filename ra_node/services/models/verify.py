@@ -87,7 +87,7 @@ def _detector(bundle: Bundle) -> Check:
         return Check(name, ok=False, found=found, hint="prepare, train and export again with this version")
     said = f"{finder.name} ({finder.sha256[:12]})"
     if bundle.manifest.preprocessing.detector_sha256 is None:
-        said += "; the bundle does not say that its networks were trained on hands cut by it"
+        said += "; the bundle does not state that its networks were trained on hands cut by it"
     return _check(name, said, lambda: check_detector(bundle), "train and export again with its own detector")
 
 

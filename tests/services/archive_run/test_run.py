@@ -302,15 +302,15 @@ def test_an_archive_that_is_away_is_waited_for_and_then_the_start_ends(tmp_path,
     def fetch(uid, folder):
         asked.append(uid)
         if len(asked) < 4:
-            raise Retryable("pacs is out of reach")
+            raise Retryable("pacs is not reachable")
         put(folder, "one.dcm", uid)
 
     said: list[str] = []
     archive = remote(tmp_path, fetch, "1.2.8")
-    with pytest.raises(Retryable, match="out of reach"):
+    with pytest.raises(Retryable, match="not reachable"):
         go(tmp_path / "out", archive=archive, patience_s=0.015, watcher=Watcher(waiting=said.append))
     assert asked == ["1.2.8"] * 3
-    assert said == ["pacs is out of reach"] * 2
+    assert said == ["pacs is not reachable"] * 2
     assert go(tmp_path / "out", archive=archive).answered == 1
 
 

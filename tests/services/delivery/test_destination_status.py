@@ -41,7 +41,7 @@ def test_a_destination_that_is_down_is_said_with_its_reason_and_its_next_try(ben
     begin_outage(bench.ledger, jobs, "rejected: unknown", lambda _: 90.0, give_up_after_s=1e6)
     bench.clock.advance(30)
     (complaint,) = said(bench, "pacs")["pacs"]
-    assert complaint.found == "out of reach (deliver) for 30 s, tried 1 times: rejected: unknown"
+    assert complaint.found == "not reachable (deliver) for 30 s, failed attempts 1: rejected: unknown"
     assert complaint.hint == "tried again in 60 s; at once by ra-node requeue pacs"
 
 

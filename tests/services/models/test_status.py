@@ -34,7 +34,7 @@ def test_a_worker_in_its_last_batch_with_the_old_bundle_is_no_fault(tmp_path):
     now = seen(tmp_path, "")
     (row,) = worker_checks(now)
     assert row.ok
-    assert "takes demo 2 after its present batch" in row.found
+    assert "loads demo 2 after its present batch" in row.found
     assert refusals(now.workers) == []
 
 

@@ -99,7 +99,7 @@ def test_an_object_that_cannot_be_made_again_is_not_sent_and_says_so(answered, t
     assert overlay.sop_instance_uid not in {one.sop_instance_uid for one in archive.objects}
     assert states(answered)[ObjectKind.SR] is DeliveryState.ACCEPTED
     (job,) = buried_jobs(answered.ledger)
-    assert "cannot be made again" in job.last_error
+    assert "cannot be rebuilt" in job.last_error
     assert [one.subject for one in alarms(answered.ledger)] == [overlay.sop_instance_uid]
 
 

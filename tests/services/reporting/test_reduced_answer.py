@@ -268,7 +268,7 @@ def test_a_file_that_hangs_whoever_reads_it_does_not_take_the_other_hands_answer
     abandon(bench.ledger, "worker")
     made, objects = answer(bench, most_s=6)
     images = {image.sop_instance_uid: image for image in made.images}
-    assert "ended or came no further 3 times" in images[image_uid(1)].refusal.text
+    assert "ended or made no progress 3 times" in images[image_uid(1)].refusal.text
     assert len(images[image_uid(2)].hands) == 2
     assert set(objects) == set(BOTH)
     assert objects[ObjectKind.SR].PatientID == "P-1"
