@@ -15,6 +15,7 @@ from ra_node.domain.report import HandFinding, ImageFinding, Reason, Refusal
 
 _SAME_PICTURE = "The same image was sent twice; the other instance is used."
 _SECOND_VIEW = "Second view of the same hand, not rated: the other view in this image is used."
+_OBLIQUE = "Oblique view beside a PA view, perhaps of the same hand, not rated: the PA view is used."
 _RAW = (
     "Raw detector image: expected a radiograph FOR PRESENTATION, found one FOR PROCESSING;"
     " the study has the presented one, which is used."
@@ -33,15 +34,26 @@ def one_result_a_hand(images: Sequence[ImageFinding]) -> tuple[ImageFinding, ...
     return tuple(found)
 
 
-def one_view_a_hand(hands: Sequence[HandFinding], pairing: Pairing) -> tuple[HandFinding, ...]:
-    """Refuse the worse view where one image shows one hand twice; a refused view is never used."""
-    if pairing is not Pairing.SAME_HAND:
-        return tuple(hands)
-    able = [n for n, hand in enumerate(hands) if hand.refusal is None] or list(range(len(hands)))
+def used_view(hands: Sequence[HandFinding], exposures: Sequence[int]) -> int:
+    """Index of the exposure of one hand that is used: the plainest PA view of those that can be rated."""
+    able = [n for n in exposures if hands[n].refusal is None] or list(exposures)
     able = [n for n in able if not hands[n].outside] or able
-    best = able[better_view([hands[n].region for n in able])]
+    return able[better_view([hands[n].region for n in able])]
+
+
+def one_view_a_hand(hands: Sequence[HandFinding], used: Sequence[int]) -> tuple[HandFinding, ...]:
+    """Refuse the views of one image that are not used, as another view of the same hand is."""
     second = Refusal(Reason.SECOND_VIEW, _SECOND_VIEW)
-    return tuple(hand if n == best else _refused_hand(hand, second) for n, hand in enumerate(hands))
+    return tuple(hand if n in used else _refused_hand(hand, second) for n, hand in enumerate(hands))
+
+
+def without_oblique(hands: Sequence[HandFinding], pairing: Pairing) -> tuple[HandFinding, ...]:
+    """Refuse the oblique view beside a PA view whose thumb points the other way: it may be mirrored."""
+    if pairing is not Pairing.VIEWS_DIFFER:
+        return tuple(hands)
+    plain = better_view([hand.region for hand in hands])
+    oblique = Refusal(Reason.SECOND_VIEW, _OBLIQUE)
+    return tuple(hand if n == plain else _refused_hand(hand, oblique) for n, hand in enumerate(hands))
 
 
 def _without_copies(images: list[ImageFinding]) -> list[ImageFinding]:

@@ -12,9 +12,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ra_node.domain.laterality.chirality import exposures_of
 from ra_node.domain.report import HandRegion, Reason, Refusal
 
 _MOST_HANDS = 2
+_MOST_EXPOSURES = 4
 
 
 class HandFinder(Protocol):
@@ -35,15 +37,19 @@ class FoundHands:
 def find(values: NDArray[np.float32], finder: HandFinder) -> FoundHands:
     """Find the hands in values (rows, columns), bone bright; none or more than two are refused."""
     regions = finder.find(values)
-    refusal = number_refusal(len(regions))
+    refusal = number_refusal(regions)
     if refusal is None:
         return FoundHands(tuple(in_order(regions)), None)
     return FoundHands((), refusal)
 
 
-def number_refusal(count: int) -> Refusal | None:
-    """The reason why an image with so many hands is not judged; None for one or two."""
-    if 1 <= count <= _MOST_HANDS:
+def number_refusal(regions: Sequence[HandRegion]) -> Refusal | None:
+    """The reason why an image with so many hands is not rated; None for one or two.
+
+    Up to four exposures are two hands where the thumbs say plainly which of them are of one hand.
+    """
+    count = len(regions)
+    if 1 <= count <= _MOST_HANDS or (1 < count <= _MOST_EXPOSURES and exposures_of(regions)):
         return None
     reason = Reason.TOO_MANY_HANDS if count else Reason.NO_HAND
     return Refusal(reason, f"Expected one or two hands in the image, found {count or 'none'}.")

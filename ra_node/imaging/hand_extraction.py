@@ -8,16 +8,25 @@ cuts them out by `hand_crop`. Before there was one way, 60 of 60 real hands were
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
 from ra_node.domain.eligibility import header_refusal
-from ra_node.domain.image_choice import one_view_a_hand
-from ra_node.domain.laterality.chirality import pairing_of
-from ra_node.domain.laterality.evidence import Convention, Pairing, SideHeader, places_of, sides_of
+from ra_node.domain.geometry import Box
+from ra_node.domain.image_choice import one_view_a_hand, used_view, without_oblique
+from ra_node.domain.laterality.chirality import exposures_of, pairing_of
+from ra_node.domain.laterality.evidence import (
+    Convention,
+    Pairing,
+    SideFinding,
+    SideHeader,
+    places_of,
+    sides_of,
+)
 from ra_node.domain.report import HandFinding, HandRegion, Reason, Refusal
 from ra_node.domain.study import ImageHeader
 from ra_node.imaging.greyscale_inversion import find_in_tones
@@ -27,6 +36,9 @@ from ra_node.imaging.out_of_domain import out_of_domain
 from ra_node.imaging.pixel_aspect import UNSTRETCHED, Stretch, squared, true_aspect
 from ra_node.imaging.pixels import DEFAULT_LIMITS, PixelLimits, PixelsRefused, Radiograph, read_radiograph
 from ra_node.imaging.quality import hands_quality
+
+_NO_SIDE = SideFinding(None, "")
+_ORDERS = "the exposures show the hands in different orders"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,15 +102,41 @@ def extract_hands(
 def _with_sides(
     regions: Sequence[HandRegion], radiograph: Radiograph, header: SideHeader, convention: Convention
 ) -> tuple[HandFinding, ...]:
-    boxes = [region.box for region in regions]
-    pairing = pairing_of(regions) if len(regions) == 2 else Pairing.TWO_HANDS
-    sides, places = sides_of(boxes, header, convention, pairing), places_of(boxes)
+    """The hands with their sides; of several exposures of one hand only one is not refused."""
+    places = places_of([region.box for region in regions])
     refusals = hands_quality(radiograph.values, regions)
     outside = out_of_domain(radiograph.values, regions)
     hands = [
-        HandFinding(region, side, place, refusal=refusal, outside=reasons)
-        for region, side, place, refusal, reasons in zip(
-            regions, sides, places, refusals, outside, strict=True
-        )
+        HandFinding(region, _NO_SIDE, place, refusal=refusal, outside=reasons)
+        for region, place, refusal, reasons in zip(regions, places, refusals, outside, strict=True)
     ]
-    return one_view_a_hand(hands, pairing)
+    exposures = exposures_of(regions) or tuple((n,) for n in range(len(regions)))
+    used = [used_view(hands, numbers) for numbers in exposures]
+    pairing = _pairing([regions[n] for n in used], len(regions))
+    boxes = [[regions[n].box for n in numbers] for numbers in exposures]
+    for numbers, side in zip(exposures, _sides(boxes, header, convention, pairing), strict=True):
+        for n in numbers:
+            hands[n] = replace(hands[n], side=side)
+    return without_oblique(one_view_a_hand(hands, used), pairing)
+
+
+def _pairing(used: Sequence[HandRegion], exposures: int) -> Pairing:
+    """What the thumbs of an image with so many exposures say."""
+    if len(used) == 2:
+        return pairing_of(used)
+    return Pairing.SAME_HAND if len(used) < exposures else Pairing.TWO_HANDS
+
+
+def _sides(
+    boxes: Sequence[Sequence[Box]], header: SideHeader, convention: Convention, pairing: Pairing
+) -> list[SideFinding]:
+    """The side of each hand, whose exposures lie at `boxes`; those of two hands must all say the same."""
+    if len(boxes) == 1:
+        return [sides_of(boxes[0][:2], header, convention, pairing)[0]]
+    if len(boxes) != 2:
+        return list(sides_of([places[0] for places in boxes], header, convention, pairing))
+    pairs = [sides_of(pair, header, convention, pairing) for pair in product(*boxes)]
+    known = [pair for pair in pairs if pair[0].side is not None] or pairs
+    if len({pair[0].side for pair in known}) > 1:
+        return [SideFinding(None, _ORDERS, conflict=True)] * 2
+    return list(known[0])

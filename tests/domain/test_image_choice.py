@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ra_node.domain.geometry import Box
-from ra_node.domain.image_choice import one_result_a_hand, one_view_a_hand
+from ra_node.domain.image_choice import one_result_a_hand, one_view_a_hand, used_view, without_oblique
 from ra_node.domain.laterality.evidence import Pairing, Side, SideFinding
 from ra_node.domain.report import (
     HandFinding,
@@ -120,31 +120,47 @@ def test_a_raw_image_of_the_other_hand_is_read():
     assert counted(out) == [("1", Side.LEFT), ("2", Side.RIGHT)]
 
 
+def one_view(hands):
+    """All hands are exposures of one."""
+    return one_view_a_hand(hands, [used_view(hands, range(len(hands)))])
+
+
 def test_of_one_hand_twice_one_view_counts():
     """The other is named with its reason and has no result."""
     surer, other = hand(Side.LEFT), hand(Side.LEFT)
     other = replace(other, region=replace(other.region, score=0.9))
-    kept, dropped = one_view_a_hand([surer, other], Pairing.SAME_HAND)
+    kept, dropped = one_view([surer, other])
     assert kept == surer
     assert dropped.refusal is not None
     assert dropped.refusal.reason is Reason.SECOND_VIEW
     assert dropped.recognition is None
-    assert [one.refusal for one in one_view_a_hand([other, surer], Pairing.SAME_HAND)][1] is None
+    assert [one.refusal for one in one_view([other, surer])][1] is None
 
 
 def test_a_view_that_is_refused_leaves_the_other_one():
     """A cut-off PA view does not take the result from a whole one beside it."""
     cut = hand(Side.LEFT, Refusal(Reason.HAND_CUT_OFF, "cut"))
     whole = replace(hand(Side.LEFT), region=replace(hand(Side.LEFT).region, score=0.5))
-    first, second = one_view_a_hand([cut, whole], Pairing.SAME_HAND)
+    first, second = one_view([cut, whole])
     assert second == whole
     assert first.refusal == cut.refusal
 
 
 def test_two_hands_both_count():
     pair = [hand(Side.RIGHT), hand(Side.LEFT)]
-    for pairing in (Pairing.TWO_HANDS, Pairing.THUMBS_UNSURE, Pairing.VIEWS_DIFFER):
-        assert list(one_view_a_hand(pair, pairing)) == pair
+    assert list(one_view_a_hand(pair, (0, 1))) == pair
+    for pairing in (Pairing.TWO_HANDS, Pairing.THUMBS_UNSURE):
+        assert list(without_oblique(pair, pairing)) == pair
+
+
+def test_of_a_pa_and_an_oblique_view_the_pa_view_counts_though_the_thumbs_differ():
+    """A mirrored oblique view of the same hand would be answered twice."""
+    pair = [hand(Side.RIGHT), replace(hand(None), region=replace(hand(None).region, score=0.5))]
+    first, second = without_oblique(pair, Pairing.VIEWS_DIFFER)
+    assert first == pair[0]
+    assert second.refusal is not None
+    assert second.refusal.reason is Reason.SECOND_VIEW
+    assert "perhaps of the same hand" in second.refusal.text
 
 
 IMAGES = st.lists(

@@ -52,6 +52,10 @@ def found(
     return look_at(made, rules).finding
 
 
+def reasons(finding: ImageFinding) -> list[Reason | None]:
+    return [each.refusal.reason if each.refusal else None for each in finding.hands]
+
+
 def sides(finding: ImageFinding) -> list[str | None]:
     return [None if each.side.side is None else each.side.side.value for each in finding.hands]
 
@@ -62,8 +66,7 @@ def test_the_same_hand_twice_gets_no_two_sides(hand, rules, turns):
     finding = found(plate(hand, np.rot90(hand, turns)), rules)
     assert sides(finding) == [None, None]
     assert "one hand twice" in finding.hands[0].side.evidence
-    reasons = [each.refusal.reason if each.refusal else None for each in finding.hands]
-    assert reasons.count(Reason.SECOND_VIEW) == 1
+    assert reasons(finding).count(Reason.SECOND_VIEW) == 1
 
 
 def test_the_same_hand_twice_takes_the_side_of_one_hand(hand, rules):
@@ -82,6 +85,32 @@ def test_two_hands_keep_their_sides(hand, rules):
         "L",
         "R",
     ]
+
+
+def test_two_hands_exposed_twice_each_on_one_plate_have_two_results(hand, rules):
+    """Exposures whose thumbs point the same way are of one hand, whichever way they are turned."""
+    other = cv2.flip(hand, 1)
+    four = np.vstack([plate(hand, other), plate(np.rot90(hand, 2), np.rot90(other, 2))])
+    finding = found(np.ascontiguousarray(four), rules)
+    assert finding.refusal is None
+    assert len(finding.hands) == 4
+    assert reasons(finding).count(Reason.SECOND_VIEW) == 2
+    rated = [each for each in finding.hands if each.refusal is None]
+    assert sorted(each.side.side.value for each in rated if each.side.side) == ["L", "R"]
+
+
+def test_exposures_in_different_orders_give_no_side(hand, rules):
+    """Right and left change places between the rows: the orientation holds for one of them at most."""
+    other = cv2.flip(hand, 1)
+    finding = found(np.vstack([plate(hand, other), plate(other, hand)]), rules)
+    assert sides(finding) == [None] * 4
+    assert "different orders" in finding.hands[0].side.evidence
+
+
+def test_three_exposures_of_one_hand_have_one_result(hand, rules):
+    finding = found(plate(hand, hand, np.rot90(hand, 2)), rules, ImageLaterality="R")
+    assert sorted(map(str, reasons(finding))) == ["None", "second_view", "second_view"]
+    assert sides(finding) == ["R", "R", "R"]
 
 
 def test_one_above_the_other(hand, rules):
@@ -110,14 +139,16 @@ def test_two_views_of_a_real_hand_get_no_two_sides(radiographs, rules, pair):
         assert "one hand twice" in finding.hands[0].side.evidence
 
 
-def test_the_pa_view_of_a_real_hand_counts(radiographs, rules):
-    """The oblique one is named as the second view, in whichever order they lie."""
-    first = real(radiographs, "adults/adult_single/c2-5.png")
-    second = real(radiographs, "adults/views_nonpa/c2-10.png")
-    for at, picture in enumerate((plate(second, first), plate(first, second))):
-        refusal = found(picture, rules, ImageLaterality="L").hands[at].refusal
-        assert refusal is not None
-        assert refusal.reason is Reason.SECOND_VIEW
+@pytest.mark.parametrize("pair", PAIRS)
+def test_the_pa_view_of_a_real_hand_counts(radiographs, rules, pair):
+    """The oblique one is named as the second view, in whichever order they lie, mirrored or not."""
+    first = real(radiographs, f"adults/adult_single/{pair[0]}.png")
+    second = real(radiographs, f"adults/views_nonpa/{pair[1]}.png")
+    for other in (second, cv2.flip(second, 1)):
+        for at, picture in enumerate((plate(other, first), plate(first, other))):
+            assert reasons(found(picture, rules, ImageLaterality="L")) == [
+                Reason.SECOND_VIEW if n == at else None for n in range(2)
+            ]
 
 
 def test_real_two_hand_plates_keep_their_sides(radiographs, rules):

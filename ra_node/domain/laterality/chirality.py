@@ -27,17 +27,27 @@ _LEAST_STEP = 2.0
 """Two hands of one person in one view differ by less."""
 
 
+def exposures_of(regions: Sequence[HandRegion]) -> tuple[tuple[int, ...], ...] | None:
+    """Indices of the regions of one image by hand: exposures whose thumbs point the same way are of one hand.
+
+    The hands are in the order of their first regions. None where a thumb is uncertain: nobody can say then
+    how many hands there are.
+    """
+    hands: dict[int, list[int]] = {}
+    for n, region in enumerate(regions):
+        hands.setdefault(thumb_side(region), []).append(n)
+    return None if 0 in hands else tuple(tuple(numbers) for numbers in hands.values())
+
+
 def pairing_of(regions: Sequence[HandRegion]) -> Pairing:
     """Whether two regions of one image are two hands, or two views of one hand."""
     first, second = (thumb_side(region) for region in regions)
-    if first == 0 or second == 0:
-        return Pairing.THUMBS_UNSURE
-    if first == second:
+    if first == second != 0:
         return Pairing.SAME_HAND
     low, high = sorted(obliqueness(region) for region in regions)
     if low < _OBLIQUE <= high and high - low > _LEAST_STEP:
         return Pairing.VIEWS_DIFFER
-    return Pairing.TWO_HANDS
+    return Pairing.THUMBS_UNSURE if 0 in (first, second) else Pairing.TWO_HANDS
 
 
 def thumb_side(region: HandRegion) -> int:

@@ -50,6 +50,7 @@ FOUND_IN = (
     "imaging/pixel_aspect.py",
     "imaging/lookup_tables.py",
     "imaging/hand_detection.py",
+    "imaging/hand_extraction.py",
     "imaging/out_of_domain.py",
     "imaging/pixel_module.py",
     "imaging/pixels.py",
