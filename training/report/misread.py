@@ -39,8 +39,10 @@ class Misread:
     @property
     def text(self) -> str:
         """What stands below the picture."""
-        words = f"label {self.truth}, called {self.called} ({100 * self.confidence:.0f} %)"
-        return f"{words}; RA {100 * self.probability:.0f} %{', wrong' if self.missed else ''}"
+        words = f"label {self.truth}, called {self.called} ({100 * self.confidence:.0f}\N{NO-BREAK SPACE}%)"
+        return (
+            f"{words}; RA {100 * self.probability:.0f}\N{NO-BREAK SPACE}%{', wrong' if self.missed else ''}"
+        )
 
 
 def misread(run: Path, shown: Shown, most: int) -> tuple[int, list[Misread]]:
