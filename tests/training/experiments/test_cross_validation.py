@@ -40,6 +40,10 @@ class Hand:
     split: str = ""
     source_sha256: str = ""
 
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        return (self.source_sha256,)
+
 
 HANDS = tuple(
     Hand(f"{n}-{side}", f"p{n:02}", (n + k) % 6, side, source_sha256=f"s{n}")
