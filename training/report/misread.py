@@ -39,8 +39,9 @@ class Misread:
     @property
     def text(self) -> str:
         """What stands below the picture."""
-        words = f"label {self.truth}, called {self.called} ({100 * self.confidence:.0f} %)"
-        return f"{words}; RA {100 * self.probability:.0f} %{', wrong' if self.missed else ''}"
+        sure, ill = (f"{100 * share:.0f}\N{NO-BREAK SPACE}%" for share in (self.confidence, self.probability))
+        wrong = ", wrong" if self.missed else ""
+        return f"label {self.truth}, called {self.called} ({sure}); RA {ill}{wrong}"
 
 
 def misread(run: Path, shown: Shown, most: int) -> tuple[int, list[Misread]]:

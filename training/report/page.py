@@ -19,9 +19,10 @@ from training.report.plot_style import Drawn, svg_of
 from training.report.tables import (
     calibration_table,
     clinical_table,
-    cohort_table,
+    cohort_tables,
     experiment_table,
     group_table,
+    people,
     percent,
     readers_table,
     recognition_table,
@@ -59,7 +60,7 @@ def report(
         ],
         warning=runs[0].result.words.warning,
         short=in_short(runs),
-        cohorts=[cohort_table(run) for run in runs],
+        cohorts=cohort_tables(runs),
         misread=[
             (run, count, pictures) for run, (count, pictures) in zip(runs, misread, strict=False) if pictures
         ],
@@ -93,14 +94,14 @@ def in_short(runs: Sequence[Shown]) -> list[str]:
         kappa, near = (run.result.held_out.staging[key] for key in ("quadratic_kappa", "within_one_stage"))
         lines.append(
             f"{run.name}: recognition, normal or RA, AUC {area[0]:.3f} ({in_words(area)}); staging, "
-            f"quadratic weighted kappa {kappa[0]:.3f} ({in_words(kappa)}), {percent(near).value} % of hands "
+            f"quadratic weighted kappa {kappa[0]:.3f} ({in_words(kappa)}), {100 * near[0]:.1f} % of hands "
             f"within one stage ({percent(near).interval})."
         )
     if len(runs) > 1:
         lines.append(
             "No network is chosen here: the best of several on these hands would look better than it is. "
-            "Whether two differ is a question of their paired difference; `cross-validate` chooses on the "
-            "training side."
+            "Whether two differ is a question of their paired difference; the command cross-validate chooses "
+            "on the training side."
         )
     return lines
 
@@ -160,7 +161,7 @@ def _hands(run: Shown) -> str:
 def _held_out(run: Shown) -> str:
     found = run.result.held_out
     normal = sum(found.confusion[0])
-    return f"{found.hands} hands of {found.patients} people; {normal} of the hands are normal"
+    return f"{found.hands} hands of {people(found.patients)}; {normal} of the hands are normal"
 
 
 def _thresholds(run: Shown) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -150,6 +150,18 @@ def _calibration(run: Shown) -> tuple[Cell, ...]:
     )
 
 
+def people(count: int) -> str:
+    """A number of people in words."""
+    return "1 person" if count == 1 else f"{count} people"
+
+
+def cohort_tables(runs: Sequence[Shown]) -> list[Table]:
+    """Hands by stage and the people they are of; one table where all runs have the same."""
+    tables = [cohort_table(run) for run in runs]
+    same = all(table.lines == tables[0].lines for table in tables)
+    return [replace(tables[0], title="Hands and people")] if same else tables
+
+
 def cohort_table(run: Shown) -> Table:
     """Hands by stage and the people they are of, side by side, so that nobody takes one for the other."""
     names = ("Training", "Held out" if not run.result.folds else "Out of fold (the same hands)")
@@ -216,7 +228,7 @@ def group_table(run: Shown) -> Table:
     """Figures by side, sex, age band and site."""
     lines = tuple(
         Line(
-            f"{title}: {found.hands} hands, {found.patients} people",
+            f"{title}: {found.hands} hands, {people(found.patients)}",
             ours=False,
             cells=tuple(map(percent, (found.sensitivity, found.specificity, found.within_one_stage))),
         )

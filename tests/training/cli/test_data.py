@@ -18,7 +18,8 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three patients, stage 0 right and 1 left, with a second file of the first one."""
     folder = tmp_path_factory.mktemp("hospital")
     for number, patient in enumerate(("A", "B", "C", "A")):
-        save(marked_study(patient, InstanceNumber=number), folder / "images" / f"{number}.dcm")
+        drawn = (number, 1)  # four pictures: the same one under several patients would be one person
+        save(marked_study(patient, drawn, InstanceNumber=number), folder / "images" / f"{number}.dcm")
     rows = [
         label(f"{number}.dcm", side, stage, site="north" if number in (0, 3) else "south")
         for number in range(4)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ra_node.errors import Refused
@@ -65,6 +65,7 @@ def expect_apart(folds: Sequence[Fold], hands: Sequence[Labelled]) -> None:
         assert not {hands[at].patient for at in parts.train} & {hands[at].patient for at in parts.test}
 
 
+@settings(deadline=None)  # wall time of a busy machine
 @given(several, st.integers(0, 2**31), st.floats(0.05, 0.95), st.randoms())
 def test_a_patient_is_on_one_side_and_the_order_of_rows_does_not_count(hands, seed, share, random) -> None:
     folds = holdout(hands, seed, share)
@@ -112,6 +113,7 @@ def test_the_only_patient_with_a_stage_is_learnt_from() -> None:
         assert "lone" in holdout(hands, seed)[0].train
 
 
+@settings(deadline=None)  # wall time of a busy machine
 @given(several, st.integers(0, 99))
 def test_both_sides_have_patients_and_the_larger_share_is_learnt_from(hands, seed) -> None:
     (fold,) = holdout(hands, seed)
@@ -136,6 +138,7 @@ def test_another_seed_gives_another_split() -> None:
     assert holdout(hands, 1) != holdout(hands, 2)
 
 
+@settings(deadline=None)  # wall time of a busy machine
 @given(several, st.integers(0, 99), st.integers(2, 10))
 def test_each_patient_is_tested_in_one_of_k_folds(hands, seed, k) -> None:
     patients = {hand.patient for hand in hands}
@@ -187,6 +190,7 @@ def test_one_image_under_two_patients_is_a_leak() -> None:
         check_no_leak(Fold("x", ("a",), ("b",)), hands)
 
 
+@settings(deadline=None)  # wall time of a busy machine
 @given(several, st.integers(0, 99), st.lists(st.tuples(st.integers(0, 119), st.integers(0, 119)), max_size=9))
 def test_the_same_pixels_under_two_patients_stay_on_one_side(hands, seed, pairs) -> None:
     """Whatever file and key they came under, and however many keys hang together."""
