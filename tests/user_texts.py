@@ -17,7 +17,7 @@ _PROSE = re.compile(r"[^\W\d_]{2,}[^\w\n]*\s|\s[^\W\d_]{2,}|[\u4e00-\u9fff]")
 _STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|DROP|PRAGMA|ALTER|BEGIN|SHOW)\b")
 _JINJA = re.compile(r"\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}", re.DOTALL)
 _QUOTED = re.compile(r"\"([^\"]*)\"|'([^']*)'")
-_CODE = re.compile(r"```.*?```|`[^`]*`|\]\([^)]*\)|--[a-z][a-z-]*|\{[^{}]*\}", re.DOTALL)
+_CODE = re.compile(r"```.*?```|`[^`]*`|\[?[\w./-]+\.py\]?|\]\([^)]*\)|--[a-z][a-z-]*|\{[^{}]*\}", re.DOTALL)
 _ATTRIBUTES = ("aria-label", "alt", "title", "placeholder", "content")
 
 
@@ -132,7 +132,7 @@ def page_texts(source: str) -> Iterator[tuple[int, str]]:
 
 
 def without_code(text: str) -> str:
-    """A text without what is in backticks, options and placeholders."""
+    """A text without what is in backticks, file names, options and placeholders."""
     return _CODE.sub(" ", text)
 
 

@@ -1,9 +1,9 @@
-"""Shows where in a hand a network saw what speaks for disease: a class activation map (HiResCAM).
+"""Heat map of a hand: class activation map (HiResCAM).
 
 HiResCAM (Draelos and Carin, arXiv:2011.08891) is Grad-CAM without averaging the gradient over the map: every
-cell counts by how much it moved the answer. It is taken of the last feature map of about 28 cells a side, not
-of the last of all, whose 7 cells a side cannot tell neighbouring joints apart: on tuning hands with a lesion
-at one joint the former found the joint in 35 of 38 hands, Grad-CAM of the latter in 13.
+cell is weighted by its effect on the output. It uses the last feature map with about 28 cells a side, not the
+last of all, whose 7 cells a side cannot separate neighbouring joints: on tuning hands with a lesion at one
+joint the former found the joint in 35 of 38 hands, Grad-CAM of the latter in 13.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from ra_node.inference.cpu.feature_split import Halves
 from ra_node.inference.networks.architectures import build
 
 COARSEST_PX = 9
-"""One cell of the map stands for at most so many pixels of the crop: 8 in all five networks."""
+"""Largest cell size in pixels of the crop: 8 in all five networks."""
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureMap:
-    """Where a network's feature map is taken, and where its cells lie in what the network sees.
+    """Module of the feature map, and position of its cells in the input.
 
-    Cell k lies around the pixel `first_px` + k * `step_px`, counted from the outer corner of the first.
+    Cell k is centred at the pixel `first_px` + k * `step_px`, counted from the outer corner of the first.
     """
 
     path: str
@@ -51,16 +51,16 @@ def feature_map(architecture: str, side_px: int, coarsest_px: float = COARSEST_P
 def heat_of(
     halves: Halves, place: FeatureMap, maps_NCHW: Tensor, side_px: int, batch: int
 ) -> NDArray[np.float32]:
-    """Heat (N, side, side) of a trunk's maps: 0 to 1, all 0 where nothing speaks for a higher class.
+    """Heat (N, side, side) of a trunk's maps: 0 to 1, all 0 where nothing supports a higher class.
 
-    Each hand has its own scale. Classes go from healthy to worst, and heat is what moves the answer up.
+    Each hand has its own scale. Classes are ordered from healthy to worst; heat is what moves the output up.
     """
     parts = [_coarse(halves, maps_NCHW[start : start + batch]) for start in range(0, len(maps_NCHW), batch)]
     return np.stack([_at_full_size(one, place, side_px) for part in parts for one in part])
 
 
 def _coarse(halves: Halves, maps_NCHW: Tensor) -> NDArray[np.float32]:
-    """HiResCAM (N, cells, cells); the gradient goes back to the feature map only."""
+    """HiResCAM (N, cells, cells); the gradient is computed to the feature map only."""
     with torch.enable_grad():
         kept_NCHW = maps_NCHW.to(halves.device, copy=True).requires_grad_()
         logits_NC = halves.rest(kept_NCHW).float()
@@ -70,14 +70,14 @@ def _coarse(halves: Halves, maps_NCHW: Tensor) -> NDArray[np.float32]:
 
 
 def _severity(logits_NC: Tensor) -> Tensor:
-    """How far logits lean to the later classes (N,); it does not saturate as probabilities do."""
+    """Score of the later classes from logits (N,); does not saturate as probabilities do."""
     classes = logits_NC.shape[1]
     ladder_C = torch.arange(classes, device=logits_NC.device) - (classes - 1) / 2
     return (logits_NC * ladder_C).sum(dim=1)
 
 
 def _at_full_size(heat: NDArray[np.float32], place: FeatureMap, side_px: int) -> NDArray[np.float32]:
-    """Put coarse heat where its cells lie in the crop (side, side), its maximum at 1."""
+    """Resample coarse heat to the crop (side, side), its maximum at 1."""
     per_cell = 1 / place.step_px
     shift = (0.5 - place.first_px) * per_cell
     inverse = np.array([[per_cell, 0, shift], [0, per_cell, shift]])
@@ -88,7 +88,7 @@ def _at_full_size(heat: NDArray[np.float32], place: FeatureMap, side_px: int) ->
 
 
 class _Trace:
-    """Follows one forward pass: the last part of the trunk whose map is fine enough, and its grid.
+    """Traces one forward pass: the last module with a sufficiently fine map, and its grid.
 
     A strided layer moves the first cell by its kernel's half less its padding; layers that do not
     shrink the map are centred on their cells in all five networks.
@@ -108,7 +108,7 @@ class _Trace:
     def _shrink(self, part: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> None:
         before, after = given[0].shape[-1], made.shape[-1]
         if after in (before, self._cells):
-            return  # a layer beside the one that has shrunk the map already
+            return  # a parallel layer of one that has reduced the map already
         kernel, stride, padding = (_single(getattr(part, name)) for name in _GRID)
         self._first += self._step * ((kernel - 1) / 2 - padding)
         self._step *= stride

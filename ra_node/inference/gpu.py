@@ -1,4 +1,4 @@
-"""How much memory of the GPUs this process holds, for whoever watches it."""
+"""GPU memory of this process."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Runs a network on as many hands at once as the GPU has room for, and on the CPU where it has none.
+"""Runs a network with the batch size that fits the GPU memory, and on the CPU where none fits.
 
-A GPU that others fill up must not bury studies: what does not fit is tried with half as many hands,
-at last on the CPU, and the log says so. The next call tries more again, so that it recovers by itself.
+A GPU filled by other processes must not bury studies: a batch that does not fit is halved, finally run on the
+CPU, and logged. The next call tries a larger batch again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 
 
 class MemoryBudget:
-    """What is known of the room on one device; `batch` is the most hands that go through at once."""
+    """A network with the batch size that fits its device; `batch` is the largest."""
 
     def __init__(self, device: torch.device, batch: int) -> None:
         self.device = device
@@ -36,20 +36,20 @@ class MemoryBudget:
     ) -> tuple[NDArray[np.float64], Tensor]:
         """Run crops (N, side, side) through a network of this device: logits (N, classes), and maps.
 
-        Raises torch.OutOfMemoryError only where even the CPU has no room for one hand.
+        Raises torch.OutOfMemoryError only where one hand does not fit the CPU memory.
         """
         return self._fit(
             "answer", halves, len(crops), lambda run, batch: answered(run, crops, mean, std, batch)
         )
 
     def heat(self, halves: Halves, place: FeatureMap, maps_NCHW: Tensor, side_px: int) -> NDArray[np.float32]:
-        """Where a network saw what it answers, as `heat_of` says: (N, side, side). Raises as `answer`."""
+        """Heat maps by `heat_of`: (N, side, side). Raises like `answer`."""
         return self._fit(
             "heat", halves, len(maps_NCHW), lambda run, batch: heat_of(run, place, maps_NCHW, side_px, batch)
         )
 
     def _fit(self, kind: str, network: Halves, hands: int, run: Callable[[Halves, int], Result]) -> Result:
-        """Run with as many hands at once as fit; what a pass of this kind fitted last is known."""
+        """Run with the batch size that fitted last for this kind of pass."""
         batch = min(self.batch, max(1, 2 * self._fitted.get(kind, self.batch)))
         while batch:
             try:
@@ -62,7 +62,7 @@ class MemoryBudget:
                 self._fitted[kind] = batch
                 return result
             batch //= 2
-            self._give_back()  # after the error is gone, and the tensors with it
+            self._give_back()  # after the exception and its tensors are released
         self._fitted[kind] = 0
         structlog.get_logger().warning("cpu_fallback_used", device=str(self.device), hands=hands)
         return run(self._on_cpu(network), 1)
@@ -72,7 +72,7 @@ class MemoryBudget:
             torch.cuda.empty_cache()
 
     def _on_cpu(self, network: Halves) -> Halves:
-        """A copy in main memory, made once; the network itself stays where it is."""
+        """A copy in main memory, made once; the network itself stays on its device."""
         if id(network) not in self._copies:
             moved: dict[int, object] = {
                 id(one): nn.Parameter(one.detach().cpu(), requires_grad=False) for one in network.parameters()

@@ -110,12 +110,12 @@ def test_a_bundle_without_a_detector_is_refused_and_one_that_does_not_name_it_is
     told = json.loads(run("verify", str(silent), "--json", code=1))
     (said,) = [check for check in told["checks"] if check["name"] == "detector"]
     assert said["ok"]
-    assert "does not say that its networks were trained on hands cut by it" in said["found"]
+    assert "does not state that its networks were trained on hands cut by it" in said["found"]
     named = changed(tmp_path / "named", detector_sha256=read_bundle(silent).manifest.finder.sha256)
     told = json.loads(run("verify", str(named), "--json", code=1))
     (said,) = [check for check in told["checks"] if check["name"] == "detector"]
     assert said["ok"]
-    assert "does not say" not in said["found"]
+    assert "does not state" not in said["found"]
 
 
 def test_verify_of_a_folder_without_a_manifest_fails(run, tmp_path):

@@ -152,7 +152,7 @@ def split_command(
     hands = read_manifest(dataset)
     several = Counter(people_of(hands).values())
     if twice := sum(count > 1 for count in several.values()):
-        say(f"{twice} people have the same picture under several patient keys; each stays on one side")
+        say(f"{twice} people have the same image under several patient keys; each stays on one side")
     made = _folds(hands, kind, seed, test_share, folds)
     for fold in made:
         say(class_table(fold, hands))

@@ -145,7 +145,7 @@ def check_no_leak(fold: Fold, hands: Sequence[Labelled]) -> None:
     shared = _torn(hands, side_of)
     if shared:
         raise Refused(
-            f"LEAK in {fold.name}: expected every picture on one side, found the same under patients of both:"
+            f"LEAK in {fold.name}: expected every image on one side, found the same under patients of both:"
             f" {_some(shared)}"
         )
     if not fold.train or (not fold.test and fold.name != ALL):

@@ -109,7 +109,7 @@ def _add_series_and_equipment(image: Dataset, recipe: HeaderFacts, uid: Callable
     image.Modality = recipe.modality
     image.SeriesDate, image.SeriesTime = _moment(recipe.taken_at.replace(minute=0, second=0))
     image.BodyPartExamined = "HAND"
-    image.Manufacturer = "Phantom"  # not this node's own name: what that made is never analysed
+    image.Manufacturer = "Phantom"  # not the manufacturer of this node, whose objects are never analysed
     image.ManufacturerModelName = "Drawn hand radiograph"
     image.InstitutionName = "No hospital"
     image.SoftwareVersions = "1"

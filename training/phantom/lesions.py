@@ -1,4 +1,4 @@
-"""What rheumatoid arthritis does to a hand, joint by joint, at the stages 0 to 5.
+"""Lesions of rheumatoid arthritis, joint by joint, at the stages 0 to 5.
 
 Stage 1 swells and thins the bone beside a joint, 2 narrows its space and bites the first margin, 3 erodes
 clearly, 4 destroys and displaces, 5 leaves no joint: fused in wrist and fingers, dislocated at the knuckles.

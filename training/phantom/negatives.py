@@ -1,4 +1,4 @@
-"""Draws what is no hand: small pictures that must be refused, bright where a radiograph is bright."""
+"""Draws negatives: small images without a hand that must be refused."""
 
 from __future__ import annotations
 

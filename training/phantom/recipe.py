@@ -1,4 +1,4 @@
-"""What a phantom radiograph shall show: one complete, immutable value for each picture."""
+"""Recipe of a phantom radiograph: one complete, immutable value for each image."""
 
 from __future__ import annotations
 

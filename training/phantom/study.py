@@ -1,4 +1,4 @@
-"""Makes whole DICOM studies of phantoms, valid in every attribute and plainly nobody's.
+"""Makes whole DICOM studies of phantoms with valid attributes and an artificial patient.
 
 `wrap` does the same for any given pixels, such as composed real radiographs.
 """
@@ -29,14 +29,14 @@ _NO_SIDE = ("P", "F")
 """A DX object must have a Patient Orientation (PS3.3 C.8.11.3); neither of these values names a side."""
 _TAKEN_AT = datetime.fromisoformat("2026-01-05T09:30:00")
 BORN_ON = date(2011, 1, 1)
-"""A patient of 15 years, as the demonstration bundle knows them."""
+"""A patient of 15 years, inside the domain of the demonstration bundle."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRecipe:
-    """What the header of one image says; UIDs derive from `study_key` and the numbers, nothing else.
+    """Header of one image; UIDs derive from `study_key` and the numbers only.
 
-    `laterality` is R, L or B (both), "" where nothing shall tell the side; `orientation` is Patient
+    `laterality` is R, L or B (both), "" without side; `orientation` is Patient
     Orientation (0020,0020), () to leave it out. `spacing_mm` is that of the detector. The Patient ID,
     the accession number and the study's UID follow from `study_key`.
     """
@@ -69,8 +69,8 @@ def phantom_study(
     """Draw a study, ready to save or send as explicit VR little endian.
 
     Equal arguments give equal UIDs and pixels; `uid_key` makes the same picture another study. Without
-    `side_evidence` the header says of no hand whether it is right or left; a DX object must say so for a
-    single hand (PS3.3 C.8.11.2, Image Laterality type 1), so ValueError is raised for that.
+    `side_evidence` the header has no laterality; a DX object must have it for a single hand
+    (PS3.3 C.8.11.2, Image Laterality type 1), so ValueError is raised for that.
     """
     recipe = recipe or PhantomRecipe()
     pictures = _single_hands(recipe) if one_image_per_hand else [recipe]

@@ -1,1 +1,1 @@
-"""Simulated lesions and films."""
+"""Simulation of lesions and radiographs."""

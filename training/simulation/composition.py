@@ -1,7 +1,7 @@
-"""Lays two different real hands, one mirrored, on one film of which everything is known.
+"""Composes radiographs of two real hands, one mirrored, with known ground truth.
 
-A source hand is a left one with its thumb on the image's right; mirrored it stands for a right one. As on
-real plates the thumbs point towards each other, and only the orientation tells which hand is which: a
+A source hand is a left one with its thumb on the image's right; mirrored it represents a right one. As on
+real plates the thumbs point towards each other, and only the orientation distinguishes the hands: a
 composition may be mirrored as a whole, which its shape does not show.
 """
 
@@ -33,7 +33,7 @@ LAYOUTS: tuple[Layout, ...] = (
 )  # fmt: skip
 
 _SEARCH = 8
-"""Hands are pushed together in steps of this many pixels."""
+"""Step in pixels for moving hands together."""
 _TURNS: Mapping[str, tuple[Rotation, ...]] = {
     "quarter turn": (90, 270),
     "upside down": (180,),
@@ -43,9 +43,9 @@ _TURNS: Mapping[str, tuple[Rotation, ...]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrueHand:
-    """What is known of one hand of a composition, in pixels of its image.
+    """Ground truth of one hand of a composition, in pixels of its image.
 
-    The outline (points, 2) and the box end at the image's edge; `cut_off` says that fingers were lost there.
+    The outline (points, 2) and the box end at the image's edge; `cut_off`: fingers are cut off there.
     """
 
     source: str
@@ -103,7 +103,7 @@ def as_it_is(hand: RealHand) -> Composition:
 
 
 def turned(film: Composition, degrees: int) -> Composition:
-    """The film turned clockwise by quarter turns; its orientation says so (PS3.3 C.7.6.1.1.1)."""
+    """The film rotated clockwise by quarter turns, with its orientation (PS3.3 C.7.6.1.1.1)."""
     result = film
     for _ in range(degrees // 90 % 4):
         rows = result.image.shape[0]
@@ -116,7 +116,7 @@ def turned(film: Composition, degrees: int) -> Composition:
 
 
 def mirrored(film: Composition) -> Composition:
-    """The film seen from its other side: what was a left hand's shape now is a right hand's."""
+    """The mirrored film: a left hand's shape becomes a right hand's."""
     flip = np.array([[-1, 0, film.image.shape[1]], [0, 1, 0], [0, 0, 1]], np.float64)
     hands = tuple(replace(_moved(hand, flip), turn_deg=-hand.turn_deg) for hand in film.hands)
     right, down = film.orientation
@@ -141,7 +141,7 @@ def _on_one_film(left: RealHand, right: RealHand, layout: Layout, rng: np.random
 
 
 def _scales(left: RealHand, right: RealHand, layout: Layout, rng: np.random.Generator) -> tuple[float, float]:
-    """Factors that bring both hands to about one length, as those of one patient have."""
+    """Factors that give both hands about the same length, as in one patient."""
     length = float(rng.uniform(420, 900))
     unequal = 0.62 if layout == "unequal scale" else float(rng.uniform(0.93, 1.07))
     wanted = (length, length * unequal) if rng.random() < 0.5 else (length * unequal, length)
@@ -150,7 +150,7 @@ def _scales(left: RealHand, right: RealHand, layout: Layout, rng: np.random.Gene
 
 
 def _lay(hand: RealHand, side: Side, scale: float, tilt_deg: float) -> _Laid:
-    """Scale, mirror (a right one) and turn a hand so that it leans by `tilt_deg` from fingers up."""
+    """Scale, mirror (a right one) and rotate a hand by `tilt_deg` from fingers up."""
     rows, columns = hand.picture.shape
     flip = -1.0 if side is Side.RIGHT else 1.0
     own = hand.turn_deg * flip
@@ -177,7 +177,7 @@ def _lay(hand: RealHand, side: Side, scale: float, tilt_deg: float) -> _Laid:
 def _side_by_side(
     pair: Sequence[_Laid], layout: Layout, rng: np.random.Generator
 ) -> tuple[Array, list[tuple[_Laid, tuple[int, int]]]]:
-    """Push the hands together as the layout asks, and add them up on a film that their forearms leave."""
+    """Move the hands together as in the layout, and add them on a film with the forearms at its edge."""
     left, right = pair
     bottoms = [int(np.nonzero(laid.body.any(axis=1))[0].max()) + 1 for laid in pair]
     drop = bottoms[0] - bottoms[1] + round(rng.uniform(-0.06, 0.06) * bottoms[0])
@@ -206,7 +206,7 @@ def _gap(layout: Layout, rng: np.random.Generator) -> float:
 
 
 def _closest(left: NDArray[np.uint8], right: NDArray[np.uint8], drop: int) -> int:
-    """Find the smallest shift of the right hand in x at which the two bodies still keep clear."""
+    """Find the smallest shift of the right hand in x without overlap of the two bodies."""
     a, b = left[::_SEARCH, ::_SEARCH] > 0, right[::_SEARCH, ::_SEARCH] > 0
     down = round(drop / _SEARCH)
     tall = max(a.shape[0], b.shape[0] + down) - min(0, down)
@@ -230,7 +230,7 @@ def _add(film: Array, shadow: Array, at: tuple[int, int]) -> None:
 
 
 def _cut_fingers(film: Composition, rng: np.random.Generator) -> Composition:
-    """Lose fingers of a hand at the film's edge: at the top, or of the left hand at its side."""
+    """Cut off fingers of a hand at the film's edge: at the top, or of the left hand at its side."""
     side = bool(rng.random() < 0.4)
     hand = min(film.hands, key=lambda one: one.box.x0 if side else one.box.y0)
     share = float(rng.uniform(0.15, 0.3))

@@ -1,6 +1,6 @@
-"""What befalls a radiograph besides its hands: exposure, gradients, frames, collimators, lead markers.
+"""Film artefacts: exposure, gradients, frames, collimators, lead markers.
 
-Each fault takes a film (rows, columns), bone bright, about 0 to 255, and gives one of the same size.
+Each function takes a film (rows, columns), bone bright, about 0 to 255, and returns one of the same size.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Fault = Callable[[Composition, np.random.Generator], Array]
 
 
 def untouched(film: Composition, rng: np.random.Generator) -> Array:
-    """A film with its base fog and grain alone."""
+    """A film with base fog and grain only."""
     return _grained(film.image + np.float32(rng.uniform(4, 20)), 1.0, rng)
 
 

@@ -1,9 +1,9 @@
 """Draws changes of rheumatoid arthritis at the joints of a real, healthy hand, by stage and seed.
 
-No reachable public set has whole hands with stages, so the demonstration learns from these. Every
-joint of every hand is resampled by the same small warps, diseased or not: a network that only spots
-editing wins nothing. Joint stages follow the idea of Larsen's: 1 thin bone and a narrower space,
-2 and 3 erosions, 4 a joint that slips, 5 a joint that is bridged by bone or destroyed.
+No available public data set has whole hands with stages, so the demonstration bundle is trained on these.
+Every joint of every hand is resampled by the same small warps, diseased or not: a network that only detects
+editing gains nothing. Joint stages follow the idea of Larsen's: 1 thin bone and a narrower space, 2 and 3
+erosions, 4 a joint that slips, 5 a joint that is bridged by bone or destroyed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Lesion:
-    """What one joint stage does; lengths in half widths of the joint, the others are fractions."""
+    """Parameters of one joint stage; lengths in half widths of the joint, others are fractions."""
 
     osteopenia: float
     """Share of the bone's brightness that is lost around the joint."""
@@ -74,12 +74,12 @@ SHAM_WARP = 0.05
 """Standard deviation in half widths of the warp that every joint undergoes."""
 
 SHARP_SHARE = 0.3
-"""OpenCV's cubic kernel sharpens the fine grain of a picture and its Lanczos kernel softens it; in these
-shares a warp leaves the grain as it was, so that it tells nobody where the picture was edited."""
+"""OpenCV's cubic kernel sharpens the fine grain of a picture and its Lanczos kernel softens it; in this
+mixture a warp preserves the grain, so that it does not reveal where the image was edited."""
 
 
 def joint_frames(joints: Mapping[str, Point]) -> dict[str, Frame]:
-    """Give every joint its axes; the middle proximal phalanx is the yardstick of the hand."""
+    """Axes of every joint; the middle proximal phalanx is the unit of length of the hand."""
     phalanx_px = _distance(joints["mcp_3"], joints["pip_3"])
     frames = {}
     for finger in range(1, 6):
@@ -98,7 +98,7 @@ def joint_frames(joints: Mapping[str, Point]) -> dict[str, Frame]:
 def joint_stages(hand_stage: int, names: Sequence[str], rng: np.random.Generator) -> dict[str, int]:
     """Choose the diseased joints; the highest joint stage is the stage of the hand.
 
-    A third of the diseased joints carry the highest stage, at least two, so that it shows.
+    A third of the diseased joints have the highest stage, at least two, so that it is visible.
     """
     stages = dict.fromkeys(names, 0)
     if hand_stage == 0:
@@ -193,7 +193,7 @@ def _bump(distance: Image) -> Image:
 
 
 def _thinned(here: Image, soft: float, patch: _Patch, share: float) -> Image:
-    """Periarticular osteopenia: bone loses `share` of what it stands above the soft tissue."""
+    """Periarticular osteopenia: bone loses `share` of its brightness above the soft tissue."""
     near = np.sqrt(_bump(np.hypot(patch.u / 2.6, patch.v / 2.0)))
     return np.asarray(here - share * near * np.maximum(here - soft, 0), np.float32)
 

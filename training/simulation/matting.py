@@ -1,4 +1,4 @@
-"""Cuts a real hand with its forearm out of its radiograph, so that it can be laid on another film."""
+"""Matting: cuts a real hand with its forearm out of its radiograph for use on another film."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class RealHand:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CutOut:
-    """What a hand with its forearm adds to a film: `shadow` (rows, columns), 0 where there is neither.
+    """Contribution of a hand with its forearm to a film: `shadow` (rows, columns), 0 elsewhere.
 
     `body` marks hand and forearm, both in pixels of the hand's radiograph.
     """
@@ -53,7 +53,7 @@ def real_hand(name: str, picture: NDArray[np.uint8], joints: Mapping[str, Point]
 
 
 def cut_out(hand: RealHand) -> CutOut:
-    """Take away the film around a hand: frames, markers, halo and gradient."""
+    """Remove the film around a hand: frames, markers, halo and gradient."""
     body = _body(hand)
     length = unit_of(hand.joints)[2]
     added = hand.picture.astype(np.float32) - _film_under(hand.picture, body)
@@ -92,7 +92,7 @@ def _between(
 
 
 def _film_under(picture: NDArray[np.uint8], body: NDArray[np.uint8]) -> Array:
-    """Give what the film would show without the hand, from the film around it (rows, columns)."""
+    """Estimate of the film without the hand, from the film around it (rows, columns)."""
     rows, columns = picture.shape
     size = (max(8, round(columns * _FINE)), max(8, round(rows * _FINE)))
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float32)

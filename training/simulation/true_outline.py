@@ -1,7 +1,7 @@
-"""Draws the true outline of a real hand from its marked joints, without the node's own finder.
+"""Ground truth outline of a real hand from its marked joints, without the node's own detector.
 
-The truth of a benchmark must not come from what it measures. The joints say where the hand is; of all
-grey levels the one counts whose edge is the strongest within their reach.
+The truth of a benchmark must not come from the system that it measures. The joints locate the hand; of all
+grey levels the one with the strongest edge around them is used.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ Array = NDArray[np.float32]
 Mask = NDArray[np.uint8]
 
 WRIST_REACH = 0.93
-"""The hand ends this far behind the middle of its wrist points, in distances from there to MCP 3. It is
-where the node's finder ends it in the median of 356 hands: behind the growth plates of radius and ulna."""
+"""The hand ends this far behind the middle of its wrist points, in distances from there to MCP 3. This is
+the median of the node's detector in 356 hands: behind the growth plates of radius and ulna."""
 
 _UNIT_PX = 110.0
 """Distance from wrist to MCP 3 in the reduced picture."""

@@ -1,7 +1,7 @@
-"""Keeps the bundles that were installed: each whole, on the disk, and never changed again.
+"""Store of installed bundles: each is complete, synced and immutable.
 
-A bundle lies in a folder of its own, named by name, version and the first digits of its hash. It
-comes there by one rename of a finished, synced copy, so that whoever looks sees all of it or nothing.
+A bundle is in a folder of its own, named by name, version and the first digits of its hash. It is installed
+by one rename of a complete, synced copy, so that readers see all of it or nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CARD = "card.md"
 MANIFEST = "manifest.json"
 HASH_DIGITS = 12
 _FEWEST_DIGITS = 6
-"""A shorter beginning of a hash names nothing: it could be a typing error."""
+"""Shortest accepted prefix of a hash: a shorter one could be a typing error."""
 _UNFINISHED = ".unfinished-"
 
 
@@ -35,14 +35,14 @@ class BundleStore:
     folder: Path
 
     def installed(self) -> list[Bundle]:
-        """Every installed bundle by name and version, its weights unread; what has no manifest is none."""
+        """Every installed bundle by name and version, weights not read; other folders are ignored."""
         if not self.folder.is_dir():
             return []
         found = [_readable(path) for path in sorted(self.folder.iterdir()) if not path.name.startswith(".")]
         return [bundle for bundle in found if bundle is not None]
 
     def find(self, sha256: str) -> Bundle | None:
-        """Read the installed bundle with this hash, its weights unread; None where there is none."""
+        """Read the installed bundle with this hash, weights not read; None where there is none."""
         for path in sorted(self.folder.glob(f"*-{sha256[:HASH_DIGITS]}")):
             bundle = _readable(path)
             if bundle is not None and bundle.identity.sha256 == sha256:
@@ -50,7 +50,7 @@ class BundleStore:
         return None
 
     def named(self, words: str) -> Bundle:
-        """Read the one installed bundle that is meant; raises Refused where none or several are.
+        """Read the installed bundle that matches; raises Refused where none or several do.
 
         `words` are its folder's name, its name, "name version", or the first digits of its hash.
         """
@@ -67,10 +67,10 @@ class BundleStore:
         )
 
     def install(self, folder: Path) -> Bundle:
-        """Copy a bundle into the store; one that is here and sound is left as it is.
+        """Copy a bundle to the store; an installed intact one is unchanged.
 
-        The copy is checked by its hashes before it gets its name. A damaged one gives way to it. Raises
-        Fatal for a bundle that is not sound, Retryable where the disk does not take it.
+        The copy is checked by its hashes before it is renamed. It replaces a damaged one. Raises Fatal for an
+        invalid bundle, Retryable on disk errors.
         """
         source = load_bundle(folder)
         check_card(folder)
@@ -104,7 +104,7 @@ class BundleStore:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """One install at a time: whatever is unfinished under the lock was left by a crash."""
+        """One install at a time: incomplete folders under the lock were left by a crash."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         fsync_folder(self.folder.parent)
         with (self.folder / ".lock").open("w", encoding="ascii") as lock:
@@ -113,7 +113,7 @@ class BundleStore:
 
 
 def check_card(folder: Path) -> None:
-    """Raise Fatal for a bundle without its card: nobody may run a model whose limits are not told."""
+    """Raise Fatal for a bundle without its card: a model must not run without documented limits."""
     if not (folder / CARD).is_file():
         raise Fatal(
             f"bundle {folder.name}: expected {CARD}, which tells data, figures and limits, found none"
@@ -121,7 +121,7 @@ def check_card(folder: Path) -> None:
 
 
 def folder_name(bundle: Bundle) -> str:
-    """Name, version and the first digits of the hash, in characters that every disk takes."""
+    """Name, version and the first digits of the hash, in portable file name characters."""
     identity = bundle.identity
     words = (identity.name, identity.version, identity.sha256[:HASH_DIGITS])
     return "-".join(re.sub(r"[^A-Za-z0-9._]+", "_", word).lstrip(".") or "_" for word in words)
@@ -153,7 +153,7 @@ def _is_sound(folder: Path, sha256: str) -> bool:
 
 
 def _copy(source: Bundle, to: Path) -> None:
-    """Copy what the manifest lists, and nothing else that may lie beside it; read-only and synced."""
+    """Copy the files listed in the manifest only; read-only and synced."""
     to.mkdir(mode=0o700)
     for name in (MANIFEST, CARD, *(name for name, _ in source.manifest.weights)):
         path = to / name

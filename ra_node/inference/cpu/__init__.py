@@ -1,1 +1,1 @@
-"""OneDNN tuning, 97 -> 59 ms; optional by contract."""
+"""oneDNN tuning, 97 -> 59 ms."""

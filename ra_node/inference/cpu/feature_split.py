@@ -1,7 +1,7 @@
-"""Prepares a network for the node: its batch norm folded, and in two halves that meet at the feature map.
+"""Prepares a network for the node: folds batch norm, and splits it at the feature map.
 
-The trunk sees the hand, the rest answers. The explanation needs the answer's slope at the map where they
-meet; so the trunk, the costlier half, runs once for both. Answers are those of the network that was loaded.
+The heat map needs the gradient of the output at the feature map, so the trunk, the more expensive half, runs
+once for both. Outputs are those of the loaded network.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from ra_node.inference.networks.heads import OrdinalHead
 from ra_node.inference.networks.loaded_network import grey_input
 
 _TYPICAL_HANDS = 2
-"""Weights are laid out for a pass of so many hands; others run as well."""
+"""Batch size for which weights are packed; others run as well."""
 
 
 class Halves(nn.Module):
-    """Both halves of one network in evaluation, on one device.
+    """Both halves of one network in evaluation mode, on one device.
 
     `trunk` takes normalised grey (N, 1, side, side) to the map (N, C, h, w); `rest` takes the map to logits
     (N, classes), which have a gradient at the map.
@@ -46,9 +46,9 @@ class Halves(nn.Module):
 
 
 def halves_of(network: nn.Module, path: str, side_px: int) -> Halves:
-    """Part a network (N, 3, side, side) behind its part `path`, through which everything has to go.
+    """Split a network (N, 3, side, side) after its module `path`, through which all data must pass.
 
-    The network is in evaluation; it is not changed, though its weights may be shared.
+    The network is in evaluation mode; it is not changed, but its weights may be shared.
     """
     before, behind = _parted(network, path)
     trunk, rest = folded(network, before), folded(network, behind)
@@ -78,7 +78,7 @@ def answered(
 
 
 class _Tracer(fx.Tracer):
-    """Follows a network, and remembers what its part `path` made."""
+    """Traces a network, and records the output of its module `path`."""
 
     def __init__(self, path: str) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class _Tracer(fx.Tracer):
 
 
 def _parted(network: nn.Module, path: str) -> tuple[fx.Graph, fx.Graph]:
-    """The graph up to what the part `path` made, and the graph from there to the logits."""
+    """The graph up to the output of module `path`, and the graph from there to the logits."""
     tracer = _Tracer(path)
     nodes = list(tracer.trace(network).nodes)
     if tracer.made is None:
@@ -116,7 +116,7 @@ def _parted(network: nn.Module, path: str) -> tuple[fx.Graph, fx.Graph]:
 
 
 def _take_grey(trunk: fx.GraphModule) -> None:
-    """Let the first convolution take the one grey picture that its three channels repeat."""
+    """Convert the first convolution to one input channel, because the three channels are equal."""
     path, first = next((p, m) for p, m in trunk.named_modules() if isinstance(m, nn.Conv2d))
     grey = nn.Conv2d(
         1,

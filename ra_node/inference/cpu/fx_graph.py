@@ -1,4 +1,4 @@
-"""What is asked of and changed in a network that was traced (torch.fx): its parts, and batch norm folded."""
+"""Helpers for traced networks (torch.fx): modules, replacement, folding of batch norm."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def part_of(network: fx.GraphModule, node: fx.Node) -> nn.Module | None:
-    """The part that a node calls; None where it calls none."""
+    """The module that a node calls; None where it calls none."""
     return network.get_submodule(str(node.target)) if node.op == "call_module" else None
 
 
 def put(network: nn.Module, path: str, part: nn.Module) -> None:
-    """Put another part in the place of the one at `path`."""
+    """Replace the module at `path`."""
     parent, _, name = path.rpartition(".")
     setattr(network.get_submodule(parent), name, part)
 
 
 def leave_out(network: fx.GraphModule, node: fx.Node) -> None:
-    """Let what a node was given go on in its place."""
+    """Replace a node by its input."""
     node.replace_all_uses_with(node.all_input_nodes[0])
     network.graph.erase_node(node)
 
 
 def folded(network: nn.Module, graph: fx.Graph) -> fx.GraphModule:
-    """What a graph does of a network, where each batch norm behind a convolution has become part of it."""
+    """The graph of a network with each batch norm after a convolution folded into it."""
     half = fx.GraphModule(network, graph)
     for node in list(half.graph.nodes):
         norm = part_of(half, node)

@@ -1,8 +1,8 @@
-"""One convolution of this CPU, its weight laid out once and its activation part of it, there and back.
+"""A convolution with prepacked weight and fused activation (oneDNN), forward and backward.
 
-PyTorch lays weights out anew in every pass, and with one thread runs 1 x 1 convolutions through a library
-that is half as fast on some CPUs. The operators here are those of oneDNN that its own compiler uses; that one
-needs a C++ compiler on the machine. They have no gradient, so the way back is told here.
+PyTorch packs weights anew in every pass, and with one thread runs 1 x 1 convolutions through a library that
+is half as fast on some CPUs. The operators here are those of oneDNN that torch.compile uses, which needs a
+C++ compiler on the machine. They have no gradient, so the backward pass is defined here.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ def can_pack(device: torch.device) -> bool:
 
 
 class Packed(nn.Module):
-    """A convolution and its activation, made for inputs of `size`; it takes others too.
+    """A convolution and its activation, packed for inputs of `size`; others work as well.
 
-    With `slope`, what it answers has a gradient to its input, though none to its weight. A packed weight can
-    be neither moved to another device nor copied.
+    With `slope` the output has a gradient to the input, but none to the weight. A packed weight can be
+    neither moved to another device nor copied.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Packed(nn.Module):
         return self._there(x_NCHW, self._activation)
 
     def kept(self, x_NCHW: Tensor) -> tuple[Tensor, Tensor]:
-        """What it answers, and what the way back through its activation needs."""
+        """The output, and what the backward pass of the activation needs."""
         if self._activation != "swish":
             made = self._there(x_NCHW, self._activation)
             return made, made
@@ -53,7 +53,7 @@ class Packed(nn.Module):
         return nn.functional.silu(before), before
 
     def slope_at_input(self, slope_NCHW: Tensor, kept_NCHW: Tensor, size: torch.Size) -> Tensor:
-        """The slope at an input of `size`, from that at its output."""
+        """The gradient at an input of `size`, from that at its output."""
         if self._activation == "relu":
             slope_NCHW = torch.ops.aten.threshold_backward(slope_NCHW, kept_NCHW, 0)
         elif self._activation == "swish":
@@ -64,11 +64,11 @@ class Packed(nn.Module):
 
 
 Back = Callable[[Tensor, torch.Size], Tensor]
-"""From the slope at the output to that at an input of the size."""
+"""From the gradient at the output to that at an input of the size."""
 
 
 def _way_back(convolution: nn.Conv2d, size: list[int]) -> Back:
-    """The way back through steps of one pixel is a convolution as well, and packed like one."""
+    """The backward pass for stride 1 is a convolution as well, and packed like one."""
     (rows, columns), (down, across) = convolution.kernel_size, map(int, convolution.padding)
     learnt, steps = convolution.weight.detach(), (convolution.stride, convolution.dilation)
     if (*steps, convolution.groups) != ((1, 1), (1, 1), 1):
@@ -96,7 +96,7 @@ class _Operator:
 
 
 class _WithSlope(torch.autograd.Function):
-    """A packed convolution in a pass that has a way back."""
+    """A packed convolution with a backward pass."""
 
     @staticmethod
     def forward(ctx: Any, x_NCHW: Tensor, part: Packed) -> Tensor:  # noqa: ANN401  # as torch declares it

@@ -1,4 +1,4 @@
-"""Puts packed convolutions in the places of a network's own, each with the activation that follows it."""
+"""Replaces the convolutions of a network by packed ones with their activations."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _ACTIVATIONS: dict[object, Activation] = {
 
 
 def packed(half: fx.GraphModule, x_NCHW: Tensor, *, slope: bool = False) -> fx.GraphModule:
-    """The same network with packed convolutions, for inputs of the size of `x_NCHW`; it takes others too.
+    """The network with packed convolutions, for inputs of the size of `x_NCHW`; others work as well.
 
-    With `slope` its answers have a gradient to its input, and every weight is held twice.
+    With `slope` its outputs have a gradient to the input, and every weight is held twice.
     """
     sizes = _sizes(half, x_NCHW)
     made = fx.GraphModule(half, deepcopy(half.graph))
@@ -36,7 +36,7 @@ def packed(half: fx.GraphModule, x_NCHW: Tensor, *, slope: bool = False) -> fx.G
 
 
 def _taken_in(network: fx.GraphModule, node: fx.Node) -> Activation:
-    """Leave out the activation that alone follows a node, and say which it was."""
+    """Remove an activation that is the only user of a node, and return it."""
     if len(node.users) != 1:
         return "none"
     (user,) = node.users
@@ -49,7 +49,7 @@ def _taken_in(network: fx.GraphModule, node: fx.Node) -> Activation:
 
 
 def _sizes(network: nn.Module, x_NCHW: Tensor) -> dict[str, list[int]]:
-    """The size of what each convolution is given, by its path."""
+    """Input size of each convolution, by its path."""
     sizes: dict[str, list[int]] = {}
     hooks = [
         part.register_forward_pre_hook(

@@ -13,7 +13,7 @@ from ra_node.errors import Fatal
 _CONSTRUCTORS: dict[str, Callable[..., nn.Module]] = {
     "alexnet": torchvision.models.alexnet,
     "vgg16": torchvision.models.vgg16,
-    # Its own initialisation (0.01 everywhere) starts slowly; batch normalisation does without.
+    # its own initialisation (0.01 everywhere) starts slowly; not needed with batch normalisation
     "googlenet": partial(torchvision.models.googlenet, aux_logits=False, init_weights=False),
     "resnet50": torchvision.models.resnet50,
     "efficientnet_b2": torchvision.models.efficientnet_b2,

@@ -1,8 +1,8 @@
-"""The last layer of a network: one number a class, or one number for all stages with cut points between.
+"""Last layers: one number a class, or an ordinal score with cut points.
 
-The ordinal layer is the cumulative link model: the chance of more than stage k is the sigmoid of the hand's
-one score less cut point k. It answers with the logarithms of the class probabilities, so that whoever
-takes the softmax of what a network says need not know which layer it has.
+The ordinal layer is the cumulative link model: the probability of more than stage k is the sigmoid of the
+score minus cut point k. Its outputs are log-probabilities of the classes, so that the softmax of the outputs
+is valid for both layers.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from torch.nn.functional import logsigmoid, softplus
 from ra_node.inference.bundles.manifest import Head
 
 GAP = 2.0
-"""Distance of two cut points before anything is learnt."""
+"""Initial distance of two cut points."""
 
 PACE = 10.0
-"""Cut points are kept in tenths: they have further to go than a weight in as many steps."""
+"""Scale of cut points, which must change more than weights in the same number of steps."""
 
 
 class OrdinalHead(nn.Module):
@@ -47,7 +47,7 @@ class OrdinalHead(nn.Module):
 
 
 class TwoHeads(nn.Module):
-    """Both tasks on one trunk: what staging says (N, 6), then what recognition says (N, 2)."""
+    """Both tasks on one trunk: outputs of staging (N, 6), then of recognition (N, 2)."""
 
     def __init__(self, staging: nn.Module, recognition: nn.Module) -> None:
         super().__init__()
@@ -74,12 +74,12 @@ def last_layer(network: nn.Module) -> tuple[str, nn.Module]:
 
 
 def width_of(layer: nn.Module) -> int:
-    """How many features a last layer takes."""
+    """Number of input features of a last layer."""
     first = next(part for part in layer.modules() if isinstance(part, nn.Linear))
     return first.in_features
 
 
 def replace_last_layer(network: nn.Module, layer: nn.Module) -> None:
-    """Put another last layer in the place of a network's own."""
+    """Replace the last layer of a network."""
     parent, _, attribute = last_layer(network)[0].rpartition(".")
     setattr(network.get_submodule(parent), attribute, layer)

@@ -84,7 +84,7 @@ def test_what_waited_too_long_is_given_up_with_the_reason(ledger, clock):
     down(ledger, taken(ledger, "archive", limit=2))
     buried = buried_jobs(ledger)
     assert sorted(job.study_uid for job in buried) == [f"1.2.{n}" for n in range(5)]
-    assert {job.last_error for job in buried} == {"given up: refused"}
+    assert {job.last_error for job in buried} == {"expired: refused"}
     assert requeue(ledger, "archive") == 5
     clock.advance(60)
     assert {job.state for job in taken(ledger, "archive")} == {JobState.LEASED}

@@ -226,7 +226,7 @@ def test_an_ill_machine_ends_the_start_and_fails_no_study(archive, tmp_path, err
             raise error
         return look(path, rules)
 
-    with pytest.raises(Retryable, match="goes on"):
+    with pytest.raises(Retryable, match="continues"):
         go(tmp_path / "out", archive, look=ill)
     ran = go(tmp_path / "out", archive)
     assert (ran.failed, ran.remaining) == (0, 0)

@@ -130,4 +130,4 @@ def test_a_peer_that_is_down_is_tried_for_days_and_then_an_operator_is_told(answ
     assert outage.failures > 100
     (job,) = buried_jobs(answered.ledger)
     assert job.state is JobState.BURIED
-    assert job.last_error.startswith("given up: unreachable")
+    assert job.last_error.startswith("expired: unreachable")
