@@ -6,6 +6,7 @@ import subprocess
 from types import SimpleNamespace
 
 import pytest
+from xdist.remote import Producer
 
 from tests import conftest
 from tests.conftest import REPOSITORY, SLOW
@@ -68,11 +69,25 @@ def test_the_tests_of_a_changed_module_are_found_by_its_name(monkeypatch):
     }
 
 
+def test_a_module_and_a_folder_that_shares_a_node_stay_in_one_process():
+    """As xdist deals them out: two of three groups, and one test of the next, to two processes."""
+    given = [
+        f"tests/{name}" for name in ("node/test_a.py::x", "node/test_b.py::x", "web/test_a.py::x[a@b::c]")
+    ]
+    config = SimpleNamespace(
+        getoption=lambda _name: "loadgroup", option=SimpleNamespace(tx=["popen", "popen"])
+    )
+    config.getvalue = lambda _name: ["popen", "popen"]
+    dealt = conftest.pytest_xdist_make_scheduler(config, Producer("test", enabled=False))
+    assert [dealt._split_scope(one) for one in given] == ["node", "node", "web/test_a.py"]
+
+
 @pytest.mark.parametrize(("module", "fails"), [("domain/test_job.py", True), ("web/test_rules.py", False)])
 def test_a_module_that_became_slow_must_be_listed(monkeypatch, module, fails):
     monkeypatch.setattr(conftest, "SLOW", {"web/test_rules.py": 9})
     monkeypatch.setitem(conftest._spent, module, conftest.UNLISTED_S + 1)
     (item,) = items(module)
+    item.config = SimpleNamespace(getoption=lambda _name: [])  # no folder is named: the whole suite
     running = conftest.pytest_runtest_teardown(item)
     next(running)
     if fails:
