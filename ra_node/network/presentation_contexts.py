@@ -24,14 +24,13 @@ from pydicom.uid import (
     JPEGLSNearLossless,
     ParametricMapStorage,
     RLELossless,
-    SecondaryCaptureImageStorage,
     SegmentationStorage,
 )
 from pynetdicom import AllStoragePresentationContexts, build_context
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at run time by the library
 
-from ra_node.domain.result_objects import RESULT_OBJECTS
+from ra_node.domain.result_objects import RESULT_OBJECTS, ObjectKind, class_of
 
 UNCOMPRESSED: tuple[UID, ...] = (
     ExplicitVRLittleEndian,
@@ -112,7 +111,7 @@ def proposed_contexts(wanted: Iterable[tuple[str, str]]) -> list[PresentationCon
 def result_contexts() -> list[PresentationContext]:
     """Propose everything that the node may send, to see what a peer accepts."""
     plain = ((uid, syntax) for uid in RESULT_CLASSES for syntax in RESULT_SYNTAXES)
-    return proposed_contexts([(SecondaryCaptureImageStorage, OVERLAY_SYNTAX), *plain])
+    return proposed_contexts([(class_of(ObjectKind.OVERLAY).sop_class_uid, OVERLAY_SYNTAX), *plain])
 
 
 def rewritable_as(syntax: str) -> tuple[UID, ...]:

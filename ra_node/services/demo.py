@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom import Dataset, dcmread
-from pydicom.uid import SecondaryCaptureImageStorage
 
 from ra_node.dicom.overlay.secondary_capture import write_png
+from ra_node.domain.result_objects import ObjectKind, class_of
 from ra_node.errors import Fatal, Refused
 from ra_node.network.scp.loopback_archive import LoopbackArchive
 from ra_node.network.scu.c_store import OutgoingObject, PeerAddress, echo, send
@@ -183,7 +183,7 @@ def _collected(study: DemoStudy, config: Path, source: Path, archive: LoopbackAr
     for kept in archive.objects:
         if str(dcmread(kept.path, specific_tags=["StudyInstanceUID"]).StudyInstanceUID) != study_uid:
             continue
-        name = "overlay" if kept.sop_class_uid == SecondaryCaptureImageStorage else "sr"
+        name = "overlay" if kept.sop_class_uid == class_of(ObjectKind.OVERLAY).sop_class_uid else "sr"
         paths[name] = Path(shutil.copyfile(kept.path, out / f"{name}.dcm"))
     picture = out / "overlay.png"
     write_png(dcmread(paths["overlay"]).pixel_array, picture)

@@ -1,6 +1,7 @@
 """Fast path for the C-STORE response Success: pynetdicom creates forty objects for one.
 
-Every other response and message uses pynetdicom's own code.
+Every other response and message uses pynetdicom's own code. `event_wait` has the CPU time of an image with
+and without it.
 """
 
 from __future__ import annotations

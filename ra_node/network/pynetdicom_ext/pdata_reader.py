@@ -3,6 +3,7 @@
 pynetdicom creates eight objects and five copies for each fragment, all under the GIL. Here the data set of a
 C-STORE is read in chunks of a megabyte across PDUs, and the fragments are written from the read buffer by
 calls that release the GIL; all other PDUs are read by pynetdicom. Uses private names of pynetdicom 3.0.
+`event_wait` has the CPU time of an image with and without it.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import structlog
 from pydicom import Dataset, dcmread
-from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage
 from pynetdicom import build_context, build_role, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
@@ -20,6 +19,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at run 
     StudyRootQueryRetrieveInformationModelGet,
 )
 
+from ra_node.domain.result_objects import ObjectKind, class_of
 from ra_node.network.presentation_contexts import RESULT_SYNTAXES
 from ra_node.network.pynetdicom_ext.ae import discard_served, discard_unfinished
 from ra_node.network.scp.c_store import traced
@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 _FIND = StudyRootQueryRetrieveInformationModelFind
 _GET = StudyRootQueryRetrieveInformationModelGet
-_REPORTS = (Comprehensive3DSRStorage, ComprehensiveSRStorage)
+_REPORTS = tuple(class_of(kind).sop_class_uid for kind in (ObjectKind.SR, ObjectKind.SR_FALLBACK))
 MOST_STUDIES = 20
 """Most studies of one patient that are searched, latest first."""
 

@@ -57,7 +57,7 @@ class Summary:
             f"{self.failed} failed, {self.remaining} remain"
         )
         if not self.stopped:
-            yield f"{self.hands_judged} hands rated; the model called RA in {self.hands_present} to the model"
+            yield f"{self.hands_judged} hands rated; the model called RA in {self.hands_present}"
             yield f"{self.hands_inconclusive} hands inconclusive, {self.hands_not_rated} not rated"
             yield (
                 f"{self.refused} hands or images refused, {self.skipped_files} files skipped, "
