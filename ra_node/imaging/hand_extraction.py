@@ -17,9 +17,10 @@ from pydicom import Dataset
 from ra_node.domain.eligibility import header_refusal
 from ra_node.domain.image_choice import one_view_a_hand
 from ra_node.domain.laterality.chirality import pairing_of
-from ra_node.domain.laterality.evidence import Convention, Pairing, SideHeader, places_of, sides_of
+from ra_node.domain.laterality.evidence import Convention, Pairing, places_of, sides_of
 from ra_node.domain.report import HandFinding, HandRegion, Reason, Refusal
 from ra_node.domain.study import ImageHeader
+from ra_node.domain.view_refusal import against_header
 from ra_node.imaging.greyscale_inversion import find_in_tones
 from ra_node.imaging.hand_detection import HandFinder
 from ra_node.imaging.model_input import hand_crop
@@ -61,17 +62,23 @@ def extract_from_dataset(
     convention: Convention = "none",
     limits: PixelLimits = DEFAULT_LIMITS,
 ) -> Extraction | Refusal:
-    """Read a DICOM image and find its hands, or give the reason why it is not read."""
+    """Read a DICOM image and find its hands, or give the reason why it is not read.
+
+    An image of another view by its header is looked at, too: the reason says where the pixels disagree.
+    """
     refusal = header_refusal(header)
-    if refusal is not None:
+    if refusal is not None and refusal.reason is not Reason.OTHER_VIEW:
         return refusal
     try:
         radiograph = read_radiograph(dataset, limits)
     except PixelsRefused as error:
-        return error.refusal
+        return refusal or error.refusal
     if not np.isfinite(radiograph.values).all():
-        return Refusal(Reason.UNREADABLE_PIXELS, "Expected finite pixel values, found others.")
-    return extract_hands(radiograph, header, finder, convention)
+        return refusal or Refusal(Reason.UNREADABLE_PIXELS, "Expected finite pixel values, found others.")
+    found = extract_hands(radiograph, header, finder, convention)
+    if refusal is None:
+        return found
+    return against_header(refusal, header, [hand.region for hand in found.hands])
 
 
 def extract_hands(
@@ -82,19 +89,19 @@ def extract_hands(
     aspect, about_shape = true_aspect(header.pixel_aspects)
     square, stretch = squared(radiograph, aspect)
     bright, found, about_tones = find_in_tones(square, finder)
-    hands = _with_sides(found.hands, bright, header.side, convention)
+    hands = _with_sides(found.hands, bright, header, convention)
     remarks = (*radiograph.remarks, *about_shape, *about_tones)
     return Extraction(bright, hands, found.refusal, (rows, columns), stretch, remarks)
 
 
 def _with_sides(
-    regions: Sequence[HandRegion], radiograph: Radiograph, header: SideHeader, convention: Convention
+    regions: Sequence[HandRegion], radiograph: Radiograph, header: ImageHeader, convention: Convention
 ) -> tuple[HandFinding, ...]:
     boxes = [region.box for region in regions]
     pairing = pairing_of(regions) if len(regions) == 2 else Pairing.TWO_HANDS
-    sides, places = sides_of(boxes, header, convention, pairing), places_of(boxes)
+    sides, places = sides_of(boxes, header.side, convention, pairing), places_of(boxes)
     refusals = hands_quality(radiograph.values, regions)
-    outside = out_of_domain(radiograph.values, regions)
+    outside = out_of_domain(radiograph.values, regions, header)
     hands = [
         HandFinding(region, side, place, refusal=refusal, outside=reasons)
         for region, side, place, refusal, reasons in zip(
