@@ -165,6 +165,8 @@ def hands_line(path: Path, finding: ImageFinding) -> dict[str, Any]:
                 joint.name: [round(joint.at.x, 1), round(joint.at.y, 1), round(joint.score, 3)]
                 for joint in hand.region.joints
             },
+            "view": hand.region.view and hand.region.view.view,
+            "view_probability": hand.region.view and round(hand.region.view.probability, 3),
             "refusal": next((one.text for one in (hand.refusal, *hand.outside) if one is not None), None),
         }
         for hand in finding.hands
@@ -180,7 +182,10 @@ def print_hands(line: dict[str, Any]) -> None:
         text = f"  side {hand['side'] or 'undetermined'} ({hand['evidence']}), box {hand['box']}"
         refused = f", refused: {hand['refusal']}" if hand["refusal"] else ""
         text += f", fingers at {hand['rotation']} degrees, {len(hand['joints'])} joints"
-        text += f", score {hand['score']:.2f}{refused}"
+        text += f", score {hand['score']:.2f}"
+        if hand["view"]:
+            text += f", view {hand['view']} ({round(100 * hand['view_probability'])} %)"
+        text += refused
         out.print(text, highlight=False, markup=False)
     if line["refusal"]:
         out.print(f"  refused: {line['refusal']}", highlight=False, markup=False)

@@ -60,7 +60,8 @@ def rated_within(
 def _known(hand: HandFinding, bundle: BundleIdentity) -> tuple[Refusal, ...]:
     """Out-of-domain findings in the pixels, as far as the domain of the bundle excludes them."""
     learnt = set()
-    if set(bundle.views) - {"frontal"}:
+    view = hand.region.view
+    if set(bundle.views) - {"frontal"} if view is None else view.view in bundle.views:
         learnt.add(Reason.OTHER_VIEW)
     if bundle.casts:
         learnt.add(Reason.METAL_OR_CAST)

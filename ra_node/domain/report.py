@@ -13,6 +13,7 @@ from typing import Literal
 from ra_node.domain.geometry import Box, Point, Rotation
 from ra_node.domain.laterality.evidence import Side, SideFinding
 from ra_node.domain.patient.age import Age
+from ra_node.domain.pixel_view import SeenView
 
 STAGES = (0, 1, 2, 3, 4, 5)
 """Stage 0 is a normal hand; 1 to 5 are the stages of Peng et al. 2024."""
@@ -161,6 +162,8 @@ class HandRegion:
     rotation: Rotation
     score: float
     joints: tuple[Joint, ...] = ()
+    view: SeenView | None = None
+    """None where the bundle's detector does not tell views."""
 
 
 @dataclass(frozen=True, slots=True)

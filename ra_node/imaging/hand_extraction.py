@@ -29,6 +29,7 @@ from ra_node.domain.laterality.evidence import (
 )
 from ra_node.domain.report import HandFinding, HandRegion, Reason, Refusal
 from ra_node.domain.study import ImageHeader
+from ra_node.domain.view_refusal import against_header
 from ra_node.imaging.greyscale_inversion import find_in_tones
 from ra_node.imaging.hand_detection import HandFinder
 from ra_node.imaging.model_input import hand_crop
@@ -73,17 +74,23 @@ def extract_from_dataset(
     convention: Convention = "none",
     limits: PixelLimits = DEFAULT_LIMITS,
 ) -> Extraction | Refusal:
-    """Read a DICOM image and find its hands, or give the reason why it is not read."""
+    """Read a DICOM image and find its hands, or give the reason why it is not read.
+
+    An image of another view by its header is looked at, too: the reason says where the pixels disagree.
+    """
     refusal = header_refusal(header)
-    if refusal is not None:
+    if refusal is not None and refusal.reason is not Reason.OTHER_VIEW:
         return refusal
     try:
         radiograph = read_radiograph(dataset, limits)
     except PixelsRefused as error:
-        return error.refusal
+        return refusal or error.refusal
     if not np.isfinite(radiograph.values).all():
-        return Refusal(Reason.UNREADABLE_PIXELS, "Expected finite pixel values, found others.")
-    return extract_hands(radiograph, header, finder, convention)
+        return refusal or Refusal(Reason.UNREADABLE_PIXELS, "Expected finite pixel values, found others.")
+    found = extract_hands(radiograph, header, finder, convention)
+    if refusal is None:
+        return found
+    return against_header(refusal, header, [hand.region for hand in found.hands])
 
 
 def extract_hands(
@@ -94,18 +101,18 @@ def extract_hands(
     aspect, about_shape = true_aspect(header.pixel_aspects)
     square, stretch = squared(radiograph, aspect)
     bright, found, about_tones = find_in_tones(square, finder)
-    hands = _with_sides(found.hands, bright, header.side, convention)
+    hands = _with_sides(found.hands, bright, header, convention)
     remarks = (*radiograph.remarks, *about_shape, *about_tones)
     return Extraction(bright, hands, found.refusal, (rows, columns), stretch, remarks)
 
 
 def _with_sides(
-    regions: Sequence[HandRegion], radiograph: Radiograph, header: SideHeader, convention: Convention
+    regions: Sequence[HandRegion], radiograph: Radiograph, header: ImageHeader, convention: Convention
 ) -> tuple[HandFinding, ...]:
     """The hands with their sides; of several exposures of one hand only one is not refused."""
     places = places_of([region.box for region in regions])
     refusals = hands_quality(radiograph.values, regions)
-    outside = out_of_domain(radiograph.values, regions)
+    outside = out_of_domain(radiograph.values, regions, header)
     hands = [
         HandFinding(region, _NO_SIDE, place, refusal=refusal, outside=reasons)
         for region, place, refusal, reasons in zip(regions, places, refusals, outside, strict=True)
@@ -114,7 +121,7 @@ def _with_sides(
     used = [used_view(hands, numbers) for numbers in exposures]
     pairing = _pairing([regions[n] for n in used], len(regions))
     boxes = [[regions[n].box for n in numbers] for numbers in exposures]
-    for numbers, side in zip(exposures, _sides(boxes, header, convention, pairing), strict=True):
+    for numbers, side in zip(exposures, _sides(boxes, header.side, convention, pairing), strict=True):
         for n in numbers:
             hands[n] = replace(hands[n], side=side)
     return without_oblique(one_view_a_hand(hands, used), pairing)

@@ -1,7 +1,7 @@
 """How well hands are found, on radiographs of which everything is known.
 
     python -m tests.benchmarks.hands build --radiographs DIR --out DIR [--ids held-out] [--count 200]
-    python -m tests.benchmarks.hands run DIR [--pictures DIR] [--limit N]
+    python -m tests.benchmarks.hands run DIR [--pictures DIR] [--limit N] [--bundle DIR]
 
 `build` makes singles, two-hand compositions and pictures without a hand from the ids that were kept out of
 training and tuning. `run` works on any folder with a truth file (tests/benchmarks/hands_truth.py says how it
@@ -22,12 +22,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ra_node.bootstrap.analysis import reading_rules
+from ra_node.bootstrap.analysis import reading_rules, with_bundle
 from ra_node.bootstrap.node_context import default_settings
 from ra_node.dicom.reading.file import read_dataset
 from ra_node.domain.report import ImageFinding
 from ra_node.errors import NodeError
 from ra_node.imaging.pixels import read_png, read_radiograph
+from ra_node.services.analysis.study_analysis import Rules
 from ra_node.services.offline_analysis import find_in_file
 from tests.benchmarks.hands_score import Answer, FoundHand, Scored, all_right, condition_rows, scored, table
 from tests.benchmarks.hands_truth import read_truth
@@ -49,12 +50,14 @@ def main() -> None:
         print(f"written to {chosen.out}", file=sys.stderr)
         return
     _one_thread()
-    scores = list(_answers(chosen.folder, chosen.limit))
+    settings = default_settings()
+    rules = reading_rules(settings if chosen.bundle is None else with_bundle(settings, chosen.bundle))
+    scores = list(_answers(chosen.folder, chosen.limit, rules))
     (chosen.folder / "found.json").write_text(
         json.dumps([asdict(one.answer) for one in scores]), encoding="utf-8"
     )
     _print(scores)
-    _print_times(chosen.folder, scores)
+    _print_times(chosen.folder, scores, rules)
     if chosen.pictures is not None:
         count = draw_failures(chosen.folder, scores, chosen.pictures)
         print(f"{count} pictures of failures in {chosen.pictures}")
@@ -77,6 +80,7 @@ def _arguments() -> argparse.Namespace:
     run.add_argument(
         "--limit", type=int, default=None, help="only every so many pictures, to get done sooner"
     )
+    run.add_argument("--bundle", type=Path, default=None, help="another bundle than the one that ships")
     return parser.parse_args()
 
 
@@ -86,8 +90,7 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _answers(folder: Path, limit: int | None) -> Iterator[Scored]:
-    rules = reading_rules(default_settings())
+def _answers(folder: Path, limit: int | None, rules: Rules) -> Iterator[Scored]:
     images = read_truth(folder)[:: limit or 1]
     for done, truth in enumerate(images, start=1):
         try:
@@ -130,7 +133,7 @@ def _print(scores: list[Scored]) -> None:
         print("  ".join(cell.ljust(34) for cell in row).rstrip())
 
 
-def _print_times(folder: Path, scores: list[Scored]) -> None:
+def _print_times(folder: Path, scores: list[Scored], rules: Rules) -> None:
     """The node's finding on 5 megapixels beside a plain read and resize of the same file."""
     file = next((one.truth.file for one in scores if one.truth.kind == "composed"), scores[0].truth.file)
     path = folder / "five-megapixels.dcm"
@@ -138,7 +141,6 @@ def _print_times(folder: Path, scores: list[Scored]) -> None:
     wrap(grown.astype(np.uint16) * 16, ImageRecipe("time"), white=4095).save_as(
         path, enforce_file_format=True
     )
-    rules = reading_rules(default_settings())
     find_in_file(path, rules)
     whole = _seconds(lambda: find_in_file(path, rules))
     plain = _seconds(lambda: cv2.resize(read_dataset(path).pixel_array, (400, 500)))

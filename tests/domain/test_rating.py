@@ -8,6 +8,7 @@ import pytest
 
 from ra_node.domain.caveats import Doubt, doubts_of
 from ra_node.domain.patient.age import Age
+from ra_node.domain.pixel_view import PixelView, SeenView
 from ra_node.domain.rating import Rating, rated_within
 from ra_node.domain.report import (
     BundleIdentity,
@@ -18,6 +19,7 @@ from ra_node.domain.report import (
     Refusal,
     ResearchOutput,
 )
+from ra_node.domain.view_refusal import view_refusal
 from tests.dicom.builders import BUNDLE, explained, hand, image, refused_hand
 
 CHILDREN = replace(BUNDLE, ages=(8.5, 19.0))
@@ -126,3 +128,24 @@ def test_what_the_picture_shows_counts_unless_the_bundle_learnt_from_it() -> Non
 def test_an_earlier_refusal_stays() -> None:
     refused = refused_hand()
     assert only(rated_within([replace(aged(66), hands=(refused,))], CHILDREN, NOT_RATED)) == refused
+
+
+@pytest.mark.parametrize(
+    ("view", "views", "verdict"),
+    [
+        (PixelView.OBLIQUE, ("frontal",), HandVerdict.NOT_RATED),
+        (PixelView.OBLIQUE, ("frontal", "oblique"), HandVerdict.PRESENT),
+        (PixelView.LATERAL, ("frontal", "oblique"), HandVerdict.NOT_RATED),
+        (PixelView.WRIST, ("frontal", "oblique", "lateral"), HandVerdict.NOT_RATED),
+    ],
+)
+def test_a_view_of_the_pixels_is_rated_only_by_a_bundle_that_learnt_it(
+    view: PixelView, views: tuple[str, ...], verdict: HandVerdict
+) -> None:
+    """A bundle that knows obliques does not know laterals, and none knows a wrist."""
+    judged = aged(12).hands[0]
+    region = replace(judged.region, view=SeenView(view, 0.97))
+    seen = view_refusal(region.view)
+    assert seen is not None
+    found = replace(aged(12), hands=(replace(judged, region=region, outside=(seen,)),))
+    assert only(rated_within([found], replace(BUNDLE, views=views), NOT_RATED)).verdict is verdict

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ra_node.domain.geometry import Box, Point
 from ra_node.domain.joints import JOINTS
+from ra_node.domain.pixel_view import PixelView, SeenView
 from ra_node.domain.report import HandRegion, Joint, Reason
 from ra_node.imaging.out_of_domain import out_of_domain
 
@@ -89,6 +90,17 @@ def test_knuckles_close_together_are_those_of_an_oblique_view() -> None:
     assert reasons(picture(WHOLE), region(mcp_2=(310, 325), mcp_5=(190, 350))) == [Reason.OTHER_VIEW]
 
 
+def test_the_view_of_the_pixels_counts_where_it_is_known() -> None:
+    """Narrow knuckles of a slender hand are no oblique view, wide ones of an oblique hand no frontal one."""
+    narrow = region(mcp_2=(310, 325), mcp_5=(190, 350))
+    frontal, oblique = SeenView(PixelView.FRONTAL, 0.95), SeenView(PixelView.OBLIQUE, 0.95)
+    assert reasons(picture(WHOLE), replace(narrow, view=frontal)) == []
+    assert reasons(picture(WHOLE), replace(WHOLE, view=oblique)) == [Reason.OTHER_VIEW]
+    unsure = SeenView(PixelView.FRONTAL, 0.7)
+    assert reasons(picture(WHOLE), replace(narrow, view=unsure)) == [Reason.OTHER_VIEW]
+    assert reasons(picture(WHOLE), replace(WHOLE, view=unsure)) == []
+
+
 def test_a_plate_is_metal_and_a_ring_is_not() -> None:
     ring, plate = picture(WHOLE), picture(WHOLE)
     ring[280:290, 260:290] = 60000
@@ -106,6 +118,21 @@ def test_a_splint_beside_the_wrist_is_seen_and_another_hand_there_is_none() -> N
     both = np.pad(picture(WHOLE), ((0, 0), (0, 200)), constant_values=200)
     both[480:720, 410:575] += 1500
     assert reasons(both, WHOLE, beside) == []
+
+
+def test_plaster_and_metal_are_told_with_the_joints_that_they_hide() -> None:
+    """A plate along a metacarpal hides no more than its own joints, plaster to the palm the wrist alone."""
+    plate, splint, long = picture(WHOLE), picture(WHOLE), picture(WHOLE)
+    plate[310:500, 260:290] = 60000
+    splint[480:720, 140:178] += 1500
+    splint[480:720, 355:395] += 1500
+    long[200:720, 90:132] += 1500
+    long[200:720, 350:395] += 1500
+    texts = [out_of_domain(values, [WHOLE])[0][0].text for values in (plate, splint, long)]
+    assert "over 1 of 13 joints: metal" in texts[0]
+    assert "over 3 of 13 joints: plaster" in texts[1]
+    hidden = int(texts[2].partition(" over ")[2].split()[0])
+    assert 4 < hidden <= 13
 
 
 def test_an_image_of_one_tone_is_no_plaster_and_no_error() -> None:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from training.hand_detector.scene_sampler import Studio
     from training.recipes.hand_detector import FinderRecipe
 
-REAL, DRAWN = "real.npz", "drawn.npz"
 RECIPE = "recipe.json"
 
 Config = Annotated[Path, typer.Option("--config", help="The recipe, TOML.")]
@@ -31,12 +30,14 @@ Run = Annotated[Path, typer.Option("--run", exists=True, help="Folder of a finis
 BundleFolder = Annotated[
     Path, typer.Option("--bundle", exists=True, file_okay=False, help="The bundle to change.")
 ]
+Seed = Annotated[int, typer.Option("--seed")]
 Threads = Annotated[int, typer.Option("--threads", min=1, help="Threads of torch.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `python -m training`."""
     app.command()(finder)
+    app.command(name="finder-views")(finder_views)
     app.command(name="finder-export")(finder_export)
 
 
@@ -52,6 +53,7 @@ def finder(
     import cv2
     import torch
 
+    from training.hand_detector.stock import stock_of
     from training.hand_detector.train import NAMES, train_network, weights_file
     from training.recipes.hand_detector import read_finder_recipe
 
@@ -64,11 +66,23 @@ def finder(
     write_whole(out / RECIPE, lambda file: file.write(content))
     wanted = [name for name in NAMES if network in (name, "both") and not weights_file(out, name).exists()]
     if wanted:
-        studio = _studio(_pictures(recipe, out, radiographs))
+        studio = _studio(stock_of(recipe, out, radiographs, start, _say_pictures))
         for name in wanted:
             train_network(name, studio, recipe, out, say, start)
     if all(weights_file(out, name).exists() for name in NAMES):
         _measure(recipe, out, radiographs)
+
+
+def finder_views(run: Run, radiographs: Radiographs, seed: Seed = 1) -> None:
+    """Train the head that tells views on the reader of a run, and choose its threshold."""
+    import cv2
+    import torch
+
+    from training.hand_detector.view_run import write_view_head
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    write_view_head(run, radiographs, seed, say)
 
 
 def finder_export(run: Run, bundle: BundleFolder) -> None:
@@ -92,26 +106,6 @@ def _measure(recipe: FinderRecipe, out: Path, radiographs: Path) -> None:
     write_figures(out, figures)
     for name, (value, low, high) in figures.items():
         say(f"{name} {value:.3f} ({low:.3f} to {high:.3f})")
-
-
-def _pictures(recipe: FinderRecipe, out: Path, radiographs: Path) -> list[Picture]:
-    from training.hand_detector.picture_pool import (
-        drawn_pictures,
-        load_pictures,
-        other_pictures,
-        real_pictures,
-        save_pictures,
-    )
-
-    if not (out / REAL).exists():
-        save_pictures(list(real_pictures(radiographs, "tuning", recipe.seed, _say_pictures)), out / REAL)
-    if not (out / DRAWN).exists():
-        drawn = [
-            *drawn_pictures(recipe.phantoms, recipe.seed, _say_pictures),
-            *other_pictures(recipe.others, recipe.seed),
-        ]
-        save_pictures(drawn, out / DRAWN)
-    return [*load_pictures(out / REAL), *load_pictures(out / DRAWN)]
 
 
 def _studio(pictures: list[Picture]) -> Studio:

@@ -13,6 +13,7 @@ from ra_node.errors import Fatal
 from ra_node.inference.bundles.manifest import (
     FinderPart,
     Interval,
+    ViewPart,
     Weights,
     check_weights,
     read_bundle,
@@ -20,7 +21,12 @@ from ra_node.inference.bundles.manifest import (
 from ra_node.inference.hand_detector.preprocessing import SIDE_PX
 from training.export.detector_card import detector_section
 from training.hand_detector.evaluate import MEASURED_ON
+from training.hand_detector.stock import ADULTS
 from training.hand_detector.train import NAMES, weights_file
+from training.hand_detector.view_head import CLASSES
+from training.hand_detector.view_run import FIGURES as VIEW_FIGURES
+from training.hand_detector.view_run import HEAD, ViewFigures
+from training.hand_detector.view_run import MEASURED_ON as VIEWS_MEASURED_ON
 from training.io.atomic_file import write_whole
 
 FIGURES = "figures.json"
@@ -29,6 +35,11 @@ TRAINED_ON = (
     "240 healthy left hands of children and adolescents with 13 marked joints (RSNA Pediatric Bone Age "
     "Challenge 2017; academic research, education and other non-commercial use), as they are, with simulated "
     "lesions, mirrored, bent and composed, and drawn phantoms of every stage"
+)
+TRAINED_ON_ADULTS = (
+    "; then the reader on 45 hands of adults (a public Roboflow export, CC BY 4.0 as stated by the source,"
+    " origin of single images not verified) with the joints that the detector before saw, warped fingers, and"
+    " drawn rings, plates and plaster"
 )
 
 
@@ -50,11 +61,12 @@ def add_finder(run: Path, bundle: Path) -> str:
     part = FinderPart(
         name=f"{found.manifest.name} hand detector",
         side_px=SIDE_PX,
-        seeker=_copied(run, bundle, "seeker"),
-        reader=_copied(run, bundle, "reader"),
+        seeker=_copied(weights_file(run, "seeker"), bundle),
+        reader=_copied(weights_file(run, "reader"), bundle),
         figures=figures,
         figures_on=MEASURED_ON,
-        trained_on=TRAINED_ON,
+        trained_on=TRAINED_ON + (TRAINED_ON_ADULTS if (run / ADULTS).exists() else ""),
+        views=_views(run, bundle),
     )
     manifest = found.manifest.model_copy(update={"finder": part})
     content = manifest.model_dump_json(indent=2).encode() + b"\n"
@@ -77,8 +89,21 @@ def _figures(run: Path) -> dict[str, Interval]:
     return TypeAdapter(dict[str, Interval]).validate_json((run / FIGURES).read_bytes())
 
 
-def _copied(run: Path, bundle: Path, name: str) -> Weights:
-    source = weights_file(run, "seeker" if name == "seeker" else "reader")
+def _views(run: Path, bundle: Path) -> ViewPart | None:
+    """The head that tells views, where the run has one."""
+    if not (run / HEAD).exists():
+        return None
+    measured = ViewFigures.model_validate_json((run / VIEW_FIGURES).read_bytes())
+    return ViewPart(
+        classes=CLASSES,
+        weights=_copied(run / HEAD, bundle),
+        least_frontal=measured.least_frontal,
+        figures=measured.figures,
+        figures_on=VIEWS_MEASURED_ON,
+    )
+
+
+def _copied(source: Path, bundle: Path) -> Weights:
     target = bundle / FOLDER / source.name
     target.parent.mkdir(exist_ok=True)
     shutil.copyfile(source, target)

@@ -62,15 +62,15 @@ def real_pictures(
 
 def _real(hand: SourceHand, rng: np.random.Generator, *, ill: bool) -> Iterator[Picture]:
     values = read_png(hand.path).values
-    image, scale = _small(values)
+    image, scale = shrunk(values)
     joints = np.array([[hand.joints[name].x, hand.joints[name].y] for name in JOINTS])
-    silhouette, known = _silhouette(_as_bytes(values), hand.joints, scale, image.shape)
+    silhouette, known = _silhouette(as_bytes(values), hand.joints, scale, image.shape)
     small = (joints * scale)[None].astype(np.float32)
-    yield Picture(hand.patient, _as_bytes(image), small, silhouette, (known,))
+    yield Picture(hand.patient, as_bytes(image), small, silhouette, (known,))
     if ill:
         places = {name: Point(float(x), float(y)) for name, (x, y) in zip(JOINTS, small[0], strict=True)}
         changed = simulate(image, places, int(rng.choice(_ILL)), rng)
-        yield Picture(f"{hand.patient} ill", _as_bytes(changed), small, silhouette, (known,))
+        yield Picture(f"{hand.patient} ill", as_bytes(changed), small, silhouette, (known,))
 
 
 def drawn_pictures(count: int, seed: int, report: Callable[[int, int], None]) -> Iterator[Picture]:
@@ -90,7 +90,7 @@ def drawn_pictures(count: int, seed: int, report: Callable[[int, int], None]) ->
                 seed=int(rng.integers(2**31)),
             )
         )
-        image, scale = _small(drawn.pixels.astype(np.float32))
+        image, scale = shrunk(drawn.pixels.astype(np.float32))
         joints = np.array(
             [[[hand.joints[name].x, hand.joints[name].y] for name in JOINTS] for hand in drawn.hands]
         )
@@ -101,7 +101,7 @@ def drawn_pictures(count: int, seed: int, report: Callable[[int, int], None]) ->
             silhouettes |= np.asarray(to_wrist(filled, places) << at, np.uint8)
         yield Picture(
             f"phantom {number}",
-            _as_bytes(image),
+            as_bytes(image),
             (joints * scale).astype(np.float32),
             silhouettes,
             (True,) * len(hands),
@@ -118,20 +118,22 @@ def other_pictures(count: int, seed: int) -> Iterator[Picture]:
         empty = np.zeros(pixels.shape, np.uint8)
         yield Picture(
             f"other {number}",
-            _as_bytes(pixels.astype(np.float32)),
+            as_bytes(pixels.astype(np.float32)),
             np.zeros((0, 13, 2), np.float32),
             empty,
             (),
         )
 
 
-def _small(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
+def shrunk(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
+    """Shrink values to at most SIDE_PX a side; gives the scale."""
     scale = min(1.0, SIDE_PX / max(values.shape))
     image = cv2.resize(values, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     return np.asarray(image, np.float32), scale
 
 
-def _as_bytes(image: NDArray[np.float32]) -> Grey:
+def as_bytes(image: NDArray[np.float32]) -> Grey:
+    """Stretch an image from black to white."""
     low, high = float(image.min()), float(image.max())
     return np.asarray(np.rint((image - low) / max(high - low, 1e-6) * 255), np.uint8)
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ra_node.inference.hand_detector.preprocessing import SIDE_PX, Matrix, pose_of
+from ra_node.inference.hand_detector.preprocessing import SIDE_PX, Matrix, moved, pose_of
+from training.hand_detector.overlays import Stamp, plaster, plate, ring
 from training.hand_detector.picture_pool import Grey, Picture
 from training.hand_detector.scenes import KNUCKLE, WRIST, Layers, Paste, Placed, Real, Scene, layers_of
 
@@ -28,8 +29,10 @@ class Studio:
             scene = self._single(rng)
         elif kind < 0.74:
             scene = self._pair(rng)
-        elif kind < 0.80 and self.doubles:
+        elif kind < 0.78 and self.doubles:
             scene = self._whole(_one(self.doubles, rng), rng, 0.15)
+        elif kind < 0.82:
+            scene = self._grid(rng)
         else:
             scene = self._none(rng)
         return _disturbed(scene, rng)
@@ -89,6 +92,26 @@ class Studio:
             )
             placed.append(Placed(layers, matrix, paste, clip, gain, lift))
         background = _edge(chosen[0].picture.image) if rng.random() < 0.8 else float(rng.uniform(0, 120))
+        return Scene(float(shape[0]), float(shape[1]), background, tuple(placed))
+
+    def _grid(self, rng: np.random.Generator) -> Scene:
+        """Three or four hands, or exposures of one hand, in two rows of a plate."""
+        count, one = int(rng.integers(3, 5)), _one(self.singles, rng)
+        shape = np.array([SIDE_PX * rng.uniform(0.8, 1.0), SIDE_PX])
+        cell = shape / 2
+        repeated = bool(rng.random() < 0.3)
+        placed = []
+        for at in range(count):
+            middle = (cell[1] * (at % 2 + 0.5), cell[0] * (at // 2 + 0.5))
+            layers = one if repeated else _one(self.singles, rng)
+            length = min(cell[0] / 3.0, cell[1] / 1.95) * float(rng.uniform(0.75, 1.05))
+            mirrored = bool(rng.random() < 0.5)
+            matrix = _by_pose(layers, middle, length, float(rng.normal(0, 8)), mirrored=mirrored)
+            low = np.array([cell[1] * (at % 2), cell[0] * (at // 2)])
+            high = low + cell[::-1]
+            clip = np.array([low, [high[0], low[1]], high, [low[0], high[1]]], np.float32)
+            placed.append(Placed(layers, matrix, "part", clip))
+        background = _edge(one.picture.image)
         return Scene(float(shape[0]), float(shape[1]), background, tuple(placed))
 
     def _none(self, rng: np.random.Generator) -> Scene:
@@ -227,7 +250,7 @@ def _of_image(image: Real, turns: int = 0) -> Scene:
 def _disturbed(scene: Scene, rng: np.random.Generator) -> Scene:
     """Add what lies over hands in practice: markers, a frame, a bent film."""
     count = int(rng.integers(0, 4)) if rng.random() < 0.7 else 0
-    stamps = [_stamp(scene, rng) for _ in range(count)]
+    stamps = [*_over_hands(scene, rng), *(_stamp(scene, rng) for _ in range(count))]
     frame = None
     if rng.random() < 0.22:
         inset = rng.uniform(0.005, 0.07, 4) * SIDE_PX
@@ -238,6 +261,18 @@ def _disturbed(scene: Scene, rng: np.random.Generator) -> Scene:
     if rng.random() < 0.35:
         warp = (rng.standard_normal((2, 4, 4)).astype(np.float32), float(rng.uniform(0.01, 0.035)))
     return Scene(scene.rows, scene.columns, scene.background, scene.placed, tuple(stamps), frame, warp)
+
+
+def _over_hands(scene: Scene, rng: np.random.Generator) -> list[Stamp]:
+    """Rings, metal and plaster on some hands."""
+    stamps = []
+    for placed in scene.placed:
+        for joints in placed.layers.picture.joints:
+            on_canvas = moved(joints.astype(np.float64), placed.matrix)
+            for draw, share in ((plaster, 0.12), (ring, 0.12), (plate, 0.08)):
+                if rng.random() < share:
+                    stamps.append(draw(on_canvas, rng))
+    return stamps
 
 
 def _stamp(scene: Scene, rng: np.random.Generator) -> tuple[Grey, Matrix, float]:

@@ -100,7 +100,7 @@ def near(scene: Scene, rng: np.random.Generator) -> Near | None:
         and np.isfinite(hand.joints[[WRIST, KNUCKLE]]).all()
     ]
     chosen = int(rng.integers(len(poses))) if poses else -1
-    pose = _misplaced(poses[chosen], rng) if poses else _anywhere(scene, rng)
+    pose = misplaced(poses[chosen], rng) if poses else _anywhere(scene, rng)
     matrix = into_square(pose)
     view = render(scene, matrix, SIDE_PX, SIDE_PX)
     joints = np.full((13, 2), np.nan, np.float32)
@@ -137,7 +137,7 @@ def developed(grey: Real, rng: np.random.Generator) -> Real:
         x = x + np.float32(rng.uniform(0, 0.3)) * (
             np.float32(np.cos(angle)) * xs + np.float32(np.sin(angle)) * y
         )
-    if rng.random() < 0.2:
+    if rng.random() < 0.25:
         x = _stepped(x, rng)
     if rng.random() < 0.3:
         x = np.asarray(cv2.GaussianBlur(x, (0, 0), float(rng.uniform(0.4, 1.3))), np.float32)
@@ -302,7 +302,7 @@ def _mark(pose: Pose, heat: Real, numbers: Real, at: NDArray[np.bool_]) -> None:
     at |= here
 
 
-def _misplaced(pose: Pose, rng: np.random.Generator) -> Pose:
+def misplaced(pose: Pose, rng: np.random.Generator) -> Pose:
     """The pose as a seeker might give it."""
     wide = 3.0 if rng.random() < 0.1 else 1.0
     angle, zoom = rng.normal(0, np.radians(9 * wide)), np.exp(rng.normal(0, 0.09 * min(wide, 2)))

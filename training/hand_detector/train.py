@@ -117,7 +117,7 @@ def _loss(name: Name, network: nn.Module, studio: Studio, batch: int, rng: np.ra
         )
     hands = _several(lambda: near(studio.scene(rng), rng), batch)
     return reader_loss(
-        network(_stacked([hand.seen for hand in hands])),
+        network(_stacked([hand.seen for hand in hands]))[:3],
         _stacked([hand.joints for hand in hands]),
         _stacked([hand.silhouette for hand in hands]),
         torch.tensor([float(hand.known) for hand in hands]),

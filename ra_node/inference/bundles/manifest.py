@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from ra_node.domain.patient.age import OLDEST_YEARS
+from ra_node.domain.pixel_view import PixelView
 from ra_node.domain.preprocessing import PREPROCESSING_ID
 from ra_node.domain.report import STAGES, BundleIdentity, HeatMapCheck, Model
 from ra_node.errors import Fatal
@@ -84,6 +85,17 @@ class Weights(_Part):
     sha256: str
 
 
+class ViewPart(_Part):
+    """The head that tells views from the reader's maps, and what was measured of it."""
+
+    classes: Annotated[tuple[PixelView, ...], Field(min_length=2)]
+    weights: Weights
+    least_frontal: Share
+    """A hand of a lower probability of a frontal view is shown in another one."""
+    figures: dict[str, Interval]
+    figures_on: str
+
+
 class FinderPart(_Part):
     """The networks that find hands and their joints, and what was measured of them."""
 
@@ -97,16 +109,21 @@ class FinderPart(_Part):
     figures_on: str
     """What the figures were measured on, in words."""
     trained_on: str
+    views: ViewPart | None = None
+    """Without it only header and breadth of the knuckles tell an oblique view."""
 
     @property
     def weights(self) -> tuple[Weights, ...]:
         """Every file of weights."""
-        return self.seeker, self.reader
+        return (self.seeker, self.reader, *((self.views.weights,) if self.views else ()))
 
     @property
     def sha256(self) -> str:
-        """Names the detector by all that decides what it finds: its squares and its weights."""
-        facts = [str(self.side_px), *(one.sha256 for one in self.weights)]
+        """Names the detector by all that decides how it cuts a hand: its squares and its weights.
+
+        The head that tells views is not among them: it moves no joint and no outline.
+        """
+        facts = [str(self.side_px), self.seeker.sha256, self.reader.sha256]
         return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -33,6 +33,7 @@ from ra_node.inference.hand_detector.preprocessing import (
     seen_whole,
     whole_scale,
 )
+from ra_node.inference.hand_detector.view_decision import Views, is_elsewhere, is_surely_hand, seen_view
 
 LEAST_HEAT = 0.2
 """Places of the whole image with less are not looked at from near."""
@@ -41,6 +42,10 @@ LEAST_JOINT = 0.5
 """A joint of a lower score was not seen."""
 FEWEST_JOINTS = 10
 LEAST_SCORE = 0.9
+"""Mean score of the joints of a hand."""
+LEAST_SCORE_IN_VIEW = 0.75
+"""The same where the view head is sure of a hand: deformed and oblique ones. Of 14 proposals in crops and
+limbs with such scores (tuning part, fivefold) none has a probability over 0.43 of a frontal view."""
 
 _STRIDE = 4
 _WORK_PX = 720
@@ -57,13 +62,14 @@ Places = NDArray[np.float64]
 class Reading:
     """What the reader saw in the square around one pose: joints in pixels of the picture, with scores (13,).
 
-    `silhouette` (SIDE_PX / 2, SIDE_PX / 2) holds probabilities in the square.
+    `silhouette` (SIDE_PX / 2, SIDE_PX / 2) holds probabilities in the square; `views` one a view, or none.
     """
 
     pose: Pose
     joints: Places
     scores: NDArray[np.float64]
     silhouette: NDArray[np.float32]
+    views: NDArray[np.float32]
 
     @property
     def score(self) -> float:
@@ -71,19 +77,35 @@ class Reading:
 
 
 class Finder:
-    """Holds both networks on the CPU; raises Fatal for weights that do not fit."""
+    """Holds the networks on the CPU; raises Fatal for weights that do not fit."""
 
-    def __init__(self, seeker: Path, reader: Path) -> None:
+    def __init__(self, seeker: Path, reader: Path, views: Views | None = None) -> None:
         from ra_node.inference.hand_detector import forward  # noqa: PLC0415  # see the module's docstring
 
-        self._maps = forward.Maps(seeker, reader)
+        self._views = views
+        head, classes = (views.head, len(views.classes)) if views else (None, 0)
+        self._maps = forward.Maps(seeker, reader, head, classes)
 
     def find(self, values: Grey) -> tuple[HandRegion, ...]:
         """Find the hands of values (rows, columns), bone bright, in no order; places are in its pixels."""
         picture, ratio = _at_work_size(values)
-        readings = [reading for reading in self._readings(picture) if is_hand(reading.joints, reading.scores)]
-        regions = (_region(reading, ratio, values.shape) for reading in _apart(readings))
-        return tuple(region for region in regions if region is not None)
+        readings = [reading for reading in self._readings(picture) if self._is_hand(reading)]
+        found = ((reading, _region(reading, ratio, values.shape)) for reading in _apart(readings))
+        return tuple(
+            replace(region, view=seen_view(reading.views, self._views))
+            for reading, region in found
+            if region is not None
+        )
+
+    def _is_hand(self, reading: Reading) -> bool:
+        view = seen_view(reading.views, self._views)
+        least = LEAST_SCORE_IN_VIEW if is_surely_hand(view) else LEAST_SCORE
+        return is_hand(reading.joints, reading.scores, least) and not is_elsewhere(view)
+
+    def looks(self, values: Grey) -> tuple[Grey, list[Reading]]:
+        """What was read at every likely place, hand or not: the picture at its working size, and readings."""
+        picture, _ = _at_work_size(values)
+        return picture, self._readings(picture)
 
     def _readings(self, picture: Grey) -> list[Reading]:
         """Look at every likely place, and again where the first look shows that it was off."""
@@ -132,13 +154,16 @@ def open_finder(folder: Path, part: FinderPart) -> Finder:
     """The finder whose weights lie in `folder`; raises Fatal for one that this node cannot run."""
     if part.side_px != SIDE_PX:
         raise Fatal(f"expected a hand detector for squares of {SIDE_PX} px, found {part.side_px} px")
-    return Finder(folder / part.seeker.path, folder / part.reader.path)
+    views = None
+    if part.views is not None:
+        views = Views(folder / part.views.weights.path, part.views.classes, part.views.least_frontal)
+    return Finder(folder / part.seeker.path, folder / part.reader.path, views)
 
 
-def is_hand(joints: Places, scores: NDArray[np.float64]) -> bool:
+def is_hand(joints: Places, scores: NDArray[np.float64], least_score: float = LEAST_SCORE) -> bool:
     """Whether enough joints were seen, and these lie as they can in a hand, however ill."""
     seen = scores >= LEAST_JOINT
-    if seen.sum() < FEWEST_JOINTS or scores.mean() < LEAST_SCORE or not seen[[_WRIST, _KNUCKLE]].all():
+    if seen.sum() < FEWEST_JOINTS or scores.mean() < least_score or not seen[[_WRIST, _KNUCKLE]].all():
         return False
     place = in_own_frame(joints)
     ahead = place[:, 0]
@@ -175,7 +200,11 @@ def _peaks(heat: NDArray[np.float32]) -> list[tuple[int, int]]:
 
 
 def _decoded(
-    pose: Pose, where: NDArray[np.float32], absent: NDArray[np.float32], silhouette: NDArray[np.float32]
+    pose: Pose,
+    where: NDArray[np.float32],
+    absent: NDArray[np.float32],
+    silhouette: NDArray[np.float32],
+    views: NDArray[np.float32],
 ) -> Reading:
     """Take the probabilities of one square back to the picture; `where` is (13, cells, cells)."""
     cells = where.shape[-1]
@@ -191,7 +220,7 @@ def _decoded(
             (top + 0.5 + (part * down).sum() / max(mass, 1e-9)) * _STRIDE,
         )
         scores[at] = min(mass, 1 - float(absent[at]))
-    return Reading(pose, moved(joints, inverse(into_square(pose))), scores, silhouette)
+    return Reading(pose, moved(joints, inverse(into_square(pose))), scores, silhouette, views)
 
 
 def _own_pose(reading: Reading) -> Pose:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from ra_node.errors import Fatal
 from ra_node.inference.cpu.fx_graph import folded
 from ra_node.inference.cpu.packed_convolution import can_pack
 from ra_node.inference.cpu.packing import packed
-from ra_node.inference.hand_detector.networks import Reader, Seeker, joint_log_probabilities
+from ra_node.inference.hand_detector.networks import Reader, Seeker, ViewHead, joint_log_probabilities
 from ra_node.inference.hand_detector.preprocessing import SIDE_PX
 
 _TYPICAL_HANDS = 2
@@ -25,11 +26,15 @@ Maps32 = NDArray[np.float32]
 
 
 class Maps:
-    """Both networks; raises Fatal where a file does not hold the weights of its network."""
+    """The networks; raises Fatal where a file does not hold the weights of its network.
 
-    def __init__(self, seeker: Path, reader: Path) -> None:
+    `views` is the number of views that the head in the file `view_head` tells apart.
+    """
+
+    def __init__(self, seeker: Path, reader: Path, view_head: Path | None = None, views: int = 0) -> None:
         self._seeker = _ready(_loaded(Seeker(), seeker), 1)
         self._reader = _ready(_loaded(Reader(), reader), _TYPICAL_HANDS)
+        self._view_head = None if view_head is None else _loaded(ViewHead(views), view_head)
 
     def seek(self, seen: Maps32) -> tuple[Maps32, Maps32]:
         """Look at a whole image (2, H, W): heat (H/4, W/4) in 0..1, and numbers (4, H/4, W/4)."""
@@ -37,16 +42,34 @@ class Maps:
             out = self._seeker(_input(seen[None]))[0]
             return out[0].sigmoid().numpy(), out[1:].numpy()
 
-    def read(self, seen: Maps32) -> tuple[Maps32, Maps32, Maps32]:
-        """Look at hands (N, 2, H, W): joints (N, 13, H/4, W/4), absence (N, 13), silhouette (N, H/2, W/2)."""
+    def read(self, seen: Maps32) -> tuple[Maps32, Maps32, Maps32, Maps32]:
+        """Look at hands (N, 2, H, W): joints (N, 13, H/4, W/4), absence (N, 13), silhouette (N, H/2, W/2).
+
+        And views (N, views): none where there is no head that tells them.
+        """
         with torch.inference_mode():
-            where, absent, silhouette = self._reader(_input(seen))
+            where, absent, silhouette, bottom = self._reader(_input(seen))
+            views = np.zeros((len(seen), 0), np.float32)
+            if self._view_head is not None:
+                views = self._view_head(bottom).softmax(dim=1).numpy()
             chance = joint_log_probabilities(where, absent).exp()
             return (
                 chance[:, :, :-1].reshape(where.shape).numpy(),
                 chance[:, :, -1].numpy(),
                 silhouette.sigmoid().numpy(),
+                views,
             )
+
+
+def reader_bottom(reader: Path) -> Callable[[Maps32], torch.Tensor]:
+    """What a training of the view head needs: squares (N, 2, H, W) to the reader's bottom maps."""
+    network = _ready(_loaded(Reader(), reader), _TYPICAL_HANDS)
+
+    def bottom(seen: Maps32) -> torch.Tensor:
+        result: torch.Tensor = network(_input(seen))[3]
+        return result
+
+    return bottom
 
 
 def _input(seen: Maps32) -> torch.Tensor:

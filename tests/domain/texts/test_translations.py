@@ -47,6 +47,7 @@ FOUND_IN = (
     "domain/image_choice.py",
     "domain/rating.py",
     "domain/eligibility.py",
+    "domain/view_refusal.py",
     "imaging/pixel_aspect.py",
     "imaging/lookup_tables.py",
     "imaging/hand_detection.py",

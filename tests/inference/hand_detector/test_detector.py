@@ -58,6 +58,8 @@ def test_joints_that_were_not_seen_are_no_hand() -> None:
     missing, wristless = SURE.copy(), SURE.copy()
     missing[:4], wristless[JOINTS.index("wrist_2")] = 0.1, 0.1
     assert not is_hand(joints, missing)
+    assert not is_hand(joints, np.full(len(JOINTS), 0.8))
+    assert is_hand(joints, np.full(len(JOINTS), 0.8), least_score=0.75)
     assert not is_hand(joints, wristless)
     assert not is_hand(joints, np.full(len(JOINTS), 0.55))
 

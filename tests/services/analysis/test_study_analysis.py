@@ -7,12 +7,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from pydicom import Dataset
 
+from ra_node.domain.geometry import Box
 from ra_node.domain.laterality.evidence import Side
 from ra_node.domain.patient.age import Age
+from ra_node.domain.pixel_view import PixelView, SeenView
 from ra_node.domain.rating import Rating
-from ra_node.domain.report import HandVerdict, ImageFacts, Reason, Refusal
-from ra_node.services.analysis.study_analysis import Look, judge_looks, make_report
+from ra_node.domain.report import HandRegion, HandVerdict, ImageFacts, Reason, Refusal
+from ra_node.services.analysis.study_analysis import Look, Rules, judge_looks, look_at, make_report
 from tests.dicom import builders as dicom
 from tests.services.builders import JUDGEMENT, FakeJudgement
 
@@ -81,3 +84,44 @@ def test_a_report_rates_by_the_domain_of_its_bundle():
     told = make_report("1.2.3", 1, [adult], children, created_at=dicom.CREATED, rating=Rating("remark"))
     assert told.refusal is None
     assert [one.outside for one in told.hands] == [(dicom.OUTSIDE_AGES,)] * 2
+
+
+class SeesView:
+    """A detector that sees one hand in every image, in one view."""
+
+    def __init__(self, view: SeenView) -> None:
+        self.view = view
+
+    def find(self, values: np.ndarray) -> list[HandRegion]:
+        box = Box(40, 30, 160, 270)
+        return [HandRegion(box, box.corners(), 0, 0.99, view=self.view)]
+
+
+def textured(**header: str) -> Dataset:
+    """A readable image with enough contrast in the middle."""
+    made = dicom.source(**header)
+    pixels = np.random.default_rng(0).integers(0, 40, (300, 200)).astype(np.uint8)
+    pixels[30:270, 40:160] += 150
+    made.Rows, made.Columns = pixels.shape
+    made.BitsAllocated, made.BitsStored, made.HighBit = 8, 8, 7
+    made.WindowCenter, made.WindowWidth = 128, 256
+    made.PixelData = pixels.tobytes()
+    made["PixelData"].VR = "OB"
+    return made
+
+
+@pytest.mark.parametrize(
+    ("view", "end"),
+    [
+        (SeenView(PixelView.FRONTAL, 0.97), "as View Position says; the picture looks frontal (PA or AP)."),
+        (SeenView(PixelView.OBLIQUE, 0.97), "as View Position says."),
+        (SeenView(PixelView.FRONTAL, 0.7), "as View Position says."),
+    ],
+)
+def test_a_view_that_the_header_refuses_is_refused_whatever_the_pixels_show(view: SeenView, end: str) -> None:
+    """Pixels that surely look frontal are told beside it; they never rate the hand."""
+    look = look_at(textured(ViewPosition="LLO"), Rules(finder=SeesView(view)))
+    assert (look.finding.hands, look.crops) == ((), ())
+    assert look.finding.refusal is not None
+    assert look.finding.refusal.reason is Reason.OTHER_VIEW
+    assert look.finding.refusal.text.endswith(end)
