@@ -9,13 +9,13 @@ from typing import Annotated
 import typer
 
 from ra_node.errors import Fatal, Refused
-from training.cli import compare, cross_validate, data, ensemble, hand_detector, pretrain, show
+from training.cli import compare, cross_validate, data, ensemble, hand_detector, joints, pretrain, show
 from training.cli.compare import Dataset, FoldName, SplitFile
 from training.cli.options import BundleOption, Device, People, Sensitivity, Threads, bundle_folder
 from training.cli.output import say, say_figures, say_nothing
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Train and export bundles for ra-node.")
-for group in (data, show, hand_detector, ensemble, pretrain, compare, cross_validate):
+for group in (data, show, hand_detector, joints, ensemble, pretrain, compare, cross_validate):
     group.register(app)
 
 Out = Annotated[Path, typer.Option("--out", help="Folder of the run.")]

@@ -42,16 +42,18 @@ def reading_rules(settings: Settings, bundle: Bundle | None = None) -> Rules:
     """Image reading settings; without a bundle, detection with the hand detector of the bundle in use."""
     from ra_node.inference.bundles.manifest import check_weights, read_bundle
     from ra_node.inference.hand_detector.detector import load_finder
-    from ra_node.services.analysis.study_analysis import Rules
+    from ra_node.services.analysis.study_analysis import JointRules, Rules
 
     if bundle is None:
         bundle = read_bundle(folder_in_use(settings))
         check_weights(bundle)
+    task = bundle.manifest.tasks.joints
     return Rules(
         load_finder(bundle),
         settings.study.two_hand_convention,
         round(settings.limits.megapixels * 1e6),
         bundle.manifest.preprocessing.side_px,
+        None if task is None else JointRules(task.side_px, task.threshold),
     )
 
 

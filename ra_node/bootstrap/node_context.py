@@ -182,6 +182,7 @@ def build_producer(settings: Settings) -> Producer:
         device_uid=derive_uid("node", settings.node.station_name, settings.node.ae_title),
         station_name=settings.node.station_name,
         language=language,
+        overlay_heat_map=settings.results.overlay_heat_map,
     )
 
 

@@ -19,6 +19,7 @@ from ra_node.domain.texts.report_sentences import (
     hand_name,
     hand_sentence,
     heat_map_sentence,
+    joints_sentence,
     model_sentence,
     outside_sentence,
     presence,
@@ -95,6 +96,8 @@ def _result_lines(hand: HandFinding) -> Iterator[str]:
     if hand.verdict is HandVerdict.INCONCLUSIVE:
         yield from _field("RA", "INCONCLUSIVE")
         yield from _field("Please review", hand_sentence(replace(hand, outside=())))
+        joints = joints_sentence(hand).partition(": ")[2]
+        yield from _field("Joints", joints) if joints else ()
         return
     probability, threshold = percents(hand.recognition)
     said = presence(hand.recognition).upper()
@@ -105,7 +108,12 @@ def _result_lines(hand: HandFinding) -> Iterator[str]:
             chosen = "<" if stage == hand.staging.stage else ""
             bar = "#" * round(share * _BAR_WIDTH)
             yield f"  {'':{_KEY_WIDTH}}{stage}  {100 * share:5.1f} %  {bar.ljust(_BAR_WIDTH)} {chosen}"
-    for key, sentence in (("Care", doubt_sentence(hand)), ("Attention", attention_sentence(hand))):
+    told = (
+        ("Joints", joints_sentence(hand).partition(": ")[2]),
+        ("Care", doubt_sentence(hand)),
+        ("Attention", attention_sentence(hand)),
+    )
+    for key, sentence in told:
         if sentence:
             yield from _field(key, sentence)
 

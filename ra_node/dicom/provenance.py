@@ -47,6 +47,8 @@ class Producer:
     institution: str = ""
     language: Language = field(default_factory=english)
     """Language of overlay and PDF; the structured report is in English."""
+    overlay_heat_map: bool = False
+    """Whether overlays show heat maps also of hands whose joints have stages."""
 
 
 def stamp_equipment(made: Dataset, producer: Producer, bundle: BundleIdentity) -> None:

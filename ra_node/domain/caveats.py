@@ -24,6 +24,19 @@ class Doubt(StrEnum):
     SIDE_CONFLICT = "side_conflict"
     NEAR = "near"
     INCONCLUSIVE = "inconclusive"
+    JOINTS = "joints"
+
+
+STAGES_APART = 2
+"""From this difference on, the highest joint and the whole hand are said to disagree about the stage."""
+
+
+def joints_differ(hand: HandFinding) -> bool:
+    """Whether the highest stage of the joints is far from that of the whole hand, and both are above 0."""
+    highest, staging = hand.joint_stage, hand.staging
+    if not highest or staging is None or not staging.stage:
+        return False
+    return abs(highest - staging.stage) >= STAGES_APART
 
 
 def doubts_of(hand: HandFinding) -> tuple[Doubt, ...]:
@@ -45,5 +58,6 @@ def doubts_of(hand: HandFinding) -> tuple[Doubt, ...]:
         Doubt.SIDE_CONFLICT: hand.side.conflict,
         Doubt.NEAR: near,
         Doubt.INCONCLUSIVE: hand.verdict is HandVerdict.INCONCLUSIVE,
+        Doubt.JOINTS: judged and joints_differ(hand),
     }
     return tuple(doubt for doubt, applies in checks.items() if applies)

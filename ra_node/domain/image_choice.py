@@ -141,7 +141,14 @@ def _without(image: ImageFinding, side: Side, refusal: Refusal) -> ImageFinding:
 
 def _refused_hand(hand: HandFinding, refusal: Refusal) -> HandFinding:
     """A refused hand has no result; an earlier refusal is more specific and is kept."""
-    return replace(hand, recognition=None, staging=None, explanation=None, refusal=hand.refusal or refusal)
+    return replace(
+        hand,
+        recognition=None,
+        staging=None,
+        explanation=None,
+        joint_stages=(),
+        refusal=hand.refusal or refusal,
+    )
 
 
 def _remarked(image: ImageFinding, remark: str) -> ImageFinding:

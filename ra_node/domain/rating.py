@@ -82,6 +82,7 @@ def _hand_within(hand: HandFinding, outside: tuple[Refusal, ...], rating: Rating
         recognition=None,
         staging=None,
         explanation=None,
+        joint_stages=(),
         outside=outside,
         refusal=refusing[0],
         research_output=output,

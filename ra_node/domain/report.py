@@ -5,7 +5,7 @@ A report is a complete, immutable value: renderers add no decision of their own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Literal
@@ -69,7 +69,7 @@ class HandVerdict(StrEnum):
     PRESENT = "present"
     ABSENT = "absent"
     INCONCLUSIVE = "inconclusive"
-    """Recognition and staging contradict each other."""
+    """Recognition and staging contradict each other, or the joints contradict both."""
     NOT_RATED = "not_rated"
     """The hand is outside the domain of the bundle."""
     NOT_ANALYSED = "not_analysed"
@@ -96,6 +96,32 @@ class Staging:
     @property
     def stage(self) -> int:
         return max(STAGES, key=lambda stage: self.probabilities[stage])
+
+
+@dataclass(frozen=True, slots=True)
+class JointStaging:
+    """The stage of one joint: its name out of `JOINTS`, and the square that was judged, in image pixels.
+
+    `probabilities` are those of stage 0 to 5, calibrated by kind of joint. A joint whose probability of
+    disease is below `threshold` is of stage 0, any other of its likeliest stage from 1 on.
+    """
+
+    name: str
+    at: Point
+    square: tuple[Point, Point, Point, Point]
+    probabilities: tuple[float, float, float, float, float, float]
+    threshold: float
+
+    @property
+    def probability(self) -> float:
+        """Of disease at this joint."""
+        return min(1.0, max(0.0, 1 - self.probabilities[0]))
+
+    @property
+    def stage(self) -> int:
+        if self.probability < self.threshold:
+            return 0
+        return max(STAGES[1:], key=lambda stage: self.probabilities[stage])
 
 
 def explaining_task(recognition: Recognition, staging: Staging) -> Literal["staging", "recognition"] | None:
@@ -192,6 +218,13 @@ class HandFinding:
     outside: tuple[Refusal, ...] = ()
     """Out-of-domain reasons; for a rated hand the caveats that precede the result."""
     research_output: ResearchOutput | None = None
+    joint_stages: tuple[JointStaging, ...] = ()
+    """By the joint task, in the order of `JOINTS`; none where the bundle has no such task or saw no joint."""
+
+    @property
+    def joint_stage(self) -> int | None:
+        """The highest stage of the joints; None where none was judged."""
+        return max((joint.stage for joint in self.joint_stages), default=None)
 
     @property
     def verdict(self) -> HandVerdict:
@@ -203,7 +236,17 @@ class HandFinding:
             return HandVerdict.NOT_ANALYSED
         if self.staging is not None and self.recognition.positive != (self.staging.stage > 0):
             return HandVerdict.INCONCLUSIVE
+        if self.joint_stage is not None and self.recognition.positive != (self.joint_stage > 0):
+            return HandVerdict.INCONCLUSIVE
         return HandVerdict.PRESENT if self.recognition.positive else HandVerdict.ABSENT
+
+    @property
+    def joints_contradict(self) -> bool:
+        """Whether the hand is inconclusive for its joints alone: recognition and staging agree."""
+        agree = self.staging is None or (
+            self.recognition is not None and self.recognition.positive == (self.staging.stage > 0)
+        )
+        return agree and self.verdict is HandVerdict.INCONCLUSIVE
 
     @property
     def rated(self) -> bool:
@@ -339,15 +382,32 @@ class StudyReport:
         return tuple(hand for image in self.images for hand in image.hands)
 
 
+def without_heat_maps(report: StudyReport) -> StudyReport:
+    """The same report without the heat map of any hand whose joints have stages, for the overlay."""
+    images = tuple(
+        replace(
+            image,
+            hands=tuple(
+                replace(hand, explanation=None) if hand.joint_stages else hand for hand in image.hands
+            ),
+        )
+        for image in report.images
+    )
+    return replace(report, images=images)
+
+
 def percents(recognition: Recognition) -> tuple[str, str]:
     """Probability and operating point in percent, as every rendering writes them.
 
     One decimal, or as many as are needed so that rounding does not reverse the comparison.
     """
+    return share_percents(recognition.probability, recognition.threshold)
+
+
+def share_percents(share: float, operating_point: float) -> tuple[str, str]:
+    """As `percents`, of any probability and its operating point."""
     for digits in (1, 2, 3, 4):
-        probability, threshold = (
-            round(100 * value, digits) for value in (recognition.probability, recognition.threshold)
-        )
-        if (probability >= threshold) == recognition.positive:
+        probability, threshold = (round(100 * value, digits) for value in (share, operating_point))
+        if (probability >= threshold) == (share >= operating_point):
             break
     return f"{probability:.{digits}f}", f"{threshold:.{digits}f}"

@@ -32,6 +32,7 @@ from ra_node.domain.study import ImageHeader
 from ra_node.domain.view_refusal import against_header
 from ra_node.imaging.greyscale_inversion import find_in_tones
 from ra_node.imaging.hand_detection import HandFinder
+from ra_node.imaging.joint_crops import JointCrops, joint_crops
 from ra_node.imaging.model_input import hand_crop
 from ra_node.imaging.out_of_domain import out_of_domain
 from ra_node.imaging.pixel_aspect import UNSTRETCHED, Stretch, squared, true_aspect
@@ -62,6 +63,14 @@ class Extraction:
         """What a network sees of each hand that is not refused, (side_px, side_px), in their order."""
         return tuple(
             hand_crop(self.radiograph.values, hand.region, side_px)
+            for hand in self.hands
+            if hand.refusal is None
+        )
+
+    def joints(self, side_px: int) -> tuple[JointCrops, ...]:
+        """The joints of each hand that is not refused, (side_px, side_px) each, in the order of the hands."""
+        return tuple(
+            joint_crops(self.radiograph.values, hand.region, side_px)
             for hand in self.hands
             if hand.refusal is None
         )

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ra_node.domain.report import Recognition, Staging, explaining_task
 from ra_node.inference.bundles.manifest import Bundle, BundleTask
+from ra_node.inference.joint_grader import JointGrader, JointSquares
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,6 +64,13 @@ class Predictor:
         self._softmax = network.softmax
         tasks = bundle.manifest.tasks
         self._recognition, self._staging = map(self._loaded, (tasks.recognition, tasks.staging))
+        self._joints = None if tasks.joints is None else JointGrader(bundle, tasks.joints, str(self.device))
+
+    def grade(self, hands: Sequence[JointSquares]) -> list[NDArray[np.float64]]:
+        """Probabilities (joints, 6) of each hand's joints by stage; raises ValueError without the task."""
+        if self._joints is None:
+            raise ValueError("expected a bundle with the task joints, found none")
+        return self._joints.grade(hands)
 
     def _loaded(self, task: BundleTask) -> _Network:
         from ra_node.inference import class_activation as explain  # noqa: PLC0415

@@ -72,6 +72,7 @@ class ResultsTable(_Table):
 
     sr: bool = True
     overlay: bool = True
+    overlay_heat_map: bool = False
     language: str = Field(default="en", min_length=1)
     research_label: str = Field(default="Research use only", max_length=64)
     placeholder_patient_ids: tuple[str, ...] = ()

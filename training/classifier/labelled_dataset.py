@@ -91,6 +91,13 @@ def refuse_other_split(start: Start, run: Path) -> None:
         raise Fatal(f"expected a start with the dataset, split and fold of {run}, found {_told(known)}")
 
 
+def split_sides(recipe: Recipe, dataset: Path, split: Path, fold: str) -> list[Split]:
+    """The side of each hand of a dataset in the fold of its split, in the order of the manifest."""
+    rows = read_manifest(dataset)
+    folds = read_split(split, manifest_sha256(dataset), rows).folds
+    return _sides(rows, _fold(folds, fold), recipe)
+
+
 def _sides(rows: Sequence[HandRow], fold: Fold, recipe: Recipe) -> list[Split]:
     parts = parts_of(fold, rows)
     training = [rows[at] for at in parts.train]

@@ -219,7 +219,7 @@ def _tasks(folder: Path, recipe: Recipe, calibration: Calibration, result: Resul
             metrics={key: found for key, found in metrics[name].items() if all(map(math.isfinite, found))},
             metrics_on=result.measured_on,
         )
-    return Tasks(**made)
+    return Tasks(recognition=made["recognition"], staging=made["staging"])
 
 
 def _plain(value: object) -> JsonValue:

@@ -24,13 +24,14 @@ from ra_node.dicom.overlay.elements import (
     moved,
 )
 from ra_node.dicom.overlay.hand_panel import ink_of, is_dashed, refused_word
+from ra_node.dicom.overlay.joint_marks import mark_parts, placed_marks, ring_at
 from ra_node.dicom.overlay.label_placement import NEAR_REACH, CanvasHand, Places, Tag, at, framed_words
 from ra_node.dicom.overlay.typesetting import Pen
 from ra_node.domain.geometry import Box, Point
 from ra_node.domain.laterality.evidence import Side
-from ra_node.domain.report import HandFinding, ImageFinding
+from ra_node.domain.report import HandFinding, ImageFinding, JointStaging
 from ra_node.domain.salient_joints import standing_out
-from ra_node.domain.texts.report_sentences import joint_name
+from ra_node.domain.texts.report_sentences import diseased_joints, joint_name
 
 CLEAR_PX = 5
 """Gap between the radiograph and a line to a panel, so that the halo of the line does not touch it."""
@@ -58,6 +59,10 @@ def photo_parts(image: ImageFinding, picture: Box, display: NDArray[np.uint8] | 
         parts += _attention_lines(hand, image, picture)
         parts.append(Outline(place.outline, ink_of(hand), dashed=is_dashed(hand), role="hand"))
     free = Places.around(places, picture, display)
+    marks = placed_marks(_diseased(image, picture), picture, pen)
+    for mark in marks:
+        free.take(mark.box)
+    parts += mark_parts(marks, pen)
     tips = [_fingertips(hand, place.box) for hand, place in zip(image.hands, places, strict=True)]
     for which, hand in enumerate(image.hands):
         rivals = tuple(tip for n, tip in enumerate(tips) if n != which)
@@ -69,6 +74,22 @@ def photo_parts(image: ImageFinding, picture: Box, display: NDArray[np.uint8] | 
     for hand, place in zip(image.hands, places, strict=True):
         parts += _joint_labels(hand, place, image, free, pen)
     return parts
+
+
+def _diseased(image: ImageFinding, picture: Box) -> list[tuple[JointStaging, Point, float]]:
+    """The joints of stage 1 and more of all hands with a result, with centre and side on the canvas."""
+    scale = picture.width_px / image.columns
+    return [
+        (joint, on_canvas(joint.at, image, picture), scale * math.dist(*_edge(joint)))
+        for hand in image.hands
+        if hand.refusal is None
+        for joint in diseased_joints(hand)
+    ]
+
+
+def _edge(joint: JointStaging) -> tuple[tuple[float, float], tuple[float, float]]:
+    first, second = joint.square[:2]
+    return (first.x, first.y), (second.x, second.y)
 
 
 def link(hand: HandFinding, image: ImageFinding, picture: Box, panel: Box) -> Outline:
@@ -173,16 +194,10 @@ def _joint_labels(
         pad = Rectangle(Box(0, 0, words.width_px + 10, words.height_px), fill=GROUND)
         block = ElementGroup(words.width_px + 10, words.height_px, (pad, *moved(words.parts, 5, 0)))
         box = free.put(Tag(block, centre, place.box, reach=NEAR_REACH))
-        parts.append(_ring(centre))
+        parts.append(ring_at(centre, RING_PX, 2))
         if box is not None:
             parts += [_leader(centre, box), *at(block, box)]
     return parts
-
-
-def _ring(centre: Point) -> Outline:
-    turns = (2 * math.pi * n / 32 for n in range(32))
-    points = (Point(centre.x + RING_PX * math.cos(t), centre.y + RING_PX * math.sin(t)) for t in turns)
-    return Outline(tuple(points), WHITE, line_px=2, halo_px=1, role="joint")
 
 
 def _leader(centre: Point, box: Box) -> Outline:

@@ -41,6 +41,7 @@ from ra_node.domain.texts.report_sentences import (
     attention_sentence,
     doubt_words,
     hand_name,
+    joints_sentence,
     marker_words,
     outside_sentence,
     presence,
@@ -95,6 +96,7 @@ def _hand_panel(hand: HandFinding, width_px: int, pen: Pen, chart_px: int) -> El
             if hand.staging is not None:
                 blocks.append(_staging(hand.staging, inner, pen, chart_px))
             blocks += _attention(hand, inner, pen)
+        blocks += _joints(hand, inner, pen)
     blocks += _doubts(hand, inner, pen)
     return _panel(blocks, width_px, ink_of(hand), dashed=is_dashed(hand))
 
@@ -173,6 +175,12 @@ def _attention(hand: HandFinding, width_px: int, pen: Pen) -> list[ElementGroup]
     """Attention in words: the salient joints, or that no joint stands out."""
     text = attention_sentence(hand, pen.language, brief=True)
     return [pen.paragraph(text, SMALL_PX, width_px, lines=3)] if text else []
+
+
+def _joints(hand: HandFinding, width_px: int, pen: Pen) -> list[ElementGroup]:
+    """The stages of the joints in words, as far as they fit."""
+    text = joints_sentence(hand, pen.language)
+    return [pen.paragraph(text, SMALL_PX, width_px, lines=5)] if text else []
 
 
 def _doubts(hand: HandFinding, width_px: int, pen: Pen) -> list[ElementGroup]:
@@ -265,11 +273,12 @@ def _inconclusive(hand: HandFinding, width_px: int, pen: Pen) -> ElementGroup:
     assert staging is not None
     probability, threshold = percents(recognition)
     text = pen.say(
-        "inconclusive_how",
+        "inconclusive_joints_how" if hand.joints_contradict else "inconclusive_how",
         presence=presence(recognition, pen.language),
         probability=probability,
         threshold=threshold,
         stage=staging.stage,
+        **({"joint_stage": hand.joint_stage} if hand.joints_contradict else {}),
     )
     word = pen.say("ra", presence=pen.language.say("hand.inconclusive_word").upper())
     title = pen.line(word, KEY_PX + 6, bold=True)

@@ -25,6 +25,7 @@ from ra_node.dicom.overlay.elements import (
     moved,
     stacked,
 )
+from ra_node.dicom.overlay.joint_marks import ring_at
 from ra_node.dicom.overlay.typesetting import Pen
 from ra_node.domain.geometry import Box, Point
 from ra_node.domain.image_groups import ranges
@@ -192,6 +193,10 @@ def _legend(report: StudyReport, width_px: int, pen: Pen) -> ElementGroup:
             [Outline(_across(0), WHITE, closed=False, dashed=True)], pen.say("legend_doubtful"), pen, width_px
         ),
     ]
+    if any(joint.stage for hand in report.hands for joint in hand.joint_stages):
+        entries.append(
+            _entry([ring_at(Point(SAMPLE_PX / 2, 0), 11, 3)], pen.say("legend_joint"), pen, width_px)
+        )
     if any(hand.explanation is not None and hand.explanation.contours for hand in report.hands):
         thin = Outline(_across(-7), HEAT, line_px=THIN_PX, closed=False, halo_px=1)
         bold = Outline(_across(7), HEAT, line_px=BOLD_PX, closed=False, halo_px=1)

@@ -83,8 +83,12 @@ class Places:
         box = Box(x, y, x + width, y + height)
         if self.markers[_cells(box, self.picture)].any():
             return None
-        self.cost[_cells(box, self.picture)] += DEAR * DEAR
+        self.take(box)
         return box
+
+    def take(self, box: Box) -> None:
+        """Keep later tags away from what lies at a box."""
+        self.cost[_cells(box, self.picture)] += DEAR * DEAR
 
 
 def framed_words(

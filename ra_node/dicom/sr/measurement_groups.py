@@ -6,19 +6,24 @@ has its region and its reason, and nothing that reads as a result.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 
 import highdicom.sr as hd
-import numpy as np
-from pydicom.sr.coding import Code
 
 from ra_node.dicom import concept_codes
-from ra_node.dicom.sr.content_item import CONTAINS, Item, Relation, code, container, finding_site, item, text
+from ra_node.dicom.sr.content_item import CONTAINS, Item, Relation, code, container, finding_site, item
+from ra_node.dicom.sr.group_parts import (
+    algorithm_of,
+    comment,
+    measurement_group,
+    region_of,
+    tracking_of,
+)
+from ra_node.dicom.sr.joint_groups import joint_groups
 from ra_node.dicom.sr.observation_context import is_image, is_referenced
 from ra_node.dicom.sr.visual_explanation import visual_explanation
-from ra_node.dicom.uids import derive_uid
 from ra_node.domain.eligibility import is_image_class
-from ra_node.domain.geometry import Box, Point
+from ra_node.domain.geometry import Box
 from ra_node.domain.image_groups import Group, grouped_numbers, groups_of, ranges
 from ra_node.domain.laterality.evidence import Side
 from ra_node.domain.prior_comparison import follow_up_sentences
@@ -26,7 +31,6 @@ from ra_node.domain.report import (
     HandFinding,
     HandVerdict,
     ImageFinding,
-    Model,
     Recognition,
     StudyReport,
     percents,
@@ -40,6 +44,7 @@ from ra_node.domain.texts.report_sentences import (
     hand_name,
     hand_sentence,
     heat_map_sentence,
+    joints_sentence,
     model_sentence,
     research_sentence,
     side_sentence,
@@ -48,9 +53,6 @@ from ra_node.domain.texts.report_sentences import (
 
 RECOGNITION_TASK = "recognition"
 STAGING_TASK = "staging"
-
-EDGE_PX = 0.5
-"""Distance of regions from the right and lower edges: some viewers treat a point on them as outside."""
 
 
 def imaging_measurements(report: StudyReport) -> Item | None:
@@ -73,14 +75,14 @@ def study_conclusions(report: StudyReport) -> Item:
         sentences.extend(model_sentence(model) for model in report.bundle.models)
         sentences.append(heat_map_sentence(report))
         sentences.append(bundle_sentence(report.bundle))
-    items = [_comment(sentence) for sentence in sentences if sentence]
+    items = [comment(sentence) for sentence in sentences if sentence]
     items.extend(_follow_up(report))
     groups = groups_of(report)
     told_together = grouped_numbers(groups)
     for number, image in enumerate(report.images, start=1):
         if number in told_together:
             continue
-        items.extend(_comment(f"Image {number}: {remark}") for remark in image.remarks)
+        items.extend(comment(f"Image {number}: {remark}") for remark in image.remarks)
         if not is_image(image):
             items.append(_without_picture(image, number))
     items.extend(item for group in groups for item in _told_together(group))
@@ -93,7 +95,7 @@ def _follow_up(report: StudyReport) -> Iterator[Item]:
         assert report.prior is not None
         prior = report.prior
         source = _source(hd.CompositeContentItem, prior.sop_class_uid, prior.sop_instance_uid)
-        yield _comment(sentence, [source])
+        yield comment(sentence, [source])
 
 
 def _version_sentence(report: StudyReport) -> list[str]:
@@ -106,10 +108,10 @@ def _without_picture(image: ImageFinding, number: int) -> Item:
     """The reason for an instance without displayable pixels, with a reference to it."""
     reason = "no result" if image.refusal is None else image.refusal.text
     if not is_referenced(image):
-        return _comment(
+        return comment(
             f"Instance {number} (SOP Instance UID {image.sop_instance_uid}) not analysed: {reason}"
         )
-    return _comment(f"Instance {number} not analysed: {reason}", [_reference(image)])
+    return comment(f"Instance {number} not analysed: {reason}", [_reference(image)])
 
 
 def _reference(image: ImageFinding) -> Item:
@@ -122,11 +124,11 @@ def _told_together(group: Group) -> Iterator[Item]:
     reason = " ".join(refusal.text for refusal in group.refusals) or "no result"
     said = f"{len(group.numbers)} instances ({ranges(group.numbers)}) not analysed: {reason}"
     sources = [_reference(image) for image in group.images if is_referenced(image)]
-    yield _comment(said, sources)
+    yield comment(said, sources)
     if not sources:
-        yield _comment("SOP Instance UIDs: " + ", ".join(image.sop_instance_uid for image in group.images))
+        yield comment("SOP Instance UIDs: " + ", ".join(image.sop_instance_uid for image in group.images))
     remarks = dict.fromkeys(remark for image in group.images for remark in image.remarks)
-    yield from (_comment(f"Of some of these instances: {remark}") for remark in remarks)
+    yield from (comment(f"Of some of these instances: {remark}") for remark in remarks)
 
 
 def _source(
@@ -146,32 +148,34 @@ def _image_groups(report: StudyReport, image: ImageFinding, number: int) -> Iter
         yield _refused_image(image, number)
     for hand in image.hands:
         yield _hand_group(report, image, hand, number)
+        if hand.rated:
+            yield from joint_groups(report, image, hand, number)
 
 
 def _refused_image(image: ImageFinding, number: int) -> Item:
     """The whole image as region with its reason, so that a viewer shows that image."""
     assert image.refusal is not None
     whole = Box(0, 0, image.columns, image.rows)
-    return _group(
-        _tracking(f"Image {number}", image, "image"),
+    return measurement_group(
+        tracking_of(f"Image {number}", image, "image"),
         comments=[f"Image {number} not analysed: {image.refusal.text}"],
-        region=_region(image, whole.corners(), whole),
+        region=region_of(image, whole.corners(), whole),
     )
 
 
 def _hand_group(report: StudyReport, image: ImageFinding, hand: HandFinding, number: int) -> Item:
     box = hand.region.box
-    tracking = _tracking(
+    tracking = tracking_of(
         f"{hand_name(hand)}, image {number}", image, f"hand {box.x0} {box.y0} {box.x1} {box.y1}"
     )
     judged = _is_judged(hand)
-    return _group(
+    return measurement_group(
         tracking,
         finding=concept_codes.RHEUMATOID_ARTHRITIS if hand.verdict is HandVerdict.PRESENT else None,
         site=_site(hand.side.side),
         results=_results(report, hand) if judged else [],
         comments=_hand_comments(report, hand, judged=judged),
-        region=_region(image, hand.region.outline, box),
+        region=region_of(image, hand.region.outline, box),
     )
 
 
@@ -184,6 +188,7 @@ def _hand_comments(report: StudyReport, hand: HandFinding, *, judged: bool) -> l
     if judged:
         rated = hand.rated and hand.staging is not None
         sentences.append(distribution_sentence(hand.staging) if rated and hand.staging else "")
+        sentences.append(joints_sentence(hand))
         sentences.append(doubt_sentence(hand))
         sentences.append(attention_sentence(hand))
     sentences.append(side_sentence(hand))
@@ -191,32 +196,6 @@ def _hand_comments(report: StudyReport, hand: HandFinding, *, judged: bool) -> l
     if judged or hand.research_output is not None:
         sentences.append(caveat(report))
     return [sentence for sentence in sentences if sentence]
-
-
-def _group(
-    tracking: Item,
-    *,
-    comments: Iterable[str],
-    region: Item,
-    finding: Code | None = None,
-    site: Item | None = None,
-    results: Iterable[Item] = (),
-) -> Item:
-    items = [tracking]
-    if finding is not None:
-        items.append(code(concept_codes.FINDING, finding))
-    if site is not None:
-        items.append(site)
-    items.extend(results)
-    items.extend(_comment(sentence) for sentence in comments)
-    items.append(region)
-    return container(concept_codes.MEASUREMENT_GROUP, items, template="1410")
-
-
-def _tracking(name: str, image: ImageFinding, what: str) -> Item:
-    """TID 4108; the UID stays the same in every version that finds the same region."""
-    uid = derive_uid("tracking", image.sop_instance_uid, what)
-    return item(hd.TrackingIdentifier, uid=uid, identifier=name)
 
 
 def _site(side: Side | None) -> Item:
@@ -232,7 +211,7 @@ def _results(report: StudyReport, hand: HandFinding) -> Iterator[Item]:
     """
     assert hand.recognition is not None
     if hand.verdict is HandVerdict.INCONCLUSIVE:
-        algorithm = _algorithm(report, RECOGNITION_TASK) + _algorithm(report, STAGING_TASK)
+        algorithm = algorithm_of(report, RECOGNITION_TASK) + algorithm_of(report, STAGING_TASK)
         yield code(concept_codes.RHEUMATOID_ARTHRITIS, concept_codes.INCONCLUSIVE, children=algorithm)
         return
     yield code(
@@ -242,7 +221,7 @@ def _results(report: StudyReport, hand: HandFinding) -> Iterator[Item]:
     yield _probability(report, hand.recognition)
     if hand.staging is not None:
         stage = concept_codes.STAGE_CODES[hand.staging.stage]
-        yield code(concept_codes.STAGE, stage, children=_algorithm(report, STAGING_TASK))
+        yield code(concept_codes.STAGE, stage, children=algorithm_of(report, STAGING_TASK))
     if hand.explanation is not None:
         yield from visual_explanation(hand, hand.explanation)
 
@@ -251,66 +230,9 @@ def _probability(report: StudyReport, recognition: Recognition) -> Item:
     probability, threshold = percents(recognition)
     return item(
         hd.NumContentItem,
-        _algorithm(report, RECOGNITION_TASK, f"operating point {threshold} %"),
+        algorithm_of(report, RECOGNITION_TASK, f"operating point {threshold} %"),
         name=concept_codes.PROBABILITY,
         value=float(probability),
         unit=concept_codes.PERCENT,
         relationship_type=CONTAINS,
     )
-
-
-def _algorithm(report: StudyReport, task: str, *parameters: str) -> list[Item]:
-    """TID 4019 of the model of the task, with the values of its contributing equipment item."""
-    model = next((model for model in report.bundle.models if model.task == task), None)
-    if model is None:
-        return []
-    return [
-        item(
-            hd.AlgorithmIdentification,
-            name=model.name,
-            version=model.version,
-            manufacturer=model.manufacturer,
-            parameters=(*parameters, *_identity(model)),
-        )
-    ]
-
-
-def _identity(model: Model) -> list[str]:
-    return [f"device UID {model.device_uid}", f"architecture {model.architecture}"]
-
-
-def _region(image: ImageFinding, outline: Sequence[Point], box: Box) -> Item:
-    """A closed POLYLINE inside the image (PS3.3 C.18.6.1.2), its image selected beneath it.
-
-    The box replaces an outline that is no polygon inside the image.
-    """
-    inside = _inside(image, outline)
-    if len(set(inside)) < 3:
-        inside = _inside(image, box.corners())
-    if inside[0] != inside[-1]:
-        inside.append(inside[0])
-    return item(
-        _polyline,
-        points=tuple(inside),
-        sop_class=image.sop_class_uid,
-        sop_instance=image.sop_instance_uid,
-    )
-
-
-def _polyline(points: Sequence[tuple[float, float]], sop_class: str, sop_instance: str) -> hd.ImageRegion:
-    return hd.ImageRegion(
-        graphic_type=hd.GraphicTypeValues.POLYLINE,
-        graphic_data=np.array(points, dtype=np.float32),
-        source_image=hd.SourceImageForRegion(
-            referenced_sop_class_uid=sop_class, referenced_sop_instance_uid=sop_instance
-        ),
-    )
-
-
-def _inside(image: ImageFinding, points: Iterable[Point]) -> list[tuple[float, float]]:
-    right, bottom = image.columns - EDGE_PX, image.rows - EDGE_PX
-    return [(min(max(point.x, 0.0), right), min(max(point.y, 0.0), bottom)) for point in points]
-
-
-def _comment(sentence: str, children: Iterable[Item] = ()) -> Item:
-    return text(concept_codes.COMMENT, sentence, children=children)

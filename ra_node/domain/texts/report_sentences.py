@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ra_node.domain.caveats import Doubt, doubts_of
+from ra_node.domain.joints import JOINTS
 from ra_node.domain.laterality.evidence import Side
 from ra_node.domain.report import (
     OUTSIDE_DOMAIN,
@@ -17,6 +18,7 @@ from ra_node.domain.report import (
     HandFinding,
     HandVerdict,
     JointShare,
+    JointStaging,
     Model,
     Recognition,
     Refusal,
@@ -24,6 +26,7 @@ from ra_node.domain.report import (
     StudyReport,
     explaining_task,
     percents,
+    share_percents,
 )
 from ra_node.domain.salient_joints import standing_out
 from ra_node.domain.texts.translations import Language, english
@@ -56,7 +59,10 @@ def hand_sentence(hand: HandFinding, language: Language | None = None) -> str:
         "probability": probability,
         "threshold": threshold,
     }
-    if hand.verdict is HandVerdict.INCONCLUSIVE and hand.staging is not None:
+    if hand.joints_contradict and hand.staging is not None:
+        stages = {"stage": hand.staging.stage, "joint_stage": hand.joint_stage}
+        result = words.say("hand.inconclusive_joints", **said, **stages)
+    elif hand.verdict is HandVerdict.INCONCLUSIVE and hand.staging is not None:
         result = words.say("hand.inconclusive", **said, stage=hand.staging.stage)
     else:
         stage = "" if hand.staging is None else words.say("hand.result_stage", stage=hand.staging.stage)
@@ -184,7 +190,7 @@ def doubt_words(doubts: Iterable[Doubt], language: Language | None = None) -> st
 def doubt_sentence(hand: HandFinding, language: Language | None = None) -> str:
     """Caveats that no other sentence of the hand states, or ""."""
     words = language or english()
-    doubts = [doubt for doubt in doubts_of(hand) if doubt in (Doubt.OUTLINE, Doubt.NEAR)]
+    doubts = [doubt for doubt in doubts_of(hand) if doubt in (Doubt.OUTLINE, Doubt.NEAR, Doubt.JOINTS)]
     return words.say("overlay.doubtful", doubts=doubt_words(doubts, words)) if doubts else ""
 
 
@@ -201,6 +207,51 @@ def attention_sentence(hand: HandFinding, language: Language | None = None, *, b
         return _sentence(words.say(none if located else unlocated, task=task), words)
     joints = words.say("sign.list").join(joint_share_words(joint, words) for joint in named)
     return _sentence(words.say(found, task=task, joints=joints), words)
+
+
+def joint_sentence(hand: HandFinding, joint: JointStaging, language: Language | None = None) -> str:
+    """One sentence about one joint: its hand, its stage, and the probability of disease."""
+    words = language or english()
+    probability, threshold = share_percents(joint.probability, joint.threshold)
+    said = words.say(
+        "statement.joint",
+        hand=hand_name(hand, words),
+        joint=joint_name(joint.name, words),
+        stage=joint.stage,
+        probability=probability,
+        threshold=threshold,
+    )
+    return _sentence(said, words)
+
+
+def joints_sentence(hand: HandFinding, language: Language | None = None) -> str:
+    """The stages of a hand's joints, highest first, or "" where none was judged."""
+    if not hand.joint_stages or hand.refusal is not None:
+        return ""
+    words = language or english()
+    ill = diseased_joints(hand)
+    count = len(hand.joint_stages) - len(ill)
+    listed = words.say("sign.list").join(
+        words.say("statement.joint_stage", joint=joint_name(joint.name, words), stage=joint.stage)
+        for joint in ill
+    )
+    if not ill:
+        said = words.say("statement.joints_none", count=count)
+    elif count:
+        said = words.say("statement.joints", joints=listed, count=count)
+    else:
+        said = words.say("statement.joints_all", joints=listed)
+    seen = {joint.name for joint in hand.joint_stages}
+    missing = [joint_name(name, words) for name in JOINTS if name not in seen]
+    if missing:
+        said += words.say("statement.joints_missing", joints=words.say("sign.list").join(missing))
+    return _sentence(said, words)
+
+
+def diseased_joints(hand: HandFinding) -> list[JointStaging]:
+    """The joints of stage 1 and more, the highest stage first, then by probability of disease."""
+    ill = [joint for joint in hand.joint_stages if joint.stage > 0]
+    return sorted(ill, key=lambda joint: (-joint.stage, -joint.probability))
 
 
 def joint_share_words(joint: JointShare, language: Language | None = None) -> str:

@@ -13,9 +13,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
+from ra_node.domain.joints import JOINTS
 from ra_node.domain.patient.age import OLDEST_YEARS
 from ra_node.domain.pixel_view import PixelView
-from ra_node.domain.preprocessing import PREPROCESSING_ID
+from ra_node.domain.preprocessing import JOINT_CROPS_ID, PREPROCESSING_ID
 from ra_node.domain.report import STAGES, BundleIdentity, HeatMapCheck, Model
 from ra_node.errors import Fatal
 
@@ -63,11 +64,42 @@ class BundleTask(_Part):
     """The hands that the metrics were measured on, in words."""
 
 
+Kinds = Annotated[tuple[float, ...], Field(min_length=len(JOINTS), max_length=len(JOINTS))]
+"""One number a joint, in the order of `JOINTS`."""
+
+
+class JointTask(_Part):
+    """The network that all joints share: a crop and the kind of the joint in, a stage out."""
+
+    crops: str
+    """The recipe of the crops by its id."""
+    side_px: Annotated[int, Field(ge=48, le=256)]
+    weights: str
+    weights_sha256: str
+    temperatures: Kinds
+    """Log-probabilities of a joint are divided by that of its kind before the softmax."""
+    threshold: Share
+    """A joint with a smaller probability of disease is of stage 0."""
+    hand_detector_sha256: str
+    """Names the hand detector on whose joints this task was measured."""
+    metrics: dict[str, Interval]
+    metrics_on: str
+    """The hands that the metrics were measured on, in words."""
+    training: dict[str, JsonValue]
+
+    @model_validator(mode="after")
+    def _possible(self) -> JointTask:
+        if min(self.temperatures) <= 0:
+            raise ValueError("temperatures: expected numbers above 0")
+        return self
+
+
 class Tasks(_Part):
-    """The two tasks of the paper."""
+    """The two tasks of the paper, and where the bundle has it that of the joints."""
 
     recognition: BundleTask
     staging: BundleTask
+    joints: JointTask | None = None
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Tasks:
@@ -165,7 +197,8 @@ class DomainPart(_Part):
 class Manifest(_Part):
     """`manifest.json`, as written by `python -m training export`."""
 
-    format: Literal[1]
+    format: Literal[1, 2]
+    """2 may have the task `joints`."""
     name: str
     version: str
     manufacturer: str
@@ -183,10 +216,22 @@ class Manifest(_Part):
     finder: FinderPart | None = None
     """Bundles of earlier versions may lack it; these run no more."""
 
+    @model_validator(mode="after")
+    def _joints_fit(self) -> Manifest:
+        joints = self.tasks.joints
+        if joints is None:
+            return self
+        if self.format == 1:
+            raise ValueError("format: expected 2 for a bundle with the task joints, found 1")
+        if self.finder is None:
+            raise ValueError("tasks.joints: expected a bundle with a hand detector, found none")
+        return self
+
     @property
     def weights(self) -> tuple[tuple[str, str], ...]:
         """Every file of weights: its path inside the bundle and its SHA-256."""
-        tasks = ((task.weights, task.weights_sha256) for task in (self.tasks.recognition, self.tasks.staging))
+        named = (self.tasks.recognition, self.tasks.staging, self.tasks.joints)
+        tasks = ((task.weights, task.weights_sha256) for task in named if task is not None)
         finder = self.finder.weights if self.finder else ()
         return (*tasks, *((one.path, one.sha256) for one in finder))
 
@@ -208,6 +253,7 @@ def load_bundle(folder: Path, preprocessing: str = PREPROCESSING_ID) -> Bundle:
     bundle = read_bundle(folder)
     check_preprocessing(bundle, preprocessing)
     check_detector(bundle)
+    check_joints(bundle)
     check_weights(bundle)
     return bundle
 
@@ -259,6 +305,23 @@ def check_weights_file(folder: Path, name: str, expected: str) -> None:
         raise Fatal(f"weights {path}: expected sha256 {expected}, found {found}")
 
 
+def check_joints(bundle: Bundle) -> None:
+    """Raise Fatal unless the joint task learnt from crops as this node makes them, with this detector."""
+    joints, finder = bundle.manifest.tasks.joints, bundle.manifest.finder
+    if joints is None or finder is None:
+        return
+    if joints.crops != JOINT_CROPS_ID:
+        raise Fatal(
+            f"bundle {bundle.folder.name}: expected joint crops {JOINT_CROPS_ID!r}, found {joints.crops!r}; "
+            "train or install a bundle made for this node"
+        )
+    if joints.hand_detector_sha256 != finder.sha256:
+        raise Fatal(
+            f"bundle {bundle.folder.name}: expected a joint task trained with the bundle's hand detector "
+            f"{finder.sha256[:12]}, found one trained with {joints.hand_detector_sha256[:12]}"
+        )
+
+
 def device_uid(weights_sha256: str) -> str:
     """Name the algorithm by its weights (PS3.5 B.2: a UUID-derived UID, at most 64 characters)."""
     digest = hashlib.sha256(b"ra-node device " + weights_sha256.encode()).hexdigest()
@@ -301,6 +364,9 @@ def _identity(manifest: Manifest, sha256: str) -> BundleIdentity:
     told = manifest.heat_map
     check = None if told is None else HeatMapCheck(told.found, told.hands, told.measured_on)
     domain = manifest.domain or DomainPart(ages=manifest.ages)
+    joints = manifest.tasks.joints
+    if joints is not None:
+        models += (_joint_model(manifest, joints),)
     return BundleIdentity(
         manifest.name,
         manifest.version,
@@ -311,4 +377,18 @@ def _identity(manifest: Manifest, sha256: str) -> BundleIdentity:
         views=domain.views,
         casts=domain.casts,
         heat_map=check,
+    )
+
+
+def _joint_model(manifest: Manifest, joints: JointTask) -> Model:
+    return Model(
+        task="joints",
+        architecture="joint network",
+        name=f"{manifest.name} joints",
+        version=manifest.version,
+        weights_sha256=joints.weights_sha256,
+        device_uid=device_uid(joints.weights_sha256),
+        manufacturer=manifest.manufacturer,
+        auc=joints.metrics.get("auc"),
+        measured_on=joints.metrics_on,
     )

@@ -44,7 +44,7 @@ def load_network(
         tensors = load_file(path)
         wide = {key: t.float() if t.is_floating_point() else t for key, t in tensors.items()}
         network.load_state_dict(wide, assign=True)
-        _refuse_no_numbers(wide)
+        refuse_no_numbers(wide)
     except (RuntimeError, SafetensorError, OSError, ValueError) as error:
         raise Fatal(f"expected weights of {architecture} in {path}, found: {error}") from error
     network.requires_grad_(requires_grad=False)
@@ -52,7 +52,7 @@ def load_network(
     return network.eval()
 
 
-def _refuse_no_numbers(tensors: Mapping[str, torch.Tensor]) -> None:
+def refuse_no_numbers(tensors: Mapping[str, torch.Tensor]) -> None:
     """Raise ValueError for weights that a training left behind when it diverged.
 
     The answers would not tell: oneDNN's activations turn what is no number into zero.

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from ra_node.dicom.reading.file import DatasetRefused, read_dataset, read_header
+from ra_node.domain.geometry import Point
 from ra_node.domain.image_choice import one_result_a_hand
 from ra_node.domain.laterality.evidence import Convention
 from ra_node.domain.rating import DEFAULT_RATING, Rating, rated_within
@@ -27,6 +28,7 @@ from ra_node.domain.report import (
     HandRegion,
     HandVerdict,
     ImageFinding,
+    JointStaging,
     Reason,
     Recognition,
     Refusal,
@@ -37,6 +39,7 @@ from ra_node.domain.study import ImageHeader
 from ra_node.imaging.hand_detection import HandFinder
 from ra_node.imaging.hand_extraction import Extraction, extract_from_dataset, extract_hands
 from ra_node.imaging.heat_map_contours import explained
+from ra_node.imaging.joint_crops import JointCrops
 from ra_node.imaging.pixel_aspect import (
     UNSTRETCHED,
     Stretch,
@@ -70,6 +73,17 @@ class Judge(Protocol):
     def judge(self, crops: Sequence[NDArray[np.uint8]]) -> Sequence[Judgement]:
         """Run the networks on crops (side_px, side_px), each with one hand, in one batch."""
 
+    def grade(self, hands: Sequence[JointCrops]) -> Sequence[NDArray[np.float64]]:
+        """Probabilities (joints, 6) of each hand's joints by stage; called where the rules ask for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class JointRules:
+    """What the joint task of the bundle needs: the side of its crops, and its operating point."""
+
+    side_px: int
+    threshold: float
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -81,6 +95,8 @@ class Rules:
     max_pixels: int = 120_000_000
     side_px: int = 224
     """Side of the input of the bundle's networks."""
+    joints: JointRules | None = None
+    """Joint crops and operating point; None where the bundle has no joint task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +108,9 @@ class Look:
     display: NDArray[np.uint8] | None = None
     stretch: Stretch = UNSTRETCHED
     """Mapping from the pixels of the image to the square pixels of the crops."""
+    joints: tuple[JointCrops, ...] = ()
+    """Of the same hands as the crops; none without the joint task."""
+    joint_threshold: float = 0.5
 
 
 def look_at_file(path: Path, rules: Rules) -> Look:
@@ -134,17 +153,25 @@ def _look(found: Extraction, header: ImageHeader, rules: Rules) -> Look:
         remarks=(*found.remarks, *_remarks(hands)),
         facts=facts_of(header, found.radiograph.values),
     )
-    return Look(finding, found.crops(rules.side_px), reduced(display), found.stretch)
+    look = Look(finding, found.crops(rules.side_px), reduced(display), found.stretch)
+    if rules.joints is None:
+        return look
+    return replace(look, joints=found.joints(rules.joints.side_px), joint_threshold=rules.joints.threshold)
 
 
 def judge_looks(looks: Sequence[Look], judge: Judge) -> list[ImageFinding]:
     """Run the networks on every unrefused hand of all images in one forward pass, and add the results."""
     judgements = iter(judge.judge([crop for look in looks for crop in look.crops]))
+    cut = [hand for look in looks for hand in look.joints]
+    graded = iter(zip(cut, judge.grade(cut), strict=True) if cut else ())
     return [
         replace(
             look.finding,
             hands=tuple(
-                hand if hand.refusal else _judged(hand, next(judgements), look) for hand in look.finding.hands
+                hand
+                if hand.refusal
+                else _judged(hand, next(judgements), look, next(graded) if look.joints else None)
+                for hand in look.finding.hands
             ),
         )
         for look in looks
@@ -216,17 +243,39 @@ def _remarks(hands: Sequence[HandFinding]) -> tuple[str, ...]:
     return tuple(f"Side not determined: {evidence}" for evidence in sorted(conflicts))
 
 
-def _judged(hand: HandFinding, judgement: Judgement, look: Look) -> HandFinding:
+def _judged(
+    hand: HandFinding, judgement: Judgement, look: Look, graded: tuple[JointCrops, NDArray[np.float64]] | None
+) -> HandFinding:
     """Add a result; an inconclusive one has no heat map, which would support one of the two models."""
     heat = judgement.heat
     judged = replace(
         hand,
         recognition=judgement.recognition,
         staging=judgement.staging,
+        joint_stages=() if graded is None else _joint_stages(*graded, look),
     )
     if heat is None or judged.verdict is HandVerdict.INCONCLUSIVE:
         return judged
     return replace(judged, explanation=_explained(heat, hand.region, look))
+
+
+def _joint_stages(
+    cut: JointCrops, probabilities: NDArray[np.float64], look: Look
+) -> tuple[JointStaging, ...]:
+    """The joints of a hand in the pixels of its image."""
+    stretch = look.stretch
+
+    def in_image(point: Point) -> Point:
+        return Point(point.x / stretch.x, point.y / stretch.y)
+
+    made = []
+    for frame, row in zip(cut.frames, probabilities, strict=True):
+        a, b, c, d = (in_image(corner) for corner in frame.corners())
+        p0, p1, p2, p3, p4, p5 = (float(p) for p in row)
+        shares = (p0, p1, p2, p3, p4, p5)
+        at = in_image(frame.centre)
+        made.append(JointStaging(frame.name, at, (a, b, c, d), shares, look.joint_threshold))
+    return tuple(made)
 
 
 def _explained(heat: NDArray[np.float32], region: HandRegion, look: Look) -> Explanation:

@@ -19,7 +19,7 @@ class RowOutcome(StrEnum):
 
     JUDGED = "judged"
     INCONCLUSIVE = "inconclusive"
-    """Recognition and staging contradict each other; the row has both."""
+    """The networks contradict each other; the row has what each says."""
     NOT_RATED = "not_rated"
     """The hand is outside the domain of the bundle; the row has no figure."""
     REFUSED = "refused"
@@ -59,6 +59,21 @@ class ResultRow:
     stage_3: str = ""
     stage_4: str = ""
     stage_5: str = ""
+    joints_stage: str = ""
+    """The highest stage of the joints; like the joints below empty where the bundle has no such task."""
+    ip_1: str = ""
+    pip_2: str = ""
+    pip_3: str = ""
+    pip_4: str = ""
+    pip_5: str = ""
+    mcp_1: str = ""
+    mcp_2: str = ""
+    mcp_3: str = ""
+    mcp_4: str = ""
+    mcp_5: str = ""
+    wrist_1: str = ""
+    wrist_2: str = ""
+    wrist_3: str = ""
     disagreement: str = ""
     caution: str = ""
     """Caveat that precedes the result, e.g. an unknown age."""
@@ -125,6 +140,8 @@ def _of_hand(hand: HandFinding, image: ImageFinding, common: Mapping[str, str]) 
         **seen,
         **stages,
         **told,
+        **{joint.name: str(joint.stage) for joint in hand.joint_stages},
+        joints_stage="" if hand.joint_stage is None else str(hand.joint_stage),
         ra_probability=f"{recognition.probability:.6f}",
         operating_point=f"{recognition.threshold:.6f}",
         call=str(hand.verdict),

@@ -22,7 +22,7 @@ from ra_node.dicom.plain_text import report_text
 from ra_node.dicom.presentation_state import build_presentations
 from ra_node.dicom.provenance import Producer
 from ra_node.dicom.sr.tid_1500_document import build_sr
-from ra_node.domain.report import StudyReport
+from ra_node.domain.report import StudyReport, without_heat_maps
 from ra_node.domain.result_objects import BASIC_KINDS, ObjectKind
 from ra_node.ledger.report_json import report_to_json
 
@@ -55,7 +55,8 @@ class Rendering:
     @cached_property
     def picture(self) -> NDArray[np.uint8]:
         """The overlay image (rows, columns, 3)."""
-        return render_overlay(self.report, self.sources.displays, self.producer.language)
+        drawn = self.report if self.producer.overlay_heat_map else without_heat_maps(self.report)
+        return render_overlay(drawn, self.sources.displays, self.producer.language)
 
     @cached_property
     def overlay(self) -> Dataset:

@@ -1,0 +1,53 @@
+"""Grades the joints of hands with the shared network of a bundle's joint task.
+
+Importing this module is cheap; torch comes with the first `JointGrader`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ra_node.inference.bundles.manifest import Bundle, JointTask
+
+
+class JointSquares(Protocol):
+    """The joints of one hand: crops (joints, side, side) and the place of each joint in `JOINTS`."""
+
+    @property
+    def images(self) -> NDArray[np.uint8]: ...
+
+    @property
+    def kinds(self) -> NDArray[np.int64]: ...
+
+
+class JointGrader:
+    """Holds the joint network of one bundle on one device; raises Fatal for weights that do not fit."""
+
+    def __init__(self, bundle: Bundle, task: JointTask, device: str) -> None:
+        from ra_node.inference.networks import joint_network  # noqa: PLC0415  # see the module's docstring
+        from ra_node.inference.networks.loaded_network import chosen_device  # noqa: PLC0415
+
+        self.task = task
+        self._network = joint_network.load_joint_network(bundle.folder / task.weights, chosen_device(device))
+        self._answer = joint_network.joint_log_probabilities
+        self._temperatures = np.array(task.temperatures)
+
+    def grade(self, hands: Sequence[JointSquares]) -> list[NDArray[np.float64]]:
+        """Probabilities (joints, 6) of each hand, calibrated by kind; all joints go through in one pass."""
+        crops = [hand.images for hand in hands]
+        if not sum(map(len, crops)):
+            return [np.zeros((0, 6)) for _ in hands]
+        kinds = np.concatenate([hand.kinds for hand in hands])
+        log = self._answer(self._network, np.concatenate(crops), kinds)
+        found = calibrated(log, self._temperatures[kinds])
+        return np.split(found, np.cumsum([len(one) for one in crops])[:-1])
+
+
+def calibrated(log: NDArray[np.float64], temperatures: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probabilities (N, 6) of log-probabilities (N, 6), each row with its own temperature (N,)."""
+    raised = np.exp((log - log.max(axis=1, keepdims=True)) / temperatures[:, None])
+    return np.asarray(raised / raised.sum(axis=1, keepdims=True), np.float64)

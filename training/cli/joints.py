@@ -1,0 +1,127 @@
+"""`python -m training joints`: trains, measures, compares and exports the joint task of a bundle."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from ra_node.errors import Fatal
+from training.cli.options import Threads
+from training.evaluation.evaluate import Hands
+from training.evaluation.paired import differences, refuse_other_hands
+from training.joints.evaluate import (
+    calibration_of,
+    highest_joint,
+    keep_figures,
+    load_predictions,
+    measured,
+    predictions,
+)
+from training.joints.export import add_joints
+from training.joints.run import HandsFrom, prepared
+from training.joints.train import Budget, train_joints
+from training.recipes.joints import read_joint_recipe
+
+Config = Annotated[Path, typer.Option("--config", help="The recipe, TOML.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder of the run.")]
+BundleFolder = Annotated[
+    Path,
+    typer.Option(
+        "--bundle", exists=True, file_okay=False, help="The bundle whose hand detector finds joints."
+    ),
+]
+Radiographs = Annotated[
+    Path | None,
+    typer.Option("--radiographs", envvar="RA_NODE_RADIOGRAPHS", help="Folder with joints.csv and rsna/."),
+]
+Dataset = Annotated[Path | None, typer.Option("--dataset", exists=True, help="A dataset with labels.")]
+Split = Annotated[Path | None, typer.Option("--split", exists=True, help="The split of the dataset.")]
+Fold = Annotated[str, typer.Option("--fold", help="The fold of the split.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="Instead of the recipe's own.")]
+Side = Annotated[int | None, typer.Option("--side-px", help="Of the crops, instead of the recipe's own.")]
+Minutes = Annotated[
+    float, typer.Option("--minutes", min=0, help="Stop after so long; the same command goes on. 0: no limit.")
+]
+Run = Annotated[Path, typer.Option("--run", exists=True, help="Folder of a finished run.")]
+Base = Annotated[Path, typer.Option("--base", exists=True, help="The run that others are set against.")]
+Others = Annotated[list[Path], typer.Argument(exists=True, help="Runs measured on the same hands.")]
+Version = Annotated[str, typer.Option("--version", help="The next version of the bundle.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `python -m training`."""
+    app.command()(joints)
+    app.command(name="joints-compare")(joints_compare)
+    app.command(name="joints-export")(joints_export)
+
+
+def joints(
+    config: Config,
+    out: Out,
+    bundle: BundleFolder,
+    radiographs: Radiographs = None,
+    dataset: Dataset = None,
+    split: Split = None,
+    fold: Fold = "",
+    seed: Seed = None,
+    side_px: Side = None,
+    minutes: Minutes = 0.0,
+    threads: Threads = 0,
+) -> None:
+    """Cut joint crops, train the joint network, calibrate and measure it; a killed run goes on."""
+    if threads:
+        torch.set_num_threads(threads)
+    begun = time.monotonic()
+    whole = 60 * minutes if minutes else float("inf")
+    recipe = read_joint_recipe(config, seed, side_px)
+    hands = prepared(recipe, out, HandsFrom(bundle, radiographs, dataset, split, fold), _say, whole)
+    left = whole - (time.monotonic() - begun)
+    if hands is None or not train_joints(recipe, hands, out, _say, Budget(left)):
+        _say(f"stopped after {minutes:g} minutes; the same command goes on")
+        return
+    made = predictions(out, hands)
+    calibration = calibration_of(made)
+    figures = measured(made, calibration)
+    keep_figures(out, calibration, figures)
+    for origin, found in figures.items():
+        for name, (value, low, high) in found.items():
+            _say(f"held-out, {origin}: {name.replace('_', ' ')} {value:.3f} ({low:.3f} to {high:.3f})")
+
+
+def joints_compare(base: Base, runs: Others, origin: str = "simulated") -> None:
+    """Set runs against a base on the same held-out hands, staged by the plain maximum of their joints."""
+    left = _held_out(base, origin)
+    for run in runs:
+        right = _held_out(run, origin)
+        refuse_other_hands(left, right, (str(base), str(run)))
+        for one in differences(left, right):
+            value, low, high = one.difference
+            _say(
+                f"{run.name} against {base.name}: {one.figure} {one.base:.3f} to {one.other:.3f}, "
+                f"difference {value:+.3f} ({low:+.3f} to {high:+.3f}); {one.verdict}"
+            )
+
+
+def joints_export(run: Run, bundle: BundleFolder, version: Version) -> None:
+    """Put the joint task of a measured run into a bundle, as its next version in format 2."""
+    sha256 = add_joints(run, bundle, version)
+    _say(f"bundle {bundle.name} {version} sha256 {sha256}")
+
+
+def _held_out(run: Path, origin: str) -> Hands:
+    made = load_predictions(run)
+    chosen = made.rows("held-out", origin)
+    if not chosen.any():
+        raise Fatal(f"expected held-out hands of the origin {origin} in {run}, found none")
+    return highest_joint(made, chosen)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + os.linesep)
+    sys.stdout.flush()

@@ -1,0 +1,206 @@
+"""Measures the joint task on held-out hands, with intervals over patients; keeps each run's predictions."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
+
+from ra_node.domain.report import STAGES
+from ra_node.errors import Fatal
+from ra_node.inference.networks.joint_network import load_joint_network
+from training.evaluation.calibration import expected_calibration_error
+from training.evaluation.evaluate import Hands
+from training.evaluation.metrics import Interval, auc, exact_share, quadratic_kappa, with_intervals
+from training.io.atomic_file import write_whole
+from training.joints.calibrate import JointCalibration, calibrate, highest_probability, joint_calls
+from training.joints.hands import UNKNOWN, JointHands
+from training.joints.train import WEIGHTS, joint_logits
+
+KEPT, CALIBRATION, FIGURES = "predictions.npz", "calibration.json", "figures.json"
+
+ORIGINS = ("simulated", "unedited", "phantom", "labelled")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JointPredictions:
+    """What the network of a run says of the joints of hands of all splits but `tune`, row by row."""
+
+    log: NDArray[np.float64]
+    """Log-probabilities (N, 13, 6)."""
+    seen: NDArray[np.bool_]
+    joint_stages: NDArray[np.int64]
+    stages: NDArray[np.int64]
+    patients: NDArray[np.str_]
+    splits: NDArray[np.str_]
+    origins: NDArray[np.str_]
+    key: str
+    """Hash of the weights and the hands."""
+
+    def rows(self, split: str, *origins: str) -> NDArray[np.bool_]:
+        """Which rows (N,) are of a split, all of them or those of the given origins."""
+        chosen: NDArray[np.bool_] = self.splits == split
+        return chosen & np.isin(self.origins, origins) if origins else chosen
+
+
+def predictions(run: Path, hands: JointHands) -> JointPredictions:
+    """Load the predictions of a run, or make and keep them where weights or hands are other ones.
+
+    A run without validation hands is calibrated on those that it learnt from, which are then among them.
+    """
+    judged = hands if not len(hands.part("validation")) else hands.where(hands.splits != "tune")
+    key = _key(run, judged)
+    if (run / KEPT).exists():
+        kept = load_predictions(run)
+        if kept.key == key:
+            return kept
+    network = load_joint_network(run / WEIGHTS, torch.device("cpu"))
+    log = joint_logits(network, judged)
+    made = JointPredictions(
+        log,
+        *(judged.seen, judged.joint_stages, judged.stages, judged.patients, judged.splits, judged.origins),
+        key=key,
+    )
+    arrays = {field.name: getattr(made, field.name) for field in fields(JointPredictions)}
+    write_whole(run / KEPT, lambda file: np.savez(file, **arrays))
+    return made
+
+
+def load_predictions(run: Path) -> JointPredictions:
+    """Read what `predictions` kept; raises Fatal where there is nothing."""
+    if not (run / KEPT).exists():
+        raise Fatal(f"expected {KEPT} in {run}, found none; run `python -m training joints`")
+    with np.load(run / KEPT, allow_pickle=False) as held:
+        arrays = {field.name: held[field.name] for field in fields(JointPredictions)}
+    return JointPredictions(**{**arrays, "key": str(arrays["key"])})
+
+
+def calibration_of(made: JointPredictions) -> JointCalibration:
+    """Calibrate on the validation hands, or where there are none on the hands that were learnt from."""
+    split = "validation" if made.rows("validation").any() else "tune"
+    chosen = made.rows(split)
+    hands = JointHands(
+        np.zeros((int(chosen.sum()), 0), np.uint8),
+        *(made.seen[chosen], made.joint_stages[chosen], made.stages[chosen]),
+        *(made.patients[chosen], made.splits[chosen], made.origins[chosen]),
+    )
+    return calibrate(made.log[chosen], hands)
+
+
+def measured(
+    made: JointPredictions, calibration: JointCalibration, seed: int = 0, resamples: int = 1000
+) -> dict[str, dict[str, Interval]]:
+    """Figures of the held-out hands by origin; those of one origin under its name."""
+    return {
+        origin: _figures(made, made.rows("held-out", origin), calibration, seed, resamples)
+        for origin in ORIGINS
+        if made.rows("held-out", origin).any()
+    }
+
+
+def highest_joint(
+    made: JointPredictions, chosen: NDArray[np.bool_], calibration: JointCalibration | None = None
+) -> Hands:
+    """The hands of chosen rows staged by their highest joint, for `training.evaluation.paired`.
+
+    Without a calibration the plain maximum: each joint of its likeliest stage. The call is given more than
+    half of the probability, the rest is the distribution of the highest of independent joints.
+    """
+    plain = calibration is None
+    shares = np.exp(made.log[chosen]) if calibration is None else calibration.probabilities(made.log[chosen])
+    seen = made.seen[chosen]
+    called = (
+        np.where(seen, shares.argmax(axis=2), 0)
+        if plain
+        else joint_calls(shares, seen, calibration.threshold if calibration else 0.5)
+    ).max(axis=1)
+    up_to = np.where(seen[:, :, None], shares.cumsum(axis=2), 1.0).clip(0, 1).prod(axis=1)
+    spread = np.diff(up_to, axis=1, prepend=0.0).clip(0)
+    spread /= spread.sum(axis=1, keepdims=True).clip(1e-12)
+    staged = 0.49 * spread + 0.51 * np.eye(len(STAGES))[called]
+    return Hands(
+        made.stages[chosen], made.patients[chosen], highest_probability(shares, seen), staged, called > 0
+    )
+
+
+def _figures(
+    made: JointPredictions,
+    chosen: NDArray[np.bool_],
+    calibration: JointCalibration,
+    seed: int,
+    resamples: int,
+) -> dict[str, Interval]:
+    stages, patients, seen = made.stages[chosen], made.patients[chosen], made.seen[chosen]
+    shares = calibration.probabilities(made.log[chosen])
+    calls = joint_calls(shares, seen, calibration.threshold)
+    truth = np.where(seen, made.joint_stages[chosen], UNKNOWN)
+    healthy = stages == 0
+    found: dict[str, Interval] = {}
+    if healthy.any():
+        found["healthy hands without a joint above stage 0"] = exact_share(
+            calls[healthy].max(axis=1) == 0, patients[healthy]
+        )
+    if healthy.all():
+        return found
+    plain = np.where(seen, np.exp(made.log[chosen]).argmax(axis=2), 0)
+    where = _worst(shares, seen)
+    worst_truth = made.joint_stages[chosen][np.arange(len(stages)), where]
+    highest = highest_probability(shares, seen)
+
+    def figures(k: NDArray[np.intp]) -> Mapping[str, float]:
+        ill = stages[k] > 0
+        known = truth[k] != UNKNOWN
+        hand, joint = calls[k].max(axis=1), calls[k][known]
+        return {
+            "auc": auc(ill, highest[k]),
+            "quadratic_kappa": quadratic_kappa(stages[k], hand, len(STAGES)),
+            "accuracy": float((stages[k] == hand).mean()),
+            "within_one_stage": float((np.abs(stages[k] - hand) <= 1).mean()),
+            "plain_maximum_quadratic_kappa": quadratic_kappa(stages[k], plain[k].max(axis=1), len(STAGES)),
+            "plain_maximum_accuracy": float((stages[k] == plain[k].max(axis=1)).mean()),
+            "sensitivity": float((hand[ill] > 0).mean()),
+            "top_joint_has_the_highest_stage": float((worst_truth[k] == stages[k])[ill].mean()),
+            "joint_quadratic_kappa": quadratic_kappa(truth[k][known], joint, len(STAGES)),
+            "joint_accuracy": float((truth[k][known] == joint).mean()),
+            "joint_auc": auc(truth[k][known] > 0, 1 - shares[k][known][:, 0]),
+            "joint_calibration_error": expected_calibration_error(shares[k][known], truth[k][known]),
+        }
+
+    return found | with_intervals(figures, patients, np.random.default_rng(seed), resamples)
+
+
+def _worst(shares: NDArray[np.float64], seen: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """The joint (N,) of the highest expected stage."""
+    expected = (shares * np.arange(len(STAGES))).sum(axis=2)
+    return np.where(seen, expected, -1.0).argmax(axis=1)
+
+
+def keep_figures(run: Path, calibration: JointCalibration, figures: dict[str, dict[str, Interval]]) -> None:
+    """Write both into the run's folder."""
+    told = TypeAdapter(JointCalibration).dump_json(calibration, indent=2)
+    found = TypeAdapter(dict[str, dict[str, Interval]]).dump_json(figures, indent=2)
+    write_whole(run / CALIBRATION, lambda file: file.write(told))
+    write_whole(run / FIGURES, lambda file: file.write(found))
+
+
+def kept_figures(run: Path) -> tuple[JointCalibration, dict[str, dict[str, Interval]]]:
+    """Read what `keep_figures` wrote; raises Fatal where a run was not measured."""
+    if not (run / FIGURES).exists():
+        raise Fatal(f"expected a measured joint run in {run}, found no {FIGURES}")
+    return (
+        TypeAdapter(JointCalibration).validate_json((run / CALIBRATION).read_bytes()),
+        TypeAdapter(dict[str, dict[str, Interval]]).validate_json((run / FIGURES).read_bytes()),
+    )
+
+
+def _key(run: Path, hands: JointHands) -> str:
+    digest = hashlib.sha256((run / WEIGHTS).read_bytes())
+    for field in fields(hands):
+        digest.update(np.ascontiguousarray(getattr(hands, field.name)).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,131 @@
+"""Puts a measured joint task into a bundle: weights, manifest (format 2) and a part of the card."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from ra_node.domain.preprocessing import JOINT_CROPS_ID
+from ra_node.errors import Fatal
+from ra_node.inference.bundles.manifest import Interval, JointTask, Manifest, load_bundle, read_bundle
+from training.io.atomic_file import write_whole
+from training.joints.calibrate import JointCalibration
+from training.joints.evaluate import kept_figures
+from training.joints.run import Detector, detector_of, kept_joint_recipe
+from training.joints.train import WEIGHTS
+from training.recipes.joints import JointRecipe
+
+FOLDER = "joints"
+HEADING = "## Joints"
+NEXT_HEADING = "## Hand finder"
+MEASURED_ON = {
+    "simulated": "held-out hands with simulated lesions",
+    "labelled": "held-out hands of a dataset of labelled radiographs",
+}
+
+
+def add_joints(run: Path, bundle: Path, version: str) -> str:
+    """Add the joint task of a measured run to a bundle as its next version; gives the bundle's new sha256.
+
+    Raises Fatal where the run was measured with another hand detector than the bundle's, or the version is
+    the one that the bundle has.
+    """
+    found = read_bundle(bundle)
+    manifest = found.manifest
+    if version == manifest.version:
+        raise Fatal(
+            f"expected another version than {version} for a bundle with other weights, found the same"
+        )
+    detector = detector_of(run)
+    if manifest.finder is None or manifest.finder.reader.sha256 != detector.measured_sha256:
+        raise Fatal(
+            "expected a run measured with the hand detector of the bundle, found one measured with "
+            f"{detector.measured_sha256[:12]}; run `python -m training joints` with this bundle"
+        )
+    calibration, figures = kept_figures(run)
+    target = bundle / FOLDER / WEIGHTS
+    target.parent.mkdir(exist_ok=True)
+    shutil.copyfile(run / WEIGHTS, target)
+    task = _task(run, target.relative_to(bundle).as_posix(), calibration, figures, detector)
+    changed = manifest.model_copy(
+        update={
+            "format": 2,
+            "version": version,
+            "tasks": manifest.tasks.model_copy(update={"joints": task}),
+        }
+    )
+    changed = Manifest.model_validate(changed.model_dump())
+    content = changed.model_dump_json(indent=2).encode() + b"\n"
+    card = _with_joints((bundle / "card.md").read_text(), _card(task, figures))
+    card = card.replace(
+        f"# Model card: {manifest.name} {manifest.version}", f"# Model card: {manifest.name} {version}"
+    )
+    write_whole(bundle / "manifest.json", lambda file: file.write(content))
+    write_whole(bundle / "card.md", lambda file: file.write(card.encode()))
+    return load_bundle(bundle).identity.sha256
+
+
+def _task(
+    run: Path,
+    weights: str,
+    calibration: JointCalibration,
+    figures: Mapping[str, Mapping[str, Interval]],
+    detector: Detector,
+) -> JointTask:
+    recipe: JointRecipe = kept_joint_recipe(run)
+    about = "labelled" if "labelled" in figures else "simulated"
+    training: dict[str, JsonValue] = {
+        "recipe": recipe.model_dump(mode="json"),
+        "learnt_with_hand_detector_sha256": detector.learnt_sha256,
+        "figures": {origin: {k: list(v) for k, v in found.items()} for origin, found in figures.items()},
+    }
+    return JointTask(
+        crops=JOINT_CROPS_ID,
+        side_px=recipe.side_px,
+        weights=weights,
+        weights_sha256=hashlib.sha256((run / WEIGHTS).read_bytes()).hexdigest(),
+        temperatures=calibration.temperatures,
+        threshold=calibration.threshold,
+        hand_detector_sha256=detector.measured_sha256,
+        metrics=dict(figures[about]),
+        metrics_on=MEASURED_ON[about],
+        training=training,
+    )
+
+
+def _with_joints(card: str, part: str) -> str:
+    """The card with this part in place of an earlier one, before that of the hand detector."""
+    before, found, after = card.partition(NEXT_HEADING)
+    tail = f"\n\n{NEXT_HEADING}{after}" if found else "\n"
+    return f"{before.partition(HEADING)[0].rstrip()}\n\n{part.rstrip()}{tail}"
+
+
+def _card(task: JointTask, figures: Mapping[str, Mapping[str, Interval]]) -> str:
+    """What the card says of the joint task."""
+    tables = "\n".join(
+        f"| held-out, {origin} | {name.replace('_', ' ')} | {value:.3f} | {low:.3f} to {high:.3f} |"
+        for origin, found in figures.items()
+        for name, (value, low, high) in found.items()
+    )
+    truth = (
+        "given by readers" if "labelled" in figures else "**simulated**; no stage of a real joint was shown"
+    )
+    return f"""{HEADING}
+
+One small convolutional network for all joints: each of the 13 joints that the hand detector sees is cut out
+of the full picture at {task.side_px} px, turned along its finger or along the wrist; crop and kind of joint
+in, probabilities of stage 0 to 5 out (ordinal), calibrated by kind. A joint is of stage 0 where its
+probability of disease is below {task.threshold:.3f}, which validation hands decided. It learnt from joints whose
+stage was {truth}.
+
+Where the highest joint and recognition disagree about disease the hand is inconclusive; where it differs from
+the stage of the whole hand by two or more, the hand carries that doubt.
+
+| hands | figure | value | 95 % interval |
+|---|---|---|---|
+{tables}
+"""

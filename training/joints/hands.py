@@ -1,0 +1,205 @@
+"""Hands as the joint network sees them: thirteen crops each, with the stage of every joint and of the hand.
+
+Joints are found on the picture that is learnt from by the hand detector of the bundle, as the node finds
+them; the marked points of a source only say where lesions are drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ra_node.domain.geometry import Point
+from ra_node.domain.joints import JOINTS
+from ra_node.domain.report import HandRegion
+from ra_node.imaging.joint_crops import joint_crops
+from ra_node.imaging.pixels import read_png
+from training.data.dataset import SourceHand, Split, as_drawn, split_patients
+from training.data.paper_cohort import planned
+from training.io.atomic_file import write_whole
+from training.recipes.classifier import Recipe
+from training.simulation.lesions import Image, joint_frames, joint_stages, simulate_joints
+
+UNKNOWN = -1
+"""The stage of a joint or of a hand without a label."""
+
+
+class HandFinder(Protocol):
+    """The hand detector of a bundle."""
+
+    def find(self, values: NDArray[np.float32]) -> Sequence[HandRegion]:
+        """The hands of values (rows, columns), bone bright, each with the joints that were seen."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JointHands:
+    """Hands of N rows, each with its 13 joints in the order of `JOINTS`."""
+
+    images: NDArray[np.uint8]
+    """(N, 13, side, side); 0 where the joint was not seen."""
+    seen: NDArray[np.bool_]
+    """(N, 13)"""
+    joint_stages: NDArray[np.int64]
+    """(N, 13), `UNKNOWN` where there is no label."""
+    stages: NDArray[np.int64]
+    """Of the hand."""
+    patients: NDArray[np.str_]
+    splits: NDArray[np.str_]
+    origins: NDArray[np.str_]
+
+    def __len__(self) -> int:
+        return len(self.stages)
+
+    def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> JointHands:
+        return JointHands(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+    def part(self, split: Split, *origins: str) -> JointHands:
+        """The rows of a split, all of them or those of the given origins."""
+        chosen = self.splits == split
+        return self.where(chosen & np.isin(self.origins, origins) if origins else chosen)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JointRow:
+    """One hand before it is stacked; crops and labels by the names of joints."""
+
+    crops: Mapping[str, NDArray[np.uint8]]
+    joint_stages: Mapping[str, int]
+    stage: int
+    patient: str
+    split: str
+    origin: str
+
+
+def stacked(rows: Sequence[JointRow], side_px: int) -> JointHands:
+    """Put rows together."""
+    images = np.zeros((len(rows), len(JOINTS), side_px, side_px), np.uint8)
+    seen = np.zeros(images.shape[:2], np.bool_)
+    labels = np.full(images.shape[:2], UNKNOWN, np.int64)
+    for at, row in enumerate(rows):
+        for place, name in enumerate(JOINTS):
+            if name in row.crops:
+                images[at, place], seen[at, place] = row.crops[name], True
+            labels[at, place] = row.joint_stages.get(name, UNKNOWN)
+    return JointHands(
+        images,
+        seen,
+        labels,
+        np.array([row.stage for row in rows], np.int64),
+        np.array([row.patient for row in rows], np.str_),
+        np.array([row.split for row in rows], np.str_),
+        np.array([row.origin for row in rows], np.str_),
+    )
+
+
+def joined(parts: Sequence[JointHands]) -> JointHands:
+    """The rows of all parts."""
+    return JointHands(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(JointHands)))
+
+
+def save_hands(hands: JointHands, path: Path) -> None:
+    """Write hands as .npz, whole or not at all; raises Fatal where the disk refuses."""
+    held = {field.name: getattr(hands, field.name) for field in fields(hands)}
+    write_whole(path, lambda file: np.savez(file, **held))
+
+
+def load_hands(path: Path) -> JointHands:
+    """Read what `save_hands` wrote; no pickle is read."""
+    with np.load(path, allow_pickle=False) as held:
+        return JointHands(*(held[field.name] for field in fields(JointHands)))
+
+
+def crops_of(
+    values: Image, finder: HandFinder, near: Mapping[str, Point], side_px: int
+) -> dict[str, NDArray[np.uint8]]:
+    """Cut the joints of the hand around the points `near` as the node would; nothing where it finds none."""
+    region = region_at(values, finder, near)
+    return {} if region is None else crops_in(values, region, side_px)
+
+
+def crops_in(values: Image, region: HandRegion, side_px: int) -> dict[str, NDArray[np.uint8]]:
+    """The crops of the joints that were seen, by name."""
+    cut = joint_crops(values, region, side_px)
+    return {frame.name: image for frame, image in zip(cut.frames, cut.images, strict=True)}
+
+
+def region_at(values: Image, finder: HandFinder, near: Mapping[str, Point]) -> HandRegion | None:
+    """The detector's hand whose box holds the points `near`."""
+    for region in finder.find(values):
+        box = region.box
+        inside = [box.x0 <= p.x < box.x1 and box.y0 <= p.y < box.y1 for p in near.values()]
+        if np.mean(inside) >= 0.9:
+            return region
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedHand:
+    """One source hand: how it is split, the stages to draw on it, and how often it comes as it is."""
+
+    hand: SourceHand
+    split: Split
+    stages: tuple[int, ...]
+    unedited: int
+
+
+def planned_hands(sources: Sequence[SourceHand], recipe: Recipe) -> list[PlannedHand]:
+    """Deal the sources as the recipe does: the same patients held out as for the networks of the hand."""
+    data = recipe.data
+    hands = {hand.patient: hand for hand in sources}
+    if data.preset == "paper":
+        dealt = planned(list(hands), data.validation, recipe.seed)
+        return [
+            PlannedHand(hands[one.patient], one.split, one.stages, int(one.split == "held-out"))
+            for one in dealt
+            if one.patient in hands
+        ]
+    splits = split_patients(list(hands), data, recipe.seed)
+    return [
+        PlannedHand(hand, split, _stages(split, recipe), _unedited(split, recipe))
+        for hand, split in ((hand, splits[hand.patient]) for hand in sources)
+    ]
+
+
+def _stages(split: Split, recipe: Recipe) -> tuple[int, ...]:
+    if split == "held-out":
+        return (0, 1, 2, 3, 4, 5)
+    return tuple(recipe.data.stages) * (recipe.data.rounds if split == "tune" else 1)
+
+
+def _unedited(split: Split, recipe: Recipe) -> int:
+    return int(split == "held-out" or recipe.data.untouched > 0)
+
+
+def simulated_hand(one: PlannedHand, recipe: Recipe, finder: HandFinder, side_px: int) -> Iterator[JointRow]:
+    """Draw each stage on one hand, with the same draw of chance as the networks of the hand learn from."""
+    values = read_png(one.hand.path).values
+    marked = one.hand.joints
+    scale = recipe.data.phalanx_px / _phalanx_px(marked)
+    image = np.asarray(cv2.resize(values, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.float32)
+    points = {name: Point(point.x * scale, point.y * scale) for name, point in marked.items()}
+    names = sorted(joint_frames(points))
+    rng = np.random.default_rng((recipe.seed, int(one.hand.patient)))
+    jittered = bool(recipe.data.box_jitter) and one.split == "tune"
+    for stage in one.stages:
+        drawn = joint_stages(as_drawn(stage, recipe.data.reader_noise, rng), names, rng)
+        changed = simulate_joints(image, points, drawn, rng)
+        if jittered:
+            rng.normal(size=4)  # what the jitter of the hand's box takes
+        crops = crops_of(changed, finder, points, side_px)
+        yield JointRow(crops, drawn, stage, one.hand.patient, one.split, "simulated")
+    healthy = dict.fromkeys(JOINTS, 0)
+    for _ in range(one.unedited):
+        crops = crops_of(values, finder, marked, side_px)
+        yield JointRow(crops, healthy, 0, one.hand.patient, one.split, "unedited")
+
+
+def _phalanx_px(joints: Mapping[str, Point]) -> float:
+    a, b = joints["mcp_3"], joints["pip_3"]
+    return float(np.hypot(a.x - b.x, a.y - b.y))
