@@ -108,6 +108,10 @@ def _metrics(bundle: Bundle) -> Table:
         for metric, (value, low, high) in task.metrics.items():
             interval = f"{value:.3f} ({low:.3f} to {high:.3f})"
             rows.add_row(name, task.architecture, metric.replace("_", " "), interval, task.metrics_on)
+    if tasks.joints is not None:
+        for metric, (value, low, high) in tasks.joints.metrics.items():
+            interval = f"{value:.3f} ({low:.3f} to {high:.3f})"
+            rows.add_row("joints", "shared", metric.replace("_", " "), interval, tasks.joints.metrics_on)
     return rows
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ra_node.domain.report import EarlierHand, HandFinding, Recognition, StudyReport, percents
-from ra_node.domain.texts.report_sentences import hand_name, presence
+from ra_node.domain.texts.report_sentences import hand_name, joint_name, presence
 from ra_node.domain.texts.translations import Language, english
 
 
@@ -27,7 +27,12 @@ def comparable_hands(hands: Iterable[HandFinding]) -> tuple[EarlierHand, ...]:
     """
     judged = [hand for hand in hands if hand.refusal is None and hand.recognition is not None]
     told = [
-        EarlierHand(hand.side.side, hand.recognition, hand.staging.stage if hand.staging else None)
+        EarlierHand(
+            hand.side.side,
+            hand.recognition,
+            hand.staging.stage if hand.staging else None,
+            tuple((joint.name, joint.stage) for joint in hand.joint_stages),
+        )
         for hand in judged
         if hand.side.side is not None
         and not hand.side.conflict
@@ -101,6 +106,18 @@ def _parts(change: Change, words: Language) -> Iterator[str]:
             now=stage,
             difference=f"{stage - change.before.stage:+d}" if stage != change.before.stage else "0",
         )
+    yield from _joint_parts(change, words)
+
+
+def _joint_parts(change: Change, words: Language) -> Iterator[str]:
+    """The joints that both reports have and whose stage is another one, or that there is none."""
+    now = {joint.name: joint.stage for joint in change.now.joint_stages}
+    both = [(name, before, now[name]) for name, before in change.before.joints if name in now]
+    changed = [(name, before, after) for name, before, after in both if before != after]
+    for name, before, after in changed:
+        yield words.say("followup.joint", joint=joint_name(name, words), before=before, now=after)
+    if both and not changed:
+        yield words.say("followup.joints_same", count=len(both))
 
 
 def _percent(recognition: Recognition) -> str:

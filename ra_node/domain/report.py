@@ -341,6 +341,8 @@ class EarlierHand:
     side: Side
     recognition: Recognition
     stage: int | None
+    joints: tuple[tuple[str, int], ...] = ()
+    """The stage of each joint by its name out of `JOINTS`; none where that report has none."""
 
 
 @dataclass(frozen=True, slots=True)

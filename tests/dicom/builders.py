@@ -24,6 +24,7 @@ from ra_node.domain.report import (
     ImageFinding,
     Joint,
     JointShare,
+    JointStaging,
     Model,
     Reason,
     Recognition,
@@ -188,6 +189,20 @@ def explained(judged: HandFinding, **shares: float) -> HandFinding:
     return replace(judged, region=region_, explanation=Explanation(tuple(named), contours))
 
 
+def with_joints(judged: HandFinding, **stages: int) -> HandFinding:
+    """The hand with its joints located and of stage 0, but those that are named."""
+    aside = 200 if judged.region.box.x0 > 200 else 0
+    joints = tuple(Joint(name, Point(x + aside, y), 0.99) for name, (x, y) in JOINT_PLACES.items())
+    graded = tuple(joint_staging(joint, stages.get(joint.name, 0)) for joint in joints)
+    return replace(judged, region=replace(judged.region, joints=joints), joint_stages=graded)
+
+
+def joint_staging(joint: Joint, stage: int) -> JointStaging:
+    x, y = joint.at.x, joint.at.y
+    square = (Point(x - 12, y - 12), Point(x + 12, y - 12), Point(x + 12, y + 12), Point(x - 12, y + 12))
+    return JointStaging(joint.name, joint.at, square, staging(stage).probabilities, 0.5)
+
+
 _DIAMOND = ((0, -1), (1, 0), (0, 1), (-1, 0))
 
 
@@ -241,6 +256,9 @@ BUNDLE = BundleIdentity(
     notice="Learnt from simulated lesions; not a medical device",
     heat_map=HeatMapCheck(53, 58, "held-out hands with a simulated lesion at one joint"),
 )
+
+
+JOINT_BUNDLE = replace(BUNDLE, models=(*BUNDLE.models, replace(model("joints"), device_uid="2.25.503")))
 
 
 def report(*images: ImageFinding, **changes: object) -> StudyReport:

@@ -12,6 +12,7 @@ from ra_node.domain.report import Reason, Recognition, Refusal, ResearchOutput, 
 from tests.dicom.builders import (
     AGE_UNKNOWN,
     CR,
+    JOINT_BUNDLE,
     LEFT_REGION,
     NO_HAND,
     NO_PICTURE,
@@ -24,6 +25,7 @@ from tests.dicom.builders import (
     report,
     source,
     staging,
+    with_joints,
 )
 
 ENCAPSULATED_PDF = "1.2.840.10008.5.1.4.1.1.104.1"
@@ -59,6 +61,13 @@ def explained_without_side() -> Case:
     right = explained(hand(which=None), ip_1=0.3)
     left = explained(hand(0.9, 2, None, place="image right", where=LEFT_REGION), mcp_5=0.25)
     return _case(report(image(right, left)), source(PatientOrientation=None, side="U"))
+
+
+def graded_joints() -> Case:
+    """One hand with the stages of its joints, and one that its joints make inconclusive."""
+    right = with_joints(hand(), mcp_2=3, pip_3=2, wrist_1=2, mcp_5=1)
+    left = hand(0.02, 0, Side.LEFT, place="image right", where=LEFT_REGION)
+    return _case(replace(report(image(right, with_joints(left, pip_4=2))), bundle=JOINT_BUNDLE), source())
 
 
 def negative() -> Case:
@@ -149,8 +158,9 @@ def many_refused() -> Case:
 CASES: dict[str, Callable[[], Case]] = {
     case.__name__: case
     for case in (
-        two_hands, explained_hands, explained_without_side, negative, chinese_name, one_hand_cr, two_images,
-        one_refused, both_refused, no_hands, other_part, not_an_image, side_undetermined, side_conflict,
-        disagreement, age_unknown, not_rated, revision, remarked, two_patients, many_refused,
+        two_hands, explained_hands, explained_without_side, graded_joints, negative, chinese_name,
+        one_hand_cr, two_images, one_refused, both_refused, no_hands, other_part, not_an_image,
+        side_undetermined, side_conflict, disagreement, age_unknown, not_rated, revision, remarked,
+        two_patients, many_refused,
     )
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""A joint looks the same however its hand lies, however large its pixels are, and whatever stands beside it."""
+"""A joint looks the same however its hand lies and however large its pixels are."""
 
 from __future__ import annotations
 

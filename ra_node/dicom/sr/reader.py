@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
+from functools import cache
 
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
@@ -14,14 +16,19 @@ from ra_node.dicom import concept_codes
 from ra_node.dicom.provenance import BUNDLE_SOFTWARE
 from ra_node.dicom.reading.patient_identity import Subject, subject_known
 from ra_node.dicom.sop_common import series_uid_of
+from ra_node.domain.joints import JOINTS
 from ra_node.domain.laterality.evidence import Side
 from ra_node.domain.patient.identity import differences
 from ra_node.domain.report import EarlierHand, Prior, Recognition
+from ra_node.domain.texts.report_sentences import joint_name
 
 _SITES = {concept_codes.RIGHT_HAND.value: Side.RIGHT, concept_codes.LEFT_HAND.value: Side.LEFT}
 _STAGES = {code.value: stage for stage, code in enumerate(concept_codes.STAGE_CODES)}
 _BUNDLE = re.compile(r"SHA-256 ([0-9a-f]{64})")
 _OPERATING_POINT = re.compile(r"operating point ([0-9.]+) %")
+_TRACKING = Code("112039", "DCM", "Tracking Identifier")
+_JOINT = re.compile(r"(Right|Left) hand, (.+), image [0-9]+")
+_NAMED_SIDES = {"Right": Side.RIGHT, "Left": Side.LEFT}
 _CONFLICT = "evidence conflicts"
 
 
@@ -62,9 +69,35 @@ def _bundle_hash(report: Dataset) -> str:
 def _hands(report: Dataset) -> tuple[EarlierHand, ...]:
     """Rated hands with a known side, at most one per side, as in `comparable_hands`."""
     groups = [item for item in _walk(report) if _is(item, concept_codes.MEASUREMENT_GROUP)]
-    hands = [hand for group in groups if (hand := _hand(group)) is not None]
+    joints = _joints(groups)
+    hands = [
+        replace(hand, joints=tuple(joints.get(hand.side, {}).items()))
+        for group in groups
+        if (hand := _hand(group)) is not None
+    ]
     count = Counter(side for group in groups for side in _judged_sides(group))
     return tuple(hand for hand in hands if count[hand.side] == 1)
+
+
+def _joints(groups: Sequence[Dataset]) -> dict[Side, dict[str, int]]:
+    """The stages of joints by side and name; a joint that is there twice is of two hands of one side."""
+    found: dict[Side, dict[str, int]] = {}
+    for group in groups:
+        stage = named = None
+        for item in group.get("ContentSequence", []):
+            if item.ValueType == "CODE" and _is(item, concept_codes.STAGE):
+                stage = _STAGES.get(item.ConceptCodeSequence[0].CodeValue)
+            elif item.ValueType == "TEXT" and _is(item, _TRACKING):
+                named = _JOINT.fullmatch(str(item.TextValue))
+        if named is not None and stage is not None and named[2] in _joint_names():
+            found.setdefault(_NAMED_SIDES[named[1]], {})[_joint_names()[named[2]]] = stage
+    return found
+
+
+@cache
+def _joint_names() -> dict[str, str]:
+    """Joints by what a report calls them, which is always English."""
+    return {joint_name(name): name for name in JOINTS}
 
 
 def _judged_sides(group: Dataset) -> list[Side]:

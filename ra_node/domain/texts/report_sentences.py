@@ -231,10 +231,7 @@ def joints_sentence(hand: HandFinding, language: Language | None = None) -> str:
     words = language or english()
     ill = diseased_joints(hand)
     count = len(hand.joint_stages) - len(ill)
-    listed = words.say("sign.list").join(
-        words.say("statement.joint_stage", joint=joint_name(joint.name, words), stage=joint.stage)
-        for joint in ill
-    )
+    listed = words.say("sign.parts").join(_joints_of(stage, ill, words) for stage in _stages_of(ill))
     if not ill:
         said = words.say("statement.joints_none", count=count)
     elif count:
@@ -246,6 +243,15 @@ def joints_sentence(hand: HandFinding, language: Language | None = None) -> str:
     if missing:
         said += words.say("statement.joints_missing", joints=words.say("sign.list").join(missing))
     return _sentence(said, words)
+
+
+def _stages_of(joints: Sequence[JointStaging]) -> list[int]:
+    return sorted({joint.stage for joint in joints}, reverse=True)
+
+
+def _joints_of(stage: int, joints: Sequence[JointStaging], words: Language) -> str:
+    names = [joint_name(joint.name, words) for joint in joints if joint.stage == stage]
+    return words.say("statement.joint_stage", stage=stage, joints=words.say("sign.list").join(names))
 
 
 def diseased_joints(hand: HandFinding) -> list[JointStaging]:

@@ -63,11 +63,17 @@ def test_every_group_has_a_region_and_both_tracking_identifiers(name):
     assert len(uids) == len(set(uids))
 
 
+def hand_groups(document: Dataset) -> list[Dataset]:
+    """The groups whose site is a hand; joints have groups of their own."""
+    hands = {"78791008", "85151006", "85562004"}
+    return [group for group in groups(document) if hands & set(codes_of(group, SITE))]
+
+
 @every_case
 def test_every_judged_hand_is_said_in_code_number_and_sentence(name):
     """One group a hand, in order, and each says the result of its own hand."""
     case = CASES[name]()
-    found = [group for group in groups(made(case)) if list(items(group, SITE))]
+    found = hand_groups(made(case))
     assert len(found) == len(case.report.hands)
     for group, hand_ in zip(found, case.report.hands, strict=True):
         assert hand_sentence(hand_) in comments(group)
@@ -131,7 +137,7 @@ def test_an_unknown_age_is_said_before_the_result():
 def test_the_side_is_in_the_site_and_in_its_modifier_or_nowhere(name):
     """Viewers show only the site; a side that is not known is not invented."""
     case = CASES[name]()
-    found = [group for group in groups(made(case)) if list(items(group, SITE))]
+    found = hand_groups(made(case))
     expected = {
         Side.RIGHT: (["78791008"], ["24028007"]),
         Side.LEFT: (["85151006"], ["7771000"]),
@@ -148,7 +154,7 @@ def test_the_side_is_in_the_site_and_in_its_modifier_or_nowhere(name):
 def test_joints_are_sites_of_an_explanation_and_of_no_finding(name):
     """What moved a network is told joint by joint, and that it diagnoses no joint; nothing else names one."""
     case = CASES[name]()
-    judged = [group for group in groups(made(case)) if list(items(group, SITE))]
+    judged = hand_groups(made(case))
     for group, hand_ in zip(judged, case.report.hands, strict=True):
         told = list(items(group, "130401"))
         if hand_.explanation is None:
