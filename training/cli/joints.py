@@ -51,6 +51,7 @@ Minutes = Annotated[
 Run = Annotated[Path, typer.Option("--run", exists=True, help="Folder of a finished run.")]
 Base = Annotated[Path, typer.Option("--base", exists=True, help="The run that others are set against.")]
 Others = Annotated[list[Path], typer.Argument(exists=True, help="Runs measured on the same hands.")]
+HandCount = Annotated[int, typer.Option("--hands", min=10, help="Real hands to measure on.")]
 Version = Annotated[str, typer.Option("--version", help="The next version of the bundle.")]
 
 
@@ -59,6 +60,7 @@ def register(app: typer.Typer) -> None:
     app.command()(joints)
     app.command(name="joints-compare")(joints_compare)
     app.command(name="joints-export")(joints_export)
+    app.command(name="joints-sham")(joints_sham)
 
 
 def joints(
@@ -112,6 +114,22 @@ def joints_export(run: Run, bundle: BundleFolder, version: Version) -> None:
     """Put the joint task of a measured run into a bundle, as its next version in format 2."""
     sha256 = add_joints(run, bundle, version)
     _say(f"bundle {bundle.name} {version} sha256 {sha256}")
+
+
+def joints_sham(
+    config: Config, bundle: BundleFolder, radiographs: Radiographs, hands: HandCount = 60
+) -> None:
+    """Measure whether sham edits can be told from untouched joints, and lesions as the contrast."""
+    from training.joints.sham import joint_pairs, joints_told_apart  # alone needs scikit-learn
+
+    recipe = read_joint_recipe(config)
+    if radiographs is None:
+        raise Fatal("expected the folder of radiographs in --radiographs, found none")
+    for stage, name in ((0, "sham edits"), (2, "lesions of stage 2")):
+        pairs = joint_pairs(recipe, HandsFrom(bundle, radiographs), stage, hands)
+        found = joints_told_apart(*pairs, recipe.seed)
+        for kind, (value, low, high) in found.items():
+            _say(f"{name} against untouched, {kind}: AUC {value:.3f} ({low:.3f} to {high:.3f})")
 
 
 def _held_out(run: Path, origin: str) -> Hands:

@@ -53,7 +53,7 @@ def calibrate(log: NDArray[np.float64], hands: JointHands) -> JointCalibration:
 
 def highest_probability(probabilities: NDArray[np.float64], seen: NDArray[np.bool_]) -> NDArray[np.float64]:
     """The highest probability of disease (N,) among the joints that were seen; 0 where none was."""
-    return np.where(seen, 1 - probabilities[:, :, 0], 0.0).max(axis=1, initial=0.0)
+    return np.asarray(np.where(seen, 1 - probabilities[:, :, 0], 0.0).max(axis=1, initial=0.0), np.float64)
 
 
 def joint_calls(

@@ -178,7 +178,7 @@ def _figures(
 def _worst(shares: NDArray[np.float64], seen: NDArray[np.bool_]) -> NDArray[np.intp]:
     """The joint (N,) of the highest expected stage."""
     expected = (shares * np.arange(len(STAGES))).sum(axis=2)
-    return np.where(seen, expected, -1.0).argmax(axis=1)
+    return np.asarray(np.where(seen, expected, -1.0).argmax(axis=1), np.intp)
 
 
 def keep_figures(run: Path, calibration: JointCalibration, figures: dict[str, dict[str, Interval]]) -> None:

@@ -138,8 +138,8 @@ def _asked(recipe: JointRecipe, source: HandsFrom) -> list[Asked]:
 
 
 @cache
-def _detector(bundle: Path) -> HandFinder:
-    """One a process."""
+def hand_detector(bundle: Path) -> HandFinder:
+    """The hand detector of a bundle, loaded once a process."""
     cv2.setNumThreads(1)
     finder = load_finder(read_bundle(bundle))
     assert finder is not None
@@ -147,7 +147,7 @@ def _detector(bundle: Path) -> HandFinder:
 
 
 def _rows_of(recipe: JointRecipe, source: HandsFrom, asked: Asked) -> list[JointRow]:
-    finder = _detector(source.bundle)
+    finder = hand_detector(source.bundle)
     if isinstance(asked, PlannedHand):
         return list(simulated_hand(asked, recipe.hands, finder, recipe.side_px))
     if isinstance(asked, PlannedPicture):
