@@ -82,4 +82,4 @@ def _threshold(highest: NDArray[np.float64]) -> float:
     last = ranked[len(ranked) - 1 - allowed]
     above = ranked[ranked > last]
     wanted = (last + above.min()) / 2 if len(above) else (last + 1) / 2
-    return float(min(max(LEAST_THRESHOLD, wanted), 0.99))
+    return float(max(LEAST_THRESHOLD, wanted))

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
 from ra_node.domain.report import STAGES
 from ra_node.errors import Fatal
@@ -24,6 +24,8 @@ from training.joints.hands import UNKNOWN, JointHands
 from training.joints.train import WEIGHTS, joint_logits
 
 KEPT, CALIBRATION, FIGURES = "predictions.npz", "calibration.json", "figures.json"
+
+_FIGURES = TypeAdapter(dict[str, dict[str, Interval]], config=ConfigDict(ser_json_inf_nan="strings"))
 
 ORIGINS = ("simulated", "unedited", "phantom", "labelled")
 
@@ -160,19 +162,24 @@ def _figures(
         return {
             "auc": auc(ill, highest[k]),
             "quadratic_kappa": quadratic_kappa(stages[k], hand, len(STAGES)),
-            "accuracy": float((stages[k] == hand).mean()),
-            "within_one_stage": float((np.abs(stages[k] - hand) <= 1).mean()),
+            "accuracy": _mean(stages[k] == hand),
+            "within_one_stage": _mean(np.abs(stages[k] - hand) <= 1),
             "plain_maximum_quadratic_kappa": quadratic_kappa(stages[k], plain[k].max(axis=1), len(STAGES)),
-            "plain_maximum_accuracy": float((stages[k] == plain[k].max(axis=1)).mean()),
-            "sensitivity": float((hand[ill] > 0).mean()),
-            "top_joint_has_the_highest_stage": float((worst_truth[k] == stages[k])[ill].mean()),
+            "plain_maximum_accuracy": _mean(stages[k] == plain[k].max(axis=1)),
+            "sensitivity": _mean(hand[ill] > 0),
+            "top_joint_has_the_highest_stage": _mean((worst_truth[k] == stages[k])[ill]),
             "joint_quadratic_kappa": quadratic_kappa(truth[k][known], joint, len(STAGES)),
-            "joint_accuracy": float((truth[k][known] == joint).mean()),
+            "joint_accuracy": _mean(truth[k][known] == joint),
             "joint_auc": auc(truth[k][known] > 0, 1 - shares[k][known][:, 0]),
             "joint_calibration_error": expected_calibration_error(shares[k][known], truth[k][known]),
         }
 
     return found | with_intervals(figures, patients, np.random.default_rng(seed), resamples)
+
+
+def _mean(right: NDArray[np.bool_]) -> float:
+    """The share of what is right; NaN of nothing."""
+    return float(right.mean()) if len(right) else float("nan")
 
 
 def _worst(shares: NDArray[np.float64], seen: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -184,7 +191,7 @@ def _worst(shares: NDArray[np.float64], seen: NDArray[np.bool_]) -> NDArray[np.i
 def keep_figures(run: Path, calibration: JointCalibration, figures: dict[str, dict[str, Interval]]) -> None:
     """Write both into the run's folder."""
     told = TypeAdapter(JointCalibration).dump_json(calibration, indent=2)
-    found = TypeAdapter(dict[str, dict[str, Interval]]).dump_json(figures, indent=2)
+    found = _FIGURES.dump_json(figures, indent=2)
     write_whole(run / CALIBRATION, lambda file: file.write(told))
     write_whole(run / FIGURES, lambda file: file.write(found))
 
@@ -195,7 +202,7 @@ def kept_figures(run: Path) -> tuple[JointCalibration, dict[str, dict[str, Inter
         raise Fatal(f"expected a measured joint run in {run}, found no {FIGURES}")
     return (
         TypeAdapter(JointCalibration).validate_json((run / CALIBRATION).read_bytes()),
-        TypeAdapter(dict[str, dict[str, Interval]]).validate_json((run / FIGURES).read_bytes()),
+        _FIGURES.validate_json((run / FIGURES).read_bytes()),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -81,7 +82,7 @@ def _task(
     training: dict[str, JsonValue] = {
         "recipe": recipe.model_dump(mode="json"),
         "learnt_with_hand_detector_sha256": detector.learnt_sha256,
-        "figures": {origin: {k: list(v) for k, v in found.items()} for origin, found in figures.items()},
+        "figures": {origin: _finite(found) for origin, found in figures.items()},
     }
     return JointTask(
         crops=JOINT_CROPS_ID,
@@ -91,10 +92,15 @@ def _task(
         temperatures=calibration.temperatures,
         threshold=calibration.threshold,
         hand_detector_sha256=detector.measured_sha256,
-        metrics=dict(figures[about]),
+        metrics={name: found for name, found in figures[about].items() if all(map(math.isfinite, found))},
         metrics_on=MEASURED_ON[about],
         training=training,
     )
+
+
+def _finite(found: Mapping[str, Interval]) -> dict[str, JsonValue]:
+    """Strict JSON: a figure that could not be counted becomes null."""
+    return {name: [v if math.isfinite(v) else None for v in values] for name, values in found.items()}
 
 
 def _with_joints(card: str, part: str) -> str:

@@ -176,9 +176,9 @@ def _stages(split: Split, recipe: Recipe) -> tuple[int, ...]:
 def _unedited(split: Split) -> int:
     """How often a hand of a split also comes as it is: never to learn from.
 
-    At this resolution a probe tells edited joints from untouched ones (AUC 0.62 of a hand's joints, 0.598 to
-    0.645): a network that saw healthy untouched joints could learn that unedited means healthy. So every joint
-    that is learnt from, diseased or not, went through the same warp.
+    At this resolution a probe tells edited joints from untouched ones (AUC 0.62 of a hand's joints, 0.598
+    to 0.645): a network that saw healthy untouched joints could learn that unedited means healthy. So every
+    joint that is learnt from, diseased or not, went through the same warp.
     """
     return int(split != "tune")
 

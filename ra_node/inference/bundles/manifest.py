@@ -306,7 +306,7 @@ def check_weights_file(folder: Path, name: str, expected: str) -> None:
 
 
 def check_joints(bundle: Bundle) -> None:
-    """Raise Fatal unless the joint task learnt from crops as this node makes them, with this detector."""
+    """Raise Fatal unless joint crops and hand detector are those that the joint task was measured with."""
     joints, finder = bundle.manifest.tasks.joints, bundle.manifest.finder
     if joints is None or finder is None:
         return
@@ -317,8 +317,8 @@ def check_joints(bundle: Bundle) -> None:
         )
     if joints.hand_detector_sha256 != finder.sha256:
         raise Fatal(
-            f"bundle {bundle.folder.name}: expected a joint task trained with the bundle's hand detector "
-            f"{finder.sha256[:12]}, found one trained with {joints.hand_detector_sha256[:12]}"
+            f"bundle {bundle.folder.name}: expected a joint task measured with the bundle's hand detector "
+            f"{finder.sha256[:12]}, found one measured with {joints.hand_detector_sha256[:12]}"
         )
 
 
