@@ -24,7 +24,7 @@ from training.joints.evaluate import (
     predictions,
 )
 from training.joints.export import add_joints
-from training.joints.run import HandsFrom, prepared
+from training.joints.run import JointSource, prepared
 from training.joints.train import Budget, train_joints
 from training.recipes.joints import read_joint_recipe
 
@@ -82,7 +82,7 @@ def joints(
     begun = time.monotonic()
     whole = 60 * minutes if minutes else float("inf")
     recipe = read_joint_recipe(config, seed, side_px)
-    hands = prepared(recipe, out, HandsFrom(bundle, radiographs, dataset, split, fold), _say, whole)
+    hands = prepared(recipe, out, JointSource(bundle, radiographs, dataset, split, fold), _say, whole)
     left = whole - (time.monotonic() - begun)
     if hands is None or not train_joints(recipe, hands, out, _say, Budget(left)):
         _say(f"stopped after {minutes:g} minutes; the same command goes on")
@@ -126,7 +126,7 @@ def joints_sham(
     if radiographs is None:
         raise Fatal("expected the folder of radiographs in --radiographs, found none")
     for stage, name in ((0, "sham edits"), (2, "lesions of stage 2")):
-        pairs = joint_pairs(recipe, HandsFrom(bundle, radiographs), stage, hands)
+        pairs = joint_pairs(recipe, JointSource(bundle, radiographs), stage, hands)
         found = joints_told_apart(*pairs, recipe.seed)
         for kind, (value, low, high) in found.items():
             _say(f"{name} against untouched, {kind}: AUC {value:.3f} ({low:.3f} to {high:.3f})")

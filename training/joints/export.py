@@ -125,7 +125,7 @@ def _card(task: JointTask, figures: Mapping[str, Mapping[str, Interval]]) -> str
 One small convolutional network for all joints: each of the 13 joints that the hand detector sees is cut out
 of the full picture at {task.side_px} px, turned along its finger or along the wrist; crop and kind of joint
 in, probabilities of stage 0 to 5 out (ordinal), calibrated by kind. A joint is of stage 0 where its
-probability of disease is below {task.threshold:.3f}, which validation hands decided. It learnt from joints
+probability of disease is below {task.threshold:.3f}, chosen on validation hands. It was trained on joints
 whose stage was {truth}.
 
 Where the highest joint and recognition disagree about disease the hand is inconclusive; where it differs from

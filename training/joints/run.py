@@ -47,7 +47,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class HandsFrom:
+class JointSource:
     """Where hands come from: radiographs to simulate lesions on, or a labelled dataset with its split."""
 
     bundle: Path
@@ -72,7 +72,7 @@ Asked = PlannedHand | PlannedPicture | tuple[HandRow, str]
 
 
 def prepared(
-    recipe: JointRecipe, out: Path, source: HandsFrom, say: Say, seconds: float = float("inf")
+    recipe: JointRecipe, out: Path, source: JointSource, say: Say, seconds: float = float("inf")
 ) -> JointHands | None:
     """Load the hands of a run, or make them; None where the time is over before all are made."""
     keep_joint_recipe(recipe, out, detector_sha256(source.bundle))
@@ -124,7 +124,7 @@ def detector_sha256(bundle: Path) -> str:
     return finder.reader.sha256
 
 
-def _asked(recipe: JointRecipe, source: HandsFrom) -> list[Asked]:
+def _asked(recipe: JointRecipe, source: JointSource) -> list[Asked]:
     if source.dataset is not None:
         if source.split is None:
             raise Fatal("expected the split of the dataset in --split, found none")
@@ -146,7 +146,7 @@ def hand_detector(bundle: Path) -> HandFinder:
     return finder
 
 
-def _rows_of(recipe: JointRecipe, source: HandsFrom, asked: Asked) -> list[JointRow]:
+def _rows_of(recipe: JointRecipe, source: JointSource, asked: Asked) -> list[JointRow]:
     finder = hand_detector(source.bundle)
     if isinstance(asked, PlannedHand):
         return list(simulated_hand(asked, recipe.hands, finder, recipe.side_px))
