@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from ra_node.domain.joints import JOINTS
 from ra_node.domain.report import Reason, Recognition, Refusal, Staging
 from ra_node.services.analysis.study_analysis import make_report
 from ra_node.services.archive_run.result_rows import COLUMNS, ResultRow, RowOutcome, as_cells, rows_of
@@ -37,6 +38,19 @@ def test_each_judged_hand_has_all_that_was_said_of_it():
     assert (right["stage"], right["stage_2"], right["disagreement"]) == ("2", "0.600000", "no")
     assert right["file"] == "a.dcm"
     assert right["bundle_sha256"] == dicom.BUNDLE.sha256
+
+
+def test_each_joint_has_a_column_that_is_empty_without_the_joint_task():
+    """A hand that its joints contradict is inconclusive, and the row shows both sides."""
+    graded = dicom.with_joints(dicom.hand(0.02, 0), mcp_2=3, wrist_1=1)
+    [row] = rows(graded)
+    assert {name: row[name] for name in JOINTS} == {
+        name: {"mcp_2": "3", "wrist_1": "1"}.get(name, "0") for name in JOINTS
+    }
+    assert (row["joints_stage"], row["stage"]) == ("3", "0")
+    assert (row["outcome"], row["disagreement"]) == ("inconclusive", "yes")
+    [plain] = rows(dicom.hand())
+    assert {plain[name] for name in (*JOINTS, "joints_stage")} == {""}
 
 
 def test_a_refused_hand_has_its_code_and_sentence_and_no_number():
