@@ -49,6 +49,7 @@ def write_papers(folder: Path, name: str = "paper", version: str = "1", weights:
     """Write a bundle that is whole on paper: its weights are a few bytes that no network takes."""
     manifest = read_manifest(DEMO)
     manifest.update(name=name, version=version)
+    manifest["tasks"].pop("joints", None)
     for part in ("seeker", "reader"):
         _written(folder, manifest["finder"][part], weights + part.encode())
     for task, told in manifest["tasks"].items():
@@ -65,6 +66,7 @@ def write_sibling(folder: Path, version: str, scale: float = 1.02) -> Path:
     """Write the demonstration bundle with slightly other weights, and a manifest that tells their hashes."""
     manifest = read_manifest(DEMO)
     manifest.update(version=version)
+    manifest["tasks"].pop("joints", None)
     shutil.copytree(DEMO / "finder", folder / "finder")
     for task, told in manifest["tasks"].items():
         path = folder / task / "weights.safetensors"
