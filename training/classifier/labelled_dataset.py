@@ -91,11 +91,12 @@ def refuse_other_split(start: Start, run: Path) -> None:
         raise Fatal(f"expected a start with the dataset, split and fold of {run}, found {_told(known)}")
 
 
-def split_sides(recipe: Recipe, dataset: Path, split: Path, fold: str) -> list[Split]:
-    """The side of each hand of a dataset in the fold of its split, in the order of the manifest."""
+def split_sides(recipe: Recipe, dataset: Path, split: Path, fold: str) -> dict[str, Split]:
+    """The side of each hand of a dataset in the fold of its split, by its image; not of those set aside."""
     rows = read_manifest(dataset)
-    folds = read_split(split, manifest_sha256(dataset), rows).folds
-    return _sides(rows, _fold(folds, fold), recipe)
+    chosen = _fold(read_split(split, manifest_sha256(dataset), rows).folds, fold)
+    rows = tuple(row for row in rows if row.patient not in set(chosen.aside))
+    return {row.image: side for row, side in zip(rows, _sides(rows, chosen, recipe), strict=True)}
 
 
 def _sides(rows: Sequence[HandRow], fold: Fold, recipe: Recipe) -> list[Split]:

@@ -12,7 +12,7 @@ import torch
 import typer
 
 from ra_node.errors import Fatal
-from training.cli.options import Threads
+from training.cli.options import BundleOption, Threads, bundle_folder
 from training.evaluation.evaluate import Hands
 from training.evaluation.paired import differences, refuse_other_hands
 from training.joints.evaluate import (
@@ -45,6 +45,10 @@ Split = Annotated[Path | None, typer.Option("--split", exists=True, help="The sp
 Fold = Annotated[str, typer.Option("--fold", help="The fold of the split.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Instead of the recipe's own.")]
 Side = Annotated[int | None, typer.Option("--side-px", help="Of the crops, instead of the recipe's own.")]
+WeightsOf = Annotated[
+    Path | None,
+    typer.Option("--weights-of", exists=True, help="A finished run: measure its weights with this detector."),
+]
 Minutes = Annotated[
     float, typer.Option("--minutes", min=0, help="Stop after so long; the same command goes on. 0: no limit.")
 ]
@@ -66,13 +70,14 @@ def register(app: typer.Typer) -> None:
 def joints(
     config: Config,
     out: Out,
-    bundle: BundleFolder,
+    bundle: BundleOption = None,
     radiographs: Radiographs = None,
     dataset: Dataset = None,
     split: Split = None,
     fold: Fold = "",
     seed: Seed = None,
     side_px: Side = None,
+    weights_of: WeightsOf = None,
     minutes: Minutes = 0.0,
     threads: Threads = 0,
 ) -> None:
@@ -82,9 +87,11 @@ def joints(
     begun = time.monotonic()
     whole = 60 * minutes if minutes else float("inf")
     recipe = read_joint_recipe(config, seed, side_px)
-    hands = prepared(recipe, out, JointSource(bundle, radiographs, dataset, split, fold), _say, whole)
+    source = JointSource(bundle_folder(bundle), radiographs, dataset, split, fold)
+    hands = prepared(recipe, out, source, _say, whole, weights_of)
     left = whole - (time.monotonic() - begun)
-    if hands is None or not train_joints(recipe, hands, out, _say, Budget(left)):
+    trained = weights_of is not None
+    if hands is None or not (trained or train_joints(recipe, hands, out, _say, Budget(left))):
         _say(f"stopped after {minutes:g} minutes; the same command goes on")
         return
     made = predictions(out, hands)
@@ -117,7 +124,7 @@ def joints_export(run: Run, bundle: BundleFolder, version: Version) -> None:
 
 
 def joints_sham(
-    config: Config, bundle: BundleFolder, radiographs: Radiographs, hands: HandCount = 60
+    config: Config, radiographs: Radiographs, bundle: BundleOption = None, hands: HandCount = 60
 ) -> None:
     """Measure whether sham edits can be told from untouched joints, and lesions as the contrast."""
     from training.joints.sham import joint_pairs, joints_told_apart  # alone needs scikit-learn
@@ -126,7 +133,7 @@ def joints_sham(
     if radiographs is None:
         raise Fatal("expected the folder of radiographs in --radiographs, found none")
     for stage, name in ((0, "sham edits"), (2, "lesions of stage 2")):
-        pairs = joint_pairs(recipe, JointSource(bundle, radiographs), stage, hands)
+        pairs = joint_pairs(recipe, JointSource(bundle_folder(bundle), radiographs), stage, hands)
         found = joints_told_apart(*pairs, recipe.seed)
         for kind, (value, low, high) in found.items():
             _say(f"{name} against untouched, {kind}: AUC {value:.3f} ({low:.3f} to {high:.3f})")

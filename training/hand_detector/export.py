@@ -68,11 +68,16 @@ def add_finder(run: Path, bundle: Path) -> str:
         trained_on=TRAINED_ON + (TRAINED_ON_ADULTS if (run / ADULTS).exists() else ""),
         views=_views(run, bundle),
     )
-    manifest = found.manifest.model_copy(update={"finder": part})
+    tasks = found.manifest.tasks
+    if part.sha256 != getattr(found.manifest.finder, "sha256", None):
+        tasks = tasks.model_copy(update={"joints": None})  # which was measured with the joints of another one
+    manifest = found.manifest.model_copy(update={"finder": part, "tasks": tasks})
     content = manifest.model_dump_json(indent=2).encode() + b"\n"
     card = (bundle / "card.md").read_text()
-    kept = card.partition("\n## Hand ")[0].rstrip()
-    text = f"{kept}\n\n{detector_section(part)}"
+    kept = card.partition("\n## Hand ")[0]
+    if tasks.joints is None:
+        kept = kept.partition("\n## Joints")[0]
+    text = f"{kept.rstrip()}\n\n{detector_section(part)}"
     write_whole(bundle / "manifest.json", lambda file: file.write(content))
     write_whole(bundle / "card.md", lambda file: file.write(text.encode()))
     after = read_bundle(bundle)

@@ -16,13 +16,13 @@ from ra_node.inference.bundles.manifest import Interval, JointTask, Manifest, lo
 from training.io.atomic_file import write_whole
 from training.joints.calibrate import JointCalibration
 from training.joints.evaluate import kept_figures
-from training.joints.run import Detector, detector_of, kept_joint_recipe
+from training.joints.run import Detectors, detectors_of, kept_joint_recipe
 from training.joints.train import WEIGHTS
 from training.recipes.joints import JointRecipe
 
 FOLDER = "joints"
 HEADING = "## Joints"
-NEXT_HEADING = "## Hand finder"
+NEXT_HEADING = "\n## Hand "
 MEASURED_ON = {
     "simulated": "held-out hands with simulated lesions",
     "labelled": "held-out hands of a dataset of labelled radiographs",
@@ -41,17 +41,18 @@ def add_joints(run: Path, bundle: Path, version: str) -> str:
         raise Fatal(
             f"expected another version than {version} for a bundle with other weights, found the same"
         )
-    detector = detector_of(run)
-    if manifest.finder is None or manifest.finder.reader.sha256 != detector.measured_sha256:
+    detectors = detectors_of(run)
+    if manifest.finder is None or manifest.finder.sha256 != detectors.measured_sha256:
         raise Fatal(
             "expected a run measured with the hand detector of the bundle, found one measured with "
-            f"{detector.measured_sha256[:12]}; run `python -m training joints` with this bundle"
+            f"{detectors.measured_sha256[:12]}; measure it with the bundle's: "
+            "`python -m training joints --weights-of`"
         )
     calibration, figures = kept_figures(run)
     target = bundle / FOLDER / WEIGHTS
     target.parent.mkdir(exist_ok=True)
     shutil.copyfile(run / WEIGHTS, target)
-    task = _task(run, target.relative_to(bundle).as_posix(), calibration, figures, detector)
+    task = _task(run, target.relative_to(bundle).as_posix(), calibration, figures, detectors)
     changed = manifest.model_copy(
         update={
             "format": 2,
@@ -75,13 +76,13 @@ def _task(
     weights: str,
     calibration: JointCalibration,
     figures: Mapping[str, Mapping[str, Interval]],
-    detector: Detector,
+    detectors: Detectors,
 ) -> JointTask:
     recipe: JointRecipe = kept_joint_recipe(run)
     about = "labelled" if "labelled" in figures else "simulated"
     training: dict[str, JsonValue] = {
         "recipe": recipe.model_dump(mode="json"),
-        "learnt_with_hand_detector_sha256": detector.learnt_sha256,
+        "learnt_with_hand_detector_sha256": detectors.learnt_sha256,
         "figures": {origin: _finite(found) for origin, found in figures.items()},
     }
     return JointTask(
@@ -91,7 +92,7 @@ def _task(
         weights_sha256=hashlib.sha256((run / WEIGHTS).read_bytes()).hexdigest(),
         temperatures=calibration.temperatures,
         threshold=calibration.threshold,
-        hand_detector_sha256=detector.measured_sha256,
+        hand_detector_sha256=detectors.measured_sha256,
         metrics={name: found for name, found in figures[about].items() if all(map(math.isfinite, found))},
         metrics_on=MEASURED_ON[about],
         training=training,
@@ -106,7 +107,7 @@ def _finite(found: Mapping[str, Interval]) -> dict[str, JsonValue]:
 def _with_joints(card: str, part: str) -> str:
     """The card with this part in place of an earlier one, before that of the hand detector."""
     before, found, after = card.partition(NEXT_HEADING)
-    tail = f"\n\n{NEXT_HEADING}{after}" if found else "\n"
+    tail = f"\n{NEXT_HEADING}{after}" if found else "\n"
     return f"{before.partition(HEADING)[0].rstrip()}\n\n{part.rstrip()}{tail}"
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Protocol
 
 import cv2
 import numpy as np
@@ -18,9 +17,10 @@ from numpy.typing import NDArray
 from ra_node.domain.geometry import Point
 from ra_node.domain.joints import JOINTS
 from ra_node.domain.report import HandRegion
+from ra_node.imaging.hand_detection import HandFinder
 from ra_node.imaging.joint_crops import joint_crops
-from ra_node.imaging.pixels import read_png
-from training.data.dataset import SourceHand, Split, as_drawn, split_patients
+from ra_node.imaging.pixels import Radiograph, read_png
+from training.data.dataset import SourceHand, Split, as_drawn, found_hand, split_patients
 from training.data.paper_cohort import planned
 from training.io.atomic_file import write_whole
 from training.recipes.classifier import Recipe
@@ -28,13 +28,6 @@ from training.simulation.lesions import Image, joint_frames, joint_stages, simul
 
 UNKNOWN = -1
 """The stage of a joint or of a hand without a label."""
-
-
-class HandFinder(Protocol):
-    """The hand detector of a bundle."""
-
-    def find(self, values: NDArray[np.float32]) -> Sequence[HandRegion]:
-        """The hands of values (rows, columns), bone bright, each with the joints that were seen."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,13 +123,9 @@ def crops_in(values: Image, region: HandRegion, side_px: int) -> dict[str, NDArr
 
 
 def region_at(values: Image, finder: HandFinder, near: Mapping[str, Point]) -> HandRegion | None:
-    """The detector's hand whose box holds the points `near`."""
-    for region in finder.find(values):
-        box = region.box
-        inside = [box.x0 <= p.x < box.x1 and box.y0 <= p.y < box.y1 for p in near.values()]
-        if np.mean(inside) >= 0.9:
-            return region
-    return None
+    """The hand around the points `near` as the node finds it; None where it misses it."""
+    found = found_hand(Radiograph(values, np.zeros(values.shape, np.uint8)), near, finder)
+    return found.region if found.found else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,27 +5,24 @@ Crops are made in parts of a few patients, each written whole: a killed preparat
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cache, partial
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-import cv2
 from pydantic import TypeAdapter
 
-from ra_node.domain.geometry import intersection_over_union
 from ra_node.errors import Fatal
-from ra_node.inference.bundles.manifest import read_bundle
-from ra_node.inference.hand_detector.detector import load_finder
 from training.classifier.labelled_dataset import split_sides
 from training.data.dataset import read_source
+from training.data.detector import KeptDetector, bundle_detector, kept_detector
 from training.data.manifest import HandRow, hand_values, read_manifest
 from training.io.atomic_file import write_whole
 from training.io.process_map import side_by_side
 from training.joints.drawn_hands import PlannedPicture, drawn_hands, planned_pictures
 from training.joints.hands import (
-    HandFinder,
     JointHands,
     JointRow,
     PlannedHand,
@@ -37,9 +34,10 @@ from training.joints.hands import (
     simulated_hand,
     stacked,
 )
+from training.joints.train import WEIGHTS
 from training.recipes.joints import JointRecipe
 
-RECIPE, DETECTOR, PARTS = "recipe.json", "hand_detector.json", "hands"
+RECIPE, DETECTOR, PARTS = "recipe.json", "detectors.json", "hands"
 PART = 24
 """Patients, pictures or labelled hands of one part."""
 
@@ -51,32 +49,49 @@ class JointSource:
     """Where hands come from: radiographs to simulate lesions on, or a labelled dataset with its split."""
 
     bundle: Path
-    """Its hand detector finds the joints."""
+    """Its hand detector finds the joints; a dataset has its own."""
     radiographs: Path | None = None
     dataset: Path | None = None
     split: Path | None = None
     fold: str = ""
 
+    def detector(self) -> KeptDetector:
+        """The hand detector that found the joints."""
+        return bundle_detector(self.bundle) if self.dataset is None else kept_detector(self.dataset)
+
 
 @dataclass(frozen=True, slots=True)
-class Detector:
-    """SHA-256 of the detector's network for one hand."""
+class Detectors:
+    """The hand detectors of a run by their SHA-256."""
 
     learnt_sha256: str
-    """With which the crops were made that the network learnt from."""
+    """The one on whose joints the network was trained."""
     measured_sha256: str
-    """With which those were made that it was measured on."""
+    """The one on whose joints it was measured."""
 
 
 Asked = PlannedHand | PlannedPicture | tuple[HandRow, str]
 
 
 def prepared(
-    recipe: JointRecipe, out: Path, source: JointSource, say: Say, seconds: float = float("inf")
+    recipe: JointRecipe,
+    out: Path,
+    source: JointSource,
+    say: Say,
+    seconds: float = float("inf"),
+    weights_of: Path | None = None,
 ) -> JointHands | None:
-    """Load the hands of a run, or make them; None where the time is over before all are made."""
-    keep_joint_recipe(recipe, out, detector_sha256(source.bundle))
-    asked = _asked(recipe, source)
+    """Load the hands of a run, or make them; None where the time is over before all are made.
+
+    With `weights_of` the run has the weights of another one, whatever detector that has: hands to train on
+    are not made.
+    """
+    detector = source.detector()
+    trained = detector.sha256 if weights_of is None else detectors_of(weights_of).learnt_sha256
+    keep_joint_recipe(recipe, out, Detectors(trained, detector.sha256))
+    if weights_of is not None:
+        shutil.copyfile(weights_of / WEIGHTS, out / WEIGHTS)
+    asked = [one for one in _asked(recipe, source) if weights_of is None or _split(one) != "tune"]
     begun = time.monotonic()
     parts = [asked[start : start + PART] for start in range(0, len(asked), PART)]
     for number, part in enumerate(parts):
@@ -85,23 +100,23 @@ def prepared(
             continue
         if time.monotonic() - begun > seconds:
             return None
-        act = partial(_rows_of, recipe, source)
+        act = partial(_rows_of, recipe, source.dataset, detector)
         rows = [row for rows in side_by_side(act, part) for row in rows]
         save_hands(stacked(rows, recipe.side_px), path)
         say(f"made part {number + 1} of {len(parts)}: {len(rows)} hands")
     return joined([load_hands(out / PARTS / f"{number:03d}.npz") for number in range(len(parts))])
 
 
-def keep_joint_recipe(recipe: JointRecipe, out: Path, detector: str) -> None:
-    """Write recipe and detector of a run; raises Fatal where its crops were made by others."""
+def keep_joint_recipe(recipe: JointRecipe, out: Path, detectors: Detectors) -> None:
+    """Write recipe and detectors of a run; raises Fatal where its crops were made by others."""
     if (out / RECIPE).exists():
         known = kept_joint_recipe(out)
         if (known.hands, known.side_px) != (recipe.hands, recipe.side_px):
             raise Fatal(f"expected the hands and side_px of {out / RECIPE}, found others; use a new --out")
-        if detector_of(out).learnt_sha256 != detector:
-            raise Fatal(f"expected the hand detector of {out}, found that of another bundle; use a new --out")
+        if detectors_of(out) != detectors:
+            raise Fatal(f"expected the hand detector of {out}, found another one; use a new --out")
     content = recipe.model_dump_json(indent=2).encode()
-    found = TypeAdapter(Detector).dump_json(Detector(detector, detector), indent=2)
+    found = TypeAdapter(Detectors).dump_json(detectors, indent=2)
     write_whole(out / RECIPE, lambda file: file.write(content))
     write_whole(out / DETECTOR, lambda file: file.write(found))
 
@@ -111,17 +126,9 @@ def kept_joint_recipe(run: Path) -> JointRecipe:
     return JointRecipe.model_validate_json((run / RECIPE).read_bytes())
 
 
-def detector_of(run: Path) -> Detector:
-    """With which hand detector a run learnt and was measured."""
-    return TypeAdapter(Detector).validate_json((run / DETECTOR).read_bytes())
-
-
-def detector_sha256(bundle: Path) -> str:
-    """Which hand detector a bundle has; raises Fatal for one without."""
-    finder = read_bundle(bundle).manifest.finder
-    if finder is None:
-        raise Fatal(f"expected a bundle with a hand detector in {bundle}, found none")
-    return finder.reader.sha256
+def detectors_of(run: Path) -> Detectors:
+    """On whose joints a run was trained and measured."""
+    return TypeAdapter(Detectors).validate_json((run / DETECTOR).read_bytes())
 
 
 def _asked(recipe: JointRecipe, source: JointSource) -> list[Asked]:
@@ -130,43 +137,25 @@ def _asked(recipe: JointRecipe, source: JointSource) -> list[Asked]:
             raise Fatal("expected the split of the dataset in --split, found none")
         rows = read_manifest(source.dataset)
         sides = split_sides(recipe.hands, source.dataset, source.split, source.fold)
-        return list(zip(rows, sides, strict=True))
+        return [(row, side) for row in rows if (side := sides.get(row.image)) is not None]
     if source.radiographs is None:
         raise Fatal("expected radiographs in --radiographs or a dataset in --dataset, found neither")
     hands = planned_hands(read_source(source.radiographs), recipe.hands)
     return [*hands, *planned_pictures(recipe.hands)]
 
 
-@cache
-def hand_detector(bundle: Path) -> HandFinder:
-    """The hand detector of a bundle, loaded once a process."""
-    cv2.setNumThreads(1)
-    finder = load_finder(read_bundle(bundle))
-    assert finder is not None
-    return finder
+def _split(asked: Asked) -> str:
+    return asked[1] if isinstance(asked, tuple) else asked.split
 
 
-def _rows_of(recipe: JointRecipe, source: JointSource, asked: Asked) -> list[JointRow]:
-    finder = hand_detector(source.bundle)
+def _rows_of(
+    recipe: JointRecipe, dataset: Path | None, detector: KeptDetector, asked: Asked
+) -> list[JointRow]:
     if isinstance(asked, PlannedHand):
-        return list(simulated_hand(asked, recipe.hands, finder, recipe.side_px))
+        return list(simulated_hand(asked, recipe.hands, detector.opened(), recipe.side_px))
     if isinstance(asked, PlannedPicture):
-        return list(drawn_hands(asked, finder, recipe.side_px))
-    assert source.dataset is not None
+        return list(drawn_hands(asked, detector.opened(), recipe.side_px))
+    assert dataset is not None
     row, side = asked
-    return [_labelled(row, side, source.dataset, finder, recipe.side_px)]
-
-
-def _labelled(row: HandRow, side: str, dataset: Path, finder: HandFinder, side_px: int) -> JointRow:
-    """One hand of a dataset: its joints found in the cut that the dataset keeps, at full resolution."""
-    values = hand_values(dataset, row)
-    regions = finder.find(values)
-    best = max(regions, key=lambda one: intersection_over_union(one.box, row.region.box), default=None)
-    crops = {} if best is None else crops_in(values, best, side_px)
-    return JointRow(crops, row.joints, row.stage, row.patient, side, "labelled")
-
-
-def replaced_measure(run: Path, measured: str) -> None:
-    """Note that a run was measured with another hand detector than it learnt with."""
-    found = TypeAdapter(Detector).dump_json(replace(detector_of(run), measured_sha256=measured), indent=2)
-    write_whole(run / DETECTOR, lambda file: file.write(found))
+    crops = crops_in(hand_values(dataset, row), row.region, recipe.side_px)
+    return [JointRow(crops, row.joints, row.stage, row.patient, side, "labelled")]

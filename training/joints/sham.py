@@ -22,7 +22,7 @@ from ra_node.imaging.pixels import read_png
 from training.data.dataset import SourceHand, read_source
 from training.evaluation.metrics import Interval, auc, with_intervals
 from training.joints.hands import crops_in, region_at
-from training.joints.run import JointSource, hand_detector
+from training.joints.run import JointSource
 from training.recipes.joints import JointRecipe
 from training.simulation.lesions import Image, joint_frames, joint_stages, simulate_joints
 
@@ -85,9 +85,11 @@ def _features(crop: NDArray[np.uint8]) -> NDArray[np.float64]:
     return np.asarray(np.log1p(np.concatenate([field.ravel() for field in fields])), np.float64)
 
 
-def _pair(recipe: JointRecipe, source: JointSource, hand: SourceHand, stage: int) -> tuple[Crops, Crops] | None:
+def _pair(
+    recipe: JointRecipe, source: JointSource, hand: SourceHand, stage: int
+) -> tuple[Crops, Crops] | None:
     image, points = _at_simulation_size(hand, recipe.hands.data.phalanx_px)
-    region = region_at(image, hand_detector(source.bundle), points)
+    region = region_at(image, source.detector().opened(), points)
     if region is None or len(region.joints) < len(JOINTS):
         return None
     rng = np.random.default_rng((recipe.hands.seed, int(hand.patient), stage))

@@ -10,13 +10,26 @@ import pytest
 from pydicom import Dataset
 
 from ra_node.domain.geometry import Box
+from ra_node.domain.joints import JOINTS
 from ra_node.domain.laterality.evidence import Side
 from ra_node.domain.patient.age import Age
 from ra_node.domain.pixel_view import PixelView, SeenView
 from ra_node.domain.rating import Rating
-from ra_node.domain.report import HandRegion, HandVerdict, ImageFacts, Reason, Refusal
-from ra_node.services.analysis.study_analysis import Look, Rules, judge_looks, look_at, make_report
+from ra_node.domain.report import HandRegion, HandVerdict, ImageFacts, JointStaging, Reason, Refusal
+from ra_node.domain.study import NO_HEADER
+from ra_node.imaging.joint_crops import JointCrops, joint_crops
+from ra_node.imaging.pixels import Radiograph
+from ra_node.services.analysis.study_analysis import (
+    JointRules,
+    Look,
+    Rules,
+    judge_looks,
+    look_at,
+    look_at_pixels,
+    make_report,
+)
 from tests.dicom import builders as dicom
+from tests.imaging.test_joint_crops import hand as joint_hand
 from tests.services.builders import JUDGEMENT, FakeJudgement
 
 
@@ -27,6 +40,59 @@ class HotJudge:
         heat = np.zeros((224, 224), np.float32)
         heat[100:120, 100:120] = 1
         return [replace(JUDGEMENT, heat=heat if at == 1 else None) for at in range(len(crops))]
+
+
+class GradingJudge(HotJudge):
+    """Says that joint n of each hand is of stage n modulo 6."""
+
+    def grade(self, hands: Sequence[JointCrops]) -> list[np.ndarray]:
+        return [np.eye(6)[hand.kinds % 6] for hand in hands]
+
+
+class OneHand:
+    """A hand detector that sees the hand of the joint crops' tests, in pixels of the square grid."""
+
+    def find(self, values: np.ndarray) -> list[HandRegion]:
+        return [joint_hand(2.0)]
+
+
+def graded(look: Look) -> tuple[JointStaging, ...]:
+    [finding] = judge_looks([look], GradingJudge())
+    return finding.hands[0].joint_stages
+
+
+def looked(rules: Rules, aspects: tuple[float, ...] = (1.0,), shape: tuple[int, int] = (800, 720)) -> Look:
+    rows, columns = np.indices(shape) / np.max(shape)
+    values = (600 + 900 * np.sin(9 * rows) * np.cos(8 * columns)).astype(np.float32)
+    radiograph = Radiograph(values, np.zeros(shape, np.uint8))
+    return look_at_pixels(radiograph, replace(NO_HEADER, pixel_aspects=aspects), rules)
+
+
+def test_joints_are_graded_at_the_operating_point_of_the_bundle_and_only_where_it_has_the_task():
+    found = graded(looked(Rules(OneHand(), joints=JointRules(64, 0.7))))
+    assert [joint.name for joint in found] == list(JOINTS)
+    assert [joint.stage for joint in found] == [at % 6 for at in range(13)]
+    assert {joint.threshold for joint in found} == {0.7}
+    assert looked(Rules(OneHand())).joints == ()
+
+
+def test_joints_of_oblong_pixels_lie_in_the_pixels_of_the_image():
+    """Pixels half as high as wide: the square grid that joints are cut from has twice the columns."""
+    plain = graded(looked(Rules(OneHand(), joints=JointRules(64, 0.5))))
+    oblong = graded(looked(Rules(OneHand(), joints=JointRules(64, 0.5)), (0.5, 0.5), (800, 360)))
+    for one, other in zip(plain, oblong, strict=True):
+        assert (other.at.x, other.at.y) == pytest.approx((one.at.x / 2, one.at.y))
+        assert [p.x for p in other.square] == pytest.approx([p.x / 2 for p in one.square])
+
+
+def test_the_joints_of_each_hand_come_to_it_past_a_refused_one():
+    crops = joint_crops(np.zeros((800, 720), np.float32), joint_hand(2.0), 64)
+    fewer = JointCrops(crops.frames[:3], crops.images[:3])
+    crop = np.zeros((224, 224), np.uint8)
+    first = Look(dicom.image(dicom.refused_hand(), dicom.hand()), (crop,), joints=(fewer,))
+    second = Look(dicom.image(dicom.hand(), number=2), (crop,), joints=(crops,))
+    one, two = judge_looks([first, second], GradingJudge())
+    assert [len(hand.joint_stages) for hand in (*one.hands, *two.hands)] == [0, 3, 13]
 
 
 def test_each_hand_gets_its_own_explanation_past_a_refused_one():

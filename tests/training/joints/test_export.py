@@ -18,10 +18,11 @@ from ra_node.inference.predictor import Predictor
 from tests.imaging.test_joint_crops import hand, picture
 from tests.inference.bundle_builders import add_random_finder, read_manifest, write_bundle, write_manifest
 from tests.training.joints.builders import joint_hands, joint_recipe
+from training.data.detector import bundle_detector
 from training.joints.calibrate import JointCalibration
 from training.joints.evaluate import keep_figures
 from training.joints.export import add_joints
-from training.joints.run import Detector, detector_sha256
+from training.joints.run import Detectors
 from training.joints.train import train_joints
 
 INTERVAL = (0.9, 0.8, 0.95)
@@ -49,9 +50,9 @@ def bundle(tmp_path: Path) -> Path:
 def run(trained: Path, bundle: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "run"
     shutil.copytree(trained, folder)
-    known = detector_sha256(bundle)
-    content = TypeAdapter(Detector).dump_json(Detector(known, known))
-    (folder / "hand_detector.json").write_bytes(content)
+    known = bundle_detector(bundle).sha256
+    content = TypeAdapter(Detectors).dump_json(Detectors(known, known))
+    (folder / "detectors.json").write_bytes(content)
     return folder
 
 
@@ -89,8 +90,8 @@ def test_the_card_tells_it_before_the_hand_detector_and_only_once(run: Path, bun
 def test_another_hand_detector_or_the_same_version_is_refused(run: Path, bundle: Path) -> None:
     with pytest.raises(Fatal, match="expected another version than 1"):
         add_joints(run, bundle, "1")
-    other = TypeAdapter(Detector).dump_json(Detector("a" * 64, "a" * 64))
-    (run / "hand_detector.json").write_bytes(other)
+    other = TypeAdapter(Detectors).dump_json(Detectors("a" * 64, "a" * 64))
+    (run / "detectors.json").write_bytes(other)
     with pytest.raises(
         Fatal, match="measured with the hand detector of the bundle, found one measured with aaa"
     ):
