@@ -16,6 +16,7 @@ from training.cli.options import BundleOption, Threads, bundle_folder
 from training.evaluation.evaluate import Hands
 from training.evaluation.paired import differences, refuse_other_hands
 from training.joints.evaluate import (
+    calibrated_rows,
     calibration_of,
     highest_joint,
     keep_figures,
@@ -49,6 +50,9 @@ WeightsOf = Annotated[
     Path | None,
     typer.Option("--weights-of", exists=True, help="A finished run: measure its weights with this detector."),
 ]
+Start = Annotated[
+    Path | None, typer.Option("--start", exists=True, help="A finished run whose weights to begin with.")
+]
 Minutes = Annotated[
     float, typer.Option("--minutes", min=0, help="Stop after so long; the same command goes on. 0: no limit.")
 ]
@@ -78,6 +82,7 @@ def joints(
     seed: Seed = None,
     side_px: Side = None,
     weights_of: WeightsOf = None,
+    start: Start = None,
     minutes: Minutes = 0.0,
     threads: Threads = 0,
 ) -> None:
@@ -88,15 +93,15 @@ def joints(
     whole = 60 * minutes if minutes else float("inf")
     recipe = read_joint_recipe(config, seed, side_px)
     source = JointSource(bundle_folder(bundle), radiographs, dataset, split, fold)
-    hands = prepared(recipe, out, source, _say, whole, weights_of)
+    hands = prepared(recipe, out, source, _say, whole, weights_of, start)
     left = whole - (time.monotonic() - begun)
     trained = weights_of is not None
-    if hands is None or not (trained or train_joints(recipe, hands, out, _say, Budget(left))):
+    if hands is None or not (trained or train_joints(recipe, hands, out, _say, Budget(left), start)):
         _say(f"stopped after {minutes:g} minutes; the same command goes on")
         return
     made = predictions(out, hands)
     calibration = calibration_of(made)
-    figures = measured(made, calibration)
+    figures = measured(made, calibrated_rows(made))
     keep_figures(out, calibration, figures)
     for origin, found in figures.items():
         for name, (value, low, high) in found.items():

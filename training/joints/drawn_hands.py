@@ -34,9 +34,9 @@ class PlannedPicture:
     seed: int
 
 
-def planned_pictures(recipe: Recipe) -> list[PlannedPicture]:
-    """As many pictures of each split as the recipe of the hands asks for."""
-    tune = recipe.data.phantoms
+def planned_pictures(recipe: Recipe, more: int) -> list[PlannedPicture]:
+    """As many pictures of each split as the recipe of the hands asks for, and `more` to train on."""
+    tune = recipe.data.phantoms + more
     left = 1 - recipe.data.held_out
     share = tune / (left * (1 - recipe.data.validation))
     counts: dict[Split, int] = {

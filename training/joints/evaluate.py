@@ -27,6 +27,9 @@ KEPT, CALIBRATION, FIGURES = "predictions.npz", "calibration.json", "figures.jso
 
 _FIGURES = TypeAdapter(dict[str, dict[str, Interval]], config=ConfigDict(ser_json_inf_nan="strings"))
 
+FOLDS = 5
+"""Of the patients, where no validation hands decide."""
+
 ORIGINS = ("simulated", "unedited", "phantom", "labelled")
 
 
@@ -52,11 +55,8 @@ class JointPredictions:
 
 
 def predictions(run: Path, hands: JointHands) -> JointPredictions:
-    """Load the predictions of a run, or make and keep them where weights or hands are other ones.
-
-    A run without validation hands is calibrated on those that it learnt from, which are then among them.
-    """
-    judged = hands if not len(hands.part("validation")) else hands.where(hands.splits != "tune")
+    """Load the predictions of a run, or make and keep them where weights or hands are other ones."""
+    judged = hands.where(hands.splits != "tune")
     key = _key(run, judged)
     if (run / KEPT).exists():
         kept = load_predictions(run)
@@ -83,10 +83,38 @@ def load_predictions(run: Path) -> JointPredictions:
     return JointPredictions(**{**arrays, "key": str(arrays["key"])})
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibrated:
+    """Calibrated probabilities (N, 13, 6) of all rows, and stages (N, 13) as the node would call them."""
+
+    shares: NDArray[np.float64]
+    calls: NDArray[np.int64]
+
+
 def calibration_of(made: JointPredictions) -> JointCalibration:
-    """Calibrate on the validation hands, or where there are none on the hands that were learnt from."""
-    split = "validation" if made.rows("validation").any() else "tune"
-    chosen = made.rows(split)
+    """What the bundle gets: calibrated on the validation hands, or where there are none on held-out ones."""
+    return _calibrated_on(made, _deciding(made))
+
+
+def calibrated_rows(made: JointPredictions, seed: int = 0) -> Calibrated:
+    """Calibrate each row without its own patient: by validation hands, else by the other four folds."""
+    if made.rows("validation").any():
+        return _applied(made, calibration_of(made))
+    fold = _folds(made.patients, seed)
+    shares, calls = np.zeros_like(made.log), np.zeros(made.seen.shape, np.int64)
+    for number in range(FOLDS):
+        here = fold == number
+        found = _applied(made, _calibrated_on(made, ~here))
+        shares[here], calls[here] = found.shares[here], found.calls[here]
+    return Calibrated(shares, calls)
+
+
+def _deciding(made: JointPredictions) -> NDArray[np.bool_]:
+    validation = made.rows("validation")
+    return validation if validation.any() else made.rows("held-out")
+
+
+def _calibrated_on(made: JointPredictions, chosen: NDArray[np.bool_]) -> JointCalibration:
     hands = JointHands(
         np.zeros((int(chosen.sum()), 0), np.uint8),
         *(made.seen[chosen], made.joint_stages[chosen], made.stages[chosen]),
@@ -95,33 +123,36 @@ def calibration_of(made: JointPredictions) -> JointCalibration:
     return calibrate(made.log[chosen], hands)
 
 
+def _applied(made: JointPredictions, calibration: JointCalibration) -> Calibrated:
+    shares = calibration.probabilities(made.log)
+    return Calibrated(shares, joint_calls(shares, made.seen, calibration.threshold))
+
+
+def _folds(patients: NDArray[np.str_], seed: int) -> NDArray[np.int64]:
+    """A fold for each row (N,), all rows of a patient in one."""
+    names, place = np.unique(patients, return_inverse=True)
+    return np.asarray(np.random.default_rng(seed).permutation(len(names)) % FOLDS, np.int64)[place]
+
+
 def measured(
-    made: JointPredictions, calibration: JointCalibration, seed: int = 0, resamples: int = 1000
+    made: JointPredictions, found: Calibrated, seed: int = 0, resamples: int = 1000
 ) -> dict[str, dict[str, Interval]]:
     """Figures of the held-out hands by origin; those of one origin under its name."""
     return {
-        origin: _figures(made, made.rows("held-out", origin), calibration, seed, resamples)
+        origin: _figures(made, made.rows("held-out", origin), found, seed, resamples)
         for origin in ORIGINS
         if made.rows("held-out", origin).any()
     }
 
 
-def highest_joint(
-    made: JointPredictions, chosen: NDArray[np.bool_], calibration: JointCalibration | None = None
-) -> Hands:
+def highest_joint(made: JointPredictions, chosen: NDArray[np.bool_]) -> Hands:
     """The hands of chosen rows staged by their highest joint, for `training.evaluation.paired`.
 
-    Without a calibration the plain maximum: each joint of its likeliest stage. The call is given more than
-    half of the probability, the rest is the distribution of the highest of independent joints.
+    The plain maximum: each joint of its likeliest stage. The call is given more than half of the probability,
+    the rest is the distribution of the highest of independent joints.
     """
-    plain = calibration is None
-    shares = np.exp(made.log[chosen]) if calibration is None else calibration.probabilities(made.log[chosen])
-    seen = made.seen[chosen]
-    called = (
-        np.where(seen, shares.argmax(axis=2), 0)
-        if plain
-        else joint_calls(shares, seen, calibration.threshold if calibration else 0.5)
-    ).max(axis=1)
+    shares, seen = np.exp(made.log[chosen]), made.seen[chosen]
+    called = np.where(seen, shares.argmax(axis=2), 0).max(axis=1)
     up_to = np.where(seen[:, :, None], shares.cumsum(axis=2), 1.0).clip(0, 1).prod(axis=1)
     spread = np.diff(up_to, axis=1, prepend=0.0).clip(0)
     spread /= spread.sum(axis=1, keepdims=True).clip(1e-12)
@@ -134,13 +165,12 @@ def highest_joint(
 def _figures(
     made: JointPredictions,
     chosen: NDArray[np.bool_],
-    calibration: JointCalibration,
+    calibrated: Calibrated,
     seed: int,
     resamples: int,
 ) -> dict[str, Interval]:
     stages, patients, seen = made.stages[chosen], made.patients[chosen], made.seen[chosen]
-    shares = calibration.probabilities(made.log[chosen])
-    calls = joint_calls(shares, seen, calibration.threshold)
+    shares, calls = calibrated.shares[chosen], calibrated.calls[chosen]
     truth = np.where(seen, made.joint_stages[chosen], UNKNOWN)
     healthy = stages == 0
     found: dict[str, Interval] = {}

@@ -80,6 +80,7 @@ def prepared(
     say: Say,
     seconds: float = float("inf"),
     weights_of: Path | None = None,
+    start: Path | None = None,
 ) -> JointHands | None:
     """Load the hands of a run, or make them; None where the time is over before all are made.
 
@@ -89,6 +90,8 @@ def prepared(
     detector = source.detector()
     trained = detector.sha256 if weights_of is None else detectors_of(weights_of).learnt_sha256
     keep_joint_recipe(recipe, out, Detectors(trained, detector.sha256))
+    for other in filter(None, (weights_of, start)):
+        refuse_other_hands(recipe, other)
     if weights_of is not None:
         shutil.copyfile(weights_of / WEIGHTS, out / WEIGHTS)
     asked = [one for one in _asked(recipe, source) if weights_of is None or _split(one) != "tune"]
@@ -111,7 +114,7 @@ def keep_joint_recipe(recipe: JointRecipe, out: Path, detectors: Detectors) -> N
     """Write recipe and detectors of a run; raises Fatal where its crops were made by others."""
     if (out / RECIPE).exists():
         known = kept_joint_recipe(out)
-        if (known.hands, known.side_px) != (recipe.hands, recipe.side_px):
+        if _hands_of(known) != _hands_of(recipe):
             raise Fatal(f"expected the hands and side_px of {out / RECIPE}, found others; use a new --out")
         if detectors_of(out) != detectors:
             raise Fatal(f"expected the hand detector of {out}, found another one; use a new --out")
@@ -124,6 +127,16 @@ def keep_joint_recipe(recipe: JointRecipe, out: Path, detectors: Detectors) -> N
 def kept_joint_recipe(run: Path) -> JointRecipe:
     """The recipe of a run."""
     return JointRecipe.model_validate_json((run / RECIPE).read_bytes())
+
+
+def _hands_of(recipe: JointRecipe) -> tuple[object, ...]:
+    return recipe.hands, recipe.side_px, recipe.phantoms
+
+
+def refuse_other_hands(recipe: JointRecipe, run: Path) -> None:
+    """Raise Fatal where a run was trained on other hands: some of them may be held out here."""
+    if kept_joint_recipe(run).hands != recipe.hands:
+        raise Fatal(f"expected weights trained on the hands of this recipe in {run}, found those of another")
 
 
 def detectors_of(run: Path) -> Detectors:
@@ -141,7 +154,7 @@ def _asked(recipe: JointRecipe, source: JointSource) -> list[Asked]:
     if source.radiographs is None:
         raise Fatal("expected radiographs in --radiographs or a dataset in --dataset, found neither")
     hands = planned_hands(read_source(source.radiographs), recipe.hands)
-    return [*hands, *planned_pictures(recipe.hands)]
+    return [*hands, *planned_pictures(recipe.hands, recipe.phantoms)]
 
 
 def _split(asked: Asked) -> str:

@@ -17,7 +17,12 @@ from torch import Tensor
 from ra_node.domain.joints import JOINTS
 from ra_node.domain.report import STAGES
 from ra_node.errors import Fatal
-from ra_node.inference.networks.joint_network import JointNetwork, joint_input, joint_log_probabilities
+from ra_node.inference.networks.joint_network import (
+    JointNetwork,
+    joint_input,
+    joint_log_probabilities,
+    load_joint_network,
+)
 from training.classifier.augment import augmented
 from training.classifier.checkpoint import Checkpoint
 from training.io.atomic_file import write_whole
@@ -43,20 +48,24 @@ def train_joints(
     out: Path,
     say: Say,
     budget: Budget = Budget(),
+    start: Path | None = None,
 ) -> bool:
     """Train on hands of the tune split and write the weights; True when the run is finished.
 
-    Raises Fatal where no hand shows a joint, or a stage has no hand.
+    `start` is a finished run whose weights it begins with. Raises Fatal where no hand shows a joint, or a
+    stage has no hand.
     """
     learnt = with_joint_labels(hands.part("tune"), recipe)
     _refuse_unusable(learnt)
-    mark = fingerprint(recipe, learnt)
+    mark = fingerprint(recipe, learnt, start)
     if (out / FINISHED).exists() and (out / FINISHED).read_text().strip() == mark:
         say(f"{out} is already trained with this recipe and these hands")
         return True
     begun = time.monotonic()
     torch.manual_seed(recipe.seed)
     network = JointNetwork().to(memory_format=torch.channels_last)
+    if start is not None:
+        network.load_state_dict(load_joint_network(start / WEIGHTS, torch.device("cpu")).state_dict())
     steps = recipe.epochs * -(-len(learnt) // recipe.batch)
     optimiser = torch.optim.AdamW(
         network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
@@ -171,11 +180,13 @@ def with_joint_labels(hands: JointHands, recipe: JointRecipe) -> JointHands:
     )
 
 
-def fingerprint(recipe: JointRecipe, hands: JointHands) -> str:
+def fingerprint(recipe: JointRecipe, hands: JointHands, start: Path | None = None) -> str:
     """A hash of all that decides the weights."""
     digest = hashlib.sha256(recipe.model_dump_json().encode())
     for part in (hands.images, hands.joint_stages, hands.stages):
         digest.update(np.ascontiguousarray(part).data)
+    if start is not None:
+        digest.update((start / WEIGHTS).read_bytes())
     return digest.hexdigest()
 
 

@@ -33,6 +33,8 @@ class JointRecipe(BaseModel):
     """Weight of the hand's label, by the likelihood of the highest joint, beside those of its joints."""
     joint_labels: Share = 1.0
     """Share of the training patients whose joint labels are used; of the others the hand's alone."""
+    phantoms: int = 0
+    """Drawn two-hand pictures to train on, besides those of the recipe of the hands."""
     amp: bool = True
     """bfloat16 in the forward pass."""
     augment: AugmentRecipe

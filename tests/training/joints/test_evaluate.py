@@ -10,9 +10,9 @@ import pytest
 from ra_node.errors import Fatal
 from tests.training.joints.builders import joint_hands, joint_recipe
 from training.evaluation.paired import differences, refuse_other_hands
-from training.joints.calibrate import JointCalibration
 from training.joints.evaluate import (
     JointPredictions,
+    calibrated_rows,
     calibration_of,
     highest_joint,
     keep_figures,
@@ -23,8 +23,6 @@ from training.joints.evaluate import (
 )
 from training.joints.hands import joined
 from training.joints.train import train_joints
-
-PLAIN = JointCalibration((1.0,) * 13, 0.5)
 
 
 def made(sure: float, count: int = 60, shift: int = 0) -> JointPredictions:
@@ -42,7 +40,7 @@ def made(sure: float, count: int = 60, shift: int = 0) -> JointPredictions:
 
 
 def test_right_joints_give_right_hands() -> None:
-    found = measured(made(6.0), PLAIN, resamples=20)["simulated"]
+    found = measured(made(6.0), calibrated_rows(made(6.0)), resamples=20)["simulated"]
     for name in ("quadratic_kappa", "accuracy", "plain_maximum_accuracy", "joint_accuracy", "auc"):
         assert found[name][0] == pytest.approx(1)
     assert found["top_joint_has_the_highest_stage"][0] == 1
@@ -71,16 +69,25 @@ def test_predictions_are_made_once_and_kept(tmp_path: Path) -> None:
     assert np.array_equal(predictions(tmp_path, hands).log, first.log)
     assert (tmp_path / "predictions.npz").stat().st_mtime_ns == kept
     assert load_predictions(tmp_path).key == first.key
-    keep_figures(tmp_path, calibration_of(first), measured(first, PLAIN, resamples=5))
+    keep_figures(tmp_path, calibration_of(first), measured(first, calibrated_rows(first), resamples=5))
     calibration, figures = kept_figures(tmp_path)
     assert calibration == calibration_of(first)
     assert "quadratic_kappa" in figures["simulated"]
 
 
-def test_without_validation_hands_those_that_were_learnt_from_calibrate(tmp_path: Path) -> None:
-    hands = joined([joint_hands(6), joint_hands(6, "held-out", 2)])
-    train_joints(joint_recipe(epochs=1), hands, tmp_path, lambda _text: None)
-    assert set(predictions(tmp_path, hands).splits) == {"tune", "held-out"}
+def test_without_validation_hands_each_patient_is_calibrated_by_the_others() -> None:
+    """A patient whose labels are nonsense changes the calibration of all others, and not its own."""
+    plain = made(3.0)
+    wrong = JointPredictions(
+        plain.log,
+        plain.seen,
+        np.where(plain.patients[:, None] == plain.patients[0], 5, plain.joint_stages),
+        *(plain.stages, plain.patients, plain.splits, plain.origins),
+        key="",
+    )
+    one, other = calibrated_rows(plain), calibrated_rows(wrong)
+    assert np.allclose(one.shares[0], other.shares[0])
+    assert not np.allclose(one.shares[1:], other.shares[1:])
 
 
 def test_a_run_without_predictions_or_figures_is_refused(tmp_path: Path) -> None:
