@@ -9,10 +9,10 @@ import numpy as np
 
 from ra_node.domain.laterality.evidence import Side
 from ra_node.imaging.hand_detection import HandFinder
-from ra_node.phantom.draw import draw_hands
-from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
 from training.data.dataset import Split
 from training.joints.hands import JointRow, crops_of
+from training.phantom.draw import draw_hands
+from training.phantom.recipe import HandRecipe, PhantomRecipe
 from training.recipes.classifier import Recipe
 
 SIZE = (1000, 1200)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ra_node.dicom.concept_codes import STAGE_CODES, joint_site
-from ra_node.dicom.sr.document import build_sr
+from ra_node.dicom.sr.tid_1500_document import build_sr
 from ra_node.domain.joints import JOINTS
 from ra_node.domain.report import HandVerdict
 from ra_node.domain.texts.report_sentences import joint_name, joint_sentence
