@@ -29,6 +29,8 @@ class JointCalibration:
     temperatures: tuple[float, ...]
     """By kind, in the order of `JOINTS`."""
     threshold: float
+    chosen_on: str = "validation hands"
+    """The hands that decided, in words."""
 
     def probabilities(self, log: NDArray[np.float64]) -> NDArray[np.float64]:
         """Calibrated probabilities (N, 13, 6) of log-probabilities (N, 13, 6)."""

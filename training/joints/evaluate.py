@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ KEPT, CALIBRATION, FIGURES = "predictions.npz", "calibration.json", "figures.jso
 
 _FIGURES = TypeAdapter(dict[str, dict[str, Interval]], config=ConfigDict(ser_json_inf_nan="strings"))
 
+CROSS_FITTED = "the held-out hands (for the figures each fifth of the patients by the other four)"
 FOLDS = 5
 """Of the patients, where no validation hands decide."""
 
@@ -93,7 +94,8 @@ class Calibrated:
 
 def calibration_of(made: JointPredictions) -> JointCalibration:
     """What the bundle gets: calibrated on the validation hands, or where there are none on held-out ones."""
-    return _calibrated_on(made, _deciding(made))
+    found = _calibrated_on(made, _deciding(made))
+    return found if made.rows("validation").any() else replace(found, chosen_on=CROSS_FITTED)
 
 
 def calibrated_rows(made: JointPredictions, seed: int = 0) -> Calibrated:

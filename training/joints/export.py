@@ -62,7 +62,10 @@ def add_joints(run: Path, bundle: Path, version: str) -> str:
     )
     changed = Manifest.model_validate(changed.model_dump())
     content = changed.model_dump_json(indent=2).encode() + b"\n"
-    card = _with_joints((bundle / "card.md").read_text(), _card(task, figures))
+    card = _with_joints(
+        (bundle / "card.md").read_text(),
+        _card(task, figures, calibration.chosen_on, kept_joint_recipe(run).hands.name),
+    )
     card = card.replace(
         f"# Model card: {manifest.name} {manifest.version}", f"# Model card: {manifest.name} {version}"
     )
@@ -82,6 +85,7 @@ def _task(
     about = "labelled" if "labelled" in figures else "simulated"
     training: dict[str, JsonValue] = {
         "recipe": recipe.model_dump(mode="json"),
+        "calibrated_on": calibration.chosen_on,
         "learnt_with_hand_detector_sha256": detectors.learnt_sha256,
         "figures": {origin: _finite(found) for origin, found in figures.items()},
     }
@@ -111,7 +115,7 @@ def _with_joints(card: str, part: str) -> str:
     return f"{before.partition(HEADING)[0].rstrip()}\n\n{part.rstrip()}{tail}"
 
 
-def _card(task: JointTask, figures: Mapping[str, Mapping[str, Interval]]) -> str:
+def _card(task: JointTask, figures: Mapping[str, Mapping[str, Interval]], chosen_on: str, hands: str) -> str:
     """What the card says of the joint task."""
     tables = "\n".join(
         f"| held-out, {origin} | {name.replace('_', ' ')} | {value:.3f} | {low:.3f} to {high:.3f} |"
@@ -124,10 +128,12 @@ def _card(task: JointTask, figures: Mapping[str, Mapping[str, Interval]]) -> str
     return f"""{HEADING}
 
 One small convolutional network for all joints: each of the 13 joints that the hand detector sees is cut out
-of the full picture at {task.side_px} px, turned along its finger or along the wrist; crop and kind of joint
+of the full image at {task.side_px} px, turned along its finger or along the wrist; crop and kind of joint
 in, probabilities of stage 0 to 5 out (ordinal), calibrated by kind. A joint is of stage 0 where its
-probability of disease is below {task.threshold:.3f}, chosen on validation hands. It was trained on joints
-whose stage was {truth}.
+probability of disease is below {task.threshold:.3f}; this and the calibration were chosen on
+{chosen_on}.
+It was trained on joints whose stage was {truth}.
+Hands and split are those of the recipe {hands}; the other tasks of the bundle may have another split.
 
 Where the highest joint and recognition disagree about disease the hand is inconclusive; where it differs from
 the stage of the whole hand by two or more, the hand carries that doubt.
