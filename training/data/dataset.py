@@ -279,7 +279,7 @@ def scaled(region: HandRegion, scale: float) -> HandRegion:
     joints = tuple(
         replace(joint, at=Point(joint.at.x * scale, joint.at.y * scale)) for joint in region.joints
     )
-    return HandRegion(Box(*edges), outline, region.rotation, region.score, joints)
+    return replace(region, box=Box(*edges), outline=outline, joints=joints)
 
 
 def jittered(

@@ -51,7 +51,7 @@ def cut_out(values: Values, region: HandRegion) -> tuple[Values, HandRegion]:
     joints = tuple(
         replace(joint, at=Point(joint.at.x - box.x0, joint.at.y - box.y0)) for joint in region.joints
     )
-    return part, HandRegion(moved, outline, region.rotation, region.score, joints)
+    return part, replace(region, box=moved, outline=outline, joints=joints)
 
 
 def upright(image: NDArray[np.uint16], rotation: int) -> Words:

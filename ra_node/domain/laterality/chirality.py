@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from ra_node.domain.geometry import Point
 from ra_node.domain.laterality.evidence import Pairing
+from ra_node.domain.pixel_view import PixelView
 from ra_node.domain.report import HandRegion
 
 _ACROSS = (("mcp_5", "mcp_1"), ("mcp_5", "mcp_2"), ("pip_5", "pip_2"), ("wrist_3", "wrist_1"))
@@ -44,10 +45,22 @@ def pairing_of(regions: Sequence[HandRegion]) -> Pairing:
     first, second = (thumb_side(region) for region in regions)
     if first == second != 0:
         return Pairing.SAME_HAND
-    low, high = sorted(obliqueness(region) for region in regions)
-    if low < _OBLIQUE <= high and high - low > _LEAST_STEP:
+    if _views_differ(regions):
         return Pairing.VIEWS_DIFFER
     return Pairing.THUMBS_UNSURE if 0 in (first, second) else Pairing.TWO_HANDS
+
+
+def _views_differ(regions: Sequence[HandRegion]) -> bool:
+    """Whether one region shows a PA view and the other none: by the view head, without one by the joints."""
+    if all(region.view is not None for region in regions):
+        return len({_is_frontal(region) for region in regions}) == 2
+    low, high = sorted(obliqueness(region) for region in regions)
+    return low < _OBLIQUE <= high and high - low > _LEAST_STEP
+
+
+def _is_frontal(region: HandRegion) -> bool:
+    """Whether the view head sees a PA view; True without a view head."""
+    return region.view is None or region.view.view is PixelView.FRONTAL
 
 
 def thumb_side(region: HandRegion) -> int:
@@ -81,7 +94,15 @@ def obliqueness(region: HandRegion) -> float:
 
 def better_view(regions: Sequence[HandRegion]) -> int:
     """Index of the view to use: the less oblique one, then the one with the higher score."""
-    return min(range(len(regions)), key=lambda n: (round(obliqueness(regions[n])), -regions[n].score, n))
+    return min(
+        range(len(regions)),
+        key=lambda n: (
+            not _is_frontal(regions[n]),
+            round(obliqueness(regions[n])),
+            -regions[n].score,
+            n,
+        ),
+    )
 
 
 def _across(joints: Mapping[str, Point], start: str, end: str) -> float:

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ra_node.domain.geometry import Box, Point
-from ra_node.domain.laterality.chirality import better_view, obliqueness, pairing_of, thumb_side
+from ra_node.domain.laterality.chirality import better_view, exposures_of, obliqueness, pairing_of, thumb_side
 from ra_node.domain.laterality.evidence import Pairing
+from ra_node.domain.pixel_view import PixelView, SeenView
 from ra_node.domain.report import HandRegion, Joint
 
 PA = {
@@ -110,3 +111,25 @@ def test_the_less_oblique_view_counts():
 def test_of_two_equal_views_the_surer_one_counts():
     assert better_view([seen(PA, score=0.95), seen(PA, score=0.99)]) == 1
     assert better_view([seen(PA), seen(PA)]) == 0
+
+
+def shown(joints, view, **more):
+    """A hand whose view the view head names."""
+    return replace(seen(joints, **more), view=SeenView(view, 0.95))
+
+
+def test_the_view_head_decides_before_the_joints():
+    """An oblique view whose knuckles look frontal is still the one that is not used."""
+    frontal, oblique = shown(PA, PixelView.FRONTAL), shown(PA, PixelView.OBLIQUE, score=0.99)
+    assert better_view([oblique, frontal]) == 1
+    mirrored = shown(PA, PixelView.OBLIQUE, mirrored=True)
+    assert pairing_of([frontal, mirrored]) is Pairing.VIEWS_DIFFER
+    assert pairing_of([frontal, shown(PA, PixelView.FRONTAL, mirrored=True)]) is Pairing.TWO_HANDS
+
+
+def test_exposures_are_grouped_by_their_thumbs():
+    right, left = seen(PA), seen(PA, mirrored=True)
+    assert exposures_of([right, left, right, left]) == ((0, 2), (1, 3))
+    assert exposures_of([right, right, right]) == ((0, 1, 2),)
+    assert exposures_of([right, seen(PA, mirrored=True, score=0.6), left]) is None
+    assert exposures_of([]) == ()
