@@ -140,6 +140,8 @@ def _weight(module: str) -> float:
 
 def _touched() -> set[str]:
     """The test modules that differ from the last commit, and those of the modules of the product that do."""
+    if shutil.which("git") is None:
+        return set()
     git = ["git", "-C", str(REPOSITORY), "status", "--porcelain", "--untracked-files=all", "--no-renames"]
     done = subprocess.run(git, capture_output=True, text=True, check=False)
     found = {Path(line[3:]) for line in done.stdout.splitlines()}
