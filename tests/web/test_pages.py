@@ -107,7 +107,7 @@ def test_the_queue_says_what_waits_and_who_is_missing(busy_hospital, client):
 
 def test_the_model_page_shows_card_figures_and_says_that_it_is_simulated(busy_hospital, client):
     text = client.get("/model").text
-    for words in ("demo 0.3.0", "simulated lesions", "not a medical device", "AUC", "0.997", "Model card",
+    for words in ("demo 0.3.1", "simulated lesions", "not a medical device", "AUC", "0.997", "Model card",
                   "No worker is running", "Stages, here and on its card", "Studies without a rated hand",
                   "its card: 642 hands", "107 of them are normal", "card 81 %"):  # fmt: skip
         assert words in text
