@@ -16,6 +16,9 @@ from ra_node.domain.view_position import View, view_of
 LEAST_AGAINST_HEADER = 0.9
 """Pixels of a lower probability do not speak against a header."""
 
+LEAST_NAMED = 0.5
+"""A view of a lower probability is only what a picture may show."""
+
 _SHOWN = {
     PixelView.OBLIQUE: "an oblique view",
     PixelView.LATERAL: "a lateral view",
@@ -35,6 +38,12 @@ def view_refusal(seen: SeenView | None, header: ImageHeader | None = None) -> Re
     if seen is None or seen.view is PixelView.FRONTAL:
         return None
     shown, percent = _SHOWN[seen.view], round(100 * seen.probability)
+    if seen.probability < LEAST_NAMED:
+        text = (
+            "Expected a hand that is surely seen from back or front (PA or AP),"
+            f" the picture may show {shown} ({percent} % probability)."
+        )
+        return Refusal(Reason.OTHER_VIEW, text)
     claimed, source = view_of(header) if header is not None else (View.UNKNOWN, "")
     text = (
         f"Expected a hand from back or front (PA or AP), the picture shows {shown} ({percent} % probability)."

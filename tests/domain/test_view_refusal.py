@@ -72,3 +72,14 @@ def test_a_header_that_says_oblique_stays_right_and_is_contradicted_by_frontal_p
 )
 def test_pixels_that_are_not_sure_say_nothing_against_a_header(views: list[SeenView | None]) -> None:
     assert against_header(BY_HEADER, OBLIQUE, [region(view) for view in views]) == BY_HEADER
+
+
+def test_a_view_in_doubt_is_only_what_the_picture_may_show() -> None:
+    """With a header that says frontal, too: a doubt is no contradiction."""
+    found = view_refusal(SeenView(PixelView.PART, 0.26), replace(HEADER, view_position="PA"))
+    assert found is not None
+    assert found.text == (
+        "Expected a hand that is surely seen from back or front (PA or AP),"
+        " the picture may show a part of a hand (26 % probability)."
+    )
+    assert load_language("zh").told(found.text) is not None

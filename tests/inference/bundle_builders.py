@@ -50,8 +50,13 @@ def write_papers(folder: Path, name: str = "paper", version: str = "1", weights:
     manifest = read_manifest(DEMO)
     manifest.update(name=name, version=version)
     manifest["tasks"].pop("joints", None)
-    for part in ("seeker", "reader"):
-        _written(folder, manifest["finder"][part], weights + part.encode())
+    finder = manifest["finder"]
+    for part, told in (
+        ("seeker", finder["seeker"]),
+        ("reader", finder["reader"]),
+        ("views", finder["views"]["weights"]),
+    ):
+        _written(folder, told, weights + part.encode())
     for task, told in manifest["tasks"].items():
         path = folder / task / "weights.safetensors"
         path.parent.mkdir(parents=True)
