@@ -59,7 +59,7 @@ def write_view_head(run: Path, radiographs: Path, seed: int, say: Callable[[str]
         *_others(seed),
     ]
     found = list(squares(pictures, finder, seed))
-    say(f"{len(found)} squares of {len(pictures)} pictures")
+    say(f"{len(found)} squares of {len(pictures)} images")
     learnt = features(found, reader_bottom(reader))
     figures = _figures(learnt, cross_validated(learnt, seed))
     for name, (value, low, high) in figures.figures.items():
