@@ -46,12 +46,12 @@ def view_refusal(seen: SeenView | None, header: ImageHeader | None = None) -> Re
         return Refusal(Reason.OTHER_VIEW, text)
     claimed, source = view_of(header) if header is not None else (View.UNKNOWN, "")
     text = (
-        f"Expected a hand from back or front (PA or AP), the picture shows {shown} ({percent} % probability)."
+        f"Expected a hand from back or front (PA or AP), the image shows {shown} ({percent} % probability)."
     )
     if claimed is View.FRONTAL:
         text = (
             "Expected a hand from back or front (PA or AP),"
-            f" the picture shows {shown} ({percent} % probability); {source} says frontal (PA or AP)."
+            f" the image shows {shown} ({percent} % probability); {source} says frontal (PA or AP)."
         )
     return Refusal(Reason.OTHER_VIEW, text)
 
@@ -65,6 +65,6 @@ def against_header(refusal: Refusal, header: ImageHeader, regions: Sequence[Hand
     view, source = view_of(header)
     text = (
         f"Expected a hand from back or front (PA or AP), found the {view} view, as {source} says;"
-        " the picture looks frontal (PA or AP)."
+        " the image looks frontal (PA or AP)."
     )
     return Refusal(refusal.reason, text)

@@ -47,7 +47,7 @@ def test_a_header_that_says_frontal_is_named_where_the_pixels_show_another_view(
     found = view_refusal(SeenView(PixelView.OBLIQUE, 0.93), header)
     assert found is not None
     assert found.text == (
-        "Expected a hand from back or front (PA or AP), the picture shows an oblique view (93 % probability);"
+        "Expected a hand from back or front (PA or AP), the image shows an oblique view (93 % probability);"
         " View Position says frontal (PA or AP)."
     )
     assert load_language("zh").told(found.text) is not None
@@ -56,7 +56,7 @@ def test_a_header_that_says_frontal_is_named_where_the_pixels_show_another_view(
 def test_a_header_that_says_oblique_stays_right_and_is_contradicted_by_frontal_pixels() -> None:
     told = against_header(BY_HEADER, OBLIQUE, [region(SeenView(PixelView.FRONTAL, 0.98))])
     assert told.reason is Reason.OTHER_VIEW
-    assert told.text.endswith("as View Position says; the picture looks frontal (PA or AP).")
+    assert told.text.endswith("as View Position says; the image looks frontal (PA or AP).")
     assert load_language("zh").told(told.text) is not None
 
 

@@ -41,7 +41,7 @@ def _views(part: ViewPart) -> str:
     return (
         f"A small head on the reader tells the view: {names}. A hand with a probability of a frontal view"
         f" below {part.least_frontal:g} is not rated; below 0.9 the breadth of its knuckles decides as well."
-        " It learnt from 188 radiographs of the tuning half of the adults (a public Roboflow export, CC BY"
+        " It was trained on 188 radiographs of the tuning half of the adults (a public Roboflow export, CC BY"
         " 4.0 as stated by the source, origin of single images not verified), from frontal hands of children,"
         " phantoms, and drawn things. No ball-catcher view was among them.\n\n"
         f"{_table(part.figures_on, part.figures)}\n\n"

@@ -58,7 +58,7 @@ class Features:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LabelledViews:
+class LabelledView:
     """A picture, bone bright, with its view, and how many disturbed squares of each proposal are wanted."""
 
     name: str
@@ -67,15 +67,15 @@ class LabelledViews:
     copies: int
 
 
-def adults(folder: Path, part: Part, copies: int) -> Iterator[LabelledViews]:
+def adults(folder: Path, part: Part, copies: int) -> Iterator[LabelledView]:
     """The pictures of a part of the folder `adults`."""
     for one in read_adults(folder):
         if one.part == part:
             path = folder / one.file
-            yield LabelledViews(one.name, one.view, lambda path=path: read_png(path).values, copies)  # type: ignore[misc]
+            yield LabelledView(one.name, one.view, lambda path=path: read_png(path).values, copies)  # type: ignore[misc]
 
 
-def squares(pictures: Sequence[LabelledViews], finder: Finder, seed: int) -> Iterator[Square]:
+def squares(pictures: Sequence[LabelledView], finder: Finder, seed: int) -> Iterator[Square]:
     """The squares around the proposals of pictures, as the node sees them, then disturbed."""
     for number, one in enumerate(pictures):
         rng = np.random.default_rng((seed, number))

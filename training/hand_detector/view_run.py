@@ -23,7 +23,7 @@ from training.hand_detector.train import weights_file
 from training.hand_detector.view_head import (
     CLASSES,
     Features,
-    LabelledViews,
+    LabelledView,
     adults,
     cross_validated,
     features,
@@ -59,7 +59,7 @@ def write_view_head(run: Path, radiographs: Path, seed: int, say: Callable[[str]
         *_others(seed),
     ]
     found = list(squares(pictures, finder, seed))
-    say(f"{len(found)} squares of {len(pictures)} pictures")
+    say(f"{len(found)} squares of {len(pictures)} images")
     learnt = features(found, reader_bottom(reader))
     figures = _figures(learnt, cross_validated(learnt, seed))
     for name, (value, low, high) in figures.figures.items():
@@ -72,10 +72,10 @@ def write_view_head(run: Path, radiographs: Path, seed: int, say: Callable[[str]
     return figures
 
 
-def _children(radiographs: Path) -> Iterator[LabelledViews]:
+def _children(radiographs: Path) -> Iterator[LabelledView]:
     for hand in read_source(radiographs):
         if part_of(hand.patient) == "tuning":
-            yield LabelledViews(
+            yield LabelledView(
                 hand.patient,
                 PixelView.FRONTAL,
                 lambda path=hand.path: read_png(path).values,  # type: ignore[misc]  # bound now
@@ -83,16 +83,16 @@ def _children(radiographs: Path) -> Iterator[LabelledViews]:
             )
 
 
-def _phantoms(seed: int) -> Iterator[LabelledViews]:
+def _phantoms(seed: int) -> Iterator[LabelledView]:
     for picture in drawn_pictures(_PHANTOMS, seed, lambda _done, _total: None):
         values = picture.image.astype(np.float32)
-        yield LabelledViews(picture.name, PixelView.FRONTAL, lambda values=values: values, 1)  # type: ignore[misc]
+        yield LabelledView(picture.name, PixelView.FRONTAL, lambda values=values: values, 1)  # type: ignore[misc]
 
 
-def _others(seed: int) -> Iterator[LabelledViews]:
+def _others(seed: int) -> Iterator[LabelledView]:
     for picture in other_pictures(_OTHERS, seed):
         values = picture.image.astype(np.float32)
-        yield LabelledViews(picture.name, PixelView.OTHER, lambda values=values: values, 3)  # type: ignore[misc]
+        yield LabelledView(picture.name, PixelView.OTHER, lambda values=values: values, 3)  # type: ignore[misc]
 
 
 def _figures(learnt: Features, chance: NDArray[np.float32]) -> ViewFigures:

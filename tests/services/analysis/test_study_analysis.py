@@ -179,7 +179,7 @@ def textured(**header: str) -> Dataset:
 @pytest.mark.parametrize(
     ("view", "end"),
     [
-        (SeenView(PixelView.FRONTAL, 0.97), "as View Position says; the picture looks frontal (PA or AP)."),
+        (SeenView(PixelView.FRONTAL, 0.97), "as View Position says; the image looks frontal (PA or AP)."),
         (SeenView(PixelView.OBLIQUE, 0.97), "as View Position says."),
         (SeenView(PixelView.FRONTAL, 0.7), "as View Position says."),
     ],

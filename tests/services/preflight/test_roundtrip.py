@@ -62,7 +62,7 @@ def test_a_destination_that_answers_no_query_has_stored_and_nobody_looked(
     with LoopbackArchive(tmp_path / "archive") as archive:
         row = check_roundtrip(slow(peer_at(archive.port)), *results)
     assert row.ok
-    assert row.found.startswith("stored 2 objects; nobody looked")
+    assert row.found.startswith("stored 2 objects; not verified")
 
 
 def test_a_destination_that_refuses_fails_with_its_status(results: tuple[str, list[Path]], tmp_path: Path):
