@@ -55,7 +55,8 @@ def outcomes(
         if letter is None or len(one.regions) != 1:
             continue
         read = marker_of(one, chances, least_score)
-        kind = f"{_KINDS.get(one.picture.kind, one.picture.kind)}, {'letter known' if letter else 'no letter noted'}"
+        noted = "letter known" if letter else "no letter noted"
+        kind = f"{_KINDS.get(one.picture.kind, one.picture.kind)}, {noted}"
         known = "right" if read is not None and read.side == letter else "wrong"
         outcome = "none" if read is None else known if letter else "read"
         counts.setdefault(kind, Counter())[outcome] += 1

@@ -107,8 +107,6 @@ def _copy(weights: Path, file: BinaryIO) -> None:
 
 def _found(radiographs: Path, bundle: Path, part: Part, say: Say) -> list[PicturePieces]:
     finder = load_finder(load_bundle(bundle))
-    if finder is None:
-        raise Fatal(f"expected a bundle with a hand detector, found none in {bundle}")
     pictures = list(marked_pictures(radiographs, part))
     if not pictures:
         raise Fatal(f"expected radiographs in {radiographs}/rsna, found none")
