@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from ra_node.phantom.draw import draw_hands
-from ra_node.phantom.recipe import HandRecipe, PhantomRecipe
 
 from ra_node.domain.report import ImageFinding
 from ra_node.imaging.hand_extraction import LeadMarkers
@@ -19,6 +17,8 @@ from ra_node.inference.marker_reader.reader import load_marker_reader
 from ra_node.services.analysis.study_analysis import Rules, look_at
 from tests.dicom.builders import source
 from tests.finders import DEMO, demo_finder
+from training.phantom.draw import draw_hands
+from training.phantom.recipe import HandRecipe, PhantomRecipe
 
 Grey = NDArray[np.uint8]
 
