@@ -2,7 +2,8 @@
 
 A marker lies on the plate as it is seen, so its letter and the thumb agree: in a PA view the thumb of a right
 hand lies anticlockwise from the fingers, and in a mirrored picture letter and thumb are both mirrored. A
-letter that the thumb does not confirm may be an initial, a palm-up view or a misread: it never gives a side.
+letter that the thumb does not confirm may be an initial, a palm-up view or a misread: it gives no side,
+unless the other hand of the plate has the other letter.
 """
 
 from __future__ import annotations
@@ -84,9 +85,9 @@ def _agreed(
         return None
     one, hand = (fits or plain)[0]
     places = places_of([region.box for region in regions])
-    return MarkerSide(
-        named.pop(), one.letter, places[list(regions).index(hand)] if len(regions) == 2 else "", bool(fits)
-    )
+    place = places[list(regions).index(hand)] if len(regions) == 2 else ""
+    both = len({id(hand) for _, hand in plain}) == 2
+    return MarkerSide(named.pop(), one.letter, place, decides=bool(fits) or both)
 
 
 def _fits(letter: MarkerLetter, hand: HandRegion) -> bool:

@@ -96,6 +96,16 @@ def test_a_letter_between_two_hands_belongs_to_neither(box):
     assert marker_side([letter("R", box=box)], hands, Pairing.TWO_HANDS) is None
 
 
+@pytest.mark.parametrize(("second", "decides"), [("L", True), (None, False)])
+def test_hands_with_their_thumbs_outwards_need_both_letters(second, decides):
+    """Palm up, or mirrored before a letter was burnt in: no thumb confirms its letter, but R and L agree."""
+    hands = at_left_and_right(LEFT_HAND, RIGHT_HAND)
+    letters = [letter("R", box=Box(20, 900, 60, 950))]
+    letters += [letter(second, box=Box(1940, 900, 1980, 950))] if second else []
+    found = marker_side(letters, hands, Pairing.TWO_HANDS)
+    assert found == MarkerSide(Side.RIGHT, "R", "image left", decides=decides)
+
+
 def test_markers_of_two_hands_that_name_one_side_are_no_evidence():
     hands = at_left_and_right(RIGHT_HAND, LEFT_HAND)
     both = [letter("R", box=Box(20, 900, 60, 950)), letter("R", box=Box(1940, 900, 1980, 950))]
