@@ -9,13 +9,23 @@ from typing import Annotated
 import typer
 
 from ra_node.errors import Fatal, Refused
-from training.cli import compare, cross_validate, data, ensemble, hand_detector, joints, pretrain, show
+from training.cli import (
+    compare,
+    cross_validate,
+    data,
+    ensemble,
+    hand_detector,
+    joints,
+    marker_reader,
+    pretrain,
+    show,
+)
 from training.cli.compare import Dataset, FoldName, SplitFile
 from training.cli.options import BundleOption, Device, People, Sensitivity, Threads, bundle_folder
 from training.cli.output import say, say_figures, say_nothing
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Train and export bundles for ra-node.")
-for group in (data, show, hand_detector, joints, ensemble, pretrain, compare, cross_validate):
+for group in (data, show, hand_detector, joints, marker_reader, ensemble, pretrain, compare, cross_validate):
     group.register(app)
 
 Out = Annotated[Path, typer.Option("--out", help="Folder of the run.")]
@@ -29,8 +39,8 @@ StartPath = Annotated[
     Path | None,
     typer.Option(
         "--start",
-        help="A run with the same split, a .safetensors or .pth state file, or a folder of such files; "
-        "overrides the recipe.",
+        help="A run with the same split, a .safetensors or .pth state file, a folder of such files, or "
+        "torchvision (ImageNet weights of its hub); overrides the recipe.",
     ),
 ]
 Architecture = Annotated[
@@ -159,6 +169,8 @@ def export_bundle(run: Run, out: Out, name: BundleName = "", version: BundleVers
     from training.experiments.ensemble import read_members
     from training.experiments.evaluation_cache import read_calibration, read_result
     from training.export.bundle import export
+    from training.io.shipped import shipped
+    from training.marker_reader.export import carry_marker_reader
 
     if read_members(run):
         raise Fatal(f"expected a run of one network for each task, found the ensemble {run}")
@@ -173,6 +185,8 @@ def export_bundle(run: Run, out: Out, name: BundleName = "", version: BundleVers
         name=name,
         version=version,
     )
+    if carry_marker_reader(shipped("bundles") / "demo", out):
+        say("the marker reader of the demonstration bundle goes with it")
     identity = load_bundle(out).identity
     say(f"bundle {identity.name} {identity.version} sha256 {identity.sha256}")
 

@@ -25,6 +25,7 @@ from ra_node.settings.node import Settings
 from ra_node.settings.peer import PeerTable
 
 if TYPE_CHECKING:
+    from ra_node.imaging.hand_extraction import LeadMarkers
     from ra_node.inference.bundles.manifest import Bundle
     from ra_node.services.analysis.study_analysis import Judge, Rules
     from ra_node.services.models.registry import BundleRegistry
@@ -54,7 +55,18 @@ def reading_rules(settings: Settings, bundle: Bundle | None = None) -> Rules:
         round(settings.limits.megapixels * 1e6),
         bundle.manifest.preprocessing.side_px,
         None if task is None else JointRules(task.side_px, task.threshold),
+        _markers_of(bundle, settings),
     )
+
+
+def _markers_of(bundle: Bundle, settings: Settings) -> LeadMarkers | None:
+    """The marker reader of a bundle with the letters of the site; None without either."""
+    from ra_node.imaging.hand_extraction import LeadMarkers
+    from ra_node.inference.marker_reader.reader import load_marker_reader
+
+    letters = settings.study.marker_letters
+    reader = load_marker_reader(bundle) if letters else None
+    return None if reader is None else LeadMarkers(reader, letters)
 
 
 def build_judge(settings: Settings) -> tuple[Judge, Bundle]:

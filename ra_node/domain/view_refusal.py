@@ -41,7 +41,7 @@ def view_refusal(seen: SeenView | None, header: ImageHeader | None = None) -> Re
     if seen.probability < LEAST_NAMED:
         text = (
             "Expected a hand that is surely seen from back or front (PA or AP),"
-            f" the picture may show {shown} ({percent} % probability)."
+            f" the image may show {shown} ({percent} % probability)."
         )
         return Refusal(Reason.OTHER_VIEW, text)
     claimed, source = view_of(header) if header is not None else (View.UNKNOWN, "")

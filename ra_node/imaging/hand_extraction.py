@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +22,14 @@ from ra_node.domain.image_choice import one_view_a_hand, used_view, without_obli
 from ra_node.domain.laterality.chirality import exposures_of, pairing_of
 from ra_node.domain.laterality.evidence import (
     Convention,
+    MarkerSide,
     Pairing,
     SideFinding,
     SideHeader,
     places_of,
     sides_of,
 )
+from ra_node.domain.laterality.marker import MarkerLetter, MarkerLetters, marker_side
 from ra_node.domain.report import HandFinding, HandRegion, Reason, Refusal
 from ra_node.domain.study import ImageHeader
 from ra_node.domain.view_refusal import against_header
@@ -41,6 +44,36 @@ from ra_node.imaging.quality import hands_quality
 
 _NO_SIDE = SideFinding(None, "")
 _ORDERS = "the exposures show the hands in different orders"
+
+
+class LetterReader(Protocol):
+    """The network that reads lead markers."""
+
+    def read(self, display: NDArray[np.uint8], regions: Sequence[HandRegion]) -> Sequence[MarkerLetter]:
+        """The certain letters of display (rows, columns), bone bright, outside the regions."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeadMarkers:
+    """The reader of lead markers and the letters that the site uses."""
+
+    reader: LetterReader
+    letters: tuple[MarkerLetters, ...] = ("RL",)
+
+    def side(
+        self,
+        display: NDArray[np.uint8],
+        regions: Sequence[HandRegion],
+        hands: Sequence[HandRegion],
+        pairing: Pairing,
+    ) -> MarkerSide | None:
+        """Side of the first of `hands` by certain letters outside all `regions`; None without one.
+
+        `hands` holds one region a hand. Of two hands each must have been exposed once.
+        """
+        if not (len(hands) == 1 or len(hands) == len(regions) == 2):
+            return None
+        return marker_side(self.reader.read(display, regions), hands, pairing, self.letters)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +115,7 @@ def extract_from_dataset(
     finder: HandFinder,
     convention: Convention = "none",
     limits: PixelLimits = DEFAULT_LIMITS,
+    markers: LeadMarkers | None = None,
 ) -> Extraction | Refusal:
     """Read a DICOM image and find its hands, or give the reason why it is not read.
 
@@ -96,27 +130,35 @@ def extract_from_dataset(
         return refusal or error.refusal
     if not np.isfinite(radiograph.values).all():
         return refusal or Refusal(Reason.UNREADABLE_PIXELS, "Expected finite pixel values, found others.")
-    found = extract_hands(radiograph, header, finder, convention)
+    found = extract_hands(radiograph, header, finder, convention, markers)
     if refusal is None:
         return found
     return against_header(refusal, header, [hand.region for hand in found.hands])
 
 
 def extract_hands(
-    radiograph: Radiograph, header: ImageHeader, finder: HandFinder, convention: Convention = "none"
+    radiograph: Radiograph,
+    header: ImageHeader,
+    finder: HandFinder,
+    convention: Convention = "none",
+    markers: LeadMarkers | None = None,
 ) -> Extraction:
     """Find the hands of a radiograph, with their sides and whatever speaks against them."""
     rows, columns = radiograph.values.shape
     aspect, about_shape = true_aspect(header.pixel_aspects)
     square, stretch = squared(radiograph, aspect)
     bright, found, about_tones = find_in_tones(square, finder)
-    hands = _with_sides(found.hands, bright, header, convention)
+    hands = _with_sides(found.hands, bright, header, convention, markers)
     remarks = (*radiograph.remarks, *about_shape, *about_tones)
     return Extraction(bright, hands, found.refusal, (rows, columns), stretch, remarks)
 
 
 def _with_sides(
-    regions: Sequence[HandRegion], radiograph: Radiograph, header: ImageHeader, convention: Convention
+    regions: Sequence[HandRegion],
+    radiograph: Radiograph,
+    header: ImageHeader,
+    convention: Convention,
+    markers: LeadMarkers | None,
 ) -> tuple[HandFinding, ...]:
     """The hands with their sides; of several exposures of one hand only one is not refused."""
     places = places_of([region.box for region in regions])
@@ -130,7 +172,11 @@ def _with_sides(
     used = [used_view(hands, numbers) for numbers in exposures]
     pairing = _pairing([regions[n] for n in used], len(regions))
     boxes = [[regions[n].box for n in numbers] for numbers in exposures]
-    for numbers, side in zip(exposures, _sides(boxes, header.side, convention, pairing), strict=True):
+    marker = None
+    if markers is not None:
+        marker = markers.side(radiograph.display, regions, [regions[n] for n in used], pairing)
+    sides = _sides(boxes, header.side, convention, pairing, marker)
+    for numbers, side in zip(exposures, sides, strict=True):
         for n in numbers:
             hands[n] = replace(hands[n], side=side)
     return without_oblique(one_view_a_hand(hands, used), pairing)
@@ -144,14 +190,18 @@ def _pairing(used: Sequence[HandRegion], exposures: int) -> Pairing:
 
 
 def _sides(
-    boxes: Sequence[Sequence[Box]], header: SideHeader, convention: Convention, pairing: Pairing
+    boxes: Sequence[Sequence[Box]],
+    header: SideHeader,
+    convention: Convention,
+    pairing: Pairing,
+    marker: MarkerSide | None,
 ) -> list[SideFinding]:
     """The side of each hand, whose exposures lie at `boxes`; those of two hands must all say the same."""
     if len(boxes) == 1:
-        return [sides_of(boxes[0][:2], header, convention, pairing)[0]]
+        return [sides_of(boxes[0][:2], header, convention, pairing, marker)[0]]
     if len(boxes) != 2:
         return list(sides_of([places[0] for places in boxes], header, convention, pairing))
-    pairs = [sides_of(pair, header, convention, pairing) for pair in product(*boxes)]
+    pairs = [sides_of(pair, header, convention, pairing, marker) for pair in product(*boxes)]
     known = [pair for pair in pairs if pair[0].side is not None] or pairs
     if len({pair[0].side for pair in known}) > 1:
         return [SideFinding(None, _ORDERS, conflict=True)] * 2

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ra_node.domain.laterality.evidence import Convention
+from ra_node.domain.laterality.marker import MarkerLetters
 from ra_node.domain.rating import OutsideDomain
 from ra_node.domain.texts.translations import BUILT_IN
 from ra_node.errors import Fatal
@@ -65,6 +66,7 @@ class StudyTable(_Table):
     quiet_s: Seconds = 5.0
     max_wait_s: Seconds = 300.0
     two_hand_convention: Convention = "none"
+    marker_letters: tuple[MarkerLetters, ...] = ("RL",)
 
 
 class ResultsTable(_Table):

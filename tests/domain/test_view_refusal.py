@@ -80,6 +80,6 @@ def test_a_view_in_doubt_is_only_what_the_picture_may_show() -> None:
     assert found is not None
     assert found.text == (
         "Expected a hand that is surely seen from back or front (PA or AP),"
-        " the picture may show a part of a hand (26 % probability)."
+        " the image may show a part of a hand (26 % probability)."
     )
     assert load_language("zh").told(found.text) is not None

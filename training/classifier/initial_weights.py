@@ -1,4 +1,4 @@
-"""Initial weights of a training: random, a state file, a bundle, or an earlier run."""
+"""Initial weights of a training: random, a state file, torchvision's hub, a bundle, or an earlier run."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ra_node.errors import Fatal
 from ra_node.inference.bundles.manifest import Head, load_bundle
 from ra_node.inference.networks.architectures import build
 from ra_node.inference.networks.heads import last_layer, new_head, replace_last_layer, width_of
+from training.classifier.torchvision_hub import HUB, HUB_ORIGIN, hub_file
 from training.data.dataset import split_key
 from training.data.weights_origin import Origin, read_origin
 from training.evaluation.evaluate import weights_path
@@ -60,6 +61,8 @@ def find_start(recipe: Recipe, given: Path | None) -> Start:
         return Start(None)
     if place == Path("demo") and not place.exists():
         place = shipped("bundles") / "demo"
+    if str(place) == HUB:
+        return Start(hub_file(recipe.architecture), origin=HUB_ORIGIN)
     if (place / "recipe.json").exists():
         path = _of_run(place, recipe)
         return Start(path, from_run=True, origin=read_origin(path))
@@ -92,6 +95,8 @@ def begun(recipe: Recipe, classes: int, start: Start, head: Head = "softmax") ->
     except RuntimeError as error:
         raise Fatal(f"expected weights of {recipe.architecture} in {start.path}, found: {error}") from error
     missing = [key for key in missing if not key.startswith(f"{path}.") and "num_batches" not in key]
+    if set(missing) <= _fully_connected(network) and not _fully_connected(network) & state.keys():
+        missing = []  # a file of convolution layers only: the others keep their random weights
     if missing or unexpected:
         raise Fatal(
             f"expected weights of {recipe.architecture} in {start.path}, found "
@@ -149,6 +154,12 @@ def _of_bundle(folder: Path, recipe: Recipe) -> Start:
         source, terms = (str(manifest.provenance.get(key, "not stated")) for key in ("source", "terms"))
         origin = Origin((), (source,), (terms,), complete=False)
     return Start(path, bundle=f"{manifest.name} {manifest.version}", origin=origin)
+
+
+def _fully_connected(network: nn.Module) -> set[str]:
+    """Keys of all fully connected layers."""
+    layers = (name for name, part in network.named_modules() if isinstance(part, nn.Linear))
+    return {f"{name}.{kind}" for name in layers for kind in ("weight", "bias")}
 
 
 def _of_folder(folder: Path, architecture: str) -> Path:

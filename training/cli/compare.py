@@ -36,8 +36,8 @@ Starts = Annotated[
     list[str] | None,
     typer.Option(
         "--start",
-        help="Folder of state files, or one file or run; vgg16=PATH for one network. May be given several "
-        "times; without it the recipe's own.",
+        help="Folder of state files, one file or run, or torchvision (its hub); vgg16=PATH for one network. "
+        "May be given several times; without it the recipe's own.",
     ),
 ]
 Architectures = Annotated[

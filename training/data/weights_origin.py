@@ -56,7 +56,7 @@ def metadata_of(origin: Origin) -> dict[str, str]:
 def read_origin(weights: Path) -> Origin:
     """Read what a weights file carries; raises Fatal for one that is no file of tensors.
 
-    A file of somebody else's carries nothing: then its name is all that is known of its source.
+    A file of somebody else's carries its source at most; else its name is all that is known.
     """
     if weights.suffix != ".safetensors":
         return _foreign(weights)
@@ -70,10 +70,14 @@ def read_origin(weights: Path) -> Origin:
     if EARLIER_KEY in held:
         words = WORDS["simulated"]
         return Origin(tuple(json.loads(held[EARLIER_KEY])), (words.source,), (words.terms,))
-    return _foreign(weights)
+    return _foreign(weights, " ".join(held.get("source", "").split()))
 
 
-def _foreign(weights: Path) -> Origin:
+def _foreign(weights: Path, source: str = "") -> Origin:
+    """Of a file of somebody else's: its name, and the source that its metadata may state."""
+    if source:
+        named = f"State file {weights.name}: {source}"
+        return Origin((), (named,), (f"Those of the state file {weights.name}: {source}.",))
     return Origin(
         (),
         (f"State file {weights.name}",),

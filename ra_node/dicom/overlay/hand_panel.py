@@ -150,7 +150,7 @@ def _title(hand: HandFinding, width_px: int, pen: Pen) -> ElementGroup:
 
 
 def _with_marker(title: ElementGroup, hand: HandFinding, width_px: int, pen: Pen) -> ElementGroup:
-    """The title and, below it, that the lead marker was not read."""
+    """The title and, below it, the source of the side and whether a lead marker was read."""
     words = marker_words(hand, pen.language)
     return stacked([title, pen.paragraph(words, FINE_PX, width_px, lines=2, ink=MUTED)]) if words else title
 

@@ -1,14 +1,15 @@
 """Laterality from evidence, never from shape.
 
-Two hands on one plate show their thumbs on opposite sides from the back and from the palm alike, so only the
-header or the site's convention can tell right from left. Evidence that disagrees, is impossible or absent
-leaves the side undetermined, with the reason. Thumbs on the same side are one hand twice.
+Two hands on one plate show their thumbs on opposite sides from the back and from the palm alike, so only
+the header, a lead marker or the site's convention can tell right from left. Evidence that disagrees, is
+impossible or absent leaves the side undetermined, with the reason. Thumbs on the same side are one hand
+twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
 
@@ -27,7 +28,8 @@ class EvidenceReach(StrEnum):
 
     IMAGE = "image"
     STUDY = "study"
-    """Study and procedure texts: they may refer to another image, so they can contradict but never decide."""
+    """Study and procedure texts: they may refer to another image, so they can contradict but never decide.
+    The same holds for a lead marker that the direction of the thumb does not confirm."""
 
 
 class Pairing(StrEnum):
@@ -67,6 +69,24 @@ class SideHeader:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkerSide:
+    """The side of the first hand of an image by its lead markers.
+
+    `letter` is as read, `place` where the hand lies beside which it was read, "" in an image of one hand.
+    `decides` is False where the thumb does not point as in the PA view of that side.
+    """
+
+    side: Side
+    letter: str
+    place: str = ""
+    decides: bool = True
+
+    @property
+    def source(self) -> str:
+        return f"lead marker ({self.letter})" + (f" at {self.place}" if self.place else "")
+
+
+@dataclass(frozen=True, slots=True)
 class SideFinding:
     """The side of one hand with the evidence behind it; None is undetermined.
 
@@ -77,7 +97,9 @@ class SideFinding:
     evidence: str
     conflict: bool = False
     by_header: bool = True
-    """False where only the site's convention gave the side."""
+    """False where only the site's convention or a lead marker gave the side."""
+    marker: str = ""
+    """The letter of the lead marker that was read and names this side; "" where none was."""
 
 
 Convention = Literal["none", "right-hand-on-image-left", "right-hand-on-image-right"]
@@ -100,12 +122,13 @@ def sides_of(
     header: SideHeader,
     convention: Convention = "none",
     pairing: Pairing = Pairing.TWO_HANDS,
+    marker: MarkerSide | None = None,
 ) -> tuple[SideFinding, ...]:
     """Side of each hand of one image, in the order of `boxes`; `pairing` is the relation of their thumbs."""
     if len(boxes) == 1:
-        return (_side_of_single(header),)
+        return (_side_of_single(header, marker),)
     if len(boxes) == 2:
-        return _sides_of_pair(boxes[0], boxes[1], header, convention, pairing)
+        return _sides_of_pair(boxes[0], boxes[1], header, convention, pairing, marker)
     return tuple(SideFinding(None, f"{len(boxes)} hands in one image") for _ in boxes)
 
 
@@ -165,8 +188,24 @@ def _contradiction(named: dict[Laterality, list[str]]) -> SideFinding:
     return SideFinding(None, f"{'; '.join(parts)}: they disagree", conflict=True)
 
 
-def _side_of_single(header: SideHeader) -> SideFinding:
-    """One hand: attributes, then codes and texts of the image; any contradiction leaves it undetermined."""
+def _side_of_single(header: SideHeader, marker: MarkerSide | None) -> SideFinding:
+    """One hand: the attributes, then codes and texts of the image, then its lead marker."""
+    if marker is None:
+        return _by_statements(header)
+    if not marker.decides and not _statements(header):
+        return SideFinding(None, f"{marker.source} does not fit the direction of the thumb in a PA view")
+    reach = EvidenceReach.IMAGE if marker.decides else EvidenceReach.STUDY
+    said = SideStatement(marker.source, marker.side.value, reach)
+    found = _by_statements(replace(header, statements=(*header.statements, said)))
+    if found.side is None:
+        return found
+    beside = found.evidence if marker.source in found.evidence else f"{found.evidence}; {marker.source}"
+    by_header = any(says == marker.side.value for says, _, _ in _statements(header))
+    return replace(found, evidence=beside, by_header=by_header, marker=marker.letter)
+
+
+def _by_statements(header: SideHeader) -> SideFinding:
+    """The side that every statement names; any contradiction leaves it open."""
     statements = _statements(header)
     named = _by_side(statements)
     if len(named) > 1:
@@ -194,11 +233,16 @@ def _silence(header: SideHeader, words: str) -> str:
 
 
 def _sides_of_pair(
-    a: Box, b: Box, header: SideHeader, convention: Convention, pairing: Pairing
+    a: Box,
+    b: Box,
+    header: SideHeader,
+    convention: Convention,
+    pairing: Pairing,
+    marker: MarkerSide | None,
 ) -> tuple[SideFinding, ...]:
     if pairing is Pairing.SAME_HAND:
-        single = _side_of_single(header)
-        return (SideFinding(single.side, f"{_TWICE}; {single.evidence}", single.conflict),) * 2
+        single = _side_of_single(header, marker)
+        return (replace(single, evidence=f"{_TWICE}; {single.evidence}"),) * 2
     named = _by_side(each for each in _statements(header) if each[2] is EvidenceReach.IMAGE)
     one_sided = {says: sources for says, sources in named.items() if says != "B"}
     if len(one_sided) > 1 or (one_sided and "B" in named):
@@ -209,7 +253,19 @@ def _sides_of_pair(
         return (SideFinding(None, text, conflict=True),) * 2
     if pairing in _UNSURE:
         return (SideFinding(None, _UNSURE[pairing]),) * 2
-    return _by_place(a, b, header, convention)
+    found = _by_place(a, b, header, convention)
+    return found if marker is None or found[0].conflict else _beside_marker(found, marker)
+
+
+def _beside_marker(found: tuple[SideFinding, ...], marker: MarkerSide) -> tuple[SideFinding, ...]:
+    """The sides of two hands by their places, compared with the lead marker beside one of them."""
+    first = found[0]
+    if first.side is None:
+        return _both(marker.side, marker.source, by_header=False, marker=marker) if marker.decides else found
+    if first.side is not marker.side:
+        words = f"{first.evidence} and {marker.source}: they disagree"
+        return (SideFinding(None, words, conflict=True),) * 2
+    return _both(first.side, f"{first.evidence}; {marker.source}", by_header=first.by_header, marker=marker)
 
 
 def _by_place(a: Box, b: Box, header: SideHeader, convention: Convention) -> tuple[SideFinding, ...]:
@@ -231,8 +287,13 @@ def _by_place(a: Box, b: Box, header: SideHeader, convention: Convention) -> tup
     return _both(agreed[1], words, by_header=False)
 
 
-def _both(first: Side, words: str, *, by_header: bool) -> tuple[SideFinding, ...]:
-    return tuple(SideFinding(side, words, by_header=by_header) for side in (first, _other(first)))
+def _both(
+    first: Side, words: str, *, by_header: bool, marker: MarkerSide | None = None
+) -> tuple[SideFinding, ...]:
+    letter = marker.letter if marker else ""
+    return tuple(
+        SideFinding(side, words, by_header=by_header, marker=letter) for side in (first, _other(first))
+    )
 
 
 def _by_orientation(a: Box, b: Box, header: SideHeader) -> tuple[tuple[str, Side] | None, str]:

@@ -162,11 +162,14 @@ def side_sentence(hand: HandFinding, language: Language | None = None) -> str:
 
 
 def marker_words(hand: HandFinding, language: Language | None = None) -> str:
-    """Statement that the side comes from header or convention, not from the marker; "" without a side."""
+    """Source of the side (header, convention, lead marker), and if one was read; "" without a side."""
     if hand.side.side is None:
         return ""
-    words = language or english()
-    return words.say("statement.marker_header" if hand.side.by_header else "statement.marker_convention")
+    words, by_header = language or english(), hand.side.by_header
+    if hand.side.marker:
+        key = "statement.marker_agrees" if by_header else "statement.marker_alone"
+        return words.say(key, letter=hand.side.marker)
+    return words.say("statement.marker_header" if by_header else "statement.marker_convention")
 
 
 def distribution_sentence(staging: Staging, language: Language | None = None) -> str:

@@ -159,6 +159,21 @@ class FinderPart(_Part):
         return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
 
+class MarkerReaderPart(_Part):
+    """The network that reads lead markers, and what was measured of it."""
+
+    name: str
+    side_px: Annotated[int, Field(gt=0)]
+    classes: tuple[str, ...]
+    weights: Weights
+    least_score: Share
+    """A letter of a lower probability is not certain, and so no evidence."""
+    figures: dict[str, Interval]
+    """Shares of plates on which the marker was read right, not read, and read wrong."""
+    figures_on: str
+    trained_on: str
+
+
 class HeatMapPart(_Part):
     """What `python -m tests.benchmarks.explanation` found: the joint of the lesion had most heat."""
 
@@ -215,6 +230,8 @@ class Manifest(_Part):
     """How often the maps of a bundle were right; a bundle need not say."""
     finder: FinderPart | None = None
     """Bundles of earlier versions may lack it; these run no more."""
+    marker_reader: MarkerReaderPart | None = None
+    """Without it, sides come from the header and the site's convention alone."""
 
     @model_validator(mode="after")
     def _joints_fit(self) -> Manifest:
@@ -233,7 +250,8 @@ class Manifest(_Part):
         named = (self.tasks.recognition, self.tasks.staging, self.tasks.joints)
         tasks = ((task.weights, task.weights_sha256) for task in named if task is not None)
         finder = self.finder.weights if self.finder else ()
-        return (*tasks, *((one.path, one.sha256) for one in finder))
+        marker = (self.marker_reader.weights,) if self.marker_reader else ()
+        return (*tasks, *((one.path, one.sha256) for one in (*finder, *marker)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ from ra_node.domain.report import (
 )
 from ra_node.domain.study import ImageHeader
 from ra_node.imaging.hand_detection import HandFinder
-from ra_node.imaging.hand_extraction import Extraction, extract_from_dataset, extract_hands
+from ra_node.imaging.hand_extraction import Extraction, LeadMarkers, extract_from_dataset, extract_hands
 from ra_node.imaging.heat_map_contours import explained
 from ra_node.imaging.joint_crops import JointCrops
 from ra_node.imaging.pixel_aspect import (
@@ -97,6 +97,8 @@ class Rules:
     """Side of the input of the bundle's networks."""
     joints: JointRules | None = None
     """Joint crops and operating point; None where the bundle has no joint task."""
+    markers: LeadMarkers | None = None
+    """The reader of lead markers; None where the bundle has none or the site uses none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ def look_at(dataset: Dataset, rules: Rules) -> Look:
     """Detect the hands of one data set; any fault of it becomes a refusal in the finding."""
     header = read_header(dataset)
     limits = PixelLimits(area_px=rules.max_pixels)
-    found = extract_from_dataset(dataset, header, rules.finder, rules.convention, limits)
+    found = extract_from_dataset(dataset, header, rules.finder, rules.convention, limits, rules.markers)
     if isinstance(found, Refusal):
         return Look(refused(header, found))
     return _look(found, header, rules)
@@ -134,7 +136,8 @@ def look_at(dataset: Dataset, rules: Rules) -> Look:
 
 def look_at_pixels(radiograph: Radiograph, header: ImageHeader, rules: Rules) -> Look:
     """Detect and crop the hands of a radiograph."""
-    return _look(extract_hands(radiograph, header, rules.finder, rules.convention), header, rules)
+    found = extract_hands(radiograph, header, rules.finder, rules.convention, rules.markers)
+    return _look(found, header, rules)
 
 
 def _look(found: Extraction, header: ImageHeader, rules: Rules) -> Look:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from ra_node.inference.bundles.manifest import load_bundle
 from ra_node.inference.networks.architectures import build
 from tests.training.recipe_builders import DEMO
 from training.classifier.initial_weights import Start, begun, find_start, note_start, noted_start
+from training.data.weights_origin import Origin
 from training.io.shipped import shipped
 from training.recipes.classifier import Recipe, read_recipe
 
@@ -95,3 +97,58 @@ def test_where_a_run_began_is_kept_and_forgotten_with_random_weights(imagenet: P
     assert noted_start(tmp_path) == f"{start.sha256}  {imagenet.name}"
     note_start(tmp_path, Start(None))
     assert noted_start(tmp_path) is None
+
+
+SOURCE = "PyPI lpips, BSD; ImageNet; convolution layers only"
+
+
+def convolutions(tmp_path: Path, leave_out: str = "") -> Path:
+    """A file as some packages ship them: the convolution layers of AlexNet, half precision."""
+    state = {key: t.half() for key, t in build("alexnet", 1000).state_dict().items() if "features" in key}
+    path = tmp_path / "alexnet_features.safetensors"
+    save_file({key: t for key, t in state.items() if key != leave_out}, path, {"source": SOURCE})
+    return path
+
+
+def test_a_file_of_convolution_layers_leaves_the_others_random(tmp_path: Path) -> None:
+    path = convolutions(tmp_path)
+    network = begun(recipe("alexnet"), 6, find_start(recipe("alexnet"), tmp_path))
+    state, held = network.state_dict(), load_file(path)
+    assert all(torch.equal(state[key], t.float()) for key, t in held.items())
+    assert state["classifier.6.weight"].shape == (6, 4096)
+
+
+def test_a_file_that_lacks_a_convolution_layer_is_refused(tmp_path: Path) -> None:
+    path = convolutions(tmp_path, "features.3.weight")
+    with pytest.raises(Fatal, match=r"1 missing \(as \['features.3.weight'\]\)|missing"):
+        begun(recipe("alexnet"), 6, Start(path))
+
+
+def test_source_and_terms_of_a_start_travel_with_the_weights(tmp_path: Path) -> None:
+    """They stand in the metadata of whatever is trained from it, and so in card and manifest."""
+    origin = find_start(recipe("alexnet"), convolutions(tmp_path)).origin
+    assert origin.sources == (f"State file alexnet_features.safetensors: {SOURCE}",)
+    assert SOURCE in origin.terms[0]
+    assert Origin((), ("hands",), ("terms",)).over(origin).sources == (*origin.sources, "hands")
+
+
+def test_the_hub_of_torchvision_is_a_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What its cache holds is used without the internet."""
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    path = tmp_path / "checkpoints" / "alexnet-owt-7be5be79.pth"
+    path.parent.mkdir()
+    torch.save(build("alexnet", 1000).state_dict(), path)
+    start = find_start(recipe("alexnet"), Path("torchvision"))
+    assert start.path == path
+    assert "ImageNet" in start.origin.sources[0]
+    begun(recipe("alexnet"), 6, start)
+
+
+def test_without_internet_the_hub_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(*_args: object, **_named: object) -> None:
+        raise URLError("no route to host")
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
+    with pytest.raises(Fatal, match=r"expected vgg16-397923af.pth from https://.* no route .*--start"):
+        find_start(recipe("vgg16"), Path("torchvision"))
