@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -160,6 +161,8 @@ def test_live_studies_come_first(archived, node, tmp_path):
         command = argv(archived, out, str(archived.folder / "box0"), "--table-only")
         command[command.index("--config") + 1] = str(node.config)
         with subprocess.Popen(command, stdout=-3, stderr=subprocess.PIPE, text=True) as process:
+            silent = threading.Timer(600, process.kill)  # it would wait for the node for ever
+            silent.start()
             try:
                 assert process.stderr is not None
                 for line in process.stderr:
@@ -172,6 +175,7 @@ def test_live_studies_come_first(archived, node, tmp_path):
                 process.stderr.read()
                 assert process.wait(600) == 0
             finally:
+                silent.cancel()
                 process.kill()
     finally:
         if "work" not in node.roles:
