@@ -169,7 +169,8 @@ def test_live_studies_come_first(archived, node, tmp_path):
                     if "waiting" in line:
                         break
                 assert "live jobs" in line
-                assert os.getpriority(os.PRIO_PROCESS, process.pid) >= 10
+                ours = os.getpriority(os.PRIO_PROCESS, 0)
+                assert os.getpriority(os.PRIO_PROCESS, process.pid) >= min(ours + 10, 19)
                 assert (out / "hands.partial.csv").read_text().count("\n") == 1, "only its header"
                 node.start(["work"])
                 process.stderr.read()
