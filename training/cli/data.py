@@ -193,7 +193,7 @@ def _say_labels(hands: Sequence[LabelledHand]) -> None:
 def _say_prepared(prepared: Prepared) -> None:
     patients = len({hand.patient for hand in prepared.hands})
     blanked = sum(hand.blanked_px > 0 for hand in prepared.hands)
-    say(f"{len(prepared.hands)} hands of {patients} patients; text blanked in {blanked}")
+    say(f"{len(prepared.hands)} hands of {patients} patients; blanked beside the hand in {blanked}")
     if prepared.known:
         say(f"{prepared.known} images were done already, before this preparation was stopped")
     for reason, count in sorted(Counter(one.reason for one in prepared.rejections).items()):
