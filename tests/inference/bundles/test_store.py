@@ -42,7 +42,7 @@ def test_an_installed_bundle_is_named_by_name_version_and_hash_and_is_its_own(
     files = [path for path in installed.folder.rglob("*") if path.is_file()]
     assert {path.name for path in files} == {
         *("manifest.json", "card.md", "weights.safetensors"),
-        *("seeker.safetensors", "reader.safetensors"),
+        *("seeker.safetensors", "reader.safetensors", "views.safetensors"),
     }
     assert {path.stat().st_mode & 0o777 for path in files} == {0o400}
 
