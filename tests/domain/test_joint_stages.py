@@ -56,7 +56,7 @@ def test_the_operating_point_decides_between_stage_0_and_the_likeliest(p0, thres
     ("judged", "verdict"),
     [
         (with_joints(POSITIVE, mcp_2=1), HandVerdict.PRESENT),
-        (with_joints(POSITIVE), HandVerdict.INCONCLUSIVE),
+        (with_joints(POSITIVE), HandVerdict.PRESENT),
         (with_joints(NEGATIVE), HandVerdict.ABSENT),
         (with_joints(NEGATIVE, wrist_3=1), HandVerdict.INCONCLUSIVE),
         (with_joints(hand(0.9, 0)), HandVerdict.INCONCLUSIVE),
@@ -83,6 +83,14 @@ def test_a_highest_joint_two_stages_from_the_hand_is_a_doubt(highest, doubt):
     judged = with_joints(POSITIVE, mcp_2=highest)
     assert (Doubt.JOINTS in doubts_of(judged)) is doubt
     assert ("differ by two stages or more" in doubt_sentence(judged)) is doubt
+
+
+def test_disease_without_a_joint_at_its_operating_point_is_a_doubt():
+    assert Doubt.NO_JOINT in doubts_of(with_joints(POSITIVE))
+    assert doubt_sentence(with_joints(POSITIVE)) == "Doubtful: no joint reaches its operating point."
+    assert Doubt.NO_JOINT not in doubts_of(with_joints(POSITIVE, pip_2=1))
+    assert Doubt.NO_JOINT not in doubts_of(with_joints(NEGATIVE))
+    assert Doubt.NO_JOINT not in doubts_of(POSITIVE)
 
 
 def test_joints_are_told_by_stage_with_how_many_are_healthy_and_which_were_not_seen():

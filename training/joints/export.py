@@ -135,8 +135,8 @@ probability of disease is below {task.threshold:.3f}; this and the calibration w
 It was trained on joints whose stage was {truth}.
 Hands and split are those of the recipe {hands}; the other tasks of the bundle may have another split.
 
-Where the highest joint and recognition disagree about disease the hand is inconclusive; where it differs from
-the stage of the whole hand by two or more, the hand carries that doubt.
+Where a joint is diseased and recognition says absent, the hand is inconclusive. RA present without a joint at
+its operating point, or a highest joint two or more stages from the whole hand, is a doubt that results state.
 
 | hands | figure | value | 95 % interval |
 |---|---|---|---|

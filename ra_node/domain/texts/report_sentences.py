@@ -193,7 +193,11 @@ def doubt_words(doubts: Iterable[Doubt], language: Language | None = None) -> st
 def doubt_sentence(hand: HandFinding, language: Language | None = None) -> str:
     """Caveats that no other sentence of the hand states, or ""."""
     words = language or english()
-    doubts = [doubt for doubt in doubts_of(hand) if doubt in (Doubt.OUTLINE, Doubt.NEAR, Doubt.JOINTS)]
+    doubts = [
+        doubt
+        for doubt in doubts_of(hand)
+        if doubt in (Doubt.OUTLINE, Doubt.NEAR, Doubt.JOINTS, Doubt.NO_JOINT)
+    ]
     return words.say("overlay.doubtful", doubts=doubt_words(doubts, words)) if doubts else ""
 
 
