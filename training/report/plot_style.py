@@ -103,6 +103,8 @@ def unit_square(axes: Axes, x: str, y: str) -> None:
 
 def key_below(axes: Axes, *, size: float, lines: bool = True, gap: float = 0.12) -> None:
     """Name the curves under their axes, where no legend can hide a curve; `gap` is in heights of the axes."""
+    if not axes.get_legend_handles_labels()[0]:
+        return
     axes.legend(
         loc="upper center",
         bbox_to_anchor=(0.5, -gap),

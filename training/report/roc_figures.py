@@ -16,6 +16,7 @@ from training.evaluation.roc import GRID, Curve, curve
 from training.experiments.run_summary import Shown
 from training.report.plot_style import (
     MARKERS,
+    QUIET,
     STAGE_NAMES,
     Drawn,
     captioned,
@@ -85,7 +86,8 @@ def staging_roc(runs: Sequence[Shown], resamples: int, seed: int) -> Drawn:
 
 def _draw(axes: Axes, found: Curve | None, k: int, name: str | None, *, faint: bool = False) -> None:
     """Draw a curve and its band; "" breaks the line before its interval, None leaves its name out."""
-    if found is None:
+    if found is None:  # a stage that nobody has, or everybody
+        axes.text(0.5, 0.25, "no curve:\none class", fontsize=5.5, color=QUIET, ha="center", va="center")
         return
     style = line_style(k)
     axes.fill_between(

@@ -38,8 +38,8 @@ def test_evaluate_keeps_what_figures_and_report_show(tmp_path: Path) -> None:
     run, people = trained(tmp_path / "run"), tmp_path / "people.csv"
     people.write_text("patient,site\n" + "".join(f"held-out {k} 0,north\n" for k in range(6)))
     evaluate = ("evaluate", "--run", run, "--device", "cpu", "--resamples", 10, "--people", people)
-    assert "judged" in called(*evaluate)
-    assert "judged" not in called(*evaluate, "--sensitivity", 1.0)
+    assert "evaluated 111 of 111 hands" in called(*evaluate)
+    assert "evaluated 111" not in called(*evaluate, "--sensitivity", 1.0)
     calibration = json.loads((run / "calibration.json").read_text())
     assert (calibration["sensitivity_asked"], calibration["chosen_on"]) == (1.0, "validation")
     groups = json.loads((run / "evaluation.json").read_text())["held_out"]["groups"]

@@ -9,6 +9,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from PIL import Image
 
 from tests.training.evaluated_runs import write_run
@@ -39,7 +40,11 @@ def drawn(shown: list[Shown]) -> list[Drawn]:
 
 
 def words(drawn: Drawn) -> list[str]:
-    return [text.get_text() for axes in drawn.figure.axes for text in axes.texts]
+    return [text for axes in drawn.figure.axes for text in words_of(axes)]
+
+
+def words_of(axes: Axes) -> list[str]:
+    return [text.get_text() for text in axes.texts]
 
 
 def test_a_run_has_the_papers_figures_2_to_6_and_a_reliability_diagram(drawn: list[Drawn]) -> None:
@@ -82,6 +87,15 @@ def test_no_legend_lies_on_a_curve(shown: list[Shown], runs: int) -> None:
             legend, inside = axes.get_legend(), axes.get_window_extent()
             assert legend is not None
             assert not legend.get_window_extent().overlaps(inside)
+
+
+def test_a_stage_without_hands_has_a_panel_that_says_so(shown: list[Shown]) -> None:
+    """And no warning of an empty legend."""
+    run = shown[0]
+    few = replace(run.held_out, stages=np.minimum(run.held_out.stages, 4))
+    with mpl.rc_context(STYLE):  # type: ignore[arg-type]
+        one = staging_roc([replace(run, held_out=few)], 2, 0)
+    assert [text for axes in one.figure.axes for text in words_of(axes)] == ["no curve:\none class"]
 
 
 def test_a_cross_validation_has_no_map_of_features(shown: list[Shown]) -> None:
