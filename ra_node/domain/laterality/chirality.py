@@ -51,11 +51,10 @@ def pairing_of(regions: Sequence[HandRegion]) -> Pairing:
 
 
 def _views_differ(regions: Sequence[HandRegion]) -> bool:
-    """Whether one region shows a PA view and the other none: by the view head, without one by the joints."""
-    if all(region.view is not None for region in regions):
-        return len({_is_frontal(region) for region in regions}) == 2
+    """Whether one region shows a PA view and the other none, by the view head or by the joints."""
     low, high = sorted(obliqueness(region) for region in regions)
-    return low < _OBLIQUE <= high and high - low > _LEAST_STEP
+    by_joints = low < _OBLIQUE <= high and high - low > _LEAST_STEP
+    return by_joints or len({_is_frontal(region) for region in regions}) == 2
 
 
 def _is_frontal(region: HandRegion) -> bool:
