@@ -110,7 +110,7 @@ def _found(radiographs: Path, bundle: Path, part: Part, say: Say) -> list[Pictur
     pictures = list(marked_pictures(radiographs, part))
     if not pictures:
         raise Fatal(f"expected radiographs in {radiographs}/rsna, found none")
-    say(f"finding hands and letters in {len(pictures)} {part} pictures")
+    say(f"finding hands and letters in {len(pictures)} {part} images")
     return list(pieces_of(pictures, finder))
 
 
