@@ -80,7 +80,7 @@ def test_the_glossary_has_four_filled_cells_a_row_and_each_word_once():
 
 
 def test_no_banned_synonym_is_in_any_text_that_a_person_reads():
-    assert not [found for found in violations(REPOSITORY) if not found.startswith("README.md")]
+    assert not violations(REPOSITORY)
 
 
 @pytest.mark.parametrize("name", PLANTED)
