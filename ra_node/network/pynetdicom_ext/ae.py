@@ -84,7 +84,7 @@ def _decode_command(encoded: BytesIO, is_implicit_vr: bool, is_little_endian: bo
 
 
 def tend(association: Association, timeout_s: float) -> None:
-    """Limit the wait of a connection for its peer to `timeout_s`, and release its socket and thread.
+    """Limit each read of a connection to `timeout_s`, and release its socket and thread at its end.
 
     pynetdicom reads a PDU in one blocking call, so a peer that stops in the middle would hold its threads for
     ever: neither the idle timer nor an abort reaches them. It also does not close a socket whose peer has
@@ -177,12 +177,12 @@ def receive_failure(request: C_STORE) -> OSError | None:
 
 
 def received_sha256(request: C_STORE) -> str:
-    """The SHA-256 of the file that a data set was received into, taken while it was written."""
+    """The SHA-256 of the file of a data set, computed while it was written."""
     return str(request._dataset_file.sha256)  # type: ignore[union-attr]  # noqa: SLF001 - see above; an `ArrivingFile`
 
 
 def announces_data_set(request: C_STORE) -> bool:
-    """Whether a request came with a data set, as its Command Data Set Type said (PS3.7 E.1)."""
+    """Whether a request has a data set by its Command Data Set Type (PS3.7 E.1)."""
     return request._dataset_file is not None  # noqa: SLF001 - the request alone knows its file
 
 

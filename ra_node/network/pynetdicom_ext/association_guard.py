@@ -1,4 +1,4 @@
-"""Guards the threads of an association: after any error it is closed, its threads end, one event is logged.
+"""Error handling in the threads of an association: it is closed, its threads end, one event is logged.
 
 pynetdicom's state machine raises, and ends its thread, for input that any peer may send: a command without
 its mandatory elements, or data that overtake our acceptance. The socket, the slot and the ledger row of the
@@ -46,10 +46,10 @@ log = structlog.get_logger(__name__)
 
 
 class Checkpoint(threading.Event):
-    """A gate where a thread stops while it is cleared; `holds` tells whether a thread is inside `wait`.
+    """An event that blocks a thread while cleared; `holds` reports whether a thread is inside `wait`.
 
-    A thread that has passed the gate may not be scheduled for a while. A caller that mistook it for paused,
-    and sent a request, would lose the response to it.
+    A thread that has left `wait` may not be scheduled for a while. A caller that takes it for paused and
+    sends a request would lose the response to that thread.
     """
 
     def __init__(self) -> None:
@@ -85,9 +85,9 @@ class _Steady(Association):
     """An association whose pause state is set by its own thread only.
 
     pynetdicom handles a storage commitment report in a second thread, which resets the pause state at its
-    end. If the first thread has just paused for a release or request of ours, we would wait for ever. And
-    while the second still writes its response, a release would overtake it: no pause before the response is
-    sent.
+    end. If the first thread has just paused for a release or request of ours, we would wait for ever. While
+    the second still writes its response, a release would be sent before it: so there is no pause until the
+    response is sent.
     """
 
     @property
@@ -113,8 +113,8 @@ def guard(association: Association) -> None:
     association.__class__ = _Steady
     act = machine.do_action
     dul = association.dul
-    dul._decode_pdu = _tidying(association, dul._decode_pdu)  # type: ignore[method-assign, assignment]  # noqa: SLF001
-    dul._send = _telling(association, dul._send)  # type: ignore[method-assign, assignment]  # noqa: SLF001
+    dul._decode_pdu = _tolerant_decoder(association, dul._decode_pdu)  # type: ignore[method-assign, assignment]  # noqa: SLF001
+    dul._send = _logging_aborts(association, dul._send)  # type: ignore[method-assign, assignment]  # noqa: SLF001
 
     def do_action(event: str) -> None:
         state = machine.current_state
@@ -122,17 +122,17 @@ def guard(association: Association) -> None:
         try:
             act(event)
         except Exception as error:  # noqa: BLE001 - the thread has to see the connection off
-            _told(error, f"{event} in {state}")
+            _log_error(error, f"{event} in {state}")
             _reason(association, str(error) if isinstance(error, CommandError) else "")
-            _leave(association, act)
+            _abort_and_close(association, act)
 
     machine.do_action = do_action  # type: ignore[method-assign]
-    association.run = _seen_off(association, association.run)  # type: ignore[method-assign]
-    # a storage commitment report is handled in a thread of its own
-    association._serve_request = _answered(association, _seen_off(association, association._serve_request))  # type: ignore[method-assign]  # noqa: SLF001
+    association.run = _guarded(association, association.run)  # type: ignore[method-assign]
+    # a storage commitment report is handled in a separate thread
+    association._serve_request = _tracked(association, _guarded(association, association._serve_request))  # type: ignore[method-assign]  # noqa: SLF001
 
 
-def _tidying(
+def _tolerant_decoder(
     association: Association, decode: Callable[[bytearray], _Decoded]
 ) -> Callable[[bytearray], _Decoded]:
     """Pass only the decodable items of an A-ASSOCIATE PDU to pynetdicom."""
@@ -152,8 +152,8 @@ def _tidying(
     return decode_pdu
 
 
-def _telling(association: Association, send: Callable[[_Sent], None]) -> Callable[[_Sent], None]:
-    """Log the reason why an association is aborted, or rejected by pynetdicom itself."""
+def _logging_aborts(association: Association, send: Callable[[_Sent], None]) -> Callable[[_Sent], None]:
+    """Log why an association is aborted, or rejected by pynetdicom itself."""
 
     def send_pdu(pdu: _Sent) -> None:
         if isinstance(pdu, A_ABORT_RQ):
@@ -185,7 +185,7 @@ def cut(raw: socket.socket) -> None:
         raw.shutdown(socket.SHUT_RDWR)
 
 
-def _leave(association: Association, act: Callable[[str], None]) -> None:
+def _abort_and_close(association: Association, act: Callable[[str], None]) -> None:
     """Send an A-ABORT where the peer may still read, and continue as for a closed connection."""
     dul = association.dul
     with suppress(Exception):
@@ -203,14 +203,14 @@ def _provider_abort() -> A_ABORT_RQ:
     return pdu
 
 
-def _seen_off(association: Association, act: Callable[..., None]) -> Callable[..., None]:
+def _guarded(association: Association, act: Callable[..., None]) -> Callable[..., None]:
     """Make `act` shut the connection down instead of raising; the reading thread then cleans up."""
 
     def run(*asked: object) -> None:
         try:
             act(*asked)
         except Exception as error:  # noqa: BLE001 - as above
-            _told(error, act.__name__)
+            _log_error(error, act.__name__)
             if threading.current_thread() is association:
                 association._kill = True  # noqa: SLF001 - or who waits for its pause would do so for ever
             wrapped = association.dul.socket
@@ -220,7 +220,7 @@ def _seen_off(association: Association, act: Callable[..., None]) -> Callable[..
     return run
 
 
-def _answered(association: Association, serve: Callable[..., None]) -> Callable[..., None]:
+def _tracked(association: Association, serve: Callable[..., None]) -> Callable[..., None]:
     """Track the threads that are sending a response."""
     answering: set[int] = vars(association)["_answering"]
 
@@ -244,7 +244,7 @@ def _answered(association: Association, serve: Callable[..., None]) -> Callable[
     return run
 
 
-def _told(error: Exception, what: str) -> None:
+def _log_error(error: Exception, what: str) -> None:
     """Log without the error message, which may quote data of the peer."""
     frames = traceback.extract_tb(error.__traceback__)
     log.warning(

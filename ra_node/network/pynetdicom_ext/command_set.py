@@ -1,4 +1,4 @@
-"""Repairs command sets (PS3.7 6.3, E) where a response is still possible, and names the fault.
+"""Repairs command sets (PS3.7 6.3, E) where a response is still possible, and logs the error.
 
 An invalid UID is replaced by one that can be refused with a status, so that the association continues. A
 command without possible response raises CommandError: the association is aborted with that reason in the log.

@@ -1,6 +1,6 @@
 """Limits of one connection: memory, and time for a PDU.
 
-pynetdicom trusts every stated length, queues commands without limit, and restarts its time-out with every
+pynetdicom accepts every stated length, queues commands without limit, and restarts its time-out with every
 byte.
 """
 

@@ -37,11 +37,11 @@ _P_DATA_TF, _COMMAND, _LAST = 0x04, 1, 2
 _BUFFER_BYTES = CHUNK_BYTES + (MOST_PARTS + 1) * _HEADER.size
 """Buffer size for one file write and the headers between its parts."""
 LOOK_UP_S = 0.05
-"""Longest time in the fast path before other work is checked."""
+"""Longest time in the fast path before the queues are checked."""
 
 
 def _room() -> memoryview:
-    """A buffer in anonymous memory, unmapped when it is released."""
+    """Allocate the buffer in anonymous memory, unmapped when it is released."""
     return memoryview(mmap.mmap(-1, _BUFFER_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
 
 
@@ -127,12 +127,12 @@ class Stream:
             file.spoil("on another presentation context than its command")
 
     def _break_off(self) -> bool:
-        """The peer closed in the middle of a PDU, or took too long."""
+        """End the connection: the peer closed it within a PDU, or exceeded the time-out."""
         self._dul.event_queue.put(_CLOSED)
         return False
 
     def _pass_on(self, left: int, file: ArrivingFile, deadline: float) -> bool:
-        """Write that many bytes to the file; False: incomplete."""
+        """Write the next `left` bytes to the file; False where they are incomplete."""
         while left:
             if not self._held and not self._fill(file, deadline):
                 return False

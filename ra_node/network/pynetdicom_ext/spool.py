@@ -1,4 +1,4 @@
-"""The folder in which data sets arrive: it has one owner, and nothing unacknowledged outlives that one."""
+"""The folder for incoming data sets, locked by one process; files without a response are removed at start."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from ra_node.errors import Fatal
 
 PREFIX, SUFFIX = "arriving-", ".dcm"
 CHUNK_BYTES = 2**20
-"""How much is received for one write. Whole chunks at multiples of their length cost half as much as
-fragments as they come: the system keeps them as one, and the disk never holds a page that we go on with."""
+"""Bytes received for one write. Whole chunks at multiples of their length cost half as much as single
+fragments: the kernel keeps each as one piece, and no write extends a page under write-back."""
 MOST_PARTS = 1000
-"""How many parts one write takes; the system has a limit of its own (IOV_MAX)."""
+"""Most buffers of one writev call; the system's limit is IOV_MAX."""
 HASTEN_BYTES = 2**20
-"""How much is written before the disk begins with it."""
+"""Bytes written before write-back to the disk is started."""
 _SYNC_FILE_RANGE_WRITE = 2
 _REPLACED = ("NamedTemporaryFile", "create_file_meta", "write_file_meta_info")
 
 
 @cache
 def _sync_file_range() -> Callable[[int, int, int, int], int] | None:
-    """Linux's way to start writing to the disk without waiting for it; None elsewhere."""
+    """sync_file_range(2), which starts write-back without waiting for its end (Linux); None elsewhere."""
     call = getattr(ctypes.CDLL(None), "sync_file_range", None)
     if call is not None:
         call.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
@@ -43,17 +43,17 @@ def _sync_file_range() -> Callable[[int, int, int, int], int] | None:
 
 
 class NotTaken(OSError):
-    """A data set that this node does not take: too long, or not on the context of its command."""
+    """A data set that is refused: too long, or not in the presentation context of its command."""
 
 
 class ArrivingFile:
-    """The file that one data set is received into, in the place of the library's temporary file.
+    """The file that one data set is received into; replaces pynetdicom's temporary file.
 
-    An error of the disk in the middle of a transfer is kept in `failure` and not raised: there it
-    would end the threads of the association, here it becomes the status of the request. What was
-    written is removed at once, since space is what is missing. Without room nothing is written at all. More
-    than `most_bytes` are no data set but an attack on the disk: NotTaken. The SHA-256 of the file is
-    taken of what is written, not of what the disk gives back: 6 ms for 10 MB, without the interpreter's lock.
+    A disk error during a transfer is stored in `failure` and not raised: raised, it would end the threads of
+    the association; stored, it becomes the status of the response. The incomplete file is removed at once,
+    because the disk is usually full. Without free space nothing is written. More than `most_bytes` give
+    NotTaken, which protects the disk from endless data sets. The SHA-256 is computed from the written bytes,
+    not read back from the disk: 6 ms for 10 MB, without the GIL.
     """
 
     def __init__(
@@ -66,61 +66,61 @@ class ArrivingFile:
         self._written = self._hastened = self._gathered = 0
         self._parts: list[memoryview] = []
         self._sha256 = hashlib.sha256()
-        self._noting(lambda: self._open(folder, has_room))
+        self._record_failure(lambda: self._open(folder, has_room))
 
     @property
     def file(self) -> Self:
-        """What the library flushes after each fragment."""
+        """The object that pynetdicom flushes after each fragment."""
         return self
 
     @property
     def sha256(self) -> str:
-        """Of the whole file as far as it was written, in hexadecimal digits."""
+        """SHA-256 of all bytes written so far, hexadecimal."""
         self.flush()
         return self._sha256.hexdigest()
 
     @property
     def gathers(self) -> bool:
-        """Something is held back, which nobody may change before it is written."""
+        """Whether received parts are not written yet; their buffer must not change before."""
         return bool(self._parts)
 
     def room(self) -> int:
-        """How much may come until a chunk is whole, at least one byte."""
+        """Bytes missing to a whole chunk, at least one."""
         return CHUNK_BYTES - (self._written + self._gathered) % CHUNK_BYTES
 
     def took(self, part: memoryview) -> None:
-        """Hold back what came, and write it once a chunk is whole."""
+        """Collect a received part; write all collected parts when a chunk is complete."""
         whole = len(part) >= self.room()
         self.write(part)
         if whole or len(self._parts) >= MOST_PARTS:
             self.flush()
 
     def write(self, data: bytes | memoryview) -> int:
-        """Take all of it, for the system or for nowhere after a failure."""
+        """Collect data for the next write; data after a failure are discarded. Returns the full length."""
         if self._handle is not None and len(data) > 0:
             self._parts.append(memoryview(data))
             self._gathered += len(data)
         return len(data)
 
     def spoil(self, found: str) -> None:
-        """Keep nothing of a data set that breaks the rules of its message."""
+        """Discard a data set that violates the rules of its message; `found` is the text of `failure`."""
 
         def refuse() -> None:
             raise NotTaken(errno.EBADMSG, found)
 
         if self.failure is None:
-            self._noting(refuse)
+            self._record_failure(refuse)
 
     def flush(self) -> None:
-        """Hold nothing back."""
+        """Write all collected parts."""
         parts, self._parts = self._parts, []
         self._gathered = 0
         handle = self._handle
         if parts and handle is not None:
-            self._noting(lambda: self._write(handle, parts))
+            self._record_failure(lambda: self._write(handle, parts))
 
     def hasten(self) -> None:
-        """Let the disk begin with what was written; whoever syncs the file waits for the rest alone."""
+        """Start write-back of the written bytes; a later fsync waits only for the rest."""
         start = _sync_file_range()
         if self._handle is not None and start is not None:
             start(self._handle, self._hastened, self._written - self._hastened, _SYNC_FILE_RANGE_WRITE)
@@ -130,7 +130,7 @@ class ArrivingFile:
         handle, self._handle = self._handle, None
         self._parts, self._gathered = [], 0
         if handle is not None:
-            with suppress(OSError):  # closing may tell what a full disk has not taken
+            with suppress(OSError):  # close may report a delayed write error
                 os.close(handle)
 
     def _open(self, folder: Path, has_room: Callable[[], bool]) -> None:
@@ -150,11 +150,11 @@ class ArrivingFile:
         while parts:
             done = os.writev(handle, parts)
             self._written += done
-            parts = _beyond(parts, done)
+            parts = _unwritten(parts, done)
         if self._written - self._hastened >= HASTEN_BYTES:
             self.hasten()
 
-    def _noting(self, act: Callable[[], object]) -> None:
+    def _record_failure(self, act: Callable[[], object]) -> None:
         try:
             act()
         except OSError as error:
@@ -164,8 +164,8 @@ class ArrivingFile:
                 Path(self.name).unlink(missing_ok=True)
 
 
-def _beyond(parts: list[memoryview], done: int) -> list[memoryview]:
-    """What is left of the parts after so many bytes."""
+def _unwritten(parts: list[memoryview], done: int) -> list[memoryview]:
+    """The parts without their first `done` bytes."""
     for number, part in enumerate(parts):
         if done < len(part):
             return [part[done:], *parts[number + 1 :]]
@@ -175,14 +175,14 @@ def _beyond(parts: list[memoryview], done: int) -> list[memoryview]:
 
 @dataclass(frozen=True, slots=True)
 class FileMeta:
-    """What goes before a data set in its file (PS3.10 table 7.1-1); strings as the peer sent them."""
+    """File Meta Information (PS3.10 table 7.1-1); strings as the peer sent them."""
 
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax: str
 
     def encode(self) -> bytes:
-        """The group with its length, in explicit little endian; without the library's fifty objects."""
+        """Encode group 0002 with its length, explicit VR little endian; pynetdicom creates fifty objects."""
         uids = (
             (0x02, self.sop_class_uid),
             (0x03, self.sop_instance_uid),
@@ -210,7 +210,7 @@ def _write_file_meta(file: ArrivingFile, meta: FileMeta) -> None:
 
 
 class IncomingFolder:
-    """Owned from `take` to `leave`, by this process alone."""
+    """The folder for incoming files; locked for this process from `take` to `leave`."""
 
     def __init__(
         self, path: Path, has_room: Callable[[], bool] = lambda: True, most_bytes: int = sys.maxsize
@@ -222,10 +222,10 @@ class IncomingFolder:
         self._previous: dict[str, Any] = {}
 
     def take(self) -> None:
-        """Make the folder, own it, and remove what an earlier owner never acknowledged.
+        """Create and lock the folder, and remove files without a response from an earlier process.
 
-        Raise Fatal when it cannot be written, or when another listener owns it, since its unfinished
-        files lie there too. From here to `leave` the library receives into this folder.
+        Raises Fatal where it cannot be written, or is locked by another listener, whose incomplete files
+        are in it. Until `leave` pynetdicom receives into this folder.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -242,7 +242,7 @@ class IncomingFolder:
         self._lock = lock
         for left_over in self.path.glob(f"{PREFIX}*{SUFFIX}"):
             left_over.unlink(missing_ok=True)
-        # the library offers no other way to say where its files lie, nor to survive a full disk
+        # pynetdicom has no setting for the folder of its files, and does not handle a full disk
         self._previous = {name: getattr(dimse_messages, name) for name in _REPLACED}
         arriving = partial(ArrivingFile, self.path, self._has_room, most_bytes=self._most_bytes)
         dimse_messages.NamedTemporaryFile = arriving  # type: ignore[attr-defined, assignment]
@@ -250,7 +250,7 @@ class IncomingFolder:
         dimse_messages.write_file_meta_info = _write_file_meta  # type: ignore[attr-defined, assignment]
 
     def leave(self) -> None:
-        """Give the folder up; safe to repeat."""
+        """Unlock the folder and restore pynetdicom's own functions; idempotent."""
         if self._lock is None:
             return
         for name, previous in self._previous.items():
