@@ -99,9 +99,9 @@ def _j2k_size(frame: bytes, at: int) -> tuple[int, int] | None:
 
 
 def _j2k_end(frame: bytes, start: int) -> int:
-    """Walk the segments and tile-parts (ISO 15444-1 A.4.2) to the end marker, -1 without one.
+    """Position of the end marker after all segments and tile-parts (ISO 15444-1 A.4.2), -1 without one.
 
-    A last tile-part may be of unknown length (0). Where every one is whole the end is where they end.
+    The last tile-part may have unknown length (0). If all are complete, the end is that of the last one.
     """
     at = start + 2
     while at + 4 <= len(frame) and frame[at] == 0xFF:
@@ -120,7 +120,7 @@ def _j2k_end(frame: bytes, start: int) -> int:
 
 
 def _segments(frame: bytes) -> list[tuple[int, int]]:
-    """Walk the marker segments (ISO 10918-1 B.1.1) up to the first scan: marker and place of each."""
+    """Marker and position of every segment (ISO 10918-1 B.1.1) up to the first scan."""
     at, found = 2, []
     if not frame.startswith(_JPEG_START):
         return []

@@ -68,7 +68,7 @@ def _draw_hand(picture: Picture, hand: HandFinding, number: int, scale: float) -
 
 
 def _draw_arrow(picture: Picture, hand: HandFinding, scale: float) -> None:
-    """From the middle of the box towards the fingers."""
+    """Draw an arrow from the middle of the box towards the fingers."""
     centre, angle = hand.region.box.centre, math.radians(hand.region.rotation)
     length = 0.25 * min(hand.region.box.width_px, hand.region.box.height_px)
     end = (centre.x + length * math.sin(angle), centre.y - length * math.cos(angle))
@@ -88,7 +88,7 @@ def _lines(finding: ImageFinding) -> Iterator[str]:
 
 
 def _written(lines: list[str], width_px: int) -> Picture:
-    """Lines of text on black, broken where they do not fit."""
+    """Render lines of text on black, wrapped to the width."""
     most = max(20, width_px // 10)
     pieces = [line[at : at + most] for line in lines for at in range(0, max(len(line), 1), most)]
     panel = np.zeros((_LINE_PX * (len(pieces) + 1), width_px, 3), np.uint8)

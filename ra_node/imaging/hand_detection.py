@@ -1,6 +1,6 @@
-"""Finds the hands of an image with the detector of the bundle, and refuses what shows none or too many.
+"""Finds the hands of an image with the detector of the bundle; an image with none or too many is refused.
 
-The networks decide. An image in which they see the joints of no hand has none, whatever its shapes resemble.
+Only the networks decide: an image without detected joints of a hand has no hand, whatever its contours.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class HandFinder(Protocol):
     """Networks that find hands and their joints."""
 
     def find(self, values: NDArray[np.float32]) -> Sequence[HandRegion]:
-        """The hands of values (rows, columns), bone bright, each with the joints that were seen."""
+        """The hands of values (rows, columns), bone bright, each with its detected joints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def find(values: NDArray[np.float32], finder: HandFinder) -> FoundHands:
 def number_refusal(regions: Sequence[HandRegion]) -> Refusal | None:
     """The reason why an image with so many hands is not rated; None for one or two.
 
-    Up to four exposures are two hands where the thumbs say plainly which of them are of one hand.
+    Up to four exposures count as two hands where the thumbs determine which of them show the same hand.
     """
     count = len(regions)
     if 1 <= count <= _MOST_HANDS or (1 < count <= _MOST_EXPOSURES and exposures_of(regions)):

@@ -1,7 +1,7 @@
-"""The one way from a radiograph to the hands that networks see, for training and node alike.
+"""Pipeline from a radiograph to the hands for the networks, shared by training and node.
 
-Header, pixels, square pixels, bone bright, detector, quality, side, one view a hand; `Extraction.crops` then
-cuts them out by `hand_crop`. Before there was one way, 60 of 60 real hands were cut differently for training
+Header, pixels, square pixels, bone bright, detector, quality, side, one view a hand; `Extraction.crops`
+then applies `hand_crop`. With two separate pipelines 60 of 60 real hands were cut differently for training
 (30 % of all pixels of the crops).
 """
 
@@ -80,9 +80,9 @@ class LeadMarkers:
 class Extraction:
     """One image with its hands.
 
-    `radiograph` is what the hands were found in, with square pixels and bone bright; their regions are in its
-    pixels. `refusal` says why there are no hands. `stretch` leads back to the pixels of the image, which was
-    `shape` (rows, columns).
+    `radiograph` is the image used for detection, with square pixels and bone bright; regions are in its
+    pixels. `refusal` is the reason why there are no hands. `stretch` maps back to the pixels of the image,
+    whose size was `shape` (rows, columns).
     """
 
     radiograph: Radiograph
@@ -93,7 +93,7 @@ class Extraction:
     remarks: tuple[str, ...] = ()
 
     def crops(self, side_px: int) -> tuple[NDArray[np.uint8], ...]:
-        """What a network sees of each hand that is not refused, (side_px, side_px), in their order."""
+        """Model input (side_px, side_px) of each hand that is not refused, in the order of the hands."""
         return tuple(
             hand_crop(self.radiograph.values, hand.region, side_px)
             for hand in self.hands
@@ -117,9 +117,9 @@ def extract_from_dataset(
     limits: PixelLimits = DEFAULT_LIMITS,
     markers: LeadMarkers | None = None,
 ) -> Extraction | Refusal:
-    """Read a DICOM image and find its hands, or give the reason why it is not read.
+    """Read a DICOM image and detect its hands, or return the reason why it is refused.
 
-    An image of another view by its header is looked at, too: the reason says where the pixels disagree.
+    An image of another view by its header is analysed as well: the reason states where the pixels disagree.
     """
     refusal = header_refusal(header)
     if refusal is not None and refusal.reason is not Reason.OTHER_VIEW:
@@ -143,7 +143,7 @@ def extract_hands(
     convention: Convention = "none",
     markers: LeadMarkers | None = None,
 ) -> Extraction:
-    """Find the hands of a radiograph, with their sides and whatever speaks against them."""
+    """Detect the hands of a radiograph, with their sides and their refusals."""
     rows, columns = radiograph.values.shape
     aspect, about_shape = true_aspect(header.pixel_aspects)
     square, stretch = squared(radiograph, aspect)
@@ -183,7 +183,7 @@ def _with_sides(
 
 
 def _pairing(used: Sequence[HandRegion], exposures: int) -> Pairing:
-    """What the thumbs of an image with so many exposures say."""
+    """Pairing of an image's hands by the positions of their thumbs."""
     if len(used) == 2:
         return pairing_of(used)
     return Pairing.SAME_HAND if len(used) < exposures else Pairing.TWO_HANDS
@@ -196,7 +196,7 @@ def _sides(
     pairing: Pairing,
     marker: MarkerSide | None,
 ) -> list[SideFinding]:
-    """The side of each hand, whose exposures lie at `boxes`; those of two hands must all say the same."""
+    """The side of each hand, whose exposures lie at `boxes`; all evidence of two hands must agree."""
     if len(boxes) == 1:
         return [sides_of(boxes[0][:2], header, convention, pairing, marker)[0]]
     if len(boxes) != 2:

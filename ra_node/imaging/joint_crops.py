@@ -1,7 +1,7 @@
-"""Cuts the joints of a hand out of its full picture, each turned along its finger or along the wrist.
+"""Crops of single joints at full image resolution, each rotated along its finger or along the wrist.
 
-Training and node call this same function with the joints that the bundle's hand detector found: a stage-2
-erosion is 2 to 4 px wide where the whole hand has 224 px, and 5 to 9 px here.
+Training and node call the same function with the joints of the bundle's hand detector: a stage-2 erosion is
+2 to 4 px wide in a crop of the whole hand (224 px), and 5 to 9 px here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LOW_PERCENT, HIGH_PERCENT = 1.0, 99.5
 """Percentiles inside the outline of the hand that become 0 and 255, the same for all its joints."""
 
 _LEVELS_PX = 256
-"""Grey levels are counted on about so many pixels of the longer side of the box."""
+"""Pixels of the box's longer side when the percentiles are computed."""
 
 _FINGERS = (2, 3, 4, 5)
 
@@ -42,7 +42,7 @@ class JointFrame:
     side_px: float
 
     def corners(self) -> tuple[Point, Point, Point, Point]:
-        """Its corners in order, the two at the fingertip's end first."""
+        """Corners in order, the two towards the fingertip first."""
         half, (x, y) = self.side_px / 2, self.along
         return tuple(  # type: ignore[return-value]  # of four steps
             Point(
@@ -54,21 +54,21 @@ class JointFrame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JointCrops:
-    """The joints of one hand that were seen: `images` (joints, side, side), fingertip up, bone bright."""
+    """The detected joints of one hand: `images` (joints, side, side), fingertip up, bone bright."""
 
     frames: tuple[JointFrame, ...]
     images: NDArray[np.uint8]
 
     @property
     def kinds(self) -> NDArray[np.int64]:
-        """The place of each joint in `JOINTS`."""
+        """The index of each joint in `JOINTS`."""
         return np.array([JOINTS.index(frame.name) for frame in self.frames], np.int64)
 
 
 def joint_frames(region: HandRegion) -> tuple[JointFrame, ...]:
     """Give the squares around the joints of a hand, in the order of `JOINTS`.
 
-    None where the joints do not say how large the hand is and where its fingers point.
+    None are given where the joints do not determine the size of the hand and the direction of its fingers.
     """
     joints = {joint.name: joint.at for joint in region.joints}
     phalanges = [
@@ -97,7 +97,7 @@ def joint_frames(region: HandRegion) -> tuple[JointFrame, ...]:
 def joint_crops(values: NDArray[np.float32], region: HandRegion, side_px: int = 96) -> JointCrops:
     """Cut the joints of a hand out of `values` (rows, columns), bone bright.
 
-    Grey levels run from 0 to 255 between two percentiles of what the outline of the hand holds.
+    Grey levels are scaled to 0 to 255 between two percentiles of the pixels inside the outline.
     """
     frames = joint_frames(region)
     if not frames:
@@ -111,7 +111,7 @@ def joint_crops(values: NDArray[np.float32], region: HandRegion, side_px: int = 
 
 
 def _along(name: str, joints: Mapping[str, Point]) -> tuple[float, float] | None:
-    """Where the finger of a joint points; None for the wrist and where its other joint was not seen."""
+    """Direction of the finger at a joint; None for the wrist and where its other joint was not detected."""
     kind, _, number = name.partition("_")
     if kind == "wrist":
         return None
@@ -122,7 +122,7 @@ def _along(name: str, joints: Mapping[str, Point]) -> tuple[float, float] | None
 
 
 def _turned(values: NDArray[np.float32], frame: JointFrame, side_px: int) -> NDArray[np.float32]:
-    """One square (side, side); a finer image is averaged first, as warping looks at single pixels."""
+    """Resample one square (side, side); a finer image is area-averaged first, which prevents aliasing."""
     half = frame.side_px * 0.75 + 2
     rows, columns = values.shape
     left, top = (int(max(0, np.floor(edge - half))) for edge in (frame.centre.x, frame.centre.y))
@@ -140,7 +140,7 @@ def _turned(values: NDArray[np.float32], frame: JointFrame, side_px: int) -> NDA
     x, y = (frame.centre.x - left) * ratio_x - 0.5, (frame.centre.y - top) * ratio_y - 0.5
     (along_x, along_y), step = frame.along, frame.side_px / side_px
     middle = (side_px - 1) / 2
-    # From the crop to the part: its rows run against `along`, its columns to the right of it.
+    # Maps the crop to the part: rows run against `along`, columns to the right of it.
     turn = (
         np.array([[-along_y * ratio_x, -along_x * ratio_x], [along_x * ratio_y, -along_y * ratio_y]]) * step
     )

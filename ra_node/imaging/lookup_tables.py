@@ -150,7 +150,7 @@ def spread_curve(values: Curve, counts: NDArray[np.float64]) -> Curve:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A LUT item (C.11.1.1): the first value that it maps, its outputs, and the greatest possible of them."""
+    """A LUT item (C.11.1.1): first mapped value, outputs, and the largest possible output."""
 
     first: float
     entries: Curve
@@ -158,7 +158,7 @@ class Table:
 
 
 def _lookup(item: Dataset, *, signed: bool) -> Table | str:
-    """Read a LUT item, or say what was expected and found.
+    """Read a LUT item, or return a text with expected and found.
 
     The number of bits is derived from the data, because descriptors state too many or too few.
     """
@@ -175,7 +175,7 @@ def _lookup(item: Dataset, *, signed: bool) -> Table | str:
 
 
 def _lookup_data(item: Dataset, entries: int, *, wide: bool) -> NDArray[Any]:
-    """The data of a LUT: words, or bytes where it holds no more than these."""
+    """The data of a LUT: words, or bytes where it is only long enough for bytes."""
     element = item.get_item("LUTData")
     data: Any = None if element is None else element.value
     if isinstance(data, bytes):

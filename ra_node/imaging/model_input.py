@@ -33,7 +33,7 @@ LEAST_INSIDE = 0.05
 
 
 def hand_crop(values: NDArray[np.float32], region: HandRegion, side_px: int = 224) -> NDArray[np.uint8]:
-    """Cut one hand out of `values` (rows, columns): (side_px, side_px), fingers up, bone bright.
+    """Crop one hand of `values` (rows, columns): (side_px, side_px), fingers up, bone bright.
 
     Only pixels inside the outline and its rim are read: the values of others do not change the crop. They are
     0, as is the padding of the shorter side, so that the aspect ratio of the hand is kept. Intensities are

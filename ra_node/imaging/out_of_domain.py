@@ -1,6 +1,6 @@
-"""Says what in a picture networks for hands have not learnt from: half a hand, an oblique view, a cast.
+"""Domain check: refuses what the training data did not contain, such as half a hand, an oblique view, a cast.
 
-Simple rules that can be explained, on what the detector gives; the view comes from its head where it has one.
+Fixed rules on the output of the detector; the view is that of its view head where it has one.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ NARROWEST_KNUCKLES = 0.64
 """Breadth of the row MCP 2 to 5 over the length from wrist to MCP 3: 0.63 to 0.86 in children's PA views.
 Of 68 single hands of adults, marked PA by eye, 7 are narrower, most of them turned a little."""
 SURELY_FRONTAL = 0.9
-"""Knuckles are not asked where the view head is as sure as this. Head and knuckles together let 37 of 38 PA
-hands of adults pass and 0 of 12 obliques, the head alone 37 and 2 (tuning part, fivefold)."""
+"""Probability of a frontal view from which the knuckles are not checked. Head and knuckles together accept
+37 of 38 PA hands of adults and 0 of 12 obliques, the head alone 37 and 2 (tuning part, five folds)."""
 LEAST_FOREARM = 0.15
 """Reach of the outline beyond the middle of the wrist, in the same lengths: at least 0.17 in 38 whole hands
 of adults, 0.3 in children's; less is an image that ends in the carpus."""
 MOST_METAL = 0.015
-"""A share of the hand in one piece as white as the image can be; of 533 real hands the largest has 0.006."""
+"""Largest accepted connected saturated piece, as a share of the hand; at most 0.006 in 533 real hands."""
 BRIGHTEST_BESIDE = 0.18
-"""The upper quartile of a band beside wrist and palm: 0 is the ground beside the fingers, 1 the hand's bone.
-Beside 533 of 535 hands without plaster at most 0.17, as a rule 0.02; beside one wrist in a splint 0.39."""
+"""Upper quartile of a band beside wrist and palm: 0 is the background beside the fingers, 1 the hand's bone.
+At most 0.17 for 533 of 535 hands without plaster, typically 0.02; 0.39 for one wrist in a splint."""
 
 _LENGTH_PX = 60
-"""The band is looked at where wrist to MCP 3 has so many pixels."""
+"""Distance from wrist to MCP 3 in the reduced picture in which the band is measured."""
 _BAND = (0.04, 0.14)
 _WRIST_FROM, _WRIST_TO, _FINGERS_FROM = -0.45, 0.35, 0.9
-"""Along the arrow from wrist to MCP 3, in its lengths."""
+"""Positions along the axis from wrist to MCP 3, in units of its length."""
 _FEWEST_PX = 30
 _STEP, _FARTHEST = 0.15, 2.0
-"""The end of plaster is sought in such steps along the arrow."""
+"""Step and limit of the search for the end of plaster, along the same axis."""
 
 Values = NDArray[np.float32]
 
@@ -47,9 +47,9 @@ Values = NDArray[np.float32]
 def out_of_domain(
     values: Values, regions: Sequence[HandRegion], header: ImageHeader | None = None
 ) -> list[tuple[Refusal, ...]]:
-    """For each hand in values (rows, columns), bone bright: every reason; none where no joints are named.
+    """For each hand in values (rows, columns), bone bright: all reasons; none without named joints.
 
-    The header is asked for what it says of the view.
+    The view of the header is used as well.
     """
     whole = (float(values.min()), float(values.max())) if regions else (0.0, 0.0)
     return [tuple(_reasons(values, region, regions, whole, header)) for region in regions]
@@ -83,7 +83,7 @@ def _reasons(
 def _incomplete(
     region: HandRegion, places: dict[str, NDArray[np.float64]], outline: NDArray[np.float64]
 ) -> Iterator[Refusal]:
-    """Every joint must be seen, in the outline or its rim, and the outline reach beyond the wrist."""
+    """Refuse a hand with an undetected joint, one outside outline and rim, or a missing forearm."""
     rim_px = RIM * max(region.box.height_px, region.box.width_px)
     polygon = outline.astype(np.float32)
     inside = {
@@ -105,7 +105,7 @@ def _incomplete(
 
 
 def _turned(places: dict[str, NDArray[np.float64]]) -> Iterator[Refusal]:
-    """Turned about its length a hand shows its knuckles closer together; for views that are not sure."""
+    """Refuse a rotated hand, whose MCP joints lie closer together, where the view head is not certain."""
     arrow = places["mcp_3"] - places["wrist_2"]
     across = np.array([-arrow[1], arrow[0]]) / max(float(arrow @ arrow), 1e-9)
     breadth = abs(float((places["mcp_2"] - places["mcp_5"]) @ across))
@@ -119,7 +119,7 @@ def _turned(places: dict[str, NDArray[np.float64]]) -> Iterator[Refusal]:
 
 
 class _Part:
-    """A hand and its surroundings at a small scale, with each pixel's place along and outside the hand."""
+    """A hand and its surroundings at a reduced scale, with the position of each pixel along the hand."""
 
     def __init__(
         self,
@@ -149,7 +149,7 @@ class _Part:
         return np.asarray((points - self._at) * self._scale, np.float64)
 
     def joints_on(self, covered: NDArray[np.bool_]) -> int:
-        """How many joints lie on the pixels that are covered."""
+        """Number of joints on pixels of the mask."""
         rows, columns = covered.shape
         places = np.floor(self.to_part(self._joints)).astype(int)
         held = places[((places >= 0) & (places < (columns, rows))).all(axis=1)]
@@ -162,7 +162,7 @@ class _Part:
 
 
 def _metal(part: _Part, whole: tuple[float, float]) -> Iterator[Refusal]:
-    """A plate or a nail is one long white piece in the hand; a ring is smaller."""
+    """Refuse a plate or a nail: one long saturated piece in the hand; a ring is smaller."""
     low, high = whole
     area = max(float(part.inside.sum()), 1.0)
     white = ((part.values >= high - 0.02 * (high - low)) & (part.inside > 0)).astype(np.uint8)
@@ -181,7 +181,7 @@ def _metal(part: _Part, whole: tuple[float, float]) -> Iterator[Refusal]:
 
 
 def _plaster(part: _Part, others: Sequence[HandRegion]) -> Iterator[Refusal]:
-    """Beside a wrist in plaster lies no background but the bandage or the splint."""
+    """Refuse plaster: the band beside the wrist shows bandage or splint instead of background."""
     band = (part.away > _BAND[0]) & (part.away < _BAND[1])
     for other in others:
         grown = cv2.dilate(
@@ -207,7 +207,7 @@ def _plaster(part: _Part, others: Sequence[HandRegion]) -> Iterator[Refusal]:
 
 
 def _plaster_end(part: _Part, band: NDArray[np.bool_], ground: float, bright: float) -> float:
-    """How far along the hand the ground beside it stays as bright as beside the wrist."""
+    """Position along the hand up to which the band beside it is as bright as beside the wrist."""
     end = _WRIST_TO
     while end < _FARTHEST:
         here = part.values[band & (part.along >= end) & (part.along < end + _STEP)]

@@ -17,7 +17,7 @@ from ra_node.domain.report import Explanation, HandRegion
 from ra_node.imaging.pixels import Radiograph
 
 SAME = 1.02
-"""Two aspect ratios within this factor are one: spacings are rounded."""
+"""Two aspect ratios within this factor are equal, because spacings are rounded."""
 _MOST = 4.0
 _TAKEN = "square pixels were assumed"
 _MOST_PIXELS = 30_000_000
@@ -26,7 +26,7 @@ _MOST_PIXELS = 30_000_000
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Pixels of the square grid for one of the image, across and down."""
+    """Scale from pixels of the image to those of the square grid, in x and y."""
 
     x: float = 1.0
     y: float = 1.0

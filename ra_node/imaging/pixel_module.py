@@ -86,13 +86,13 @@ def complete(dataset: Dataset, limits: PixelLimits) -> PixelModule:
 
 
 def unreadable(expected_and_found: str) -> PixelsRefused:
-    """The refusal of pixels that cannot be read, as a sentence."""
+    """The refusal of unreadable pixels, with expected and found as a sentence."""
     text = f"{expected_and_found[0].upper()}{expected_and_found[1:]}."
     return PixelsRefused(Refusal(Reason.UNREADABLE_PIXELS, text))
 
 
 def check_size(rows: int, columns: int, limits: PixelLimits) -> None:
-    """Refuse what is too small to show a hand or too large to hold in memory."""
+    """Refuse an image that is too small to show a hand or too large for memory."""
     found = f"found {rows} rows and {columns} columns"
     if min(rows, columns) < limits.side_px:
         text = f"Expected an image of at least {limits.side_px} pixels a side, {found}."
@@ -210,12 +210,12 @@ def _syntax_of(frame: bytes, stated: UID, native_bytes: int) -> UID:
 
 
 def is_encapsulated(syntax: UID) -> bool:
-    """Whether pixels of a transfer syntax lie in fragments; not for a UID that names none."""
+    """Whether a transfer syntax is encapsulated; False for a UID that is not a transfer syntax."""
     return bool(syntax.is_transfer_syntax and syntax.is_encapsulated)
 
 
 def _check_size_of_frame(dataset: Dataset, frame: bytes, syntax: UID) -> None:
-    """Refuse a frame that would decode to another size than that of the header."""
+    """Refuse a frame whose decoded size differs from that of the header."""
     rows, columns = _whole(dataset, "Rows"), _whole(dataset, "Columns")
     found = None if syntax == RLELossless else codestream.declared_size(frame)
     if found is not None and found != (rows, columns):
@@ -241,7 +241,7 @@ def _stored_format(
     if signed is None:
         remarks.append(_assumed("PixelRepresentation", 0))
     packed_as_stored = not is_encapsulated(syntax) or syntax == RLELossless
-    # A codec encodes values, not words, so only these keep the unused low bits of an odd HighBit.
+    # A codec encodes values, not words: only native and RLE words keep the unused low bits of an odd HighBit.
     shift = high - bits + 1 if packed_as_stored and bits - 1 <= high < allocated else 0
     return StoredFormat(allocated, bits, shift, signed == 1)
 

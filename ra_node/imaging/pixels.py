@@ -130,7 +130,7 @@ def _decoded_colour(dataset: Dataset, module: PixelModule) -> Words:
 def _decoded(dataset: Dataset, module: PixelModule, options: dict[str, Any]) -> NDArray[Any]:
     """Run pydicom's decoder on the only frame; a failure is a fault of the image.
 
-    Except for errors of the system: memory or handles ran out, or a library cannot be loaded (MachineFault).
+    Errors of the system (no memory, no handles, a library that cannot be loaded) give MachineFault instead.
     """
     try:
         with warnings.catch_warnings():

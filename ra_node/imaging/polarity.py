@@ -20,7 +20,7 @@ INVERTED = "Greyscale was inverted against the header (bone dark) and has been c
 
 _SIDE_PX = 256
 _RIM = 0.04
-"""Width of the rim of background that a hand is compared with, as a share of its longer side."""
+"""Width of the background rim used for comparison, as a share of the hand's longer side."""
 
 
 def turned_round(radiograph: Radiograph) -> Radiograph:

@@ -18,15 +18,15 @@ from ra_node.imaging.median import median
 _EDGE_FRACTION = 0.006
 """Distance to the image edge below which a hand touches it, as a share of the box's longer side."""
 _MOST_CONTACT = 0.12
-"""A share of the box's width along the fingers' edge; one finger that is cut covers about 0.1."""
+"""Share of the box's width along the fingers' edge; one finger that is cut off covers about 0.1."""
 _WIDEST_FINGERS = 0.35
-"""A longer contact in one piece is an outline that ran into the background, not fingers."""
+"""A longer contact in one piece is an outline error (background included), not fingers."""
 _MOST_SIDE_CONTACT = 0.15
-"""A share of the box's height along a side; a thumb's tip that touches an edge covers 0.09 at most."""
+"""Share of the box's height along a side; a thumb's tip that touches an edge covers 0.09 at most."""
 _FINGERS = 0.72
-"""The share of the box, from the fingertips on, as far as the wrist."""
+"""Share of the box from the fingertips to the wrist."""
 _NEXT_PHALANX = 0.6
-"""Length of a finger's middle phalanx beside its first one."""
+"""Length of a middle phalanx relative to the proximal one."""
 _FINGERS_LOST = 2
 """One finger alone may be flexed, or its joint misplaced."""
 _MOST_SATURATED = 0.5
@@ -113,7 +113,7 @@ _Distances = NDArray[np.float64]
 
 
 def _edges(region: HandRegion, rows: int, columns: int) -> tuple[_Distances, _Distances, _Distances]:
-    """Give the outline's distances from the edges left of, above and right of the upright hand."""
+    """Distances of the outline from the edges left of, above and right of the upright hand."""
     x = np.array([point.x for point in region.outline])
     y = np.array([point.y for point in region.outline])
     around = (x, y, columns - x, rows - y)  # left, top, right, bottom of the image, clockwise
@@ -122,7 +122,7 @@ def _edges(region: HandRegion, rows: int, columns: int) -> tuple[_Distances, _Di
 
 
 def _contact(across: NDArray[np.float64], depth: NDArray[np.float64], near: float, most: float) -> float:
-    """Sum the lengths of the outline's sides that run along the edge, up to `most` each; NaN is left out."""
+    """Total length of the outline's parts along the edge, at most `most` each; NaN is ignored."""
     touching = (depth <= near) & np.isfinite(across)
     both = touching & np.roll(touching, -1)
     lengths = np.abs(np.roll(across, -1) - across)[both]
@@ -160,7 +160,7 @@ def _exposure(values: NDArray[np.float32], region: HandRegion, whole: Range) -> 
 
 
 def _largest_saturated(part: NDArray[np.float32], inside: NDArray[np.bool_], whole: Range) -> float:
-    """Give the share of the hand in its largest piece as white as the image can be, or at most that."""
+    """Share of the hand in its largest saturated piece, or an upper limit of it."""
     low, high = whole
     white = ((part >= high - 0.01 * (high - low)) & inside).astype(np.uint8)
     share = float(white.sum()) / float(inside.sum())
@@ -173,7 +173,7 @@ def _largest_saturated(part: NDArray[np.float32], inside: NDArray[np.bool_], who
 def _cut(
     values: NDArray[np.float32], region: HandRegion
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Give the hand's surroundings at a reduced scale, the hand in them, and what lies around it."""
+    """The hand's surroundings at a reduced scale, the mask of the hand, and that of its background."""
     rows, columns = values.shape
     box = region.box.grown(0.05).clipped(rows, columns)
     step = max(1, max(box.width_px, box.height_px) // _SIDE_PX)
