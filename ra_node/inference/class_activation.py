@@ -39,7 +39,7 @@ class FeatureMap:
 
 @cache
 def feature_map(architecture: str, side_px: int, coarsest_px: float = COARSEST_PX) -> FeatureMap:
-    """The last map of the trunk whose cells are no larger than `coarsest_px`; costs no arithmetic."""
+    """The last map of the trunk whose cells are no larger than `coarsest_px`; traced without computation."""
     with torch.device("meta"):
         network = build(architecture, 2).eval()
         trace = _Trace(network, side_px / coarsest_px)
@@ -53,7 +53,7 @@ def heat_of(
 ) -> NDArray[np.float32]:
     """Heat (N, side, side) of a trunk's maps: 0 to 1, all 0 where nothing supports a higher class.
 
-    Each hand has its own scale. Classes are ordered from healthy to worst; heat is what moves the output up.
+    Each hand has its own scale. Classes are ordered from healthy to worst; heat raises the output.
     """
     parts = [_coarse(halves, maps_NCHW[start : start + batch]) for start in range(0, len(maps_NCHW), batch)]
     return np.stack([_at_full_size(one, place, side_px) for part in parts for one in part])

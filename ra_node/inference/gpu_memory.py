@@ -1,7 +1,7 @@
 """Runs a network with the batch size that fits the GPU memory, and on the CPU where none fits.
 
-A GPU filled by other processes must not bury studies: a batch that does not fit is halved, finally run on the
-CPU, and logged. The next call tries a larger batch again.
+Jobs must not fail because other processes fill the GPU: a batch that does not fit is halved, finally run on
+the CPU, and logged. The next call tries a larger batch again.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Grades the joints of hands with the shared network of a bundle's joint task.
 
-Importing this module is cheap; torch comes with the first `JointGrader`.
+Importing this module is fast; torch is imported by the first `JointGrader`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ra_node.inference.bundles.manifest import Bundle, JointTask
 
 
 class JointSquares(Protocol):
-    """The joints of one hand: crops (joints, side, side) and the place of each joint in `JOINTS`."""
+    """The joints of one hand: crops (joints, side, side) and the index of each joint in `JOINTS`."""
 
     @property
     def images(self) -> NDArray[np.uint8]: ...
@@ -37,7 +37,7 @@ class JointGrader:
         self._temperatures = np.array(task.temperatures)
 
     def grade(self, hands: Sequence[JointSquares]) -> list[NDArray[np.float64]]:
-        """Probabilities (joints, 6) of each hand, calibrated by kind; all joints go through in one pass."""
+        """Probabilities (joints, 6) of each hand, calibrated by kind; one forward pass for all joints."""
         crops = [hand.images for hand in hands]
         if not sum(map(len, crops)):
             return [np.zeros((0, 6)) for _ in hands]

@@ -1,9 +1,9 @@
-"""Judges crops of hands with the two networks of one bundle, in one forward pass a task, and explains it.
+"""Classifies crops of hands with the two networks of a bundle, one forward pass a task, with heat maps.
 
-Only hands in which a network says disease are explained, each by that network alone; that takes one more
-pass of its second half, there and back.
+A heat map is computed only where a network predicts disease, by that network alone; this costs a forward and
+a backward pass of its second half.
 
-Importing this module is cheap; torch comes with the first `Predictor`.
+Importing this module is fast; torch is imported by the first `Predictor`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class HandPrediction:
     recognition: Recognition
     staging: Staging
     heat: NDArray[np.float32] | None = field(default=None, compare=False)
-    """Where the network that says disease saw it, (side_px, side_px) of 0 to 1; None where both say none."""
+    """Heat map of the network that predicts disease, (side_px, side_px), 0 to 1; None where neither does."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,9 +48,8 @@ class _Network:
 class Predictor:
     """Holds the networks of one bundle on one device.
 
-    `device` is "auto" (CUDA where there is any), or a name that torch knows; `batch` is the most
-    crops that go through a network at once, fewer where the device lacks memory. Raises Fatal for
-    weights or a device that do not fit.
+    `device` is "auto" (CUDA where available) or a torch device; `batch` is the largest batch size, reduced
+    where the device lacks memory. Raises Fatal for weights that do not fit or an unavailable device.
     """
 
     def __init__(self, bundle: Bundle, device: str = "auto", batch: int = 16) -> None:
@@ -83,7 +82,7 @@ class Predictor:
         return _Network(task, place, halves.halves_of(whole, place.path, side_px))
 
     def judge(self, crops: Sequence[NDArray[np.uint8]]) -> list[HandPrediction]:
-        """Judge hands (side_px, side_px) as `hand_crop` makes them, in their order."""
+        """Classify crops (side_px, side_px) of `hand_crop`, in their order."""
         side_px = self.bundle.manifest.preprocessing.side_px
         expected = (side_px, side_px)
         if any(crop.shape != expected for crop in crops):
@@ -92,7 +91,7 @@ class Predictor:
         return [judgement for part in parts for judgement in self._judged(np.stack(part))]
 
     def _judged(self, crops: NDArray[np.uint8]) -> list[HandPrediction]:
-        """Judge crops (N, side_px, side_px); their maps are kept no longer."""
+        """Classify crops (N, side_px, side_px); feature maps are released on return."""
         recognised, recognition_maps = self._answered(self._recognition, crops)
         staged, staging_maps = self._answered(self._staging, crops)
         threshold = self._recognition.task.operating_points[0]
@@ -105,7 +104,7 @@ class Predictor:
     def _explained(
         self, judged: Sequence[HandPrediction], recognition_maps: Tensor, staging_maps: Tensor
     ) -> list[HandPrediction]:
-        """The same judgements, with heat where there is disease to explain."""
+        """The same predictions, with a heat map where disease is predicted."""
         made = list(judged)
         told = [explaining_task(one.recognition, one.staging) for one in judged]
         for name, network, maps_NCHW in (
@@ -122,7 +121,7 @@ class Predictor:
         return made
 
     def _answered(self, network: _Network, crops: NDArray[np.uint8]) -> tuple[NDArray[np.float64], Tensor]:
-        """Probabilities (N, classes), and the maps that the explanation begins with."""
+        """Probabilities (N, classes), and the feature maps for the heat map."""
         recipe = self.bundle.manifest.preprocessing
         logits, maps_NCHW = self._room.answer(network.halves, crops, recipe.mean, recipe.std)
         return self._softmax(logits / network.task.temperature), maps_NCHW

@@ -1,7 +1,7 @@
-"""A bundle is believed only after its manifest, its hashes and its preprocessing have been checked.
+"""Bundle manifest: schema, and checks of manifest, hashes and preprocessing before a bundle is used.
 
-A folder with `manifest.json`, one `weights.safetensors` a task and `card.md`. Reading it needs no
-torch, so that checks and status pages stay cheap.
+A bundle is a folder with `manifest.json`, one `weights.safetensors` a task and `card.md`. It is read without
+importing torch, so that checks and status pages are fast.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from ra_node.errors import Fatal
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Interval = tuple[float, float, float]
-"""A figure and its 95 % interval: (value, low, high)."""
+"""A metric and its 95 % interval: (value, low, high)."""
 Head = Literal["softmax", "ordinal"]
-"""How a network answers: one number a class, or one score and cut points between ordered classes."""
+"""Type of the last layer: one logit a class, or one score and cut points between ordered classes."""
 
 
 class _Part(BaseModel):
-    """A part of the manifest: every key is known, none is missing, nothing changes."""
+    """A part of the manifest: immutable, without unknown or missing keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Preprocessing(_Part):
-    """How a hand becomes numbers: the recipe by its id, then (grey / 255 - mean) / std."""
+    """Model input: the preprocessing by its id, then (grey / 255 - mean) / std."""
 
     id: str
     description: str
@@ -42,12 +42,12 @@ class Preprocessing(_Part):
     mean: float
     std: Annotated[float, Field(gt=0)]
     detector_sha256: str | None = None
-    """`FinderPart.sha256` of the detector that cut the training hands; bundles of earlier versions do not
-    name it."""
+    """`FinderPart.sha256` of the detector that cropped the training hands; absent in bundles of earlier
+    versions."""
 
 
 class BundleTask(_Part):
-    """One network: what it is, what it answers and how its logits become probabilities."""
+    """One network: architecture, classes, calibration of its logits, operating points and metrics."""
 
     architecture: str
     classes: tuple[str, ...]
@@ -58,7 +58,7 @@ class BundleTask(_Part):
     temperature: Annotated[float, Field(gt=0)]
     """Logits are divided by it before the softmax."""
     operating_points: tuple[Share, ...]
-    """Recognition: the one threshold; staging: one a class, for one-vs-rest figures."""
+    """Recognition: one threshold; staging: one a class, for one-vs-rest metrics."""
     metrics: dict[str, Interval]
     metrics_on: str
     """The hands that the metrics were measured on, in words."""
@@ -69,19 +69,19 @@ Kinds = Annotated[tuple[float, ...], Field(min_length=len(JOINTS), max_length=le
 
 
 class JointTask(_Part):
-    """The network that all joints share: a crop and the kind of the joint in, a stage out."""
+    """The network shared by all joints: input are a crop and the kind of the joint, output is a stage."""
 
     crops: str
-    """The recipe of the crops by its id."""
+    """Id of the preprocessing of joint crops."""
     side_px: Annotated[int, Field(ge=48, le=256)]
     weights: str
     weights_sha256: str
     temperatures: Kinds
-    """Log-probabilities of a joint are divided by that of its kind before the softmax."""
+    """One temperature a kind of joint, by which log-probabilities are divided before the softmax."""
     threshold: Share
-    """A joint with a smaller probability of disease is of stage 0."""
+    """A joint with a smaller probability of disease gets stage 0."""
     hand_detector_sha256: str
-    """Names the hand detector on whose joints this task was measured."""
+    """`FinderPart.sha256` of the hand detector on whose joints this task was measured."""
     metrics: dict[str, Interval]
     metrics_on: str
     """The hands that the metrics were measured on, in words."""
@@ -95,7 +95,7 @@ class JointTask(_Part):
 
 
 class Tasks(_Part):
-    """The two tasks of the paper, and where the bundle has it that of the joints."""
+    """The two tasks of the paper, and the optional joint task."""
 
     recognition: BundleTask
     staging: BundleTask
@@ -118,31 +118,31 @@ class Weights(_Part):
 
 
 class ViewPart(_Part):
-    """The head that tells views from the reader's maps, and what was measured of it."""
+    """The head that classifies views by the reader's feature maps, and its metrics."""
 
     classes: Annotated[tuple[PixelView, ...], Field(min_length=2)]
     weights: Weights
     least_frontal: Share
-    """A hand of a lower probability of a frontal view is shown in another one."""
+    """Threshold: a hand with a lower probability of a frontal view counts as another view."""
     figures: dict[str, Interval]
     figures_on: str
 
 
 class FinderPart(_Part):
-    """The networks that find hands and their joints, and what was measured of them."""
+    """The networks that detect hands and their joints, and their metrics."""
 
     name: str
     side_px: Annotated[int, Field(gt=0)]
     seeker: Weights
-    """Looks at the whole image."""
+    """Network for the whole image."""
     reader: Weights
-    """Looks at one hand."""
+    """Network for one hand."""
     figures: dict[str, Interval]
     figures_on: str
-    """What the figures were measured on, in words."""
+    """The images that the figures were measured on, in words."""
     trained_on: str
     views: ViewPart | None = None
-    """Without it only header and breadth of the knuckles tell an oblique view."""
+    """Without it an oblique view is detected by the header and the breadth of the knuckles only."""
 
     @property
     def weights(self) -> tuple[Weights, ...]:
@@ -151,31 +151,31 @@ class FinderPart(_Part):
 
     @property
     def sha256(self) -> str:
-        """Names the detector by all that decides how it cuts a hand: its squares and its weights.
+        """Identity of the detector: hash of all that affects its crops, i.e. input size and weights.
 
-        The head that tells views is not among them: it moves no joint and no outline.
+        The view head is not included, because it changes no joint and no outline.
         """
         facts = [str(self.side_px), self.seeker.sha256, self.reader.sha256]
         return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
 
 class MarkerReaderPart(_Part):
-    """The network that reads lead markers, and what was measured of it."""
+    """The network that reads lead markers, and its metrics."""
 
     name: str
     side_px: Annotated[int, Field(gt=0)]
     classes: tuple[str, ...]
     weights: Weights
     least_score: Share
-    """A letter of a lower probability is not certain, and so no evidence."""
+    """Threshold: a letter with a lower probability is no evidence of a side."""
     figures: dict[str, Interval]
-    """Shares of plates on which the marker was read right, not read, and read wrong."""
+    """Shares of plates with the marker read correctly, not read, and read wrongly."""
     figures_on: str
     trained_on: str
 
 
 class HeatMapPart(_Part):
-    """What `python -m tests.benchmarks.explanation` found: the joint of the lesion had most heat."""
+    """How often the joint of the lesion had most heat, by `python -m tests.benchmarks.explanation`."""
 
     found: Annotated[int, Field(ge=0)]
     hands: Annotated[int, Field(gt=0)]
@@ -186,16 +186,16 @@ View = Literal["frontal", "oblique", "lateral", "ball-catcher"]
 
 
 class DomainPart(_Part):
-    """The hands that the networks learnt from; a hand outside of it is not rated.
+    """Domain of the training hands; a hand outside is not rated.
 
-    Of every bundle these are whole hands: with all joints of the finder and the wrist.
+    The domain of every bundle is whole hands: with the wrist and all joints of the detector.
     """
 
     ages: tuple[float, float] | None = None
-    """Youngest and oldest in years, both inside; None: ages are not checked."""
+    """Youngest and oldest in years, inclusive; None: ages are not checked."""
     views: Annotated[tuple[View, ...], Field(min_length=1)] = ("frontal",)
     casts: bool = False
-    """Hands in plaster and with metal were among them."""
+    """Whether the training hands include hands in plaster and with metal."""
 
     @model_validator(mode="after")
     def _possible(self) -> DomainPart:
@@ -213,7 +213,7 @@ class Manifest(_Part):
     """`manifest.json`, as written by `python -m training export`."""
 
     format: Literal[1, 2]
-    """2 may have the task `joints`."""
+    """Format 2 may have the task `joints`."""
     name: str
     version: str
     manufacturer: str
@@ -223,15 +223,15 @@ class Manifest(_Part):
     training: dict[str, JsonValue]
     provenance: dict[str, JsonValue]
     domain: DomainPart | None = None
-    """What the networks learnt from; a bundle that does not say rates hands of every age."""
+    """Domain of the training hands; without it hands of every age are rated."""
     ages: tuple[float, float] | None = None
-    """As bundles told their ages before they had a `domain`."""
+    """Ages in bundles of versions without `domain`."""
     heat_map: HeatMapPart | None = None
-    """How often the maps of a bundle were right; a bundle need not say."""
+    """How often the heat maps of the bundle were right; optional."""
     finder: FinderPart | None = None
-    """Bundles of earlier versions may lack it; these run no more."""
+    """Absent in bundles of earlier versions, which are no longer supported."""
     marker_reader: MarkerReaderPart | None = None
-    """Without it, sides come from the header and the site's convention alone."""
+    """Without it sides come from the header and the site's convention only."""
 
     @model_validator(mode="after")
     def _joints_fit(self) -> Manifest:
@@ -256,7 +256,7 @@ class Manifest(_Part):
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A checked bundle: what reports say about it and what a predictor needs."""
+    """A checked bundle: its identity for reports, and its manifest for the predictor."""
 
     folder: Path
     identity: BundleIdentity
@@ -277,14 +277,14 @@ def load_bundle(folder: Path, preprocessing: str = PREPROCESSING_ID) -> Bundle:
 
 
 def read_bundle(folder: Path) -> Bundle:
-    """Read what a bundle says of itself, its weights unread; raises Fatal for a manifest that is not one."""
+    """Read the manifest of a bundle, not its weights; raises Fatal for an invalid manifest."""
     content = _content(folder / "manifest.json")
     manifest = _manifest(content, folder)
     return Bundle(folder, _identity(manifest, hashlib.sha256(content).hexdigest()), manifest)
 
 
 def check_preprocessing(bundle: Bundle, expected: str = PREPROCESSING_ID) -> None:
-    """Raise Fatal unless the bundle's networks learnt from images as this node makes them."""
+    """Raise Fatal unless the bundle's networks were trained with the preprocessing of this node."""
     found = bundle.manifest.preprocessing.id
     if found != expected:
         raise Fatal(
@@ -294,10 +294,10 @@ def check_preprocessing(bundle: Bundle, expected: str = PREPROCESSING_ID) -> Non
 
 
 def check_detector(bundle: Bundle) -> None:
-    """Raise Fatal where the bundle's networks were trained on hands cut by another detector than its own.
+    """Raise Fatal where the bundle's networks were trained on crops of another detector than the bundle's.
 
-    The same hands cut by two detectors differed in staging accuracy by 0.053 (0.014 to 0.093). A bundle that
-    does not name the detector passes.
+    Crops of the same hands by two detectors differed in staging accuracy by 0.053 (0.014 to 0.093). A bundle
+    that does not name the detector is accepted.
     """
     finder, trained_on = bundle.manifest.finder, bundle.manifest.preprocessing.detector_sha256
     if finder is not None and trained_on is not None and trained_on != finder.sha256:
@@ -308,7 +308,7 @@ def check_detector(bundle: Bundle) -> None:
 
 
 def check_weights(bundle: Bundle) -> None:
-    """Raise Fatal unless every file of weights is there and is the one of the manifest."""
+    """Raise Fatal unless every weights file exists with the SHA-256 of the manifest."""
     for name, sha256 in bundle.manifest.weights:
         check_weights_file(bundle.folder, name, sha256)
 
@@ -324,7 +324,7 @@ def check_weights_file(folder: Path, name: str, expected: str) -> None:
 
 
 def check_joints(bundle: Bundle) -> None:
-    """Raise Fatal unless joint crops and hand detector are those that the joint task was measured with."""
+    """Raise Fatal unless joint crops and hand detector are those with which the joint task was measured."""
     joints, finder = bundle.manifest.tasks.joints, bundle.manifest.finder
     if joints is None or finder is None:
         return

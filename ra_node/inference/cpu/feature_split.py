@@ -40,7 +40,7 @@ class Halves(nn.Module):
         return next(self.rest.parameters()).device
 
     def forward(self, x_N1HW: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (N, classes), and the map that they were made of."""
+        """Logits (N, classes), and the feature map that they were computed from."""
         map_NCHW = self.trunk(x_N1HW)
         return self.rest(map_NCHW), map_NCHW
 

@@ -1,7 +1,7 @@
-"""Finds hands with the two small networks of a bundle: joints, direction, silhouette, and how sure it is.
+"""Detects hands with the two small networks of a bundle: joints, direction, silhouette, scores.
 
-Importing this module is cheap; torch comes with the first `Finder`. What it gives are proposals: whether a
-proposal is a hand is decided by its joints (`is_hand`), and the image itself is looked at elsewhere.
+Importing this module is fast; torch is imported by the first `Finder`. The networks give proposals, of which
+`is_hand` accepts hands by their joints; image quality is checked elsewhere.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ from ra_node.inference.hand_detector.preprocessing import (
 from ra_node.inference.hand_detector.view_decision import Views, is_elsewhere, is_surely_hand, seen_view
 
 LEAST_HEAT = 0.2
-"""Places of the whole image with less are not looked at from near."""
+"""Least heat of a peak in the whole image that becomes a proposal."""
 MOST_PLACES = 6
 LEAST_JOINT = 0.5
-"""A joint of a lower score was not seen."""
+"""Score from which a joint counts as detected."""
 FEWEST_JOINTS = 10
 LEAST_SCORE = 0.9
-"""Mean score of the joints of a hand."""
+"""Least mean score of the joints of a hand."""
 LEAST_SCORE_IN_VIEW = 0.75
-"""The same where the view head is sure of a hand: deformed and oblique ones. Of 14 proposals in crops and
-limbs with such scores (tuning part, fivefold) none has a probability over 0.43 of a frontal view."""
+"""The same where the view head is certain of a hand, for deformed and oblique ones. Of 14 proposals in crops
+and limbs with such scores (tuning part, five folds) none has a probability over 0.43 of a frontal view."""
 
 _STRIDE = 4
 _WORK_PX = 720
@@ -60,9 +60,9 @@ Places = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reading:
-    """What the reader saw in the square around one pose: joints in pixels of the picture, with scores (13,).
+    """Output of the reader for one pose: joints in pixels of the picture, with scores (13,).
 
-    `silhouette` (SIDE_PX / 2, SIDE_PX / 2) holds probabilities in the square; `views` one a view, or none.
+    `silhouette` (SIDE_PX / 2, SIDE_PX / 2) holds probabilities; `views` holds one a view, or is empty.
     """
 
     pose: Pose
@@ -87,7 +87,7 @@ class Finder:
         self._maps = forward.Maps(seeker, reader, head, classes)
 
     def find(self, values: Grey) -> tuple[HandRegion, ...]:
-        """Find the hands of values (rows, columns), bone bright, in no order; places are in its pixels."""
+        """Detect the hands of values (rows, columns), bone bright, unordered; points are in its pixels."""
         picture, ratio = _at_work_size(values)
         readings = [reading for reading in self._readings(picture) if self._is_hand(reading)]
         found = ((reading, _region(reading, ratio, values.shape)) for reading in _apart(readings))
@@ -103,12 +103,12 @@ class Finder:
         return is_hand(reading.joints, reading.scores, least) and not is_elsewhere(view)
 
     def looks(self, values: Grey) -> tuple[Grey, list[Reading]]:
-        """What was read at every likely place, hand or not: the picture at its working size, and readings."""
+        """All proposals, accepted or not: the picture at its working size, and the readings."""
         picture, _ = _at_work_size(values)
         return picture, self._readings(picture)
 
     def _readings(self, picture: Grey) -> list[Reading]:
-        """Look at every likely place, and again where the first look shows that it was off."""
+        """Read every proposal, and again with the pose of the joints where the first one was misaligned."""
         poses = self._poses(picture)
         first = self._read(picture, poses)
         again = [reading for reading in first if reading.score > 0.3 and _is_off(reading)]
@@ -161,7 +161,7 @@ def open_finder(folder: Path, part: FinderPart) -> Finder:
 
 
 def is_hand(joints: Places, scores: NDArray[np.float64], least_score: float = LEAST_SCORE) -> bool:
-    """Whether enough joints were seen, and these lie as they can in a hand, however ill."""
+    """Whether enough joints were detected, in positions possible for a hand, also a deformed one."""
     seen = scores >= LEAST_JOINT
     if seen.sum() < FEWEST_JOINTS or scores.mean() < least_score or not seen[[_WRIST, _KNUCKLE]].all():
         return False
@@ -176,7 +176,7 @@ def is_hand(joints: Places, scores: NDArray[np.float64], least_score: float = LE
 
 
 def in_own_frame(joints: Places) -> Places:
-    """Joints (13, 2) as (along, across) the arrow from wrist to MCP 3, in its lengths, from the wrist."""
+    """Joints (13, 2) as (along, across) the vector from wrist to MCP 3, in its lengths, from the wrist."""
     arrow = joints[_KNUCKLE] - joints[_WRIST]
     length2 = max(float(arrow @ arrow), 1e-9)
     away = joints - joints[_WRIST]
@@ -184,7 +184,7 @@ def in_own_frame(joints: Places) -> Places:
 
 
 def _at_work_size(values: Grey) -> tuple[Grey, tuple[float, float]]:
-    """Shrink an image once; gives its pixels per pixel of the picture, across and down."""
+    """Reduce an image to working size; also gives image pixels per picture pixel in x and y."""
     rows, columns = values.shape
     scale = min(1.0, _WORK_PX / max(rows, columns))
     size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
@@ -193,7 +193,7 @@ def _at_work_size(values: Grey) -> tuple[Grey, tuple[float, float]]:
 
 
 def _peaks(heat: NDArray[np.float32]) -> list[tuple[int, int]]:
-    """Cells (row, column) that are the hottest of their neighbours, hottest first."""
+    """Local maxima of the heat as cells (row, column), highest first."""
     top = (heat >= cv2.dilate(heat, np.ones((3, 3), np.uint8))) & (heat > LEAST_HEAT)
     cells = [(int(y), int(x)) for y, x in np.argwhere(top)]
     return sorted(cells, key=lambda cell: -heat[cell])[: 2 * MOST_PLACES]
@@ -206,7 +206,7 @@ def _decoded(
     silhouette: NDArray[np.float32],
     views: NDArray[np.float32],
 ) -> Reading:
-    """Take the probabilities of one square back to the picture; `where` is (13, cells, cells)."""
+    """Map the probabilities of one square to the picture; `where` is (13, cells, cells)."""
     cells = where.shape[-1]
     joints, scores = np.zeros((len(JOINTS), 2)), np.zeros(len(JOINTS))
     for at, chance in enumerate(where):
@@ -228,7 +228,7 @@ def _own_pose(reading: Reading) -> Pose:
 
 
 def _is_off(reading: Reading) -> bool:
-    """Whether the joints say that the square was not upright around the hand."""
+    """Whether the square was misaligned with the hand, by its joints."""
     if reading.scores[[_WRIST, _KNUCKLE]].min() < 0.3:
         return False
     own, given = _own_pose(reading), reading.pose
@@ -240,7 +240,7 @@ def _is_off(reading: Reading) -> bool:
 
 
 def _apart(readings: Sequence[Reading]) -> list[Reading]:
-    """Keep the surest of the readings that show the same hand."""
+    """Keep the highest-scoring of the readings that show the same hand (non-maximum suppression)."""
     kept: list[Reading] = []
     for reading in sorted(readings, key=lambda one: -one.score):
         length = _own_pose(reading).length
@@ -257,7 +257,7 @@ def _middle_distance(a: Reading, b: Reading) -> float:
 
 
 def _region(reading: Reading, ratio: tuple[float, float], shape: tuple[int, ...]) -> HandRegion | None:
-    """Take a reading to the pixels of the image; None where it shows no silhouette."""
+    """Map a reading to the pixels of the image; None without a silhouette."""
     contour = _contour(reading)
     if contour is None:
         return None
@@ -282,7 +282,7 @@ def _region(reading: Reading, ratio: tuple[float, float], shape: tuple[int, ...]
 
 
 def _at_edges(places: Places, size: NDArray[np.int_], reach: NDArray[np.float64]) -> Places:
-    """Let an outline end at the image's edge where it comes as near as the reader can tell."""
+    """Extend an outline to the image's edge where it is nearer than the reader's resolution."""
     places = np.where(places < reach, 0, places)
     return np.where(places > size - reach, size, places)
 

@@ -1,4 +1,4 @@
-"""Runs the two networks of the hand finder on the CPU: squares in, probabilities out."""
+"""Forward pass of the two networks of the hand detector on the CPU: squares in, probabilities out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ra_node.inference.hand_detector.networks import Reader, Seeker, ViewHead, j
 from ra_node.inference.hand_detector.preprocessing import SIDE_PX
 
 _TYPICAL_HANDS = 2
-"""Weights are laid out for so many squares at once; others run as well."""
+"""Batch size for which weights are packed; others run as well."""
 
 Maps32 = NDArray[np.float32]
 
@@ -28,7 +28,7 @@ Maps32 = NDArray[np.float32]
 class Maps:
     """The networks; raises Fatal where a file does not hold the weights of its network.
 
-    `views` is the number of views that the head in the file `view_head` tells apart.
+    `views` is the number of classes of the head in the file `view_head`.
     """
 
     def __init__(self, seeker: Path, reader: Path, view_head: Path | None = None, views: int = 0) -> None:
@@ -37,15 +37,15 @@ class Maps:
         self._view_head = None if view_head is None else _loaded(ViewHead(views), view_head)
 
     def seek(self, seen: Maps32) -> tuple[Maps32, Maps32]:
-        """Look at a whole image (2, H, W): heat (H/4, W/4) in 0..1, and numbers (4, H/4, W/4)."""
+        """Run a whole image (2, H, W): heat (H/4, W/4) in 0..1, and numbers (4, H/4, W/4)."""
         with torch.inference_mode():
             out = self._seeker(_input(seen[None]))[0]
             return out[0].sigmoid().numpy(), out[1:].numpy()
 
     def read(self, seen: Maps32) -> tuple[Maps32, Maps32, Maps32, Maps32]:
-        """Look at hands (N, 2, H, W): joints (N, 13, H/4, W/4), absence (N, 13), silhouette (N, H/2, W/2).
+        """Run hands (N, 2, H, W): joints (N, 13, H/4, W/4), absence (N, 13), silhouette (N, H/2, W/2).
 
-        And views (N, views): none where there is no head that tells them.
+        The last output is views (N, views), with 0 views without a view head.
         """
         with torch.inference_mode():
             where, absent, silhouette, bottom = self._reader(_input(seen))
@@ -62,7 +62,7 @@ class Maps:
 
 
 def reader_bottom(reader: Path) -> Callable[[Maps32], torch.Tensor]:
-    """What a training of the view head needs: squares (N, 2, H, W) to the reader's bottom maps."""
+    """A function from squares (N, 2, H, W) to the reader's bottom maps, for training the view head."""
     network = _ready(_loaded(Reader(), reader), _TYPICAL_HANDS)
 
     def bottom(seen: Maps32) -> torch.Tensor:
@@ -77,7 +77,7 @@ def _input(seen: Maps32) -> torch.Tensor:
 
 
 def _ready(network: nn.Module, squares: int) -> nn.Module:
-    """The same network with its batch norm folded, and packed where this CPU can, for so many squares."""
+    """The network with folded batch norm, packed for that batch size where the CPU supports it."""
     whole = folded(network, fx.Tracer().trace(network)).to(memory_format=torch.channels_last).eval()
     if not can_pack(torch.device("cpu")):
         return whole

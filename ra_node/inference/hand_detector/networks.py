@@ -1,4 +1,4 @@
-"""The two small networks of the hand finder: one finds hands in a whole image, one reads a single hand.
+"""The two small networks of the hand detector: for hands in a whole image, and for the joints of a hand.
 
 Shapes: N pictures, 2 channels, H and W pixels of the input; maps have a quarter of both.
 """
@@ -13,18 +13,18 @@ from ra_node.domain.joints import JOINTS
 
 STRIDE = 4
 SEEK_MAPS = 5
-"""Middle of a hand (logit), its place within the cell (x, y), the arrow from wrist to MCP 3 (x, y)."""
+"""Centre of a hand (logit), its offset within the cell (x, y), the vector from wrist to MCP 3 (x, y)."""
 BOTTOM_MAPS = 128
-"""Maps at a 32nd of the size."""
+"""Channels of the feature map at 1/32 of the size."""
 VIEW_FEATURES = 9 * BOTTOM_MAPS
 VIEW_HIDDEN = 160
-"""Five heads of 32, learnt apart, whose mean is taken."""
+"""Hidden units: five separately trained heads of 32, whose logits are averaged."""
 READ_MAPS = len(JOINTS) + 4
 """One map a joint, then four sub-pixels of the hand's silhouette."""
 
 
 class ResidualBlock(nn.Module):
-    """Two 3 x 3 convolutions around which the input is carried."""
+    """Two 3 x 3 convolutions with a skip connection."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class ResidualBlock(nn.Module):
 
 
 class Trunk(nn.Module):
-    """Down to a 32nd of the size and back up to a quarter."""
+    """Encoder to 1/32 of the size, decoder back to 1/4."""
 
     def __init__(self, widths: tuple[int, int, int, int] = (32, 64, 96, 128)) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class Reader(nn.Module):
 
 
 class ViewHead(nn.Module):
-    """Tells the view of a hand from the bottom of the reader's trunk: (N, 128, h, w) to (N, classes)."""
+    """Classifies the view of a hand by the reader's bottom map: (N, 128, h, w) to (N, classes)."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -109,16 +109,16 @@ class ViewHead(nn.Module):
         return result / 2
 
     def of_features(self, features_NF: Tensor) -> Tensor:
-        """Logits of one side."""
+        """Logits for the features of one side."""
         result: Tensor = self.out(functional.relu(self.hidden(features_NF)))
         return result
 
 
 def view_features(bottom_NCHW: Tensor) -> Tensor:
-    """The means of the maps in nine parts of the square, as where fingers lie tells a view: (N, 9 * 128).
+    """Means of the maps in nine parts of the square, since finger positions show the view: (N, 9 * 128).
 
-    With the means of whole maps the area under the curve of frontal against oblique views was 0.83, with
-    the parts 0.99 (38 and 13 hands of adults, fivefold).
+    AUC of frontal against oblique views with means of whole maps 0.83, with the nine parts 0.99 (38 and 13
+    hands of adults, five folds).
     """
     return functional.adaptive_avg_pool2d(bottom_NCHW, 3).flatten(1)
 

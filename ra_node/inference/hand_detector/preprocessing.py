@@ -1,8 +1,8 @@
-"""What the networks of the hand finder see, the same in training and in the node.
+"""Preprocessing for the networks of the hand detector, the same in training and in the node.
 
-A hand has a pose: where its wrist lies and the arrow from there to MCP 3, in pixels of its image. Pictures
-come as two channels: grey levels between two percentiles, and the same against their surroundings, so
-that neither exposure nor a gradient or frame decides.
+The pose of a hand is its middle and the vector from wrist to MCP 3, in pixels of its image. A picture has two
+channels: grey levels scaled between two percentiles, and the same relative to their surroundings, against the
+influence of exposure, gradients and frames.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 SIDE_PX = 160
-"""Both networks see squares of this side."""
+"""Side of the input square of both networks."""
 
 AXIS_PX = 46.0
-"""Length of the arrow from wrist to MCP 3 in the square that shows one hand."""
+"""Length of the vector from wrist to MCP 3 in the square of one hand."""
 
 CENTRE = 0.62
-"""The middle of a hand, as a share of its arrow, counted from the wrist."""
+"""Position of the middle of a hand on the vector from wrist to MCP 3, as a share of its length."""
 
 _LOW, _HIGH = 1.0, 99.0
 _AROUND_PX = 25
@@ -29,12 +29,12 @@ Grey = NDArray[np.float32]
 Channels = NDArray[np.float32]
 """(2, SIDE_PX, SIDE_PX)"""
 Matrix = NDArray[np.float64]
-"""(2, 3), takes (x, y, 1) to (x, y)."""
+"""(2, 3), maps (x, y, 1) to (x, y)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Where a hand lies: its middle, and the arrow from the wrist to MCP 3, in pixels."""
+    """Pose of a hand: its middle, and the vector from the wrist to MCP 3, in pixels."""
 
     x: float
     y: float
@@ -54,7 +54,7 @@ def pose_of(wrist: NDArray[np.float64], knuckle: NDArray[np.float64]) -> Pose:
 
 
 def into_square(pose: Pose) -> Matrix:
-    """The turn, zoom and shift that take a hand upright into the middle of the square."""
+    """Rotation, scale and shift that map a hand upright to the middle of the square."""
     scale = AXIS_PX / max(pose.length, 1e-6)
     cos, sin = -pose.along_y / max(pose.length, 1e-6), pose.along_x / max(pose.length, 1e-6)
     turn = scale * np.array([[cos, sin], [-sin, cos]])
@@ -63,24 +63,24 @@ def into_square(pose: Pose) -> Matrix:
 
 
 def inverse(matrix: Matrix) -> Matrix:
-    """The way back."""
+    """The inverse transform."""
     turn = np.linalg.inv(matrix[:, :2])
     return np.hstack([turn, (-turn @ matrix[:, 2])[:, None]])
 
 
 def moved(points: NDArray[np.float64], matrix: Matrix) -> NDArray[np.float64]:
-    """Take points (N, 2) through a matrix."""
+    """Transform points (N, 2) by a matrix."""
     result: NDArray[np.float64] = points @ matrix[:, :2].T + matrix[:, 2]
     return result
 
 
 def whole_scale(rows: int, columns: int) -> float:
-    """Pixels of the square per pixel of an image that is seen whole."""
+    """Pixels of the square per pixel of a whole image."""
     return SIDE_PX / max(rows, columns)
 
 
 def seen_whole(image: Grey) -> Channels:
-    """The channels of a whole image (rows, columns), shrunk into the top left of the square."""
+    """Channels of a whole image (rows, columns), reduced to the top left of the square."""
     rows, columns = image.shape
     scale = whole_scale(rows, columns)
     size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
@@ -89,17 +89,17 @@ def seen_whole(image: Grey) -> Channels:
 
 
 def padded(small: Grey) -> Channels:
-    """The channels of a picture (rows, columns) no larger than the square, nothing around it."""
+    """Channels of a picture (rows, columns) no larger than the square, padded with 0."""
     square = np.zeros((2, SIDE_PX, SIDE_PX), np.float32)
     square[:, : small.shape[0], : small.shape[1]] = channels(small)
     return square
 
 
 def seen_hand(image: Grey, pose: Pose) -> Channels:
-    """The channels of one hand of an image (rows, columns), upright; nothing outside the image."""
+    """Channels of one hand of an image (rows, columns), upright; 0 outside the image."""
     matrix = into_square(pose)
     shrink = matrix_scale(matrix)
-    if shrink < 0.7:  # thin out first, as warping looks at single pixels only
+    if shrink < 0.7:  # area averaging first, because warpAffine would alias
         image, ratio = _thinned(image, shrink)
         matrix = matrix @ np.diag([1 / ratio[0], 1 / ratio[1], 1.0])
     size = (SIDE_PX, SIDE_PX)
@@ -110,13 +110,13 @@ def seen_hand(image: Grey, pose: Pose) -> Channels:
 
 
 def of_pixel_centres(matrix: Matrix) -> Matrix:
-    """The same matrix for OpenCV, which counts from the middle of the first pixel."""
+    """The same matrix for OpenCV, whose origin is the centre of the first pixel."""
     shift = matrix[:, 2] + matrix[:, :2] @ np.array([0.5, 0.5]) - 0.5
     return np.hstack([matrix[:, :2], shift[:, None]])
 
 
 def matrix_scale(matrix: Matrix) -> float:
-    """Pixels after a matrix per pixel before it."""
+    """Scale factor of a matrix."""
     return float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
 
 

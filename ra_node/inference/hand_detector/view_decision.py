@@ -1,4 +1,4 @@
-"""Decides which view a hand is shown in, by the probabilities of the view head."""
+"""Decides the view of a hand by the probabilities of the view head."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from ra_node.domain.pixel_view import PixelView, SeenView
 
 LEAST_ELSEWHERE = 0.9
-"""Probability of a foot or another part of the body above which a proposal is no hand."""
+"""Probability of a foot or another body part above which a proposal is rejected."""
 SURELY_FRONTAL, SURELY_TURNED = 0.9, 0.7
-"""Probabilities of a frontal, and of an oblique or lateral view, above which a proposal surely is a hand."""
+"""Probabilities of a frontal, and of an oblique or lateral view, for a certain hand."""
 _ELSEWHERE = frozenset({PixelView.FOOT, PixelView.OTHER})
 
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """The head that tells views: its file, what it answers, and the least probability of a frontal view."""
+    """The view head: its file, its classes, and the threshold for a frontal view."""
 
     head: Path
     classes: tuple[PixelView, ...]
@@ -27,7 +27,7 @@ class Views:
 
 
 def seen_view(chance: NDArray[np.float32], views: Views | None) -> SeenView | None:
-    """The view by its probabilities (views,): frontal where likely enough, else the likeliest other one."""
+    """The view by its probabilities (views,): frontal from the threshold on, else the likeliest other one."""
     if views is None:
         return None
     by_view = {view: float(p) for view, p in zip(views.classes, chance, strict=True)}
@@ -38,12 +38,12 @@ def seen_view(chance: NDArray[np.float32], views: Views | None) -> SeenView | No
 
 
 def is_elsewhere(view: SeenView | None) -> bool:
-    """Whether joints were seen in what surely is no hand."""
+    """Whether the view head is certain that a proposal with joints is no hand."""
     return view is not None and view.view in _ELSEWHERE and view.probability >= LEAST_ELSEWHERE
 
 
 def is_surely_hand(view: SeenView | None) -> bool:
-    """Whether the view alone speaks for a whole hand, so that joints may be less sure."""
+    """Whether the view head is certain of a whole hand, so that lower joint scores are accepted."""
     if view is None:
         return False
     if view.view is PixelView.FRONTAL:

@@ -1,6 +1,6 @@
-"""Finds what may be a letter of a lead marker: small bright or dark pieces of a radiograph outside its hands.
+"""Candidates for letters of lead markers: small bright or dark components of a radiograph outside its hands.
 
-Deliberately generous: which piece is a letter is decided by the marker reader of the bundle.
+High recall on purpose: the marker reader of the bundle decides which candidate is a letter.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from ra_node.domain.geometry import Box
 from ra_node.domain.report import HandRegion
 
 PATCH_PX = 32
-"""Side of the square in which the marker reader sees one piece."""
+"""Side of the input patch of the marker reader."""
 MOST_CANDIDATES = 64
 WORK_PX = 800
-"""Longer side of the picture in which pieces are looked for: a letter of 10 mm is 17 to 33 px high."""
+"""Longer side of the picture in which candidates are searched: a letter of 10 mm is 17 to 33 px high."""
 
 _AROUND_PX = 61
-"""A stroke is compared with its surroundings of this side; wider than a letter, narrower than a hand."""
+"""Side of the surroundings for the local threshold; wider than a letter, narrower than a hand."""
 _LEAST_CONTRAST = 0.10
-"""Of the picture's range of grey levels."""
+"""As a share of the picture's range of grey levels."""
 _SMALLEST_PX, _LARGEST_PX = 11, 130
 _FILL = (0.12, 0.92)
-"""Share of its box that a letter covers; less is a line, more is a solid mark."""
+"""Share of its box that a letter covers; lines cover less, solid marks more."""
 _MARGIN = 0.28
-"""What the reader sees around a piece, as a share of its longer side."""
+"""Margin of a patch around a piece, as a share of the piece's longer side."""
 _GROUND = PATCH_PX * PATCH_PX // 10
 _PLATE = (0.45, 30, 320)
 """A bright label with dark letters: least share of its box, shortest and longest side in pixels."""
@@ -56,7 +56,7 @@ class Piece:
 
 
 def marker_candidates(display: Grey, regions: Sequence[HandRegion]) -> tuple[list[Box], Patches]:
-    """Give the pieces of display (rows, columns) outside `regions` that may be letters, largest first."""
+    """Pieces of display (rows, columns) outside `regions` that may be letters, largest first."""
     rows, columns = display.shape
     scale = WORK_PX / max(rows, columns)
     size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
@@ -67,12 +67,12 @@ def marker_candidates(display: Grey, regions: Sequence[HandRegion]) -> tuple[lis
 
 
 def _step(scale: float) -> int:
-    """Every pixel, or every second or third of a large image: a letter stays finer than it is seen."""
+    """Subsampling step (1 to 3) for large images; the result is still finer than the working size."""
     return max(1, int(0.6 / scale))
 
 
 def pieces(small: Grey, hands: Grey) -> tuple[list[Piece], Patches]:
-    """Give pieces of a picture at working size with their patches; `hands` is 255 where none is wanted."""
+    """Pieces of a picture at working size with their patches; excluded pixels are 255 in `hands`."""
     seen = small[::8, ::8]
     span = max(float(np.percentile(seen, 99.5)) - float(np.percentile(seen, 1)), 24.0)
     contrast = max(6, round(_LEAST_CONTRAST * span))
@@ -89,7 +89,7 @@ def pieces(small: Grey, hands: Grey) -> tuple[list[Piece], Patches]:
 
 
 def _dark_pieces(small: Grey, plate: Piece) -> Iterator[tuple[Piece, tuple[Grey, Grey]]]:
-    """Letters that are dark on a bright label."""
+    """Dark pieces on a bright label."""
     cut = small[plate.y : plate.y + plate.height, plate.x : plate.x + plate.width]
     level, _ = cv2.threshold(cut, 0, 255, cv2.THRESH_OTSU)
     labels, parts = _components(np.asarray(cut < level, np.uint8))
@@ -130,7 +130,7 @@ def _may_be_plate(part: Piece) -> bool:
 
 
 def _square(picture: Grey, labels: NDArray[np.int32], part: Piece) -> tuple[Grey, Grey]:
-    """The grey levels and the piece (0 or 255) in the square around it, its longer side the same in all."""
+    """Grey levels and mask (0 or 255) of a piece in a square patch, scaled by its longer side."""
     rows, columns = picture.shape
     side = part.longer * (1 + 2 * _MARGIN)
     x0, y0 = part.x + part.width / 2 - side / 2, part.y + part.height / 2 - side / 2
@@ -140,7 +140,7 @@ def _square(picture: Grey, labels: NDArray[np.int32], part: Piece) -> tuple[Grey
     matrix = np.array([[zoom, 0, (left - x0) * zoom], [0, zoom, (top - y0) * zoom]])
     cut = picture[top:bottom, left:right]
     piece = np.where(labels[top:bottom, left:right] == part.label, 255, 0).astype(np.uint8)
-    if zoom < 0.8:  # thin out first, as warping looks at single pixels only
+    if zoom < 0.8:  # area averaging first, because warpAffine would alias
         shape = cut.shape
         size = (max(1, round(shape[1] * zoom)), max(1, round(shape[0] * zoom)))
         cut, piece = (
@@ -154,7 +154,7 @@ def _square(picture: Grey, labels: NDArray[np.int32], part: Piece) -> tuple[Grey
 
 
 def stretched(squares: Sequence[tuple[Grey, Grey]]) -> Patches:
-    """Stretch each square from its ground (0) to its piece (1): (N, 2, PATCH_PX, PATCH_PX)."""
+    """Scale each patch from its background (0) to its piece (1): (N, 2, PATCH_PX, PATCH_PX)."""
     if not squares:
         return np.zeros((0, 2, PATCH_PX, PATCH_PX), np.float32)
     grey = np.stack([grey for grey, _ in squares]).astype(np.float32)

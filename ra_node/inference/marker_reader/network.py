@@ -49,7 +49,7 @@ def loaded(path: Path) -> nn.Module:
 
 
 def probabilities(network: nn.Module, patches: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give each patch of (N, 2, 32, 32) its probabilities (N, classes)."""
+    """Probabilities (N, classes) of patches (N, 2, 32, 32)."""
     with torch.inference_mode():
         return np.asarray(network(torch.from_numpy(patches)).softmax(dim=1).numpy(), np.float32)
 

@@ -1,6 +1,7 @@
-"""Reads the letters of lead markers: one small network over the pieces that may be letters.
+"""Reads the letters of lead markers: a small network classifies candidate pieces.
 
-Importing this module is cheap; torch comes with the first `MarkerReader`. A letter that is not sure is none.
+Importing this module is fast; torch is imported by the first `MarkerReader`. Letters below the threshold are
+dropped.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class MarkerReader:
         self._least_score = least_score
 
     def read(self, display: NDArray[np.uint8], regions: Sequence[HandRegion]) -> tuple[MarkerLetter, ...]:
-        """Give the letters of display (rows, columns), bone bright, that are sure, largest first."""
+        """Letters of display (rows, columns), bone bright, from the threshold on, largest first."""
         boxes, patches = marker_candidates(display, regions)
         if not boxes:
             return ()
@@ -40,7 +41,7 @@ class MarkerReader:
 def letters_in(
     boxes: Sequence[Box], chances: NDArray[np.float32], least_score: float
 ) -> tuple[MarkerLetter, ...]:
-    """The sure letters of pieces by their probabilities (N, classes), in the order of the pieces."""
+    """Letters from the threshold on by probabilities (N, classes), in the order of the pieces."""
     found = []
     for box, chance in zip(boxes, chances, strict=True):
         best = int(chance.argmax())

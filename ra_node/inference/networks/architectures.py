@@ -13,7 +13,7 @@ from ra_node.errors import Fatal
 _CONSTRUCTORS: dict[str, Callable[..., nn.Module]] = {
     "alexnet": torchvision.models.alexnet,
     "vgg16": torchvision.models.vgg16,
-    # its own initialisation (0.01 everywhere) starts slowly; not needed with batch normalisation
+    # torchvision's own initialisation (0.01 everywhere) converges slowly and is not needed with batch norm
     "googlenet": partial(torchvision.models.googlenet, aux_logits=False, init_weights=False),
     "resnet50": torchvision.models.resnet50,
     "efficientnet_b2": torchvision.models.efficientnet_b2,

@@ -1,4 +1,4 @@
-"""Last layers: one number a class, or an ordinal score with cut points.
+"""Last layers: one logit a class, or an ordinal score with cut points.
 
 The ordinal layer is the cumulative link model: the probability of more than stage k is the sigmoid of the
 score minus cut point k. Its outputs are log-probabilities of the classes, so that the softmax of the outputs
@@ -64,7 +64,7 @@ def new_head(head: Head, width: int, classes: int) -> nn.Module:
 
 
 def last_layer(network: nn.Module) -> tuple[str, nn.Module]:
-    """The last layer of a network and its path, whichever kind it is."""
+    """Path and module of the last layer of a network, of any type."""
     found: list[tuple[str, nn.Module]] = []
     for path, part in network.named_modules():
         inside = bool(found) and path.startswith(f"{found[-1][0]}.")

@@ -1,4 +1,4 @@
-"""The one small network that all joints share: crop and kind of joint in, log-probabilities of stages out.
+"""The small network shared by all joints: crop and kind of joint in, log-probabilities of stages out.
 
 Shapes: N crops of one channel, H and W pixels; K kinds of joint, 6 stages.
 """
@@ -24,7 +24,7 @@ from ra_node.inference.networks.heads import OrdinalHead
 from ra_node.inference.networks.loaded_network import refuse_no_numbers
 
 MEAN, STD = 0.45, 0.25
-"""Of grey / 255 of joint crops."""
+"""Mean and standard deviation of grey / 255 in joint crops."""
 
 WIDTHS = (16, 32, 64, 80)
 
@@ -60,7 +60,7 @@ class JointNetwork(nn.Module):
 
 
 class _Stage(nn.Module):
-    """Halves the size, then adds what two convolutions find."""
+    """Residual stage: halves the size, then adds the output of two convolutions."""
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Networks that are loaded and run in one way, by the node and by the evaluation of the training side."""
+"""Loads and runs the networks, shared by the node and the evaluation of the training code."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ def load_network(
 
 
 def refuse_no_numbers(tensors: Mapping[str, torch.Tensor]) -> None:
-    """Raise ValueError for weights that a training left behind when it diverged.
+    """Raise ValueError for weights with NaN or infinity, as a diverged training leaves them.
 
-    The answers would not tell: oneDNN's activations turn what is no number into zero.
+    The output would not show it: oneDNN's activations turn NaN into zero.
     """
     for key, tensor in tensors.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
