@@ -1,8 +1,8 @@
-"""Pictures of adults for the hand detector: which part each belongs to, and which view it shows.
+"""Pictures of adults for the hand detector, with their split and their view.
 
-`truth.csv` of the folder says what each picture shows. The part follows from a hash of the hand's name, so
-that nothing learnt from a held-out hand or was tuned on it. Pictures of one hand (two views, copies turned or
-mirrored) have one name: they were found by correlating aligned hands and by eye, and are listed here.
+`truth.csv` of the folder has the content of each picture. The split is derived from a hash of the hand's
+name, so that nothing is trained or tuned on a held-out hand. Pictures of one hand (two views, rotated or
+mirrored copies) share a name: they were found by correlating aligned hands and by eye, and are listed here.
 """
 
 from __future__ import annotations
@@ -64,14 +64,14 @@ _BY_EYE = {
     )
     for name in names.split()
 }
-"""What `truth.csv` calls a lateral view among obliques, or the part that a crop or a limb shows."""
+"""Terms of `truth.csv` for a lateral view among obliques, and for the body part of a crop or a limb."""
 _NOT_SHOWN = frozenset({"c0-67"})
-"""Called a limb, and shows a whole hand."""
+"""Labelled as a limb, but shows a whole hand."""
 
 
 @dataclass(frozen=True, slots=True)
 class AdultPicture:
-    """One picture; `hands` is how many whole hands it shows."""
+    """One picture; `hands` is its number of whole hands."""
 
     file: str
     kind: str
@@ -93,13 +93,13 @@ def hand_of(name: str) -> str:
 
 
 def adult_part(name: str) -> Part:
-    """Say whether a picture may teach and tune, or only measures."""
+    """The split of a picture: tuning (training and tuning) or held-out (evaluation only)."""
     place = int.from_bytes(hashlib.sha256(f"adult hands {hand_of(name)}".encode()).digest()[:8], "big")
     return "held-out" if place < HELD_OUT_SHARE * 2**64 else "tuning"
 
 
 def read_adults(folder: Path) -> Iterator[AdultPicture]:
-    """Every PNG of `truth.csv` in the folder but those of which the truth is in doubt."""
+    """Every PNG of `truth.csv` in the folder, except those with uncertain ground truth."""
     with (folder / "truth.csv").open(newline="") as lines:
         for row in csv.DictReader(lines):
             name = Path(row["file"]).stem

@@ -1,4 +1,4 @@
-"""Labels of hands by two readers and their consensus, and what must be settled before training."""
+"""Labels of hands by two readers and their consensus, and the discrepancies that prevent training."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ra_node.errors import Refused
 SplitName = Literal["train", "test", ""]
 
 NOT_GRADABLE = -1
-"""A label instead of a stage: the reader looked, and cannot say."""
+"""Label instead of a stage: the reader could not grade the hand or joint."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the table says of a hand besides its stage; "" and None where it says nothing."""
+    """Attributes of a hand in the table besides its stage; "" and None where absent."""
 
     patient: str = ""
     site: str = ""
@@ -30,7 +30,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One row: what two readers and their consensus say about a hand or one of its joints."""
+    """One row: labels of two readers and their consensus for a hand or one of its joints."""
 
     row: int
     file: str
@@ -40,11 +40,11 @@ class Reading:
     second: int | None
     consensus: int | None
     facts: Facts
-    """Stages, NOT_GRADABLE, or None where nothing was said."""
+    """Stages, NOT_GRADABLE, or None without a label."""
 
     @property
     def label(self) -> int | None:
-        """The stage that counts, or NOT_GRADABLE; None is a discrepancy that is still open."""
+        """The final stage, or NOT_GRADABLE; None is an open discrepancy."""
         if self.consensus is not None:
             return self.consensus
         return self.first if self.first == self.second else None
@@ -52,7 +52,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class LabelledHand:
-    """All readings of one hand of one image: of the hand as a whole, of its joints, or of both."""
+    """All readings of one hand of one image: of the whole hand, of its joints, or of both."""
 
     readings: tuple[Reading, ...]
 
@@ -74,7 +74,7 @@ class LabelledHand:
 
     @property
     def whole(self) -> Reading | None:
-        """The row about the hand itself; None where only joints were labelled."""
+        """The row of the whole hand; None where only joints were labelled."""
         return next((reading for reading in self.readings if not reading.joint), None)
 
     @property
@@ -86,7 +86,7 @@ class LabelledHand:
 
     @property
     def stage(self) -> int | None:
-        """The stage to learn; None for a hand that is open or not gradable."""
+        """The stage for training; None for a hand that is open or not gradable."""
         return None if self.label == NOT_GRADABLE else self.label
 
     @property
@@ -96,13 +96,13 @@ class LabelledHand:
         return {joint: label for joint, label in labels if label is not None and label != NOT_GRADABLE}
 
     def by_reader(self, reader: Literal["first", "second"]) -> int | None:
-        """What one reader said of the hand, or of its joints together."""
+        """The label of one reader for the hand, or the highest of its joints."""
         said: list[int | None] = [getattr(reading, reader) for reading in self.readings]
         return getattr(self.whole, reader) if self.whole else highest(said)
 
 
 def highest(stages: Iterable[int | None]) -> int | None:
-    """The highest stage; None where one is unknown, NOT_GRADABLE where one that could be higher is that."""
+    """The highest stage; None if one is unknown, NOT_GRADABLE if one that could be higher is not gradable."""
     known = list(stages)
     numbers = [stage for stage in known if stage is not None]
     if len(numbers) < len(known):
@@ -124,7 +124,7 @@ def described(reading: Reading) -> str:
 
 
 def expect_no_discrepancies(labels: Sequence[LabelledHand]) -> None:
-    """Raise Refused, naming each row, where readers differ and have not agreed yet."""
+    """Raise Refused with each row where readers differ without consensus."""
     found = open_discrepancies(labels)
     if found:
         lines = "\n".join(described(reading) for reading in found)
@@ -132,12 +132,12 @@ def expect_no_discrepancies(labels: Sequence[LabelledHand]) -> None:
 
 
 def in_words(label: int | None) -> str:
-    """A label for a message."""
+    """Text of a label for a message."""
     return {None: "nothing", NOT_GRADABLE: "not gradable"}.get(label, str(label))
 
 
 def expect_both_classes(stages: Sequence[int], where: str) -> None:
-    """Raise Refused without a normal or without a diseased hand: there is nothing to tell apart."""
+    """Raise Refused without a normal or without a diseased hand: recognition needs both classes."""
     counts = Counter(stages)
     if not counts[0] or not counts.total() - counts[0]:
         found = ", ".join(f"{counts[stage]} of stage {stage}" for stage in STAGES if counts[stage]) or "none"

@@ -1,4 +1,4 @@
-"""What a run's hands are, and how log, report, card and manifest say so."""
+"""Kind of a run's hands, with the texts for log, report, card and manifest."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ DataKind = Literal["simulated", "labelled"]
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The same fact in every place that tells of it."""
+    """The texts for one kind of data, one for each place."""
 
     short: str
-    """Behind the name of a run."""
+    """Suffix of the name of a run."""
     notice: str
-    """In every report of the node that runs the bundle."""
+    """Notice in every report of a node that runs the bundle."""
     caption: str
-    """Below every figure."""
+    """Caption of every figure."""
     warning: str
-    """At the top of the report."""
+    """Warning at the top of the report."""
     hands: str
-    """What the paper's table of hands has to be compared with."""
+    """Description of the hands for the comparison with the paper's table."""
     measured_on: str
     learnt_from: str
     split: str
     source: str
     terms: str
     ages: tuple[float, float] | None
-    """Youngest and oldest in years; None where the dataset does not say."""
+    """Youngest and oldest in years; None where unknown."""
 
 
 WORDS: dict[DataKind, Words] = {

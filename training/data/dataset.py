@@ -32,7 +32,7 @@ Origin = Literal["simulated", "unedited", "phantom", "labelled"]
 
 @dataclass(frozen=True, slots=True)
 class SourceHand:
-    """One healthy hand of the source, a patient of its own."""
+    """One healthy hand of the source; each is a separate patient."""
 
     patient: str
     path: Path
@@ -41,7 +41,7 @@ class SourceHand:
 
 @dataclass(frozen=True, slots=True)
 class Crops:
-    """Hands as a network sees them, row by row."""
+    """Model inputs with their labels, one row a hand."""
 
     images: NDArray[np.uint8]
     """(N, side, side)"""
@@ -50,7 +50,7 @@ class Crops:
     splits: NDArray[np.str_]
     origins: NDArray[np.str_]
     found: NDArray[np.bool_]
-    """False where the detector failed: the place of the hand comes from its joint points, or is known."""
+    """False where the detector failed: the box comes from the joint points or from the ground truth."""
 
     def __len__(self) -> int:
         return len(self.stages)
@@ -66,7 +66,7 @@ class Crops:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One crop before it is stacked."""
+    """One crop with its labels, before stacking."""
 
     image: NDArray[np.uint8]
     stage: int
@@ -77,7 +77,7 @@ class Row:
 
 
 def stacked(rows: Sequence[Row]) -> Crops:
-    """Put rows together."""
+    """Stack rows to arrays."""
     return Crops(
         np.stack([row.image for row in rows]),
         np.array([row.stage for row in rows], np.int64),
@@ -89,19 +89,19 @@ def stacked(rows: Sequence[Row]) -> Crops:
 
 
 def joined(first: Crops, second: Crops) -> Crops:
-    """The rows of both."""
+    """Concatenate two sets of crops."""
     pairs = ((getattr(first, field.name), getattr(second, field.name)) for field in fields(Crops))
     return Crops(*(np.concatenate(pair) for pair in pairs))
 
 
 def save_crops(crops: Crops, path: Path) -> None:
-    """Write crops as .npz, whole or not at all; raises Fatal where the disk refuses."""
+    """Write crops as .npz atomically; raises Fatal on a disk error."""
     held = {field.name: getattr(crops, field.name) for field in fields(crops)}
     write_whole(path, lambda file: np.savez(file, **held))
 
 
 def load_crops(path: Path) -> Crops:
-    """Read what `save_crops` wrote; no pickle is read."""
+    """Read a file of `save_crops`; pickled objects are not loaded."""
     with np.load(path, allow_pickle=False) as held:
         return Crops(*(held[field.name] for field in fields(Crops)))
 
@@ -116,7 +116,7 @@ def read_source(folder: Path) -> list[SourceHand]:
 
 
 def split_patients(patients: Sequence[str], recipe: DataRecipe, seed: int) -> dict[str, Split]:
-    """Give every patient one split; the order of `patients` does not matter."""
+    """Assign every patient to one split; independent of the order of `patients`."""
     order = np.random.default_rng(seed).permutation(sorted(set(patients)))
     held_out = round(recipe.held_out * len(order))
     validation = round(recipe.validation * (len(order) - held_out))
@@ -130,14 +130,14 @@ def split_patients(patients: Sequence[str], recipe: DataRecipe, seed: int) -> di
 
 
 def split_key(recipe: Recipe) -> tuple[int, float, float]:
-    """What decides the split of the same source: seed and shares."""
+    """The parameters that determine the split of a source: seed and shares."""
     return (recipe.seed, recipe.data.held_out, recipe.data.validation)
 
 
 def simulated_rows(
     sources: Sequence[SourceHand], recipe: Recipe, detector: KeptDetector, report: Callable[[int, int], None]
 ) -> Iterator[Row]:
-    """Simulate every stage of the recipe on every hand; held-out hands also come as they are."""
+    """Simulate every stage of the recipe on every hand; held-out hands are also included unedited."""
     splits = split_patients([hand.patient for hand in sources], recipe.data, recipe.seed)
     asked = [(hand, splits[hand.patient]) for hand in sources]
     for done, rows in enumerate(side_by_side(partial(_every_stage, recipe, detector), asked), start=1):
@@ -152,7 +152,7 @@ def _every_stage(recipe: Recipe, detector: KeptDetector, asked: tuple[SourceHand
 
 @dataclass(frozen=True, slots=True)
 class _Sized:
-    """A hand as it came, and again at the size of the simulation."""
+    """A hand at its original size, and resized for the simulation."""
 
     came: FoundHand
     image: Image
@@ -171,10 +171,10 @@ def _sized(hand: SourceHand, recipe: Recipe, finder: HandFinder) -> _Sized:
 def hand_rows(
     hand: SourceHand, split: Split, recipe: Recipe, stages: Sequence[int], finder: HandFinder
 ) -> Iterator[Row]:
-    """Simulate one hand once for each label of `stages`; a held-out hand also comes as it is.
+    """Simulate one hand once for each label of `stages`; a held-out hand is also included unedited.
 
-    Each picture goes through the detector as it would in the node; where that misses the hand, it lies where
-    the untouched one does.
+    The detector runs on each picture as in the node; where it misses the hand, the region of the unedited
+    picture is used.
     """
     sized = _sized(hand, recipe, finder)
     rng = np.random.default_rng((recipe.seed, int(hand.patient)))
@@ -194,9 +194,9 @@ def hand_rows(
 def hand_pair(
     hand: SourceHand, recipe: Recipe, stage: int, finder: HandFinder
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Crops of one hand, both at the size of the simulation: as it is, and with the edits of a stage.
+    """Two crops of one hand at the size of the simulation: unedited, and with the edits of a stage.
 
-    Both are cut at the same place, so that they differ by the edits alone.
+    Both use the same region, so that they differ only by the edits.
     """
     sized = _sized(hand, recipe, finder)
     rng = np.random.default_rng((recipe.seed, int(hand.patient)))
@@ -208,7 +208,7 @@ def hand_pair(
 
 
 def as_drawn(label: int, noise: float, rng: np.random.Generator) -> int:
-    """The stage that is drawn for a label: with the chance `noise` one beside it, as readers overlap."""
+    """The simulated stage for a label: with probability `noise` an adjacent one, as between readers."""
     if not noise or rng.random() >= noise:
         return label
     return int(np.clip(label + rng.choice((-1, 1)), STAGES[0], STAGES[-1]))
@@ -221,7 +221,7 @@ def _stages(split: Split, recipe: DataRecipe) -> Sequence[int]:
 
 
 def _untouched(split: Split, recipe: DataRecipe) -> int:
-    """How often a hand of a split also comes as it is."""
+    """Number of unedited copies of a hand of a split."""
     if split == "held-out":
         return 1
     return recipe.untouched if split == "tune" else min(1, recipe.untouched)
@@ -229,7 +229,7 @@ def _untouched(split: Split, recipe: DataRecipe) -> int:
 
 @dataclass(frozen=True, slots=True)
 class FoundHand:
-    """A hand with known joints as the node finds it: `values` (rows, columns) are what it is cut out of."""
+    """A hand with known joints and its region by the detector; `values` (rows, columns) are its image."""
 
     values: Image
     region: HandRegion
@@ -243,7 +243,7 @@ def found_hand(
     finder: HandFinder,
     otherwise: HandRegion | None = None,
 ) -> FoundHand:
-    """Find the hand as the node does; where it misses, take `otherwise`, or a box around the joints."""
+    """Detect the hand as the node does; if it is missed, use `otherwise`, or a box around the joints."""
     extraction = extract_hands(radiograph, NO_HEADER, finder)
     values = extraction.radiograph.values
     for hand in extraction.hands:
@@ -255,7 +255,7 @@ def found_hand(
 
 
 def _radiograph(values: Image) -> Radiograph:
-    """A picture (rows, columns), bone bright, that nobody looks at."""
+    """Wrap values (rows, columns), bone bright, as a radiograph without a display image."""
     return Radiograph(values, np.zeros(values.shape, np.uint8))
 
 
@@ -272,7 +272,7 @@ def _region_of_joints(joints: Mapping[str, Point], shape: tuple[int, ...]) -> Ha
 
 
 def scaled(region: HandRegion, scale: float) -> HandRegion:
-    """The same place in an image that was resized by `scale`."""
+    """The region in an image that was resized by `scale`."""
     box = region.box
     edges = (round(edge * scale) for edge in (box.x0, box.y0, box.x1, box.y1))
     outline = tuple(Point(point.x * scale, point.y * scale) for point in region.outline)
@@ -285,7 +285,7 @@ def scaled(region: HandRegion, scale: float) -> HandRegion:
 def jittered(
     region: HandRegion, jitter: float, shape: tuple[int, ...], rng: np.random.Generator
 ) -> HandRegion:
-    """Move every edge of the box by a random share of its longer side, as finders differ."""
+    """Move every edge of the box by a random share of its longer side, as between detectors."""
     box = region.box
     steps = rng.normal(0, jitter * max(box.width_px, box.height_px), size=4) if jitter else np.zeros(4)
     edges = np.array((box.x0, box.y0, box.x1, box.y1)) + np.rint(steps).astype(int)

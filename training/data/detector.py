@@ -1,10 +1,9 @@
-"""The hand detector that the hands of a dataset or a run were cut with, kept beside them.
+"""The hand detector with which the hands of a dataset or a run were cropped, stored with them.
 
-detector.json   what the bundle's manifest says of it
+detector.json   its part of the bundle's manifest
 finder/*        its weights
 
-So an exported bundle takes along the very detector that its networks learnt on, also when the bundle that it
-came from is gone.
+An exported bundle thus contains the detector of its training crops, also when the source bundle is gone.
 """
 
 from __future__ import annotations
@@ -25,14 +24,14 @@ ABOUT = "detector.json"
 
 @dataclass(frozen=True, slots=True)
 class KeptDetector:
-    """A detector on the disk: the paths in `part` lead from `folder`. Fit to be pickled."""
+    """A detector on disk; the paths in `part` are relative to `folder`. Can be pickled."""
 
     folder: Path
     part: FinderPart
 
     @property
     def sha256(self) -> str:
-        """The hash that manifests name it by."""
+        """Its hash in manifests."""
         return self.part.sha256
 
     def opened(self) -> HandFinder:
@@ -73,7 +72,7 @@ def has_detector(folder: Path) -> bool:
 
 
 def copy_weights(detector: KeptDetector, to: Path, write: Write = write_synced) -> None:
-    """Copy the weights of a detector into a folder; their paths in it stay."""
+    """Copy the weights of a detector into a folder with the same relative paths."""
     for weights in detector.part.weights:
         target = to / weights.path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +80,7 @@ def copy_weights(detector: KeptDetector, to: Path, write: Write = write_synced) 
 
 
 def keep_detector(detector: KeptDetector, to: Path, write: Write = write_synced) -> None:
-    """Copy a detector into the folder of a dataset or a run; what names it comes last."""
+    """Copy a detector into the folder of a dataset or a run; `detector.json` is written last."""
     copy_weights(detector, to, write)
     write(to / ABOUT, detector.part.model_dump_json(indent=2).encode() + b"\n")
 

@@ -1,7 +1,7 @@
-"""Which real radiographs may teach and tune a hand finder, and which only measure it.
+"""Split of the real radiographs for the hand detector: training and tuning, or evaluation only.
 
-The part follows from a hash of the id alone, so that training and benchmarks agree without a shared
-file, and an image that is added later moves no other one.
+The split is derived from a hash of the id, so that training and benchmarks agree without a shared file, and
+an added image does not change the split of others.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ HELD_OUT_SHARE = 0.3
 
 
 def part_of(hand_id: str) -> Part:
-    """Say whether a radiograph is for training and tuning, or kept out of both."""
+    """The split of a radiograph: training and tuning, or held out."""
     place = int.from_bytes(hashlib.sha256(f"hand finder {hand_id}".encode()).digest()[:8], "big")
     return "held-out" if place < HELD_OUT_SHARE * 2**64 else "tuning"
 
 
 def vetted() -> frozenset[str]:
-    """Marked hands whose outline by `training.simulation.true_outline` was looked at and is right."""
+    """Hands with marked joints whose outline by `training.simulation.true_outline` was verified by eye."""
     return frozenset((Path(__file__).parent / "vetted_hands.txt").read_text(encoding="ascii").split())

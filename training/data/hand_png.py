@@ -1,9 +1,9 @@
-"""Keeps one hand as 16-bit words from which the node's own crop comes out again, bit by bit.
+"""Stores one hand as 16-bit words from which the node's crop is reproduced bit by bit.
 
-The words are the cut's own values, numbered: evenly where the values lie evenly, or else by a table. More
-values than words, as resampling to square pixels makes them, are kept as they are beside the picture.
-They are turned upright for those who look at them; the loader turns them back before it makes a crop,
-because resizing does not commute with turning to the last bit.
+Words encode the values of the cut: linearly where they are evenly spaced, otherwise by a table. More than
+65,536 distinct values, as after resampling to square pixels, are stored as floats beside the picture.
+Pictures are stored upright for viewing; the loader rotates them back before cropping, because resizing and
+rotation do not commute to the last bit.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _WORDS = 65536
 class Coded:
     """Values as words: first + step * word, or levels[word] where there are levels (K,).
 
-    Levels of two dimensions are the values themselves, and the words a picture of them for people.
+    Two-dimensional levels are the values themselves; the words are then a picture for viewing only.
     """
 
     words: Words
@@ -37,12 +37,12 @@ class Coded:
 
     @property
     def values(self) -> Values:
-        """The values again, float32, shape of the words."""
+        """Decode to float32, shape of the words."""
         return decoded(self.words, self.first, self.step, self.levels)
 
 
 def cut_out(values: Values, region: HandRegion) -> tuple[Values, HandRegion]:
-    """Cut the box with the node's margin: the part (rows, columns) and the region in its pixels."""
+    """Crop the box with the node's margin: the part (rows, columns) and the region in its pixels."""
     box = region.box.grown(MARGIN).clipped(*values.shape)
     part = np.ascontiguousarray(values[box.y0 : box.y1, box.x0 : box.x1])
     own = region.box
@@ -55,7 +55,7 @@ def cut_out(values: Values, region: HandRegion) -> tuple[Values, HandRegion]:
 
 
 def upright(image: NDArray[np.uint16], rotation: int) -> Words:
-    """Turn an image so that the fingers point up."""
+    """Rotate an image so that the fingers point up."""
     return np.ascontiguousarray(np.rot90(image, k=rotation // 90))
 
 
@@ -65,7 +65,7 @@ def turned_back(image: NDArray[np.uint16], rotation: int) -> Words:
 
 
 def coded(values: Values) -> Coded:
-    """Number the values (rows, columns); 16 bits are enough for a radiograph as it came."""
+    """Encode values (rows, columns); 16 bits suffice for a radiograph that was not resampled."""
     levels = np.unique(values)
     if len(levels) > _WORDS:
         grey = (values - levels[0]) / (levels[-1] - levels[0]) * (_WORDS - 1)

@@ -1,4 +1,4 @@
-"""Keeps weights apart from the hands that they will be measured on."""
+"""Leakage checks: weights must not be evaluated on patients that they were trained on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from training.recipes.classifier import Recipe
 
 
 def held_back(recipe: Recipe, patients: Sequence[str]) -> set[str]:
-    """The patients of a source whom a recipe holds out or validates on."""
+    """Patients of a source in the held-out or validation split of a recipe."""
     if recipe.data.preset == "paper":
         plan = planned(patients, recipe.data.validation, recipe.seed)
         return {patient.patient for patient in plan if patient.split != "tune"} & set(patients)
@@ -24,10 +24,10 @@ def held_back(recipe: Recipe, patients: Sequence[str]) -> set[str]:
 
 
 def refuse_seen(weights: Path | None, origin: Origin, crops: Crops) -> None:
-    """Raise Fatal where weights have seen a patient of the held-out or validation hands, or cannot say so.
+    """Raise Fatal where weights were trained on a held-out or validation patient, or that is unknown.
 
-    Keys of a site's patients are its own secret, so that weights of unknown patients can start a run on its
-    dataset; simulated hands come from a public source, which such weights may have seen.
+    Weights with unknown patients may start a run on a site's dataset, whose patients are not public; for
+    simulated hands they are refused, because their source is public and may be in the training data.
     """
     if weights is None:
         return

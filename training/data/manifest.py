@@ -1,9 +1,9 @@
 """A dataset of single hands on disk: one line of JSON a hand, one 16-bit PNG a hand, no patient attribute.
 
-dataset.json    what this folder is: format, preprocessing, and the detector that found the hands
+dataset.json    format, preprocessing, and SHA-256 of the hand detector
 detector.json   that detector, its weights in finder/ (training.data.detector)
 manifest.jsonl  a `HandRow` a line
-rejected.csv    what could not be used, by the row of the label table and the hash of the file
+rejected.csv    rejections, by the row of the label table and the hash of the file
 hands/*.png     the cut of each hand, fingers up, 16 bit; *.npy beside it where its values need a table
 """
 
@@ -38,13 +38,13 @@ _Held = TypeVar("_Held", "HandRow", "_About")
 
 @dataclass(frozen=True, slots=True)
 class HandRow:
-    """One hand: its picture, its label, and what may be known of its patient.
+    """One hand: its picture, its label, and the permitted attributes of its patient.
 
-    `box` (x0, y0, x1, y1), `outline` and `rotation` are those of the finder in the cut before it was
-    turned upright; `rows` and `columns` are those of the picture as it is stored. A word w of the picture
-    has the value first + step * w, or that of the table `levels`. `blanked_px` counts pixels beside the
-    hand that were taken away; they lie outside of what a crop shows. `joint_places` are those that the
-    detector saw, x, y and score by name, in the cut as well; `joints` are stages by joint, of the readers.
+    `box` (x0, y0, x1, y1), `outline` and `rotation` are those of the detector, in the cut before it was
+    rotated upright; `rows` and `columns` are those of the stored picture. A word w of the picture has the
+    value first + step * w, or that of the table `levels`. `blanked_px` counts blanked pixels beside the
+    hand; they are outside the mask of the model input. `joint_places` are the detected joints, x, y and score
+    by name, also in the cut; `joints` are the readers' stages by joint.
     `detector` is the SHA-256 of the detector; `image_pixels` and `hand_pixels` are digests of decoded pixels
     (training.data.pixel_digest), of the whole image and of the cut.
     """
@@ -76,14 +76,14 @@ class HandRow:
 
     @property
     def region(self) -> HandRegion:
-        """Where the hand lies in its cut."""
+        """Region of the hand in its cut."""
         points = tuple(Point(x, y) for x, y in self.outline)
         joints = tuple(Joint(name, Point(x, y), score) for name, (x, y, score) in self.joint_places.items())
         return HandRegion(Box(*self.box), points, self.rotation, self.score, joints)
 
     @property
     def pictures(self) -> tuple[str, ...]:
-        """What tells that another hand is of the same picture, and so of the same patient."""
+        """Hashes that identify hands of the same picture, and so of the same patient."""
         return self.source_sha256, self.image_pixels, self.hand_pixels
 
 
@@ -96,25 +96,25 @@ class _About:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DatasetHand:
-    """One hand ready for a network: `image` (side, side) is what the node would give it."""
+    """One hand with its model input: `image` (side, side), equal to that of the node."""
 
     row: HandRow
     image: NDArray[np.uint8]
 
 
 def written(rows: Sequence[HandRow]) -> bytes:
-    """The manifest of some hands."""
+    """Content of `manifest.jsonl`."""
     adapter = TypeAdapter(HandRow)
     return b"".join(adapter.dump_json(row) + b"\n" for row in rows)
 
 
 def about(detector: str) -> bytes:
-    """What `dataset.json` says; `detector` is the SHA-256 of the detector that found the hands."""
+    """Content of `dataset.json`; `detector` is the SHA-256 of the hand detector."""
     return TypeAdapter(_About).dump_json(_About(FORMAT, PREPROCESSING_ID, detector), indent=2)
 
 
 def read_manifest(dataset: Path) -> tuple[HandRow, ...]:
-    """Read the rows of a dataset; raises Refused where it is none, or one for another preprocessing."""
+    """Read the rows of a dataset; raises Refused where it is invalid or has another preprocessing."""
     known = _parsed(_About, _content(dataset / ABOUT), ABOUT)
     if (known.format, known.preprocessing) != (FORMAT, PREPROCESSING_ID):
         expected = f'expected a dataset "{FORMAT}" for "{PREPROCESSING_ID}"'
@@ -131,22 +131,22 @@ def read_manifest(dataset: Path) -> tuple[HandRow, ...]:
 
 
 def manifest_sha256(dataset: Path) -> str:
-    """The hash that ties a split to its dataset."""
+    """The hash by which a split refers to its dataset."""
     return hashlib.sha256(_content(dataset / MANIFEST)).hexdigest()
 
 
 def load_dataset(dataset: Path, side_px: int = 224) -> list[DatasetHand]:
-    """Read all hands of a dataset as the node would crop them, in the manifest's order."""
+    """Read all hands of a dataset, cropped as by the node, in the manifest's order."""
     return [load_hand(dataset, row, side_px) for row in read_manifest(dataset)]
 
 
 def load_hand(dataset: Path, row: HandRow, side_px: int = 224) -> DatasetHand:
-    """Read one hand; raises Refused where its picture is missing or altered in size."""
+    """Read one hand; raises Refused where its picture is missing or of another size."""
     return DatasetHand(row, hand_crop(hand_values(dataset, row), row.region, side_px))
 
 
 def hand_values(dataset: Path, row: HandRow) -> NDArray[np.float32]:
-    """The cut of one hand as the node read it, bone bright, not yet turned upright."""
+    """The cut of one hand as read by the node, bone bright, before rotation."""
     words = cv2.imdecode(np.frombuffer(_content(dataset / row.image), np.uint8), cv2.IMREAD_UNCHANGED)
     expected = (row.rows, row.columns)
     if words is None or words.dtype != np.uint16 or words.shape != expected:

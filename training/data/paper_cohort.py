@@ -1,4 +1,4 @@
-"""The preset `paper`: as many simulated hands of each class as Table 1 of Peng et al. 2024 has real ones."""
+"""The preset `paper`: simulated hands with the class counts of Table 1 of Peng et al. 2024."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from training.recipes.classifier import Recipe
 TRAINING = (26, 33, 54, 56, 38, 33)
 """Hands by stage, 0 (normal) to 5: 240."""
 TEST = (13, 14, 22, 24, 17, 14)
-"""104."""
+"""Hands by stage: 104."""
 SIZE = sum(TRAINING) + sum(TEST)
 
 
@@ -34,10 +34,10 @@ class PlannedPatient:
 
 
 def planned(patients: Sequence[str], validation: float, seed: int) -> list[PlannedPatient]:
-    """Deal the 344 labels to patients: exactly Table 1, and each patient on one side only.
+    """Assign the 344 labels to patients: exactly Table 1, and each patient on one side only.
 
-    Where there are fewer than 344 sources, drawn two-hand pictures make up the rest. `validation` is the
-    share of the training patients that is kept for temperature and operating points.
+    With fewer than 344 sources the rest are drawn two-hand pictures. `validation` is the share of the
+    training patients for temperature and operating points.
     """
     rng = np.random.default_rng((seed, SIZE))
     order = [str(patient) for patient in rng.permutation(sorted(set(patients)))][:SIZE]
@@ -71,7 +71,7 @@ def paper_rows(
 ) -> Iterator[Row]:
     """Simulate every planned hand once; all are of the origin `simulated`.
 
-    Held-out sources also come as they are, of the origin `unedited`: they are none of the 344.
+    Held-out sources are also included unedited, with the origin `unedited`, in addition to the 344.
     """
     hands = {hand.patient: hand for hand in sources}
     plan = planned(list(hands), recipe.data.validation, recipe.seed)
@@ -94,7 +94,7 @@ def _rows_of(
 
 
 def class_counts(crops: Crops) -> dict[str, tuple[int, ...]]:
-    """Simulated hands by stage on both sides; raises Fatal where they are not those of Table 1."""
+    """Simulated hands by stage on both sides; raises Fatal where they differ from Table 1."""
     simulated = crops.where(crops.origins == "simulated")
     held_out = simulated.splits == "held-out"
 

@@ -1,4 +1,4 @@
-"""Patients under several keys who are one person: hands of theirs are of the same picture."""
+"""Identifies patients with several keys: two keys with the same picture are one person."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Protocol
 
 
 class Pictured(Protocol):
-    """A hand with the key of its patient and what identifies its picture."""
+    """A hand with the key of its patient and the hashes of its picture."""
 
     @property
     def patient(self) -> str: ...
     @property
     def pictures(self) -> tuple[str, ...]:
-        """Hashes, each of which another hand has only where it is of the same picture."""
+        """Hashes that are equal only for hands of the same picture."""
 
 
 def people_of(hands: Iterable[Pictured]) -> dict[str, str]:
-    """Name every patient's person by the first of the keys that belong together.
+    """Map every patient to the first key of the same person.
 
     Union-find over hashes: 100,000 hands take 0.3 s, 10,000 0.02 s.
     """

@@ -1,4 +1,4 @@
-"""Crops of drawn hands, so that the node's own phantoms get a sensible reading."""
+"""Crops of drawn hands for training, so that the networks classify the node's phantoms correctly."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from training.phantom.recipe import HandRecipe, PhantomHand, PhantomRecipe
 from training.recipes.classifier import Recipe
 
 SIZES = ((1000, 1200), (1000, 1200), (2000, 2400))
-"""Rows and columns of the two-hand pictures in turn: coarse ones draw fast, fine ones are a detector's."""
+"""Rows and columns of the two-hand pictures in turn: small ones are drawn fast, large ones are realistic."""
 
 SEEDS: dict[Split, int] = {"tune": 0, "validation": 1, "held-out": 2}
-"""Pictures of the splits are drawn from seeds that never meet."""
+"""The splits use disjoint seeds."""
 
 
 def phantom_rows(recipe: Recipe, detector: KeptDetector, report: Callable[[int, int], None]) -> Iterator[Row]:
-    """Draw two-hand pictures, both stages at random, and cut their hands as the node does."""
+    """Draw two-hand pictures with random stages, and crop their hands as the node does."""
     counts = _pictures(recipe)
     asked = [(split, number) for split, count in counts.items() for number in range(count)]
     for done, rows in enumerate(side_by_side(partial(_rows_of, recipe, detector), asked), start=1):
@@ -58,7 +58,7 @@ def _pictures(recipe: Recipe) -> dict[Split, int]:
 def picture_rows(
     recipe: Recipe, split: Split, number: int, finder: HandFinder, labels: Sequence[int] | None = None
 ) -> Iterator[Row]:
-    """Draw one two-hand picture, with the given labels or random ones, and cut its hands."""
+    """Draw one two-hand picture, with the given labels or random ones, and crop its hands."""
     rng = np.random.default_rng((recipe.seed, SEEDS[split], number))
     stages = rng.choice(recipe.data.stages, size=2) if labels is None else labels
     pair = (HandRecipe(Side.RIGHT, int(stages[0])), HandRecipe(Side.LEFT, int(stages[1])))
@@ -77,7 +77,7 @@ def picture_rows(
 
 
 def _region(hand: PhantomHand, found: tuple[HandRegion, ...]) -> tuple[HandRegion, bool]:
-    """The detector's region of a drawn hand, or the truth where it missed the hand."""
+    """The detector's region of a drawn hand, or the ground truth where it was missed."""
     for region in found:
         if intersection_over_union(region.box, hand.box) > 0.5:
             return region, True

@@ -1,7 +1,7 @@
-"""Hashes of decoded pixels that find the same radiograph again, whatever file, header or patient it is under.
+"""Hashes of decoded pixels that identify a radiograph independently of file, header and patient.
 
-Of the values only their order counts, and of an orientation only that it is one of eight: a copy that was
-compressed without loss, rescaled, turned or flipped has the same digest.
+The hash depends on the order of the values only, and is the same for all eight orientations: copies that are
+losslessly compressed, linearly rescaled in value, rotated by quarter turns or flipped have the same digest.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def pixel_digest(values: NDArray[np.float32]) -> str:
 
 
 def _ranks(values: NDArray[np.float32]) -> NDArray[np.uint32]:
-    """The place of each value among all different ones, smallest first."""
+    """Rank of each value among all distinct values, smallest first."""
     low, high = float(values.min()), float(values.max())
     if high - low < _MOST_STEPS and np.array_equal(values, np.rint(values)):
         steps = (values - np.float32(low)).astype(np.int32)

@@ -1,9 +1,9 @@
-"""Makes a dataset of single hands from a hospital's radiographs and its readers' labels.
+"""Creates a dataset of single hands from a hospital's radiographs and its readers' labels.
 
-Hands are found, refused, given their sides and cut by the node's own functions, with the detector of a
-bundle; a hand that the node would not rate is not learnt from. Nothing of a header but sex and age leaves,
-patients become salted hashes, and whatever is not used is listed with its reason. Images are cut on all
-cores, and a killed preparation goes on where it stopped.
+Detection, refusal, sides and crops use the node's functions, with the detector of a bundle; hands that the
+node would not rate are excluded. Of a header only sex and age are kept, patients become salted hashes, and
+everything unused is listed with its reason. Images are processed on all cores; an interrupted preparation is
+resumed.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ Report = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What became of a folder of images."""
+    """The result for a folder of images."""
 
     hands: tuple[HandRow, ...]
     rejections: tuple[Rejection, ...]
     known: int = 0
-    """Images that an earlier, unfinished preparation had done."""
+    """Number of images finished by an earlier, interrupted preparation."""
 
 
 def prepare(
@@ -50,10 +50,10 @@ def prepare(
     report: Report = lambda _done, _total: None,
     write: Write = write_synced,
 ) -> Prepared:
-    """Make the dataset `out` of the labelled hands in `images`; it appears whole or not at all.
+    """Create the dataset `out` of the labelled hands in `images`, atomically.
 
     Raises Refused for open discrepancies, no normal or no diseased hand, an existing `out`, or a patient
-    under two keys; Fatal where the disk is full. What was cut by then is kept for the next try.
+    under two keys; Fatal where the disk is full. Finished images are kept for the next call.
     """
     options = options or Options()
     if not options.skip_open:
@@ -83,7 +83,7 @@ def prepare(
 
 
 def _tasks(images: Path, labels: Sequence[LabelledHand]) -> tuple[list[ImageTask], list[Rejection]]:
-    """The labelled images, each file once, in the order of their names; and the rows of its copies."""
+    """The labelled images, each file once, in the order of their names; rejections of identical copies."""
     groups: dict[str, list[LabelledHand]] = {}
     for hand in labels:
         groups.setdefault(hand.file, []).append(hand)
@@ -101,9 +101,9 @@ def _tasks(images: Path, labels: Sequence[LabelledHand]) -> tuple[list[ImageTask
 def _cut(
     tasks: Sequence[ImageTask], cutter: Cutter, journal: ImageJournal, report: Report
 ) -> tuple[dict[str, ImageHands], int]:
-    """Cut the images that no earlier try did, on all cores.
+    """Crop the images that no earlier call finished, on all cores.
 
-    Answers with the hands by the hash of their image, and how many images were known.
+    Returns the hands by the hash of their image, and the number of known images.
     """
     done = {task.digest: hands for task in tasks if (hands := journal.known(task)) is not None}
     known, left = len(done), [task for task in tasks if task.digest not in done]
@@ -117,14 +117,14 @@ def _cut(
 
 @dataclass(frozen=True, slots=True)
 class _Patients:
-    """Gives hands their patients; the mappings remember what was seen, to notice contradictions."""
+    """Assigns patients to hands, and detects contradictions between table and headers."""
 
     salt: bytes
     stated_of_header: dict[str, tuple[str, int]] = field(default_factory=dict)
     first_row_of_pixels: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def of(self, task: ImageTask, hands: ImageHands) -> str:
-        """The key of the patient, "" where nothing names one; two keys for one header are refused."""
+        """The key of the patient, "" where unknown; two keys for one header are refused."""
         hand = task.wanted[0]
         stated = hand.facts.patient
         if stated and hands.header_key:
@@ -137,7 +137,7 @@ class _Patients:
         return patient_pseudonym(self.salt, stated) if stated else hands.header_key
 
     def assigned(self, task: ImageTask, hands: ImageHands) -> Iterator[HandRow | Rejection]:
-        """The rows of an image with its patient, or why they are not used."""
+        """The rows of an image with its patient, or their rejections."""
         if not hands.readable:
             yield from hands.rejections
             return
@@ -163,7 +163,7 @@ def _joined(
     labelled: set[Path],
     salt: bytes,
 ) -> Prepared:
-    """The rows of all images in their order, and everything that is not used."""
+    """The rows of all images in order, and all rejections."""
     patients = _Patients(salt)
     results = [one for task in tasks for one in patients.assigned(task, done[task.digest])]
     return Prepared(
@@ -177,7 +177,7 @@ def _joined(
 
 
 def _unlabelled(images: Path, labelled: set[Path]) -> Iterator[Rejection]:
-    """Images that no row names."""
+    """Images without a row in the label table."""
     for path in sorted(images.rglob("*")):
         if path.is_file() and path.resolve() not in labelled and is_image_file(path):
             text = "Expected a row of the label table for this file, found none."
@@ -185,7 +185,7 @@ def _unlabelled(images: Path, labelled: set[Path]) -> Iterator[Rejection]:
 
 
 def _remove_others(folder: Path, hands: Sequence[HandRow]) -> None:
-    """Remove pictures that an earlier try made and this one does not use."""
+    """Remove pictures of an earlier call that are not used."""
     used = {folder / name for hand in hands for name in (hand.image, hand.levels) if name}
     for path in (folder / HANDS).iterdir():
         if path not in used:
@@ -193,7 +193,7 @@ def _remove_others(folder: Path, hands: Sequence[HandRow]) -> None:
 
 
 def _after(rejections: Sequence[Rejection]) -> str:
-    """What happened to the others, for a message."""
+    """Summary of the rejections for a message."""
     counts = Counter(f"{one.reason}" for one in rejections)
     return f"after {len(rejections)} rejections ({', '.join(f'{n} {r}' for r, n in sorted(counts.items()))})"
 

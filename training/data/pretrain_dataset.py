@@ -1,4 +1,4 @@
-"""Hands to pre-train on: the node's own crops with what is known of each, joints, age and sex."""
+"""Dataset for pre-training: the node's crops with known joints, age and sex."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Report = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class KnownHands:
-    """Hands and what is known of them, row by row."""
+    """Crops with known joints, age and sex, one row a hand."""
 
     images: NDArray[np.uint8]
     """(N, side, side)"""
@@ -47,7 +47,7 @@ class KnownHands:
         return KnownHands(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
     def shrunk(self, side_px: int) -> KnownHands:
-        """The same hands, smaller; places are shares of the side and stay."""
+        """The hands resized; joint positions are shares of the side and unchanged."""
         if side_px == self.images.shape[1]:
             return self
         size = (side_px, side_px)
@@ -55,7 +55,7 @@ class KnownHands:
         return KnownHands(small, self.joints, self.months, self.male, self.patients)
 
     def split(self, share: float, seed: int) -> tuple[KnownHands, KnownHands]:
-        """The hands to learn from, and the share of them that shows what was learnt; by patient."""
+        """Split by patient into training hands and a validation share."""
         people = np.random.default_rng(seed).permutation(np.unique(self.patients))
         kept = np.isin(self.patients, people[: max(1, round(share * len(people)))])
         return self.where(~kept), self.where(kept)
@@ -69,9 +69,9 @@ def known_hands(
     kept: Path,
     report: Report,
 ) -> KnownHands:
-    """Cut the hands of a source but for some patients; `kept` holds them for the next network.
+    """Crop the hands of a source without some patients; `kept` is the cache file for further networks.
 
-    A hand that the detector does not find is left out, unless its joints say where it is.
+    A hand missed by the detector is left out, unless its joints give its region.
     """
     joints = {hand.patient: hand.joints for hand in read_source(folder)}
     rows = [row for row in _rows(folder) if row["rsna_id"] not in without]
@@ -101,7 +101,7 @@ def known_hands(
 def crop_places(
     points: Sequence[Point], region: HandRegion, shape: tuple[int, ...], side_px: int
 ) -> NDArray[np.float32]:
-    """Where points of an image (rows, columns) lie in its `hand_crop`: (N, 2), from -1 to 1."""
+    """Map points of an image (rows, columns) to its `hand_crop`: (N, 2), from -1 to 1."""
     cut = region.box.grown(MARGIN).clipped(shape[0], shape[1])
     scale = side_px / max(cut.width_px, cut.height_px)
     x = np.array([(point.x - cut.x0) * scale for point in points])
@@ -140,7 +140,7 @@ def _key(patients: Sequence[str], side_px: int, detector: str) -> str:
 
 
 def _held(path: Path, key: str) -> KnownHands | None:
-    """Hands cut earlier, where they are the very same."""
+    """Cached hands, where the key matches."""
     if not path.exists():
         return None
     with np.load(path, allow_pickle=False) as held:

@@ -1,6 +1,6 @@
-"""Splits a dataset by patient, and proves of every split that no patient is on two sides.
+"""Splits a dataset by patient, and checks of every split that no patient is on two sides.
 
-Sides get their share of the hands of every stage (`training.data.stratify`); the order of rows never counts.
+Splits are stratified by stage (`training.data.stratify`) and independent of the order of rows.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ Kind = Literal["holdout", "folds", "site", "given"]
 TEST_SHARE = 0.3
 
 ALL = "all hands"
-"""The fold that learns from everybody, after a cross-validation has measured."""
+"""Name of the fold for training on all patients after a cross-validation."""
 
 
 class Labelled(Protocol):
-    """What a split needs to know of a hand; `training.data.manifest.HandRow` is one."""
+    """Attributes of a hand that a split needs; `training.data.manifest.HandRow` has them."""
 
     @property
     def patient(self) -> str: ...
@@ -44,13 +44,13 @@ class Labelled(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """Patients to learn from, patients to measure on, and patients to leave alone, sorted."""
+    """Training patients, test patients, and patients set aside, each sorted."""
 
     name: str
     train: tuple[str, ...]
     test: tuple[str, ...]
     aside: tuple[str, ...] = ()
-    """Kept for a later test: on neither side."""
+    """Patients of a later test: on neither side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,8 @@ class Parts:
 def holdout(hands: Sequence[Labelled], seed: int, test_share: float = TEST_SHARE) -> tuple[Fold, ...]:
     """Hold out a share of the patients, 0.3 as in the paper, with that share of the hands of every stage.
 
-    A stage of two patients or more is on both sides as far as their other hands allow; that of a lone
-    patient is learnt from.
+    A stage of two patients or more is on both sides as far as their other hands allow; that of a single
+    patient is on the training side.
     """
     people = people_of(hands)
     everyone = set(people.values())
@@ -88,7 +88,7 @@ def holdout(hands: Sequence[Labelled], seed: int, test_share: float = TEST_SHARE
 
 
 def k_folds(hands: Sequence[Labelled], seed: int, k: int) -> tuple[Fold, ...]:
-    """Deal the patients to k folds with like shares of every stage; each fold is the test side once."""
+    """Assign the patients to k folds stratified by stage; each fold is the test side once."""
     people = people_of(hands)
     everyone = set(people.values())
     if not 2 <= k <= len(everyone):
@@ -99,7 +99,7 @@ def k_folds(hands: Sequence[Labelled], seed: int, k: int) -> tuple[Fold, ...]:
 
 
 def by_site(hands: Sequence[Labelled]) -> tuple[Fold, ...]:
-    """Measure on each site in turn; a patient of two sites is wholly on the test side of both."""
+    """One fold a site as the test side; a patient of two sites is on the test side of both folds."""
     sites = sorted({hand.site for hand in hands})
     if "" in sites or len(sites) < 2:
         found = f"{len(sites) - ('' in sites)} and hands without one" if "" in sites else f"{len(sites)}"
@@ -112,7 +112,7 @@ def by_site(hands: Sequence[Labelled]) -> tuple[Fold, ...]:
 
 
 def as_given(hands: Sequence[Labelled]) -> tuple[Fold, ...]:
-    """The sides that the label table gives; raises Refused where they tear a patient apart."""
+    """The split of the label table; raises Refused where a patient is on both sides."""
     sides = {name: {hand.patient for hand in hands if hand.split == name} for name in ("train", "test", "")}
     if sides[""]:
         raise Refused(f"expected train or test for every hand, found none for {len(sides[''])} patients")
@@ -120,7 +120,7 @@ def as_given(hands: Sequence[Labelled]) -> tuple[Fold, ...]:
 
 
 def parts_of(fold: Fold, hands: Sequence[Labelled]) -> Parts:
-    """The hands of a fold, checked: every run gets its data through here; raises Refused."""
+    """The hands of a fold after the leakage check; every run uses this function. Raises Refused."""
     check_no_leak(fold, hands)
     train, test = set(fold.train), set(fold.test)
     places = range(len(hands))
@@ -133,7 +133,7 @@ def parts_of(fold: Fold, hands: Sequence[Labelled]) -> Parts:
 def check_no_leak(fold: Fold, hands: Sequence[Labelled]) -> None:
     """Raise Refused where a patient or a picture is on both sides, a patient on none, or a side is empty.
 
-    Pictures are compared by their decoded pixels, too: the same hand under two patients is a leak.
+    Pictures are also compared by their decoded pixels: the same hand under two patient keys is a leak.
     """
     side_of = {patient: side for side in ("train", "test", "aside") for patient in getattr(fold, side)}
     both = {patient for patient, n in Counter([*fold.train, *fold.test, *fold.aside]).items() if n > 1}
@@ -155,7 +155,7 @@ def check_no_leak(fold: Fold, hands: Sequence[Labelled]) -> None:
 
 
 def _torn(hands: Sequence[Labelled], side_of: Mapping[str, str]) -> set[str]:
-    """The pictures that patients of several sides have."""
+    """Pictures that occur for patients of several sides."""
     first: dict[str, str] = {}
     return {
         picture
@@ -166,7 +166,7 @@ def _torn(hands: Sequence[Labelled], side_of: Mapping[str, str]) -> set[str]:
 
 
 def class_table(fold: Fold, hands: Sequence[Labelled]) -> str:
-    """Hands by stage and patients of each side, for people."""
+    """Text table of hands by stage and of patients, for each side."""
     parts = parts_of(fold, hands)
     head = [fold.name, *(f"stage {stage}" for stage in STAGES), "hands", "patients"]
     rows = [
@@ -185,7 +185,7 @@ def class_table(fold: Fold, hands: Sequence[Labelled]) -> str:
 
 
 def expect_every_class_in_train(fold: Fold, hands: Sequence[Labelled]) -> None:
-    """Raise Refused where a stage of the dataset is only on the test side: it cannot be learnt."""
+    """Raise Refused where a stage of the dataset has no training hand."""
     parts = parts_of(fold, hands)
     learnt = {hands[at].stage for at in parts.train}
     unlearnt = sorted({hand.stage for hand in hands} - learnt)
@@ -221,7 +221,7 @@ def _stages(hands: Sequence[Labelled], people: Mapping[str, str]) -> dict[str, l
 
 
 def _fold(name: str, people: Mapping[str, str], test: set[str]) -> Fold:
-    """All keys of the people of `test` on the test side, all others on the other."""
+    """All keys of the persons of `test` on the test side, all others on the training side."""
     sides: dict[bool, list[str]] = {False: [], True: []}
     for patient in sorted(people):
         sides[people[patient] in test].append(patient)
@@ -238,6 +238,6 @@ def _counted(name: str, hands: Sequence[Labelled]) -> list[str]:
 
 
 def _some(keys: set[str]) -> str:
-    """A few keys in full; they are salted hashes, which name nobody."""
+    """The first few keys; they are salted hashes, which identify no patient."""
     shown = ", ".join(sorted(keys)[:3])
     return f"{len(keys)} ({shown}{', ...' if len(keys) > 3 else ''})"

@@ -1,8 +1,8 @@
-"""Deals patients to the sides of a split so that each side gets its share of the hands of every stage.
+"""Stratified group split: assigns patients to sides so that each side has its share of every stage.
 
-A patient's hands stay together, and have stages of their own: the split is stratified by all of them, not by
-the worst one (iterative stratification, Sechidis et al., ECML PKDD 2011, for groups), then improved by single
-moves. The seed's hash orders patients that are alike, so that the order of rows never counts.
+A patient's hands stay together and may differ in stage: the split is stratified by all of them, not by the
+worst one (iterative stratification, Sechidis et al., ECML PKDD 2011, for groups), then improved by single
+moves. Ties are broken by a hash of patient and seed, so that the order of rows has no effect.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ Counts = NDArray[np.int64]
 Shares = NDArray[np.float64]
 
 MISSING = 4.0
-"""A stage that a side lacks although it has patients for every side costs as much as this many hands off."""
+"""Cost, in hands, of a stage missing on a side although it has enough patients for every side."""
 
 ROUNDS = 20
-"""Passes over all patients; two or three are the rule."""
+"""Most passes over all patients; two or three are typical."""
 
 
 def dealt(hands: Mapping[str, Sequence[int]], shares: Sequence[float], seed: int) -> dict[str, int]:
-    """Give every patient of `hands` (stages by patient) a side; `shares` of the sides sum to 1.
+    """Assign a side to every patient of `hands` (stages by patient); `shares` of the sides sum to 1.
 
     No side is left without patients where there are as many as sides.
     """
@@ -40,12 +40,12 @@ def dealt(hands: Mapping[str, Sequence[int]], shares: Sequence[float], seed: int
 
 
 def place(patient: str, seed: int) -> bytes:
-    """What patients who are alike are ordered by."""
+    """Sort key for ties: hash of patient and seed."""
     return hashlib.sha256(f"{seed}:{patient}".encode()).digest()
 
 
 class _Deal:
-    """Patients (P, stages) on their way to sides (S,)."""
+    """State of the assignment of patients (P, stages) to sides (S,)."""
 
     def __init__(self, counts: Counts, shares: Shares) -> None:
         self.counts, self.shares = counts, shares
@@ -55,7 +55,7 @@ class _Deal:
         self.every_side = (counts > 0).sum(axis=0) >= len(shares)
 
     def deal(self) -> None:
-        """Deal the patients of the rarest stage first, each to the side that lacks most of it."""
+        """Assign the patients of the rarest stage first, each to the side that lacks most of it."""
         lacking, room = self.wanted.copy(), self.wanted_patients.copy()
         while (self.side < 0).any():
             free = self.side < 0
@@ -76,7 +76,7 @@ class _Deal:
                 self.side[int(np.flatnonzero(self.side == fullest)[-1])] = side
 
     def improve(self) -> None:
-        """Move single patients for as long as that brings the sides nearer to their shares."""
+        """Move single patients while that reduces the cost."""
         held = np.zeros((len(self.shares), len(STAGES)), np.int64)
         np.add.at(held, self.side, self.counts)
         people = np.bincount(self.side, minlength=len(self.shares))
@@ -86,7 +86,7 @@ class _Deal:
                 return
 
     def _move(self, patient: int, held: Counts, people: Counts) -> bool:
-        """Move one patient to the best side; `held` (S, stages) and `people` (S,) follow."""
+        """Move one patient to the best side; updates `held` (S, stages) and `people` (S,)."""
         old = int(self.side[patient])
         if people[old] == 1:
             return False
@@ -107,6 +107,6 @@ class _Deal:
         return chosen != old
 
     def _cost(self, held: Counts, people: Counts) -> float:
-        """How far the sides are from their shares, in hands a stage and in patients."""
+        """Deviation of the sides from their shares, in hands a stage and in patients."""
         apart = np.abs(held - self.wanted).sum() + np.abs(people - self.wanted_patients).sum()
         return float(apart + MISSING * ((held == 0) & self.every_side).sum())

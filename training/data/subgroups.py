@@ -1,4 +1,4 @@
-"""Cuts held-out hands by side, sex, age band and site, where their rows carry these."""
+"""Subgroups of held-out hands by side, sex, age band and site, where known."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def age_band(years: float) -> str:
 
 
 class Described(Protocol):
-    """A hand whose row carries what is known of its patient; "" or None where nothing is."""
+    """A hand with attributes of its patient; "" or None where unknown."""
 
     @property
     def side(self) -> str: ...
@@ -42,7 +42,7 @@ class Described(Protocol):
 
 
 def groups_of(rows: Sequence[Described]) -> Groups:
-    """The groups of hands by their own rows; an attribute that no row carries is left out."""
+    """The groups of hands by their rows; an attribute that no row has is left out."""
     values = {
         "side": [row.side for row in rows],
         "sex": [row.sex for row in rows],
@@ -55,7 +55,7 @@ def groups_of(rows: Sequence[Described]) -> Groups:
 def read_groups(table: Path, patients: NDArray[np.str_]) -> Groups:
     """Look up patients (N,) in a CSV with `patient` and any of side, sex, age_years and site.
 
-    Raises Fatal where the table names no patient or none of these, or an age is no number.
+    Raises Fatal where the table has no column of patients or none of these, or an age is not a number.
     """
     with table.open(newline="") as lines:
         rows = {row.get("patient") or "": _attributes(row, table) for row in csv.DictReader(lines)}

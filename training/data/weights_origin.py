@@ -1,6 +1,6 @@
-"""What weights carry with them wherever they are copied: whom they learnt from, from where, on which terms.
+"""Provenance of weights: training patients, sources and terms of use, copied with the weights.
 
-It stands in the metadata of a .safetensors file, under one key, so that the same run gives the same bytes.
+Stored in the metadata of a .safetensors file under one key, so that the same run gives the same bytes.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from training.data.data_kind import WORDS
 from training.data.dataset import Crops
 
 KEY, EARLIER_KEY = "origin", "learnt_from"
-"""The second one held the patients alone."""
+"""Metadata keys; the second is that of earlier versions, with the patients only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Patients by the keys of their dataset; sources and terms in words, each once, oldest first."""
+    """Patients by the keys of their dataset; sources and terms as text, each once, oldest first."""
 
     learnt_from: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     terms: tuple[str, ...] = ()
     complete: bool = True
-    """False where weights learnt from others, too, and nobody wrote down who it was."""
+    """False where weights were also trained on patients that were not recorded."""
 
     def over(self, start: Origin) -> Origin:
-        """The origin of weights that began as those of `start` and learnt from these hands then."""
+        """The origin of weights initialised from those of `start` and then trained on these hands."""
         return Origin(
             tuple(sorted({*self.learnt_from, *start.learnt_from})),
             _once(start.sources, self.sources),
@@ -42,21 +42,21 @@ class Origin:
 
 
 def origin_of(crops: Crops) -> Origin:
-    """The origin of weights that learnt from these hands; drawn hands are nobody's."""
+    """The origin of weights trained on these hands; drawn hands have no patient."""
     real = crops.where(crops.origins != "phantom")
     words = WORDS["labelled" if (crops.origins == "labelled").any() else "simulated"]
     return Origin(tuple(sorted(set(map(str, real.patients)))), (words.source,), (words.terms,))
 
 
 def metadata_of(origin: Origin) -> dict[str, str]:
-    """What goes into the metadata of a weights file."""
+    """The metadata of a weights file."""
     return {KEY: json.dumps(asdict(origin), sort_keys=True)}
 
 
 def read_origin(weights: Path) -> Origin:
-    """Read what a weights file carries; raises Fatal for one that is no file of tensors.
+    """Read the origin of a weights file; raises Fatal for an invalid safetensors file.
 
-    A file of somebody else's carries its source at most; else its name is all that is known.
+    A third-party file may state its source; otherwise its name is used.
     """
     if weights.suffix != ".safetensors":
         return _foreign(weights)
@@ -74,7 +74,7 @@ def read_origin(weights: Path) -> Origin:
 
 
 def _foreign(weights: Path, source: str = "") -> Origin:
-    """Of a file of somebody else's: its name, and the source that its metadata may state."""
+    """Origin of a third-party file: its name, and the source in its metadata, if any."""
     if source:
         named = f"State file {weights.name}: {source}"
         return Origin((), (named,), (f"Those of the state file {weights.name}: {source}.",))

@@ -1,1 +1,1 @@
-"""Reads the table of labels by two readers, and says how well they agree."""
+"""Table of labels by two readers, and their agreement."""

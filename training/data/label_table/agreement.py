@@ -1,4 +1,4 @@
-"""Says how well two readers agree: Cohen's kappa, plain and with quadratic weights, with intervals."""
+"""Inter-reader agreement: Cohen's kappa, plain and with quadratic weights, with intervals."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from training.data.consensus import NOT_GRADABLE, LabelledHand
 
 Stages = NDArray[np.int64]
 AGREEMENT = "agreement.json"
-"""In a dataset and in every run on it."""
+"""File name in a dataset and in every run on it."""
 
 Estimate = tuple[float, float, float]
-"""(value, low, high); NaN where nothing could disagree."""
+"""(value, low, high); NaN where kappa is undefined."""
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Two readers of the same hands or joints, before any consensus."""
+    """Agreement of two readers on the same hands or joints, before consensus."""
 
     what: str
     count: int
@@ -31,7 +31,7 @@ class Agreement:
     kappa: Estimate
     quadratic: Estimate
     one_not_gradable: int = 0
-    """Not gradable to one reader only; these are not in `count`."""
+    """Not gradable by one reader only; not included in `count`."""
 
     def __str__(self) -> str:
         share = f"{self.equal} of {self.count} {self.what} alike"
@@ -50,15 +50,15 @@ def dumped(found: Sequence[Agreement]) -> bytes:
 
 
 def read_agreements(folder: Path) -> list[Agreement]:
-    """What a dataset or a run keeps of its readers; empty where it keeps nothing."""
+    """Read the agreements of a dataset or a run; empty without the file."""
     path = folder / AGREEMENT
     return _AGREEMENTS.validate_json(path.read_bytes()) if path.exists() else []
 
 
 def agreements(hands: Sequence[LabelledHand], seed: int = 0, resamples: int = 1000) -> list[Agreement]:
-    """The agreement on hands, and on joints where these were labelled; none without two readers.
+    """Agreement on hands, and on joints where labelled; empty without two readers.
 
-    95 % intervals by bootstrap over patients, or over files where the table names no patients.
+    95 % intervals by bootstrap over patients, or over files where the table has no patients.
     """
     joints = [(r.first, r.second, _cluster(hand)) for hand in hands for r in hand.readings if r.joint]
     whole = [(hand.by_reader("first"), hand.by_reader("second"), _cluster(hand)) for hand in hands]
@@ -67,7 +67,7 @@ def agreements(hands: Sequence[LabelledHand], seed: int = 0, resamples: int = 10
 
 
 def kappa(tables: NDArray[np.int64], *, quadratic: bool = False) -> NDArray[np.float64]:
-    """Cohen's kappa of tables (..., 6, 6), first reader by second; NaN where nothing could disagree."""
+    """Cohen's kappa of tables (..., 6, 6), first reader by second; NaN where it is undefined."""
     stages = np.arange(len(STAGES))
     apart = stages[:, None] - stages[None]
     weights = apart.astype(np.float64) ** 2 if quadratic else (apart != 0).astype(np.float64)
@@ -112,7 +112,7 @@ def _drawn(tables: NDArray[np.int64], seed: int, resamples: int) -> NDArray[np.i
 
 
 def _estimate(table: NDArray[np.int64], drawn: NDArray[np.int64], *, quadratic: bool) -> Estimate:
-    """Value and percentile interval; readers who never differ leave nothing to estimate one from."""
+    """Value and percentile interval; without any disagreement the interval cannot be estimated."""
     value, values = float(kappa(table, quadratic=quadratic)), kappa(drawn, quadratic=quadratic)
     known = values[np.isfinite(values)]
     if not len(known) or np.ptp(known) < 1e-9 or int(np.trace(table)) == int(table.sum()):

@@ -1,21 +1,20 @@
-"""Reads a table of labels by two readers, and accepts it whole or says what is wrong with which row.
+"""Reads a table of labels by two readers, and accepts it as a whole or lists the errors by row.
 
 A CSV or TSV file whose first row names the columns. One row is one hand or, with a name in the column
 `joint`, one joint of a hand; a hand without a row of its own has the highest stage of its joints.
 
     file        image, relative to the folder of images; with / or backslash between folders
-    side        R or L, or a word for it
+    side        R or L, or a word for right or left
     joint       only for labels of joints: ip_1, pip_2 to pip_5, mcp_1 to mcp_5, wrist_1 to wrist_3
     reader_1    stage 0 to 5 by the first reader, or "not gradable"
-    reader_2    the same by the second reader, apart from the first
-    consensus   what both agreed on afterwards; decides wherever it is given
+    reader_2    the same by the second reader, independently
+    consensus   label agreed on afterwards; has priority where given
     patient     any key of the patient; in every row or in none (then the DICOM header's Patient ID)
     site, sex (M, F, O), age_years, split (train, test), note
                 optional; site, sex, age and split are the same in all rows of a hand; a consensus beyond
                 what the readers said needs a note
 
-A message names row and column (the first row is 1) and never repeats a file name, which may hold a
-patient's.
+A message has row and column (the first row is 1) and never a file name, which may contain a patient name.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ COLUMNS = (
     "file", "side", "joint", *READERS, "consensus", "patient", "site", "sex", "age_years", "split", "note",
 )  # fmt: skip
 MOST_PROBLEMS = 20
-"""A message lists no more; the rest is counted."""
+"""Most problems listed in a message; the rest is counted."""
 
 _SPLITS: tuple[SplitName, ...] = ("train", "test")
 
@@ -46,7 +45,7 @@ _Value = TypeVar("_Value")
 
 
 class TableRefused(Refused):
-    """A label table that cannot be used; `problems` name their rows and columns."""
+    """An invalid label table; `problems` state rows and columns."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
@@ -56,7 +55,7 @@ class TableRefused(Refused):
 
 
 def read_labels(table: Path, images: Path) -> tuple[LabelledHand, ...]:
-    """Read a label table whose files lie in `images`; raises TableRefused with all that is wrong."""
+    """Read a label table whose files are in `images`; raises TableRefused with all problems."""
     try:
         rows = table_rows(table)
     except Refused as error:
@@ -106,7 +105,7 @@ def _check_columns(header: Sequence[str], problems: list[str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One row while it is checked; what is wrong goes to `problems`."""
+    """Parser of one row; appends errors to `problems`."""
 
     number: int
     cells: Mapping[str, str]
@@ -140,7 +139,7 @@ class _Row:
         return Facts(cells.get("patient", ""), cells.get("site", ""), sex or "", age, split)
 
     def _check_note(self, first: int | None, second: int | None, consensus: int | None) -> None:
-        """A consensus that no reader came near is a slip of the pen, unless somebody says why."""
+        """Require a note for a consensus outside the readers' range, which may be a typing error."""
         said = [label for label in (first, second) if label is not None]
         if consensus is None or not said or consensus in said or self.cells.get("note"):
             return
@@ -164,7 +163,7 @@ class _Row:
 
 
 def _by_hand(readings: Sequence[Reading], problems: list[str]) -> tuple[LabelledHand, ...]:
-    """Group the rows of a hand; one place is labelled once, and facts do not contradict each other."""
+    """Group the rows of a hand; reports duplicate labels and contradictory attributes."""
     groups: dict[tuple[str, Side], list[Reading]] = {}
     patients: dict[str, Reading] = {}
     for reading in readings:
@@ -195,7 +194,7 @@ def _by_hand(readings: Sequence[Reading], problems: list[str]) -> tuple[Labelled
 
 
 def _check_whole(hand: LabelledHand, problems: list[str]) -> None:
-    """The stage of a hand is the highest of its joints; only joints without a row can be higher."""
+    """Check that the stage of a hand is not below its highest labelled joint; others may be higher."""
     whole, joints = hand.whole, hand.joints
     if whole is None or whole.label is None or whole.label == NOT_GRADABLE or not joints:
         return

@@ -1,7 +1,7 @@
-"""Reads single cells of a label table; None is a cell that says something else.
+"""Parses single cells of a label table; None for an invalid cell.
 
-Generous where a spelling can mean one thing only ("1.0", "r", "Rechts"), and strict where it could mean
-two: a Roman numeral may be a stage of another scale, and a lone "D" names a side in some languages only.
+Unambiguous spellings are accepted ("1.0", "r", "Rechts"), ambiguous ones are not: a Roman numeral may be a
+stage of another scale, and a single "D" is a side in some languages only.
 """
 
 from __future__ import annotations
@@ -59,14 +59,14 @@ def one_of(values: Sequence[_Text]) -> Callable[[str], _Text | None]:
 
 
 class FilesIn:
-    """The files of a folder by path, as tables of Windows and macOS name them too."""
+    """Looks up files of a folder by path, also as written on Windows and macOS."""
 
     def __init__(self, folder: Path) -> None:
         self._root = folder.resolve()
         self._by_fold: dict[str, list[str]] | None = None
 
     def __call__(self, cell: str) -> str | None:
-        """The path within the folder, with forward slashes; None where no or no single file is meant."""
+        """The path within the folder, with forward slashes; None where no file or several match."""
         if not cell or "\0" in cell:
             return None
         return self._exact(cell) or self._folded(PureWindowsPath(cell))
@@ -77,7 +77,7 @@ class FilesIn:
         return path.relative_to(self._root).as_posix() if inside else None
 
     def _folded(self, path: PureWindowsPath) -> str | None:
-        """The only file of this name whatever its slashes, its case and its accents' composition."""
+        """The only file that matches without regard to slashes, case and Unicode composition."""
         if path.drive or path.root or ".." in path.parts:
             return None
         if self._by_fold is None:
@@ -95,7 +95,7 @@ def _fold(name: str) -> str:
 
 
 def shown(column: str, cell: str) -> str:
-    """A wrong value as far as it cannot name anybody: cells slip into wrong columns, and file names name."""
+    """An invalid value for a message, without text that may identify a patient (such as a file name)."""
     if column == "file":
         absolute = bool(PureWindowsPath(cell).drive or PureWindowsPath(cell).root)
         return "an absolute path; give it relative to --images" if absolute else "no such file"

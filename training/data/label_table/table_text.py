@@ -1,4 +1,4 @@
-"""Reads the cells of a table as spreadsheets write them, numbered as spreadsheets number rows.
+"""Reads the cells of a table as exported by spreadsheets, with the row numbers of a spreadsheet.
 
 CSV or TSV by comma, semicolon or tab; UTF-8 and UTF-16 with or without byte order mark, otherwise
 Windows-1252 (of which Latin-1 is a part), in which Western European Excel saves "CSV".
@@ -19,18 +19,18 @@ from ra_node.errors import Refused
 ABSENT = frozenset(
     ("", "nan", "na", "n/a", "n.a.", "none", "null", "<na>", "#n/a", "#nv", "-", "--", "\u2013", "\u2014")
 )
-"""Cells in which pandas, R and Excel write that there is no value."""
+"""Missing values as written by pandas, R and Excel."""
 
 _WORKBOOK = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-"""How .xlsx and .xls begin."""
+"""Signatures of .xlsx and .xls."""
 
 _INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff]")
 
 
 def table_rows(table: Path) -> list[tuple[int, list[str]]]:
-    """The rows that hold anything, numbered from 1, cells without blanks around them.
+    """The non-empty rows, numbered from 1, with stripped cells.
 
-    Raises Refused for a workbook, bytes that are no text, and broken quotes.
+    Raises Refused for a workbook, bytes that are not text, and unbalanced quotes.
     """
     try:
         content = table.read_bytes()
@@ -50,7 +50,7 @@ def table_rows(table: Path) -> list[tuple[int, list[str]]]:
 
 
 def column_name(cell: str) -> str:
-    """A name in the head of a table, whatever its case and blanks: "Reader 1" is reader_1."""
+    """Normalise a column name: "Reader 1" becomes reader_1."""
     return re.sub(r"[\s_.-]+", "_", cell.casefold()).strip("_")
 
 
@@ -61,7 +61,7 @@ def _numbered(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _clean(cell: str) -> str:
-    """A cell without blanks around it and without Excel's ="text"; composed accents, no invisible marks."""
+    """Strip a cell and Excel's ="text", compose accents (NFC), and remove invisible characters."""
     text = _INVISIBLE.sub("", unicodedata.normalize("NFC", cell)).strip()
     formula = re.fullmatch(r'="([^"]*)"', text)
     return formula[1].strip() if formula else text

@@ -1,8 +1,8 @@
-"""Takes burned-in text away from around a hand, and nothing else that a network would look at.
+"""Removes burned-in text beside a hand without a change of pixels that a network uses.
 
-Text far from the hand goes with the crop. In the crop, thin strokes and small leaden pieces are blanked
-where they stand clear of the outline and on background; a crop without any stays as the node would see
-it. What touches the hand, or what the finder took for a part of it, stays.
+Text far from the hand is outside the crop. In the crop, thin strokes and small lead markers are blanked
+where they are on background and clear of the outline; a crop without any is unchanged. Text that touches the
+hand, or that the detector included in its outline, remains.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from numpy.typing import NDArray
 from ra_node.domain.geometry import Point
 
 REACH = 0.03
-"""Nearer to the outline nothing is touched, as a share of the crop's longer side."""
+"""Distance from the outline within which nothing is blanked, as a share of the crop's longer side."""
 STROKE = 0.03
-"""Wider is no stroke: a lead letter's are about 3 mm, a child's finger is 8 mm of 150."""
+"""Greatest width of a stroke: those of lead letters are about 3 mm, a child's finger is 8 mm of 150."""
 CONTRAST = 0.25
-"""Least contrast of a stroke to what is around it, as a share of the hand's own range."""
+"""Least contrast of a stroke to its surroundings, as a share of the hand's range."""
 LETTER = 0.15
-"""The longest lead letter or ball; longer is a collimator's edge."""
+"""Greatest length of a lead letter or ball; longer pieces are collimator edges."""
 GROWN = 0.012
-"""Room around text that goes with it."""
+"""Margin around text that is blanked with it."""
 LEAST_PX = 6
-"""Fewer pixels in one piece are noise."""
+"""Least pixels of a piece; smaller ones are noise."""
 
 Blank = Literal["text", "surroundings", "nothing"]
-"""What is taken away around a hand."""
+"""What is blanked around a hand."""
 
 Values = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 
 def blanked(values: Values, outline: tuple[Point, ...], what: Blank = "text") -> tuple[Values, int]:
-    """Return a crop (rows, columns) without text beside the hand, and how many pixels that changed.
+    """Return a crop (rows, columns) without text beside the hand, and the number of changed pixels.
 
-    With "surroundings" all that is clear of the outline goes, with "nothing" nothing. Blanked pixels get
-    the background's median, a value that the crop already has.
+    "surroundings" blanks everything clear of the outline, "nothing" does nothing. Blanked pixels get the
+    median of the background, a value that the crop already has.
     """
     clear = _clear_of(outline, values.shape)
     if what == "nothing" or not clear.any():
@@ -55,7 +55,7 @@ def blanked(values: Values, outline: tuple[Point, ...], what: Blank = "text") ->
 
 
 def _clear_of(outline: tuple[Point, ...], shape: tuple[int, ...]) -> Mask:
-    """Mark what is farther from the outline than the reach."""
+    """Mask of pixels farther from the outline than `REACH`."""
     mask = np.ones(shape, np.uint8)
     corners = np.rint([(point.x - 0.5, point.y - 0.5) for point in outline]).astype(np.int32)
     cv2.fillPoly(mask, [corners], 0)
@@ -64,14 +64,14 @@ def _clear_of(outline: tuple[Point, ...], shape: tuple[int, ...]) -> Mask:
 
 
 def _text(values: Values, clear: Mask) -> Mask:
-    """Mark thin strokes and whatever small is brighter than bone, with some room around them."""
+    """Mask of thin strokes and of small pieces brighter than bone, with a margin."""
     hand = values[~clear]
     low, tissue, high = np.percentile(hand, (1, 15, 99.5)) if hand.size else (0.0, 0.0, 0.0)
     least = max(CONTRAST * (high - low), 1e-6)
     ground = float(np.median(values[clear]))
     background = max((ground + tissue) / 2, ground + least / 4)
     under, over = (_smoothed(values, shape, STROKE, ground) for shape in (cv2.MORPH_OPEN, cv2.MORPH_CLOSE))
-    # Strokes on tissue are bone that the outline missed: only background and white labels carry text.
+    # Strokes on tissue are bone outside the outline; text is only on background and white labels.
     bright = (values - under > least) & (under < background)
     dark = (over - values > least) & (over >= high)
     around = _smoothed(values, cv2.MORPH_OPEN, LETTER, ground)
@@ -85,7 +85,7 @@ def _text(values: Values, clear: Mask) -> Mask:
 
 
 def _smoothed(values: Values, shape: int, share: float, beyond: float) -> Values:
-    """Open or close with a square of this share of the longer side; `beyond` lies around the crop."""
+    """Open or close with a square of this share of the longer side; the crop is padded with `beyond`."""
     kernel = np.ones((2 * (_pixels(share, values.shape) // 2) + 1,) * 2, np.uint8)
     border = cv2.BORDER_CONSTANT
     return np.asarray(
@@ -94,7 +94,7 @@ def _smoothed(values: Values, shape: int, share: float, beyond: float) -> Values
 
 
 def _pieces(mask: Mask, most_px: float = np.inf) -> Mask:
-    """Keep the pieces that are more than noise and no longer than `most_px` either way."""
+    """Keep pieces of at least `LEAST_PX` pixels and at most `most_px` in each direction."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     sides = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
     kept = (stats[:, cv2.CC_STAT_AREA] >= LEAST_PX) & (sides <= most_px)

@@ -1,7 +1,7 @@
-"""Cuts the labelled hands of one image of a training set, in a process of its own.
+"""Crops the labelled hands of one image of a training set, in a separate process.
 
-Hands are found, refused and given their sides by the node's own functions. What of the header leaves this
-module are sex, age and salted hashes.
+Detection, refusal and sides use the node's functions. Of the header this module returns only sex, age and
+salted hashes.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from training.io.atomic_folder import Write
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the site decides about its images.
+    """The site's options for its images.
 
-    `blank` "surroundings" empties everything clear of the hand, not only text, and so do images whose
-    header says that they have burned-in text. No crop changes by it: a crop's mask ends before.
+    `blank` "surroundings" blanks everything clear of the hand, not only text; images whose header states
+    burned-in text are always treated so. The model input is not changed: its mask ends before.
     """
 
     convention: Convention = "none"
@@ -46,7 +46,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A hand or an image that is not in the dataset; `row` is that of the label table, if it has one."""
+    """A hand or an image that is not in the dataset; `row` is its row in the label table, if any."""
 
     row: int | None
     side: str
@@ -57,10 +57,10 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class ImageHands:
-    """What became of one image. Rows name no patient yet: whoever has all images does."""
+    """The result for one image. Rows have no patient yet: that is assigned when all images are known."""
 
     header_key: str
-    """Of the Patient ID in the header; "" without one."""
+    """Salted hash of the Patient ID in the header; "" without one."""
     pixels: str
     """Digest of the decoded pixels; "" where they could not be read."""
     rows: tuple[HandRow, ...] = ()
@@ -70,7 +70,7 @@ class ImageHands:
 
 @dataclass(frozen=True, slots=True)
 class ImageTask:
-    """One image with its labels; fit to be pickled."""
+    """One image with its labels; can be pickled."""
 
     path: Path
     digest: str
@@ -79,7 +79,7 @@ class ImageTask:
 
 @dataclass(frozen=True, slots=True)
 class Cutter:
-    """Cuts hands of one image after the other into the folder `HANDS` of `folder`; fit to be pickled."""
+    """Crops the hands of images into the folder `HANDS` of `folder`; can be pickled."""
 
     folder: Path
     salt: bytes
@@ -172,7 +172,7 @@ class Cutter:
 
 
 def rejected(hand: LabelledHand, digest: str, reason: str, text: str) -> Rejection:
-    """A labelled hand that is not used."""
+    """The rejection of a labelled hand."""
     return Rejection(hand.row, hand.side.value, digest, str(reason), text)
 
 
@@ -181,7 +181,7 @@ def _with_label_side(
 ) -> tuple[HandFinding, ...]:
     """The hands of an image without second views.
 
-    Where the header is silent, the only label of an only hand is its evidence of the side.
+    Where the header has no side, a single label for a single hand is the evidence of its side.
     """
     hands = tuple(hand for hand in source.extraction.hands if not _is_second_view(hand))
     silent = not (source.side.image_laterality or source.side.laterality)

@@ -1,7 +1,7 @@
-"""Remembers which images of an unfinished dataset are done, so that the same command goes on after a kill.
+"""Journal of the finished images of an incomplete dataset, from which an interrupted command is resumed.
 
-A line of JSON an image, synced before the next one counts: a key of all that decides the result, and the
-result. A line that was cut off in the middle, or whose pictures are gone, is one that is not there.
+One JSON line an image, synced before the next: the key of all inputs that determine the result, and the
+result. Truncated lines, and lines whose pictures are missing, are ignored.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LINE = TypeAdapter(_Done)
 
 
 class ImageJournal:
-    """The finished images of a folder in the making."""
+    """The finished images of an incomplete dataset folder."""
 
     def __init__(self, cutter: Cutter) -> None:
         self._path = cutter.folder / JOURNAL
@@ -38,7 +38,7 @@ class ImageJournal:
         self._known = dict(self._read())
 
     def known(self, task: ImageTask) -> ImageHands | None:
-        """What an earlier run made of an image, as long as nothing that decides it has changed."""
+        """The result of an earlier run for an image; None where there is none or an input has changed."""
         found = self._known.get(self._key(task))
         if found is None:
             return None
@@ -46,14 +46,14 @@ class ImageJournal:
         return found if all((self._folder / name).is_file() for name in files) else None
 
     def add(self, task: ImageTask, hands: ImageHands) -> None:
-        """Keep what was made of an image."""
+        """Append the result for an image."""
         line = _LINE.dump_json(_Done(self._key(task), hands)) + b"\n"
         with self._path.open("ab") as stream:
             stream.write(line)
             fsync_stream(stream)
 
     def remove(self) -> None:
-        """Forget everything, when the dataset is whole."""
+        """Delete the journal of a complete dataset."""
         self._path.unlink(missing_ok=True)
 
     def _read(self) -> list[tuple[str, ImageHands]]:
@@ -74,5 +74,5 @@ class ImageJournal:
 
 
 def _decided(cutter: Cutter) -> str:
-    """What decides the hands of every image alike, beside the salt."""
+    """Inputs that affect the hands of all images, except the salt."""
     return f"{FORMAT} {PREPROCESSING_ID} {cutter.detector.sha256} {cutter.options!r}"

@@ -1,4 +1,4 @@
-"""The site's secret salt, without which nobody can turn the pseudonyms of a dataset back."""
+"""The site's secret salt for pseudonyms; without it pseudonyms cannot be reversed by trying patient IDs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ra_node.filesystem.durable_write import write_atomically
 
 
 def read_salt(path: Path, dataset: Path, token: Callable[[int], bytes] = secrets.token_bytes) -> bytes:
-    """Read the salt, or make it (mode 0600) where there is none yet.
+    """Read the salt, or create it (mode 0600) where there is none.
 
-    Raises Refused where it would lie in the dataset or is no salt, Fatal where others may read it.
+    Raises Refused where it is inside the dataset or invalid, Fatal where other users may read it.
     """
     if path.resolve().is_relative_to(dataset.resolve()):
         raise Refused("expected the salt outside the dataset, found it inside: it would undo the keys")

@@ -1,4 +1,4 @@
-"""Reads one image of a training set, DICOM or PNG, as the node does, with the few facts that may stay."""
+"""Reads one image of a training set, DICOM or PNG, as the node does, with the attributes that may be kept."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ra_node.imaging.hand_extraction import Extraction, extract_from_dataset, ex
 from ra_node.imaging.pixels import PNG_SIGNATURE, PixelsRefused, read_png
 
 OLDEST_YEARS = 90
-"""Greater ages become this one: there are few such patients."""
+"""Greater ages are capped to this one, because few patients have them (de-identification)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Source:
-    """An image with its hands, and what its header says.
+    """An image with its hands, and attributes of its header.
 
-    `patient_id` must not leave this process; it is "" for a PNG.
+    `patient_id` must not be written or logged; it is "" for a PNG.
     """
 
     extraction: Extraction
@@ -42,14 +42,14 @@ def sha256_of(path: Path) -> str:
 
 
 def is_image_file(path: Path) -> bool:
-    """Whether a file says that it is a PNG or a DICOM file with preamble (PS3.10 7.1)."""
+    """Whether a file has the signature of PNG, or the DICOM preamble and prefix (PS3.10 7.1)."""
     with path.open("rb") as stream:
         start = stream.read(132)
     return start.startswith(PNG_SIGNATURE) or start[128:] == b"DICM"
 
 
 def read_source(path: Path, finder: HandFinder, convention: Convention = "none") -> Source | Refusal:
-    """Read an image and find its hands, or give the reason why the node would not."""
+    """Read an image and detect its hands, or return the reason why the node would refuse it."""
     with path.open("rb") as stream:
         is_png = stream.read(len(PNG_SIGNATURE)) == PNG_SIGNATURE
     try:
@@ -80,7 +80,7 @@ def _of_dicom(path: Path, finder: HandFinder, convention: Convention) -> Source 
 
 
 def capped(age_years: int | None) -> int | None:
-    """An age that does not single out the very old."""
+    """The age, capped at `OLDEST_YEARS`."""
     return None if age_years is None else min(age_years, OLDEST_YEARS)
 
 
