@@ -1,7 +1,7 @@
-"""Pictures of adults that the hand detector learns from: the tuning part of the folder `adults`.
+"""Pictures of adults for training the hand detector: the tuning part of the folder `adults`.
 
-The hands have no marked joints. They get those that a detector sees which learnt from children, where it is
-sure of a single hand; limbs, feet and fingers teach what is no hand.
+The hands have no marked joints: pseudo-labels come from a detector trained on children, where it finds a
+single hand with a high score; limbs, feet and fingers are negatives.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from training.hand_detector.picture_pool import Grey, Picture, as_bytes, shrunk
 
 _NO_HAND = frozenset({PixelView.FINGER, PixelView.FOOT, PixelView.OTHER})
 _WRONG = frozenset({"c0-97"})
-"""Pictures with joints that lie wrong, by eye."""
+"""Pictures with wrong pseudo-labels, by eye."""
 _LEAST_SCORE = 0.93
-"""Mean score of the joints of a hand that may teach."""
+"""Least mean score of the joints of a pseudo-labelled hand."""
 
 
 def adult_pictures(folder: Path, finder: Finder) -> Iterator[Picture]:
-    """The pictures of the tuning part that are sure to show one whole hand, or none."""
+    """The pictures of the tuning part with certainly one whole hand, or none."""
     for one in read_adults(folder):
         if one.part == "tuning" and one.name not in _WRONG:
             picture = _picture(folder, one, finder)

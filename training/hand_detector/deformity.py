@@ -1,6 +1,6 @@
-"""Warps the fingers of a radiograph: bent, foreshortened, drifted, subluxed or amputated ones.
+"""Warps the fingers of a radiograph: flexion, foreshortening, ulnar drift, subluxation, amputation.
 
-No reachable set has deformed hands with marked joints: the detector learns from healthy ones that are warped.
+No available data set has deformed hands with marked joints: the detector is trained on warped healthy ones.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ra_node.domain.joints import JOINTS
 from training.hand_detector.picture_pool import Grey, Picture
 
 _WIDTH = 0.27
-"""Breadth of a finger in distances from wrist to MCP 3; MCP 2 to MCP 3 is about as much."""
+"""Width of a finger in distances from wrist to MCP 3, about the distance from MCP 2 to MCP 3."""
 _FINGERS = {2: (6, 1), 3: (7, 2), 4: (8, 3), 5: (9, 4)}
 """Indices of MCP and PIP in `JOINTS`."""
 _WRIST, _KNUCKLE = JOINTS.index("wrist_2"), JOINTS.index("mcp_3")
@@ -83,7 +83,7 @@ def _warped(
 
 
 def _ground(image: NDArray[np.float32], mask: Grey) -> NDArray[np.float32]:
-    """What lies around the hand, carried into it."""
+    """The background around the hand, smoothed and extrapolated into it."""
     outside = (cv2.dilate(mask, np.ones((9, 9), np.uint8)) == 0).astype(np.float32)
     width = 0.05 * max(image.shape)
     weight = cv2.GaussianBlur(outside, (0, 0), width)
@@ -92,7 +92,7 @@ def _ground(image: NDArray[np.float32], mask: Grey) -> NDArray[np.float32]:
 
 
 def _largest(mask: Grey) -> Grey:
-    """The largest piece of a silhouette, gaps at the hinges closed."""
+    """The largest component of a silhouette, after closing gaps at the hinges."""
     closed = cv2.morphologyEx(mask & 1, cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(closed)
     if count < 2:
@@ -109,7 +109,7 @@ def _beyond(shape: tuple[int, ...], hinge: Real, axis: Real, unit: float) -> Gre
 
 
 def _hinged(hinge: Real, axis: Real, angle: float, short: float, shift: Real) -> Real:
-    """Turn by an angle about the hinge after shortening along the axis: (2, 3)."""
+    """Matrix (2, 3): shorten along the axis, then rotate about the hinge and shift."""
     along = np.outer(axis, axis)
     squeeze = np.eye(2) - (1 - short) * along
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) @ squeeze

@@ -1,7 +1,7 @@
-"""Measures a trained hand finder on what was kept out of its training.
+"""Evaluates a trained hand detector on held-out data.
 
-Held-out real hands as they are and two of them on one film under all faults, drawn ill hands of other seeds,
-and drawn pictures of other things.
+Held-out real hands, unedited and composed in pairs on one film with all artefacts, drawn diseased hands of
+other seeds, and drawn pictures without hands.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from training.simulation.matting import real_hand
 from training.simulation.true_outline import true_outline
 
 HAND_LENGTH = 2.85
-"""From the end of the wrist to the longest finger's tip, in distances from wrist to MCP 3."""
+"""Length of a hand from the wrist's end to the longest finger's tip, in distances from wrist to MCP 3."""
 JOINT_SHARE = 0.03
 _RESAMPLES = 1000
 
@@ -58,7 +58,7 @@ class _Measured:
     right: bool
     """The number of hands is right and each box has an IoU of at least 0.8."""
     errors: tuple[float, ...]
-    """By joint, as a share of the hand's length; infinite for one that was not seen."""
+    """By joint, as a share of the hand's length; infinite for an undetected joint."""
     overlaps: tuple[float, ...]
     scores: tuple[float, ...]
 
@@ -66,7 +66,7 @@ class _Measured:
 def measure_finder(
     finder: Finder, radiographs: Path, seed: int, say: Callable[[str], None]
 ) -> dict[str, Interval]:
-    """Figures with 95 % intervals: shares of pictures exactly, means by resampling pictures."""
+    """Metrics with 95 % intervals: exact for shares of pictures, bootstrap over pictures for means."""
     hands = [hand for hand in read_source(radiographs) if part_of(hand.patient) == "held-out"]
     singles = _all(finder, "single", _singles(hands), say)
     films = _all(finder, "composed", _films(hands, seed), say)
@@ -125,7 +125,7 @@ def _singles(hands: Sequence[SourceHand]) -> Iterator[tuple[str, Values, Sequenc
 
 
 def _films(hands: Sequence[SourceHand], seed: int) -> Iterator[tuple[str, Values, Sequence[_Truth]]]:
-    """Compositions of hands whose outline was looked at, every layout but the one that cuts fingers off."""
+    """Compositions of hands with a verified outline, in all layouts except the one that cuts fingers off."""
     good = [hand for hand in hands if hand.patient in vetted()]
     faults, layouts = list(FAULTS), [layout for layout in LAYOUTS if layout != "cut off"]
     rng = np.random.default_rng((seed, 3))
@@ -163,7 +163,7 @@ def _others(seed: int) -> Iterator[tuple[str, Values, Sequence[_Truth]]]:
 
 
 def _without_forearm(hand: PhantomHand, shape: tuple[int, ...]) -> Box:
-    """The box of a drawn hand, which ends where that of a real one does."""
+    """The box of a drawn hand without its forearm, like that of a real hand."""
     mask = np.zeros(shape, np.uint8)
     cv2.fillPoly(mask, [np.rint([(point.x, point.y) for point in hand.outline]).astype(np.int32)], 1)
     rows, columns = np.nonzero(to_wrist(mask, hand.joints))

@@ -1,4 +1,4 @@
-"""Puts a measured hand finder into a bundle: weights, manifest and a part of the card."""
+"""Exports an evaluated hand detector to a bundle: weights, manifest and a part of the card."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ TRAINED_ON_ADULTS = (
 
 
 def write_figures(run: Path, figures: Mapping[str, Interval]) -> None:
-    """Keep what was measured in the run's folder."""
+    """Write the metrics to the run's folder."""
     content = TypeAdapter(dict[str, Interval]).dump_json(dict(figures), indent=2)
     write_whole(run / FIGURES, lambda file: file.write(content))
 
 
 def add_finder(run: Path, bundle: Path) -> str:
-    """Add the finder of a run to a bundle, or replace its own; gives the bundle's new sha256.
+    """Add the detector of a run to a bundle, or replace its own; returns the bundle's new SHA-256.
 
-    The bundle's networks were not trained on hands that this finder cuts: verify refuses the bundle, or says
-    so, until they are trained and exported again.
+    The bundle's networks were not trained on crops of this detector: verify refuses the bundle, or warns,
+    until they are trained and exported again.
     """
     found = read_bundle(bundle)
     check_weights(found)
@@ -70,7 +70,7 @@ def add_finder(run: Path, bundle: Path) -> str:
     )
     tasks = found.manifest.tasks
     if part.sha256 != getattr(found.manifest.finder, "sha256", None):
-        tasks = tasks.model_copy(update={"joints": None})  # which was measured with the joints of another one
+        tasks = tasks.model_copy(update={"joints": None})  # measured on the joints of another detector
     manifest = found.manifest.model_copy(update={"finder": part, "tasks": tasks})
     content = manifest.model_dump_json(indent=2).encode() + b"\n"
     card = (bundle / "card.md").read_text()
@@ -95,7 +95,7 @@ def _figures(run: Path) -> dict[str, Interval]:
 
 
 def _views(run: Path, bundle: Path) -> ViewPart | None:
-    """The head that tells views, where the run has one."""
+    """Copy the view head of the run, if any."""
     if not (run / HEAD).exists():
         return None
     measured = ViewFigures.model_validate_json((run / VIEW_FIGURES).read_bytes())

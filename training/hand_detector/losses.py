@@ -1,4 +1,4 @@
-"""What the two networks of the hand finder are corrected by."""
+"""Losses of the two networks of the hand detector."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from torch.nn import functional
 from ra_node.inference.hand_detector.networks import STRIDE, joint_log_probabilities
 
 _SPREAD = 0.7
-"""Standard deviation, in cells, of where a joint is taken to be."""
+"""Standard deviation of a joint's target distribution in cells."""
 
 
 def seeker_loss(out_N5HW: Tensor, heat_NHW: Tensor, numbers_N4HW: Tensor, at_NHW: Tensor) -> Tensor:
-    """Focal loss of the middles (Zhou et al. 2019, "Objects as Points") and error of the numbers there."""
+    """Focal loss of the middles (Zhou et al. 2019, "Objects as Points") and L1 loss of the numbers."""
     logit = out_N5HW[:, 0]
     here = heat_NHW >= 1
     chance = logit.sigmoid()
@@ -27,7 +27,7 @@ def seeker_loss(out_N5HW: Tensor, heat_NHW: Tensor, numbers_N4HW: Tensor, at_NHW
 def reader_loss(
     out: tuple[Tensor, Tensor, Tensor], joints_NJ2: Tensor, silhouette_NHW: Tensor, known_N: Tensor
 ) -> Tensor:
-    """Cross-entropy of where each joint is, or that it is absent, and of the silhouette where it is known."""
+    """Cross-entropy of each joint's cell or absence, and of the silhouette where it is known."""
     where, absent, outline = out
     wanted = _joint_targets(joints_NJ2, where.shape[-2], where.shape[-1])
     joints = -(wanted * joint_log_probabilities(where, absent)).sum(dim=2).mean()
@@ -42,7 +42,7 @@ def reader_loss(
 
 
 def _joint_targets(joints_NJ2: Tensor, rows: int, columns: int) -> Tensor:
-    """Distributions over all cells and absence (N, 13, rows * columns + 1); NaN is absent."""
+    """Target distributions over all cells and absence (N, 13, rows * columns + 1); NaN means absent."""
     x, y = torch.arange(columns) + 0.5, torch.arange(rows) + 0.5
     absent = joints_NJ2.isnan().any(dim=2)
     place = joints_NJ2.nan_to_num(-1e4) / STRIDE

@@ -1,6 +1,6 @@
-"""Draws what lies over a hand in practice: rings, plates and screws, wires, plaster and splints.
+"""Draws objects over hands: rings, plates and screws, wires, plaster and splints.
 
-Each is a stamp of a scene: an alpha, its place on the canvas, and the grey that it covers with.
+Each is a stamp of a scene: an alpha mask, its position on the canvas, and its grey level.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Joints = NDArray[np.float64]
 _WRIST, _KNUCKLE = JOINTS.index("wrist_2"), JOINTS.index("mcp_3")
 _FINGERS = ((6, 1), (7, 2), (8, 3), (9, 4))
 _SIDE = 96
-"""Pixels of a stamp for plaster; twice that long."""
+"""Width of a stamp for plaster in pixels; its length is twice as much."""
 
 
 def ring(joints: Joints, rng: np.random.Generator) -> Stamp:
@@ -49,7 +49,7 @@ def plate(joints: Joints, rng: np.random.Generator) -> Stamp:
 
 
 def plaster(joints: Joints, rng: np.random.Generator) -> Stamp:
-    """A cast or a splint around wrist and palm: a veil with a woven texture and bright edges."""
+    """A cast or a splint around wrist and palm: a semi-transparent woven texture with bright edges."""
     stamp = np.full((2 * _SIDE, _SIDE), float(rng.uniform(60, 130)), np.float32)
     coarse = rng.standard_normal((int(rng.integers(12, 48)), int(rng.integers(4, 24)))).astype(np.float32)
     stamp += float(rng.uniform(5, 30)) * cv2.resize(coarse, (_SIDE, 2 * _SIDE), interpolation=cv2.INTER_CUBIC)
@@ -74,7 +74,7 @@ def _unit(joints: Joints) -> float:
 def _along(
     stamp: Grey, middle: Joints, up: Joints, width: float, rng: np.random.Generator, level: float
 ) -> Stamp:
-    """Lay a stamp with its upper edge towards `up`, `width` wide."""
+    """Place a stamp with its upper edge towards `up`, `width` wide."""
     scale = width / stamp.shape[1]
     angle = np.arctan2(up[0], -up[1]) + rng.normal(0, 0.06)
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])

@@ -1,7 +1,7 @@
-"""Pictures of hands with joints and outlines, small enough to hold: what the hand finder learns from.
+"""Training pictures of the hand detector with joints and outlines, reduced to fit in memory.
 
 Real hands of one part of the split and drawn ones, each picture at most `SIDE_PX` long. Outlines of real
-hands come from their joints (training.simulation.true_outline); one that misses a joint is left out.
+hands come from their joints (training.simulation.true_outline); an outline that misses a joint is not used.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from training.simulation.true_outline import WRIST_REACH, true_outline, unit_of
 SIDE_PX = 512
 _ILL = (3, 4, 5)
 _REACH = (1.75, 2.6)
-"""A credible outline ends here beyond the wrist, in distances from there to MCP 3."""
+"""Range in which a plausible outline ends beyond the wrist, in distances from wrist to MCP 3."""
 
 Grey = NDArray[np.uint8]
 
@@ -53,7 +53,7 @@ class Picture:
 def real_pictures(
     folder: Path, part: Part, seed: int, report: Callable[[int, int], None]
 ) -> Iterator[Picture]:
-    """The hands of one part whose joints are known, each as it is and once with simulated disease."""
+    """The hands of one part with known joints, each unedited and once with simulated disease."""
     hands = [hand for hand in read_source(folder) if part_of(hand.patient) == part]
     for done, hand in enumerate(hands, start=1):
         yield from _real(hand, np.random.default_rng((seed, int(hand.patient))), ill=part == "tuning")
@@ -74,7 +74,7 @@ def _real(hand: SourceHand, rng: np.random.Generator, *, ill: bool) -> Iterator[
 
 
 def drawn_pictures(count: int, seed: int, report: Callable[[int, int], None]) -> Iterator[Picture]:
-    """Phantoms of one or two hands, of every stage, fingers closed to spread."""
+    """Phantoms of one or two hands, of all stages, with fingers from closed to spread."""
     for number in range(count):
         rng = np.random.default_rng((seed, 1, number))
         sides = (Side.RIGHT, Side.LEFT) if number % 3 == 0 else (Side.LEFT if number % 2 else Side.RIGHT,)
@@ -126,14 +126,14 @@ def other_pictures(count: int, seed: int) -> Iterator[Picture]:
 
 
 def shrunk(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
-    """Shrink values to at most SIDE_PX a side; gives the scale."""
+    """Reduce values to at most `SIDE_PX` a side; also returns the scale."""
     scale = min(1.0, SIDE_PX / max(values.shape))
     image = cv2.resize(values, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     return np.asarray(image, np.float32), scale
 
 
 def as_bytes(image: NDArray[np.float32]) -> Grey:
-    """Stretch an image from black to white."""
+    """Scale an image to 0..255."""
     low, high = float(image.min()), float(image.max())
     return np.asarray(np.rint((image - low) / max(high - low, 1e-6) * 255), np.uint8)
 
@@ -141,14 +141,14 @@ def as_bytes(image: NDArray[np.float32]) -> Grey:
 def _silhouette(
     picture: Grey, joints: Mapping[str, Point], scale: float, shape: tuple[int, ...]
 ) -> tuple[Grey, bool]:
-    """The silhouette of a real hand, and whether it is credible."""
+    """The silhouette of a real hand, and whether it is plausible."""
     outline = true_outline(picture, joints)
     mask = _filled([(float(x), float(y)) for x, y in outline], scale, shape)
     return mask, _credible(mask, {name: Point(at.x * scale, at.y * scale) for name, at in joints.items()})
 
 
 def _credible(mask: Grey, joints: Mapping[str, Point]) -> bool:
-    """Whether a silhouette holds every joint and ends where a hand does."""
+    """Whether a silhouette contains every joint and ends within `_REACH`."""
     held = all(
         mask[min(int(at.y), mask.shape[0] - 1), min(int(at.x), mask.shape[1] - 1)] for at in joints.values()
     )
@@ -159,13 +159,13 @@ def _credible(mask: Grey, joints: Mapping[str, Point]) -> bool:
 
 
 def _along(points: NDArray[np.float32], joints: Mapping[str, Point]) -> NDArray[np.float32]:
-    """Places of points (N, 2) from the wrist (0) to MCP 3 (1)."""
+    """Positions of points (N, 2) along the axis from the wrist (0) to MCP 3 (1)."""
     wrist, towards, length = unit_of(joints)
     return np.asarray((points - wrist) @ towards / length, np.float32)
 
 
 def to_wrist(mask: Grey, joints: Mapping[str, Point]) -> Grey:
-    """A silhouette without the forearm, which ends where that of a real hand does."""
+    """A silhouette without the forearm, cut where outlines of real hands end."""
     place = np.argwhere(mask)
     behind = place[_along(place[:, ::-1].astype(np.float32), joints) < -WRIST_REACH]
     mask = mask.copy()
@@ -181,7 +181,7 @@ def _filled(outline: Sequence[tuple[float, float]], scale: float, shape: tuple[i
 
 
 def save_pictures(pictures: Sequence[Picture], path: Path) -> None:
-    """Write pictures as .npz, whole or not at all."""
+    """Write pictures as .npz atomically."""
     held: dict[str, NDArray[np.generic]] = {
         "names": np.array([picture.name for picture in pictures], np.str_)
     }
@@ -192,7 +192,7 @@ def save_pictures(pictures: Sequence[Picture], path: Path) -> None:
 
 
 def load_pictures(path: Path) -> list[Picture]:
-    """Read what `save_pictures` wrote; no pickle is read."""
+    """Read a file of `save_pictures`; pickled objects are not loaded."""
     with np.load(path, allow_pickle=False) as held:
         return [
             Picture(

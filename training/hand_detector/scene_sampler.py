@@ -1,4 +1,4 @@
-"""Draws scenes for the hand finder: one hand, two, or what is none, under what befalls radiographs."""
+"""Samples scenes for the hand detector: one hand, two, or none, with artefacts of radiographs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from training.hand_detector.scenes import KNUCKLE, WRIST, Layers, Paste, Placed,
 
 @dataclass(slots=True)
 class Studio:
-    """Draws scenes from a stock of pictures: single hands, phantoms of two, and pictures without any."""
+    """Samples scenes from a set of pictures: single hands, two-hand phantoms, and pictures without hands."""
 
     singles: Sequence[Layers]
     doubles: Sequence[Layers]
@@ -41,7 +41,7 @@ class Studio:
         return self._whole(_one(self.singles, rng), rng, 0.35)
 
     def _whole(self, layers: Layers, rng: np.random.Generator, tilts: float) -> Scene:
-        """A whole picture, turned by quarters and often a little, the canvas around it."""
+        """A whole picture, rotated by quarter turns and often a little more, on a canvas of its size."""
         rows, columns = layers.picture.image.shape
         turn = 90.0 * int(rng.integers(4)) if rng.random() < 0.6 else 0.0
         turn += rng.uniform(-45, 45) if rng.random() < tilts else rng.normal(0, 3)
@@ -61,7 +61,7 @@ class Studio:
         return Scene(float(shape[0]), float(shape[1]), background, (Placed(layers, matrix, "all"),))
 
     def _pair(self, rng: np.random.Generator) -> Scene:
-        """Two hands side by side or one above the other, apart to just overlapping."""
+        """Two hands side by side or one above the other, from separate to slightly overlapping."""
         count = 2 if rng.random() < 0.85 else 1
         turn = 90.0 * int(rng.integers(4)) if rng.random() < 0.5 else 0.0
         turn += float(rng.uniform(-40, 40)) if rng.random() < 0.3 else 0.0
@@ -115,7 +115,7 @@ class Studio:
         return Scene(float(shape[0]), float(shape[1]), background, tuple(placed))
 
     def _none(self, rng: np.random.Generator) -> Scene:
-        """A picture without a hand: drawn, empty, or a part of one that is too small to be a hand."""
+        """A picture without a hand: drawn, empty, or too small a part of a hand."""
         kind = rng.random()
         if kind < 0.4 and self.others:
             return self._whole(_one(self.others, rng), rng, 0.3)
@@ -158,7 +158,7 @@ def _edge(image: Grey) -> float:
 def _matrix(
     source: tuple[float, float], target: tuple[float, float], scale: float, turn_deg: float, *, mirrored: bool
 ) -> Matrix:
-    """Take `source` to `target`, zoomed, turned clockwise, perhaps mirrored."""
+    """Matrix that maps `source` to `target`, with zoom, clockwise rotation and optional mirroring."""
     angle = np.radians(turn_deg)
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     if mirrored:
@@ -169,7 +169,7 @@ def _matrix(
 def _by_pose(
     layers: Layers, target: tuple[float, float], length: float, turn_deg: float, *, mirrored: bool
 ) -> Matrix:
-    """Place the middle of a hand, its arrow `length` long and `turn_deg` clockwise from up."""
+    """Matrix that places a hand by middle, `length` from wrist to MCP 3, and `turn_deg` clockwise from up."""
     joints = layers.picture.joints[0].astype(np.float64)
     pose = pose_of(joints[WRIST], joints[KNUCKLE])
     now = np.degrees(np.arctan2(pose.along_x, -pose.along_y))
@@ -178,7 +178,7 @@ def _by_pose(
 
 
 def _shapes(rng: np.random.Generator) -> Scene:
-    """Bright sticks and discs on a dark ground: other bones, rulers, pipes."""
+    """Bright sticks and discs on a dark background, such as other bones, rulers, pipes."""
     image = np.full((320, 320), float(rng.uniform(0, 80)), np.float32)
     for _ in range(int(rng.integers(1, 14))):
         x, y = (int(value) for value in rng.uniform(20, 300, 2))
@@ -197,7 +197,7 @@ def _shapes(rng: np.random.Generator) -> Scene:
 
 
 def _shuffled(layers: Layers, rng: np.random.Generator) -> Scene:
-    """The tiles of a hand in a random order: its texture without its form."""
+    """The tiles of a hand in random order: its texture without its shape."""
     image = cv2.resize(layers.picture.image, (256, 256), interpolation=cv2.INTER_AREA)
     side = 256 // int(rng.choice((3, 4, 6)))
     corners = [
@@ -212,7 +212,7 @@ def _shuffled(layers: Layers, rng: np.random.Generator) -> Scene:
 
 
 def _like_a_foot(layers: Layers, rng: np.random.Generator) -> Scene:
-    """A real hand without its thumb, its palm drawn out and its fingers short: what a foot is like."""
+    """A real hand without its thumb, with a stretched palm and shortened fingers, which resembles a foot."""
     picture = layers.picture
     joints = picture.joints[0].astype(np.float64)
     arrow = joints[KNUCKLE] - joints[WRIST]
@@ -248,7 +248,7 @@ def _of_image(image: Real, turns: int = 0) -> Scene:
 
 
 def _disturbed(scene: Scene, rng: np.random.Generator) -> Scene:
-    """Add what lies over hands in practice: markers, a frame, a bent film."""
+    """Add artefacts: objects over hands, markers, a frame, a distortion."""
     count = int(rng.integers(0, 4)) if rng.random() < 0.7 else 0
     stamps = [*_over_hands(scene, rng), *(_stamp(scene, rng) for _ in range(count))]
     frame = None
@@ -276,7 +276,7 @@ def _over_hands(scene: Scene, rng: np.random.Generator) -> list[Stamp]:
 
 
 def _stamp(scene: Scene, rng: np.random.Generator) -> tuple[Grey, Matrix, float]:
-    """A lead letter or a label with a few, anywhere, brighter or darker than what is around."""
+    """A lead letter or a label with several, anywhere, brighter or darker than its surroundings."""
     stamp = np.zeros((48, 96), np.uint8)
     text = "".join(rng.choice(list("RLABDGKMPSTW0123456789"), int(rng.integers(1, 4))))
     if rng.random() < 0.3:

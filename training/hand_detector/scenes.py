@@ -1,7 +1,7 @@
-"""Composes radiographs with known hands, at the size that the hand finder's networks see.
+"""Composes radiographs with known hands, at the input size of the hand detector's networks.
 
-A scene is a list of pictures with their places on a canvas of at most 160 units; it can be rendered whole, or
-as the upright square around one hand. Everything is drawn from one generator: the same seed, the same scene.
+A scene is a list of pictures with their positions on a canvas of at most 160 units; it can be rendered whole,
+or as the upright square around one hand. All randomness is from one generator: equal seeds give equal scenes.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ Paste = Literal["all", "part", "cut out"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layers:
-    """A picture with smaller copies of it, so that shrinking does not skip pixels."""
+    """Image pyramid of a picture, against aliasing."""
 
     picture: Picture
     images: tuple[Grey, ...]
     soft: tuple[Grey, ...]
-    """For cutting out: 255 on the hand and its forearm, falling to 0 around them."""
+    """Alpha mask for cutting out: 255 on hand and forearm, falling to 0 around them."""
     masks: tuple[Grey, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Placed:
-    """A picture on the canvas: `matrix` takes its pixels there; a part is clipped to `clip` (4, 2)."""
+    """A picture on the canvas: `matrix` maps its pixels there; a part is clipped to `clip` (4, 2)."""
 
     layers: Layers
     matrix: Matrix
@@ -48,7 +48,7 @@ class Placed:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """A canvas of (rows, columns) units: pictures over a background, then marks and a frame over all."""
+    """A canvas of (rows, columns) units: background, pictures, then marks and a frame on top."""
 
     rows: float
     columns: float
@@ -71,7 +71,7 @@ class SceneHand:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """A rendered scene: grey (rows, columns), any scale, what is inside the canvas, and the hands."""
+    """A rendered scene: grey (rows, columns) of any scale, mask of the canvas, and the hands."""
 
     grey: Real
     inside: NDArray[np.bool_]
@@ -79,7 +79,7 @@ class View:
 
 
 def layers_of(picture: Picture) -> Layers:
-    """Halve a picture three times."""
+    """Build the pyramid of a picture with three halvings."""
     masks: list[Grey] = [picture.silhouettes]
     images: list[Grey] = [picture.image]
     soft: list[Grey] = [_soft(picture)]

@@ -1,4 +1,4 @@
-"""All pictures of one training of the hand detector, made once and kept in its run."""
+"""All training pictures of a run of the hand detector, created once and stored in the run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ REAL, DRAWN, ADULTS = "real.npz", "drawn.npz", "adults.npz"
 def stock_of(
     recipe: FinderRecipe, run: Path, radiographs: Path, start: Path | None, report: Callable[[int, int], None]
 ) -> list[Picture]:
-    """Children, phantoms, other things, adults, and hands with warped fingers, as the recipe asks for."""
+    """Children, phantoms, negatives, adults, and hands with warped fingers, in the numbers of the recipe."""
     if not (run / REAL).exists():
         save_pictures(list(real_pictures(radiographs, "tuning", recipe.seed, report)), run / REAL)
     if not (run / DRAWN).exists():

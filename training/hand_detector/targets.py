@@ -1,4 +1,4 @@
-"""Renders scenes as the networks of the hand finder see them, with the targets they learn."""
+"""Renders scenes as inputs of the hand detector's networks, with their training targets."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ from training.hand_detector.scenes import KNUCKLE, WRIST, Placed, Real, Scene, S
 
 CELLS = SIDE_PX // 4
 _FEWEST_JOINTS = 9
-"""A hand that shows fewer joints is neither found nor refused: training leaves it out."""
+"""Least visible joints of a target; hands with fewer are excluded from training, as neither positive nor
+negative."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Whole:
-    """A whole scene for the seeker: input, heat (CELLS, CELLS), and at each middle the four numbers."""
+    """Seeker example of a whole scene: input, heat (CELLS, CELLS), and the four numbers at each middle."""
 
     seen: Channels
     heat: Real
@@ -41,7 +42,7 @@ class Whole:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Near:
-    """One hand for the reader: input, joints (13, 2) in the square or NaN, silhouette if it is known."""
+    """Reader example of one hand: input, joints (13, 2) in the square or NaN, silhouette if known."""
 
     seen: Channels
     joints: Real
@@ -50,7 +51,7 @@ class Near:
 
 
 def render(scene: Scene, matrix: Matrix, rows: int, columns: int) -> View:
-    """Draw a scene through a view matrix (units to pixels) on (rows, columns)."""
+    """Render a scene by a view matrix (units to pixels) at (rows, columns)."""
     bend = _bend(scene, matrix, rows, columns)
     grey = np.full((rows, columns), scene.background, np.float32)
     inside = _polygon(_canvas(scene), matrix, rows, columns)
@@ -69,7 +70,7 @@ def render(scene: Scene, matrix: Matrix, rows: int, columns: int) -> View:
 
 
 def whole(scene: Scene, rng: np.random.Generator) -> Whole | None:
-    """Render a scene whole with the seeker's targets; None where a hand is half in the picture."""
+    """Render a whole scene with the seeker's targets; None where a hand is partly in the picture."""
     rows, columns = max(8, round(scene.rows)), max(8, round(scene.columns))
     view = render(scene, np.eye(2, 3), rows, columns)
     heat = np.zeros((CELLS, CELLS), np.float32)
@@ -86,7 +87,7 @@ def whole(scene: Scene, rng: np.random.Generator) -> Whole | None:
 
 
 def near(scene: Scene, rng: np.random.Generator) -> Near | None:
-    """Render the upright square around one hand of a scene, misplaced as the seeker may, or around none."""
+    """Render the upright square around one hand, misplaced by the seeker's error, or around background."""
     flat = render(
         Scene(scene.rows, scene.columns, 0.0, scene.placed),
         np.eye(2, 3),
@@ -122,7 +123,7 @@ def near(scene: Scene, rng: np.random.Generator) -> Near | None:
 
 
 def developed(grey: Real, rng: np.random.Generator) -> Real:
-    """Vary a rendered picture as exposures and detectors do."""
+    """Augment grey levels of a rendered picture as by other exposures and detectors."""
     x = grey / np.float32(255)
     if rng.random() < 0.15:
         x = np.float32(1) - x
@@ -156,7 +157,7 @@ def developed(grey: Real, rng: np.random.Generator) -> Real:
 
 
 def _stepped(x: Real, rng: np.random.Generator) -> Real:
-    """One side of a straight edge got another exposure, as where two fields overlap on a plate."""
+    """Change the exposure on one side of a straight edge, as where two fields overlap on a plate."""
     rows, columns = x.shape
     angle = (
         rng.uniform(0, 2 * np.pi) if rng.random() < 0.3 else np.pi / 2 * rng.integers(4) + rng.normal(0, 0.03)
@@ -170,7 +171,7 @@ def _stepped(x: Real, rng: np.random.Generator) -> Real:
 def _laid(
     grey: Real, placed: Placed, matrix: Matrix, bend: Real | None, hands: list[SceneHand]
 ) -> list[SceneHand]:
-    """Lay a picture over what is there; gives the hands so far, those beneath without what is covered."""
+    """Paste a picture over the canvas; returns all hands, lower ones without their covered joints."""
     rows, columns = grey.shape
     place = _chained(matrix, placed.matrix)
     level = int(
@@ -187,7 +188,7 @@ def _laid(
         if placed.paste == "part" and placed.clip is not None:
             alpha *= _polygon(placed.clip, matrix, rows, columns)
     lit = image * np.float32(placed.gain) + np.float32(placed.lift)
-    if placed.paste == "cut out" and hands:  # rays pass through both where hands overlap
+    if placed.paste == "cut out" and hands:  # attenuation adds up where hands overlap
         lit = np.maximum(lit, grey * (alpha > 0.5))
     grey += alpha * (lit - grey)
     new = _hands_of(placed, place, down, level, bend, grey.shape)
@@ -217,7 +218,7 @@ def _hands_of(
 
 
 def _clipped(hand: SceneHand, visible: NDArray[np.bool_]) -> SceneHand:
-    """A hand without the joints that are not visible."""
+    """The hand with only its visible joints."""
     place = np.nan_to_num(hand.joints, nan=-1.0)
     x, y = np.floor(place[:, 0]).astype(int), np.floor(place[:, 1]).astype(int)
     rows, columns = visible.shape
@@ -257,7 +258,7 @@ def _bend(scene: Scene, matrix: Matrix, rows: int, columns: int) -> Real | None:
 
 
 def _unbent(points: NDArray[np.float64], bend: Real | None) -> NDArray[np.float64]:
-    """Where points come to lie when each pixel is read `bend` away from itself."""
+    """Map points by a displacement field: each pixel is read `bend` away from itself."""
     if bend is None:
         return points
     now = points.copy()
@@ -284,7 +285,7 @@ def _polygon(corners: Real, matrix: Matrix, rows: int, columns: int) -> NDArray[
 
 
 def _mark(pose: Pose, heat: Real, numbers: Real, at: NDArray[np.bool_]) -> None:
-    """Write one hand into the seeker's targets: a bump at its middle, numbers in the cells around."""
+    """Write one hand into the seeker's targets: a Gaussian at its middle, numbers in the cells around it."""
     x, y = pose.x / 4, pose.y / 4
     rows, columns = np.mgrid[0:CELLS, 0:CELLS].astype(np.float32) + 0.5
     distance = (columns - x) ** 2 + (rows - y) ** 2
@@ -303,7 +304,7 @@ def _mark(pose: Pose, heat: Real, numbers: Real, at: NDArray[np.bool_]) -> None:
 
 
 def misplaced(pose: Pose, rng: np.random.Generator) -> Pose:
-    """The pose as a seeker might give it."""
+    """The pose with a random error like that of the seeker."""
     wide = 3.0 if rng.random() < 0.1 else 1.0
     angle, zoom = rng.normal(0, np.radians(9 * wide)), np.exp(rng.normal(0, 0.09 * min(wide, 2)))
     shift = rng.normal(0, 0.09 * min(wide, 2), 2) * pose.length
@@ -325,7 +326,7 @@ def _anywhere(scene: Scene, rng: np.random.Generator) -> Pose:
 
 
 def _off_middle(hand: SceneHand) -> float:
-    """How far a hand's middle is from that of the square, in its pixels."""
+    """Distance of a hand's middle from that of the square, in pixels."""
     if not np.isfinite(hand.joints[[WRIST, KNUCKLE]]).all():
         return 2.0 * SIDE_PX
     pose = pose_of(hand.joints[WRIST], hand.joints[KNUCKLE])

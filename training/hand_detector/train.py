@@ -1,4 +1,4 @@
-"""Trains the two networks of the hand finder on composed scenes; a killed training goes on where it was."""
+"""Trains the two networks of the hand detector on composed scenes; an interrupted training is resumed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _Seen = TypeVar("_Seen")
 
 
 def weights_file(run: Path, name: Name) -> Path:
-    """Where the weights of one network lie in a run."""
+    """Path of the weights of one network in a run."""
     return run / f"{name}.safetensors"
 
 
@@ -39,7 +39,7 @@ def train_network(
     say: Callable[[str], None],
     start: Path | None = None,
 ) -> None:
-    """Train one network and keep its weights in the run; `start` is a run whose weights to begin with."""
+    """Train one network and write its weights to the run; `start` is a run with the initial weights."""
     torch.manual_seed(recipe.seed)
     network: nn.Module = Seeker() if name == "seeker" else Reader()
     if start is not None:
@@ -125,7 +125,7 @@ def _loss(name: Name, network: nn.Module, studio: Studio, batch: int, rng: np.ra
 
 
 def _several(make: Callable[[], _Seen | None], count: int) -> list[_Seen]:
-    """As many as wanted, whatever could not be used left out."""
+    """Make `count` examples; unusable ones (None) are skipped."""
 
     def made() -> Iterator[_Seen]:
         while True:

@@ -1,8 +1,8 @@
-"""Trains the head that tells the view of a hand from the maps of a trained reader.
+"""Trains the view head on the feature maps of a trained reader.
 
-The reader stays as it is. The squares are those that the node makes, around every proposal of the seeker, and
-again misplaced, mirrored and developed otherwise: adults of the tuning part in every view, and children and
-phantoms from front or back.
+The reader is frozen. Squares are those of the node, around every proposal of the seeker, with copies that are
+misplaced, mirrored and changed in grey levels: adults of the tuning part in every view, and children and
+phantoms in frontal views.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ from training.hand_detector.targets import developed, misplaced
 CLASSES = tuple(PixelView)
 _HEADS = 5
 _PROPOSALS = 3
-"""So many proposals of a picture, the surest first, are looked at."""
+"""Most proposals used of a picture, highest score first."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Square:
-    """One square (2, side, side) around a proposal of a picture, with its view; `own` where not disturbed."""
+    """One square (2, side, side) around a proposal of a picture, with its view; `own` where not augmented."""
 
     picture: str
     view: PixelView
     seen: Channels
     own: bool
     score: float
-    """The mean score of the joints that the reader saw."""
+    """Mean score of the detected joints."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Features:
-    """Features (N, 2, VIEW_FEATURES) of squares and their mirror images, views (N,) as places in CLASSES."""
+    """Features (N, 2, VIEW_FEATURES) of squares and their mirror images, views (N,) as indices of CLASSES."""
 
     rows: NDArray[np.float32]
     views: NDArray[np.int64]
@@ -59,7 +59,7 @@ class Features:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledView:
-    """A picture, bone bright, with its view, and how many disturbed squares of each proposal are wanted."""
+    """A picture, bone bright, with its view, and the number of augmented squares for each proposal."""
 
     name: str
     view: PixelView
@@ -76,7 +76,7 @@ def adults(folder: Path, part: Part, copies: int) -> Iterator[LabelledView]:
 
 
 def squares(pictures: Sequence[LabelledView], finder: Finder, seed: int) -> Iterator[Square]:
-    """The squares around the proposals of pictures, as the node sees them, then disturbed."""
+    """Squares around the proposals of pictures, as in the node, followed by augmented ones."""
     for number, one in enumerate(pictures):
         rng = np.random.default_rng((seed, number))
         picture, readings = finder.looks(one.values())
@@ -99,7 +99,7 @@ def _disturbed(picture: Grey, reading: Reading, rng: np.random.Generator) -> Cha
 
 
 def features(found: Sequence[Square], bottom: Callable[[NDArray[np.float32]], Tensor]) -> Features:
-    """Pool what the reader's `bottom` makes of squares (N, 2, side, side)."""
+    """Pooled features of squares (N, 2, side, side) by the reader's `bottom`."""
     rows: list[NDArray[np.float32]] = [np.zeros((0, 2, VIEW_FEATURES), np.float32)]
     for start in range(0, len(found), 32):
         seen = np.stack([square.seen for square in found[start : start + 32]]).astype(np.float32)
@@ -116,7 +116,7 @@ def features(found: Sequence[Square], bottom: Callable[[NDArray[np.float32]], Te
 
 
 def fitted(learnt: Features, seed: int, steps: int = 300) -> ViewHead:
-    """Fit heads from several starts; the one that is given answers with the mean of their logits."""
+    """Fit heads from several initialisations and combine them to one with the mean of their logits."""
     parts = [_one_fitted(learnt, seed + number, steps) for number in range(_HEADS)]
     head = ViewHead(len(CLASSES)).eval().requires_grad_(requires_grad=False)
     head.hidden.weight.copy_(torch.cat([hidden.weight for hidden, _ in parts]))
@@ -127,7 +127,7 @@ def fitted(learnt: Features, seed: int, steps: int = 300) -> ViewHead:
 
 
 def _one_fitted(learnt: Features, seed: int, steps: int) -> tuple[nn.Linear, nn.Linear]:
-    """Fit both layers of one head; each view is drawn by the root of its share, as frontal hands are many."""
+    """Fit both layers of one head; views are sampled by the square root of their shares (class imbalance)."""
     torch.manual_seed(seed)
     mean, spread = (np.asarray(of, np.float32) for of in _scale(learnt.rows))
     rows, views = torch.from_numpy((learnt.rows - mean) / spread), torch.from_numpy(learnt.views)
@@ -144,7 +144,7 @@ def _one_fitted(learnt: Features, seed: int, steps: int) -> tuple[nn.Linear, nn.
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch does not say
         optimiser.step()
-    with torch.no_grad():  # the layer takes features as they are
+    with torch.no_grad():  # scale and offset are folded into the layer, which gets raw features
         hidden.weight.div_(torch.from_numpy(spread))
         hidden.bias.sub_(hidden.weight @ torch.from_numpy(mean))
     return hidden.requires_grad_(requires_grad=False), out.requires_grad_(requires_grad=False)
@@ -163,7 +163,7 @@ def probabilities(head: ViewHead, rows: NDArray[np.float32]) -> NDArray[np.float
 
 
 def cross_validated(learnt: Features, seed: int, folds: int = 5) -> NDArray[np.float32]:
-    """Probabilities (N, views) of each square by a head that saw nothing of its picture's hand."""
+    """Probabilities (N, views) of each square by a head trained without any picture of its hand."""
     hands = np.array([hand_of(name) for name in learnt.pictures])
     names = np.unique(hands)
     fold_of = dict(zip(names, np.random.default_rng(seed).permutation(len(names)) % folds, strict=True))

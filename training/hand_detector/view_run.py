@@ -1,4 +1,4 @@
-"""One training of the view head: its pictures, its threshold by cross-validation, and what is written."""
+"""Training run of the view head: pictures, threshold by cross-validation, output files."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ HEAD, FIGURES = "views.safetensors", "views.json"
 MEASURED_ON = "the tuning part of the adults and of the children, fivefold by hand"
 _COPIES, _PHANTOMS, _OTHERS = 5, 45, 108
 _MOST_LOST = 0.03
-"""So many frontal hands of adults may fall below the threshold."""
+"""Largest share of frontal hands of adults below the threshold."""
 
 
 class ViewFigures(BaseModel):
@@ -96,7 +96,7 @@ def _others(seed: int) -> Iterator[LabelledView]:
 
 
 def _figures(learnt: Features, chance: NDArray[np.float32]) -> ViewFigures:
-    """The highest threshold in steps of 0.05 that loses few frontal hands of adults, and its figures."""
+    """The highest threshold in steps of 0.05 that loses at most `_MOST_LOST`, and its metrics."""
     seen = learnt.own & (learnt.scores >= LEAST_SCORE)
     frontal = chance[:, CLASSES.index(PixelView.FRONTAL)]
     truth = learnt.views == CLASSES.index(PixelView.FRONTAL)
