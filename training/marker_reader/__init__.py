@@ -1,1 +1,1 @@
-"""Training of the marker reader: rendered letters, pieces of real radiographs, measurement, export."""
+"""Training of the marker reader: rendered letters, pieces of real radiographs, evaluation, export."""

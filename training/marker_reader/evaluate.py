@@ -1,4 +1,4 @@
-"""Measures the marker reader on radiographs that it did not learn from: right, none, wrong."""
+"""Evaluates the marker reader on held-out radiographs: right, none, wrong."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OUTCOMES = ("right", "none", "wrong", "read")
 def marker_of(
     one: PicturePieces, chances: Callable[[Patches], NDArray[np.float32]], least_score: float
 ) -> MarkerSide | None:
-    """What the markers of one picture say of its first hand, as the node decides it."""
+    """Side of the first hand of a picture by its markers, decided as in the node."""
     if not 1 <= len(one.regions) <= 2 or not len(one.boxes):
         return None
     pairing = pairing_of(one.regions) if len(one.regions) == 2 else Pairing.TWO_HANDS
@@ -45,9 +45,9 @@ def marker_of(
 def outcomes(
     found: Sequence[PicturePieces], chances: Callable[[Patches], NDArray[np.float32]], least_score: float
 ) -> dict[str, Counter[str]]:
-    """Count right, none and wrong by kind of picture, plates with a known letter apart from the others.
+    """Count right, none and wrong by kind of picture; plates with a known letter are counted separately.
 
-    Where no letter was noted one may still be legible: there a letter is only counted as read.
+    A plate without a noted letter may still have a legible one: there a letter is only counted as read.
     """
     counts: dict[str, Counter[str]] = {}
     for one in found:

@@ -1,4 +1,4 @@
-"""Puts a measured marker reader into a bundle: weights, manifest and a part of the card."""
+"""Exports an evaluated marker reader to a bundle: weights, manifest and a part of the card."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WEIGHTS, FIGURES = "marker_reader.safetensors", "figures.json"
 FOLDER = "marker_reader"
 HEADING = "## Marker reader"
 LEAST_SCORE = 0.7
-"""Probability from which a letter is sure, chosen on tuning plates."""
+"""Least probability of a letter, chosen on tuning plates."""
 TRAINED_ON = (
     "letters rendered in the fonts of Matplotlib and of the machine, on gradients and pieces of hands, and "
     "pieces of tuning radiographs of children (RSNA Pediatric Bone Age Challenge 2017; academic research, "
@@ -29,7 +29,7 @@ TRAINED_ON = (
 
 
 def add_marker_reader(run: Path, bundle: Path) -> str:
-    """Add the marker reader of a run to a bundle, or replace its own; gives the bundle's new sha256."""
+    """Add the marker reader of a run to a bundle, or replace its own; returns the bundle's new SHA-256."""
     missing = [name for name in (WEIGHTS, FIGURES) if not (run / name).exists()]
     if missing:
         raise Fatal(f"expected a trained and measured marker reader, found no {', '.join(missing)}")
@@ -53,7 +53,7 @@ def add_marker_reader(run: Path, bundle: Path) -> str:
 
 
 def carry_marker_reader(source: Path, folder: Path) -> bool:
-    """Put the marker reader of one bundle into another as it is; False where the first one has none."""
+    """Copy the marker reader of one bundle to another; False where the first one has none."""
     part = load_bundle(source).manifest.marker_reader
     if part is None:
         return False
@@ -73,7 +73,7 @@ def _add(part: MarkerReaderPart, weights: Path, bundle: Path) -> None:
 
 
 def _with_part(card: str, part: str) -> str:
-    """The card with this part in the place of the earlier one, or at its end."""
+    """The card with this part instead of the earlier one, or at its end."""
     before, _, after = card.partition(HEADING)
     _, heading, rest = after.partition("\n## ")
     return f"{before.rstrip()}\n\n{part}" + (f"\n## {rest}" if heading else "")

@@ -1,7 +1,7 @@
-"""Pieces of real radiographs: which of them are side letters follows from what is known of each picture.
+"""Pseudo-labelled pieces of real radiographs, by the known marker of each picture.
 
-Of a picture it is known which letter it shows, or that none is legible. A network that learnt from rendered
-letters says which piece is that letter; what it takes for a letter without that knowledge is left out.
+The label of a picture is its letter, or that none is legible. A network trained on rendered letters selects
+the piece with that letter; pieces that it classifies as other letters are left out.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ra_node.inference.marker_reader.candidates import Patches, marker_candidate
 
 Part = Literal["tuning", "held-out"]
 RIGHT_HANDS = frozenset({"8982.png", "12759.png", "14726.png"})
-"""Plates of the children's set that show a right hand and an R, by eye; the set is of left hands else."""
+"""Plates of the children's set with a right hand and an R, by eye; all others are left hands."""
 Grey = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 _BACKGROUNDS = 100
@@ -35,7 +35,7 @@ _CERTAIN, _SURE, _LIKELY, _DOUBTFUL = 0.85, 0.65, 0.4, 0.2
 
 @dataclass(frozen=True, slots=True)
 class MarkedPicture:
-    """A radiograph and the letter that people see on it: R, L, "" for none, None for not looked at."""
+    """A radiograph and its marker by eye: R, L, "" for none, None for unknown."""
 
     path: Path
     kind: str
@@ -53,12 +53,12 @@ class PicturePieces:
 
 
 def part_of_picture(name: str) -> Part:
-    """The half that a picture belongs to, by a hash of its file's name: held-out pictures teach nothing."""
+    """The half of a picture by a hash of its file name; held-out pictures are not used for training."""
     return "tuning" if int(hashlib.sha1(name.encode()).hexdigest()[0], 16) < 8 else "held-out"  # noqa: S324 - no secret
 
 
 def marked_pictures(radiographs: Path, part: Part) -> Iterator[MarkedPicture]:
-    """Children's left hands, which carry an L nearly always, and adults by their table, in one half."""
+    """Pictures of one half: children's left hands, nearly all with an L, and adults by their table."""
     for path in sorted((radiographs / "rsna").glob("*.png")):
         if part_of_picture(path.name) == part:
             yield MarkedPicture(path, "children", "R" if path.name in RIGHT_HANDS else "L")
@@ -74,7 +74,7 @@ def marked_pictures(radiographs: Path, part: Part) -> Iterator[MarkedPicture]:
 
 
 def pieces_of(pictures: Sequence[MarkedPicture], finder: Finder) -> Iterator[PicturePieces]:
-    """Find hands and pieces of each picture."""
+    """Detect the hands and pieces of each picture."""
     for picture in pictures:
         image = cv2.imread(str(picture.path), cv2.IMREAD_GRAYSCALE)
         if image is None:
@@ -88,7 +88,7 @@ def pieces_of(pictures: Sequence[MarkedPicture], finder: Finder) -> Iterator[Pic
 def labelled(
     found: Sequence[PicturePieces], chances: Callable[[Patches], NDArray[np.float32]]
 ) -> tuple[Patches, Labels]:
-    """Give the pieces whose class is known, by what is known of their pictures and a first network."""
+    """The pieces with a known class, by the labels of their pictures and a first network."""
     patches, labels = [], []
     for one in found:
         if len(one.boxes):
@@ -99,7 +99,7 @@ def labelled(
 
 
 def backgrounds(found: Sequence[PicturePieces]) -> list[Grey]:
-    """Pieces of hands around the knuckle of the middle finger, on which letters are rendered."""
+    """Image parts around MCP 3, as backgrounds of rendered letters."""
     cuts: list[Grey] = []
     for one in found:
         places = {joint.name: joint.at for region in one.regions for joint in region.joints}
@@ -114,11 +114,11 @@ def backgrounds(found: Sequence[PicturePieces]) -> list[Grey]:
 
 
 def _named(one: PicturePieces, chances: NDArray[np.float32]) -> Labels:
-    """Classes of the pieces (N,) of one picture, -1 where they are not known.
+    """Classes of the pieces (N,) of one picture, -1 where unknown.
 
-    The known letter counts as the thumb says that it must be seen, mirrored or not: what looks like its
-    mirror image is another letter, as a J is for an L. Another letter, such as an initial, counts where it is
-    certain; what is taken for a letter without certainty is none.
+    The known letter is expected mirrored or not, as the position of the thumb implies; its mirror image is
+    another letter, as a J is for an L. Another letter, such as an initial, is used where its probability is
+    high; pieces classified as a letter with a low probability are `other`.
     """
     letter, best, score = one.picture.letter, chances.argmax(axis=1), chances.max(axis=1)
     named = np.where((chances[:, 0] > 1 - _DOUBTFUL) | (score < _SURE), 0, -1)

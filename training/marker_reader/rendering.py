@@ -1,7 +1,7 @@
-"""Renders lead markers as they lie on radiographs: side letters with initials, labels, rings, arrows.
+"""Renders lead markers as on radiographs: side letters with initials, labels, rings, arrows.
 
-Turned, mirrored, stretched, blurred, dark on bright or bright on dark, whole or cut. Every font file that is
-found is used, and none is copied.
+Rotated, mirrored, stretched, blurred, dark on bright or bright on dark, whole or cut off. All font
+files found are used, none is copied.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Glyph:
-    """A letter in a scene: what it is of `MARKER_CLASSES`, and its strokes (rows, columns) in 0..1."""
+    """A letter in a scene: its class of `MARKER_CLASSES`, and its strokes (rows, columns) in 0..1."""
 
     name: str
     strokes: Array
@@ -62,7 +62,7 @@ def font_files(*folders: str) -> tuple[Path, ...]:
 
 @lru_cache(maxsize=4096)
 def _drawn(character: str, font: Path) -> Array:
-    """One character, cropped to its ink."""
+    """Render one character, cropped to its strokes."""
     held = ImageFont.truetype(str(font), _GLYPH_PX)
     sheet = Image.new("L", (3 * _GLYPH_PX, 3 * _GLYPH_PX))
     ImageDraw.Draw(sheet).text((_GLYPH_PX, _GLYPH_PX), character, fill=255, font=held)
@@ -73,7 +73,7 @@ def _drawn(character: str, font: Path) -> Array:
 def marker(rng: np.random.Generator, size: int, fonts: Sequence[Path]) -> tuple[list[Glyph], Array, float]:
     """Render one marker somewhere in a square of `size` px.
 
-    Gives its glyphs, its label (size, size) in 0..1, and the label's grey level.
+    Returns its glyphs, its label (size, size) in 0..1, and the label's grey level.
     """
     font = fonts[int(rng.integers(len(fonts)))]
     height = float(np.exp(rng.uniform(np.log(11), np.log(62))))
@@ -115,7 +115,7 @@ _Place = tuple[float, float, float, float]
 
 
 def _layout(rng: np.random.Generator, font: Path, height: float) -> list[tuple[str, Array, _Place]]:
-    """Characters with their ink and places (x, y, width, height): a side letter or word, then initials."""
+    """Characters with strokes and positions (x, y, width, height): a side letter or word, then initials."""
     stretch = float(np.exp(rng.normal(0, 0.16)))
     weight = int(rng.choice((-5, -3, 0, 0, 0, 4, 8)))
     gap = float(rng.uniform(0.16, 0.45)) * height
@@ -166,7 +166,7 @@ def _row(
 
 
 def _weighted(ink: Array, weight: int) -> Array:
-    """Strokes that much bolder or thinner, as long as something is left."""
+    """Strokes made bolder or thinner by `weight`; unchanged if nothing would remain."""
     if weight == 0:
         return ink
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (abs(weight) + 1, abs(weight) + 1))
@@ -182,7 +182,7 @@ def _bounds(layout: Sequence[tuple[str, Array, _Place]]) -> _Place:
 
 
 def _warped(ink: Array, matrix: NDArray[np.float64], size: int) -> Array:
-    """Bring ink to its place; thinned out first where it gets much smaller."""
+    """Warp strokes to their position; area-averaged first where they get much smaller."""
     zoom = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     if zoom < 0.7:
         small = (max(2, round(ink.shape[1] * zoom)), max(2, round(ink.shape[0] * zoom)))
@@ -192,7 +192,7 @@ def _warped(ink: Array, matrix: NDArray[np.float64], size: int) -> Array:
 
 
 def _label(rng: np.random.Generator, box: _Place, matrix: NDArray[np.float64], size: int) -> Array:
-    """The piece of plastic, tape or frame that the letters stand on; often none."""
+    """The plastic, tape or frame under the letters; often none."""
     kind = rng.random()
     sheet = np.zeros((size, size), np.uint8)
     if kind < 0.5:

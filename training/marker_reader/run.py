@@ -1,4 +1,4 @@
-"""A whole training of the marker reader: rendered letters, real pieces, measurement; finished steps stay."""
+"""Training run of the marker reader: rendered letters, real pieces, evaluation; finished steps are kept."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ Labels = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class MarkerTraining:
-    """Everything that decides a training of the marker reader, apart from the radiographs and the fonts."""
+    """All parameters of a training of the marker reader, except radiographs and fonts."""
 
     scenes: int
     rounds: tuple[int, ...]
-    """Epochs of each round. The first round learns rendered letters alone; each later one begins with the
-    weights of the one before, which also label the real pieces."""
+    """Epochs of each round. The first round uses rendered letters only; each later one starts from the
+    weights of the previous round, which also label the real pieces."""
     seed: int
 
 
 def train_markers(
     plan: MarkerTraining, out: Path, radiographs: Path, bundle: Path, fonts: Sequence[Path], say: Say
 ) -> None:
-    """Train round by round and measure; held-out pictures, by a hash of their names, are only measured."""
+    """Train round by round and evaluate; held-out pictures, by a hash of their names, are not trained on."""
     tuning = _found(radiographs, bundle, "tuning", say)
     drawn = _rendered(plan, out, fonts, tuning, say)
     before: Path | None = None
@@ -65,7 +65,7 @@ def train_markers(
 
 
 def measure_markers(out: Path, radiographs: Path, bundle: Path, say: Say) -> None:
-    """Measure the weights of a run on held-out pictures, print the counts and keep the figures."""
+    """Evaluate the weights of a run on held-out pictures, print the counts and write the metrics."""
     counts = outcomes(_found(radiographs, bundle, "held-out", say), reading(out / WEIGHTS), LEAST_SCORE)
     content = TypeAdapter(dict[str, Interval]).dump_json(figures_of(counts), indent=2)
     write_whole(out / FIGURES, lambda file: file.write(content))

@@ -1,6 +1,6 @@
-"""Makes labelled pieces: scenes with rendered markers, cut into pieces as the node cuts a radiograph.
+"""Creates labelled pieces: scenes with rendered markers, segmented as the node segments a radiograph.
 
-What is no whole side letter is `other`: initials, parts of letters, bones, edges, arrows.
+Everything except whole side letters is `other`: initials, parts of letters, bones, edges, arrows.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from training.marker_reader.rendering import Array, Glyph, marker
 
 SCENE_PX = 224
 _KEPT = 0.3
-"""Share of the pieces that are no side letter, which are many more."""
+"""Share of the pieces of class `other` that is kept, because they are far more frequent."""
 _SAME, _UNLIKE = 0.62, 0.3
-"""Overlap of a piece and a letter from which they are one, and up to which the piece is another thing."""
+"""Overlap of a piece and a letter from which it has that class, and up to which it is `other`."""
 
 Labels = NDArray[np.int64]
 
@@ -32,7 +32,7 @@ def rendered(
     backgrounds: Sequence[NDArray[np.uint8]],
     say: Callable[[int, int], None],
 ) -> tuple[Patches, Labels]:
-    """Give the pieces of `count` scenes: patches (N, 2, side, side) and indices of `MARKER_CLASSES` (N,)."""
+    """The pieces of `count` scenes: patches (N, 2, side, side) and indices of `MARKER_CLASSES` (N,)."""
     patches, labels = [], []
     for number in range(count):
         found, names = _scene(np.random.default_rng((seed, number)), fonts, backgrounds)
@@ -73,7 +73,7 @@ def _scene(
 
 
 def _named(piece: Piece, glyphs: Sequence[Glyph], whole: Sequence[float]) -> int:
-    """The class of a piece, -1 where it is neither a letter nor clearly something else."""
+    """The class of a piece, -1 where its overlap with a letter is ambiguous."""
     best, name = 0.0, 0
     for glyph, ink in zip(glyphs, whole, strict=True):
         box = _box(glyph.strokes)
@@ -108,7 +108,7 @@ def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> floa
 
 
 def _ground(rng: np.random.Generator, backgrounds: Sequence[NDArray[np.uint8]]) -> Array:
-    """What lies under a marker: empty film with a gradient, or a piece of a radiograph."""
+    """Background of a marker: empty film with a gradient, or a part of a radiograph."""
     if backgrounds and rng.random() < 0.35:
         picture = backgrounds[int(rng.integers(len(backgrounds)))]
         turned = np.rot90(picture, int(rng.integers(4)))
@@ -121,7 +121,7 @@ def _ground(rng: np.random.Generator, backgrounds: Sequence[NDArray[np.uint8]]) 
 
 
 def _marks(image: Array, rng: np.random.Generator) -> Array:
-    """Arrows, rings, bars, corners of a frame: bright things that are no letters."""
+    """Draw bright distractors: arrows, rings, bars, corners of a frame."""
     result = np.ascontiguousarray(image)
     for _ in range(int(rng.integers(0, 4))):
         a, b, c = (tuple(int(v) for v in rng.integers(8, SCENE_PX - 8, 2)) for _ in range(3))
@@ -141,7 +141,7 @@ def _marks(image: Array, rng: np.random.Generator) -> Array:
 
 
 def _edge(rng: np.random.Generator) -> tuple[slice, slice]:
-    """The whole scene, or a part of it, as at the edge of an image."""
+    """Slices of the whole scene, or of a part of it, as at the edge of an image."""
     if rng.random() < 0.75:
         return slice(0, SCENE_PX), slice(0, SCENE_PX)
     first = int(rng.integers(SCENE_PX // 4, SCENE_PX // 2))

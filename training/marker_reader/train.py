@@ -32,7 +32,7 @@ def train_marker_reader(
     say: Callable[[str], None],
     start: Path | None = None,
 ) -> MarkerLetters:
-    """Learn (N, 2, side, side) and classes (N,), each time turned, mirrored, and changed in grey levels.
+    """Train on (N, 2, side, side) and classes (N,), with random rotation, mirroring and grey levels.
 
     `start` holds the weights of an earlier round.
     """
@@ -60,7 +60,7 @@ def train_marker_reader(
 
 
 def _varied(x: Patches, y: Labels, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Turn by quarters and a little, mirror with the class, change contrast and add noise."""
+    """Augment: quarter turns and small rotations, mirroring with the class, contrast, noise."""
     x_NCHW, y_N = torch.from_numpy(_turned(x, rng)), torch.from_numpy(y)
     flip = torch.from_numpy(rng.random(len(y)) < 0.35)
     x_NCHW[flip] = x_NCHW[flip].flip(-1)
