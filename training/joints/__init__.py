@@ -1,1 +1,1 @@
-"""The joint task: joint crops, one shared network, calibration, figures and export."""
+"""The joint task: joint crops, one shared network, calibration, metrics and export."""

@@ -1,4 +1,4 @@
-"""Calibrates the joint task on validation hands: a temperature a kind of joint, and one operating point."""
+"""Calibrates the joint task on validation hands: one temperature a kind of joint, and one operating point."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from ra_node.inference.joint_grader import calibrated
 from training.joints.hands import UNKNOWN, JointHands
 
 HEALTHY_SHARE = 0.97
-"""The operating point leaves at least this share of the healthy validation hands without a diseased joint."""
+"""Least specificity by hand: share of healthy validation hands without a diseased joint."""
 
 LEAST_THRESHOLD = 0.5
 
 BORROWED = 60
-"""The temperature of all joints counts as much as so many joints of a kind: few joints say little."""
+"""Shrinkage of a kind's temperature to that of all joints, as a number of joints of the kind."""
 
 _CHOICES = np.exp(np.linspace(np.log(0.3), np.log(4), 121))
 
 
 @dataclass(frozen=True, slots=True)
 class JointCalibration:
-    """What validation hands decide."""
+    """Parameters chosen on validation hands."""
 
     temperatures: tuple[float, ...]
-    """By kind, in the order of `JOINTS`."""
+    """Temperature of each kind, in the order of `JOINTS`."""
     threshold: float
     chosen_on: str = "validation hands"
-    """The hands that decided, in words."""
+    """The hands used for calibration, in words."""
 
     def probabilities(self, log: NDArray[np.float64]) -> NDArray[np.float64]:
         """Calibrated probabilities (N, 13, 6) of log-probabilities (N, 13, 6)."""
@@ -39,7 +39,7 @@ class JointCalibration:
 
 
 def calibrate(log: NDArray[np.float64], hands: JointHands) -> JointCalibration:
-    """Choose temperatures by likelihood and the operating point by healthy hands."""
+    """Fit temperatures by likelihood, and choose the operating point on healthy hands."""
     labels = np.where(hands.seen, hands.joint_stages, UNKNOWN)
     losses = np.array([_losses(log, labels, choice) for choice in _CHOICES])
     counts = (labels != UNKNOWN).sum(axis=0)
@@ -54,14 +54,14 @@ def calibrate(log: NDArray[np.float64], hands: JointHands) -> JointCalibration:
 
 
 def highest_probability(probabilities: NDArray[np.float64], seen: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The highest probability of disease (N,) among the joints that were seen; 0 where none was."""
+    """The highest probability of disease (N,) among the detected joints; 0 without any."""
     return np.asarray(np.where(seen, 1 - probabilities[:, :, 0], 0.0).max(axis=1, initial=0.0), np.float64)
 
 
 def joint_calls(
     probabilities: NDArray[np.float64], seen: NDArray[np.bool_], threshold: float
 ) -> NDArray[np.int64]:
-    """Stages (N, 13) as the node calls them: 0 below the operating point, else the likeliest from 1 on."""
+    """Stages (N, 13) as in the node: 0 below the operating point, else the likeliest from 1 on."""
     likeliest = probabilities[:, :, 1:].argmax(axis=2) + 1
     called = np.where(1 - probabilities[:, :, 0] < threshold, 0, likeliest)
     return np.where(seen, called, 0).astype(np.int64)
@@ -76,7 +76,7 @@ def _losses(log: NDArray[np.float64], labels: NDArray[np.int64], temperature: fl
 
 
 def _threshold(highest: NDArray[np.float64]) -> float:
-    """The lowest operating point that keeps its promise on these hands, half-way to the next score."""
+    """The lowest operating point with a specificity of `HEALTHY_SHARE`, half-way to the next score."""
     if not len(highest):
         return LEAST_THRESHOLD
     ranked = np.sort(highest)

@@ -1,4 +1,4 @@
-"""Drawn hands with the stages of their joints, so that the node's own phantoms get a sensible reading."""
+"""Drawn hands with the stages of their joints, so that the node's phantoms are classified correctly."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ SIZE = (1000, 1200)
 """Rows and columns of the two-hand pictures."""
 
 SEEDS: dict[Split, int] = {"tune": 20, "validation": 21, "held-out": 22}
-"""Pictures of the splits are drawn from seeds that never meet."""
+"""The splits use disjoint seeds."""
 
 HEALTHY_SHARE = 0.5
-"""Of the hands of a picture: healthy ones decide how often a phantom is called diseased."""
+"""Share of healthy hands, on which the rate of false positives in phantoms depends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class PlannedPicture:
 
 
 def planned_pictures(recipe: Recipe, more: int) -> list[PlannedPicture]:
-    """As many pictures of each split as the recipe of the hands asks for, and `more` to train on."""
+    """The number of pictures of the hands' recipe for each split, and `more` for training."""
     tune = recipe.data.phantoms + more
     left = 1 - recipe.data.held_out
     share = tune / (left * (1 - recipe.data.validation))
@@ -52,7 +52,7 @@ def planned_pictures(recipe: Recipe, more: int) -> list[PlannedPicture]:
 
 
 def drawn_hands(one: PlannedPicture, finder: HandFinder, side_px: int) -> Iterator[JointRow]:
-    """Draw one picture and cut the joints of both hands as the node does."""
+    """Draw one picture and crop the joints of both hands as the node does."""
     rng = np.random.default_rng((one.seed, SEEDS[one.split], one.number))
     ill = rng.random(2) >= HEALTHY_SHARE
     stages = np.where(ill, rng.integers(1, 6, size=2), 0)

@@ -1,4 +1,4 @@
-"""Measures the joint task on held-out hands, with intervals over patients; keeps each run's predictions."""
+"""Evaluates the joint task on held-out hands, with intervals over patients; caches each run's predictions."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _FIGURES = TypeAdapter(dict[str, dict[str, Interval]], config=ConfigDict(ser_jso
 
 CROSS_FITTED = "the held-out hands (for the figures each fifth of the patients by the other four)"
 FOLDS = 5
-"""Of the patients, where no validation hands decide."""
+"""Folds of patients for calibration without validation hands."""
 
 ORIGINS = ("simulated", "unedited", "phantom", "labelled")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JointPredictions:
-    """What the network of a run says of the joints of hands of all splits but `tune`, row by row."""
+    """Predictions of a run for the joints of all hands outside the split `tune`, one row a hand."""
 
     log: NDArray[np.float64]
     """Log-probabilities (N, 13, 6)."""
@@ -50,13 +50,13 @@ class JointPredictions:
     """Hash of the weights and the hands."""
 
     def rows(self, split: str, *origins: str) -> NDArray[np.bool_]:
-        """Which rows (N,) are of a split, all of them or those of the given origins."""
+        """Mask (N,) of the rows of a split, of all or of the given origins."""
         chosen: NDArray[np.bool_] = self.splits == split
         return chosen & np.isin(self.origins, origins) if origins else chosen
 
 
 def predictions(run: Path, hands: JointHands) -> JointPredictions:
-    """Load the predictions of a run, or make and keep them where weights or hands are other ones."""
+    """Load the predictions of a run, or compute and store them where weights or hands have changed."""
     judged = hands.where(hands.splits != "tune")
     key = _key(run, judged)
     if (run / KEPT).exists():
@@ -76,7 +76,7 @@ def predictions(run: Path, hands: JointHands) -> JointPredictions:
 
 
 def load_predictions(run: Path) -> JointPredictions:
-    """Read what `predictions` kept; raises Fatal where there is nothing."""
+    """Read the predictions stored by `predictions`; raises Fatal without any."""
     if not (run / KEPT).exists():
         raise Fatal(f"expected {KEPT} in {run}, found none; run `python -m training joints`")
     with np.load(run / KEPT, allow_pickle=False) as held:
@@ -86,14 +86,14 @@ def load_predictions(run: Path) -> JointPredictions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibrated:
-    """Calibrated probabilities (N, 13, 6) of all rows, and stages (N, 13) as the node would call them."""
+    """Calibrated probabilities (N, 13, 6) of all rows, and stages (N, 13) as in the node."""
 
     shares: NDArray[np.float64]
     calls: NDArray[np.int64]
 
 
 def calibration_of(made: JointPredictions) -> JointCalibration:
-    """What the bundle gets: calibrated on the validation hands, or where there are none on held-out ones."""
+    """The calibration for the bundle, on the validation hands, or without any on the held-out hands."""
     found = _calibrated_on(made, _deciding(made))
     return found if made.rows("validation").any() else replace(found, chosen_on=CROSS_FITTED)
 
@@ -131,7 +131,7 @@ def _applied(made: JointPredictions, calibration: JointCalibration) -> Calibrate
 
 
 def _folds(patients: NDArray[np.str_], seed: int) -> NDArray[np.int64]:
-    """A fold for each row (N,), all rows of a patient in one."""
+    """Fold of each row (N,), the same for all rows of a patient."""
     names, place = np.unique(patients, return_inverse=True)
     return np.asarray(np.random.default_rng(seed).permutation(len(names)) % FOLDS, np.int64)[place]
 
@@ -139,7 +139,7 @@ def _folds(patients: NDArray[np.str_], seed: int) -> NDArray[np.int64]:
 def measured(
     made: JointPredictions, found: Calibrated, seed: int = 0, resamples: int = 1000
 ) -> dict[str, dict[str, Interval]]:
-    """Figures of the held-out hands by origin; those of one origin under its name."""
+    """Metrics of the held-out hands for each origin, by its name."""
     return {
         origin: _figures(made, made.rows("held-out", origin), found, seed, resamples)
         for origin in ORIGINS
@@ -150,8 +150,8 @@ def measured(
 def highest_joint(made: JointPredictions, chosen: NDArray[np.bool_]) -> Hands:
     """The hands of chosen rows staged by their highest joint, for `training.evaluation.paired`.
 
-    The plain maximum: each joint of its likeliest stage. The call is given more than half of the probability,
-    the rest is the distribution of the highest of independent joints.
+    The maximum of the likeliest stages of the joints. That stage gets more than half of the probability, the
+    rest is the distribution of the maximum of independent joints.
     """
     shares, seen = np.exp(made.log[chosen]), made.seen[chosen]
     called = np.where(seen, shares.argmax(axis=2), 0).max(axis=1)
@@ -210,18 +210,18 @@ def _figures(
 
 
 def _mean(right: NDArray[np.bool_]) -> float:
-    """The share of what is right; NaN of nothing."""
+    """The share of True; NaN of an empty array."""
     return float(right.mean()) if len(right) else float("nan")
 
 
 def _worst(shares: NDArray[np.float64], seen: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """The joint (N,) of the highest expected stage."""
+    """The joint (N,) with the highest expected stage."""
     expected = (shares * np.arange(len(STAGES))).sum(axis=2)
     return np.asarray(np.where(seen, expected, -1.0).argmax(axis=1), np.intp)
 
 
 def keep_figures(run: Path, calibration: JointCalibration, figures: dict[str, dict[str, Interval]]) -> None:
-    """Write both into the run's folder."""
+    """Write calibration and metrics to the run's folder."""
     told = TypeAdapter(JointCalibration).dump_json(calibration, indent=2)
     found = _FIGURES.dump_json(figures, indent=2)
     write_whole(run / CALIBRATION, lambda file: file.write(told))
@@ -229,7 +229,7 @@ def keep_figures(run: Path, calibration: JointCalibration, figures: dict[str, di
 
 
 def kept_figures(run: Path) -> tuple[JointCalibration, dict[str, dict[str, Interval]]]:
-    """Read what `keep_figures` wrote; raises Fatal where a run was not measured."""
+    """Read the files of `keep_figures`; raises Fatal where a run was not evaluated."""
     if not (run / FIGURES).exists():
         raise Fatal(f"expected a measured joint run in {run}, found no {FIGURES}")
     return (

@@ -1,4 +1,4 @@
-"""Puts a measured joint task into a bundle: weights, manifest (format 2) and a part of the card."""
+"""Exports an evaluated joint task to a bundle: weights, manifest (format 2) and a part of the card."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ MEASURED_ON = {
 
 
 def add_joints(run: Path, bundle: Path, version: str) -> str:
-    """Add the joint task of a measured run to a bundle as its next version; gives the bundle's new sha256.
+    """Add the joint task of an evaluated run to a bundle as its next version; returns its new SHA-256.
 
-    Raises Fatal where the run was measured with another hand detector than the bundle's, or the version is
-    the one that the bundle has.
+    Raises Fatal where the run was evaluated with another hand detector than the bundle's, or the version is
+    that of the bundle.
     """
     found = read_bundle(bundle)
     manifest = found.manifest
@@ -104,19 +104,19 @@ def _task(
 
 
 def _finite(found: Mapping[str, Interval]) -> dict[str, JsonValue]:
-    """Strict JSON: a figure that could not be counted becomes null."""
+    """Metrics for strict JSON: NaN becomes null."""
     return {name: [v if math.isfinite(v) else None for v in values] for name, values in found.items()}
 
 
 def _with_joints(card: str, part: str) -> str:
-    """The card with this part in place of an earlier one, before that of the hand detector."""
+    """The card with this part instead of an earlier one, before the part of the hand detector."""
     before, found, after = card.partition(NEXT_HEADING)
     tail = f"\n{NEXT_HEADING}{after}" if found else "\n"
     return f"{before.partition(HEADING)[0].rstrip()}\n\n{part.rstrip()}{tail}"
 
 
 def _card(task: JointTask, figures: Mapping[str, Mapping[str, Interval]], chosen_on: str, hands: str) -> str:
-    """What the card says of the joint task."""
+    """The card's part about the joint task."""
     tables = "\n".join(
         f"| held-out, {origin} | {name.replace('_', ' ')} | {value:.3f} | {low:.3f} to {high:.3f} |"
         for origin, found in figures.items()

@@ -1,7 +1,7 @@
-"""Hands as the joint network sees them: thirteen crops each, with the stage of every joint and of the hand.
+"""Examples of the joint network: thirteen crops a hand, with the stage of every joint and of the hand.
 
-Joints are found on the picture that is learnt from by the hand detector of the bundle, as the node finds
-them; the marked points of a source only say where lesions are drawn.
+Joints are detected in the training picture by the hand detector of the bundle, as in the node; the marked
+points of a source are used only to draw lesions.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ class JointHands:
     """Hands of N rows, each with its 13 joints in the order of `JOINTS`."""
 
     images: NDArray[np.uint8]
-    """(N, 13, side, side); 0 where the joint was not seen."""
+    """(N, 13, side, side); 0 where the joint was not detected."""
     seen: NDArray[np.bool_]
     """(N, 13)"""
     joint_stages: NDArray[np.int64]
     """(N, 13), `UNKNOWN` where there is no label."""
     stages: NDArray[np.int64]
-    """Of the hand."""
+    """Stages of the hands (N,)."""
     patients: NDArray[np.str_]
     splits: NDArray[np.str_]
     origins: NDArray[np.str_]
@@ -60,7 +60,7 @@ class JointHands:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JointRow:
-    """One hand before it is stacked; crops and labels by the names of joints."""
+    """One hand before stacking; crops and labels by the names of joints."""
 
     crops: Mapping[str, NDArray[np.uint8]]
     joint_stages: Mapping[str, int]
@@ -71,7 +71,7 @@ class JointRow:
 
 
 def stacked(rows: Sequence[JointRow], side_px: int) -> JointHands:
-    """Put rows together."""
+    """Stack rows to arrays."""
     images = np.zeros((len(rows), len(JOINTS), side_px, side_px), np.uint8)
     seen = np.zeros(images.shape[:2], np.bool_)
     labels = np.full(images.shape[:2], UNKNOWN, np.int64)
@@ -92,18 +92,18 @@ def stacked(rows: Sequence[JointRow], side_px: int) -> JointHands:
 
 
 def joined(parts: Sequence[JointHands]) -> JointHands:
-    """The rows of all parts."""
+    """Concatenate parts."""
     return JointHands(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(JointHands)))
 
 
 def save_hands(hands: JointHands, path: Path) -> None:
-    """Write hands as .npz, whole or not at all; raises Fatal where the disk refuses."""
+    """Write hands as .npz atomically; raises Fatal on a disk error."""
     held = {field.name: getattr(hands, field.name) for field in fields(hands)}
     write_whole(path, lambda file: np.savez(file, **held))
 
 
 def load_hands(path: Path) -> JointHands:
-    """Read what `save_hands` wrote; no pickle is read."""
+    """Read a file of `save_hands`; pickled objects are not loaded."""
     with np.load(path, allow_pickle=False) as held:
         return JointHands(*(held[field.name] for field in fields(JointHands)))
 
@@ -111,26 +111,26 @@ def load_hands(path: Path) -> JointHands:
 def crops_of(
     values: Image, finder: HandFinder, near: Mapping[str, Point], side_px: int
 ) -> dict[str, NDArray[np.uint8]]:
-    """Cut the joints of the hand around the points `near` as the node would; nothing where it finds none."""
+    """Crop the joints of the hand around the points `near` as the node does; empty where it is missed."""
     region = region_at(values, finder, near)
     return {} if region is None else crops_in(values, region, side_px)
 
 
 def crops_in(values: Image, region: HandRegion, side_px: int) -> dict[str, NDArray[np.uint8]]:
-    """The crops of the joints that were seen, by name."""
+    """The crops of the detected joints, by name."""
     cut = joint_crops(values, region, side_px)
     return {frame.name: image for frame, image in zip(cut.frames, cut.images, strict=True)}
 
 
 def region_at(values: Image, finder: HandFinder, near: Mapping[str, Point]) -> HandRegion | None:
-    """The hand around the points `near` as the node finds it; None where it misses it."""
+    """The detected hand around the points `near`; None where it is missed."""
     found = found_hand(Radiograph(values, np.zeros(values.shape, np.uint8)), near, finder)
     return found.region if found.found else None
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedHand:
-    """One source hand: how it is split, the stages to draw on it, and how often it comes as it is."""
+    """One source hand: its split, the stages to draw, and the number of unedited copies."""
 
     hand: SourceHand
     split: Split
@@ -139,7 +139,7 @@ class PlannedHand:
 
 
 def planned_hands(sources: Sequence[SourceHand], recipe: Recipe) -> list[PlannedHand]:
-    """Deal the sources as the recipe does: the same patients held out as for the networks of the hand."""
+    """Split the sources by the recipe: the same patients are held out as for the networks of the hand."""
     data = recipe.data
     hands = {hand.patient: hand for hand in sources}
     if data.preset == "paper":
@@ -163,17 +163,17 @@ def _stages(split: Split, recipe: Recipe) -> tuple[int, ...]:
 
 
 def _unedited(split: Split) -> int:
-    """How often a hand of a split also comes as it is: never to learn from.
+    """Number of unedited copies of a hand of a split; 0 for training.
 
-    At this resolution a probe tells edited joints from untouched ones (AUC 0.62 of a hand's joints, 0.598
-    to 0.645): a network that saw healthy untouched joints could learn that unedited means healthy. So every
-    joint that is learnt from, diseased or not, went through the same warp.
+    At this resolution a probe distinguishes edited from unedited joints (AUC 0.62 by a hand's joints, 0.598
+    to 0.645): a network trained on healthy unedited joints could learn that unedited means healthy. So every
+    training joint, diseased or not, is resampled by the same warp.
     """
     return int(split != "tune")
 
 
 def simulated_hand(one: PlannedHand, recipe: Recipe, finder: HandFinder, side_px: int) -> Iterator[JointRow]:
-    """Draw each stage on one hand, with the same draw of chance as the networks of the hand learn from."""
+    """Simulate each stage on one hand, with the same random numbers as for the networks of the hand."""
     values = read_png(one.hand.path).values
     marked = one.hand.joints
     scale = recipe.data.phalanx_px / _phalanx_px(marked)
@@ -186,7 +186,7 @@ def simulated_hand(one: PlannedHand, recipe: Recipe, finder: HandFinder, side_px
         drawn = joint_stages(as_drawn(stage, recipe.data.reader_noise, rng), names, rng)
         changed = simulate_joints(image, points, drawn, rng)
         if jittered:
-            rng.normal(size=4)  # what the jitter of the hand's box takes
+            rng.normal(size=4)  # consumed by the jitter of the hand's box there
         crops = crops_of(changed, finder, points, side_px)
         yield JointRow(crops, drawn, stage, one.hand.patient, one.split, "simulated")
     healthy = dict.fromkeys(JOINTS, 0)

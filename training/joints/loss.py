@@ -1,4 +1,4 @@
-"""What teaches the joint network: labels of joints, and of hands by the likelihood of the highest joint."""
+"""Losses of the joint network: labels of joints, and of hands by the likelihood of the highest joint."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LEAST = 1e-6
 
 
 def joint_loss(log_NJC: Tensor, labels_NJ: Tensor) -> Tensor:
-    """Negative log-likelihood of the labelled joints, summed over hands as the mean of a hand's joints."""
+    """Negative log-likelihood of the labelled joints, mean over the joints of a hand, sum over hands."""
     known_NJ = labels_NJ != UNKNOWN
     each = nll_loss(log_NJC.flatten(0, 1), labels_NJ.clamp(min=0).flatten(), reduction="none").view_as(
         labels_NJ
@@ -23,7 +23,7 @@ def joint_loss(log_NJC: Tensor, labels_NJ: Tensor) -> Tensor:
 def hand_loss(log_NJC: Tensor, seen_NJ: Tensor, stages_N: Tensor) -> Tensor:
     """Negative log-likelihood of the hands' stages, each the highest of its joints, summed over hands.
 
-    The chance that no joint is above stage k is the product over the joints that were seen.
+    The probability that no joint is above stage k is the product over the detected joints.
     """
     known_N = (stages_N != UNKNOWN) & seen_NJ.any(dim=1)
     log_NC = highest_log_probabilities(log_NJC, seen_NJ)
@@ -31,7 +31,7 @@ def hand_loss(log_NJC: Tensor, seen_NJ: Tensor, stages_N: Tensor) -> Tensor:
 
 
 def highest_log_probabilities(log_NJC: Tensor, seen_NJ: Tensor) -> Tensor:
-    """Log-probabilities (N, C) of the highest stage of the joints that were seen, joints independent."""
+    """Log-probabilities (N, C) of the highest stage of the detected joints, assumed independent."""
     up_to_NJC = torch.logcumsumexp(log_NJC, dim=2) * seen_NJ[:, :, None]
     below_NC = up_to_NJC.sum(dim=1)
     first_N1, step_NC = below_NC[:, :1], below_NC[:, :-1] - below_NC[:, 1:]

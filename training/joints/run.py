@@ -1,6 +1,6 @@
-"""What the folder of a joint run holds before anything learns: recipe, hand detector, crops in parts.
+"""Prepares the folder of a joint run for training: recipe, hand detector, crops.
 
-Crops are made in parts of a few patients, each written whole: a killed preparation goes on where it stopped.
+Crops are made in parts of a few patients, each written atomically: an interrupted preparation is resumed.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ from training.recipes.joints import JointRecipe
 
 RECIPE, DETECTOR, PARTS = "recipe.json", "detectors.json", "hands"
 PART = 24
-"""Patients, pictures or labelled hands of one part."""
+"""Number of patients, pictures or labelled hands of one part."""
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class JointSource:
-    """Where hands come from: radiographs to simulate lesions on, or a labelled dataset with its split."""
+    """Source of hands: radiographs for simulated lesions, or a labelled dataset with its split."""
 
     bundle: Path
-    """Its hand detector finds the joints; a dataset has its own."""
+    """Bundle whose hand detector finds the joints; a dataset has its own detector."""
     radiographs: Path | None = None
     dataset: Path | None = None
     split: Path | None = None
@@ -65,9 +65,9 @@ class Detectors:
     """The hand detectors of a run by their SHA-256."""
 
     learnt_sha256: str
-    """The one on whose joints the network was trained."""
+    """Detector on whose joints the network was trained."""
     measured_sha256: str
-    """The one on whose joints it was measured."""
+    """Detector on whose joints the network was evaluated."""
 
 
 Asked = PlannedHand | PlannedPicture | tuple[HandRow, str]
@@ -82,10 +82,10 @@ def prepared(
     weights_of: Path | None = None,
     start: Path | None = None,
 ) -> JointHands | None:
-    """Load the hands of a run, or make them; None where the time is over before all are made.
+    """Load the hands of a run, or create them; None where the time limit is reached before all exist.
 
-    With `weights_of` the run has the weights of another one, whatever detector that has: hands to train on
-    are not made.
+    With `weights_of` the run uses the weights of another run with any detector, and no training hands are
+    created.
     """
     detector = source.detector()
     trained = detector.sha256 if weights_of is None else detectors_of(weights_of).learnt_sha256
@@ -111,7 +111,7 @@ def prepared(
 
 
 def keep_joint_recipe(recipe: JointRecipe, out: Path, detectors: Detectors) -> None:
-    """Write recipe and detectors of a run; raises Fatal where its crops were made by others."""
+    """Write recipe and detectors of a run; raises Fatal where its crops have other ones."""
     if (out / RECIPE).exists():
         known = kept_joint_recipe(out)
         if _hands_of(known) != _hands_of(recipe):
@@ -134,13 +134,13 @@ def _hands_of(recipe: JointRecipe) -> tuple[object, ...]:
 
 
 def refuse_other_hands(recipe: JointRecipe, run: Path) -> None:
-    """Raise Fatal where a run was trained on other hands: some of them may be held out here."""
+    """Raise Fatal where a run was trained on other hands, which may be held out here."""
     if kept_joint_recipe(run).hands != recipe.hands:
         raise Fatal(f"expected weights trained on the hands of this recipe in {run}, found those of another")
 
 
 def detectors_of(run: Path) -> Detectors:
-    """On whose joints a run was trained and measured."""
+    """Detectors on whose joints a run was trained and evaluated."""
     return TypeAdapter(Detectors).validate_json((run / DETECTOR).read_bytes())
 
 

@@ -1,7 +1,6 @@
-"""Measures whether joints that went through the simulation without effect can be told from untouched ones.
+"""Sham test: measures whether a classifier distinguishes joints edited without disease from unedited ones.
 
-Each kind of joint on its own, and all together by the mean score of a hand's joints: what one joint does not
-show, thirteen might.
+For each kind of joint, and for whole hands by the mean score of their joints, which is more sensitive.
 """
 
 from __future__ import annotations
@@ -27,16 +26,16 @@ from training.recipes.joints import JointRecipe
 from training.simulation.lesions import Image, joint_frames, joint_stages, simulate_joints
 
 GRID = 24
-"""Features are pooled to GRID x GRID fields: coarse picture, and the energy of its fine grain."""
+"""Features are pooled to GRID x GRID fields: low-resolution picture, and energy of its high frequencies."""
 
 Crops = NDArray[np.uint8]
 """(hands, 13, side, side)"""
 
 
 def joint_pairs(recipe: JointRecipe, source: JointSource, stage: int, hands: int) -> tuple[Crops, Crops]:
-    """Joints of the same hands without and with the edits of a stage, of the same places and size.
+    """Joints of the same hands without and with the edits of a stage, with the same positions and size.
 
-    Every diseased joint is of the stage itself, none of a lower one; hands without all joints are left out.
+    Every diseased joint has the stage itself, none a lower one; hands without all joints are left out.
     """
     assert source.radiographs is not None
     made = (_pair(recipe, source, hand, stage) for hand in read_source(source.radiographs))
@@ -66,7 +65,7 @@ def joints_told_apart(
 
 
 def _scores(crops: Crops, touched: NDArray[np.bool_], people: NDArray[np.intp]) -> NDArray[np.float64]:
-    """How edited each crop (N, side, side) looks to a probe that has not seen its patient."""
+    """Score of each crop (N, side, side) as edited, by a probe trained without its patient."""
     features = np.stack([_features(crop) for crop in crops])
     scores = np.zeros(len(crops))
     for learn, judge in GroupKFold(5).split(features, touched, people):
@@ -78,7 +77,7 @@ def _scores(crops: Crops, touched: NDArray[np.bool_], people: NDArray[np.intp]) 
 
 
 def _features(crop: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """What is where, and how much fine grain is where: resampling would smooth it."""
+    """Pooled grey levels, and pooled energy of high frequencies, which resampling would reduce."""
     grey = crop.astype(np.float32)
     grain = np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 1.0))
     fields = [cv2.resize(part, (GRID, GRID), interpolation=cv2.INTER_AREA) for part in (grey, grain)]

@@ -1,4 +1,4 @@
-"""Trains the joint network of a recipe, in one visible loop, and goes on where a killed run stopped."""
+"""Trains the joint network of a recipe in one loop; an interrupted run is resumed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How long one call may train; the rest is done by the next one."""
+    """Time limit of one call; the next call continues."""
 
     seconds: float = float("inf")
 
@@ -52,8 +52,8 @@ def train_joints(
 ) -> bool:
     """Train on hands of the tune split and write the weights; True when the run is finished.
 
-    `start` is a finished run whose weights it begins with. Raises Fatal where no hand shows a joint, or a
-    stage has no hand.
+    `start` is a finished run with the initial weights. Raises Fatal where no joint was detected, or a stage
+    has no hand.
     """
     learnt = with_joint_labels(hands.part("tune"), recipe)
     _refuse_unusable(learnt)
@@ -110,7 +110,7 @@ def _epoch(
     recipe: JointRecipe,
     epoch: int,
 ) -> float:
-    """One pass over the hands; its chance depends on seed and number, so that a resumed run is the same."""
+    """One epoch; its random numbers depend on seed and epoch only, so that a resumed run gives the same."""
     network.train()
     chance = torch.Generator().manual_seed(recipe.seed * 100_003 + epoch)
     torch.manual_seed(recipe.seed * 100_003 + epoch)
@@ -145,7 +145,7 @@ def _loss(network: JointNetwork, part: JointHands, recipe: JointRecipe, chance: 
 
 
 def joint_logits(network: JointNetwork, hands: JointHands, batch: int = 16) -> NDArray[np.float64]:
-    """Log-probabilities (N, 13, 6) of each joint in evaluation; 0 for a joint that was not seen."""
+    """Log-probabilities (N, 13, 6) of each joint in evaluation mode; 0 for an undetected joint."""
     network.eval()
     found = np.zeros((*hands.seen.shape, len(STAGES)))
     kinds = np.broadcast_to(np.arange(len(JOINTS)), hands.seen.shape)
@@ -158,7 +158,7 @@ def joint_logits(network: JointNetwork, hands: JointHands, batch: int = 16) -> N
 
 
 def save_weights(network: JointNetwork, path: Path) -> None:
-    """Write the weights in half precision, as a bundle keeps them."""
+    """Write the weights in half precision, as in a bundle."""
     held = {
         key: (value.half() if value.is_floating_point() else value).contiguous()
         for key, value in network.state_dict().items()
@@ -168,7 +168,7 @@ def save_weights(network: JointNetwork, path: Path) -> None:
 
 
 def with_joint_labels(hands: JointHands, recipe: JointRecipe) -> JointHands:
-    """The same hands, with joint labels of the share of the patients that the recipe names."""
+    """The hands with joint labels for the recipe's share of the patients only."""
     if recipe.joint_labels == 1:
         return hands
     people = np.unique(hands.patients)
@@ -181,7 +181,7 @@ def with_joint_labels(hands: JointHands, recipe: JointRecipe) -> JointHands:
 
 
 def fingerprint(recipe: JointRecipe, hands: JointHands, start: Path | None = None) -> str:
-    """A hash of all that decides the weights."""
+    """Hash of all inputs of the training."""
     digest = hashlib.sha256(recipe.model_dump_json().encode())
     for part in (hands.images, hands.joint_stages, hands.stages):
         digest.update(np.ascontiguousarray(part).data)
