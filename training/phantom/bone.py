@@ -1,7 +1,7 @@
-"""Turns the bones of a hand into the attenuation that they add to soft tissue.
+"""Attenuation of the bones of a hand in addition to soft tissue.
 
-A bone is a shell of cortex around marrow with trabeculae: a ray near its edge runs along the shell, which
-gives the bright rim of a radiograph.
+A bone is a shell of cortex around marrow with trabeculae: a ray near its edge has a long path in the shell,
+which gives the bright rim of a radiograph.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Array = NDArray[np.float32]
 
 CORTEX_PER_MM = 0.115
 MARROW_PER_MM = 0.026
-"""What cortex and marrow absorb beyond the soft tissue that they displace, at about 50 kV."""
+"""Attenuation of cortex and marrow minus that of the displaced soft tissue at about 50 kV, per mm."""
 _TEXTURE_PX, _TEXTURE_PER_MM = 512, 8.0
 
 
@@ -46,7 +46,7 @@ class Texture:
 
 
 def _network(field: Array) -> Array:
-    """Thin bright lines where a noise crosses zero, which looks like trabeculae in projection."""
+    """Thin bright lines at the zero crossings of noise, similar to trabeculae in projection."""
     return _unit(np.exp(-((_unit(field) / 0.5) ** 2)))
 
 
@@ -124,7 +124,7 @@ def _tube_chords(tube: Tube, u: Array, s: Array, length: float) -> tuple[Array, 
 
 
 def _profile(tube: Tube, t: Array) -> Array:
-    """Half width in mm at the share t of a bone's length: flared ends, a waist between them."""
+    """Half width in mm at the share t of a bone's length: flared ends, narrower between them."""
     base, middle, head = tube.widths_mm
     flare = (1 - t / 0.52).clip(0, 1) ** 2.2 * (1 + 0.9 * (t / 0.52))
     swell = (1 - (1 - t) / 0.34).clip(0, 1)
@@ -146,14 +146,14 @@ def _head_round(tube: Tube) -> float:
 
 
 def _corner(away: Array, radius: float) -> Array:
-    """How much a rounded corner takes from the half width at a distance from the bone's end."""
+    """Reduction of the half width by a rounded corner at a distance from the bone's end."""
     left = (1 - away / np.float32(radius)).clip(0, 1)
     result: Array = np.float32(radius) * (1 - np.sqrt(1 - left * left))
     return result
 
 
 def _chord(u: Array, wide: Array, depth: Array, end: Array, dome_mm: float) -> Array:
-    """A ray's way through a body with elliptical sections and a domed end, mm."""
+    """Path length of a ray through a body with elliptical sections and a domed end, mm."""
     v = np.abs(u) / np.maximum(wide, 0.05)
     section = np.sqrt((1 - v * v).clip(0))
     cap = (1 - end / np.float32(dome_mm)).clip(0, 1)
@@ -183,7 +183,7 @@ def _add_plate(
 
 
 def _wall(plate: Plate, y: Array) -> Array:
-    """The cortex in mm: thin at a carpal and at the wrist's end of the forearm, thick along its shaft."""
+    """Thickness of the cortex in mm: thin in carpals and at the distal forearm, thick along its shaft."""
     up = (-(y + 18) / 30).clip(0, 1) if plate.shaft else np.zeros_like(y)
     near = 0.6 * np.exp(-(((y + 12) / 6) ** 2)) if plate.shaft else 0.0
     result: Array = (plate.cortex_mm + near + 2.2 * up).astype(np.float32)
@@ -191,7 +191,7 @@ def _wall(plate: Plate, y: Array) -> Array:
 
 
 def _depth_inside(plate: Plate, frame: MillimetreTransform, box: Box) -> Array:
-    """How far each pixel lies inside a smooth outline, mm; 0 outside."""
+    """Depth of each pixel inside a smooth outline, mm; 0 outside."""
     fine = 2
     points = rounded(frame.to_px(plate.outline)) - np.array([box.x0, box.y0], np.float32)
     away = depth_inside(filled(points * fine, fine * box.height_px, fine * box.width_px))
@@ -207,7 +207,7 @@ def _dome(inside: Array, depth_mm: Array | float, radius_mm: float) -> Array:
 
 
 def _wear(x: Array, y: Array, lesions: tuple[DrawnLesion, ...], texture: Texture) -> Array:
-    """The share of bone that disease has left at each place."""
+    """Remaining share of bone at each position."""
     left = np.ones(x.shape, np.float32)
     for lesion in lesions:
         reach = 9.0 if not lesion.joint.startswith("wrist") else 14.0
@@ -221,7 +221,7 @@ def _wear(x: Array, y: Array, lesions: tuple[DrawnLesion, ...], texture: Texture
 
 
 def _unbitten(x: Array, y: Array, bite: Bite, texture: Texture, floor: float) -> Array:
-    """The share of bone left by one erosion: `floor` in its middle, an irregular edge."""
+    """Remaining share of bone at one erosion: `floor` in its middle, an irregular edge."""
     away = np.sqrt((x - bite.x_mm) ** 2 + (y - bite.y_mm) ** 2)
     ragged = texture.ragged(x / np.float32(7), y / np.float32(7))
     edge = away - np.float32(bite.radius_mm) * (1 + 0.28 * ragged)
@@ -230,7 +230,7 @@ def _unbitten(x: Array, y: Array, bite: Bite, texture: Texture, floor: float) ->
 
 
 def _add_bridge(shadow: Array, lesion: DrawnLesion, frame: MillimetreTransform, texture: Texture) -> None:
-    """Marrow that grows through a fused joint."""
+    """Add bone across a fused joint."""
     reach = 8.0 if lesion.joint.startswith("wrist") else 3.2
     box = frame.window(np.array([lesion.place], np.float32), 2 * reach)
     if box is None:

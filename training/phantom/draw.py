@@ -30,9 +30,9 @@ _MOST_POINTS = 200
 
 @dataclass(frozen=True, slots=True)
 class Phantom:
-    """A drawn radiograph: pixels (rows, columns), 0 to 4095, bone bright, and what it shows.
+    """A drawn radiograph: pixels (rows, columns), 0 to 4095, bone bright, and its ground truth.
 
-    `hands` go from left to right, or from top to bottom where the picture is turned by 90 or 270 degrees.
+    `hands` are ordered left to right, or top to bottom where the picture is rotated by 90 or 270 degrees.
     """
 
     pixels: NDArray[np.uint16]
@@ -71,7 +71,7 @@ def draw_hands(recipe: PhantomRecipe) -> Phantom:
 def _stream(
     recipe: PhantomRecipe, place: int, use: Literal["pose", "disease", "texture", "film"]
 ) -> np.random.Generator:
-    """Randomness of its own for each use, so that a diseased hand stays the same hand otherwise."""
+    """A separate random stream for each use, so that disease changes nothing else of a hand."""
     return np.random.default_rng((recipe.seed, place, *use.encode()))
 
 
@@ -85,7 +85,7 @@ def _posed(recipe: PhantomRecipe, place: int) -> _Posed:
         spread = float(rng.uniform(0.15, 0.4) if double else rng.uniform(0.35, 0.85))
     hand = grow_hand(spread, deformities(stages), rng)
     lesions = find_lesions(hand, stages, disease)
-    # The thumb points inwards in a pair; alone, a left hand shows it on the right, as seen from the back.
+    # In a pair the thumbs point inwards; a single left hand has its thumb on the right (seen from the back).
     mirrored = place == 1 if double else wanted.side is Side.RIGHT
     frame = _placed(recipe, place, outline_points(hand, lesions, _FOREARM_MM), rng, mirrored=mirrored)
     return _Posed(wanted, stages, hand, lesions, frame)
@@ -103,7 +103,7 @@ def _stages(wanted: HandRecipe, rng: np.random.Generator) -> dict[str, int]:
 def _placed(
     recipe: PhantomRecipe, place: int, skin: Array, rng: np.random.Generator, *, mirrored: bool
 ) -> MillimetreTransform:
-    """Fit the skin's points into the hand's share of the picture, the forearm leaving at the bottom."""
+    """Fit the outline points into the hand's part of the picture, with the forearm cut off at the bottom."""
     columns = recipe.columns / len(recipe.hands)
     tilt = recipe.tilt_deg + float(rng.normal(0, 2.0))
     size = (recipe.rows, recipe.columns)
@@ -135,7 +135,7 @@ def _cast(shadow: Array, posed: _Posed, rng: np.random.Generator) -> NDArray[np.
 
 
 def _flesh(posed: _Posed, frame: MillimetreTransform) -> Array:
-    """Soft tissue has no fine detail: half of the resolution is enough."""
+    """Soft-tissue thickness, computed at half resolution because it has no fine detail."""
     if frame.px_per_mm < 4:
         return flesh_thickness(posed.hand, posed.lesions, frame)
     thick = flesh_thickness(posed.hand, posed.lesions, frame.coarser(2))
@@ -144,7 +144,7 @@ def _flesh(posed: _Posed, frame: MillimetreTransform) -> Array:
 
 
 def _mark(shadow: Array, recipe: PhantomRecipe, rng: np.random.Generator) -> None:
-    """Lay each hand's letter beside its forearm, at the outer side."""
+    """Add each hand's letter beside its forearm, at the outer side."""
     height = 11.0 / recipe.spacing_mm
     for place, hand in enumerate(recipe.hands):
         outer = place == 0 if len(recipe.hands) == 2 else hand.side is Side.LEFT
@@ -204,7 +204,7 @@ def _turned_box(mask: NDArray[np.bool_], rotation: Rotation) -> Box:
 
 
 def turned_point(point: Point, rows: int, columns: int, rotation: Rotation) -> Point:
-    """Where a point of a picture (rows, columns) comes to lie when the picture is turned clockwise."""
+    """Map a point of a picture (rows, columns) to the picture rotated clockwise."""
     places = {
         0: point,
         90: Point(rows - point.y, point.x),

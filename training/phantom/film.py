@@ -21,7 +21,7 @@ Collimation = Literal["none", "shutter", "lead"]
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """How the image is taken: `dose` 1 is a good exposure, `gain` 1 a usual contrast, `noise` 0 none."""
+    """Exposure parameters: `dose` 1 is a good exposure, `gain` 1 a usual contrast, `noise` 0 none."""
 
     dose: float = 1.0
     gain: float = 1.0
@@ -34,7 +34,7 @@ _CONTRAST, _FOG, _SHOULDER = 0.61, 0.06, 1.6
 
 
 def expose(shadow: Array, spacing_mm: float, exposure: Exposure, rng: np.random.Generator) -> Array:
-    """What the detector sees of an attenuation map: log signal, (rows, columns), 0 for free air."""
+    """Detector signal of an attenuation map: logarithmic, (rows, columns), 0 for free air."""
     seen = np.exp(-_unsharp_focus(shadow, spacing_mm))
     seen += _SCATTER * _haze(seen, spacing_mm)
     seen *= _heel(seen.shape, rng) / (1 + _SCATTER)
@@ -55,7 +55,7 @@ def develop(signal: Array, spacing_mm: float, gain: float) -> NDArray[np.uint16]
     light *= _CONTRAST * gain
     light += _FOG
     np.clip(light, 0, _SHOULDER, out=light)
-    # A parabola that ends flat: cheaper than a film's curve and as soft in the bright parts.
+    # A parabola with a flat end: faster than a film's characteristic curve, with a similar shoulder.
     light *= (2 * _SHOULDER - light) * np.float32(WHITE / _SHOULDER**2)
     light += 0.5
     return light.astype(np.uint16)
@@ -79,7 +79,7 @@ def _heel(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
 
 
 def collimated(pixels: NDArray[np.uint16], field: NDArray[np.bool_], kind: Collimation) -> NDArray[np.uint16]:
-    """Blank what lies outside the field: black as by a viewer's shutter, or white as lead leaves it."""
+    """Blank pixels outside the field: black as by a display shutter, or white as under lead."""
     if kind == "none":
         return pixels
     return np.where(field, pixels, 0 if kind == "shutter" else WHITE).astype(np.uint16)
@@ -98,7 +98,7 @@ def field_of(shape: tuple[int, int], margin_px: float, turn_deg: float) -> NDArr
 def add_marker(
     shadow: Array, letter: str, middle_px: tuple[float, float], height_px: float, turn_deg: float
 ) -> None:
-    """Lay a lead letter on its plastic plate into an attenuation map, readable in the image as drawn."""
+    """Add a lead letter on its plastic plate to an attenuation map, not mirrored in the picture as drawn."""
     side = round(2.4 * height_px)
     blank = np.zeros((side, side), np.uint8)
     mid, half = side / 2, height_px / 2

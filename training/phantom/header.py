@@ -20,13 +20,13 @@ Modality = Literal["DX", "CR"]
 Laterality = Literal["R", "L", "B", ""]
 
 _MAGNIFICATION = 1.02
-"""A hand on the detector lies a little above its sensitive layer."""
+"""Magnification, because the hand is above the sensitive layer of the detector."""
 _HAND = ("85562004", "Hand")
 _POSTERO_ANTERIOR = ("272479007", "postero-anterior")
 
 
 class HeaderFacts(Protocol):
-    """What a header needs to know about its image."""
+    """Attributes of an image that its header needs."""
 
     @property
     def study_key(self) -> str: ...
@@ -51,7 +51,7 @@ class HeaderFacts(Protocol):
 
 
 def described(recipe: HeaderFacts, uid: Callable[..., UID]) -> Dataset:
-    """Everything but the image pixel module, with meta information; `uid` derives UIDs from parts."""
+    """All modules except Image Pixel, with file meta information; `uid` derives UIDs from parts."""
     image = Dataset()
     image.SpecificCharacterSet = "ISO_IR 192"
     _add_patient_and_study(image, recipe, uid)

@@ -1,7 +1,7 @@
 """Lesions of rheumatoid arthritis, joint by joint, at the stages 0 to 5.
 
-Stage 1 swells and thins the bone beside a joint, 2 narrows its space and bites the first margin, 3 erodes
-clearly, 4 destroys and displaces, 5 leaves no joint: fused in wrist and fingers, dislocated at the knuckles.
+Stage 1: soft-tissue swelling and osteopenia; 2: narrowed joint space and a first marginal erosion; 3: clear
+erosions; 4: destruction and displacement; 5: ankylosis in wrist and fingers, dislocation at the MCP joints.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from training.phantom.skeleton import Deformity, HandSkeleton, across
 Array = NDArray[np.float32]
 
 GAP_KEPT = (1.0, 0.9, 0.62, 0.36, 0.14, 0.0)
-"""The share of a joint's space that is left at each stage."""
+"""Remaining share of a joint's space at each stage."""
 _BITES = (0, 0, 2, 4, 6, 7)
 _BITE_MM = (0.0, 0.0, 1.3, 1.8, 2.4, 2.9)
 _THINNED = (0.0, 0.12, 0.2, 0.28, 0.36, 0.42)
@@ -26,7 +26,7 @@ _SWOLLEN_MM = (0.0, 1.8, 2.6, 3.0, 2.6, 1.8)
 _SLIP_MM = (0.0, 0.0, 0.0, 0.6, 2.8, 4.2)
 _BEND_DEG = (0.0, 0.0, 0.0, 4.0, 12.0, 18.0)
 _HIT = ((0, 0), (2, 4), (4, 6), (5, 8), (7, 10), (9, 12))
-"""How many joints of a hand are diseased at each stage: least and most."""
+"""Least and most diseased joints of a hand at each stage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Bite:
 
 @dataclass(frozen=True, slots=True)
 class DrawnLesion:
-    """One diseased joint: its place in mm and everything that is drawn there."""
+    """One diseased joint: its position in mm and all drawn changes."""
 
     joint: str
     stage: int
@@ -52,7 +52,7 @@ class DrawnLesion:
 
 
 def spread_disease(stage: int, rng: np.random.Generator) -> dict[str, int]:
-    """Choose the joints of a hand of this stage; the worst of them has the stage itself."""
+    """Choose the diseased joints of a hand of this stage; the highest joint stage equals it."""
     if stage == 0:
         return dict.fromkeys(JOINTS, 0)
     low, high = _HIT[stage]
@@ -65,7 +65,7 @@ def spread_disease(stage: int, rng: np.random.Generator) -> dict[str, int]:
 
 
 def deformities(stages: Mapping[str, int]) -> dict[str, Deformity]:
-    """How far each joint is narrowed, slipped and bent towards the little finger."""
+    """Narrowing, subluxation and ulnar deviation of each joint."""
     return {
         joint: Deformity(
             GAP_KEPT[stage],
@@ -77,7 +77,7 @@ def deformities(stages: Mapping[str, int]) -> dict[str, Deformity]:
 
 
 def _share(joint: str) -> float:
-    """Knuckles of the fingers dislocate; the other joints do so less."""
+    """Share of the full dislocation, most at the fingers' MCP joints; the sign is its direction."""
     if joint == "mcp_1":
         return -0.5
     return 1.0 if joint.startswith("mcp") else 0.45
@@ -86,7 +86,7 @@ def _share(joint: str) -> float:
 def find_lesions(
     hand: HandSkeleton, stages: Mapping[str, int], rng: np.random.Generator
 ) -> tuple[DrawnLesion, ...]:
-    """Put the lesions of every diseased joint where the posed joint now lies."""
+    """The lesions of every diseased joint at the position of the posed joint."""
     lesions = []
     for joint, stage in stages.items():
         if stage == 0:

@@ -17,13 +17,13 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 Pixels = NDArray[np.uint16]
 
 _TOES = ((0.36, 0.10, 15.0), (0.485, 0.085, 9.5), (0.57, 0.105, 8.5), (0.645, 0.135, 8.5), (0.72, 0.18, 9.0))
-"""Tip (x, y) of each toe as a share of the picture, and its half width in a picture of 300 columns."""
+"""Tip (x, y) of each toe as a share of the picture, and its half width in pixels at 300 columns."""
 _FOOT = ((0.30, 0.23), (0.50, 0.19), (0.74, 0.27), (0.77, 0.55), (0.72, 0.93), (0.42, 0.93), (0.33, 0.60))
 _PAGE = ("Radiology department", "Request form", "Please image both hands", "in one exposure.", "Thank you.")
 
 
 def draw_other(kind: Kind, rows: int = 400, columns: int = 340, seed: int = 0) -> Pixels:
-    """Draw a picture (rows, columns), 0 to 4095, that shows no hand."""
+    """Draw a picture (rows, columns), 0 to 4095, without a hand."""
     rng = np.random.default_rng(seed)
     drawers: dict[Kind, Callable[[int, int, np.random.Generator], Pixels]] = {
         "chest": _chest,
@@ -105,7 +105,7 @@ def _at(start: Array, way: Array, share: float) -> Array:
 
 
 def _cushion(outline: Array, rows: int, columns: int, edge_px: float) -> Array:
-    """A body on an outline, as deep as its round edge is wide (in pixels of a 300 column picture)."""
+    """Thickness of a body by its outline, with a round edge of `edge_px` (at 300 columns)."""
     rise = 1 - (depth_inside(filled(rounded(outline), rows, columns)) / edge_px).clip(0, 1)
     result: Array = (edge_px * 300 / columns * 1.6 * np.sqrt(1 - rise * rise)).astype(np.float32)
     return result
@@ -120,7 +120,7 @@ def _stick(start: Array, end: Array, half_px: float, rows: int, columns: int) ->
 
 
 def _hip(rows: int, columns: int, rng: np.random.Generator) -> Pixels:
-    """A pelvis: two wings, dark foramina, thigh bones that leave at the bottom."""
+    """A pelvis: two wings, dark foramina, femora cut off by the lower edge."""
     x, y = _unit_grid(rows, columns)
     shadow = 1.3 * _blob(x, y, (0.5, 0.45), (0.62, 0.62))
     for side in (-1, 1):

@@ -1,4 +1,4 @@
-"""Draws the one phantom image that the node ships, `ra_node/services/preflight/phantom_hands.dcm`."""
+"""Creates the phantom image shipped with the node, `ra_node/services/preflight/phantom_hands.dcm`."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ RECIPE = PhantomRecipe(
     exposure=Exposure(noise=0.25),
     seed=7,
 )
-"""Fewer pixels and less noise than the default: 0.5 MB in JPEG-LS in the place of 4.2."""
+"""Fewer pixels and less noise than the default: 0.5 MB in JPEG-LS instead of 4.2."""
 
 
 def drawn() -> Dataset:
-    """The image with its pixels uncompressed."""
+    """The image with uncompressed pixels."""
     (image,) = phantom_study(RECIPE, bits_stored=BITS)
     return image
 

@@ -17,7 +17,7 @@ def blurred(field: Array, sigma_px: float, sigma_y_px: float | None = None) -> A
 
 
 def far_blurred(field: Array, sigma_px: float) -> Array:
-    """A wide Gaussian on a reduced copy: its result has no detail that the reduction could lose."""
+    """A wide Gaussian blur on a reduced copy, whose result has no finer detail."""
     shrink = max(1, int(sigma_px / 2))
     if shrink == 1:
         return blurred(field, sigma_px)
@@ -32,17 +32,17 @@ def resized(field: Array, rows: int, columns: int, method: int = cv2.INTER_LINEA
 
 
 def looked_up(field: Array, columns: Array, rows: Array) -> Array:
-    """The field's values at fractional places, each (rows, columns)."""
+    """The field's values at fractional positions, each (rows, columns)."""
     return cast("Array", cv2.remap(field, columns, rows, cv2.INTER_LINEAR))
 
 
 def depth_inside(mask: NDArray[np.uint8]) -> Array:
-    """How far each pixel lies from the nearest pixel outside the mask, in pixels; 0 outside."""
+    """Distance of each pixel from the nearest pixel outside the mask, in pixels; 0 outside."""
     return cast("Array", cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_5))
 
 
 def filled(points: Array, rows: int, columns: int) -> NDArray[np.uint8]:
-    """The inside of an outline (n, 2) in pixels as 255 in a mask (rows, columns)."""
+    """Mask (rows, columns) with 255 inside an outline (n, 2) in pixels."""
     mask = np.zeros((rows, columns), np.uint8)
     cv2.fillPoly(mask, [np.round(points * 16).astype(np.int32)], 255, shift=4)
     return mask

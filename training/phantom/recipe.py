@@ -14,8 +14,8 @@ from training.phantom.film import Collimation, Exposure
 class HandRecipe:
     """One hand: the patient's side, its stage 0 to 5, and, if wanted, the stage of single joints.
 
-    With `joint_stages` the stage of the hand is the highest of them and `stage` is not used; joints
-    that are not named are healthy.
+    With `joint_stages` the stage of the hand is the highest of them and `stage` is not used; other joints
+    are healthy.
     """
 
     side: Side = Side.RIGHT
@@ -58,7 +58,7 @@ class PhantomRecipe:
 
 @dataclass(frozen=True, slots=True)
 class PhantomHand:
-    """Where a hand lies in the picture, in pixels of the picture as it is returned.
+    """Ground truth of a hand, in pixels of the returned picture.
 
     `box` holds the silhouette up to the image's edge, forearm included; `outline` is its polygon without
     a repeated point, at most 200 points; `gaps_mm` are the drawn joint spaces.

@@ -1,7 +1,7 @@
-"""The bones of one hand in millimetres: where they lie and how wide they are.
+"""The bones of one hand: positions and widths in mm.
 
-The frame of a hand has its origin in the middle of the carpus, x towards the thumb and y towards the
-fingertips. Numbers are those of an adult in a PA view; a seed varies proportions and pose.
+The coordinate frame of a hand has its origin in the middle of the carpus, x towards the thumb and y towards
+the fingertips. Sizes are those of an adult in a PA view; a seed varies proportions and pose.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class Plate:
 class Digit:
     """The centres of a digit's joints in mm, (5, 2): base, MCP, PIP, DIP, tip; a thumb has 4.
 
-    `gaps_mm` holds the joint spaces of MCP, PIP and DIP (thumb: MCP, IP), `slips_mm` how far the bone
-    beyond each joint has slipped sideways, positive towards the thumb.
+    `gaps_mm` holds the joint spaces of MCP, PIP and DIP (thumb: MCP, IP), `slips_mm` the sideways
+    subluxation of the bone distal to each joint, positive towards the thumb.
     """
 
     number: int
@@ -62,7 +62,7 @@ class Digit:
 
 @dataclass(frozen=True, slots=True)
 class HandSkeleton:
-    """Everything that casts a shadow except soft tissue."""
+    """All bones of a hand, with its joints."""
 
     digits: tuple[Digit, ...]
     tubes: tuple[Tube, ...]
@@ -143,16 +143,16 @@ _FOREARM_MM: dict[str, tuple[tuple[float, float], ...]] = {
 
 _GAPS_MM = {1: (1.4, 1.1), 2: (1.7, 1.2, 1.0), 3: (1.7, 1.2, 1.0), 4: (1.6, 1.1, 0.9), 5: (1.5, 1.0, 0.9)}
 _REST_DEG = {1: 4.0, 2: 3.0, 3: 0.0, 4: -3.0, 5: -6.0}
-"""How far a digit of a closed hand still points away from the middle finger."""
+"""Angle of each digit to the middle finger in a closed hand."""
 
 
 _OVERLAP_MM = 1.3
-"""How far a metacarpal reaches over the carpals in projection."""
+"""Overlap of a metacarpal with the carpals in projection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deformity:
-    """What disease does to one joint: share of its gap kept, sideways slip in mm, bend in degrees."""
+    """Deformity of one joint: remaining share of its gap, sideways subluxation in mm, bend in degrees."""
 
     gap: float = 1.0
     slip_mm: float = 0.0
@@ -169,7 +169,7 @@ def grow_hand(spread: float, deformities: dict[str, Deformity], rng: np.random.G
 
 
 def turned(points: Array, about: Array, degrees: float) -> Array:
-    """Points (n, 2) turned about a point, towards the thumb for positive degrees."""
+    """Rotate points (n, 2) about a point, towards the thumb for positive degrees."""
     angle = np.deg2rad(degrees)
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]], np.float32)
     result: Array = ((points - about) @ turn.T + about).astype(np.float32)
@@ -246,7 +246,7 @@ def _tube(name: str, ends: tuple[Array, Array], wide: tuple[float, ...], at: int
 
 
 def _carpals(deformities: dict[str, Deformity], rng: np.random.Generator) -> list[Plate]:
-    """Carpals that grow towards each other where the wrist has lost its joint spaces."""
+    """The carpals, enlarged towards each other where the wrist has lost its joint spaces."""
     plates = []
     for name, points in _CARPALS_MM.items():
         outline = np.array(points, np.float32)

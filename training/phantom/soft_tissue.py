@@ -1,4 +1,4 @@
-"""The soft tissue of a hand: its thickness at every pixel, and so its silhouette."""
+"""The soft tissue of a hand: its thickness at every pixel, which determines the silhouette."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from training.phantom.transform import MillimetreTransform
 Array = NDArray[np.float32]
 
 FLESH_PER_MM = 0.024
-"""What soft tissue absorbs at about 50 kV."""
+"""Attenuation of soft tissue at about 50 kV, per mm."""
 SKIN_MM = 1.2
-"""The thickness at which the silhouette begins."""
+"""Thickness from which a pixel belongs to the silhouette."""
 
 _RADII_MM: dict[int, tuple[float, ...]] = {
     1: (15.0, 11.5, 10.0, 8.2),
@@ -89,7 +89,7 @@ def outline_points(hand: HandSkeleton, lesions: tuple[DrawnLesion, ...], forearm
 def flesh_thickness(
     hand: HandSkeleton, lesions: tuple[DrawnLesion, ...], frame: MillimetreTransform
 ) -> Array:
-    """The way of each ray through soft tissue in mm, (rows, columns)."""
+    """Path length of each ray through soft tissue in mm, (rows, columns)."""
     total = _palm(hand, frame)
     total *= total
     total *= total
@@ -117,7 +117,7 @@ def _add_finger(total: Array, chain: Array, frame: MillimetreTransform) -> None:
 
 
 def _deepen(finger: Array, start: Array, end: Array, frame: MillimetreTransform) -> None:
-    """Take the thicker of what is there and a tapered piece between two circles."""
+    """Maximum of the present thickness and a tapered piece between two circles, in place."""
     box = frame.window(np.stack([start[:2], end[:2]]), float(max(start[2], end[2])))
     if box is None:
         return
@@ -133,7 +133,7 @@ def _deepen(finger: Array, start: Array, end: Array, frame: MillimetreTransform)
 
 
 def _palm(hand: HandSkeleton, frame: MillimetreTransform) -> Array:
-    """A cushion on the palm's outline: round edges, a flat middle, thinner towards the webs."""
+    """Thickness of the palm: round edges, a flat middle, thinner towards the webs."""
     mask = filled(rounded(frame.to_px(palm_outline(hand))), frame.rows, frame.columns)
     padded = np.pad(mask, 1, mode="edge")
     away = blurred(depth_inside(padded)[1:-1, 1:-1], frame.px_per_mm) / np.float32(frame.px_per_mm)

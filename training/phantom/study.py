@@ -1,4 +1,4 @@
-"""Makes whole DICOM studies of phantoms with valid attributes and an artificial patient.
+"""Creates complete DICOM studies of phantoms with valid attributes and an artificial patient.
 
 `wrap` does the same for any given pixels, such as composed real radiographs.
 """
@@ -26,7 +26,7 @@ Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
 _OPPOSITE = {"L": "R", "R": "L", "F": "H", "H": "F", "A": "P", "P": "A"}
 _NO_SIDE = ("P", "F")
-"""A DX object must have a Patient Orientation (PS3.3 C.8.11.3); neither of these values names a side."""
+"""Patient Orientation without a side, because a DX object must have one (PS3.3 C.8.11.3)."""
 _TAKEN_AT = datetime.fromisoformat("2026-01-05T09:30:00")
 BORN_ON = date(2011, 1, 1)
 """A patient of 15 years, inside the domain of the demonstration bundle."""
@@ -37,7 +37,7 @@ class ImageRecipe:
     """Header of one image; UIDs derive from `study_key` and the numbers only.
 
     `laterality` is R, L or B (both), "" without side; `orientation` is Patient
-    Orientation (0020,0020), () to leave it out. `spacing_mm` is that of the detector. The Patient ID,
+    Orientation (0020,0020), () to omit it. `spacing_mm` is that of the detector. The Patient ID,
     the accession number and the study's UID follow from `study_key`.
     """
 
@@ -146,7 +146,7 @@ def wrap(pixels: Pixels, header: ImageRecipe, *, white: int | None = None) -> Da
 
 
 def _window(stored: NDArray[np.float32]) -> tuple[float, float]:
-    """Centre and width (PS3.3 C.11.2.1.2) that show all but the outermost values."""
+    """Window centre and width (PS3.3 C.11.2.1.2) for all but the outermost values."""
     low, high = np.percentile(stored[::4, ::4], (0.5, 99.8))
     width = max(2.0, float(np.round(high - low)))
     return float(np.round((low + high) / 2)), width

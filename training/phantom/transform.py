@@ -1,4 +1,4 @@
-"""Carries points between the millimetres of one hand and the pixels of its image."""
+"""Transforms points between the millimetres of one hand and the pixels of its image."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Array = NDArray[np.float32]
 class MillimetreTransform:
     """An affine map: pixels (x, y) = matrix @ millimetres (x, y) + origin.
 
-    The matrix is a turn with or without a mirror, times pixels per millimetre.
+    The matrix is a rotation with or without a reflection, times pixels per millimetre.
     """
 
     matrix: Array
@@ -34,7 +34,7 @@ class MillimetreTransform:
         return result
 
     def window(self, points: Array, margin_mm: float) -> Box | None:
-        """The pixel box around points (n, 2) in mm with a margin; None where it leaves the image."""
+        """The pixel box around points (n, 2) in mm with a margin; None where it is outside the image."""
         px = self.to_px(points)
         margin = margin_mm * self.px_per_mm
         low, high = np.floor(px.min(axis=0) - margin), np.ceil(px.max(axis=0) + margin)
@@ -43,7 +43,7 @@ class MillimetreTransform:
         return Box(x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
 
     def grid_mm(self, box: Box) -> tuple[Array, Array]:
-        """The places of the pixels' centres of a box in mm, x and y, each (rows, columns)."""
+        """Positions of the pixel centres of a box in mm, x and y, each (rows, columns)."""
         inverse = np.linalg.inv(self.matrix)
         x = np.arange(box.x0, box.x1, dtype=np.float32)[None, :] + np.float32(0.5 - self.origin[0])
         y = np.arange(box.y0, box.y1, dtype=np.float32)[:, None] + np.float32(0.5 - self.origin[1])
@@ -71,7 +71,7 @@ def place_frame(
     *,
     mirrored: bool,
 ) -> MillimetreTransform:
-    """Put the origin of a hand at a pixel, its fingers up and turned clockwise by `tilt_deg`."""
+    """Transform with the origin of a hand at a pixel, fingers up and rotated clockwise by `tilt_deg`."""
     angle = np.deg2rad(tilt_deg)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     flip = np.diag([-1.0 if mirrored else 1.0, -1.0])
