@@ -75,7 +75,7 @@ class Composition:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Laid:
-    """One hand in the pixels of the film, before the film is cut."""
+    """One hand in pixels of the film, before the film is cropped."""
 
     hand: RealHand
     side: Side
@@ -86,7 +86,7 @@ class _Laid:
 
 
 def compose(left: RealHand, right: RealHand, layout: Layout, rng: np.random.Generator) -> Composition:
-    """Lay two hands on one film, `right` mirrored."""
+    """Compose two hands on one film, `right` mirrored."""
     if layout == "two half images":
         film = _halves(left, right, rng)
     else:
@@ -97,7 +97,7 @@ def compose(left: RealHand, right: RealHand, layout: Layout, rng: np.random.Gene
 
 
 def as_it_is(hand: RealHand) -> Composition:
-    """The radiograph of one left hand, untouched."""
+    """The unedited radiograph of one left hand."""
     truth = _truth(hand, Side.LEFT, np.eye(3), hand.picture.shape)
     return Composition(hand.picture.astype(np.float32), (truth,), "as it is", ("R", "F"))
 
@@ -177,7 +177,7 @@ def _lay(hand: RealHand, side: Side, scale: float, tilt_deg: float) -> _Laid:
 def _side_by_side(
     pair: Sequence[_Laid], layout: Layout, rng: np.random.Generator
 ) -> tuple[Array, list[tuple[_Laid, tuple[int, int]]]]:
-    """Move the hands together as in the layout, and add them on a film with the forearms at its edge."""
+    """Place the hands at the distance of the layout on a film, with the forearms at its edge."""
     left, right = pair
     bottoms = [int(np.nonzero(laid.body.any(axis=1))[0].max()) + 1 for laid in pair]
     drop = bottoms[0] - bottoms[1] + round(rng.uniform(-0.06, 0.06) * bottoms[0])
@@ -221,7 +221,7 @@ def _closest(left: NDArray[np.uint8], right: NDArray[np.uint8], drop: int) -> in
 
 
 def _add(film: Array, shadow: Array, at: tuple[int, int]) -> None:
-    """Add a shadow to a film with its corner at (x, y); what lies outside is lost."""
+    """Add a shadow to a film with its corner at (x, y), clipped to the film."""
     x, y = at
     rows, columns = film.shape
     x0, y0, x1, y1 = max(0, x), max(0, y), min(columns, x + shadow.shape[1]), min(rows, y + shadow.shape[0])
@@ -247,7 +247,7 @@ def _cut_fingers(film: Composition, rng: np.random.Generator) -> Composition:
 
 
 def _halves(left: RealHand, right: RealHand, rng: np.random.Generator) -> Composition:
-    """Two whole radiographs with all that is on them in one frame, beside or above each other."""
+    """Two whole radiographs, unedited, in one frame, beside or above each other."""
     stacked = bool(rng.random() < 0.4)
     size = float(np.mean([hand.picture.shape[0 if not stacked else 1] for hand in (left, right)]))
     parts, matrices = [], []
@@ -307,7 +307,7 @@ def _carried(points: NDArray[np.floating], matrix: Matrix) -> Array:
 
 
 def _at_centres(matrix: Matrix) -> Matrix:
-    """The same map for OpenCV, whose origin is the middle of the first pixel, not its corner."""
+    """The same transform for OpenCV, whose origin is the centre of the first pixel, not its corner."""
     half = np.array([0.5, 0.5])
     return np.hstack([matrix[:, :2], (matrix[:, :2] @ half + matrix[:, 2] - half)[:, None]])
 

@@ -31,7 +31,7 @@ def low_contrast(film: Composition, rng: np.random.Generator) -> Array:
 
 
 def dark_half(film: Composition, rng: np.random.Generator) -> Array:
-    """One half of the plate got far less contrast than the other."""
+    """Much lower contrast in one half of the plate."""
     rows, columns = film.image.shape
     across = np.linspace(-1, 1, columns, dtype=np.float32)[None, :]
     along = np.linspace(-1, 1, rows, dtype=np.float32)[:, None]
@@ -42,7 +42,7 @@ def dark_half(film: Composition, rng: np.random.Generator) -> Array:
 
 
 def gradient(film: Composition, rng: np.random.Generator) -> Array:
-    """The base rises over the plate by as much as a hand is bright."""
+    """A background gradient over the plate, as large as the brightness of a hand."""
     rows, columns = film.image.shape
     turn = rng.uniform(0, 2 * np.pi)
     y, x = np.mgrid[0:rows, 0:columns].astype(np.float32)
@@ -52,19 +52,19 @@ def gradient(film: Composition, rng: np.random.Generator) -> Array:
 
 
 def overexposed(film: Composition, rng: np.random.Generator) -> Array:
-    """Dense bone reaches white, the skin is bright; a reader still sees the joints."""
+    """Dense bone is saturated, the skin is bright; the joints are still visible."""
     high = float(np.quantile(film.image, 0.985))
     bright = np.power((film.image / max(high, 1)).clip(0, 1), np.float32(rng.uniform(0.55, 0.75)))
     return _grained(255 * bright, 1.0, rng)
 
 
 def white_frame(film: Composition, rng: np.random.Generator) -> Array:
-    """Unexposed film around the field, white and a little turned."""
+    """Unexposed film around the field, white and slightly rotated."""
     return _framed(film, 255.0, rng)
 
 
 def black_frame(film: Composition, rng: np.random.Generator) -> Array:
-    """A viewer's shutter around a grey field."""
+    """A display shutter around a grey field."""
     lifted = Composition(
         film.image + np.float32(rng.uniform(15, 60)), film.hands, film.layout, film.orientation
     )
@@ -72,7 +72,7 @@ def black_frame(film: Composition, rng: np.random.Generator) -> Array:
 
 
 def grey_collimator(film: Composition, rng: np.random.Generator) -> Array:
-    """Scatter behind the collimator's blades: a grey surround with a soft edge."""
+    """Scatter behind the collimator's blades: a grey border with a soft edge."""
     return _framed(film, float(rng.uniform(60, 130)), rng, soft_px=4.0)
 
 
@@ -95,7 +95,7 @@ def markers(film: Composition, rng: np.random.Generator) -> Array:
 
 
 def noisy(film: Composition, rng: np.random.Generator) -> Array:
-    """Too small a dose: grain, but the bones are seen."""
+    """Too low a dose: grain, but visible bones."""
     return _grained(film.image + 12, float(rng.uniform(8, 14)), rng)
 
 
@@ -119,7 +119,7 @@ def _grained(image: Array, strength: float, rng: np.random.Generator) -> Array:
 
 
 def _framed(film: Composition, value: float, rng: np.random.Generator, soft_px: float = 0.7) -> Array:
-    """Blank what lies outside a turned rectangle that leaves the hands free."""
+    """Blank pixels outside a rotated rectangle that contains the hands."""
     shape = film.image.shape
     margin, turn = rng.uniform(0.01, 0.05) * min(shape), float(rng.uniform(-2, 2))
     field = field_of((shape[0], shape[1]), float(margin), turn).astype(np.float32)
@@ -130,7 +130,7 @@ def _framed(film: Composition, value: float, rng: np.random.Generator, soft_px: 
 
 
 def _covered(film: Composition) -> NDArray[np.uint8]:
-    """Mark where hands are, with a rim."""
+    """Mask of the hands with a margin."""
     mask = np.zeros(film.image.shape, np.uint8)
     for hand in film.hands:
         cv2.fillPoly(mask, [np.rint(hand.outline).astype(np.int32)], 1)
@@ -138,7 +138,7 @@ def _covered(film: Composition) -> NDArray[np.uint8]:
 
 
 def _letter(letter: str, size: int, rng: np.random.Generator) -> Array:
-    """A lead letter of the given height with initials below, turned a little; 0 around it."""
+    """A lead letter of the given height with initials below, slightly rotated; 0 around it."""
     side = round(2.6 * size)
     tile = np.zeros((side, side), np.uint8)
     if rng.random() < 0.5:

@@ -2,8 +2,8 @@
 
 No available public data set has whole hands with stages, so the demonstration bundle is trained on these.
 Every joint of every hand is resampled by the same small warps, diseased or not: a network that only detects
-editing gains nothing. Joint stages follow the idea of Larsen's: 1 thin bone and a narrower space, 2 and 3
-erosions, 4 a joint that slips, 5 a joint that is bridged by bone or destroyed.
+editing gains nothing. Joint stages are similar to Larsen's: 1 osteopenia and a narrower joint space, 2 and 3
+erosions, 4 subluxation, 5 ankylosis or destruction.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Image = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A joint's own axes: `along` points to the finger tip, `across` to its right in the image."""
+    """Axes of a joint: `along` points to the finger tip, `across` to its right in the image."""
 
     centre: Point
     along: tuple[float, float]
@@ -43,15 +43,15 @@ class Lesion:
     osteopenia: float
     """Share of the bone's brightness that is lost around the joint."""
     narrowing: float
-    """How far the bone ends come together, in half widths."""
+    """Approach of the bone ends in half widths."""
     filling: float
-    """How much of the remaining dark gap is filled."""
+    """Filled share of the remaining dark gap."""
     erosions: int
     erosion_radius: float
     slip: float
     """Sideways shift of the distal bone."""
     bridging: float
-    """1 is a joint without a gap."""
+    """Bony bridging; 1 is a joint without a gap."""
 
 
 LESIONS = (
@@ -132,7 +132,7 @@ def simulate_joints(
 
 
 def _varied(lesion: Lesion, density: float, rng: np.random.Generator) -> Lesion:
-    """No two joints of a stage look alike: each strength varies by a fifth, healthy density too."""
+    """Random variation of a lesion: each strength by a fifth, and the density of healthy bone."""
     strength = rng.uniform(0.8, 1.2, size=5)
     return Lesion(
         osteopenia=lesion.osteopenia * strength[0] + density + rng.normal(0, JOINT_SPREAD),
@@ -173,7 +173,7 @@ def _draw_joint(image: Image, frame: Frame, lesion: Lesion, rng: np.random.Gener
 
 
 def _patch(shape: tuple[int, ...], frame: Frame, reach: float) -> _Patch | None:
-    """The part of the image within `reach` half widths of a joint, None where there is none."""
+    """The part of the image within `reach` half widths of a joint, None where it is outside the image."""
     radius = reach * frame.half_width_px
     top, left = int(max(0, frame.centre.y - radius)), int(max(0, frame.centre.x - radius))
     bottom = int(min(shape[0], frame.centre.y + radius))
@@ -188,7 +188,7 @@ def _patch(shape: tuple[int, ...], frame: Frame, reach: float) -> _Patch | None:
 
 
 def _bump(distance: Image) -> Image:
-    """1 at 0, smoothly 0 from 1 on."""
+    """A smooth weight: 1 at distance 0, 0 from distance 1 on."""
     return np.asarray(np.clip(1 - distance**2, 0, 1) ** 2, np.float32)
 
 
@@ -199,7 +199,7 @@ def _thinned(here: Image, soft: float, patch: _Patch, share: float) -> Image:
 
 
 def _warped(here: Image, patch: _Patch, frame: Frame, lesion: Lesion, rng: np.random.Generator) -> Image:
-    """Narrow the space, shift the distal bone, and resample every joint a little (the sham)."""
+    """Narrow the space, shift the distal bone, and resample every joint by a small warp (the sham)."""
     fade = _bump(patch.u / 4.6) * _bump(patch.v / 3.0)
     jitter_u, jitter_v = rng.normal(0, SHAM_WARP, size=2)
     together = lesion.narrowing * 0.5 * np.tanh(patch.u / 0.12)
@@ -234,7 +234,7 @@ def _filled(here: Image, patch: _Patch, frame: Frame, share: float) -> Image:
 
 
 def _bridged(here: Image, patch: _Patch, frame: Frame) -> Image:
-    """Ankylosis: carry the bone of both ends across the joint, with the grain that was there."""
+    """Ankylosis: extend the bone of both ends across the joint, with the original grain."""
     half = 0.75
     ends = [_sampled(here, patch, frame, np.full_like(patch.u, end), patch.v) for end in (-half, half)]
     mix = np.clip((patch.u + half) / (2 * half), 0, 1)
@@ -246,7 +246,7 @@ def _bridged(here: Image, patch: _Patch, frame: Frame) -> Image:
 def _bitten(
     here: Image, patch: _Patch, frame: Frame, rng: np.random.Generator, *, soft: float, radius: float
 ) -> Image:
-    """A marginal erosion: bone gives way to soft tissue in a small soft-edged bite at its margin."""
+    """A marginal erosion: soft tissue replaces bone in a small soft-edged area at its margin."""
     side = float(rng.choice((-1, 1)))
     u = float(rng.choice((-1, 1)) * rng.uniform(0.15, 0.55))
     margin = rng.uniform(0.2, 1.2) if frame.carpal else _margin(here, patch, frame, u, side)[0] - 0.1
@@ -257,7 +257,7 @@ def _bitten(
 
 
 def _margin(here: Image, patch: _Patch, frame: Frame, u: float, side: float) -> tuple[float, float]:
-    """Where the bone ends beside the axis at `u`, and how bright the soft tissue beyond it is."""
+    """Edge of the bone beside the axis at `u`, and grey level of the soft tissue beyond it."""
     along, across = np.meshgrid(np.linspace(u - 0.2, u + 0.2, 5), np.linspace(0.4, 1.8, 29), indexing="ij")
     strip = _sampled(here, patch, frame, along.astype(np.float32), (side * across).astype(np.float32))
     profile = strip.mean(axis=0)
@@ -266,7 +266,7 @@ def _margin(here: Image, patch: _Patch, frame: Frame, u: float, side: float) -> 
 
 
 def _soft_level(here: Image, patch: _Patch, frame: Frame) -> float:
-    """How bright the soft tissue is around a joint: beside the bone, or between the carpal bones."""
+    """Grey level of the soft tissue at a joint: beside the bone, or between the carpal bones."""
     if frame.carpal:
         return float(np.percentile(here[np.hypot(patch.u, patch.v) < 1.1], 15))
     places = [(u, side) for u in (-0.6, -0.25, 0.25, 0.6) for side in (-1.0, 1.0)]

@@ -15,7 +15,7 @@ from training.simulation.true_outline import true_outline, unit_of
 Array = NDArray[np.float32]
 
 _FINE = 0.2
-"""The surroundings are estimated at this scale."""
+"""Scale at which the surroundings are estimated."""
 _RIM = 0.05
 """Width of the soft rim around a hand, in distances from wrist to MCP 3."""
 
@@ -31,7 +31,7 @@ class RealHand:
 
     @property
     def turn_deg(self) -> float:
-        """Degrees clockwise from fingers up to where the hand points."""
+        """Direction of the hand in degrees clockwise from fingers up."""
         _, towards, _ = unit_of(self.joints)
         return float(np.degrees(np.arctan2(towards[0], -towards[1])))
 
@@ -63,7 +63,7 @@ def cut_out(hand: RealHand) -> CutOut:
 
 
 def _body(hand: RealHand) -> NDArray[np.uint8]:
-    """Mark the hand and what of the forearm the radiograph shows behind it."""
+    """Mask of the hand and of the visible forearm."""
     rows, columns = hand.picture.shape
     mask = np.zeros((rows, columns), np.uint8)
     cv2.fillPoly(mask, [np.rint(hand.outline).astype(np.int32)], 1)
@@ -84,7 +84,7 @@ def _body(hand: RealHand) -> NDArray[np.uint8]:
 def _between(
     picture: NDArray[np.uint8], cut: NDArray[np.uint8], hand: NDArray[np.uint8], along: Array
 ) -> float:
-    """Give the grey level half way between the forearm at the wrist and the film beside it."""
+    """Grey level half-way between the forearm at the wrist and the film beside it."""
     beside = (
         picture[(hand == 0) & (along < -0.2)] if ((hand == 0) & (along < -0.2)).any() else picture[hand == 0]
     )
@@ -92,7 +92,7 @@ def _between(
 
 
 def _film_under(picture: NDArray[np.uint8], body: NDArray[np.uint8]) -> Array:
-    """Estimate of the film without the hand, from the film around it (rows, columns)."""
+    """Estimate of the film (rows, columns) without the hand, from the film around it."""
     rows, columns = picture.shape
     size = (max(8, round(columns * _FINE)), max(8, round(rows * _FINE)))
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float32)

@@ -1,7 +1,7 @@
 """Ground truth outline of a real hand from its marked joints, without the node's own detector.
 
-The truth of a benchmark must not come from the system that it measures. The joints locate the hand; of all
-grey levels the one with the strongest edge around them is used.
+The ground truth of a benchmark must be independent of the measured system. The joints locate the hand; the
+outline is the contour at the grey level with the strongest edge around them.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _UNIT_PX = 110.0
 """Distance from wrist to MCP 3 in the reduced picture."""
 _INNER = (0.07, 0.07, 0.045)
 _OUTER = (0.30, 0.24, 0.22)
-"""Half widths of what surely is and of what can be a ray's palm, proximal and outer part, in units."""
+"""Half widths of the certain and of the possible area of a ray: palm, proximal and outer part, in units."""
 _MOST_HOLE = 0.01
 
 
 def unit_of(joints: Mapping[str, Point]) -> tuple[Array, Array, float]:
-    """Give the wrist's middle (x, y), the direction to MCP 3 and the distance between them in pixels."""
+    """Middle of the wrist (x, y), direction to MCP 3, and their distance in pixels."""
     wrist = np.mean([_xy(joints[f"wrist_{n}"]) for n in (1, 2, 3)], axis=0)
     way = _xy(joints["mcp_3"]) - wrist
     length = float(np.hypot(*way))
@@ -38,7 +38,7 @@ def unit_of(joints: Mapping[str, Point]) -> tuple[Array, Array, float]:
 
 
 def rays(joints: Mapping[str, Point]) -> list[tuple[Array, Array, Array, Array]]:
-    """Give for thumb to little finger: wrist, knuckle, next joint and the tip, as it usually lies."""
+    """For thumb to little finger: wrist, MCP, next joint, and the tip at its usual position."""
     wrist, _, _ = unit_of(joints)
     root = np.asarray((wrist + _xy(joints["wrist_1"])) / 2, np.float32)
     found = []
@@ -52,7 +52,7 @@ def rays(joints: Mapping[str, Point]) -> list[tuple[Array, Array, Array, Array]]
 
 
 def true_outline(picture: NDArray[np.uint8], joints: Mapping[str, Point]) -> Array:
-    """Give the outline (points, 2), x and y in pixels, of the hand in a picture (rows, columns)."""
+    """Outline (points, 2), x and y in pixels, of the hand in a picture (rows, columns)."""
     scale = _UNIT_PX / unit_of(joints)[2]
     small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(np.float32)
     scaled = {name: Point(point.x * scale, point.y * scale) for name, point in joints.items()}
@@ -68,7 +68,7 @@ def true_outline(picture: NDArray[np.uint8], joints: Mapping[str, Point]) -> Arr
 
 
 def _without_white_edges(small: Array) -> Array:
-    """Darken white frames that touch the edges, as collimators and scanners leave them."""
+    """Darken white frames at the edges, as of collimators and scanners."""
     low, high = (float(value) for value in np.quantile(small, (0.05, 0.999)))
     white = (small >= high - 0.06 * (high - low)).astype(np.uint8)
     count, labels = cv2.connectedComponents(white, connectivity=4)
@@ -81,7 +81,7 @@ def _without_white_edges(small: Array) -> Array:
 
 
 def _painted(joints: Mapping[str, Point], shape: tuple[int, ...], widths: Sequence[float]) -> Mask:
-    """Mark the rays with their half widths; the sure part ends before the tip, the possible one behind."""
+    """Mask of the rays with their half widths; the certain area ends before the tip, the possible beyond."""
     mask = np.zeros(shape, np.uint8)
     reach = 0.72 if widths is _INNER else 1.12
     for root, knuckle, joint, tip in rays(joints):
@@ -107,7 +107,7 @@ def _paint_forearm(mask: Mask, joints: Mapping[str, Point]) -> None:
 
 
 def _along(joints: Mapping[str, Point], shape: tuple[int, ...]) -> Array:
-    """Give each pixel's place along the hand in units: 0 at the wrist, 1 at MCP 3."""
+    """Position of each pixel along the hand in units: 0 at the wrist, 1 at MCP 3."""
     wrist, towards, length = unit_of(joints)
     y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
     result: Array = ((x - wrist[0]) * towards[0] + (y - wrist[1]) * towards[1]) / length
@@ -115,7 +115,7 @@ def _along(joints: Mapping[str, Point], shape: tuple[int, ...]) -> Array:
 
 
 def _strongest(smooth: Array, sure: Mask, possible: Mask, along: Array) -> NDArray[np.int32]:
-    """Give the contour (points, 2) of the level whose edge is strongest within the hand's reach."""
+    """Contour (points, 2) of the grey level with the strongest edge within the possible area."""
     edge = np.hypot(cv2.Scharr(smooth, cv2.CV_32F, 1, 0), cv2.Scharr(smooth, cv2.CV_32F, 0, 1))
     edge /= 10 + cv2.GaussianBlur(smooth, (0, 0), 6)
     inner = cv2.erode(possible, np.ones((3, 3), np.uint8)) > 0
@@ -134,7 +134,7 @@ def _strongest(smooth: Array, sure: Mask, possible: Mask, along: Array) -> NDArr
 
 
 def _contour_at(bright: NDArray[np.bool_], sure: Mask) -> NDArray[np.int32]:
-    """Give the outer contour of the bright piece that holds the palm, without spurs and small holes."""
+    """Outer contour of the bright component with the palm, without spurs and small holes."""
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
     whole = np.where(sure > 0, np.uint8(1), bright.astype(np.uint8))
     mask = np.asarray(cv2.morphologyEx(whole, cv2.MORPH_OPEN, kernel), np.uint8)
