@@ -29,7 +29,7 @@ class Doubt(StrEnum):
 
 
 STAGES_APART = 2
-"""From this difference on, the highest joint and the whole hand are said to disagree about the stage."""
+"""Least difference of stages between the highest joint and the whole hand that is reported."""
 
 
 def joints_differ(hand: HandFinding) -> bool:

@@ -1,4 +1,4 @@
-"""The views that the hand detector tells from pixels."""
+"""The views that the hand detector classifies."""
 
 from __future__ import annotations
 

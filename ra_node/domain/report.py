@@ -105,7 +105,7 @@ class Staging:
 
 @dataclass(frozen=True, slots=True)
 class JointStaging:
-    """The stage of one joint: its name out of `JOINTS`, and the square that was judged, in image pixels.
+    """The stage of one joint: its name out of `JOINTS`, and the square of its crop in image pixels.
 
     `probabilities` are those of stage 0 to 5, calibrated by kind of joint. A joint whose probability of
     disease is below `threshold` is of stage 0, any other of its likeliest stage from 1 on.
@@ -228,7 +228,7 @@ class HandFinding:
 
     @property
     def joint_stage(self) -> int | None:
-        """The highest stage of the joints; None where none was judged."""
+        """The highest stage of the joints; None without any."""
         return max((joint.stage for joint in self.joint_stages), default=None)
 
     @property

@@ -14,7 +14,7 @@ from ra_node.domain.study import ImageHeader
 from ra_node.domain.view_position import View, view_of
 
 LEAST_AGAINST_HEADER = 0.9
-"""Pixels of a lower probability do not speak against a header."""
+"""Least probability of a view by pixels that contradicts the header."""
 
 LEAST_NAMED = 0.5
 """A view of a lower probability is only what a picture may show."""

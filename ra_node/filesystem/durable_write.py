@@ -59,7 +59,7 @@ def write_atomically(
 ) -> None:
     """Write a file atomically (bytes, or a function that writes to a stream).
 
-    Without `replace` a file that is there stays as it is: of several writers the first one wins. The umask
+    Without `replace` an existing file is unchanged: of several writers the first one wins. The umask
     reduces the mode. `temporary` (default: a unique hidden name) is in the same folder; a fixed name is for
     large files of a single writer, so that a killed one leaves at most one behind.
     """

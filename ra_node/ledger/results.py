@@ -100,7 +100,7 @@ def earlier_result(ledger: Ledger, study_uid: str, version: int) -> Result | Non
 def prior_result(ledger: Ledger, study_uid: str, patient_key: str, study_at: str) -> Result | None:
     """Read the newest result of the patient's last study before `study_at` that is not this study.
 
-    A study whose newest answer is about another patient, since it was corrected, is nobody's earlier study.
+    A study whose newest answer is about another patient, after a correction, is no prior study.
     """
     result, later = schema.result, schema.result.alias("later")
     corrected = exists().where(later.c.study_uid == result.c.study_uid, later.c.version > result.c.version)

@@ -81,7 +81,7 @@ def accepted_contexts(extra_syntaxes: Iterable[str] = ()) -> list[PresentationCo
     """List what the listener accepts: Verification and every storage SOP class of the library.
 
     A broad routing rule sends anything. Images that cannot be analysed are accepted and reported with the
-    reason, because nobody at the PACS notices a refused context. `extra_syntaxes` are appended for image
+    reason, because a refused context is not visible at the PACS. `extra_syntaxes` are appended for image
     classes, least preferred.
     """
     images = (*UNCOMPRESSED, *COMPRESSED, *(UID(syntax) for syntax in extra_syntaxes))

@@ -12,7 +12,7 @@ ALLOWED = 5
 FIRST_WAIT_S = 15.0
 LONGEST_WAIT_S = 900.0
 KEPT = 10_000
-"""Names and addresses remembered; of more the oldest are forgotten."""
+"""Most stored names and addresses; the oldest are dropped."""
 
 
 class Throttle:

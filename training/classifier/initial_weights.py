@@ -141,7 +141,7 @@ def _of_run(run: Path, recipe: Recipe) -> Path:
 
 
 def _of_bundle(folder: Path, recipe: Recipe) -> Start:
-    """The staging weights of a bundle; its manifest speaks for weights that carry nothing themselves."""
+    """The staging weights of a bundle; its manifest is used for weights without metadata."""
     bundle = load_bundle(folder)
     manifest, task = bundle.manifest, bundle.manifest.tasks.staging
     if task.architecture != recipe.architecture:

@@ -19,7 +19,7 @@ from training.io.atomic_file import write_whole
 from training.recipes.classifier import Recipe
 
 LABELLED, ROWS, ABOUT = "labelled.npz", "hands.jsonl", "dataset.json"
-"""Crops, what is known of each hand in the order of the crops, and where both came from."""
+"""Crops, attributes of each hand in the order of the crops, and the source of both."""
 
 _ABOUT = TypeAdapter(dict[str, str])
 

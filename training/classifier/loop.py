@@ -71,7 +71,7 @@ def tune(
     around: Around = NOTHING,
     classes: Sequence[int] = (),
 ) -> None:
-    """Train `network` in place on crops (N, side, side) with labels (N,); goes on from a checkpoint.
+    """Train `network` in place on crops (N, side, side) with labels (N,); resumes from a checkpoint.
 
     Several sets of labels are several tasks with concatenated outputs; `classes` are their numbers where
     labels may lack one. The crops are on the device, and each process computes its share of every batch

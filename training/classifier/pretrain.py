@@ -74,7 +74,7 @@ def pretrained(
     device: torch.device,
     say: Say,
 ) -> tuple[nn.Module, Ages]:
-    """Train a network of `OUTPUTS` outputs on hands; goes on from the checkpoint in `kept`."""
+    """Train a network of `OUTPUTS` outputs on hands; resumes from the checkpoint in `kept`."""
     task = recipe.networks[architecture]
     ages = Ages(float(hands.months.mean()), float(hands.months.std()))
     known = _on_device(hands.shrunk(task.side_px), ages, device)

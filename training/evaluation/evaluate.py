@@ -114,7 +114,7 @@ class Result:
 
     @property
     def words(self) -> Words:
-        """How to say what the hands are."""
+        """Texts for the kind of the hands."""
         return WORDS[self.data]
 
     @property

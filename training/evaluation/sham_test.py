@@ -1,4 +1,4 @@
-"""Measures whether a healthy hand that went through the simulation can be told from an untouched one."""
+"""Sham test: measures whether a classifier distinguishes healthy edited hands from unedited ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the card of a bundle says of its hand detector."""
+"""The part of a bundle's card about its hand detector."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def detector_section(part: FinderPart) -> str:
 
 
 def _views(part: ViewPart) -> str:
-    """What it says of the head that tells views."""
+    """The part about the view head."""
     names = ", ".join(view.value for view in part.classes)
     return (
         f"A small head on the reader tells the view: {names}. A hand with a probability of a frontal view"

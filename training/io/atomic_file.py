@@ -23,7 +23,7 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """The OSError of a full disk, which torch.save hides behind a RuntimeError of its own."""
+    """The OSError of a full disk, which torch.save replaces by a RuntimeError."""
     found: BaseException | None = error
     while found is not None and not isinstance(found, OSError):
         found = found.__context__

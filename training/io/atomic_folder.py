@@ -1,4 +1,4 @@
-"""Makes a folder that appears whole or not at all, and whose making goes on after whatever stopped it."""
+"""Creates a folder atomically; an interrupted creation is resumed."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 def unfinished_folder(out: Path) -> Iterator[Path]:
     """Give the hidden folder `.NAME.partial` beside `out`, which becomes `out` when the block ends.
 
-    Whatever stops the block leaves the folder, so that the next one goes on with what lies in it; only one
-    that is still empty goes. Raises Refused where `out` exists or another process is at work on it, Fatal
+    An interruption of the block keeps the folder, so that the next call resumes from its content; only an
+    empty folder is removed. Raises Refused where `out` exists or another process is at work on it, Fatal
     where the disk is full or not writable; the message holds no path, which may name a patient.
     """
     if out.exists():

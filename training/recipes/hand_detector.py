@@ -35,7 +35,7 @@ class FinderRecipe(_Part):
     others: int
     """Drawn images of other objects."""
     adults: bool = False
-    """Also learn from the tuning part of the folder `adults`, with joints by the detector at the start."""
+    """Also train on the tuning part of the folder `adults`, with joints by the initial detector."""
     deformed: Annotated[int, Field(ge=0)] = 0
     """Copies with warped fingers of each hand of an adult; a child's hand gets one where there are any."""
     seeker: DetectorNetworkRecipe

@@ -21,7 +21,7 @@ SIDE_PX = 224
 
 @dataclass(frozen=True, slots=True)
 class Misread:
-    """One hand: its picture as the networks saw it, its label and what was said of it."""
+    """One hand: its model input, its label and its predictions."""
 
     picture: str
     """A data: address of a PNG."""
@@ -85,7 +85,7 @@ def _pictures(run: Path, shown: Shown) -> tuple[Sequence[NDArray[np.uint8]], Seq
         return (), ()
     crops = kept_crops(run)
     labelled = shown.result.data == "labelled"
-    # After a cross-validation every hand was held out once, and the final networks learnt from all.
+    # After a cross-validation every hand was held out once, and the final networks were trained on all.
     split = "tune" if shown.result.folds else "held-out"
     chosen = (crops.splits == split) & (crops.origins == ("labelled" if labelled else "simulated"))
     if not (labelled and (run / ROWS).exists()):

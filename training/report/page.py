@@ -79,7 +79,7 @@ def report(
 
 
 def in_short(runs: Sequence[Shown]) -> list[str]:
-    """What the tables come to, for readers who read no further."""
+    """Summary of the tables."""
     held = runs[0].result.held_out
     lines = [
         f"Measured on {_held_out(runs[0])}; with {held.hands} hands most intervals are wide."

@@ -86,7 +86,7 @@ def staging_roc(runs: Sequence[Shown], resamples: int, seed: int) -> Drawn:
 
 def _draw(axes: Axes, found: Curve | None, k: int, name: str | None, *, faint: bool = False) -> None:
     """Draw a curve and its band; "" breaks the line before its interval, None leaves its name out."""
-    if found is None:  # a stage that nobody has, or everybody
+    if found is None:  # a stage of no hand, or of all
         axes.text(0.5, 0.25, "no curve:\none class", fontsize=5.5, color=QUIET, ha="center", va="center")
         return
     style = line_style(k)

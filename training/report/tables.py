@@ -163,7 +163,7 @@ def cohort_tables(runs: Sequence[Shown]) -> list[Table]:
 
 
 def cohort_table(run: Shown) -> Table:
-    """Hands by stage and the people they are of, side by side, so that nobody takes one for the other."""
+    """Hands and patients by stage, side by side, because they are easily confused."""
     names = ("Training", "Held out" if not run.result.folds else "Out of fold (the same hands)")
     lines = []
     for name, hands in zip(names, (run.training, run.held_out), strict=True):
@@ -215,7 +215,7 @@ def readers_table(runs: Sequence[Shown]) -> Table:
 
 
 def stage_table(runs: Sequence[Shown]) -> Table:
-    """How often each stage is called as it is."""
+    """Share of correct predictions (recall) of each stage."""
     heads = ("Normal", "Stage 1", "Stage 2", "Stage 3", "Stage 4", "Stage 5")
     lines = tuple(
         Line(run.name, ours=True, cells=tuple(map(percent, run.result.held_out.stage_sensitivity)))

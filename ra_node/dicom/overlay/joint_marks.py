@@ -26,7 +26,7 @@ from ra_node.domain.report import JointStaging
 
 LEAST_RADIUS_PX, MOST_RADIUS_PX = 16, 34
 RING_SHARE = 0.3
-"""Radius of a ring as a share of the square that was judged: the bone ends lie in it."""
+"""Radius of a ring as a share of the joint crop: the bone ends lie inside."""
 
 RING_PX, BOLD_RING_PX = 4, 7
 """Width of a ring, and of one of the hand's highest stage."""

@@ -75,7 +75,7 @@ class Places:
         return cls(picture, cost_of_cells(hands, hidden, picture, display) + markers * DEAR * DEAR, markers)
 
     def put(self, tag: Tag) -> Box | None:
-        """Find and occupy the place for a tag; None without room, or where it would hide a lead marker."""
+        """Find and occupy the place for a tag; None without space, or if it would hide a lead marker."""
         width, height = tag.block.width_px, tag.block.height_px
         if width + CELL_PX > self.picture.width_px or height + CELL_PX > self.picture.height_px:
             return None

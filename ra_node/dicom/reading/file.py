@@ -294,7 +294,7 @@ def _expect_all_pixels(dataset: Dataset) -> None:
 
 
 def _native_bytes(dataset: Dataset) -> int:
-    """The least bytes of uncompressed pixel data (PS3.5 8.1.1), 0 where the header does not say."""
+    """The least bytes of uncompressed pixel data (PS3.5 8.1.1), 0 where the header does not state it."""
     header = _header(dataset)
     try:
         samples, bits = int(dataset.get("SamplesPerPixel") or 1), int(dataset.get("BitsAllocated") or 0)

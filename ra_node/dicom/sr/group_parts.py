@@ -46,7 +46,7 @@ def tracking_of(name: str, image: ImageFinding, what: str) -> Item:
 
 
 def algorithm_of(report: StudyReport, task: str, *parameters: str) -> list[Item]:
-    """TID 4019 of the model that judged the task, the same values as its contributing equipment."""
+    """TID 4019 of the model of the task, with the same values as its contributing equipment."""
     model = next((model for model in report.bundle.models if model.task == task), None)
     if model is None:
         return []

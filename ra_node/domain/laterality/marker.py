@@ -1,4 +1,4 @@
-"""What the lead markers of an image say about sides: letters that were read in its pixels.
+"""Evidence of sides from the lead markers of an image: letters that were read in its pixels.
 
 A marker lies on the plate as it is seen, so its letter and the thumb agree: in a PA view the thumb of a right
 hand lies anticlockwise from the fingers, and in a mirrored picture letter and thumb are both mirrored. A
@@ -19,7 +19,7 @@ from ra_node.domain.laterality.evidence import MarkerSide, Pairing, Side, places
 from ra_node.domain.report import HandRegion
 
 MARKER_CLASSES = ("other", "R", "L", "D", "E", "G", "R mirrored", "L mirrored", "G mirrored")
-"""What the marker reader tells apart; the mirror image of D or E is the same letter upside down."""
+"""Classes of the marker reader; the mirror image of D or E is the same letter upside down."""
 
 MarkerLetters = Literal["RL", "DE", "DI", "DG"]
 """Right and left as a site's markers name them: R and L, D and E (Portuguese), D and I (Spanish; an I is
@@ -91,7 +91,7 @@ def _agreed(
 
 
 def _fits(letter: MarkerLetter, hand: HandRegion) -> bool:
-    """Whether the thumb points as in the PA view of the side that a letter names, mirrored as it is."""
+    """Whether the thumb points as in the PA view of the side of a letter, mirrored if the letter is."""
     expected = 1 if _side_of(letter) is Side.LEFT else -1
     return thumb_side(hand) == (-expected if letter.mirrored else expected)
 

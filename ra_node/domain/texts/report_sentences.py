@@ -232,7 +232,7 @@ def joint_sentence(hand: HandFinding, joint: JointStaging, language: Language | 
 
 
 def joints_sentence(hand: HandFinding, language: Language | None = None) -> str:
-    """The stages of a hand's joints, highest first, or "" where none was judged."""
+    """The stages of a hand's joints, highest first, or "" without any."""
     if not hand.joint_stages or hand.refusal is not None:
         return ""
     words = language or english()

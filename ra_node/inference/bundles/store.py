@@ -1,6 +1,6 @@
 """Store of installed bundles: each is complete, synced and immutable.
 
-A bundle is in a folder of its own, named by name, version and the first digits of its hash. It is installed
+A bundle is in a separate folder, named by name, version and the first digits of its hash. It is installed
 by one rename of a complete, synced copy, so that readers see all of it or nothing.
 """
 

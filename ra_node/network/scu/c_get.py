@@ -112,7 +112,7 @@ def contexts_of(wanted: Iterable[tuple[str, str]]) -> list[PresentationContext]:
 
 
 def get_contexts() -> list[PresentationContext]:
-    """Propose C-GET, radiographs in every syntax, and as many other classes as there is room for."""
+    """Propose C-GET, radiographs in every syntax, and other classes up to the limit of contexts."""
     contexts = [build_context(_GET, list(UNCOMPRESSED[:2]))]
     contexts += [build_context(uid, syntax) for uid in RADIOGRAPHS for syntax in (*UNCOMPRESSED, *COMPRESSED)]
     contexts += list(_others())

@@ -141,7 +141,7 @@ def look_at_pixels(radiograph: Radiograph, header: ImageHeader, rules: Rules) ->
 
 
 def _look(found: Extraction, header: ImageHeader, rules: Rules) -> Look:
-    """The crops of an extraction, and its finding in the pixels of the image as it came."""
+    """The crops of an extraction, and its finding in the pixels of the received image."""
     hands, display, (rows, columns) = found.hands, found.radiograph.display, found.shape
     if not found.stretch.is_none:
         display = np.asarray(cv2.resize(display, (columns, rows), interpolation=cv2.INTER_LINEAR), np.uint8)

@@ -25,7 +25,7 @@ class HeldOutBaseline:
     normal: int
     """Hands with true stage 0."""
     positive: int | None
-    """Hands called rheumatoid arthritis; None where the bundle does not say."""
+    """Hands called rheumatoid arthritis; None where the bundle does not state it."""
     bundle: str = ""
     """Prefix of the bundle's SHA-256, as in the events of reports."""
 

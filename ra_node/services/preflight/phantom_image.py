@@ -1,4 +1,4 @@
-"""The one phantom image of the node, drawn by `training.phantom.node_image`: valid DICOM, plainly nobody's.
+"""The one phantom image of the node, drawn by `training.phantom.node_image`: valid DICOM, of no patient.
 
 Two hands, the right one (image left) with changes of stage 3, the left one healthy; 1000 by 1200 pixels of 10
 bits in JPEG-LS, 0.5 MB.

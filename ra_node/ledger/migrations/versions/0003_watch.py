@@ -1,4 +1,4 @@
-"""Indexes for whoever watches: what is not at its end is found without reading what is."""
+"""Indexes for monitoring: unfinished rows are found without a scan of the finished ones."""
 
 import sqlalchemy as sa
 from alembic import op

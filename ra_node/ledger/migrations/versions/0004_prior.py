@@ -1,4 +1,4 @@
-"""Earlier answers of the same patient, who is known by a keyed hash alone."""
+"""Prior answers of the same patient, who is identified by a keyed hash only."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What happened is never changed: events can be added, and nothing else, whoever asks."""
+"""The event log is append-only: triggers prevent updates and deletions."""
 
 import sqlalchemy as sa
 from alembic import op
