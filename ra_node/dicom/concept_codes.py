@@ -107,7 +107,7 @@ def side_code(side: Side) -> Code:
 
 
 def modality_code(modality: str) -> Code:
-    """The modality as a code of CID 29; Other for what is no radiograph."""
+    """The modality as a code of CID 29; Other for everything except radiographs."""
     meaning = _MODALITIES.get(modality)
     return Code("OT", "DCM", "Other") if meaning is None else Code(modality, "DCM", meaning)
 

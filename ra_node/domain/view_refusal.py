@@ -17,7 +17,7 @@ LEAST_AGAINST_HEADER = 0.9
 """Least probability of a view by pixels that contradicts the header."""
 
 LEAST_NAMED = 0.5
-"""A view of a lower probability is only what a picture may show."""
+"""Least probability of a view that is stated as such; below, it is stated as possible."""
 
 _SHOWN = {
     PixelView.OBLIQUE: "an oblique view",

@@ -16,7 +16,7 @@ ALIVE = "WATCHDOG=1"
 STALLED = "X_RA_NODE_STALLED=1"
 """State for `ra-node run`, which then need not wait for a time-out; systemd ignores unknown keys."""
 LONGEST_S = 300.0
-"""How long one thread of a role may take for one step, see [limits] stall_s."""
+"""Longest time of one step of a role's thread, see [limits] stall_s."""
 EVERY_S = 1.0
 
 

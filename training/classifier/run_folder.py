@@ -40,7 +40,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class HandsFrom:
-    """Where hands come from: radiographs to simulate lesions on, a labelled dataset, or another run.
+    """Source of hands: radiographs for simulated lesions, a labelled dataset, or another run.
 
     `bundle` has the detector that finds simulated and drawn hands; a dataset and a run have their own.
     """

@@ -49,7 +49,7 @@ def finder(
     network: Network = "both",
     threads: Threads = 1,
 ) -> None:
-    """Train the hand finder; pictures are made where the run has none, and a killed run goes on."""
+    """Train the hand detector; missing pictures are created, and an interrupted run is resumed."""
     import cv2
     import torch
 
@@ -74,7 +74,7 @@ def finder(
 
 
 def finder_views(run: Run, radiographs: Radiographs, seed: Seed = 1) -> None:
-    """Train the head that tells views on the reader of a run, and choose its threshold."""
+    """Train the view head on the reader of a run, and choose its threshold."""
     import cv2
     import torch
 
@@ -86,7 +86,7 @@ def finder_views(run: Run, radiographs: Radiographs, seed: Seed = 1) -> None:
 
 
 def finder_export(run: Run, bundle: BundleFolder) -> None:
-    """Put the hand finder of a run into a bundle; the bundle's hash changes with it."""
+    """Export the hand detector of a run to a bundle; this changes the bundle's hash."""
     from training.hand_detector.export import add_finder
 
     say(f"bundle {bundle.name} sha256 {add_finder(run, bundle)}")

@@ -86,7 +86,7 @@ def joints(
     minutes: Minutes = 0.0,
     threads: Threads = 0,
 ) -> None:
-    """Cut joint crops, train the joint network, calibrate and measure it; a killed run goes on."""
+    """Crop joints, train the joint network, calibrate and evaluate it; an interrupted run is resumed."""
     if threads:
         torch.set_num_threads(threads)
     begun = time.monotonic()
@@ -109,7 +109,7 @@ def joints(
 
 
 def joints_compare(base: Base, runs: Others, origin: str = "simulated") -> None:
-    """Set runs against a base on the same held-out hands, staged by the plain maximum of their joints."""
+    """Compare runs with a base on the same held-out hands, staged by the maximum of their joints."""
     left = _held_out(base, origin)
     for run in runs:
         right = _held_out(run, origin)
@@ -123,7 +123,7 @@ def joints_compare(base: Base, runs: Others, origin: str = "simulated") -> None:
 
 
 def joints_export(run: Run, bundle: BundleFolder, version: Version) -> None:
-    """Put the joint task of a measured run into a bundle, as its next version in format 2."""
+    """Export the joint task of an evaluated run to a bundle, as its next version in format 2."""
     sha256 = add_joints(run, bundle, version)
     _say(f"bundle {bundle.name} {version} sha256 {sha256}")
 
@@ -131,7 +131,7 @@ def joints_export(run: Run, bundle: BundleFolder, version: Version) -> None:
 def joints_sham(
     config: Config, radiographs: Radiographs, bundle: BundleOption = None, hands: HandCount = 60
 ) -> None:
-    """Measure whether sham edits can be told from untouched joints, and lesions as the contrast."""
+    """Measure whether sham edits are distinguished from unedited joints, and lesions for comparison."""
     from training.joints.sham import joint_pairs, joints_told_apart  # alone needs scikit-learn
 
     recipe = read_joint_recipe(config)

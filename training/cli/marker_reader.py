@@ -69,7 +69,7 @@ def markers(
 
 
 def markers_export(run: Run, bundle: Changed) -> None:
-    """Put the marker reader of a run into a bundle; the bundle's hash changes with it."""
+    """Export the marker reader of a run to a bundle; this changes the bundle's hash."""
     from training.marker_reader.export import add_marker_reader
 
     say(f"bundle {bundle.name} sha256 {add_marker_reader(run, bundle)}")

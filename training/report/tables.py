@@ -182,7 +182,7 @@ def cohort_table(run: Shown) -> Table:
 
 
 def readers_table(runs: Sequence[Shown]) -> Table:
-    """How well the readers of the dataset agreed, beside how well each run agrees with their labels."""
+    """Agreement of the readers of the dataset, and of each run with their labels."""
     lines = [
         Line(
             f"Two readers, {one.what}",

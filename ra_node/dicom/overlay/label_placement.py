@@ -87,7 +87,7 @@ class Places:
         return box
 
     def take(self, box: Box) -> None:
-        """Keep later tags away from what lies at a box."""
+        """Mark a box as occupied for later tags."""
         self.cost[_cells(box, self.picture)] += DEAR * DEAR
 
 
@@ -102,7 +102,7 @@ def framed_words(
 
 
 def at(block: ElementGroup, box: Box) -> tuple[Part, ...]:
-    """Give the parts of a block that lies at a box."""
+    """The parts of a block at a box."""
     return moved(block.parts, box.x0, box.y0)
 
 
@@ -132,14 +132,14 @@ def free_place(tag: Tag, cost: NDArray[np.int64], picture: Box) -> tuple[int, in
 
 
 def _outside(values: NDArray[np.float64], first: int, last: int) -> NDArray[np.float64]:
-    """Give how far each value lies outside a range."""
+    """Distance of each value from a range."""
     return np.maximum(np.maximum(first - values, values - last), 0)
 
 
 def cost_of_cells(
     hands: Sequence[CanvasHand], hidden: NDArray[np.uint8], picture: Box, display: NDArray[np.uint8] | None
 ) -> NDArray[np.int64]:
-    """Return what it costs to hide each cell of the picture: (rows, columns) of cells.
+    """Cost of hiding each cell of the picture: (rows, columns) of cells.
 
     A hand costs most, bright pixels more than dark ones, and the rest of a hand's box a little, because an
     outline may miss a fingertip.

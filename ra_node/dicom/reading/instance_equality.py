@@ -119,7 +119,7 @@ def same_pixels(first: Path, second: Path) -> bool:
 
 
 def _pixels(dataset: Dataset) -> bytes | None:
-    """The pixel data as it is stored, of whichever of the three kinds."""
+    """The stored pixel data, of any of the three kinds."""
     for tag in sorted(PIXEL_TAGS):
         element = dataset.get_item(tag) if tag in dataset else None
         if element is not None:

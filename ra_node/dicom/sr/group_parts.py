@@ -99,5 +99,5 @@ def _inside(image: ImageFinding, points: Iterable[Point]) -> list[tuple[float, f
 
 
 def comment(sentence: str, children: Iterable[Item] = ()) -> Item:
-    """A sentence about what it stands in."""
+    """A comment on the enclosing item."""
     return text(concept_codes.COMMENT, sentence, children=children)

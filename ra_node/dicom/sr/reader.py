@@ -96,7 +96,7 @@ def _joints(groups: Sequence[Dataset]) -> dict[Side, dict[str, int]]:
 
 @cache
 def _joint_names() -> dict[str, str]:
-    """Joints by what a report calls them, which is always English."""
+    """Joints by their names in reports, which are always English."""
     return {joint_name(name): name for name in JOINTS}
 
 

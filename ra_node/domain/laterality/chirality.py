@@ -23,7 +23,7 @@ _LEAST_JOINT = 0.7
 """A joint with a lower score has no vote; in 626 hands no thumb or MCP joint is below 0.8."""
 
 _OBLIQUE = 3.3
-"""Standard deviations from PA hands: none of 604 lies above, 16 of 20 oblique ones do."""
+"""Standard deviations from PA hands: 0 of 604 are above, 16 of 20 oblique ones are."""
 _LEAST_STEP = 2.0
 """Two hands of one person in one view differ by less."""
 

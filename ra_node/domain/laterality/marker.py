@@ -36,7 +36,7 @@ _NEARER = 0.5
 
 @dataclass(frozen=True, slots=True)
 class MarkerLetter:
-    """One letter that was read, where it lies in the image, and how sure it is (0..1)."""
+    """One letter that was read, with its box in the image and its probability (0..1)."""
 
     letter: str
     box: Box
@@ -49,7 +49,7 @@ class MarkerLetter:
 
 
 def letter_of(name: str) -> tuple[str, bool]:
-    """The letter of a class of the marker reader, and whether it is seen in a mirror."""
+    """The letter of a class of the marker reader, and whether it is mirrored."""
     return name[0], name.endswith("mirrored")
 
 
