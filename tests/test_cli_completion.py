@@ -49,7 +49,7 @@ def test_bash_completes_options():
 
 def test_the_completion_can_be_installed(tmp_path):
     done = subprocess.run(
-        [str(PROGRAM), "--install-completion", "bash"],
+        [find_tool("bash"), "-c", f"{PROGRAM} --install-completion bash; exit $?"],
         env={**os.environ, "HOME": str(tmp_path)},
         capture_output=True,
         text=True,

@@ -97,5 +97,6 @@ def test_the_wheel_carries_everything_that_is_asked_for():
         "config/node.toml": "ra_node/shipped/config/node.toml",
         "config/bundles/demo": "ra_node/shipped/config/bundles/demo",
         "config/monitoring": "ra_node/shipped/config/monitoring",
+        "config/training": "ra_node/shipped/config/training",
         "systemd": "ra_node/shipped/systemd",
     }

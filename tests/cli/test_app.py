@@ -61,11 +61,13 @@ def test_hands_says_where_they_are_and_which_side(run, tmp_path):
     assert line["refusal"] is None
 
 
-def test_hands_of_a_png_have_no_side(run, tmp_path):
-    phantom = draw_hands(PhantomRecipe((HandRecipe(Side.LEFT),), rows=700, columns=520, seed=4))
+@pytest.mark.parametrize(("markers", "side"), [(True, "L"), (False, None)])
+def test_hands_of_a_png_have_a_side_by_their_lead_marker_alone(run, tmp_path, markers, side):
+    hands = (HandRecipe(Side.LEFT),)
+    phantom = draw_hands(PhantomRecipe(hands, rows=700, columns=520, seed=4, markers=markers))
     cv2.imwrite(str(tmp_path / "one.png"), (phantom.pixels >> 4).astype(np.uint8))
     (hand,) = json.loads(run("hands", str(tmp_path / "one.png"), "--json"))["hands"]
-    assert hand["side"] is None
+    assert hand["side"] == side
 
 
 def test_one_bad_file_does_not_hide_the_others(run, tmp_path):

@@ -28,9 +28,9 @@ def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
 
 
 @cache
-def _drawn(stages: tuple[int, int], rotation: int, photometric: str, markers: bool) -> Dataset:
+def _drawn(stages: tuple[int, int], rotation: int, photometric: str, markers: bool, seed: int) -> Dataset:
     hands = (HandRecipe(Side.RIGHT, stages[0]), HandRecipe(Side.LEFT, stages[1]))
-    recipe = PhantomRecipe(hands, rows=640, columns=768, rotation=rotation, markers=markers, seed=1)  # type: ignore[arg-type]
+    recipe = PhantomRecipe(hands, rows=640, columns=768, rotation=rotation, markers=markers, seed=seed)  # type: ignore[arg-type]
     return phantom_study(recipe, photometric=photometric)[0]  # type: ignore[arg-type]
 
 
@@ -41,10 +41,11 @@ def marked_study(
     rotation: int = 0,
     photometric: str = "MONOCHROME2",
     markers: bool = True,
+    seed: int = 1,
     **changed: Any,
 ) -> Dataset:
     """A two-hand phantom whose header is full of marks that must not survive."""
-    image = deepcopy(_drawn(stages, rotation, photometric, markers))
+    image = deepcopy(_drawn(stages, rotation, photometric, markers, seed))
     image.PatientName, image.PatientID, image.PatientBirthDate = NAME, patient, BIRTH
     image.PatientSex, image.PatientAge = "F", "072Y"
     image.StudyDate = image.SeriesDate = image.AcquisitionDate = image.ContentDate = TAKEN

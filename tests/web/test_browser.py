@@ -117,7 +117,7 @@ def test_the_page_follows_what_happens_without_being_reloaded(chromium, tmp_path
     with serving(hospital) as address, someone(chromium, address) as page:
         page.clock.install()
         sign_in(page)
-        assert page.get_by_text("Nothing was received yet").is_visible()
+        assert page.get_by_text("No image was received yet").is_visible()
         page.evaluate("window.kept = true")
         study = hospital.receive("late")
         page.clock.run_for(16_000)

@@ -131,9 +131,15 @@ def representations(run: Shown, suffix: str, seed: int) -> Drawn:
     return captioned(figure, f"figure5-tsne{suffix}", f"Representations, {run.name}", caption)
 
 
+FEWEST_PLACED = 4
+"""Hands for which t-SNE has a meaning; fewer are shown by their first two features."""
+
+
 def _placed(features: NDArray[np.float32], seed: int) -> NDArray[np.float64]:
-    perplexity = min(30.0, (len(features) - 1) / 3)
     spread = features - features.mean(axis=0)
+    if len(features) < FEWEST_PLACED:
+        return np.asarray(spread[:, :2], np.float64)
+    perplexity = min(30.0, (len(features) - 1) / 3)
     found = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(spread)
     return np.asarray(found, np.float64)
 

@@ -1,4 +1,4 @@
-"""A measurement group a joint (TID 1410): its site, its stage, the probability of disease, and its square.
+"""A measurement group for each diseased joint (TID 1410): its site, stage, probability and square.
 
 Joint and finger are coded as far as PS3.16 has codes (CID 7304: wrist joint, finger joint; thumb) and named
 in words in the tracking identifier and the comment. Joints of a hand that is not rated have no group.
@@ -21,8 +21,13 @@ JOINTS_TASK = "joints"
 
 
 def joint_groups(report: StudyReport, image: ImageFinding, hand: HandFinding, number: int) -> Iterator[Item]:
-    """The joints of one hand of image `number`, in the order of `JOINTS`."""
+    """The joints of one hand of image `number` with stage 1 or more, in the order of `JOINTS`.
+
+    The others are counted in the sentence of the hand: viewers draw every group over the radiograph.
+    """
     for joint in hand.joint_stages:
+        if joint.stage == 0:
+            continue
         yield _joint_group(report, image, hand, joint, number)
 
 

@@ -71,7 +71,7 @@ def _hands(report: Dataset) -> tuple[EarlierHand, ...]:
     groups = [item for item in _walk(report) if _is(item, concept_codes.MEASUREMENT_GROUP)]
     joints = _joints(groups)
     hands = [
-        replace(hand, joints=tuple(joints.get(hand.side, {}).items()))
+        replace(hand, joints=tuple({**_healthy_joints(group), **joints.get(hand.side, {})}.items()))
         for group in groups
         if (hand := _hand(group)) is not None
     ]
@@ -92,6 +92,19 @@ def _joints(groups: Sequence[Dataset]) -> dict[Side, dict[str, int]]:
         if named is not None and stage is not None and named[2] in _joint_names():
             found.setdefault(_NAMED_SIDES[named[1]], {})[_joint_names()[named[2]]] = stage
     return found
+
+
+def _healthy_joints(group: Dataset) -> dict[str, int]:
+    """Stage 0 for every joint that the sentence of a hand does not name as not seen; {} without the sentence.
+
+    Only joints of stage 1 and more have groups of their own, which replace these.
+    """
+    texts = (str(item.get("TextValue") or "") for item in group.get("ContentSequence", []))
+    said = next((text for text in texts if text.startswith("Joints: ")), None)
+    if said is None:
+        return {}
+    missing = said.partition("; not seen: ")[2]
+    return {name: 0 for said_name, name in _joint_names().items() if said_name not in missing}
 
 
 @cache

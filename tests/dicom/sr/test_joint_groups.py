@@ -1,4 +1,4 @@
-"""Every graded joint of a rated hand has a group of its own: site, stage, probability and square."""
+"""Every diseased joint of a rated hand has a group of its own: site, stage, probability and square."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from ra_node.dicom.concept_codes import STAGE_CODES, joint_site
 from ra_node.dicom.sr.tid_1500_document import build_sr
-from ra_node.domain.joints import JOINTS
 from ra_node.domain.report import HandVerdict
 from ra_node.domain.texts.report_sentences import joint_name, joint_sentence
 from tests.dicom.builders import (
@@ -32,12 +31,16 @@ SITE, LATERALITY, RA, STAGE, PROBABILITY, REGION, TRACKING = (
 
 def joint_groups():
     """The groups of the rated hand's joints, after that of the hand itself."""
-    return groups(made(graded_joints()))[1:14]
+    return groups(made(graded_joints()))[1:-1]
+
+
+def diseased(one):
+    return [joint for joint in one.joint_stages if joint.stage > 0]
 
 
 def test_each_joint_has_its_site_stage_probability_and_square():
     right = graded_joints().report.hands[0]
-    for group, joint in zip(joint_groups(), right.joint_stages, strict=True):
+    for group, joint in zip(joint_groups(), diseased(right), strict=True):
         assert codes_of(group, SITE) == [joint_site(joint.name).value]
         assert codes_of(group, LATERALITY) == ["24028007"]
         assert codes_of(group, STAGE) == [STAGE_CODES[joint.stage].value]
@@ -71,7 +74,7 @@ def test_every_joint_is_told_in_the_sentence_of_its_hand():
 def test_a_hand_that_its_joints_contradict_is_inconclusive_and_has_no_joint_groups():
     case = graded_joints()
     assert [one.verdict for one in case.report.hands] == [HandVerdict.PRESENT, HandVerdict.INCONCLUSIVE]
-    assert len(groups(made(case))) == 1 + len(JOINTS) + 1
+    assert len(groups(made(case))) == 1 + len(diseased(case.report.hands[0])) + 1
     left = groups(made(case))[-1]
     assert codes_of(left, RA) == ["419984006"]
     assert any("the joints contradict the whole hand" in text for text in comments(left))
