@@ -5,8 +5,7 @@ each response by a millisecond or two.
 
 Together with `pdata_reader` and `c_store_rsp`, beside plain pynetdicom with the same TCP options, PDU length,
 SHA-256, fsync and commit (`python -m tests.benchmarks receive`): CPU of a 10 MB image 14 to 15 ms against 23
-to 26 on quiet cores before files were hashed; since then, on two cores that others kept busy, 30 ms (23 to
-35) against 30 ms (26 to 37), medians of ten runs: no difference there. To be decided on a quiet machine.
+to 26 on quiet cores before files were hashed, and 20 ms against 27 since then (two quiet cores, one run).
 """
 
 from __future__ import annotations
