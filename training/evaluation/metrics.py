@@ -199,7 +199,9 @@ def in_words(found: Interval, digits: int = 3, scale: float = 1.0) -> str:
 
 
 def _bounds_of_constant(key: str, value: float, patients: int) -> tuple[float, float]:
-    """Interval of a figure that is the same on every resample."""
+    """Interval of a figure that is the same on every resample; none where no patient counts."""
+    if not patients:
+        return float("nan"), float("nan")
     if key.endswith(SHARES) and abs(value - 1) < SAME:
         return clopper_pearson(patients, patients)[1], 1.0
     if key.endswith(SHARES) and not key.endswith("kappa") and abs(value) < SAME:

@@ -206,7 +206,8 @@ def _figures(
             "joint_calibration_error": expected_calibration_error(shares[k][known], truth[k][known]),
         }
 
-    return found | with_intervals(figures, patients, np.random.default_rng(seed), resamples)
+    fewest = min(len(np.unique(patients[healthy == k])) for k in (True, False))
+    return found | with_intervals(figures, patients, np.random.default_rng(seed), resamples, fewest)
 
 
 def _mean(right: NDArray[np.bool_]) -> float:

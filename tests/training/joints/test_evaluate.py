@@ -9,6 +9,7 @@ import pytest
 
 from ra_node.errors import Fatal
 from tests.training.joints.builders import joint_hands, joint_recipe
+from training.evaluation.metrics import clopper_pearson
 from training.evaluation.paired import differences, refuse_other_hands
 from training.joints.evaluate import (
     JointPredictions,
@@ -45,6 +46,8 @@ def test_right_joints_give_right_hands() -> None:
         assert found[name][0] == pytest.approx(1)
     assert found["top_joint_has_the_highest_stage"][0] == 1
     assert found["healthy hands without a joint above stage 0"][0] == 1
+    rarest = len({one for one, stage in zip(made(6.0).patients, made(6.0).stages, strict=True) if stage == 0})
+    assert found["auc"][1] == pytest.approx(clopper_pearson(rarest, rarest)[1])
 
 
 def test_the_highest_joint_is_what_paired_figures_count() -> None:
