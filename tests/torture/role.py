@@ -101,8 +101,8 @@ def _follow(plan: Plan) -> None:
 
     def act() -> None:
         if not any(tired.values()):
-            with alone:
-                os.kill(os.getpid(), plan.signal)
+            with alone:  # to this thread: to the process, another may take it while this one goes on and writes
+                signal.pthread_kill(threading.get_ident(), plan.signal)
 
     wrapped(plan.point, act, plan.nth)
 
