@@ -76,12 +76,12 @@ def test_more_hands_than_a_batch_are_judged_part_by_part(bundle: Bundle) -> None
     assert len(judged) == 5
 
 
-def test_lanes_that_judge_at_once_answer_as_one_after_the_other(bundle: Bundle) -> None:
-    """A worker's lanes share the networks, also on the way back that the heat takes."""
+def test_threads_that_predict_at_once_answer_as_one_after_the_other(bundle: Bundle) -> None:
+    """The threads of a worker share the networks, also on the way back that the heat takes."""
     predictor, hands = Predictor(bundle, "cpu", 8), crops(6)
     expected = [predictor.judge([hand])[0] for hand in hands]
-    with ThreadPoolExecutor(3) as lanes:
-        found = list(lanes.map(lambda hand: predictor.judge([hand])[0], hands * 4))
+    with ThreadPoolExecutor(3) as threads:
+        found = list(threads.map(lambda hand: predictor.judge([hand])[0], hands * 4))
     assert any(one.heat is not None for one in expected)
     for one, alone in zip(found, expected * 4, strict=True):
         assert one.recognition.probability == pytest.approx(alone.recognition.probability, abs=1e-6)
