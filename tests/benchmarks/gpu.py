@@ -35,7 +35,7 @@ from ra_node.domain.laterality.evidence import Side
 from ra_node.domain.report import STAGES
 from ra_node.inference.bundles.manifest import Bundle, load_bundle
 from ra_node.inference.class_activation import feature_map
-from ra_node.inference.cpu.feature_split import halves_of
+from ra_node.inference.cpu.feature_split import split_network
 from ra_node.inference.networks.architectures import build
 from ra_node.inference.predictor import HandPrediction, Predictor
 from ra_node.services.analysis.study_analysis import Rules, judge_looks, look_at_file
@@ -150,9 +150,9 @@ def flops_of_a_hand(bundle: Bundle) -> int:
         with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
             network = build(task.architecture, len(task.classes)).eval()
             place = feature_map(task.architecture, side_px)
-            halves = halves_of(network, place.path, side_px)
+            split = split_network(network, place.path, side_px)
             before = counter.get_total_flops()
-            halves(torch.empty(1, 1, side_px, side_px))
+            split(torch.empty(1, 1, side_px, side_px))
             total += counter.get_total_flops() - before
     return total
 
