@@ -9,10 +9,10 @@ import threading
 import pytest
 
 from ra_node.runtime.supervisor import (
+    CHECK_EVERY_S,
     EARLY_EXITS,
     FIRST_PAUSE_S,
     LONGEST_PAUSE_S,
-    CHECK_EVERY_S,
     STEADY_S,
     STOPPED_S,
     StoppedTooLong,
