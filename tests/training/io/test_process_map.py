@@ -14,7 +14,7 @@ import pytest
 from ra_node.errors import Fatal
 from tests.conftest import REPOSITORY, wait_until
 from tests.finders import demo_detector
-from tests.training.asked import killed, told
+from tests.training.process_functions import killed, told
 from tests.training.recipe_builders import small_recipe
 from training.data import phantom_dataset as phantoms
 from training.data.dataset import stacked
@@ -52,7 +52,7 @@ def test_drawn_hands_are_the_same_to_the_bit_whoever_draws_them(monkeypatch: pyt
 
 LONG = """
 import sys
-from tests.training.asked import at_work
+from tests.training.process_functions import at_work
 from training.io.process_map import side_by_side
 list(side_by_side(at_work, sys.argv[1:], processes=2))
 """
