@@ -40,7 +40,7 @@ def write_recipe(path: Path, **changed: str) -> Path:
     return path
 
 
-def write_crops(folder: Path) -> None:
+def write_crops(folder: Path, *, adults: bool = False) -> None:
     """Hands that are brighter the higher their stage, in every split, and the detector that cut them."""
     keep_detector(demo_detector(), folder, Path.write_bytes)
     rng = np.random.default_rng(0)
@@ -58,6 +58,8 @@ def write_crops(folder: Path) -> None:
     save_crops(stacked([*real, *rows("held-out", "unedited", (0,))]), folder / "real.npz")
     drawn = [row for split in splits for row in rows(split, "phantom", every)]
     save_crops(stacked(drawn), folder / "phantoms.npz")
+    if not adults:
+        return
     grown = [row for split in splits for row in rows(split, "simulated adult", every)]
     grown = [replace(row, patient=f"adult {row.patient}") for row in grown]
     alone = [replace(row, origin="unedited adult") for row in grown if row.stage == 0]
@@ -70,7 +72,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("measured")
     recipe, run = write_recipe(folder / "small.toml"), folder / "run"
     run.mkdir()
-    write_crops(run)
+    write_crops(run, adults=True)
     train(recipe, run, device="cpu")
     evaluate(run, device="cpu", resamples=20)
     export_bundle(run, folder / "bundle")
@@ -100,7 +102,11 @@ def test_children_and_adults_are_counted_measured_and_credited_apart(measured: P
         assert words in str(manifest.provenance) and words in card
         assert words in str(read_origin(measured / "staging" / "weights.safetensors"))
     assert "weights at the start" not in str(manifest.provenance)
-    for title in ("Hands of adults, unedited", "Recognition, adults, simulated lesions", "children, unedited"):
+    for title in (
+        "Hands of adults, unedited",
+        "Recognition, adults, simulated lesions",
+        "children, unedited",
+    ):
         assert title in card
     assert "called ra present" in card
     adults = cast("dict[str, list[float]]", manifest.training["held_out_unedited_adults"])
