@@ -19,8 +19,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ra_node.bootstrap.analysis import reading_rules, with_bundle
-from ra_node.bootstrap.node_context import default_settings
+from ra_node.bootstrap.analysis import reading_rules
+from ra_node.bootstrap.node_context import default_settings, with_bundle
 from ra_node.domain.joints import JOINTS
 from ra_node.domain.report import HandFinding, Reason
 from ra_node.domain.study import NO_HEADER
@@ -81,7 +81,7 @@ def table(hands: Sequence[Covered]) -> list[tuple[str, str]]:
     """The rows of the table: what, and found."""
     seen = [one for one in hands if one.found]
     known = [(one.hidden, one.estimated) for one in seen if one.estimated is not None]
-    apart = np.array([abs(true - guess) for true, guess in known] or [np.nan], np.float64)
+    apart = [float(abs(true - guess)) for true, guess in known] or [np.nan]
     return [
         ("plaster over a hand: rated", str(share(one.rated for one in hands))),
         ("  of those found: told as plaster, a splint or metal", str(share(one.told for one in seen))),
@@ -89,7 +89,7 @@ def table(hands: Sequence[Covered]) -> list[tuple[str, str]]:
             "  hidden joints within 2 of the truth",
             str(share(abs(true - guess) <= 2 for true, guess in known)),
         ),
-        ("  mean error of the hidden joints", f"{apart.mean():.1f} of {len(JOINTS)} (n = {len(known)})"),
+        ("  mean error of the hidden joints", f"{np.mean(apart):.1f} of {len(JOINTS)} (n = {len(known)})"),
         ("no plaster: told all the same", str(share(one.told_without for one in hands))),
     ]
 
@@ -131,7 +131,8 @@ def _drawn(
     """The image with plaster over it, and its opacity; both (rows, columns)."""
     stamp, matrix, level = plaster(joints, rng)
     rows, columns = values.shape
-    alpha = cv2.warpAffine(stamp, np.asarray(matrix, np.float64), (columns, rows)).astype(np.float32) / 255
+    warped = cv2.warpAffine(stamp, np.asarray(matrix, np.float64), (columns, rows))
+    alpha = np.asarray(warped, np.float32) / np.float32(255)
     low, high = float(values.min()), float(values.max())
     white = low + level / 255 * (high - low)
     return np.asarray(values + alpha * (white - values), np.float32), alpha
