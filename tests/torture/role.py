@@ -101,7 +101,9 @@ def _follow(plan: Plan) -> None:
 
     def act() -> None:
         if not any(tired.values()):
-            with alone:  # to this thread: to the process, another may take it while this one goes on and writes
+            with (
+                alone
+            ):  # to this thread: to the process, another may take it while this one goes on and writes
                 signal.pthread_kill(threading.get_ident(), plan.signal)
 
     wrapped(plan.point, act, plan.nth)
