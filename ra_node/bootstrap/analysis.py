@@ -124,9 +124,12 @@ def _bench(
     settings: Settings, state: State, shelf: BundleRegistry, stopping: Callable[[], bool]
 ) -> LoadedAnalysis:
     """Examination and reporting with the networks of the bundle that the settings name."""
+    from ra_node.ledger.patient_key import KEY_FILE, open_secret
     from ra_node.services.analysis.bundle_consistency import BundleConsistency
     from ra_node.services.analysis.image_examination import Examiner
     from ra_node.services.analysis.known_good_image import Canary
+    from ra_node.services.analysis.pixel_comparison import PixelComparison
+    from ra_node.services.reception.resend import Resends
     from ra_node.services.reporting.answer import Answerer
     from ra_node.services.worker import LoadedAnalysis
 
@@ -134,6 +137,7 @@ def _bench(
     rules = reading_rules(settings, bundle)
     canary = Canary(state.files, judge, rules)
     canary.place()
+    secret = open_secret(settings.node.data_dir / KEY_FILE)
     return LoadedAnalysis(
         bundle.identity,
         Examiner(
@@ -144,6 +148,7 @@ def _bench(
             rules,
             stopping,
             healthy=canary.healthy,
+            secret=secret,
         ),
         Answerer(
             state.ledger,
@@ -155,6 +160,13 @@ def _bench(
             follow_ups=build_follow_ups(settings, state),
             healthy=canary.healthy,
             rating=rating_of(settings),
+        ),
+        PixelComparison(
+            state.ledger,
+            state.files,
+            Resends(state.ledger, state.files, secret),
+            rules.max_pixels,
+            stopping,
         ),
     )
 

@@ -35,7 +35,8 @@ def work(settings: Settings) -> None:
         announcer.say_again()
 
     workers, owner, stall_s = worker_count(), new_owner("work"), settings.limits.stall_s
-    kinds, has_room = (JobKind.EXAMINE, JobKind.REPORT), build_guard(settings).has_room
+    kinds = (JobKind.EXAMINE, JobKind.REPORT, JobKind.COMPARE)
+    has_room = build_guard(settings).has_room
     bound = build_binding(settings, state).holds
     serve = partial(serve_jobs, settings, state.ledger, "work", kinds, do=worker.do, stop=stop)
     serve = partial(serve, ready=lambda: has_room() and bound())
