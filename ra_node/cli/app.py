@@ -173,16 +173,25 @@ def web(config: ConfigPath = DEFAULT_CONFIG) -> None:
 def web_password(
     name: Annotated[str, typer.Argument(help="Name of the account.")],
     remove: Annotated[bool, typer.Option("--remove", help="Delete this account.")] = False,  # noqa: FBT002 - typer's idiom
+    role: Annotated[
+        str, typer.Option("--role", help="operator, reader or lead; new accounts: operator.")
+    ] = "",
+    by_proxy: Annotated[  # noqa: FBT002 - typer's idiom
+        bool, typer.Option("--by-proxy", help="No password: the proxy signs this user in.")
+    ] = False,
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Set or change a password of the operator page; prompts twice, or reads it from a pipe."""
     from ra_node.bootstrap.web import passwords
+    from ra_node.web.passwords import role_named
 
-    kept = passwords(named_settings(config))
+    kept, asked = passwords(named_settings(config)), role_named(role)
     if remove:
         kept.remove(name)
+    elif by_proxy:
+        kept.set_role(name, asked or kept.role(name))
     else:
-        kept.set(name, _asked_twice() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n"))
+        kept.set(name, _asked_twice() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n"), asked)
     say(f"{kept.path}: {', '.join(kept.names()) or 'nobody'} may sign in")
 
 
