@@ -9,13 +9,13 @@ import stat
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from ra_node.domain.reader_study.roles import AccountRole
 from ra_node.errors import Fatal, Refused
 from ra_node.filesystem.durable_write import write_atomically
 
@@ -23,14 +23,6 @@ SHORTEST = 12
 """Characters of a password at least."""
 LONGEST = 1024
 _NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")
-
-
-class AccountRole(StrEnum):
-    """What an account may see: an operator the node, a reader his own hands, a lead reader studies."""
-
-    OPERATOR = "operator"
-    READER = "reader"
-    LEAD = "lead"
 
 
 def role_named(name: str) -> AccountRole | None:

@@ -12,9 +12,9 @@ import typer
 from ra_node.domain.laterality.evidence import Convention
 from ra_node.domain.report import STAGES
 from ra_node.errors import Refused
+from ra_node.imaging.hand_cuts.blanking import Blank
 from training.cli.options import BundleOption, bundle_folder
 from training.cli.output import say
-from training.data.site_images.blanking import Blank
 from training.data.split import TEST_SHARE, Kind
 
 if TYPE_CHECKING:

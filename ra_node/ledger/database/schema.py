@@ -17,14 +17,14 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
-    MetaData,
     PrimaryKeyConstraint,
     Table,
     Text,
     text,
 )
 
-metadata = MetaData()
+from ra_node.ledger.database import reader_study_schema  # noqa: F401 - adds its tables
+from ra_node.ledger.database.metadata import metadata
 
 
 class StudyState(StrEnum):
