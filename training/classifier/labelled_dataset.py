@@ -7,11 +7,12 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from ra_node.domain.statistics.agreement import Agreement
 from ra_node.errors import Fatal, Refused
 from training.classifier.initial_weights import Start
 from training.data.dataset import Crops, Row, Split, load_crops, save_crops, stacked
 from training.data.detector import keep_detector, kept_detector
-from training.data.label_table.agreement import AGREEMENT, Agreement, dumped, read_agreements
+from training.data.label_table.agreement import AGREEMENT, dumped, read_agreements
 from training.data.manifest import HandRow, load_hand, manifest_sha256, read_manifest, written
 from training.data.site_images.source_image import sha256_of
 from training.data.split import Fold, holdout, parts_of, read_split

@@ -175,7 +175,8 @@ def _folds(
 
 
 def _say_labels(hands: Sequence[LabelledHand]) -> None:
-    from training.data.consensus import NOT_GRADABLE, absent_stages, described, open_discrepancies
+    from ra_node.domain.reader_study.labels import NOT_GRADABLE
+    from training.data.consensus import absent_stages, described, open_discrepancies
     from training.data.label_table.agreement import agreements
 
     counts = Counter(hand.label for hand in hands)

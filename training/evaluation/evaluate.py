@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict
 
 from ra_node.domain.report import STAGES
+from ra_node.domain.statistics.agreement import Agreement
 from ra_node.errors import Fatal
 from ra_node.inference.networks.loaded_network import softmax
 from training.data.data_kind import WORDS, DataKind, Words
 from training.data.dataset import Crops
-from training.data.label_table.agreement import Agreement
 from training.data.subgroups import Groups, members
 from training.evaluation.calibration import expected_calibration_error, temperature
 from training.evaluation.metrics import (

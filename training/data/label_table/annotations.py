@@ -27,8 +27,9 @@ from typing import TypeVar
 
 from ra_node.domain.joints import JOINTS
 from ra_node.domain.laterality.evidence import Side
+from ra_node.domain.reader_study.labels import NOT_GRADABLE
 from ra_node.errors import Refused
-from training.data.consensus import NOT_GRADABLE, Facts, LabelledHand, Reading, SplitName, in_words
+from training.data.consensus import Facts, LabelledHand, Reading, SplitName, in_words
 from training.data.label_table.cell_values import FilesIn, age_in, joint_in, one_of, shown, side_in, stage_in
 from training.data.label_table.table_text import ABSENT, column_name, table_rows
 
