@@ -9,10 +9,11 @@ from typer.testing import CliRunner
 
 from ra_node.bootstrap.web import passwords as passwords_of
 from ra_node.cli.app import app
+from ra_node.domain.reader_study.roles import AccountRole
 from ra_node.errors import Fatal, Refused
 from ra_node.network.tls import TlsFiles, serving
 from ra_node.settings.node import load_settings
-from ra_node.web.passwords import SHORTEST, AccountRole, Passwords
+from ra_node.web.passwords import SHORTEST, Passwords
 from ra_node.web.session_key import session_key
 
 LONG = "a long enough password"

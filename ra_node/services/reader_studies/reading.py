@@ -54,6 +54,8 @@ class StudyEntry:
     revision_closed: bool
     waiting_for: str
     """What this reader waits for, "" where he has something to do."""
+    reveal: bool
+    """Whether he may see the model's answer after he has closed his reading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,7 @@ def _entry(connection: Connection, access: Access) -> StudyEntry:
         reader.reading_closed_at is not None,
         reader.revision_closed_at is not None,
         _waits_for(connection, study, access),
+        study.plan.reveal,
     )
 
 
