@@ -25,7 +25,7 @@ from training.data.site_images.image_hands import Cutter, ImageHands, ImageTask,
 from training.data.site_images.image_journal import ImageJournal
 from training.data.site_images.source_image import is_image_file, sha256_of
 from training.io.atomic_folder import Write, unfinished_folder, write_synced
-from training.io.process_map import side_by_side
+from ra_node.inference.process_map import side_by_side
 
 Report = Callable[[int, int], None]
 

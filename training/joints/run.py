@@ -20,7 +20,7 @@ from training.data.dataset import read_source
 from training.data.detector import KeptDetector, bundle_detector, kept_detector
 from training.data.manifest import HandRow, hand_values, read_manifest
 from training.io.atomic_file import write_whole
-from training.io.process_map import side_by_side
+from ra_node.inference.process_map import side_by_side
 from training.joints.drawn_hands import PlannedPicture, drawn_hands, planned_pictures
 from training.joints.hands import (
     JointHands,

@@ -65,6 +65,8 @@ class HandRecord:
 
     `patient` is a keyed hash, `source` a keyed hash of station or folder; `model_json` is the model's answer,
     which no reader sees. `chosen` is whether the sampling plan took it. `path` is the file of its `HandCut`.
+    `pixels` is the digest of its decoded pixels. `request_json` is the box that a lead drew for it, `problem`
+    why it could not be cut there.
     """
 
     study_id: str
@@ -75,6 +77,7 @@ class HandRecord:
     source: str
     side: str
     chosen: bool
+    pixels: str
     model_json: str | None
     path: str | None
     sha256: str | None
@@ -83,6 +86,8 @@ class HandRecord:
     levels_path: str | None = None
     levels_sha256: str | None = None
     added_by: str = ""
+    request_json: str | None = None
+    problem: str = ""
 
 
 def insert_study(connection: Connection, study: StudyRecord) -> bool:
@@ -155,6 +160,36 @@ def insert_image(connection: Connection, image: ImageRecord, hands: Sequence[Han
 def insert_hand(connection: Connection, hand: HandRecord) -> bool:
     """Insert a hand that was added by its box; False where it exists."""
     return insert_new(connection, study_hand, asdict(hand))
+
+
+def update_hand(connection: Connection, hand: HandRecord) -> None:
+    """Write all columns of a hand."""
+    of = (study_hand.c.study_id == hand.study_id, study_hand.c.hand_id == hand.hand_id)
+    connection.execute(update(study_hand).where(*of).values(**asdict(hand)))
+
+
+def requested_hands(connection: Connection) -> list[HandRecord]:
+    """Hands whose box was drawn and that have not been cut yet."""
+    waiting = (
+        study_hand.c.request_json.is_not(None),
+        study_hand.c.path.is_(None),
+        study_hand.c.problem == "",
+    )
+    query = select(study_hand).where(*waiting).order_by(study_hand.c.study_id, study_hand.c.hand_id)
+    return [_hand(row) for row in connection.execute(query)]
+
+
+def studies_in(connection: Connection, phase: Phase) -> list[StudyRecord]:
+    """The reader studies in one phase, the oldest first."""
+    query = select(reader_study).where(reader_study.c.phase == str(phase)).order_by(reader_study.c.created_at)
+    return [_study(row) for row in connection.execute(query)]
+
+
+def find_image(connection: Connection, study_id: str, image_id: str) -> ImageRecord | None:
+    """One image."""
+    where = (study_image.c.study_id == study_id, study_image.c.image_id == image_id)
+    row = connection.execute(select(study_image).where(*where)).one_or_none()
+    return None if row is None else ImageRecord(**row._mapping)  # noqa: SLF001 - public, despite its name
 
 
 def images_of(connection: Connection, study_id: str) -> list[ImageRecord]:

@@ -100,6 +100,15 @@ class ModelAnswer:
     threshold: float | None
     joints: dict[str, int]
 
+    @property
+    def contradicts_itself(self) -> bool:
+        """Whether recognition, staging and joints do not agree on disease."""
+        if self.probability is None or self.threshold is None:
+            return False
+        positive = self.probability >= self.threshold
+        staged = positive != bool(self.stage)
+        return staged or (max(self.joints.values(), default=0) > 0 and not positive)
+
 
 _ANSWER = TypeAdapter(ModelAnswer)
 

@@ -19,7 +19,7 @@ from tests.training.recipe_builders import small_recipe
 from training.data import phantom_dataset as phantoms
 from training.data.dataset import stacked
 from training.data.phantom_dataset import phantom_rows
-from training.io.process_map import FEWEST, side_by_side
+from ra_node.inference.process_map import FEWEST, side_by_side
 
 
 def test_what_processes_make_comes_in_order_and_so_does_what_they_raise() -> None:
@@ -53,7 +53,7 @@ def test_drawn_hands_are_the_same_to_the_bit_whoever_draws_them(monkeypatch: pyt
 LONG = """
 import sys
 from tests.training.asked import at_work
-from training.io.process_map import side_by_side
+from ra_node.inference.process_map import side_by_side
 list(side_by_side(at_work, sys.argv[1:], processes=2))
 """
 
