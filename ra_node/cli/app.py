@@ -24,6 +24,7 @@ from ra_node.cli.guide import guide_app
 from ra_node.cli.help_pages import complete
 from ra_node.cli.operate import WATCH, watch
 from ra_node.cli.options import DEFAULT_CONFIG, ConfigPath, named_settings
+from ra_node.cli.reader_study import reader_study
 from ra_node.errors import NodeError
 from ra_node.runtime.log import SERVICES, configure_logging
 from ra_node.runtime.output import leave
@@ -41,6 +42,7 @@ SERVICE = "Run the node"
 
 app.add_typer(watch)
 app.add_typer(bundle, name="bundle", rich_help_panel=WATCH)
+app.add_typer(reader_study, name="reader-study", rich_help_panel=WATCH)
 app.add_typer(files)
 app.add_typer(keep)
 app.add_typer(guide_app)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ra_node.domain.reader_study.provenance import FILE as READER_STUDY
 from ra_node.errors import Fatal
 from training.classifier.labelled_dataset import ABOUT, LABELLED, ROWS, labelled
 from training.data.dataset import (
@@ -114,7 +115,7 @@ def share_crops(source: Path, run: Path) -> None:
     """Share the hands of `source`: a hard link, or a copy where links are not possible."""
     run.mkdir(parents=True, exist_ok=True)
     weights = [one.path for one in kept_detector(source).part.weights] if has_detector(source) else []
-    for name in (REAL, DRAWN, LABELLED, ROWS, ABOUT, AGREEMENT, *weights, DETECTOR):
+    for name in (REAL, DRAWN, LABELLED, ROWS, ABOUT, AGREEMENT, READER_STUDY, *weights, DETECTOR):
         if (source / name).exists() and not _same(source / name, run / name):
             _link(source / name, run / name)
 

@@ -106,6 +106,8 @@ class Result:
     """Stages without a training hand."""
     readers: list[Agreement] = field(default_factory=list)
     """Agreement of the readers of the dataset, before any consensus."""
+    reader_study: list[str] = field(default_factory=list)
+    """Who read the dataset, how and with what agreement, in sentences; empty without a reader study."""
     folds: int = 0
     """Above 0: the figures are those of this number of cross-validated networks, each on other patients;
     the networks of the run itself were trained on all of them."""

@@ -48,6 +48,7 @@ from ra_node.services.reader_studies.study_folder import (
     IMAGES,
     SOURCE,
     alone,
+    detector_of,
     finished_images,
     image_key,
     source_of,
@@ -121,16 +122,19 @@ def make_study(
     study: StudyRecord,
     images: Sequence[SourceImage],
     cutter: StudyCutter,
+    detector: str,
     cut: Cut,
     report: Report = lambda _done, _total: None,
 ) -> Made:
     """Cut the hands of all images that are not cut yet, draw the sample, and open the reading.
 
-    Raises Retryable where another process makes it, Refused without any hand to read.
+    `detector` is the hash of the hand detector. Raises Retryable where another process makes it, Refused
+    without any hand to read, and where it was begun with another detector.
     """
     folder = study_folder(files, study.id)
     with alone(folder):
         _expect_phase(ledger, study)
+        _expect_detector(ledger, study, detector)
         done = finished_images(folder)
         left = [one for one in images if image_key(one) not in done]
         report(len(images) - len(left), len(images))
@@ -169,6 +173,22 @@ def _expect_phase(ledger: Ledger, study: StudyRecord) -> None:
         now = find_study(connection, study.id)
     if now is None or now.phase is not Phase.MAKING:
         raise Refused("expected a reader study that is being made, found one that is made")
+
+
+def _expect_detector(ledger: Ledger, study: StudyRecord, detector: str) -> None:
+    """All hands of a reader study are cut by one detector; the first start records which."""
+    with ledger.write() as connection:
+        now = find_study(connection, study.id)
+        assert now is not None
+        known = detector_of(now)
+        if known and known != detector:
+            raise Refused(
+                f"expected the hand detector {known[:12]} with which this reader study was begun, found"
+                f" {detector[:12]}: promote its bundle again, or create another reader study"
+            )
+        if not known:
+            about = json.loads(now.source_json) | {"detector": detector}
+            update_study(connection, study.id, source_json=json.dumps(about))
 
 
 def _expect_reader(account: Account) -> None:

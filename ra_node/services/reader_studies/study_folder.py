@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ra_node.errors import Refused, Retryable
+from ra_node.ledger.reader_studies.studies import StudyRecord
 from ra_node.ledger.storage.durable_files import Files
 from ra_node.services.reader_studies.cutting import SourceImage
 from ra_node.services.reader_studies.sources import StudySourceSpec, spec_from_json
@@ -19,6 +20,8 @@ from ra_node.services.reader_studies.sources import StudySourceSpec, spec_from_j
 STUDIES = "reader-studies"
 """Folder in the data folder."""
 SOURCE, IMAGES, LOCK, HANDS = "source.json", "images.jsonl", "making.lock", "hands"
+DETECTOR = "detector"
+"""Folder with the hand detector that cuts the hands, as a data set keeps it."""
 
 
 def study_folder(files: Files, study_id: str) -> Path:
@@ -41,6 +44,11 @@ def source_of(files: Files, study_id: str) -> StudySourceSpec:
     except OSError as error:
         found = type(error).__name__
         raise Refused(f"expected the source of the reader study in the data folder, found {found}") from error
+
+
+def detector_of(study: StudyRecord) -> str:
+    """SHA-256 of the detector that cuts the hands; "" before the first one."""
+    return str(json.loads(study.source_json).get("detector", ""))
 
 
 @contextmanager
