@@ -39,7 +39,7 @@ from ra_node.web.middleware import (
     SecurityHeadersMiddleware,
     is_within,
 )
-from ra_node.web.reader_studies.routes import reader_routes
+from ra_node.web.reader_studies.routes import lead_routes, reader_routes
 from ra_node.web.templating import error_page, show
 
 STATIC = Path(__file__).parent / "static"
@@ -89,6 +89,7 @@ def _routes() -> list[Route | Mount]:
         Route("/guide", page(pages.guide, EVERYONE)),
         Route("/guide/{topic}", page(pages.guide, EVERYONE)),
         *reader_routes(),
+        *lead_routes(),
         Route("/requeue", change(requeue), methods=["POST"]),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]

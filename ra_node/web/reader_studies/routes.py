@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
-from ra_node.web.auth import READERS, change, data, json_change, page
-from ra_node.web.reader_studies import reading
+from ra_node.web.auth import LEADS, READERS, change, data, json_change, page
+from ra_node.web.reader_studies import create, lead, reading
 from ra_node.web.reader_studies.reading import told, told_change
 
 
@@ -37,4 +37,15 @@ def reader_routes() -> list[Route]:
                 ),
             )
         ),
+    ]
+
+
+def lead_routes() -> list[Route]:
+    """What a lead may ask for."""
+    return [
+        Route("/reader-studies", page(lead.list_reader_studies, LEADS)),
+        Route("/reader-studies/new", page(create.new_reader_study, LEADS)),
+        Route("/reader-studies/new", change(create.create_reader_study, LEADS), methods=["POST"]),
+        Route("/reader-studies/{study}/readers", change(create.add_study_reader, LEADS), methods=["POST"]),
+        Route("/reader-studies/{study}", page(lead.one_reader_study, LEADS)),
     ]

@@ -128,7 +128,9 @@ def _hand(data: Path, study: str, number: int, hand: PlannedHand) -> HandRecord:
         path = folder / f"{hand_id}.{ending}"
         (data / path).write_bytes(content)
         written[ending] = (str(path), hashlib.sha256(content).hexdigest())
-    return HandRecord(
-        study, hand_id, f"image-{number}", number, MARKED_PATIENT, "source", hand.side, True, MARKED_MODEL,
-        *written["json"], *written["png"],
-    )  # fmt: skip
+    known = {"study_id": study, "hand_id": hand_id, "image_id": f"image-{number}", "number": number}
+    known |= {"patient": MARKED_PATIENT, "source": "source", "side": hand.side, "chosen": True}
+    names = ("path", "sha256", "picture_path", "picture_sha256")
+    files = dict(zip(names, (*written["json"], *written["png"]), strict=True))
+    pixels = {"pixels": f"{number:064d}"} if "pixels" in HandRecord.__dataclass_fields__ else {}
+    return HandRecord(**known, **pixels, model_json=MARKED_MODEL, **files)
