@@ -87,7 +87,9 @@ def build_desk(settings: Settings, state: State) -> PageContext:
     return PageContext(
         node=settings.node.station_name,
         table=settings.web,
+        language=settings.results.language,
         ledger=state.ledger,
+        files=state.files,
         follower=_follower(state),
         health=build_health(settings, state),
         shown=OverlayPreviews(state.ledger, state.files),

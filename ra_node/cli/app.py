@@ -24,6 +24,7 @@ from ra_node.cli.guide import guide_app
 from ra_node.cli.help_pages import complete
 from ra_node.cli.operate import WATCH, watch
 from ra_node.cli.options import DEFAULT_CONFIG, ConfigPath, named_settings
+from ra_node.cli.reader_study import reader_study
 from ra_node.errors import NodeError
 from ra_node.runtime.log import SERVICES, configure_logging
 from ra_node.runtime.output import leave
@@ -41,6 +42,7 @@ SERVICE = "Run the node"
 
 app.add_typer(watch)
 app.add_typer(bundle, name="bundle", rich_help_panel=WATCH)
+app.add_typer(reader_study, name="reader-study", rich_help_panel=WATCH)
 app.add_typer(files)
 app.add_typer(keep)
 app.add_typer(guide_app)
@@ -173,16 +175,25 @@ def web(config: ConfigPath = DEFAULT_CONFIG) -> None:
 def web_password(
     name: Annotated[str, typer.Argument(help="Name of the account.")],
     remove: Annotated[bool, typer.Option("--remove", help="Delete this account.")] = False,  # noqa: FBT002 - typer's idiom
+    role: Annotated[
+        str, typer.Option("--role", help="operator, reader or lead; new accounts: operator.")
+    ] = "",
+    by_proxy: Annotated[  # noqa: FBT002 - typer's idiom
+        bool, typer.Option("--by-proxy", help="No password: the proxy signs this user in.")
+    ] = False,
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Set or change a password of the operator page; prompts twice, or reads it from a pipe."""
     from ra_node.bootstrap.web import passwords
+    from ra_node.web.passwords import role_named
 
-    kept = passwords(named_settings(config))
+    kept, asked = passwords(named_settings(config)), role_named(role)
     if remove:
         kept.remove(name)
+    elif by_proxy:
+        kept.set_role(name, asked or kept.role(name))
     else:
-        kept.set(name, _asked_twice() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n"))
+        kept.set(name, _asked_twice() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n"), asked)
     say(f"{kept.path}: {', '.join(kept.names()) or 'nobody'} may sign in")
 
 

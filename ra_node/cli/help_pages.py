@@ -56,6 +56,25 @@ PAGES = {
     ),
     "bundle rollback": Page(("ra-node bundle rollback",), "nothing was promoted"),
     "bundle history": Page(("ra-node bundle history",)),
+    "reader-study create": Page(
+        (
+            "ra-node reader-study create wrists /archive/2024 --reader anna --reader ben --by-joint",
+            "ra-node reader-study create hard --held --sampling discordant --count 300",
+        ),
+    ),
+    "reader-study list": Page(("ra-node reader-study list",)),
+    "reader-study show": Page(
+        ("ra-node reader-study show wrists", "ra-node reader-study show wrists --json")
+    ),
+    "reader-study add-reader": Page(
+        (
+            "ra-node reader-study add-reader wrists ben",
+            "ra-node reader-study add-reader wrists carla --third",
+        )
+    ),
+    "reader-study close": Page(("ra-node reader-study close wrists anna",)),
+    "reader-study export": Page(("ra-node reader-study export wrists --out /data/wrists",)),
+    "reader-study work": Page(("ra-node reader-study work --config /etc/ra-node/node.toml",)),
     "hands": Page(
         ("ra-node hands one.dcm two.png --picture drawn", "ra-node hands *.dcm --json"),
         "a file could not be read; the others are analysed",

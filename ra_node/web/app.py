@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -20,6 +20,8 @@ from ra_node.services.monitoring.health import Sign
 from ra_node.services.monitoring.operator_actions import Operator, sign_in_refused, signed_in, try_again
 from ra_node.web import metrics, pages
 from ra_node.web.auth import (
+    EVERYONE,
+    OPERATORS,
     begin_session,
     caller_of,
     change,
@@ -27,6 +29,8 @@ from ra_node.web.auth import (
     form,
     operator_of,
     page,
+    role_of,
+    token,
 )
 from ra_node.web.context import PageContext
 from ra_node.web.middleware import (
@@ -35,6 +39,7 @@ from ra_node.web.middleware import (
     SecurityHeadersMiddleware,
     is_within,
 )
+from ra_node.web.reader_studies.routes import lead_routes, reader_routes
 from ra_node.web.templating import error_page, show
 
 STATIC = Path(__file__).parent / "static"
@@ -72,7 +77,8 @@ def _routes() -> list[Route | Mount]:
         Route("/metrics", read_metrics),
         Route("/login", login_page, methods=["GET"]),
         Route("/login", form(login), methods=["POST"]),
-        Route("/logout", change(logout), methods=["POST"]),
+        Route("/session", session),
+        Route("/logout", change(logout, EVERYONE), methods=["POST"]),
         Route("/", page(pages.list_studies)),
         Route("/studies/{uid}", page(pages.one_study)),
         Route("/studies/{uid}/{version:int}/overlay.jpg", page(pages.overlay)),
@@ -80,8 +86,10 @@ def _routes() -> list[Route | Mount]:
         Route("/peers", page(pages.peers)),
         Route("/buried", page(pages.buried)),
         Route("/model", page(pages.model)),
-        Route("/guide", page(pages.guide)),
-        Route("/guide/{topic}", page(pages.guide)),
+        Route("/guide", page(pages.guide, EVERYONE)),
+        Route("/guide/{topic}", page(pages.guide, EVERYONE)),
+        *reader_routes(),
+        *lead_routes(),
         Route("/requeue", change(requeue), methods=["POST"]),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
@@ -101,7 +109,7 @@ async def read_metrics(request: Request) -> Response:
     """Metrics for a trusted address or a signed-in user."""
     desk = desk_of(request)
     near = request.scope["state"]["direct"] and is_within(caller_of(request), desk.table.metrics_from)
-    if not near and await run_in_threadpool(operator_of, request) is None:
+    if not near and await run_in_threadpool(role_of, request) not in OPERATORS:
         return PlainTextResponse("forbidden from this address; see [web] metrics_from\n", 403)
     text = await run_in_threadpool(metrics.exposition, desk)
     return Response(text, media_type=metrics.CONTENT_TYPE)
@@ -132,6 +140,12 @@ def login(request: Request, sent: FormData) -> Response:
     begin_session(request, name)
     signed_in(desk.ledger, Operator(name, caller))
     return RedirectResponse("/", 303)
+
+
+async def session(request: Request) -> Response:
+    """The signed-in user, "" without one, and the token of his forms: for a page whose session ended."""
+    user = await run_in_threadpool(operator_of, request)
+    return JSONResponse({"who": user.name if user else "", "csrf": token(request)})
 
 
 def logout(request: Request, _sent: FormData) -> Response:

@@ -1,17 +1,20 @@
-"""Authentication and CSRF protection: sessions, the site's proxy, tokens."""
+"""Authentication, roles and CSRF protection: sessions, the site's proxy, tokens."""
 
 from __future__ import annotations
 
 import hmac
+import json
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from ra_node.domain.reader_study.roles import Account, AccountRole
 from ra_node.ledger.clock_trust import SKEW_S
 from ra_node.services.monitoring.operator_actions import Operator
 from ra_node.web.context import PageContext
@@ -20,7 +23,13 @@ from ra_node.web.templating import error_page
 Endpoint = Callable[[Request], Awaitable[Response]]
 Page = Callable[[Request], Response]
 Change = Callable[[Request, FormData], Response]
+JsonChange = Callable[[Request, dict[str, Any]], Response]
 LOGIN = "/login"
+OPERATORS = (AccountRole.OPERATOR, AccountRole.LEAD)
+LEADS = (AccountRole.LEAD,)
+READERS = (AccountRole.READER,)
+EVERYONE = tuple(AccountRole)
+HOME = {AccountRole.OPERATOR: "/", AccountRole.LEAD: "/", AccountRole.READER: "/reading"}
 
 
 def desk_of(request: Request) -> PageContext:
@@ -65,19 +74,84 @@ def token(request: Request) -> str:
 
 def is_ours(request: Request, form: FormData) -> bool:
     """Whether a form carries the token of this session."""
-    kept, sent = str(request.session.get("csrf", "")), form.get("csrf")
+    return _is_token(request, form.get("csrf"))
+
+
+def _is_token(request: Request, sent: object) -> bool:
+    kept = str(request.session.get("csrf", ""))
     return bool(kept) and isinstance(sent, str) and hmac.compare_digest(kept.encode(), sent.encode())
 
 
-def page(show: Page) -> Endpoint:
-    """Require a signed-in user; others are redirected to the login."""
+def page(show: Page, roles: Collection[AccountRole] = OPERATORS) -> Endpoint:
+    """Require a signed-in user of one of these roles; strangers are redirected to the login."""
 
     async def endpoint(request: Request) -> Response:
-        if await run_in_threadpool(operator_of, request) is None:
-            return _to_login(request)
-        return await run_in_threadpool(show, request)
+        denied = await run_in_threadpool(_denied, request, roles)
+        return await run_in_threadpool(show, request) if denied is None else denied
 
     return endpoint
+
+
+def data(answer: Page, roles: Collection[AccountRole]) -> Endpoint:
+    """The same for a request of a script: 401 or 403 with JSON."""
+
+    async def endpoint(request: Request) -> Response:
+        denied = await run_in_threadpool(_denied_script, request, roles)
+        return await run_in_threadpool(answer, request) if denied is None else denied
+
+    return endpoint
+
+
+def json_change(do: JsonChange, roles: Collection[AccountRole]) -> Endpoint:
+    """Require a user of one of these roles, the token of his session in a header, and a JSON object."""
+
+    async def endpoint(request: Request) -> Response:
+        denied = await run_in_threadpool(_denied_script, request, roles)
+        if denied is None and not _is_token(request, request.headers.get("x-csrf-token")):
+            denied = JSONResponse({"expired": True}, 401)
+        if denied is not None:
+            return denied
+        try:
+            sent = json.loads(await request.body())
+        except ValueError:
+            sent = None
+        if not isinstance(sent, dict):
+            return JSONResponse({"text": "expected a JSON object"}, 400)
+        return await run_in_threadpool(do, request, sent)
+
+    return endpoint
+
+
+def role_of(request: Request) -> AccountRole | None:
+    """Role of the signed-in user; None without one."""
+    operator = operator_of(request)
+    return None if operator is None else desk_of(request).passwords.role(operator.name)
+
+
+def account_of(request: Request) -> Account:
+    """The signed-in account of an endpoint that requires one."""
+    operator = operator_of(request)
+    assert operator is not None
+    return Account(operator.name, desk_of(request).passwords.role(operator.name))
+
+
+def _denied(request: Request, roles: Collection[AccountRole]) -> Response | None:
+    role = role_of(request)
+    request.scope["state"]["role"] = role
+    if role is None:
+        return _to_login(request)
+    if role in roles:
+        return None
+    if request.url.path == "/":
+        return RedirectResponse(HOME[role], 303)
+    return error_page(request, 403, "This page is not for your account.")
+
+
+def _denied_script(request: Request, roles: Collection[AccountRole]) -> Response | None:
+    role = role_of(request)
+    if role is None:
+        return JSONResponse({"expired": True}, 401)
+    return None if role in roles else JSONResponse({"text": "not for your account"}, 403)
 
 
 def form(do: Change) -> Endpoint:
@@ -92,14 +166,13 @@ def form(do: Change) -> Endpoint:
     return endpoint
 
 
-def change(do: Change) -> Endpoint:
-    """Require a valid CSRF token and a signed-in user."""
+def change(do: Change, roles: Collection[AccountRole] = OPERATORS) -> Endpoint:
+    """Require a valid CSRF token and a signed-in user of one of these roles."""
     ours = form(do)
 
     async def endpoint(request: Request) -> Response:
-        if await run_in_threadpool(operator_of, request) is None:
-            return _to_login(request)
-        return await ours(request)
+        denied = await run_in_threadpool(_denied, request, roles)
+        return await ours(request) if denied is None else denied
 
     return endpoint
 

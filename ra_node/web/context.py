@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ra_node.inference.bundles.manifest import Bundle
 from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.promotions import Promotion
+from ra_node.ledger.storage.durable_files import Files
 from ra_node.services.delivery.destination_status import Disk
 from ra_node.services.models.status import Models
 from ra_node.services.monitoring.event_follower import EventFollower
@@ -32,7 +33,10 @@ class PageContext:
 
     node: str
     table: WebTable
+    language: str
+    """[results] language, also of the reader study pages."""
     ledger: Ledger
+    files: Files
     follower: EventFollower
     health: Health
     shown: OverlayPreviews

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from ra_node.domain.job import JobState
+from ra_node.domain.reader_study.roles import AccountRole
 from ra_node.ledger.alarms import alarms
 from ra_node.ledger.database.events import newest_events
 from ra_node.ledger.database.schema import DeliveryState, StudyState
@@ -193,11 +194,14 @@ def _page(
     **context: Any,  # noqa: ANN401 - a template takes anything
 ) -> HTMLResponse:
     desk, operator = desk_of(request), operator_of(request)
+    name = operator.name if operator else ""
+    if request.scope["state"]["role"] is AccountRole.READER:  # nothing of studies, jobs and the model
+        return show(request, template, who=name, **context)
     bundle = desk.card()
     return show(
         request,
         template,
-        who=operator.name if operator else "",
+        who=name,
         notice=bundle.identity.notice if bundle else "",
         alarms=alarms(desk.ledger),
         given_up=open_job_counts(desk.ledger),

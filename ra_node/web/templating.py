@@ -14,10 +14,24 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from ra_node import __version__
+from ra_node.domain.reader_study.roles import AccountRole
 from ra_node.web import labels as words
 from ra_node.web import time_format
 
 HERE = Path(__file__).parent
+_GUIDE = ("/guide", "Guide")
+_OPERATOR = (
+    ("/", "Studies"),
+    ("/queue", "Queue"),
+    ("/peers", "Peers"),
+    ("/buried", "Buried"),
+    ("/model", "Model"),
+)
+NAVIGATION = {
+    AccountRole.OPERATOR: (*_OPERATOR, _GUIDE),
+    AccountRole.LEAD: (*_OPERATOR, ("/reader-studies", "Reader studies"), _GUIDE),
+    AccountRole.READER: (("/reading", "Reading"), _GUIDE),
+}
 
 
 @cache
@@ -48,6 +62,7 @@ def show(
         "path": request.url.path,
         "here": str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""),
         "who": who,
+        "navigation": NAVIGATION[request.scope["state"].get("role") or AccountRole.OPERATOR],
         "by_proxy": bool(request.scope["state"]["spoken_for"]),
         "csrf": str(request.session.setdefault("csrf", secrets.token_urlsafe(24))),
         "node": desk.node,

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from ra_node.bootstrap.web import passwords as passwords_of
 from ra_node.cli.app import app
+from ra_node.domain.reader_study.roles import AccountRole
 from ra_node.errors import Fatal, Refused
 from ra_node.network.tls import TlsFiles, serving
 from ra_node.settings.node import load_settings
@@ -131,3 +132,45 @@ def test_the_key_of_the_sessions_is_made_once_and_private(tmp_path):
     path.write_text("short")
     with pytest.raises(Fatal, match="remove"):
         session_key(path)
+
+
+def test_a_role_is_kept_with_its_account_and_a_new_password_does_not_change_it(passwords):
+    passwords.set("alice", LONG, AccountRole.READER)
+    passwords.set("alice", LONG + "2")
+    assert passwords.roles() == {"night": AccountRole.OPERATOR, "alice": AccountRole.READER}
+    assert passwords.verify("alice", LONG + "2")
+
+
+def test_a_changed_role_ends_the_sessions_of_the_old_one(passwords):
+    before = passwords.proof("night")
+    passwords.set_role("night", AccountRole.LEAD)
+    assert passwords.proof("night") != before
+    assert passwords.verify("night", LONG)
+
+
+def test_an_account_of_the_proxy_has_a_role_and_no_password_opens_it(passwords):
+    passwords.set_role("dr.night", AccountRole.READER)
+    assert passwords.role("dr.night") is AccountRole.READER
+    for password in ("", LONG):
+        assert not passwords.verify("dr.night", password)
+
+
+def test_a_file_with_an_unknown_role_is_not_believed(passwords):
+    passwords.path.write_text(passwords.path.read_text().rstrip() + ":superuser\n")
+    with pytest.raises(Fatal, match="superuser"):
+        passwords.role("night")
+
+
+def test_the_command_sets_roles_and_refuses_an_unknown_one(tmp_path):
+    config = tmp_path / "node.toml"
+    config.write_text('[node]\ndata_dir = "state"\n')
+    for words, exit_code in (
+        (("--role", "reader"), 0),
+        (("--role", "chief"), 2),
+        (("--role", "lead", "--by-proxy"), 0),
+    ):
+        run = CliRunner().invoke(
+            app, ["web-password", "alice", *words, "--config", str(config)], input=LONG + "\n"
+        )
+        assert (run.exit_code != 0) == (exit_code != 0), run.output
+    assert passwords_of(load_settings(config)).role("alice") is AccountRole.LEAD

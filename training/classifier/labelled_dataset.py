@@ -7,12 +7,15 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from ra_node.domain.reader_study.provenance import FILE as READER_STUDY
+from ra_node.domain.statistics.agreement import Agreement
 from ra_node.errors import Fatal, Refused
 from training.classifier.initial_weights import Start
 from training.data.dataset import Crops, Row, Split, load_crops, save_crops, stacked
 from training.data.detector import keep_detector, kept_detector
-from training.data.label_table.agreement import AGREEMENT, Agreement, dumped, read_agreements
+from training.data.label_table.agreement import AGREEMENT, dumped, read_agreements
 from training.data.manifest import HandRow, load_hand, manifest_sha256, read_manifest, written
+from training.data.reader_study import read_provenance
 from training.data.site_images.source_image import sha256_of
 from training.data.split import Fold, holdout, parts_of, read_split
 from training.io.atomic_file import write_whole
@@ -58,6 +61,9 @@ def labelled(
     write_whole(out / ROWS, lambda file: file.write(held))
     agreements = dumped(read_agreements(dataset))
     write_whole(out / AGREEMENT, lambda file: file.write(agreements))
+    if (dataset / READER_STUDY).exists():
+        study = (dataset / READER_STUDY).read_bytes()
+        write_whole(out / READER_STUDY, lambda file: file.write(study))
     content = _ABOUT.dump_json(about, indent=2)
     write_whole(out / ABOUT, lambda file: file.write(content))
     return crops
@@ -71,6 +77,12 @@ def kept_about(run: Path) -> dict[str, str]:
 def kept_agreements(run: Path) -> list[Agreement]:
     """Agreement of the readers of a run's dataset; empty where unknown."""
     return read_agreements(run)
+
+
+def kept_reader_study(run: Path) -> list[str]:
+    """What is known of the readers of a run's dataset, in sentences; empty where no reader study made it."""
+    found = read_provenance(run)
+    return [] if found is None else list(found.sentences())
 
 
 def kept_rows(run: Path) -> tuple[HandRow, ...]:

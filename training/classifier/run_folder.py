@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ra_node.domain.reader_study.provenance import FILE as READER_STUDY
 from ra_node.errors import Fatal
 from training.classifier.labelled_dataset import ABOUT, LABELLED, ROWS, labelled
 from training.data.adult_dataset import adult_rows
@@ -121,7 +122,8 @@ def share_crops(source: Path, run: Path) -> None:
     """Share the hands of `source`: a hard link, or a copy where links are not possible."""
     run.mkdir(parents=True, exist_ok=True)
     weights = [one.path for one in kept_detector(source).part.weights] if has_detector(source) else []
-    for name in (REAL, ADULTS, DRAWN, LABELLED, ROWS, ABOUT, AGREEMENT, *weights, DETECTOR):
+    extra = (AGREEMENT, READER_STUDY, *weights, DETECTOR)
+    for name in (REAL, ADULTS, DRAWN, LABELLED, ROWS, ABOUT, *extra):
         if (source / name).exists() and not _same(source / name, run / name):
             _link(source / name, run / name)
 

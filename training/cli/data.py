@@ -12,9 +12,9 @@ import typer
 from ra_node.domain.laterality.evidence import Convention
 from ra_node.domain.report import STAGES
 from ra_node.errors import Refused
+from ra_node.imaging.hand_cuts.blanking import Blank
 from training.cli.options import BundleOption, bundle_folder
 from training.cli.output import say
-from training.data.site_images.blanking import Blank
 from training.data.split import TEST_SHARE, Kind
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ HINTS = {
 
 Images = Annotated[Path, typer.Option("--images", exists=True, file_okay=False, help="DICOM files or PNGs.")]
 Labels = Annotated[
-    Path, typer.Option("--labels", exists=True, dir_okay=False, help="Label table, CSV or TSV.")
+    Path | None,
+    typer.Option("--labels", exists=True, dir_okay=False, help="Label table; that of an export by default."),
 ]
 Out = Annotated[Path, typer.Option("--out", help="New folder of the dataset.")]
 SplitOut = Annotated[Path, typer.Option("--out", help="The split, JSON.")]
@@ -78,20 +79,20 @@ def register(app: typer.Typer) -> None:
     app.command(name="split")(split_command)
 
 
-def labels_command(images: Images, labels: Labels) -> None:
+def labels_command(images: Images, labels: Labels = None) -> None:
     """Check a label table: agreement of the readers and the discrepancies still open."""
     from training.data.consensus import expect_no_discrepancies
     from training.data.label_table.annotations import read_labels
 
-    hands = read_labels(labels, images)
+    hands = read_labels(_table(images, labels), images)
     _say_labels(hands)
     expect_no_discrepancies(hands)
 
 
 def prepare_command(
     images: Images,
-    labels: Labels,
     out: Out,
+    labels: Labels = None,
     bundle: BundleOption = None,
     salt_file: SaltFile = None,
     two_hand_convention: TwoHands = "none",
@@ -100,27 +101,31 @@ def prepare_command(
     allow_empty_classes: EmptyClasses = False,  # noqa: FBT002
     blank: BlankWhat = "text",
 ) -> None:
-    """Make a dataset of single hands from images and labels; no patient attribute is kept."""
+    """Make a dataset from images and labels, or from an exported reader study; no patient data is kept."""
     import torch
 
     from training.data.consensus import expect_no_discrepancies
     from training.data.detector import bundle_detector
     from training.data.label_table.annotations import read_labels
     from training.data.prepare import prepare
+    from training.data.reader_study import is_reader_study, prepare_reader_study
     from training.data.site_images.image_hands import Options
     from training.data.site_images.pseudonym import read_salt
 
     torch.set_num_threads(1)  # two threads wait for each other in networks this small
-    hands = read_labels(labels, images)
+    hands = read_labels(_table(images, labels), images)
     _say_labels(hands)
     options = Options(two_hand_convention, site, skip_open, allow_empty_classes, blank)
     if not skip_open:
         expect_no_discrepancies(hands)
     if out.exists():
         raise Refused("expected a new folder in --out, found one that exists")
+    salt = read_salt(salt_file or out.parent / SALT, out)
+    if is_reader_study(images):
+        _say_prepared(prepare_reader_study(images, hands, out, salt, options))
+        return
     detector = bundle_detector(bundle_folder(bundle))
     say(f"hands are found by {detector.part.name} ({detector.sha256[:12]})")
-    salt = read_salt(salt_file or out.parent / SALT, out)
     with _progress() as bar:
         task = bar.add_task("images", total=None)
         prepared = prepare(
@@ -174,8 +179,20 @@ def _folds(
     return as_given(hands) if kind == "given" else holdout(hands, seed, test_share)
 
 
+def _table(images: Path, labels: Path | None) -> Path:
+    """The label table; the export of a reader study has its own."""
+    from training.data.reader_study import LABELS, is_reader_study
+
+    if labels is not None:
+        return labels
+    if not is_reader_study(images):
+        raise Refused("expected a label table in --labels, found none, and no export of a reader study")
+    return images / LABELS
+
+
 def _say_labels(hands: Sequence[LabelledHand]) -> None:
-    from training.data.consensus import NOT_GRADABLE, absent_stages, described, open_discrepancies
+    from ra_node.domain.reader_study.labels import NOT_GRADABLE
+    from training.data.consensus import absent_stages, described, open_discrepancies
     from training.data.label_table.agreement import agreements
 
     counts = Counter(hand.label for hand in hands)

@@ -13,10 +13,10 @@ from ra_node.domain.report import HandFinding, Reason
 from ra_node.domain.study import NO_HEADER
 from ra_node.imaging.hand_extraction import extract_hands
 from ra_node.imaging.pixels import read_png
+from ra_node.inference.process_map import side_by_side
 from training.data.adult_hands import AdultPicture, hand_of, read_adults
 from training.data.dataset import ADULT_ORIGINS, Row, SourceHand, Split, hand_rows, stages_of
 from training.data.detector import KeptDetector
-from training.io.process_map import side_by_side
 from training.recipes.classifier import Recipe
 
 

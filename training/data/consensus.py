@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ra_node.domain.laterality.evidence import Side
+from ra_node.domain.reader_study.labels import NOT_GRADABLE, highest
 from ra_node.domain.report import STAGES
 from ra_node.errors import Refused
 
 SplitName = Literal["train", "test", ""]
-
-NOT_GRADABLE = -1
-"""Label instead of a stage: the reader could not grade the hand or joint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +97,6 @@ class LabelledHand:
         """The label of one reader for the hand, or the highest of its joints."""
         said: list[int | None] = [getattr(reading, reader) for reading in self.readings]
         return getattr(self.whole, reader) if self.whole else highest(said)
-
-
-def highest(stages: Iterable[int | None]) -> int | None:
-    """The highest stage; None if one is unknown, NOT_GRADABLE if one that could be higher is not gradable."""
-    known = list(stages)
-    numbers = [stage for stage in known if stage is not None]
-    if len(numbers) < len(known):
-        return None
-    most = max(numbers)
-    return NOT_GRADABLE if NOT_GRADABLE in numbers and most < STAGES[-1] else most
 
 
 def open_discrepancies(hands: Sequence[LabelledHand]) -> list[Reading]:

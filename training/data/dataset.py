@@ -21,9 +21,9 @@ from ra_node.imaging.hand_detection import HandFinder
 from ra_node.imaging.hand_extraction import extract_hands
 from ra_node.imaging.model_input import hand_crop
 from ra_node.imaging.pixels import Radiograph, read_png
+from ra_node.inference.process_map import side_by_side
 from training.data.detector import KeptDetector
 from training.io.atomic_file import write_whole
-from training.io.process_map import side_by_side
 from training.recipes.classifier import DataRecipe, Recipe
 from training.simulation.lesions import Image, simulate
 

@@ -25,8 +25,8 @@ from ra_node.domain.geometry import Box, Point, Rotation
 from ra_node.domain.preprocessing import PREPROCESSING_ID
 from ra_node.domain.report import HandRegion, Joint
 from ra_node.errors import Refused
+from ra_node.imaging.hand_cuts.hand_png import decoded, turned_back
 from ra_node.imaging.model_input import hand_crop
-from training.data.hand_png import decoded, turned_back
 
 FORMAT = "ra-node hands 2"
 MANIFEST, ABOUT, REJECTED, HANDS = "manifest.jsonl", "dataset.json", "rejected.csv", "hands"
@@ -46,7 +46,7 @@ class HandRow:
     hand; they are outside the mask of the model input. `joint_places` are the detected joints, x, y and score
     by name, also in the cut; `joints` are the readers' stages by joint.
     `detector` is the SHA-256 of the detector; `image_pixels` and `hand_pixels` are digests of decoded pixels
-    (training.data.pixel_digest), of the whole image and of the cut.
+    (ra_node.imaging.hand_cuts.pixel_digest), of the whole image and of the cut.
     """
 
     image: str

@@ -10,10 +10,10 @@ import numpy as np
 
 from ra_node.domain.report import STAGES
 from ra_node.errors import Fatal
+from ra_node.inference.process_map import side_by_side
 from training.data.dataset import Crops, Row, SourceHand, Split, hand_rows
 from training.data.detector import KeptDetector
 from training.data.phantom_dataset import picture_rows
-from training.io.process_map import side_by_side
 from training.recipes.classifier import Recipe
 
 TRAINING = (26, 33, 54, 56, 38, 33)

@@ -15,9 +15,9 @@ from ra_node.imaging.hand_detection import HandFinder
 from ra_node.imaging.hand_extraction import extract_hands
 from ra_node.imaging.model_input import hand_crop
 from ra_node.imaging.pixels import Radiograph
+from ra_node.inference.process_map import side_by_side
 from training.data.dataset import Row, Split, jittered
 from training.data.detector import KeptDetector
-from training.io.process_map import side_by_side
 from training.phantom.draw import draw_hands
 from training.phantom.recipe import HandRecipe, PhantomHand, PhantomRecipe
 from training.recipes.classifier import Recipe

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ra_node.domain.patient.pseudonym import patient_pseudonym
 from ra_node.errors import Refused
+from ra_node.inference.process_map import side_by_side
 from training.data.consensus import LabelledHand, expect_both_classes, expect_no_discrepancies
 from training.data.detector import KeptDetector, keep_detector
 from training.data.label_table.agreement import AGREEMENT, agreements, dumped
@@ -25,7 +26,6 @@ from training.data.site_images.image_hands import Cutter, ImageHands, ImageTask,
 from training.data.site_images.image_journal import ImageJournal
 from training.data.site_images.source_image import is_image_file, sha256_of
 from training.io.atomic_folder import Write, unfinished_folder, write_synced
-from training.io.process_map import side_by_side
 
 Report = Callable[[int, int], None]
 
@@ -76,7 +76,7 @@ def prepare(
         _remove_others(folder, prepared.hands)
         write(folder / MANIFEST, written(prepared.hands))
         write(folder / AGREEMENT, dumped(agreements(labels)))
-        write(folder / REJECTED, _table_of(prepared.rejections))
+        write(folder / REJECTED, rejection_table(prepared.rejections))
         write(folder / ABOUT, about(detector.sha256))
         journal.remove()
     return replace(prepared, known=known)
@@ -198,7 +198,8 @@ def _after(rejections: Sequence[Rejection]) -> str:
     return f"after {len(rejections)} rejections ({', '.join(f'{n} {r}' for r, n in sorted(counts.items()))})"
 
 
-def _table_of(rejections: Sequence[Rejection]) -> bytes:
+def rejection_table(rejections: Sequence[Rejection]) -> bytes:
+    """Content of `rejected.csv`."""
     text = io.StringIO(newline="")
     table = csv.writer(text)
     table.writerow(["label_row", "side", "source_sha256", "reason", "text"])

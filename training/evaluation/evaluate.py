@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict
 
 from ra_node.domain.report import STAGES
+from ra_node.domain.statistics.agreement import Agreement
 from ra_node.errors import Fatal
 from ra_node.inference.networks.loaded_network import softmax
 from training.data.data_kind import WORDS, DataKind, Words
 from training.data.dataset import Crops
-from training.data.label_table.agreement import Agreement
 from training.data.subgroups import Groups, members
 from training.evaluation.calibration import expected_calibration_error, temperature
 from training.evaluation.metrics import (
@@ -109,6 +109,8 @@ class Result:
     """Stages without a training hand."""
     readers: list[Agreement] = field(default_factory=list)
     """Agreement of the readers of the dataset, before any consensus."""
+    reader_study: list[str] = field(default_factory=list)
+    """Who read the dataset, how and with what agreement, in sentences; empty without a reader study."""
     folds: int = 0
     """Above 0: the figures are those of this number of cross-validated networks, each on other patients;
     the networks of the run itself were trained on all of them."""

@@ -19,7 +19,13 @@ from pydantic import TypeAdapter
 from ra_node.errors import Refused
 from ra_node.inference.networks.loaded_network import softmax
 from training.classifier.initial_weights import note_start
-from training.classifier.labelled_dataset import kept_about, kept_agreements, kept_rows, refuse_other_split
+from training.classifier.labelled_dataset import (
+    kept_about,
+    kept_agreements,
+    kept_reader_study,
+    kept_rows,
+    refuse_other_split,
+)
 from training.classifier.run_folder import HandsFrom, counted, kept_crops, prepared
 from training.classifier.train import Place, train_run
 from training.data.consensus import absent_stages
@@ -238,6 +244,7 @@ def _final(best: Pooled, candidates: int, plan: Plan, place: Place, question: Qu
         dataset=kept_about(run),
         absent_stages=absent_stages(map(int, told.stages[told.rows("tune")])),
         readers=kept_agreements(run),
+        reader_study=kept_reader_study(run),
         folds=0 if plan.held_out else len(plan.folds),
         candidates=candidates,
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from pydantic import TypeAdapter, ValidationError
 
-from training.classifier.labelled_dataset import kept_about, kept_agreements, kept_rows
+from training.classifier.labelled_dataset import kept_about, kept_agreements, kept_reader_study, kept_rows
 from training.classifier.run_folder import counted, kept_crops, kept_recipe
 from training.data.consensus import absent_stages
 from training.data.dataset import Crops, Origin
@@ -146,6 +146,7 @@ def _result(
         dataset=kept_about(run),
         absent_stages=absent_stages(map(int, told.stages[told.rows("tune")])),
         readers=kept_agreements(run),
+        reader_study=kept_reader_study(run),
     )
 
 

@@ -194,6 +194,7 @@ def _training(recipe: Recipe, result: Result) -> dict[str, JsonValue]:
         "counts": _plain(result.counts),
         "cross_validation": {"folds": result.folds, "chosen_from": result.candidates},
         "readers": _plain([asdict(one) for one in result.readers]),
+        "reader_study": _plain(result.reader_study),
         "recipe": recipe.model_dump(mode="json"),
         "held_out": _plain(asdict(result.held_out)),
         "held_out_phantoms": _plain(asdict(result.phantom)) if result.phantom else None,

@@ -129,7 +129,9 @@ def card(manifest: Manifest, result: Result, calibration: Calibration) -> str:
         initialisation=manifest.provenance["initialisation"],
         figures=_figures(result),
         measured_on=result.measured_on,
-        readers="".join(f"\nThe readers among themselves: {one}.\n" for one in result.readers),
+        readers="".join(f"\nThe readers among themselves: {one}.\n" for one in result.readers)
+        + "".join(f"\n- {one}" for one in result.reader_study)
+        + ("\n" if result.reader_study else ""),
         threshold=recognition.operating_points[0],
         recognition_temperature=recognition.temperature,
         staging_temperature=staging.temperature,

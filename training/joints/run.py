@@ -15,12 +15,12 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from ra_node.errors import Fatal
+from ra_node.inference.process_map import side_by_side
 from training.classifier.labelled_dataset import split_sides
 from training.data.dataset import read_source
 from training.data.detector import KeptDetector, bundle_detector, kept_detector
 from training.data.manifest import HandRow, hand_values, read_manifest
 from training.io.atomic_file import write_whole
-from training.io.process_map import side_by_side
 from training.joints.drawn_hands import PlannedPicture, drawn_hands, planned_pictures
 from training.joints.hands import (
     JointHands,

@@ -58,6 +58,7 @@ def report(
             *([readers_table(runs)] if runs[0].result.readers else []),
             *(recognition_table(runs), staging_table(runs), clinical_table(runs), calibration_table(runs)),
         ],
+        reader_study=runs[0].result.reader_study,
         warning=runs[0].result.words.warning,
         short=in_short(runs),
         cohorts=cohort_tables(runs),

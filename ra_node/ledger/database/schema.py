@@ -17,7 +17,6 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
-    MetaData,
     PrimaryKeyConstraint,
     Table,
     Text,
@@ -25,7 +24,8 @@ from sqlalchemy import (
     text,
 )
 
-metadata = MetaData()
+from ra_node.ledger.database import reader_study_schema  # noqa: F401 - adds its tables
+from ra_node.ledger.database.metadata import metadata
 
 
 class StudyState(StrEnum):

@@ -16,10 +16,10 @@ import pytest
 from ra_node.dicom.reading.file import read_header
 from ra_node.domain.laterality.evidence import Side, sides_of
 from ra_node.errors import Fatal, Refused
+from ra_node.imaging.hand_cuts.hand_png import cut_out
 from ra_node.services.analysis.study_analysis import look_at
 from tests.finders import demo_detector, demo_finder, demo_rules
 from tests.training.label_tables import BIRTH, NAME, TAKEN, label, marked_study, save, write_table
-from training.data.hand_png import cut_out
 from training.data.label_table.agreement import read_agreements
 from training.data.label_table.annotations import read_labels
 from training.data.manifest import HandRow, hand_values, load_dataset, load_hand, read_manifest

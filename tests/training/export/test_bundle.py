@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from ra_node.domain.statistics.agreement import Agreement
 from ra_node.errors import Refused
 from ra_node.inference.bundles.manifest import Head, load_bundle
 from ra_node.inference.hand_detector.detector import load_finder
@@ -26,7 +27,6 @@ from tests.training.recipe_builders import small_recipe
 from training.classifier.loop import save_half
 from training.data.data_kind import WORDS, DataKind
 from training.data.dataset import Crops, Row, stacked
-from training.data.label_table.agreement import Agreement
 from training.data.weights_origin import Origin, metadata_of, read_origin
 from training.evaluation.evaluate import (
     CLASSES,

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ra_node.domain.statistics.agreement import Agreement
 from ra_node.errors import Fatal
 from tests.training.evaluated_runs import rows, write_run
 from training.data.dataset import save_crops, stacked
-from training.data.label_table.agreement import Agreement
 from training.evaluation.evaluate import Hands
 from training.experiments import paper_numbers
 from training.experiments.run_summary import Shown, read_shown

@@ -13,6 +13,9 @@ A CSV or TSV file whose first row names the columns. One row is one hand or, wit
     site, sex (M, F, O), age_years, split (train, test), note
                 optional; site, sex, age and split are the same in all rows of a hand; a consensus beyond
                 what the readers said needs a note
+    hand, view, x, y
+                written by the export of a reader study: the hand's id, its view, the joint's place in the
+                upright picture (the geometry that counts is in the hand's file)
 
 A message has row and column (the first row is 1) and never a file name, which may contain a patient name.
 """
@@ -27,14 +30,16 @@ from typing import TypeVar
 
 from ra_node.domain.joints import JOINTS
 from ra_node.domain.laterality.evidence import Side
+from ra_node.domain.reader_study.labels import NOT_GRADABLE
 from ra_node.errors import Refused
-from training.data.consensus import NOT_GRADABLE, Facts, LabelledHand, Reading, SplitName, in_words
+from training.data.consensus import Facts, LabelledHand, Reading, SplitName, in_words
 from training.data.label_table.cell_values import FilesIn, age_in, joint_in, one_of, shown, side_in, stage_in
 from training.data.label_table.table_text import ABSENT, column_name, table_rows
 
 READERS = ("reader_1", "reader_2")
 COLUMNS = (
     "file", "side", "joint", *READERS, "consensus", "patient", "site", "sex", "age_years", "split", "note",
+    "hand", "view", "x", "y",
 )  # fmt: skip
 MOST_PROBLEMS = 20
 """Most problems listed in a message; the rest is counted."""

@@ -15,7 +15,7 @@ from typing import TypeVar
 from ra_node.domain.joints import JOINTS
 from ra_node.domain.laterality.evidence import Side
 from ra_node.domain.laterality.side_words import side_in_text
-from training.data.consensus import NOT_GRADABLE
+from ra_node.domain.reader_study.labels import NOT_GRADABLE
 
 _SIDES = {
     **dict.fromkeys(("r", "re", "rt", "der", "dcha", "dch", "dx"), Side.RIGHT),

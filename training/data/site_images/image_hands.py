@@ -19,12 +19,12 @@ from ra_node.domain.laterality.evidence import Convention, sides_of
 from ra_node.domain.patient.pseudonym import patient_pseudonym
 from ra_node.domain.report import HandFinding, Reason
 from ra_node.errors import Refused
+from ra_node.imaging.hand_cuts.blanking import Blank, blanked
+from ra_node.imaging.hand_cuts.hand_png import coded, cut_out, upright
+from ra_node.imaging.hand_cuts.pixel_digest import pixel_digest
 from training.data.consensus import LabelledHand
 from training.data.detector import KeptDetector
-from training.data.hand_png import coded, cut_out, upright
 from training.data.manifest import HANDS, HandRow
-from training.data.pixel_digest import pixel_digest
-from training.data.site_images.blanking import Blank, blanked
 from training.data.site_images.source_image import Source, capped, read_source
 from training.io.atomic_folder import Write
 

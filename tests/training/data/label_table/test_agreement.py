@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
 from ra_node.domain.laterality.evidence import Side
-from training.data.consensus import NOT_GRADABLE, Facts, LabelledHand, Reading
-from training.data.label_table.agreement import agreements, kappa
+from ra_node.domain.reader_study.labels import NOT_GRADABLE
+from ra_node.domain.statistics.agreement import kappa
+from training.data.consensus import Facts, LabelledHand, Reading
+from training.data.label_table.agreement import agreements
 
 
 def hand(number: int, *stages: tuple[int | None, int | None], joints: bool = False) -> LabelledHand:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from ra_node.domain.joints import JOINTS
 from ra_node.domain.laterality.evidence import Side
+from ra_node.domain.reader_study.labels import NOT_GRADABLE
 from ra_node.errors import Refused
 from tests.training.label_tables import label, write_table
 from training.data.consensus import (
-    NOT_GRADABLE,
     LabelledHand,
     absent_stages,
     described,

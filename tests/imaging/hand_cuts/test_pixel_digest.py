@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from training.data.pixel_digest import pixel_digest
+from ra_node.imaging.hand_cuts.pixel_digest import pixel_digest
 
 pictures = arrays(np.uint16, st.tuples(st.integers(2, 9), st.integers(2, 9)), elements=st.integers(0, 4095))
 

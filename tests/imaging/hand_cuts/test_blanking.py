@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ra_node.domain.geometry import Point
-from training.data.site_images.blanking import blanked
+from ra_node.imaging.hand_cuts.blanking import blanked
 
 Values = NDArray[np.float32]
 OUTLINE = (Point(100, 40), Point(200, 40), Point(200, 400), Point(100, 400))

@@ -9,8 +9,8 @@ from hypothesis.extra.numpy import arrays
 
 from ra_node.domain.geometry import Box, Point
 from ra_node.domain.report import HandRegion
+from ra_node.imaging.hand_cuts.hand_png import coded, cut_out, turned_back, upright
 from ra_node.imaging.model_input import hand_crop
-from training.data.hand_png import coded, cut_out, turned_back, upright
 
 finite = st.floats(-1e6, 1e6, width=32)
 

@@ -1,0 +1,1 @@
+"""Reader studies: roles, phases, marks of a hand, sampling and order."""

@@ -1,0 +1,1 @@
+"""Statistics of readers that page and training share."""

@@ -1,0 +1,1 @@
+"""One hand cut from its image: 16-bit words, blanked text, digests, geometry."""

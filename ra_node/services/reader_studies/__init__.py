@@ -1,0 +1,1 @@
+"""Reader studies: two blinded readers stage hands, adjudicate, and export a data set."""

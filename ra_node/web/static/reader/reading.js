@@ -1,0 +1,473 @@
+// The reading page: keys, touch and screen of one hand at a time. Every mark goes through the outbox.
+
+import { HandState, NOT_GRADABLE, WHOLE_HAND } from "./hand_state.js";
+import { Outbox, newId } from "./outbox.js";
+import { signInAgain } from "./signin.js";
+import { Viewer } from "./viewer.js";
+
+const root = document.getElementById("reading");
+const words = JSON.parse(root.dataset.words);
+const base = root.dataset.base;
+const $ = (id) => document.getElementById(id);
+const say = (key, values = {}) => (words[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+
+/** Side of the drawn box in proximal phalanges: smaller than what the networks see, so that boxes do not overlap. */
+const BOX_SHARE = 0.6;
+const BOX_STEP_PX = 4, PAN_STEP_PX = 60;
+const pictures = new Map();
+let hand = null, queued = null, chosen = WHOLE_HAND, moving = false, shownAt = 0, spent = 0, busy = false;
+
+const viewer = new Viewer($("picture"), { chosen: choose, moved: boxMoved, changed: showWindow });
+const outbox = new Outbox(root.dataset.who, root.dataset.csrf, {
+  saved: onSaved, conflict: onConflict, refused: onRefused, expired: onExpired, state: showSaving,
+});
+
+// Pictures
+
+function picture(task) {
+  if (!pictures.has(task.picture)) {
+    pictures.set(task.picture, fetch(task.picture).then(async (answer) => {
+      if (answer.status === 401) throw new Error("expired");
+      if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).text ?? say("no_picture"));
+      const words = new Uint16Array(await answer.arrayBuffer()), { rows, columns } = task;
+      if (words.length !== rows * columns) throw new Error(say("no_picture"));
+      return { words, rows, columns, window: answer.headers.get("X-Window").split(",").map(Number) };
+    }));
+  }
+  for (const key of [...pictures.keys()].slice(0, -3)) pictures.delete(key);
+  return pictures.get(task.picture);
+}
+
+// Time at the hand: while the page is visible
+
+function lap() {
+  const now = performance.now();
+  if (!document.hidden && shownAt) spent += now - shownAt;
+  shownAt = now;
+  return Math.round(spent);
+}
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden && shownAt) spent += performance.now() - shownAt;
+  shownAt = performance.now();
+});
+
+// One hand
+
+async function get(path) {
+  let answer;
+  try { answer = await fetch(base + path); } catch { return retry(() => get(path)); }
+  if (answer.status === 401) return onExpired().then(() => get(path));
+  if (answer.status >= 500) return retry(() => get(path));
+  const told = await answer.json();
+  if (answer.ok) return told;
+  tell(told.text ?? say("failed"), "bad");
+  return null;
+}
+
+async function load(path) {
+  const told = await get(path);
+  if (told) await show(told.task);
+}
+
+/** Fetch the hand after this one with its picture, so that it shows at once. */
+async function prefetch() {
+  const from = hand.task;
+  try {
+    const answer = await fetch(`${base}/next?after=${from.number}`);
+    const { task } = answer.ok ? await answer.json() : {};
+    if (!task || hand.task !== from || task.id === from.id) return;
+    queued = task;
+    await picture(task);
+  } catch { if (queued) pictures.delete(queued.picture); }
+}
+
+async function retry(again) {
+  tell(say("offline"), "warn");
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+  return again();
+}
+
+async function show(task) {
+  if (!task) { location.assign(root.dataset.home); return; }
+  hand = new HandState(task);
+  queued = null;
+  moving = false;
+  [spent, shownAt] = [0, performance.now()];
+  chosen = hand.open[0] ?? hand.names[0];
+  $("count").textContent = say("count", task);
+  [$("bar").max, $("bar").value] = [task.total, task.number - 1];
+  $("message").hidden = true;
+  render();
+  try {
+    const image = await picture(task);
+    if (hand.task !== task) return;
+    viewer.show(image, {});
+    [spent, shownAt] = [0, performance.now()];
+    root.dataset.shown = task.id;
+  } catch (error) {
+    pictures.delete(task.picture);
+    if (error.message === "expired") return onExpired().then(() => show(task));
+    viewer.image = null;
+    viewer.draw();
+    tell(say("picture_missing", { text: error.message }), "bad");
+  }
+  render();
+  prefetch();
+}
+
+// Actions
+
+function send(action) {
+  outbox.add(`${base}/tasks/${hand.task.id}/actions`, { ...action, spent_ms: lap() });
+  spent = 0;
+  render();
+}
+
+function act(marks) {
+  if (!hand) return;
+  const action = { id: newId(), sequence: hand.sequence + 1, marks };
+  hand.apply(action.id, marks);
+  send(action);
+}
+
+async function stage(value) {
+  if (!hand || !hand.names.includes(chosen)) return;
+  const joint = chosen, note = beyond(joint, value) ? await askNote() : "";
+  if (note !== null) act([{ kind: "stage", joint, stage: value, note }]);
+}
+
+function allNormal() {
+  if (!hand || !hand.open.length) return;
+  act(hand.open.map((joint) => ({ kind: "stage", joint, stage: 0 })));
+}
+
+function undo() {
+  if (!hand) return;
+  const sequence = hand.sequence + 1;
+  if (!hand.undo()) { tell(say("nothing_to_undo"), "info"); return; }
+  send({ id: newId(), sequence, undo: true });
+}
+
+function keep() {
+  if (hand?.task.kind === "revision" && !hand.kept) act([{ kind: "kept", joint: WHOLE_HAND }]);
+}
+
+function boxMoved(joint, x, y) {
+  act([{ kind: "joint_at", joint, x: Math.round(x), y: Math.round(y) }]);
+}
+
+async function next() {
+  if (!hand || busy) return;
+  const left = hand.open;
+  if (left.length) {
+    choose(left[0]);
+    tell(hand.task.by_joint ? say("joints_open", { count: left.length }) : say("hand_open"), "warn");
+    return;
+  }
+  if (hand.task.kind === "revision" && !hand.kept && !hand.lastAction) { tell(say("decide"), "warn"); return; }
+  if (queued) { await show(queued); return; }
+  busy = true;
+  tell(say("saving"), "info");
+  await outbox.emptied();
+  await load(`/next?after=${hand.task.number}`);
+  busy = false;
+}
+
+async function previous() {
+  if (!hand || busy || hand.task.number < 2) return;
+  busy = true;
+  await outbox.emptied();
+  await load(`/hands/${hand.task.number - 1}`);
+  busy = false;
+}
+
+/** Whether a consensus lies outside the range of what the readers said. */
+function beyond(joint, label) {
+  if (hand.task.kind !== "consensus") return false;
+  const said = hand.task.others.map((one) => one.labels[joint]).filter((one) => one !== undefined);
+  const stages = said.filter((one) => one !== NOT_GRADABLE);
+  if (!said.length || said.includes(label)) return false;
+  return label === NOT_GRADABLE || !stages.length || label < Math.min(...stages) || label > Math.max(...stages);
+}
+
+/** Ask why; null where the reader cancels. */
+function askNote() {
+  const dialog = $("note-dialog"), field = $("note");
+  field.value = "";
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "save" ? field.value.trim() : null), { once: true });
+  });
+}
+
+// Answers of the server
+
+function waits(id) { return outbox.entries.some((one) => one.path.includes(`/${id}/`)); }
+
+function onSaved(_, answer) {
+  if (!hand || answer.task.id !== hand.task.id || waits(hand.task.id)) return;
+  const { past } = hand;
+  hand.take(answer.task);
+  hand.past = past;
+  render();
+}
+
+/** Another tab wrote first, or this part is closed: nothing of ours was recorded, show what is there. */
+function onConflict(_, answer) {
+  const id = answer.task?.id;
+  for (const one of outbox.entries.filter((other) => id && other.path.includes(`/${id}/`))) outbox.drop(one);
+  if (hand && id === hand.task.id) {
+    hand.take(answer.task);
+    render();
+  }
+  tell(id ? say("conflict", { number: answer.task.number }) : answer.text, "warn");
+}
+
+function onRefused(_, answer) {
+  tell(answer.text ?? say("failed"), "bad");
+  if (hand) get(`/tasks/${hand.task.id}`).then((told) => { if (told) { hand.take(told.task); render(); } });
+}
+
+let signingIn = null;
+function onExpired() {
+  signingIn ??= signInAgain(root.dataset.who, say).then((csrf) => {
+    signingIn = null;
+    outbox.resume(csrf);
+  });
+  return signingIn;
+}
+
+function showSaving(waiting, online) {
+  const place = $("saved");
+  place.dataset.state = !waiting ? "saved" : online ? "saving" : "offline";
+  place.textContent = !waiting ? say("saved") : online ? say("saving") : say("unsaved", { count: waiting });
+  root.dataset.waiting = waiting;
+}
+
+// Screen
+
+function tell(text, tone) {
+  const place = $("message");
+  place.textContent = text;
+  place.className = `message ${tone}`;
+  place.hidden = false;
+}
+
+function nameOf(joint) { return joint ? say(`joint_${joint}`) : say("hand"); }
+
+function labelText(label, reason) {
+  if (label === undefined || label === null) return say("no_stage");
+  return label === NOT_GRADABLE ? (reason ? say("cannot_because", { reason: say(`reason_${reason}`) }) : say("unjudged")) : say("stage", { stage: label });
+}
+
+function choose(joint) {
+  if (!hand || !hand.names.includes(joint)) return;
+  chosen = joint;
+  $("message").hidden = true;
+  viewer.choose(joint);
+  render();
+}
+
+function render() {
+  if (!hand) return;
+  const { labels } = hand, unit = hand.task.box_px * BOX_SHARE;
+  viewer.joints = hand.task.by_joint ? Object.fromEntries(hand.names.filter((name) => hand.joints[name]).map((name) => [name, {
+    x: hand.joints[name][0], y: hand.joints[name][1], side: unit,
+    stage: labels[name] >= 0 ? labels[name] : null, unjudged: labels[name] === NOT_GRADABLE || labels[WHOLE_HAND] === NOT_GRADABLE,
+  }])) : {};
+  viewer.chosen = chosen;
+  viewer.draw();
+  $("side").textContent = say(`side_${hand.task.side || "none"}`);
+  renderJoints();
+  renderStages();
+  const total = hand.handLabel;
+  $("hand-stage").textContent = total === null ? say("hand_none") : total === NOT_GRADABLE ? say("hand_cannot") : say("hand_so_far", { stage: total });
+  $("left").textContent = hand.open.length && hand.task.by_joint ? say("left", { count: hand.open.length }) : "";
+  $("next").classList.toggle("ready", !hand.open.length && (hand.task.kind !== "revision" || hand.kept || Boolean(hand.lastAction)));
+  root.classList.toggle("moving", moving);
+  root.dataset.task = hand.task.id;
+}
+
+function renderJoints() {
+  const place = $("joints");
+  place.hidden = !hand.task.by_joint;
+  if (place.dataset.task !== hand.task.id) {
+    place.replaceChildren(...hand.rows.map((row) => {
+      const line = document.createElement("div");
+      line.className = "joint-row";
+      line.append(...row.map((name) => {
+        const cell = document.createElement("button");
+        cell.type = "button";
+        cell.dataset.joint = name;
+        cell.tabIndex = -1;
+        return cell;
+      }));
+      return line;
+    }));
+    place.dataset.task = hand.task.id;
+  }
+  for (const cell of place.querySelectorAll("button")) {
+    const name = cell.dataset.joint, label = hand.labels[name], whole = hand.labels[WHOLE_HAND] === NOT_GRADABLE;
+    const unjudged = label === NOT_GRADABLE || whole;
+    const state = unjudged ? "unjudged" : label === undefined ? "open" : label ? "lesion" : "normal";
+    const said = (hand.task.others ?? []).map((one) => short(one.labels[name]));
+    cell.className = `joint ${state}`;
+    cell.setAttribute("aria-pressed", String(name === chosen));
+    cell.setAttribute("aria-label", `${nameOf(name)}: ${labelText(unjudged ? NOT_GRADABLE : label, hand.reasons[name])}`);
+    cell.tabIndex = name === chosen ? 0 : -1;
+    cell.replaceChildren(span("joint-name", say(`short_${name}`)), span("joint-stage", unjudged ? "×" : label ?? "·"));
+    if (said.length) cell.append(span("joint-others", said.join(" | ")));
+  }
+}
+
+function short(label) { return label === undefined ? "–" : label === NOT_GRADABLE ? "×" : String(label); }
+
+function span(name, text) {
+  const made = document.createElement("span");
+  made.className = name;
+  made.textContent = text;
+  return made;
+}
+
+function renderStages() {
+  const label = hand.labels[chosen];
+  for (const button of document.querySelectorAll("[data-stage]")) {
+    button.setAttribute("aria-pressed", String(Number(button.dataset.stage) === label));
+  }
+  $("cannot").setAttribute("aria-pressed", String(label === NOT_GRADABLE));
+  $("chosen").textContent = `${nameOf(chosen)}: ${labelText(label, hand.reasons[chosen])}`;
+  const others = $("others");
+  if (!others) return;
+  others.replaceChildren(...(hand.task.others ?? []).map((one) => {
+    const line = document.createElement("li");
+    line.textContent = say("reader_said", { reader: one.title, label: labelText(one.labels[chosen], one.reasons?.[chosen]) });
+    return line;
+  }));
+}
+
+function showWindow() {
+  if (!viewer.image) return;
+  $("window").textContent = say("window", { width: Math.round(viewer.width), level: Math.round(viewer.level) });
+  for (const button of document.querySelectorAll("[data-preset]")) {
+    button.setAttribute("aria-pressed", String(button.dataset.preset === viewer.named));
+  }
+  $("invert").setAttribute("aria-pressed", String(viewer.inverted));
+  $("boxes").setAttribute("aria-pressed", String(viewer.boxes));
+  $("pan").setAttribute("aria-pressed", String(viewer.tool === "pan"));
+  $("move").setAttribute("aria-pressed", String(moving));
+}
+
+// "Cannot be judged, because": for the chosen joint or the whole hand
+
+function cannot(whole = !hand?.task.by_joint) {
+  if (!hand) return;
+  const dialog = $("reasons");
+  dialog.dataset.joint = whole ? WHOLE_HAND : chosen;
+  $("reasons-title").textContent = say("cannot_title", { what: nameOf(whole ? WHOLE_HAND : chosen) });
+  $("reasons-whole").hidden = whole || Boolean(hand.task.asked);
+  $("reason-note").value = "";
+  dialog.showModal();
+}
+
+function because(reason) {
+  const dialog = $("reasons"), note = $("reason-note").value.trim();
+  if ((reason === "other" || beyond(dialog.dataset.joint, NOT_GRADABLE)) && !note) { $("reason-note").focus(); $("reason-error").hidden = false; return; }
+  $("reason-error").hidden = true;
+  dialog.close();
+  act([{ kind: "not_gradable", joint: dialog.dataset.joint, reason, note }]);
+}
+
+// Keys
+
+function step(across, down) {
+  if (!hand) return;
+  if (!hand.task.by_joint) { viewer.panBy(-across * PAN_STEP_PX, -down * PAN_STEP_PX); return; }
+  const { rows, names } = hand;
+  if (down) {
+    const from = rows.findIndex((row) => row.includes(chosen)), to = Math.min(rows.length - 1, Math.max(0, from + down));
+    const x = (name) => hand.joints[name]?.[0] ?? 0;
+    if (to !== from) choose(rows[to].reduce((best, name) => (Math.abs(x(name) - x(chosen)) < Math.abs(x(best) - x(chosen)) ? name : best)));
+    return;
+  }
+  choose(names[(names.indexOf(chosen) + across + names.length) % names.length]);
+}
+
+function moveStep(across, down) {
+  const [dx, dy] = viewer.turned(across * BOX_STEP_PX, down * BOX_STEP_PX, -viewer.turn);
+  viewer.moveBox(chosen, dx, dy);
+}
+
+function toggleMove() {
+  if (!hand?.task.by_joint || !hand.joints[chosen]) return;
+  moving = !moving;
+  const box = viewer.joints[chosen];
+  if (!moving && box && (box.x !== hand.joints[chosen][0] || box.y !== hand.joints[chosen][1])) boxMoved(chosen, box.x, box.y);
+  tell(moving ? say("moving") : say("moved"), "info");
+  viewer.boxes = true;
+  viewer.draw();
+  root.classList.toggle("moving", moving);
+}
+
+function zoom() {
+  const place = hand?.joints[chosen];
+  viewer.zoomTo(place && { x: place[0], y: place[1] });
+}
+
+const KEYS = {
+  n: allNormal, u: undo, x: () => cannot(), k: keep, i: () => viewer.invert(), t: () => viewer.quarterTurn(), z: zoom,
+  f: () => viewer.fit(), b: () => { viewer.boxes = !viewer.boxes; viewer.draw(); }, m: toggleMove,
+  p: () => { viewer.tool = viewer.tool === "pan" ? "window" : "pan"; viewer.draw(); },
+  q: () => viewer.preset("full"), w: () => viewer.preset("standard"), e: () => viewer.preset("bone"), r: () => viewer.preset("soft"),
+  Backspace: previous, "+": () => viewer.zoomBy(1.25), "=": () => viewer.zoomBy(1.25), "-": () => viewer.zoomBy(0.8), "?": () => $("help").showModal(),
+};
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (document.querySelector("dialog[open]")) { dialogKey(event); return; }
+  if (event.target.closest("input, textarea, select")) return;
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  const onButton = document.activeElement?.matches("button:focus-visible, a:focus-visible, summary:focus-visible");
+  if ((key === " " || key === "Enter") && onButton && !document.activeElement.dataset.joint) return;
+  if (ARROWS[key]) {
+    const [across, down] = ARROWS[key];
+    if (moving) moveStep(across, down);
+    else if (event.shiftKey) viewer.panBy(-across * PAN_STEP_PX, -down * PAN_STEP_PX);
+    else step(across, down);
+  } else if (/^[0-5]$/.test(key)) { if (!event.repeat) stage(Number(key)); }
+  else if (key === " ") { if (!event.repeat) next(); }
+  else if (key === "Enter" && moving) toggleMove();
+  else if (key === "Escape" && moving) { moving = false; render(); }
+  else if (KEYS[key] && viewer.image) { if (!event.repeat || "+-=".includes(key)) KEYS[key](); }
+  else if (key === "?") $("help").showModal();
+  else return;
+  event.preventDefault();
+});
+
+function dialogKey(event) {
+  const dialog = document.querySelector("dialog[open]");
+  if (dialog.id === "reasons" && !event.target.closest("textarea")) {
+    const button = dialog.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+    if (button) { event.preventDefault(); button.click(); }
+  }
+}
+
+// Buttons; a click by mouse or finger leaves the focus where it is, so that space goes to the next hand
+
+root.addEventListener("mousedown", (event) => { if (event.target.closest("button") && !event.target.closest("dialog")) event.preventDefault(); });
+root.addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (!button) return;
+  const { joint, stage: value, preset, act: does, reason, whole } = button.dataset;
+  if (joint) choose(joint);
+  else if (value) stage(Number(value));
+  else if (preset) viewer.preset(preset);
+  else if (reason) because(reason);
+  else if (whole !== undefined) { $("reasons").close(); cannot(true); }
+  else if (does) ({ next, ...Object.fromEntries(Object.entries(KEYS)) })[does]?.();
+});
+window.addEventListener("beforeunload", (event) => { if (outbox.waiting && !outbox.stored().length) event.preventDefault(); });
+
+showSaving(outbox.waiting, true);
+outbox.emptied().then(() => load(root.dataset.first));
