@@ -19,9 +19,17 @@ from tests.training.recipe_builders import small_recipe
 from training.data import phantom_dataset as phantoms
 from training.data.dataset import stacked
 from training.data.phantom_dataset import phantom_rows
+from training.io import process_map
 from training.io.process_map import FEWEST, side_by_side
 
 
+@pytest.fixture
+def light(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that import little: here they only answer."""
+    monkeypatch.setattr(process_map, "_begin", None)
+
+
+@pytest.mark.usefixtures("light")
 def test_what_processes_make_comes_in_order_and_so_does_what_they_raise() -> None:
     came: list[tuple[int, int]] = []
     with pytest.raises(Fatal, match="found 5"):
@@ -34,6 +42,7 @@ def test_little_work_is_done_here() -> None:
     assert {process for _, process in side_by_side(told, [0] * (2 * FEWEST - 1))} == {os.getpid()}
 
 
+@pytest.mark.usefixtures("light")
 def test_a_process_that_is_killed_is_told() -> None:
     with pytest.raises(Fatal, match="short of memory"):
         list(side_by_side(killed, range(4), processes=2))
