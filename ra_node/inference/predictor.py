@@ -126,7 +126,8 @@ class Predictor:
         """Probabilities (N, classes), and the feature maps for the heat map."""
         recipe = self.bundle.manifest.preprocessing
         logits, maps_NCHW = self._room.answer(network.split, crops, recipe.mean, recipe.std)
-        return self._softmax(logits / network.task.temperature), maps_NCHW
+        offsets = np.array(network.task.offsets) if network.task.offsets else 0.0
+        return self._softmax(logits / network.task.temperature + offsets), maps_NCHW
 
 
 def _staging(probabilities: NDArray[np.float64]) -> Staging:

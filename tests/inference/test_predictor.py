@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -120,6 +121,19 @@ def test_the_temperature_softens_the_probabilities(bundle: Bundle, tmp_path: Pat
     write_manifest(folder, manifest)
     (judgement,) = Predictor(load_bundle(folder), "cpu").judge(crops(1))
     assert judgement.staging.probabilities == pytest.approx([1 / 6] * 6, abs=1e-4)
+
+
+def test_the_offset_of_a_class_multiplies_its_odds(bundle: Bundle, tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path / "offset")
+    manifest = read_manifest(folder)
+    manifest["tasks"]["staging"]["offsets"] = [0, 0, 0, 0, 0, math.log(3)]
+    write_manifest(folder, manifest)
+    (before,) = Predictor(bundle, "cpu").judge(crops(1))
+    (after,) = Predictor(load_bundle(folder), "cpu").judge(crops(1))
+    odds = [
+        found.staging.probabilities[5] / (1 - found.staging.probabilities[5]) for found in (before, after)
+    ]
+    assert odds[1] == pytest.approx(3 * odds[0], rel=1e-6)
 
 
 def test_no_hands_need_no_forward_pass(bundle: Bundle) -> None:

@@ -32,6 +32,8 @@ from training.report.tables import (
 
 CHOSEN_ON = {
     "validation": "validation hands, which no step of training saw",
+    "cross-fitted": "validation and held-out hands together (for the figures each fifth of the held-out "
+    "people by all others)",
     "tune": "the training hands themselves, for want of validation hands of every class",
     "out-of-fold": "all hands, each by a network that was not trained on its patient",
 }
