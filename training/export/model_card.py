@@ -179,8 +179,7 @@ def _prevalence(result: Result) -> str:
             *lines,
             "",
             "Probabilities hold for the share of disease among the hands of the calibration. With",
-            "`[models] prevalence` a node states them for its own; the operating point moves along, no call",
-            "changes.",
+            "`[models] prevalence` a node's text report states the probability of disease at its own, too.",
             "",
         ]
     )
