@@ -75,7 +75,8 @@ def build_judge(settings: Settings) -> tuple[Judge, Bundle]:
     from ra_node.inference.predictor import Predictor
 
     bundle = load_bundle(settings.models.bundle)
-    return Predictor(bundle, settings.models.device, settings.models.batch), bundle
+    models = settings.models
+    return Predictor(bundle, models.device, models.batch, models.prevalence), bundle
 
 
 def worker_count() -> int:

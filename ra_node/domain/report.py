@@ -14,6 +14,7 @@ from ra_node.domain.geometry import Box, Point, Rotation
 from ra_node.domain.laterality.evidence import Side, SideFinding
 from ra_node.domain.patient.age import Age
 from ra_node.domain.pixel_view import SeenView
+from ra_node.domain.prevalence import Posterior
 
 STAGES = (0, 1, 2, 3, 4, 5)
 """Stage 0 is a normal hand; 1 to 5 are the stages of Peng et al. 2024."""
@@ -86,6 +87,8 @@ class Recognition:
 
     probability: float
     threshold: float
+    at_prevalence: Posterior | None = None
+    """The probability restated for the site's own prevalence; calls and doubts do not depend on it."""
 
     @property
     def positive(self) -> bool:

@@ -83,12 +83,13 @@ class ResultsTable(_Table):
 
 
 class ModelsTable(_Table):
-    """[models]: bundle and device."""
+    """[models]: bundle, device, and the site's prevalence of disease."""
 
     bundle: Path = Path("bundles/demo")
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     batch: int = Field(default=16, ge=1, le=1024)
     images: int = Field(default=4, ge=1, le=256)
+    prevalence: float | None = Field(default=None, gt=0, lt=1)
 
 
 class LimitsTable(_Table):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
+from ra_node.domain.prevalence import posterior
 from ra_node.domain.report import Recognition, Staging, explaining_task
 from ra_node.errors import Fatal
 from ra_node.inference.bundles.manifest import Bundle, load_bundle
@@ -128,6 +130,36 @@ def test_the_temperature_softens_the_probabilities(bundle: Bundle, tmp_path: Pat
     write_manifest(folder, manifest)
     (judgement,) = Predictor(load_bundle(folder), "cpu").judge(crops(1))
     assert judgement.staging.probabilities == pytest.approx([1 / 6] * 6, abs=1e-4)
+
+
+def test_the_offset_of_a_class_multiplies_its_odds(bundle: Bundle, tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path / "offset")
+    manifest = read_manifest(folder)
+    manifest["tasks"]["staging"]["offsets"] = [0, 0, 0, 0, 0, math.log(3)]
+    write_manifest(folder, manifest)
+    (before,) = Predictor(bundle, "cpu").judge(crops(1))
+    (after,) = Predictor(load_bundle(folder), "cpu").judge(crops(1))
+    odds = [
+        found.staging.probabilities[5] / (1 - found.staging.probabilities[5]) for found in (before, after)
+    ]
+    assert odds[1] == pytest.approx(3 * odds[0], rel=1e-6)
+
+
+def test_a_stated_prevalence_adds_a_probability_and_changes_no_call(bundle: Bundle, tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path / "shares")
+    manifest = read_manifest(folder)
+    manifest["tasks"]["recognition"]["shares"] = [0.5, 0.5]
+    write_manifest(folder, manifest)
+    (plain,) = Predictor(bundle, "cpu").judge(crops(1))
+    (found,) = Predictor(load_bundle(folder), "cpu", prevalence=0.02).judge(crops(1))
+    assert found.recognition.probability == plain.recognition.probability
+    assert found.recognition.positive == plain.recognition.positive
+    assert found.recognition.at_prevalence == posterior(plain.recognition.probability, 0.5, 0.02)
+
+
+def test_a_prevalence_needs_a_bundle_that_states_its_own(bundle: Bundle) -> None:
+    with pytest.raises(Fatal, match="prevalence: expected a bundle with the shares of classes"):
+        Predictor(bundle, "cpu", prevalence=0.02)
 
 
 def test_no_hands_need_no_forward_pass(predictor: Predictor) -> None:

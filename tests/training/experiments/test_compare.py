@@ -15,7 +15,8 @@ from ra_node.errors import Fatal
 from tests.training.test_main import write_crops, write_recipe
 from training.classifier.run_folder import REAL, HandsFrom
 from training.classifier.train import Place
-from training.evaluation.evaluate import CLASSES, weights_path
+from training.evaluation.evaluate import weights_path
+from training.evaluation.task_calibration import CLASSES
 from training.experiments.compare import HANDS, Entry, compare, entries
 from training.experiments.evaluation_cache import CALIBRATION, EVALUATION, Question
 from training.recipes.classifier import read_recipe
