@@ -12,6 +12,7 @@ from ra_node.bootstrap.node_context import build_binding, build_guard, new_owner
 from ra_node.domain.job import JobKind
 from ra_node.errors import Retryable
 from ra_node.ledger.database.engine import LedgerLost
+from ra_node.runtime.reader_study_maker import ReaderStudyMaker
 from ra_node.runtime.roles.job_loop import serve_jobs
 from ra_node.runtime.roles.role_process import begin, pulse_of, serve_all
 from ra_node.runtime.systemd import STALLED, Pulse
@@ -29,10 +30,12 @@ def work(settings: Settings) -> None:
     state = open_state(settings)
     worker = build_worker(settings, state, stop.is_set)
     announcer = Announcer(presence_folder(settings), gpu_bytes)
+    reader_studies = ReaderStudyMaker(settings, state)
 
     def refresh(owner: str) -> None:
         worker.refresh(partial(announcer.say, owner))
         announcer.say_again()
+        reader_studies.look()
 
     lanes, owner, stall_s = lanes_of(), new_owner("work"), settings.limits.stall_s
     kinds, has_room = (JobKind.EXAMINE, JobKind.REPORT), build_guard(settings).has_room
@@ -42,7 +45,10 @@ def work(settings: Settings) -> None:
     pulse = pulse_of(settings, "work")
     if lanes == 1 or gpu_bytes() is not None:
         together = partial(serve, limit=settings.models.images, between=refresh, pulse=pulse, lanes=lanes)
-        serve_all({"work": together}, stop, pulse.beat)
+        try:
+            serve_all({"work": together}, stop, pulse.beat)
+        finally:
+            reader_studies.end()
         return
 
     def changed() -> bool:
@@ -61,4 +67,7 @@ def work(settings: Settings) -> None:
     from ra_node.runtime.worker_processes import keep_lanes  # noqa: PLC0415 - the other roles fork nothing
 
     with present(presence_folder(settings), owner):
-        keep_lanes(lanes, lane, state.ledger.close, changed, stop, pulse, stall_s)
+        try:
+            keep_lanes(lanes, lane, state.ledger.close, changed, stop, pulse, stall_s)
+        finally:
+            reader_studies.end()
