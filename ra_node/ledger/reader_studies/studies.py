@@ -172,7 +172,7 @@ def requested_hands(connection: Connection) -> list[HandRecord]:
     """Hands whose box was drawn and that have not been cut yet."""
     waiting = (
         study_hand.c.request_json.is_not(None),
-        study_hand.c.path.is_(None),
+        study_hand.c.chosen.is_(False),
         study_hand.c.problem == "",
     )
     query = select(study_hand).where(*waiting).order_by(study_hand.c.study_id, study_hand.c.hand_id)
