@@ -66,7 +66,7 @@ def create(
         int, typer.Option(min=1, max=2, help="Difference in stages that is a discrepancy.")
     ] = 1,
     reveal: Annotated[
-        bool, typer.Option("--reveal", help="After a reader has closed: the model's answer, second opinion.")
+        bool, typer.Option("--reveal", help="After a reader has closed: the model's result, second opinion.")
     ] = False,
     reader: Annotated[
         list[str] | None, typer.Option(help="Account of a reader (role reader); give it twice.")

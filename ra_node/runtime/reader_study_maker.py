@@ -72,6 +72,6 @@ def _make(settings: Settings, parent: int) -> None:
     try:
         done = do_pending(settings)
     except NodeError as error:
-        structlog.get_logger().warning("reader_study_not_made", error=str(error))
+        structlog.get_logger().warning("reader_study_failed", error=str(error))
         return
-    structlog.get_logger().info("reader_studies_made", count=done)
+    structlog.get_logger().info("reader_studies_processed", count=done)
