@@ -36,7 +36,7 @@ def selected(monkeypatch: pytest.MonkeyPatch, *modules: str, quick: bool, change
     return [item.nodeid.removeprefix("tests/").removesuffix("::test_it") for item in given]
 
 
-MODULES = ("domain/test_job.py", "web/test_new.py", "web/test_rules.py", "node/test_lanes.py")
+MODULES = ("domain/test_job.py", "web/test_new.py", "web/test_rules.py", "node/test_worker_processes.py")
 
 
 def test_quick_leaves_out_slow_modules_and_whole_nodes(monkeypatch):
@@ -52,7 +52,7 @@ def test_quick_runs_a_slow_module_that_has_changed(monkeypatch):
 
 def test_the_whole_suite_begins_with_what_takes_longest(monkeypatch):
     assert selected(monkeypatch, *MODULES, quick=False) == [
-        "node/test_lanes.py",
+        "node/test_worker_processes.py",
         "web/test_rules.py",
         "web/test_new.py",
         "domain/test_job.py",

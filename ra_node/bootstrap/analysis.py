@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ra_node.services.reporting.prior_report import FollowUps
     from ra_node.services.worker import LoadedAnalysis, Worker
 
-MOST_LANES = 4
+MOST_WORKERS = 4
 """Memory of one worker process: a radiograph of the largest size that is accepted."""
 SWITCH_S = 50e-6
 
@@ -78,12 +78,12 @@ def build_judge(settings: Settings) -> tuple[Judge, Bundle]:
     return Predictor(bundle, settings.models.device, settings.models.batch), bundle
 
 
-def lanes_of() -> int:
+def worker_count() -> int:
     """Number of jobs that a worker runs in parallel: one per core, limited by memory."""
-    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, MOST_LANES)
+    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, MOST_WORKERS)
 
 
-def prepare_lanes() -> None:
+def limit_library_threads() -> None:
     """Set the thread counts and the GIL switch interval of a worker process.
 
     Two threads that share a forward pass wait for each other at every layer: under load on two cores a pass
@@ -104,7 +104,7 @@ def build_worker(settings: Settings, state: State, stopping: Callable[[], bool])
     """The worker with the networks of the promoted or else the configured bundle; takes some seconds."""
     from ra_node.services.worker import Worker
 
-    prepare_lanes()
+    limit_library_threads()
     shelf = build_shelf(settings, state)
 
     def load(sha256: str | None) -> LoadedAnalysis:
@@ -124,9 +124,12 @@ def _bench(
     settings: Settings, state: State, shelf: BundleRegistry, stopping: Callable[[], bool]
 ) -> LoadedAnalysis:
     """Examination and reporting with the networks of the bundle that the settings name."""
+    from ra_node.ledger.patient_key import KEY_FILE, open_secret
     from ra_node.services.analysis.bundle_consistency import BundleConsistency
     from ra_node.services.analysis.image_examination import Examiner
     from ra_node.services.analysis.known_good_image import Canary
+    from ra_node.services.analysis.pixel_comparison import PixelComparison
+    from ra_node.services.reception.resend import Resends
     from ra_node.services.reporting.answer import Answerer
     from ra_node.services.worker import LoadedAnalysis
 
@@ -134,6 +137,7 @@ def _bench(
     rules = reading_rules(settings, bundle)
     canary = Canary(state.files, judge, rules)
     canary.place()
+    secret = open_secret(settings.node.data_dir / KEY_FILE)
     return LoadedAnalysis(
         bundle.identity,
         Examiner(
@@ -144,6 +148,7 @@ def _bench(
             rules,
             stopping,
             healthy=canary.healthy,
+            secret=secret,
         ),
         Answerer(
             state.ledger,
@@ -155,6 +160,13 @@ def _bench(
             follow_ups=build_follow_ups(settings, state),
             healthy=canary.healthy,
             rating=rating_of(settings),
+        ),
+        PixelComparison(
+            state.ledger,
+            state.files,
+            Resends(state.ledger, state.files, secret),
+            rules.max_pixels,
+            stopping,
         ),
     )
 

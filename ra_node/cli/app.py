@@ -131,9 +131,9 @@ def run(config: ConfigPath = DEFAULT_CONFIG) -> None:
 @app.command(rich_help_panel=SERVICE)
 def listen(config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Role: receive images by C-STORE and store them durably."""
-    from ra_node.runtime.import_guard import leave_pixels_out
+    from ra_node.runtime.import_guard import block_imaging_imports
 
-    leave_pixels_out()
+    block_imaging_imports()
     from ra_node.runtime.roles.listen import listen as role
 
     role(named_settings(config))

@@ -25,6 +25,8 @@ class JobKind(StrEnum):
     """Send the objects of one version to one peer."""
     COMMIT = "commit"
     """Request storage commitment of one peer for the objects of one version."""
+    COMPARE = "compare"
+    """Compare the decoded pixels of a resent image with those of its first copy."""
 
 
 class JobState(StrEnum):
@@ -36,7 +38,13 @@ class JobState(StrEnum):
     BURIED = "buried"
 
 
-MAX_ATTEMPTS = {JobKind.EXAMINE: 3, JobKind.REPORT: 7, JobKind.DELIVER: 5, JobKind.COMMIT: 5}
+MAX_ATTEMPTS = {
+    JobKind.EXAMINE: 3,
+    JobKind.REPORT: 7,
+    JobKind.DELIVER: 5,
+    JobKind.COMMIT: 5,
+    JobKind.COMPARE: 3,
+}
 """Counted attempts before a job is buried; waiting for an unreachable peer or for the machine does not count.
 
 The last attempts of a report leave out failing parts (`makes_less`), so that there is a report."""

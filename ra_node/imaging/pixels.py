@@ -6,6 +6,7 @@ without patient attributes.
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -73,6 +74,8 @@ class Radiograph:
     display: NDArray[np.uint8]
     remarks: tuple[str, ...] = ()
     """Assumptions and omissions as sentences for the report."""
+    digest: str = ""
+    """See `pixel_digest`; "" for pixels that come from no DICOM file."""
 
 
 DEFAULT_LIMITS = PixelLimits()
@@ -85,8 +88,36 @@ def read_radiograph(dataset: Dataset, limits: PixelLimits = DEFAULT_LIMITS) -> R
     """
     module = complete(dataset, limits)
     if module.interpretation not in MONOCHROME:
-        return replace(_from_grey(_decoded_colour(dataset, module)), remarks=module.remarks)
-    return _from_words(_decoded_words(dataset, module), dataset, module)
+        grey = _decoded_colour(dataset, module)
+        return replace(_from_grey(grey), remarks=module.remarks, digest=_digest(grey))
+    words = _decoded_words(dataset, module)
+    return replace(_from_words(words, dataset, module), digest=_digest_of_words(words, module))
+
+
+def pixel_digest(dataset: Dataset, limits: PixelLimits = DEFAULT_LIMITS) -> str:
+    """SHA-256 of the decoded pixels of a single-frame image, equal for every lossless transfer syntax.
+
+    Of grey images the bits of the stored values count (PS3.5 8.1.1), not those beside them; of colour images
+    their grey values. Raises PixelsRefused like read_radiograph.
+    """
+    module = complete(dataset, limits)
+    if module.interpretation not in MONOCHROME:
+        return _digest(_decoded_colour(dataset, module))
+    return _digest_of_words(_decoded_words(dataset, module), module)
+
+
+def _digest_of_words(words: Words, module: PixelModule) -> str:
+    form = module.format
+    shift = form.shift if words.dtype.itemsize * 8 >= form.shift + form.bits else 0
+    stored = words if shift == 0 else words >> shift
+    return _digest(stored & words.dtype.type((1 << form.bits) - 1))
+
+
+def _digest(values: Words) -> str:
+    """Of the shape and of 16-bit values, whatever the size in which they were decoded."""
+    made = hashlib.sha256(repr(values.shape).encode())
+    made.update(np.ascontiguousarray(values, dtype="<u2").data)
+    return made.hexdigest()
 
 
 def read_png(path: Path, limits: PixelLimits = DEFAULT_LIMITS) -> Radiograph:

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ra_node.inference.cpu.feature_split import Halves
+from ra_node.inference.cpu.feature_split import SplitNetwork
 from ra_node.inference.networks.architectures import build
 
 COARSEST_PX = 9
@@ -49,21 +49,21 @@ def feature_map(architecture: str, side_px: int, coarsest_px: float = COARSEST_P
 
 
 def heat_of(
-    halves: Halves, place: FeatureMap, maps_NCHW: Tensor, side_px: int, batch: int
+    network: SplitNetwork, place: FeatureMap, maps_NCHW: Tensor, side_px: int, batch: int
 ) -> NDArray[np.float32]:
     """Heat (N, side, side) of a trunk's maps: 0 to 1, all 0 where nothing supports a higher class.
 
     Each hand has its own scale. Classes are ordered from healthy to worst; heat raises the output.
     """
-    parts = [_coarse(halves, maps_NCHW[start : start + batch]) for start in range(0, len(maps_NCHW), batch)]
+    parts = [_coarse(network, maps_NCHW[start : start + batch]) for start in range(0, len(maps_NCHW), batch)]
     return np.stack([_at_full_size(one, place, side_px) for part in parts for one in part])
 
 
-def _coarse(halves: Halves, maps_NCHW: Tensor) -> NDArray[np.float32]:
+def _coarse(network: SplitNetwork, maps_NCHW: Tensor) -> NDArray[np.float32]:
     """HiResCAM (N, cells, cells); the gradient is computed to the feature map only."""
     with torch.enable_grad():
-        kept_NCHW = maps_NCHW.to(halves.device, copy=True).requires_grad_()
-        logits_NC = halves.rest(kept_NCHW).float()
+        kept_NCHW = maps_NCHW.to(network.device, copy=True).requires_grad_()
+        logits_NC = network.rest(kept_NCHW).float()
         (slope_NCHW,) = torch.autograd.grad(_severity(logits_NC).sum(), kept_NCHW)
     heat_NHW = torch.relu((slope_NCHW * kept_NCHW.detach()).sum(dim=1))
     return np.asarray(heat_NHW.float().cpu().numpy(), np.float32)

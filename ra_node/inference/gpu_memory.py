@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ra_node.inference.class_activation import FeatureMap, heat_of
-from ra_node.inference.cpu.feature_split import Halves, answered
+from ra_node.inference.cpu.feature_split import SplitNetwork, run_batches
 
 Result = TypeVar("Result")
 
@@ -29,26 +29,30 @@ class MemoryBudget:
         self.device = device
         self.batch = batch
         self._fitted: dict[str, int] = {}
-        self._copies: dict[int, Halves] = {}
+        self._copies: dict[int, SplitNetwork] = {}
 
     def answer(
-        self, halves: Halves, crops: NDArray[np.uint8], mean: float, std: float
+        self, network: SplitNetwork, crops: NDArray[np.uint8], mean: float, std: float
     ) -> tuple[NDArray[np.float64], Tensor]:
         """Run crops (N, side, side) through a network of this device: logits (N, classes), and maps.
 
         Raises torch.OutOfMemoryError only where one hand does not fit the CPU memory.
         """
         return self._fit(
-            "answer", halves, len(crops), lambda run, batch: answered(run, crops, mean, std, batch)
+            "answer", network, len(crops), lambda run, batch: run_batches(run, crops, mean, std, batch)
         )
 
-    def heat(self, halves: Halves, place: FeatureMap, maps_NCHW: Tensor, side_px: int) -> NDArray[np.float32]:
+    def heat(
+        self, network: SplitNetwork, place: FeatureMap, maps_NCHW: Tensor, side_px: int
+    ) -> NDArray[np.float32]:
         """Heat maps by `heat_of`: (N, side, side). Raises like `answer`."""
         return self._fit(
-            "heat", halves, len(maps_NCHW), lambda run, batch: heat_of(run, place, maps_NCHW, side_px, batch)
+            "heat", network, len(maps_NCHW), lambda run, batch: heat_of(run, place, maps_NCHW, side_px, batch)
         )
 
-    def _fit(self, kind: str, network: Halves, hands: int, run: Callable[[Halves, int], Result]) -> Result:
+    def _fit(
+        self, kind: str, network: SplitNetwork, hands: int, run: Callable[[SplitNetwork, int], Result]
+    ) -> Result:
         """Run with the batch size that fitted last for this kind of pass."""
         batch = min(self.batch, max(1, 2 * self._fitted.get(kind, self.batch)))
         while batch:
@@ -71,7 +75,7 @@ class MemoryBudget:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def _on_cpu(self, network: Halves) -> Halves:
+    def _on_cpu(self, network: SplitNetwork) -> SplitNetwork:
         """A copy in main memory, made once; the network itself stays on its device."""
         if id(network) not in self._copies:
             moved: dict[int, object] = {

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ra_node.inference.class_activation import FeatureMap
-    from ra_node.inference.cpu.feature_split import Halves
+    from ra_node.inference.cpu.feature_split import SplitNetwork
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class _Network:
 
     task: BundleTask
     place: FeatureMap
-    halves: Halves
+    split: SplitNetwork
 
 
 class Predictor:
@@ -73,13 +73,13 @@ class Predictor:
 
     def _loaded(self, task: BundleTask) -> _Network:
         from ra_node.inference import class_activation as explain  # noqa: PLC0415
-        from ra_node.inference.cpu import feature_split as halves  # noqa: PLC0415
+        from ra_node.inference.cpu import feature_split  # noqa: PLC0415
         from ra_node.inference.networks import loaded_network as network  # noqa: PLC0415
 
         path, side_px = self.bundle.weights_path(task), self.bundle.manifest.preprocessing.side_px
         whole = network.load_network(task.architecture, len(task.classes), path, self.device, task.head)
         place = explain.feature_map(task.architecture, side_px)
-        return _Network(task, place, halves.halves_of(whole, place.path, side_px))
+        return _Network(task, place, feature_split.split_network(whole, place.path, side_px))
 
     def judge(self, crops: Sequence[NDArray[np.uint8]]) -> list[HandPrediction]:
         """Classify crops (side_px, side_px) of `hand_crop`, in their order."""
@@ -88,42 +88,44 @@ class Predictor:
         if any(crop.shape != expected for crop in crops):
             raise ValueError(f"expected crops of {expected}, found {[crop.shape for crop in crops]}")
         parts = (crops[start : start + self.batch] for start in range(0, len(crops), self.batch))
-        return [judgement for part in parts for judgement in self._judged(np.stack(part))]
+        return [prediction for part in parts for prediction in self._predict(np.stack(part))]
 
-    def _judged(self, crops: NDArray[np.uint8]) -> list[HandPrediction]:
+    def _predict(self, crops: NDArray[np.uint8]) -> list[HandPrediction]:
         """Classify crops (N, side_px, side_px); feature maps are released on return."""
-        recognised, recognition_maps = self._answered(self._recognition, crops)
-        staged, staging_maps = self._answered(self._staging, crops)
+        recognised, recognition_maps = self._probabilities(self._recognition, crops)
+        staged, staging_maps = self._probabilities(self._staging, crops)
         threshold = self._recognition.task.operating_points[0]
-        judged = [
+        predictions = [
             HandPrediction(Recognition(float(ra[1]), threshold), _staging(stages))
             for ra, stages in zip(recognised, staged, strict=True)
         ]
-        return self._explained(judged, recognition_maps, staging_maps)
+        return self._with_heat_maps(predictions, recognition_maps, staging_maps)
 
-    def _explained(
-        self, judged: Sequence[HandPrediction], recognition_maps: Tensor, staging_maps: Tensor
+    def _with_heat_maps(
+        self, predictions: Sequence[HandPrediction], recognition_maps: Tensor, staging_maps: Tensor
     ) -> list[HandPrediction]:
         """The same predictions, with a heat map where disease is predicted."""
-        made = list(judged)
-        told = [explaining_task(one.recognition, one.staging) for one in judged]
+        found = list(predictions)
+        tasks = [explaining_task(one.recognition, one.staging) for one in predictions]
         for name, network, maps_NCHW in (
             ("staging", self._staging, staging_maps),
             ("recognition", self._recognition, recognition_maps),
         ):
-            chosen = [at for at, by in enumerate(told) if by == name]
+            chosen = [at for at, by in enumerate(tasks) if by == name]
             if not chosen:
                 continue
             side_px = self.bundle.manifest.preprocessing.side_px
-            heats = self._room.heat(network.halves, network.place, maps_NCHW[chosen], side_px)
+            heats = self._room.heat(network.split, network.place, maps_NCHW[chosen], side_px)
             for at, heat in zip(chosen, heats, strict=True):
-                made[at] = replace(made[at], heat=heat)
-        return made
+                found[at] = replace(found[at], heat=heat)
+        return found
 
-    def _answered(self, network: _Network, crops: NDArray[np.uint8]) -> tuple[NDArray[np.float64], Tensor]:
+    def _probabilities(
+        self, network: _Network, crops: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float64], Tensor]:
         """Probabilities (N, classes), and the feature maps for the heat map."""
         recipe = self.bundle.manifest.preprocessing
-        logits, maps_NCHW = self._room.answer(network.halves, crops, recipe.mean, recipe.std)
+        logits, maps_NCHW = self._room.answer(network.split, crops, recipe.mean, recipe.std)
         return self._softmax(logits / network.task.temperature), maps_NCHW
 
 

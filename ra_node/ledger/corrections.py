@@ -70,6 +70,7 @@ def correct(
             "received_at": now,
             "counts": new.counts,
             "finding_json": new.finding_json,
+            "header_digest": after,
         }
         connection.execute(update(_image).where(this).values(**values))
         clear_alarm_held(connection, now, AlarmKind.CONTENT, kept.sop_instance_uid)

@@ -40,8 +40,14 @@ def finish_examination(
     preview_path: str | None,
     bundle_sha256: str | None,
     preview_sha256: str | None = None,
+    *,
+    pixel_sha256: str | None = None,
+    header_digest: str | None = None,
 ) -> None:
-    """Record the finding of one image and end its job. Raises LeaseLost."""
+    """Record the finding of one image and end its job. Raises LeaseLost.
+
+    The digests of its decoded pixels and of its header stay after its file is purged.
+    """
     with ledger.write() as connection:
         now = ledger.clock()
         finish_held(connection, now, job)
@@ -51,6 +57,8 @@ def finish_examination(
             "preview_sha256": preview_sha256,
             "bundle_sha256": bundle_sha256,
             "examined_at": now,
+            "pixel_sha256": pixel_sha256,
+            "header_digest": header_digest,
         }
         image = schema.instance
         connection.execute(update(image).where(image.c.id == job.instance_id).values(**values))

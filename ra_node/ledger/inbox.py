@@ -76,6 +76,10 @@ class Instance:
     """None for a file that an older version received: its content cannot be checked."""
     preview_sha256: str | None = None
     patient: str | None = None
+    pixel_sha256: str | None = None
+    """Of the decoded pixels (`imaging.pixels.pixel_digest`); None until the image is examined or compared."""
+    header_digest: str | None = None
+    """Keyed hash of the compared attributes; None until the image is examined."""
 
 
 @dataclass(frozen=True, slots=True)

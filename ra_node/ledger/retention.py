@@ -113,7 +113,7 @@ def unfinished_purges(ledger: Ledger) -> list[Purgeable]:
 
 def known_paths(ledger: Ledger) -> set[str]:
     """Return every path that a row names."""
-    columns = [table.c[column] for table, column in _PATH_COLUMNS]
+    columns = [*(table.c[column] for table, column in _PATH_COLUMNS), schema.resent.c.path]
     query = union_all(*(select(column).where(column.is_not(None)) for column in columns))
     with ledger.read() as connection:
         return set(connection.execute(query).scalars())
@@ -149,7 +149,8 @@ def _waits_for_nothing() -> ColumnElement[bool]:
         .join(item, item.c.sop_instance_uid == delivery.c.object_uid)
         .where(item.c.study_uid == study.c.study_uid, ~done)
     )
-    return and_(ended, ~exists(unreported), ~exists(unsent))
+    uncompared = select(schema.resent.c.id).where(schema.resent.c.study_uid == study.c.study_uid)
+    return and_(ended, ~exists(unreported), ~exists(unsent), ~exists(uncompared))
 
 
 def _paths(connection: Connection, study_uid: str) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ class ScheduledTask:
 def run_tasks(
     tasks: Sequence[ScheduledTask],
     stop: threading.Event,
-    beat: Callable[[str], None] = lambda _line: None,
+    beat: Callable[[str], None] = lambda _thread: None,
     wall: Callable[[], float] = time.time,
 ) -> None:
     """Run all tasks until `stop` is set; a failed run is logged and repeated at the next interval.
@@ -80,13 +80,13 @@ def _make_due(scheduler: BackgroundScheduler, tasks: Sequence[ScheduledTask], ju
         scheduler.modify_job(task.name, next_run_time=base.datetime.now(UTC))
 
 
-def run_line(
+def run_repeatedly(
     name: str,
     run: Callable[[], float],
     wait: Callable[[float], object],
     most_s: float,
     stop: threading.Event,
-    beat: Callable[[str], None] = lambda _line: None,
+    beat: Callable[[str], None] = lambda _thread: None,
 ) -> None:
     """Run repeatedly until `stop` is set; `run` returns the seconds to wait, at most `most_s`.
 

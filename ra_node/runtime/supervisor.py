@@ -24,11 +24,11 @@ FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 STEADY_S = 60.0
 """After this run time a child has recovered; its next restart uses the first delay again."""
-HASTY_DEATHS = 3
+EARLY_EXITS = 3
 """Number of consecutive failures without a stable run that raises an alarm."""
 STOPPED_S = 10.0
 """How long a process may be stopped by a signal before it is killed."""
-LOOK_EVERY_S = 1.0
+CHECK_EVERY_S = 1.0
 GRACE_S = 9.0
 """Limit for a whole stop: 10 s."""
 
@@ -73,7 +73,7 @@ def die_with_parent(parent: int) -> None:
             os._exit(1)
 
 
-class Frozen:
+class StoppedTooLong:
     """Detects processes that are stopped (SIGSTOP, SIGTSTP) for too long; on Linux only."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -107,15 +107,15 @@ Alarm = Callable[[str, str], object]
 
 
 @dataclass
-class _Seat:
+class _ChildSlot:
     name: str
     start: Start
     process: Child | None = None
     started_at: float = 0.0
     pause_s: float = FIRST_PAUSE_S / 2
     start_at: float = 0.0
-    deaths: int = 0
-    look_at: float = 0.0
+    exits: int = 0
+    check_at: float = 0.0
 
 
 @dataclass
@@ -128,17 +128,17 @@ class Supervisor:
     grace_s: float = GRACE_S
     fault: Fault = lambda _name, _pid: None
     alarm: Alarm = lambda _name, _found: None
-    _seats: dict[str, _Seat] = field(init=False)
+    _slots: dict[str, _ChildSlot] = field(init=False)
     _leaving: list[Child] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._seats = {name: _Seat(name, start) for name, start in self.children.items()}
+        self._slots = {name: _ChildSlot(name, start) for name, start in self.children.items()}
 
     def run(self) -> None:
         """Start every child and keep it running; return when all have ended after a stop."""
         try:
             while not self.stop.wait(0.1):
-                self.tend()
+                self.check_children()
         finally:
             self.end()
 
@@ -147,23 +147,23 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.stop.set())
 
-    def tend(self) -> None:
+    def check_children(self) -> None:
         """Start missing children whose delay is over."""
         self._leaving = [process for process in self._leaving if process.poll() is None]
-        for seat in self._seats.values():
-            self._tend(seat)
+        for slot in self._slots.values():
+            self._check_child(slot)
 
-    def renew(self) -> None:
+    def restart_all(self) -> None:
         """Replace each child: ask the old one to finish, and start a new one at once."""
-        for seat in self._seats.values():
-            if seat.process is not None and seat.process.poll() is None:
-                seat.process.terminate()
-                self._leaving.append(seat.process)
-            self._seats[seat.name] = _Seat(seat.name, seat.start)
+        for slot in self._slots.values():
+            if slot.process is not None and slot.process.poll() is None:
+                slot.process.terminate()
+                self._leaving.append(slot.process)
+            self._slots[slot.name] = _ChildSlot(slot.name, slot.start)
 
     def end(self) -> None:
         """Stop all; return when they have ended."""
-        running = [seat.process for seat in self._seats.values() if seat.process is not None]
+        running = [slot.process for slot in self._slots.values() if slot.process is not None]
         for process in running:
             process.terminate()
         deadline = self.clock() + self.grace_s
@@ -175,41 +175,41 @@ class Supervisor:
                 process.kill()
                 process.wait()
 
-    def _tend(self, seat: _Seat) -> None:
-        log = structlog.get_logger().bind(child=seat.name)
+    def _check_child(self, slot: _ChildSlot) -> None:
+        log = structlog.get_logger().bind(child=slot.name)
         now = self.clock()
-        if seat.process is None:
-            if now >= seat.start_at:
-                self._start(seat, now)
+        if slot.process is None:
+            if now >= slot.start_at:
+                self._start(slot, now)
             return
-        status = seat.process.poll()
+        status = slot.process.poll()
         if status is None:
-            if now >= seat.look_at:
-                seat.look_at = now + LOOK_EVERY_S
-                self._look_at(seat.name, seat.process)
+            if now >= slot.check_at:
+                slot.check_at = now + CHECK_EVERY_S
+                self._check_progress(slot.name, slot.process)
             return
-        steady = now - seat.started_at >= STEADY_S
-        seat.deaths = 1 if steady else seat.deaths + 1
-        seat.process = None
-        self._pause(seat, now, steady=steady)
-        log.warning("role_process_ended", status=status, restart_in_s=seat.pause_s)
-        if seat.deaths == HASTY_DEATHS:
-            self.alarm(seat.name, f"ended {seat.deaths} times in a row, the last time with status {status}")
+        steady = now - slot.started_at >= STEADY_S
+        slot.exits = 1 if steady else slot.exits + 1
+        slot.process = None
+        self._pause(slot, now, steady=steady)
+        log.warning("role_process_ended", status=status, restart_in_s=slot.pause_s)
+        if slot.exits == EARLY_EXITS:
+            self.alarm(slot.name, f"ended {slot.exits} times in a row, the last time with status {status}")
 
-    def _start(self, seat: _Seat, now: float) -> None:
+    def _start(self, slot: _ChildSlot, now: float) -> None:
         """Start a child; if the system cannot create a process, retry after a delay."""
-        log = structlog.get_logger().bind(child=seat.name)
+        log = structlog.get_logger().bind(child=slot.name)
         try:
-            seat.process = seat.start()
+            slot.process = slot.start()
         except (OSError, RuntimeError, MemoryError) as error:
-            self._pause(seat, now, steady=False)
-            log.error("role_start_failed", error=type(error).__name__, again_in_s=seat.pause_s)  # noqa: TRY400 - no trace
+            self._pause(slot, now, steady=False)
+            log.error("role_start_failed", error=type(error).__name__, again_in_s=slot.pause_s)  # noqa: TRY400 - no trace
             return
-        seat.started_at = now
-        seat.look_at = now + LOOK_EVERY_S
-        log.info("role_started", pid=seat.process.pid)
+        slot.started_at = now
+        slot.check_at = now + CHECK_EVERY_S
+        log.info("role_started", pid=slot.process.pid)
 
-    def _look_at(self, name: str, process: Child) -> None:
+    def _check_progress(self, name: str, process: Child) -> None:
         """Kill a child that makes no progress; it is restarted like one that ended."""
         found = self.fault(name, process.pid)
         if found is None:
@@ -218,6 +218,6 @@ class Supervisor:
         process.kill()
         self.alarm(name, found)
 
-    def _pause(self, seat: _Seat, now: float, *, steady: bool) -> None:
-        seat.pause_s = FIRST_PAUSE_S if steady else min(seat.pause_s * 2, LONGEST_PAUSE_S)
-        seat.start_at = now + seat.pause_s
+    def _pause(self, slot: _ChildSlot, now: float, *, steady: bool) -> None:
+        slot.pause_s = FIRST_PAUSE_S if steady else min(slot.pause_s * 2, LONGEST_PAUSE_S)
+        slot.start_at = now + slot.pause_s

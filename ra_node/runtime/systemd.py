@@ -30,7 +30,7 @@ def tell(state: str) -> None:
 
 
 @dataclass
-class Pulse:
+class Heartbeat:
     """Sends READY at the first heartbeat and WATCHDOG while every thread that has ever beaten still does.
 
     A thread that hangs makes the role stalled whatever the others do, and the watchdog restarts it.
@@ -43,11 +43,11 @@ class Pulse:
     _told: float | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def beat(self, line: str = "main") -> None:
+    def beat(self, thread: str = "main") -> None:
         """Record a heartbeat of the calling thread; thread-safe."""
         now = self.clock()
         with self._lock:
-            first, self._beats[line] = self._told is None, now
+            first, self._beats[thread] = self._told is None, now
             due = self._told is None or now - self._told >= EVERY_S
             if not due:
                 return

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from ra_node.runtime.supervisor import STOPPED_S, Frozen
+from ra_node.runtime.supervisor import STOPPED_S, StoppedTooLong
 from ra_node.runtime.systemd import LONGEST_S, STALLED
 
 START_S = 600.0
@@ -31,7 +31,7 @@ class Watchdog:
     ) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="ra-node-"))
         self._longest_s, self._clock = longest_s, clock
-        self._frozen = Frozen(clock)
+        self._stopped_too_long = StoppedTooLong(clock)
         self._process: dict[str, int] = {}
         self._heard: dict[str, float] = {}
         self._ready: set[str] = set()
@@ -52,7 +52,7 @@ class Watchdog:
             self._ready.add(role)
         if said and said[-1] == STALLED:
             return f"no progress for {self._longest_s:.0f} s"
-        if self._frozen(pid):
+        if self._stopped_too_long(pid):
             return f"stopped for {STOPPED_S:.0f} s"
         most_s = self._longest_s if role in self._ready else max(START_S, self._longest_s)
         silent_s = self._clock() - self._heard[role]

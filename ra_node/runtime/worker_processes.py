@@ -20,33 +20,35 @@ from multiprocessing.context import ForkProcess
 
 import structlog
 
-from ra_node.runtime.supervisor import STOPPED_S, Frozen, Supervisor, die_with_parent
-from ra_node.runtime.systemd import EVERY_S, LONGEST_S, Pulse
+from ra_node.runtime.supervisor import STOPPED_S, StoppedTooLong, Supervisor, die_with_parent
+from ra_node.runtime.systemd import EVERY_S, LONGEST_S, Heartbeat
 from ra_node.services.jobs.lease import describe
 
 GRACE_S = 8.0
 """Shorter than the grace period of our parent, so that no worker process is left behind."""
-_BEAT = struct.Struct("d")
+_SECONDS = struct.Struct("d")
 
 
-class Beats:
+class HeartbeatTable:
     """Time of the last heartbeat of each worker process, in shared memory."""
 
-    def __init__(self, lanes: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._memory = mmap.mmap(-1, lanes * _BEAT.size)
-        self._lanes, self._clock = lanes, clock
+    def __init__(self, workers: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._memory = mmap.mmap(-1, workers * _SECONDS.size)
+        self._workers, self._clock = workers, clock
 
-    def beat(self, lane: int) -> None:
-        _BEAT.pack_into(self._memory, lane * _BEAT.size, self._clock())
+    def beat(self, worker: int) -> None:
+        _SECONDS.pack_into(self._memory, worker * _SECONDS.size, self._clock())
 
     def late(self, most_s: float) -> list[int]:
         """Indices of workers without a heartbeat for longer than `most_s`."""
         now = self._clock()
-        heard = (_BEAT.unpack_from(self._memory, lane * _BEAT.size)[0] for lane in range(self._lanes))
-        return [lane for lane, at in enumerate(heard) if now - at > most_s]
+        heard = (
+            _SECONDS.unpack_from(self._memory, worker * _SECONDS.size)[0] for worker in range(self._workers)
+        )
+        return [worker for worker, at in enumerate(heard) if now - at > most_s]
 
 
-class Lane:
+class WorkerProcess:
     """A forked process with the interface of `supervisor.Child`."""
 
     def __init__(self, process: ForkProcess) -> None:
@@ -67,17 +69,17 @@ class Lane:
         self._process.join(timeout)
         status = self.poll()
         if status is None:
-            raise subprocess.TimeoutExpired("lane", timeout or 0.0)
+            raise subprocess.TimeoutExpired("worker", timeout or 0.0)
         return status
 
 
-def keep_lanes(
+def keep_worker_processes(
     count: int,
     serve: Callable[[Callable[[], None]], None],
     close: Callable[[], None],
     changed: Callable[[], bool],
     stop: threading.Event,
-    pulse: Pulse,
+    heartbeat: Heartbeat,
     longest_s: float = LONGEST_S,
 ) -> None:
     """Keep `count` worker processes running until stopped.
@@ -87,37 +89,37 @@ def keep_lanes(
     stopped, is killed. `changed` is called here every second and tells whether all workers must be replaced.
     The caller has one thread and sets `stop` on SIGTERM, which also ends a worker.
     """
-    beats = Beats(count)
+    beats = HeartbeatTable(count)
 
-    def start(number: int) -> Lane:
+    def start(number: int) -> WorkerProcess:
         beats.beat(number)
         close()
         return _fork(partial(serve, partial(beats.beat, number)))
 
-    numbers, frozen = {f"worker {at}": at for at in range(count)}, Frozen()
+    numbers, stopped_too_long = {f"worker {at}": at for at in range(count)}, StoppedTooLong()
 
     def fault(name: str, pid: int) -> str | None:
-        if frozen(pid):
+        if stopped_too_long(pid):
             return f"stopped for {STOPPED_S:.0f} s"
         return f"no progress for {longest_s:.0f} s" if numbers[name] in beats.late(longest_s) else None
 
     starts = {name: partial(start, at) for name, at in numbers.items()}
-    lanes = Supervisor(starts, grace_s=GRACE_S, fault=fault)
+    workers = Supervisor(starts, grace_s=GRACE_S, fault=fault)
     while not stop.is_set():
         if changed():
-            lanes.renew()
-        lanes.tend()
-        pulse.beat()
+            workers.restart_all()
+        workers.check_children()
+        heartbeat.beat()
         stop.wait(EVERY_S)
-    lanes.end()
+    workers.end()
 
 
-def _fork(serve: Callable[[], None]) -> Lane:
+def _fork(serve: Callable[[], None]) -> WorkerProcess:
     gc.collect()
     gc.freeze()  # otherwise each collection in a worker would copy the shared pages
     process = multiprocessing.get_context("fork").Process(target=_run, args=(serve, os.getpid()))
     process.start()
-    return Lane(process)
+    return WorkerProcess(process)
 
 
 def _run(serve: Callable[[], None], parent: int) -> None:

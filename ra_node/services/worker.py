@@ -12,6 +12,7 @@ from ra_node.domain.job import Job, JobKind
 from ra_node.domain.report import BundleIdentity
 from ra_node.errors import NodeError
 from ra_node.services.analysis.image_examination import Examiner
+from ra_node.services.analysis.pixel_comparison import PixelComparison
 from ra_node.services.reporting.answer import Answerer
 
 RETRY_S = 30.0
@@ -25,6 +26,7 @@ class LoadedAnalysis:
     bundle: BundleIdentity
     examiner: Examiner
     answerer: Answerer
+    comparison: PixelComparison
 
 
 Said = Callable[[BundleIdentity, str], None]
@@ -77,6 +79,7 @@ class Worker:
         for job in jobs:
             if job.kind is JobKind.REPORT:
                 bench.answerer.answer(job)
+        bench.comparison.compare([job for job in jobs if job.kind is JobKind.COMPARE])
 
     def _take(self, wanted: str | None) -> None:
         """Load first, then release the old networks, so that there is always a usable bundle."""

@@ -58,6 +58,8 @@ _EVENT = {
     "instance_restored": "image file restored",
     "preview_made_again": "preview rebuilt",
     "resend_refused": "resend refused",
+    "resend_queued": "resend kept until its pixels are compared",
+    "resend_repeated": "resend has the same pixels and header",
     "study_settled": "study settled",
     "study_answered": "report made",
     "object_delivered": "object delivered",
@@ -85,6 +87,7 @@ _KIND: dict[str, str] = {
     "report": "make the report",
     "deliver": "deliver",
     "commit": "request storage commitment",
+    "compare": "compare a resent image",
 }
 
 _STEP = {

@@ -28,7 +28,7 @@ from ra_node.imaging.heat_map_contours import explained, joint_shares
 from ra_node.imaging.model_input import crop_frame, hand_crop
 from ra_node.inference.bundles.manifest import Bundle, load_bundle
 from ra_node.inference.class_activation import COARSEST_PX, feature_map, heat_of
-from ra_node.inference.cpu.feature_split import answered, halves_of
+from ra_node.inference.cpu.feature_split import run_batches, split_network
 from ra_node.inference.hand_detector.detector import Finder, load_finder
 from ra_node.inference.networks.architectures import build
 from ra_node.inference.networks.heads import last_layer, new_head, replace_last_layer, width_of
@@ -120,11 +120,11 @@ class Bench:
     def _mapper(self, network: torch.nn.Module, coarsest_px: float = COARSEST_PX) -> Mapper:
         recipe = self._recipe
         place = feature_map(self._task.architecture, recipe.side_px, coarsest_px)
-        halves = halves_of(network, place.path, recipe.side_px)
+        split = split_network(network, place.path, recipe.side_px)
 
         def mapped(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
-            _, maps = answered(halves, crop[None], recipe.mean, recipe.std, 1)
-            return heat_of(halves, place, maps, recipe.side_px, 1)[0]
+            _, maps = run_batches(split, crop[None], recipe.mean, recipe.std, 1)
+            return heat_of(split, place, maps, recipe.side_px, 1)[0]
 
         return mapped
 

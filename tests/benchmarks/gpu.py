@@ -1,6 +1,6 @@
 """What a graphics card makes of the node: hands a second of the forward pass, and from file to finding.
 
-The worker is as it is: its predictor, its batch, its lanes. Beside it stand the same networks eager, in
+The worker is as it is: its predictor, its batch, its threads. Beside it stand the same networks eager, in
 float32 as PyTorch has it by default: convolutions may use TF32, in either. The target counts beside them with
 as many hands at once as the worker has, since a peer is given its own best settings; two hands at once, a
 study as a script takes it, are told beside that. The card's own limit is a large product of matrices in
@@ -29,13 +29,13 @@ import torch
 from pydicom import dcmread
 from torch.utils.flop_counter import FlopCounterMode
 
-from ra_node.bootstrap.analysis import lanes_of, prepare_lanes, reading_rules
+from ra_node.bootstrap.analysis import limit_library_threads, reading_rules, worker_count
 from ra_node.bootstrap.node_context import default_settings
 from ra_node.domain.laterality.evidence import Side
 from ra_node.domain.report import STAGES
 from ra_node.inference.bundles.manifest import Bundle, load_bundle
 from ra_node.inference.class_activation import feature_map
-from ra_node.inference.cpu.feature_split import halves_of
+from ra_node.inference.cpu.feature_split import split_network
 from ra_node.inference.networks.architectures import build
 from ra_node.inference.predictor import HandPrediction, Predictor
 from ra_node.services.analysis.study_analysis import Rules, judge_looks, look_at_file
@@ -96,7 +96,7 @@ def rows(device: torch.device, folder: Path, size: Size) -> Iterator[Row]:
     for batch in (size.batch, size.large):
         ours = Predictor(bundle, str(device), batch)
         yield from forward_rows(ours, eager, silent[:batch], each, limit, size)
-    yield lanes_row(worker, eager, silent, images, size)
+    yield threads_row(worker, eager, silent, images, size)
     yield heat_row(worker, repeated(crops, size.batch), size)
     yield path_row(Worker(rules, worker, images), eager, repeated(files, size.images))
     yield from answer_rows(told, Predictor(bundle, "cpu", size.batch).judge(crops))
@@ -150,21 +150,21 @@ def flops_of_a_hand(bundle: Bundle) -> int:
         with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
             network = build(task.architecture, len(task.classes)).eval()
             place = feature_map(task.architecture, side_px)
-            halves = halves_of(network, place.path, side_px)
+            split = split_network(network, place.path, side_px)
             before = counter.get_total_flops()
-            halves(torch.empty(1, 1, side_px, side_px))
+            split(torch.empty(1, 1, side_px, side_px))
             total += counter.get_total_flops() - before
     return total
 
 
-def lanes_row(ours: Predictor, eager: Eager, crops: Sequence[Grey], images: int, size: Size) -> Row:
-    """As the lanes of the worker ask for it, beside a script that takes one study after the other."""
-    lanes = lanes_of()
-    each = crops[: 2 * max(1, images // lanes)]
-    with as_in_the_worker(), ThreadPoolExecutor(lanes) as pool:
-        mine = rate(lambda: list(pool.map(ours.judge, [each] * lanes)), lanes * len(each), size)
+def threads_row(ours: Predictor, eager: Eager, crops: Sequence[Grey], images: int, size: Size) -> Row:
+    """As the threads of the worker ask for it, beside a script that takes one study after the other."""
+    threads = worker_count()
+    each = crops[: 2 * max(1, images // threads)]
+    with as_in_the_worker(), ThreadPoolExecutor(threads) as pool:
+        mine = rate(lambda: list(pool.map(ours.judge, [each] * threads)), threads * len(each), size)
     theirs = rate(partial(eager.judge, crops[:2]), 2, size)
-    name = f"GPU, forward passes of {lanes} lanes with {len(each)} hands each, beside eager float32 of 2"
+    name = f"GPU, forward passes of {threads} threads with {len(each)} hands each, beside eager float32 of 2"
     return Row(name, f"{mine:.0f}/s", f"{theirs:.0f}/s", mine / theirs)
 
 
@@ -177,7 +177,7 @@ def heat_row(ours: Predictor, crops: Sequence[Grey], size: Size) -> Row:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """From file to finding as `work` does it on a card, where lanes are threads that share the images."""
+    """From file to finding as `work` does it on a card, where the threads of one process share the images."""
 
     rules: Rules
     judge: Predictor
@@ -195,16 +195,16 @@ class Worker:
         def claim(most: int) -> list[SimpleNamespace]:
             return [waiting.popleft() for _ in range(min(most, len(waiting)))]
 
-        with as_in_the_worker(), JobPool(do, lanes_of(), self.images) as crew:
+        with as_in_the_worker(), JobPool(do, worker_count(), self.images) as pool:
             while waiting:
-                crew.work(claim, waiting.append)
+                pool.work(claim, waiting.append)
         return sum(found)
 
 
 def path_row(ours: Worker, eager: Eager, files: Sequence[Path]) -> Row:
     """From file to finding; the script finds by a threshold and explains nothing."""
     mine, theirs = (rate_of_files(act, files) for act in (ours.hands_of, partial(hands_of_script, eager)))
-    name = f"GPU, from file to finding in {lanes_of()} lanes, beside a script with eager float32"
+    name = f"GPU, from file to finding in {worker_count()} threads, beside a script with eager float32"
     return Row(name, f"{mine:.1f}/s", f"{theirs:.1f}/s", mine / theirs, TARGET)
 
 
@@ -221,7 +221,7 @@ def _cut(grey: Grey) -> list[Grey]:
 
 def rate_of_files(hands_of: Callable[[Sequence[Path]], int], files: Sequence[Path]) -> float:
     """Hands a second of all files, after a warm-up with the first of them."""
-    hands_of(files[: lanes_of()])
+    hands_of(files[: worker_count()])
     start = time.monotonic()
     return hands_of(files) / (time.monotonic() - start)
 
@@ -271,7 +271,7 @@ def repeated(some: Sequence[T], count: int) -> list[T]:
 def as_in_the_worker() -> Iterator[None]:
     """Threads and switches as `work` has them, for as long as it is measured."""
     before = torch.get_num_threads(), cv2.getNumThreads(), sys.getswitchinterval()
-    prepare_lanes()
+    limit_library_threads()
     try:
         yield
     finally:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from pydicom import Dataset
 
-from ra_node.bootstrap.analysis import build_judge, prepare_lanes, reading_rules
+from ra_node.bootstrap.analysis import build_judge, limit_library_threads, reading_rules
 from ra_node.bootstrap.node_context import build_producer, default_settings
 from ra_node.dicom.overlay.secondary_capture import build_overlay, render_overlay
 from ra_node.dicom.reading.file import read_attributes, read_dataset, read_header
@@ -44,7 +44,7 @@ def measure(folder: Path, scale: Scale) -> Iterator[Row]:
 def steps(folder: Path, rounds: int) -> dict[str, float]:
     """Median CPU seconds of each step; every round has a study of its own, as what comes again is kept."""
     settings = default_settings()
-    prepare_lanes()
+    limit_library_threads()
     judge, bundle = build_judge(settings)
     rules, producer = reading_rules(settings, bundle), build_producer(settings)
     files = Files(folder)

@@ -12,7 +12,7 @@ from ra_node.domain.prior_comparison import follow_up_sentences
 from ra_node.domain.texts.translations import english
 from tests.dicom.builders import PRODUCER, image_uid, report, source
 from tests.dicom.overlay_cases import displays
-from tests.dicom.test_follow_up_judges import FOLLOWED
+from tests.dicom.test_follow_up_validators import FOLLOWED
 
 
 def on_overlay(shown):

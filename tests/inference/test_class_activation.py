@@ -9,7 +9,7 @@ from torch import nn
 from torchvision.ops import SqueezeExcitation
 
 from ra_node.inference.class_activation import FeatureMap, feature_map, heat_of
-from ra_node.inference.cpu.feature_split import answered, halves_of
+from ra_node.inference.cpu.feature_split import run_batches, split_network
 from ra_node.inference.networks.architectures import ARCHITECTURES, build
 
 SIDE_PX = 96
@@ -31,9 +31,9 @@ def toy(sign: float) -> nn.Module:
 def heats(network: nn.Module, place: FeatureMap, crops: np.ndarray, mean: float, std: float, batch: int):
     """Heat of crops (N, side, side) as the node makes it."""
     side_px = crops.shape[-1]
-    halves = halves_of(network, place.path, side_px)
-    _, maps = answered(halves, crops, mean, std, batch)
-    return heat_of(halves, place, maps, side_px, batch)
+    split = split_network(network, place.path, side_px)
+    _, maps = run_batches(split, crops, mean, std, batch)
+    return heat_of(split, place, maps, side_px, batch)
 
 
 def spot(x: int, y: int, side: int = 64) -> np.ndarray:

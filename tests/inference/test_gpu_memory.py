@@ -12,8 +12,8 @@ from torch import nn
 
 from ra_node.inference import gpu_memory as memory
 from ra_node.inference.class_activation import FeatureMap, feature_map, heat_of
-from ra_node.inference.cpu import feature_split as halves
-from ra_node.inference.cpu.feature_split import Halves, answered
+from ra_node.inference.cpu import feature_split
+from ra_node.inference.cpu.feature_split import SplitNetwork, run_batches
 from ra_node.inference.gpu_memory import MemoryBudget
 from tests.inference.network_builders import MEAN, STD, blobs, lively, rounding
 
@@ -22,26 +22,26 @@ Tight = Callable[[int], list[int]]
 
 
 @pytest.fixture
-def network() -> Halves:
+def network() -> SplitNetwork:
     torch.manual_seed(1)
     trunk = nn.Sequential(nn.Flatten(), nn.Linear(16, 32), nn.BatchNorm1d(32)).eval()
-    return Halves(trunk, nn.Linear(32, 3))
+    return SplitNetwork(trunk, nn.Linear(32, 3))
 
 
 @pytest.fixture
-def room_for(network: Halves, monkeypatch: pytest.MonkeyPatch) -> Tight:
+def room_for(network: SplitNetwork, monkeypatch: pytest.MonkeyPatch) -> Tight:
     """Let the network's own device hold so many hands at once; return the batches that are tried."""
     tried: list[int] = []
     limit = [0]
 
-    def tight(running: Halves, crops, mean: float, std: float, batch: int):
+    def tight(running: SplitNetwork, crops, mean: float, std: float, batch: int):
         on_gpu = running is network
         tried.append(batch if on_gpu else -batch)
         if on_gpu and batch > limit[0]:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return answered(running, crops, mean, std, batch)
+        return run_batches(running, crops, mean, std, batch)
 
-    monkeypatch.setattr(memory, "answered", tight)
+    monkeypatch.setattr(memory, "run_batches", tight)
 
     def hold(hands: int) -> list[int]:
         limit[0] = hands
@@ -51,8 +51,8 @@ def room_for(network: Halves, monkeypatch: pytest.MonkeyPatch) -> Tight:
     return hold
 
 
-def test_the_batch_is_halved_until_it_fits_and_the_log_says_so(network: Halves, room_for: Tight):
-    room, expected = MemoryBudget(torch.device("cpu"), 8), answered(network, CROPS, 0.5, 0.2, 8)[0]
+def test_the_batch_is_halved_until_it_fits_and_the_log_says_so(network: SplitNetwork, room_for: Tight):
+    room, expected = MemoryBudget(torch.device("cpu"), 8), run_batches(network, CROPS, 0.5, 0.2, 8)[0]
     tried = room_for(2)
     with capture_logs() as logs:
         found, maps = room.answer(network, CROPS, 0.5, 0.2)
@@ -65,7 +65,7 @@ def test_the_batch_is_halved_until_it_fits_and_the_log_says_so(network: Halves, 
     ]
 
 
-def test_a_gpu_with_room_again_gets_its_batch_back(network: Halves, room_for: Tight):
+def test_a_gpu_with_room_again_gets_its_batch_back(network: SplitNetwork, room_for: Tight):
     room = MemoryBudget(torch.device("cpu"), 8)
     room_for(2)
     room.answer(network, CROPS, 0.5, 0.2)
@@ -75,9 +75,9 @@ def test_a_gpu_with_room_again_gets_its_batch_back(network: Halves, room_for: Ti
     assert tried == [4, 8, 8]
 
 
-def test_a_gpu_without_room_for_one_hand_gives_way_to_the_cpu(network: Halves, room_for: Tight):
+def test_a_gpu_without_room_for_one_hand_gives_way_to_the_cpu(network: SplitNetwork, room_for: Tight):
     """The same numbers, from a copy in main memory; the next call asks the GPU for one hand again."""
-    room, expected = MemoryBudget(torch.device("cpu"), 4), answered(network, CROPS, 0.5, 0.2, 4)[0]
+    room, expected = MemoryBudget(torch.device("cpu"), 4), run_batches(network, CROPS, 0.5, 0.2, 4)[0]
     tried = room_for(0)
     with capture_logs() as logs:
         found, maps = room.answer(network, CROPS, 0.5, 0.2)
@@ -90,11 +90,11 @@ def test_a_gpu_without_room_for_one_hand_gives_way_to_the_cpu(network: Halves, r
     assert tried == [1, -1]
 
 
-def test_heat_finds_its_room_in_the_same_way(network: Halves, monkeypatch: pytest.MonkeyPatch):
+def test_heat_finds_its_room_in_the_same_way(network: SplitNetwork, monkeypatch: pytest.MonkeyPatch):
     """Explaining needs more memory than judging: it has a batch of its own, and ends on the CPU too."""
     tried: list[int] = []
 
-    def tight(running: Halves, place, maps, side_px: int, batch: int):
+    def tight(running: SplitNetwork, place, maps, side_px: int, batch: int):
         tried.append(batch if running is network else -batch)
         if running is network and batch > 2 - len(tried) // 4:
             raise torch.OutOfMemoryError("CUDA out of memory")
@@ -113,22 +113,22 @@ def test_heat_finds_its_room_in_the_same_way(network: Halves, monkeypatch: pytes
     assert tried[8:] == [4, 2, 1, -1]
 
 
-def test_another_error_of_the_network_is_not_taken_for_a_lack_of_memory(network: Halves):
+def test_another_error_of_the_network_is_not_taken_for_a_lack_of_memory(network: SplitNetwork):
     with pytest.raises(RuntimeError, match="mat1 and mat2"):
         MemoryBudget(torch.device("cpu"), 8).answer(network, CROPS[:, :2], 0.5, 0.2)
 
 
 def test_the_copy_in_main_memory_answers_and_explains_like_the_network_of_the_gpu(monkeypatch):
     """A traced network is copied, not packed: as it lies on a GPU, with the same answers."""
-    monkeypatch.setattr(halves, "can_pack", lambda _device: False)
+    monkeypatch.setattr(feature_split, "can_pack", lambda _device: False)
     place = feature_map("googlenet", 64)
     network = lively("googlenet", 64)
     most = rounding(network)
-    whole = halves.halves_of(network, place.path, 64)
+    whole = feature_split.split_network(network, place.path, 64)
     copied, hands = MemoryBudget(torch.device("cpu"), 4)._on_cpu(whole), blobs(2, 64)
     assert copied.trunk is not whole.trunk
     (logits, maps), (expected, expected_maps) = (
-        answered(one, hands, MEAN, STD, 2) for one in (copied, whole)
+        run_batches(one, hands, MEAN, STD, 2) for one in (copied, whole)
     )
     assert logits == pytest.approx(expected, abs=most * np.abs(expected).max())
     heat = heat_of(copied, place, maps, 64, 2)

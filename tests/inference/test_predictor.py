@@ -15,7 +15,7 @@ from ra_node.domain.report import Recognition, Staging, explaining_task
 from ra_node.errors import Fatal
 from ra_node.inference.bundles.manifest import Bundle, load_bundle
 from ra_node.inference.class_activation import heat_of
-from ra_node.inference.cpu.feature_split import answered
+from ra_node.inference.cpu.feature_split import run_batches
 from ra_node.inference.networks.loaded_network import chosen_device, load_network
 from ra_node.inference.predictor import HandPrediction, Predictor
 from tests.inference.bundle_builders import SIDE_PX, read_manifest, write_bundle, write_manifest
@@ -55,9 +55,9 @@ def test_each_network_runs_once_for_all_hands_of_a_batch(bundle: Bundle) -> None
     """A pass a task, not one a hand; only the rest of the network that says disease runs again for those."""
     predictor, trunks, rests = Predictor(bundle, "cpu", 8), [], []
     for network in (predictor._recognition, predictor._staging):
-        halves = network.halves
-        halves.trunk.register_forward_pre_hook(lambda _, inputs: trunks.append(inputs[0].shape[0]))
-        halves.rest.register_forward_pre_hook(lambda _, inputs: rests.append(inputs[0].shape[0]))
+        split = network.split
+        split.trunk.register_forward_pre_hook(lambda _, inputs: trunks.append(inputs[0].shape[0]))
+        split.rest.register_forward_pre_hook(lambda _, inputs: rests.append(inputs[0].shape[0]))
     judged = predictor.judge(crops(5))
     told = [explaining_task(one.recognition, one.staging) for one in judged]
     explained = [hands for hands in (told.count("staging"), told.count("recognition")) if hands]
@@ -69,19 +69,19 @@ def test_each_network_runs_once_for_all_hands_of_a_batch(bundle: Bundle) -> None
 def test_more_hands_than_a_batch_are_judged_part_by_part(bundle: Bundle) -> None:
     """So that the maps of many hands are never held at once."""
     predictor, passes = Predictor(bundle, "cpu", 2), []
-    trunk = predictor._staging.halves.trunk
+    trunk = predictor._staging.split.trunk
     trunk.register_forward_pre_hook(lambda _, inputs: passes.append(inputs[0].shape[0]))
     judged = predictor.judge(crops(5))
     assert passes == [2, 2, 1]
     assert len(judged) == 5
 
 
-def test_lanes_that_judge_at_once_answer_as_one_after_the_other(bundle: Bundle) -> None:
-    """A worker's lanes share the networks, also on the way back that the heat takes."""
+def test_threads_that_predict_at_once_answer_as_one_after_the_other(bundle: Bundle) -> None:
+    """The threads of a worker share the networks, also on the way back that the heat takes."""
     predictor, hands = Predictor(bundle, "cpu", 8), crops(6)
     expected = [predictor.judge([hand])[0] for hand in hands]
-    with ThreadPoolExecutor(3) as lanes:
-        found = list(lanes.map(lambda hand: predictor.judge([hand])[0], hands * 4))
+    with ThreadPoolExecutor(3) as threads:
+        found = list(threads.map(lambda hand: predictor.judge([hand])[0], hands * 4))
     assert any(one.heat is not None for one in expected)
     for one, alone in zip(found, expected * 4, strict=True):
         assert one.recognition.probability == pytest.approx(alone.recognition.probability, abs=1e-6)
@@ -99,15 +99,16 @@ def test_only_disease_is_explained_and_by_the_network_that_says_it(bundle: Bundl
         for probability, staging in ((0.1, healthy), (0.9, healthy), (0.1, staged), (0.9, staged))
     ]
     recognition, staging = (
-        predictor._answered(network, hands)[1] for network in (predictor._recognition, predictor._staging)
+        predictor._probabilities(network, hands)[1]
+        for network in (predictor._recognition, predictor._staging)
     )
-    none, *by = [one.heat for one in predictor._explained(judged, recognition, staging)]
+    none, *by = [one.heat for one in predictor._with_heat_maps(judged, recognition, staging)]
     assert none is None
     recipe = bundle.manifest.preprocessing
     networks = (predictor._recognition, predictor._staging, predictor._staging)
     for heat, network, crop in zip(by, networks, hands[1:], strict=True):
-        _, maps = answered(network.halves, crop[None], recipe.mean, recipe.std, 1)
-        expected = heat_of(network.halves, network.place, maps, SIDE_PX, 1)[0]
+        _, maps = run_batches(network.split, crop[None], recipe.mean, recipe.std, 1)
+        expected = heat_of(network.split, network.place, maps, SIDE_PX, 1)[0]
         assert heat is not None
         assert np.abs(heat - expected).max() < 1e-2
 

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from ra_node.errors import Fatal
+from ra_node.inference.process_map import FEWEST, side_by_side
 from tests.conftest import REPOSITORY, wait_until
 from tests.finders import demo_detector
-from tests.training.asked import killed, told
+from tests.training.process_functions import killed, told
 from tests.training.recipe_builders import small_recipe
 from training.data import phantom_dataset as phantoms
 from training.data.dataset import stacked
 from training.data.phantom_dataset import phantom_rows
-from ra_node.inference.process_map import FEWEST, side_by_side
 
 
 def test_what_processes_make_comes_in_order_and_so_does_what_they_raise() -> None:
@@ -52,7 +52,7 @@ def test_drawn_hands_are_the_same_to_the_bit_whoever_draws_them(monkeypatch: pyt
 
 LONG = """
 import sys
-from tests.training.asked import at_work
+from tests.training.process_functions import at_work
 from ra_node.inference.process_map import side_by_side
 list(side_by_side(at_work, sys.argv[1:], processes=2))
 """

@@ -18,8 +18,8 @@ from ra_node.network.status.c_store import Answer
 from tests.network.conftest import peer_at
 from tests.network.fakes import TENDED
 from tests.network.scu.test_c_store import outgoing
-from tests.torture import wire
-from tests.torture.wire import ABORT_PDU, ASSOCIATE_AC, P_DATA
+from tests.torture import raw_dicom
+from tests.torture.raw_dicom import ABORT_PDU, ASSOCIATE_AC, P_DATA
 
 Change = Callable[[bytes], bytes]
 
@@ -71,10 +71,11 @@ def response(*elements: tuple[int, bytes], then: bytes = b"") -> Change:
             return pdu
         fixed = {0x0100: struct.pack("<H", 0x8001), 0x0120: struct.pack("<H", 1), 0x0800: b"\1\1"}
         body = b"".join(
-            wire._element(n, v + b" " * (len(v) % 2)) for n, v in sorted({**fixed, **dict(elements)}.items())
+            raw_dicom._element(n, v + b" " * (len(v) % 2))
+            for n, v in sorted({**fixed, **dict(elements)}.items())
         )
-        whole = wire._element(0, struct.pack("<L", len(body))) + body
-        return wire.p_data(pdu[10], whole, command=True) + then
+        whole = raw_dicom._element(0, struct.pack("<L", len(body))) + body
+        return raw_dicom.p_data(pdu[10], whole, command=True) + then
 
     return change
 

@@ -14,13 +14,13 @@ from structlog.testing import capture_logs
 
 from ra_node.network.scp.server import Listener
 from tests.network.fakes import FakeInbox
-from tests.torture import wire
-from tests.torture.wire import (
+from tests.torture import raw_dicom
+from tests.torture.raw_dicom import (
     ABORT,
     ASSOCIATE_AC,
     ASSOCIATE_RJ,
     P_DATA,
-    Line,
+    RawConnection,
     association_request,
     echo_request,
     p_data,
@@ -129,10 +129,10 @@ ACCEPTED = {
 @pytest.mark.parametrize("said", ACCEPTED.values(), ids=ACCEPTED)
 def test_an_unusual_request_is_accepted_without_what_cannot_be_read(listen: Listen, said: bytes):
     """Unknown items are ignored, only bit 0 of the version counts (PS3.7 D.3.3, PS3.8 9.3.2)."""
-    with Line(listen().port, timeout_s=60) as line:
-        assert line.ask(said) == ASSOCIATE_AC
+    with RawConnection(listen().port, timeout_s=60) as line:
+        assert line.request(said) == ASSOCIATE_AC
         number = max(value[0] for kind, value in split(said[74:]) if kind == 0x20 and b"10008.1.1" in value)
-        assert line.ask(p_data(number, _echo_command(), command=True)) == P_DATA
+        assert line.request(p_data(number, _echo_command(), command=True)) == P_DATA
 
 
 def _echo_command() -> bytes:
@@ -173,8 +173,8 @@ REFUSED = {
 
 @pytest.mark.parametrize(("said", "answer", "reason"), REFUSED.values(), ids=REFUSED)
 def test_what_cannot_be_accepted_is_refused_and_logged(listen: Listen, said: bytes, answer: int, reason: str):
-    with Line(listen().port, timeout_s=60) as line, capture_logs() as logs:
-        assert line.ask(said) == answer
+    with RawConnection(listen().port, timeout_s=60) as line, capture_logs() as logs:
+        assert line.request(said) == answer
     assert any(reason in str(entry.get("reason")) for entry in logs), logs
 
 
@@ -190,8 +190,8 @@ def command(*, drop: int = 0, **other: bytes) -> bytes:
         **{int(name[1:], 16): value for name, value in other.items()},
     }
     elements.pop(drop, None)
-    body = b"".join(wire._element(n, v + b"\0" * (len(v) % 2)) for n, v in sorted(elements.items()))
-    return p_data(3, wire._element(0, struct.pack("<L", len(body))) + body, command=True)
+    body = b"".join(raw_dicom._element(n, v + b"\0" * (len(v) % 2)) for n, v in sorted(elements.items()))
+    return p_data(3, raw_dicom._element(0, struct.pack("<L", len(body))) + body, command=True)
 
 
 WHOLE = p_data(3, DATA, command=False)
@@ -214,17 +214,17 @@ NOT_STORED = {
 }
 
 
-def status_of(line: Line, pdus: list[bytes]) -> int:
-    assert line.ask(request()) == ASSOCIATE_AC
-    status = wire.store_status(line, pdus)
-    assert line.ask(echo_request()) == P_DATA, "the association goes on"
+def status_of(line: RawConnection, pdus: list[bytes]) -> int:
+    assert line.request(request()) == ASSOCIATE_AC
+    status = raw_dicom.store_status(line, pdus)
+    assert line.request(echo_request()) == P_DATA, "the association goes on"
     assert status is not None
     return status
 
 
 @pytest.mark.parametrize("pdus", STORED.values(), ids=STORED)
 def test_a_command_that_can_be_understood_is_obeyed(listen: Listen, inbox: FakeInbox, pdus: list[bytes]):
-    with Line(listen().port, timeout_s=60) as line:
+    with RawConnection(listen().port, timeout_s=60) as line:
         assert status_of(line, pdus) == 0x0000
     assert inbox.raw == {"1.2.3.4": DATA}
 
@@ -233,7 +233,7 @@ def test_a_command_that_can_be_understood_is_obeyed(listen: Listen, inbox: FakeI
 def test_a_command_that_cannot_is_refused_and_the_association_goes_on(
     listen: Listen, inbox: FakeInbox, pdus: list[bytes]
 ):
-    with Line(listen().port, timeout_s=60) as line, capture_logs() as logs:
+    with RawConnection(listen().port, timeout_s=60) as line, capture_logs() as logs:
         assert status_of(line, pdus) == 0xC000
     assert not inbox.raw
     assert [entry["event"] for entry in logs if entry["log_level"] == "warning"] == ["instance_refused"]
@@ -243,7 +243,7 @@ def test_a_command_that_cannot_is_refused_and_the_association_goes_on(
 def test_nothing_is_stored_on_a_context_of_another_service(listen: Listen, inbox: FakeInbox):
     """Whoever may not store still gets Verification, which would be a way around."""
     moved = [pdu[:10] + b"\x01" + pdu[11:] for pdu in (command(), WHOLE)]
-    with Line(listen().port, timeout_s=60) as line:
+    with RawConnection(listen().port, timeout_s=60) as line:
         assert status_of(line, moved) == 0xC000
     assert not inbox.raw
 
@@ -261,9 +261,9 @@ ENDED = {
 
 @pytest.mark.parametrize(("said", "reason"), ENDED.values(), ids=ENDED)
 def test_what_has_no_answer_ends_the_association_with_its_reason(listen: Listen, said: bytes, reason: str):
-    with Line(listen().port, timeout_s=60) as line, capture_logs() as logs:
-        assert line.ask(request()) == ASSOCIATE_AC
-        assert line.ask(said) == ABORT
+    with RawConnection(listen().port, timeout_s=60) as line, capture_logs() as logs:
+        assert line.request(request()) == ASSOCIATE_AC
+        assert line.request(said) == ABORT
     (told,) = [entry for entry in logs if entry["event"] == "association_aborted"]
     assert reason in told["reason"]
 
@@ -272,7 +272,7 @@ def test_a_response_that_nobody_waits_for_is_told_and_ignored(listen: Listen):
     response = command(
         x0100=struct.pack("<H", 0x8001), x0120=struct.pack("<H", 1), x0800=struct.pack("<H", 0x101)
     )
-    with Line(listen().port, timeout_s=60) as line, capture_logs() as logs:
-        assert line.ask(request()) == ASSOCIATE_AC
-        assert line.ask(response, echo_request()) == P_DATA
+    with RawConnection(listen().port, timeout_s=60) as line, capture_logs() as logs:
+        assert line.request(request()) == ASSOCIATE_AC
+        assert line.request(response, echo_request()) == P_DATA
     assert "message_ignored" in [entry["event"] for entry in logs]

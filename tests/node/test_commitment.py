@@ -15,7 +15,7 @@ from ra_node.network.scu.c_find import count_instances
 from tests.conftest import wait_until
 from tests.node.lines import STUDY, Lines, answered_study
 from tests.ports import free_port
-from tests.torture import promises
+from tests.torture import storage_commitment
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def lines(tmp_path) -> Iterator[Callable[..., Lines]]:
 def test_orthanc_keeps_what_it_has_and_says_so(lines):
     """Delivered first, committed when its report has come on an association of its own."""
     node = lines()
-    promises.all_kept(node)
+    storage_commitment.all_kept(node)
     assert find_study(node.state.ledger, STUDY).deliveries[0].commitment is CommitmentState.COMMITTED
     events = node.events()
     assert events.index("version_delivered") < events.index("commitment_asked")
@@ -50,14 +50,14 @@ def test_optional_objects_are_sent_and_kept_like_the_others(lines):
 
 def test_what_orthanc_has_lost_is_sent_again_and_then_kept(lines):
     node = lines()
-    promises.one_lost(node)
+    storage_commitment.one_lost(node)
     assert len(node.pacs.instances_of(STUDY)["OT"]) == 1
     assert node.asked() == 2
 
 
 def test_an_orthanc_whose_report_never_arrives_is_asked_again(lines):
     node = lines(reports_to=free_port())
-    promises.silent(node)
+    storage_commitment.silent(node)
     assert node.asked() == 2
 
 

@@ -9,13 +9,13 @@ import threading
 import pytest
 
 from ra_node.runtime.supervisor import (
+    CHECK_EVERY_S,
+    EARLY_EXITS,
     FIRST_PAUSE_S,
-    HASTY_DEATHS,
     LONGEST_PAUSE_S,
-    LOOK_EVERY_S,
     STEADY_S,
     STOPPED_S,
-    Frozen,
+    StoppedTooLong,
     Supervisor,
     process_state,
 )
@@ -62,19 +62,19 @@ def test_a_killed_role_is_started_again():
 def test_the_pause_grows_and_starts_anew_after_a_steady_run():
     now = [0.0]
     supervisor = Supervisor({"work": FakeProcess}, clock=lambda: now[0])
-    role = supervisor._seats["work"]
+    role = supervisor._slots["work"]
     pauses = []
     for _ in range(10):
-        supervisor.tend()
-        supervisor.tend()
+        supervisor.check_children()
+        supervisor.check_children()
         pauses.append(role.pause_s)
         now[0] = role.start_at
     assert pauses[0] == FIRST_PAUSE_S
     assert pauses == sorted(pauses)
     assert pauses[-1] == LONGEST_PAUSE_S
-    supervisor.tend()
+    supervisor.check_children()
     now[0] += STEADY_S
-    supervisor.tend()
+    supervisor.check_children()
     assert role.pause_s == FIRST_PAUSE_S
 
 
@@ -122,14 +122,14 @@ def test_whoever_is_renewed_ends_in_its_own_time_beside_its_successor():
         started.append(Polite(len(started)))
         return started[-1]
 
-    supervisor = Supervisor({"lane": start})
-    supervisor.tend()
-    supervisor.renew()
-    supervisor.tend()
+    supervisor = Supervisor({"worker": start})
+    supervisor.check_children()
+    supervisor.restart_all()
+    supervisor.check_children()
     old, new = started
     assert (old.told, new.told) == (True, False)
     old.status = 0
-    supervisor.tend()
+    supervisor.check_children()
     assert len(started) == 2
     supervisor.end()
     assert new.told
@@ -150,7 +150,7 @@ class Lives:
 
 @pytest.mark.parametrize("error", [BlockingIOError(11, "fork"), RuntimeError("thread"), MemoryError()])
 def test_a_child_that_cannot_be_started_is_tried_again_and_the_others_go_on(error):
-    """fork() fails for some seconds: a dead lane must not stay dead, nor a dead role end the node."""
+    """fork() fails for some seconds: a dead worker must not stay dead, nor a dead role end the node."""
     now, fails, started = [0.0], [True], []
 
     def start():
@@ -161,12 +161,12 @@ def test_a_child_that_cannot_be_started_is_tried_again_and_the_others_go_on(erro
 
     supervisor = Supervisor({"listen": lambda: Lives(1), "work": start}, clock=lambda: now[0])
     for _ in range(20):
-        supervisor.tend()
+        supervisor.check_children()
         now[0] += 0.5
     assert not started
     fails[0] = False
     now[0] += LONGEST_PAUSE_S
-    supervisor.tend()
+    supervisor.check_children()
     assert len(started) == 1
 
 
@@ -184,13 +184,13 @@ def test_a_child_that_lives_and_does_nothing_is_killed_and_comes_back():
         alarm=lambda name, found: told.append((name, found)),
     )
     for _ in range(5):
-        supervisor.tend()
-        now[0] += LOOK_EVERY_S
+        supervisor.check_children()
+        now[0] += CHECK_EVERY_S
     assert len(started) == 1
     ill.add(1)
     for _ in range(5):
-        supervisor.tend()
-        now[0] += LOOK_EVERY_S
+        supervisor.check_children()
+        now[0] += CHECK_EVERY_S
     assert started[0].status == -9
     assert len(started) == 2
     assert told == [("work", "no progress")]
@@ -201,31 +201,31 @@ def test_a_role_that_ends_at_each_start_alarms_once():
     supervisor = Supervisor(
         {"work": FakeProcess}, clock=lambda: now[0], alarm=lambda name, found: told.append((name, found))
     )
-    for _ in range(3 * HASTY_DEATHS):
-        supervisor.tend()
-        supervisor.tend()
+    for _ in range(3 * EARLY_EXITS):
+        supervisor.check_children()
+        supervisor.check_children()
         now[0] += LONGEST_PAUSE_S
     assert told == [("work", "ended 3 times in a row, the last time with status 1")]
 
 
-def test_a_process_is_frozen_after_it_stood_stopped_for_a_while():
+def test_a_process_stopped_for_a_while_is_reported():
     now = [0.0]
-    frozen = Frozen(lambda: now[0])
+    stopped_too_long = StoppedTooLong(lambda: now[0])
     process = subprocess.Popen(SLEEPER)
     try:
-        assert not frozen(process.pid)
+        assert not stopped_too_long(process.pid)
         os.kill(process.pid, signal.SIGSTOP)
         wait_until(lambda: process_state(process.pid) == "T", "the stop")
-        assert not frozen(process.pid)
+        assert not stopped_too_long(process.pid)
         now[0] += STOPPED_S
-        assert frozen(process.pid)
+        assert stopped_too_long(process.pid)
         os.kill(process.pid, signal.SIGCONT)
         wait_until(lambda: process_state(process.pid) != "T", "the process to go on")
-        assert not frozen(process.pid)
+        assert not stopped_too_long(process.pid)
         now[0] += STOPPED_S
         os.kill(process.pid, signal.SIGSTOP)
         wait_until(lambda: process_state(process.pid) == "T", "the stop")
-        assert not frozen(process.pid)
+        assert not stopped_too_long(process.pid)
     finally:
         process.kill()
         process.wait()

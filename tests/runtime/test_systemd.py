@@ -1,4 +1,4 @@
-"""systemd hears that a role is ready, alive and stopping, and nothing from one whose line hangs."""
+"""systemd hears that a role is ready, alive and stopping, and nothing from one whose thread hangs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ra_node.runtime.systemd import ALIVE, EVERY_S, READY, STALLED, Pulse, tell
+from ra_node.runtime.systemd import ALIVE, EVERY_S, READY, STALLED, Heartbeat, tell
 from tests.ledger.builders import FakeClock
 
 
@@ -41,24 +41,24 @@ def test_nobody_waits_for_a_supervisor_that_does_not_listen(tmp_path: Path, monk
 
 def test_the_first_beat_says_ready_and_the_others_alive():
     clock, said = FakeClock(), []
-    pulse = Pulse(clock=clock, say=said.append)
+    heartbeat = Heartbeat(clock=clock, say=said.append)
     for _ in range(4):
-        pulse.beat()
+        heartbeat.beat()
         clock.advance(EVERY_S / 2)
     assert said == [READY, ALIVE]
 
 
 def test_a_line_that_hangs_keeps_the_role_from_being_called_alive():
-    """Though its other lines go on: it is stalled; when the line goes on too, so does the role."""
+    """Though its other threads go on: it is stalled; when the thread goes on too, so does the role."""
     clock, said = FakeClock(), []
-    pulse = Pulse(longest_s=60, clock=clock, say=said.append)
-    pulse.beat("a")
-    pulse.beat("b")
+    heartbeat = Heartbeat(longest_s=60, clock=clock, say=said.append)
+    heartbeat.beat("a")
+    heartbeat.beat("b")
     clock.advance(59)
-    pulse.beat("a")
+    heartbeat.beat("a")
     clock.advance(2)
-    pulse.beat("a")
+    heartbeat.beat("a")
     assert said == [READY, ALIVE, STALLED]
     clock.advance(EVERY_S)
-    pulse.beat("b")
+    heartbeat.beat("b")
     assert said == [READY, ALIVE, STALLED, ALIVE]

@@ -1,4 +1,4 @@
-"""Lanes share what was loaded before them, come back when they die, and give way to new ones."""
+"""Worker processes share what was loaded before them, come back when they die, and give way to new ones."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import sys
 
 import pytest
 
-from ra_node.runtime.worker_processes import Beats
+from ra_node.runtime.worker_processes import HeartbeatTable
 from tests.conftest import wait_until
 
 PROGRAM = """
 import ctypes, json, os, signal, sys, threading, time
-from ra_node.runtime import worker_processes as lanes
+from ra_node.runtime import worker_processes
 from ra_node.runtime import supervisor
-from ra_node.runtime.systemd import Pulse
+from ra_node.runtime.systemd import Heartbeat
 
-lanes.STOPPED_S = supervisor.STOPPED_S = 1.0
+worker_processes.STOPPED_S = supervisor.STOPPED_S = 1.0
 stop, renew = threading.Event(), threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: stop.set())
 signal.signal(signal.SIGUSR1, lambda *_: renew.set())
 loaded = os.getpid()
 
 def serve(beat):
-    print(json.dumps({"lane": os.getpid(), "loaded by": loaded}), flush=True)
+    print(json.dumps({"worker": os.getpid(), "loaded by": loaded}), flush=True)
     if sys.argv[2] == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         ctypes.PyDLL(None).sleep(600)  # keeps Python's lock, as a decoder may
@@ -42,13 +42,13 @@ def changed():
     renew.clear()
     return was
 
-lanes.keep_lanes(2, serve, lambda: None, changed, stop, Pulse(), float(sys.argv[1]))
+worker_processes.keep_worker_processes(2, serve, lambda: None, changed, stop, Heartbeat(), float(sys.argv[1]))
 print(json.dumps({"ended": os.getpid()}), flush=True)
 """
 
 
 class Parent:
-    """A process that keeps two lanes, and what all of them have said."""
+    """A process that keeps two workers, and what all of them have said."""
 
     def __init__(self, folder, longest_s=3600.0, kind="beats"):
         self.path = folder / "said"
@@ -60,14 +60,14 @@ class Parent:
         return self.path.read_text(encoding="utf-8")
 
     def started(self):
-        """The lanes in the order in which they began."""
+        """The workers in the order in which they began."""
         said = [json.loads(line) for line in re.findall(r"\{[^{}]*\}", self.words())]
-        return [one["lane"] for one in said if one.get("loaded by") == self.process.pid]
+        return [one["worker"] for one in said if one.get("loaded by") == self.process.pid]
 
-    def wait_for(self, lanes, what):
-        """Wait until so many lanes have begun; a failure tells what all of them said."""
+    def wait_for(self, workers, what):
+        """Wait until so many workers have begun; a failure tells what all of them said."""
         try:
-            wait_until(lambda: len(self.started()) >= lanes, what, 120)
+            wait_until(lambda: len(self.started()) >= workers, what, 120)
         except AssertionError as error:
             raise AssertionError(f"{error}; parent {self.process.poll()}, said: {self.words()}") from None
 
@@ -98,52 +98,52 @@ def lives(number):
     return True
 
 
-def test_a_killed_lane_comes_back_and_the_other_goes_on(parent_of):
+def test_a_killed_worker_process_comes_back_and_the_other_goes_on(parent_of):
     parent = parent_of()
-    parent.wait_for(2, "both lanes")
+    parent.wait_for(2, "both workers")
     first, second = parent.started()
     os.kill(first, signal.SIGKILL)
-    parent.wait_for(3, "the lane that died")
+    parent.wait_for(3, "the worker that died")
     assert lives(second)
     assert parent.end() == 0
     assert not any(map(lives, parent.started()))
 
 
 @pytest.mark.parametrize("kind", ["beats", "deaf"])
-def test_no_lane_outlives_its_parent(parent_of, kind):
+def test_no_worker_process_outlives_its_parent(parent_of, kind):
     """Not even one that hangs in a library: its lease would be renewed, or its job done, beside another's."""
     parent = parent_of(kind=kind)
-    parent.wait_for(2, "both lanes")
+    parent.wait_for(2, "both workers")
     parent.process.kill()
     parent.process.wait()
-    wait_until(lambda: not any(map(lives, parent.started())), "the lanes to follow", 120)
+    wait_until(lambda: not any(map(lives, parent.started())), "the workers to follow", 120)
 
 
-def test_all_lanes_give_way_to_new_ones_when_something_has_changed(parent_of):
+def test_all_worker_processes_give_way_to_new_ones_when_something_has_changed(parent_of):
     parent = parent_of()
-    parent.wait_for(2, "both lanes")
+    parent.wait_for(2, "both workers")
     parent.process.send_signal(signal.SIGUSR1)
-    parent.wait_for(4, "the new lanes")
+    parent.wait_for(4, "the new workers")
     wait_until(lambda: not any(map(lives, parent.started()[:2])), "the old ones to end", 120)
     assert all(map(lives, parent.started()[2:]))
     assert parent.end() == 0
 
 
-def test_a_lane_that_is_through_with_nothing_for_too_long_is_killed(parent_of):
+def test_a_worker_process_that_is_through_with_nothing_for_too_long_is_killed(parent_of):
     parent = parent_of(longest_s=0.5, kind="hangs")
     parent.wait_for(4, "both to be replaced")
     assert "no progress for" in parent.words()
 
 
-def test_a_lane_that_hangs_with_pythons_lock_is_killed(parent_of):
+def test_a_worker_process_that_hangs_with_pythons_lock_is_killed(parent_of):
     """No thread of it runs, and no signal reaches its handlers."""
     parent = parent_of(longest_s=0.5, kind="deaf")
     parent.wait_for(4, "both to be replaced")
 
 
-def test_a_lane_that_stands_stopped_is_replaced_and_the_other_goes_on(parent_of):
+def test_a_worker_process_that_stands_stopped_is_replaced_and_the_other_goes_on(parent_of):
     parent = parent_of()
-    parent.wait_for(2, "both lanes")
+    parent.wait_for(2, "both workers")
     first, second = parent.started()
     os.kill(first, signal.SIGSTOP)
     parent.wait_for(3, "another in its place")
@@ -151,18 +151,18 @@ def test_a_lane_that_stands_stopped_is_replaced_and_the_other_goes_on(parent_of)
     assert lives(second)
 
 
-def test_a_lane_that_breaks_says_where_and_not_with_what(parent_of):
+def test_a_worker_process_that_breaks_says_where_and_not_with_what(parent_of):
     """The message of an error could hold a value of a data set."""
     parent = parent_of(kind="breaks")
-    wait_until(lambda: "worker_process_failed" in parent.words(), "a lane to break", 120)
+    wait_until(lambda: "worker_process_failed" in parent.words(), "a worker to break", 120)
     assert "ValueError in" in parent.words()
     parent.end()
     assert "DOE^JANE" not in parent.words()
 
 
-def test_only_lanes_that_were_not_heard_of_are_late():
+def test_only_worker_processes_that_were_not_heard_of_are_late():
     now = [0.0]
-    beats = Beats(2, lambda: now[0])
+    beats = HeartbeatTable(2, lambda: now[0])
     beats.beat(0)
     beats.beat(1)
     now[0] = 5.0

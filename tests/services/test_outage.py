@@ -6,13 +6,13 @@ from itertools import pairwise
 
 from ra_node.domain.job import LONGEST_RETRY_S
 from ra_node.ledger.database.schema import DeliveryState
-from tests.torture.outage import DOWN, OUTAGE_H, UP, endure
+from tests.torture.outage import DOWN, OUTAGE_H, UP, run_outage
 
 STUDIES = 150
 
 
 def test_the_studies_of_three_days_arrive_once_and_in_order_and_delay_nobody_else():
-    found = endure(STUDIES)
+    found = run_outage(STUDIES)
     network = found.network
     for peer in (DOWN, UP):
         assert found.arrived(peer) == found.wanted, "each once, the oldest first"

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pydicom.encaps import encapsulate
-from pydicom.uid import ImplicitVRLittleEndian, JPEGLSLossless, RLELossless
+from pydicom.uid import ImplicitVRLittleEndian
 from structlog.testing import capture_logs
 
 from ra_node.dicom.reading.file import read_attributes
@@ -329,39 +328,12 @@ def test_a_copy_of_another_patient_takes_no_damaged_file_s_place(bench, gone):
     assert bench.keep(source()) == [StoreOutcome.STORED]
 
 
-def compressed(image, syntax):
-    image.compress(syntax, generate_instance_uid=False)
-    return image
-
-
 def noise():
     """Pixels that tell whether they were decoded."""
     image = source()
     values = np.random.default_rng(0).integers(0, 4096, (image.Rows, image.Columns), np.uint16)
     image.PixelData = values.tobytes()
     return image
-
-
-@pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless])
-def test_the_same_pixels_in_another_compression_are_a_repeat(bench, syntax):
-    """They are decoded in a process of their own."""
-    assert bench.keep(noise(), compressed(noise(), syntax))[1] is StoreOutcome.REPEATED
-
-
-@pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless])
-def test_other_pixels_in_another_compression_are_refused(bench, syntax):
-    """Black pixels under a known UID: Rows and Columns agree, and nothing else."""
-    bench.keep(noise())
-    with pytest.raises(Refused, match="pixels differ"):
-        bench.keep(compressed(source(), syntax))
-
-
-def test_pixels_that_cannot_be_decoded_are_refused_as_not_compared(bench):
-    bench.keep(noise())
-    broken = compressed(noise(), JPEGLSLossless)
-    broken.PixelData = encapsulate([b"no codestream"])
-    with pytest.raises(Refused, match="cannot be compared"):
-        bench.keep(broken)
 
 
 def test_implicit_and_explicit_vr_of_one_image_are_a_repeat(bench):

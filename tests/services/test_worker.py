@@ -25,7 +25,7 @@ class Shelf:
         self.loads.append(sha256)
         if sha256 in self.broken:
             raise self.broken[sha256]
-        return LoadedAnalysis(replace(BUNDLE, sha256=sha256 or "configured"), None, None)
+        return LoadedAnalysis(replace(BUNDLE, sha256=sha256 or "configured"), None, None, None)
 
     def worker(self):
         return Worker(lambda: self.promoted, self.load, lambda: self.now)

@@ -15,7 +15,7 @@ from pathlib import Path
 from ra_node.runtime.log import configure_logging
 from tests.torture import table
 from tests.torture.proof_of_crashes import broken, crashes, poisoned, power
-from tests.torture.proof_of_faults import clocks, ill, rot, sweep
+from tests.torture.proof_of_faults import clocks, faults, rot, sweep
 from tests.torture.proof_of_outages import commitment, disk, hosts, outage
 from tests.torture.proof_of_peers import associations, fuzzing
 from tests.torture.table import Row
@@ -37,7 +37,7 @@ PARTS: dict[str, Part] = {
     "sweep": sweep,
     "rot": rot,
     "clocks": clocks,
-    "ill": ill,
+    "faults": faults,
 }
 
 

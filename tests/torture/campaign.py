@@ -33,7 +33,7 @@ from tests.node.harness import ROLES, Node, Orthanc
 from tests.torture.load import DCMSEND, STORESCU, Acknowledged, Sender, Shared, studies
 from tests.torture.points import POINTS, Point
 from tests.torture.role import Plan, spawn
-from tests.torture.verdict import Verdict, judge
+from tests.torture.verdict import Verdict, compare
 
 PATIENCE_S = 12.0
 """A point that is not passed in this time gives way to a kill at that moment, and comes again later."""
@@ -209,7 +209,7 @@ class Campaign:
             for keeper in keepers:
                 keeper.end()
         self.score.seconds = time.monotonic() - started
-        return judge(self.orthanc, self.ledger, Files(self.state), list(self.told.images.values()))
+        return compare(self.orthanc, self.ledger, Files(self.state), list(self.told.images.values()))
 
     def _senders(self) -> list[Sender]:
         source = Shared(studies(self.folder / "sent", self.seed))

@@ -11,7 +11,7 @@ from functools import cache
 from pydicom.uid import DeflatedExplicitVRLittleEndian, DigitalXRayImageStorageForPresentation
 
 from tests.torture.process import OWN_AE
-from tests.torture.wire import (
+from tests.torture.raw_dicom import (
     ABORT_PDU,
     RELEASE_PDU,
     VERIFICATION_ID,

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from tests.torture.conversations import DX, TOKEN, Conversation, Draw, corpus, mutated
 from tests.torture.process import OWN_AE, Holdings, Listening
-from tests.torture.wire import (
+from tests.torture.raw_dicom import (
     ASSOCIATE_AC,
     RELEASE_PDU,
-    Line,
+    RawConnection,
     association_request,
     small_image,
     store_request,
@@ -31,10 +31,10 @@ KNOWN = re.compile(
 """Everything that a listener may make in its data folder."""
 
 
-def utter(port: int, said: Conversation, draw: Draw) -> None:
+def send_conversation(port: int, said: Conversation, draw: Draw) -> None:
     """Say it: at once, PDU by PDU while listening, or in small pieces; then leave in one way or another."""
     try:
-        with Line(port, 5.0) as line:
+        with RawConnection(port, 5.0) as line:
             line.socket.settimeout(draw.choice([0.02, 0.2]))
             patience = 3
             for piece in _pieces(said, draw):
@@ -93,7 +93,7 @@ def fuzz(node: Listening, cases: int, seed: int, every: int = 50) -> Fuzzed:
     idle = node.holdings().threads
     for number in range(cases):
         draw = Draw(f"{seed} {number}")
-        utter(node.port, mutated(corpus(draw), draw), draw)
+        send_conversation(node.port, mutated(corpus(draw), draw), draw)
         found.cases += 1
         if number % every == every - 1 or number == cases - 1:
             found.unserved += not _is_served(node, f"1.9.{seed}.{number}")
@@ -112,11 +112,11 @@ def fuzz(node: Listening, cases: int, seed: int, every: int = 50) -> Fuzzed:
 
 def _is_served(node: Listening, uid: str) -> bool:
     try:
-        with Line(node.port, 300.0) as line:
-            if line.ask(association_request(OWN_AE)) != ASSOCIATE_AC:
+        with RawConnection(node.port, 300.0) as line:
+            if line.request(association_request(OWN_AE)) != ASSOCIATE_AC:
                 return False
             status = store_status(line, store_request(DX, uid, small_image(uid, uid)))
-            line.ask(RELEASE_PDU)
+            line.request(RELEASE_PDU)
             return status == 0x0000
     except OSError:
         return False

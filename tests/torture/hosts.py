@@ -28,18 +28,18 @@ from tests.ports import free_port
 from tests.torture.campaign import at_rest
 from tests.torture.load import DCMSEND, STORESCU, Acknowledged, Image, store, studies
 from tests.torture.process import OWN_AE
-from tests.torture.role import spawn
-from tests.torture.verdict import Verdict, judge
-from tests.torture.wire import (
+from tests.torture.raw_dicom import (
     ABORT_PDU,
     ASSOCIATE_AC,
     ASSOCIATE_RJ,
-    Line,
+    RawConnection,
     association_request,
     small_image,
     store_request,
     store_status,
 )
+from tests.torture.role import spawn
+from tests.torture.verdict import Verdict, compare
 
 LEASE_S = 6.0
 LONGEST_WAIT_S = 15.0
@@ -182,9 +182,11 @@ def lose_a_host(folder: Path, pacs: Orthanc, count: int, seed: int) -> TakenOver
 
         sender = threading.Thread(target=stream, daemon=True)
         sender.start()
-        with Line(north.port) as half:  # it was receiving as well: this object was never acknowledged
-            assert half.ask(association_request(OWN_AE)) == ASSOCIATE_AC
-            half.say(store_request(DX, "1.2.3", small_image("1.2.3", "1.2.4"))[0])
+        with RawConnection(
+            north.port
+        ) as half:  # it was receiving as well: this object was never acknowledged
+            assert half.request(association_request(OWN_AE)) == ASSOCIATE_AC
+            half.send(store_request(DX, "1.2.3", small_image("1.2.3", "1.2.4"))[0])
             held = wait_until(lambda: _held_by(both.ledger, _pids(north)), "north to be at work", 900)
             north.kill()
         since = time.monotonic()
@@ -195,7 +197,7 @@ def lose_a_host(folder: Path, pacs: Orthanc, count: int, seed: int) -> TakenOver
         assert not sender.is_alive(), "the sender could not send what it held"
         wait_until(lambda: at_rest(both.ledger), "the other host to come to rest", 1800)
         rest_s = time.monotonic() - since
-        verdict = judge(pacs, both.ledger, both.files, list(told.images.values()))
+        verdict = compare(pacs, both.ledger, both.files, list(told.images.values()))
     return TakenOver(verdict, len(held), jobs_s, rest_s)
 
 
@@ -223,26 +225,26 @@ def lose_the_ledger(folder: Path, pacs: Orthanc, count: int, seconds: float, see
         north, south = both.hosts
         for image in waiting[: len(waiting) // 2]:
             _send(told, [image], STORESCU, [north])
-        with Line(south.port) as line:
-            assert line.ask(association_request(OWN_AE)) == ASSOCIATE_AC
+        with RawConnection(south.port) as line:
+            assert line.request(association_request(OWN_AE)) == ASSOCIATE_AC
             both.stop_server()
             stopped = time.monotonic()
             found = Outage(Verdict())
             object_pdus = store_request(DX, "1.2.77", small_image("1.2.77", "1.2.78"))
             found.store_status = store_status(line, object_pdus)
-            with Line(north.port) as refused:
-                found.rejected = refused.ask(association_request(OWN_AE)) == ASSOCIATE_RJ
+            with RawConnection(north.port) as refused:
+                found.rejected = refused.request(association_request(OWN_AE)) == ASSOCIATE_RJ
             threading.Event().wait(max(0.0, stopped + seconds - time.monotonic()))
             both.start_server()
             found.seconds = time.monotonic() - stopped
             wait_until(lambda: store(STORESCU, north.port, waiting[:1]), "north to take images again", 600)
             found.status_afterwards = store_status(line, object_pdus)
-            line.say(ABORT_PDU)
+            line.send(ABORT_PDU)
         for image in waiting[len(waiting) // 2 :]:
             _send(told, [image], DCMSEND, [south])
         wait_until(lambda: at_rest(both.ledger), "the hosts to come to rest", 900)
         found.same_processes = all(host.is_whole() for host in both.hosts)
-        found.verdict = judge(pacs, both.ledger, both.files, list(told.images.values()))
+        found.verdict = compare(pacs, both.ledger, both.files, list(told.images.values()))
     return found
 
 

@@ -57,7 +57,7 @@ class Network:
 
 
 @dataclass
-class Endured:
+class OutageResult:
     """What became of the objects of an outage; times in simulated seconds."""
 
     network: Network
@@ -75,7 +75,7 @@ class Endured:
         return [uid for uid, _ in self.network.received.get(peer, [])]
 
 
-def endure(studies: int = STUDIES, hours: float = OUTAGE_H) -> Endured:
+def run_outage(studies: int = STUDIES, hours: float = OUTAGE_H) -> OutageResult:
     """Answer studies all through an outage of that many hours, then let the destination come back."""
     clock = FakeClock()
     with tempfile.TemporaryDirectory(prefix="ra-node-outage-", dir=MEMORY) as folder:
@@ -87,12 +87,14 @@ def endure(studies: int = STUDIES, hours: float = OUTAGE_H) -> Endured:
             ledger, Files(Path(folder)), peers, 7 * 86400.0, send=network.send, random=Random(5)
         )
         try:
-            return _endured(ledger, network, deliverer, studies, hours * HOUR_S / studies * AT_ONCE)
+            return _run(ledger, network, deliverer, studies, hours * HOUR_S / studies * AT_ONCE)
         finally:
             ledger.close()
 
 
-def _endured(ledger: Ledger, network: Network, deliverer: Deliverer, studies: int, every_s: float) -> Endured:
+def _run(
+    ledger: Ledger, network: Network, deliverer: Deliverer, studies: int, every_s: float
+) -> OutageResult:
     clock, answered_at = network.clock, {}
     for number in range(studies):
         _answer(ledger, number)
@@ -103,7 +105,7 @@ def _endured(ledger: Ledger, network: Network, deliverer: Deliverer, studies: in
             _pass_time(ledger, deliverer, clock, clock.now + every_s)
     _pass_time(ledger, deliverer, clock, network.back_at + 2 * LONGEST_RETRY_S)
     delays = [at - answered_at[uid.rpartition(".")[0]] for uid, at in network.received[UP]]
-    return Endured(
+    return OutageResult(
         network,
         [f"1.2.{number}.{n}" for number in range(studies) for n in (1, 2)],
         max(delays),

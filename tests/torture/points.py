@@ -52,7 +52,9 @@ def _commits(role: str) -> list[Point]:
 
 LISTEN = [
     Point("listen", "association recorded", "ra_node.services.reception.ingest:open_association"),
-    Point("listen", "data set half received", "ra_node.network.pynetdicom_ext.spool:ArrivingFile.took"),
+    Point(
+        "listen", "data set half received", "ra_node.network.pynetdicom_ext.spool:ArrivingFile.add_received"
+    ),
     Point("listen", "data set received", "ra_node.services.reception.ingest:Ingest.keep", "before"),
     *_files("listen"),
     Point("listen", "row committed, nothing said", "ra_node.services.reception.ingest:keep_instance"),

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from ra_node.network.scp.loopback_archive import LoopbackArchive
 from tests.node.harness import ROLES
-from tests.torture.blackout import STEPS, cut, record, steps_in_order
 from tests.torture.broken import POISON_UID
 from tests.torture.campaign import Campaign
 from tests.torture.load import studies
 from tests.torture.pacs import pacs
 from tests.torture.points import LISTEN, POINTS
 from tests.torture.poisoned import MATES, poison
+from tests.torture.power_cut import STEPS, cut, record, steps_in_order
 from tests.torture.stalled import stall
 from tests.torture.table import Row
 
@@ -113,11 +113,11 @@ def broken(folder: Path, asked: argparse.Namespace) -> list[Row]:
         lost = len(campaign.run().lost)
     rows.append((f"{early}, kill -9", f"seen: {lost} images lost", lost > 0))
     fenced, unfenced = stall(folder / "fenced"), stall(folder / "unfenced", "drop the fence")
-    kept = fenced.gave_way and not fenced.told_twice
+    kept = fenced.gave_way and not fenced.duplicate_facts
     rows.append(
-        ("worker wakes up after its lease", f"gave way, {len(fenced.told_twice)} facts told twice", kept)
+        ("worker wakes up after its lease", f"gave way, {len(fenced.duplicate_facts)} facts told twice", kept)
     )
-    twice = len(unfenced.told_twice)
+    twice = len(unfenced.duplicate_facts)
     rows.append(("drop the fence, same worker", f"seen: {twice} facts told twice", twice > 0))
     return rows
 

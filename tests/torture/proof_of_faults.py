@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from tests.torture.bit_rot import rot as harm
 from tests.torture.clocks import jump
-from tests.torture.ill import endure_ills
+from tests.torture.machine_faults import run_machine_faults
 from tests.torture.pacs import pacs
 from tests.torture.proof_of_crashes import _named
 from tests.torture.proof_of_outages import zeros
-from tests.torture.rot import rot as harm
-from tests.torture.sweep import sweep_for_real
 from tests.torture.table import Row
+from tests.torture.wrong_ledger import sweep_for_real
 
 
 def sweep(folder: Path, asked: argparse.Namespace) -> list[Row]:
@@ -69,10 +69,10 @@ def clocks(folder: Path, asked: argparse.Namespace) -> list[Row]:
     return [*rows, *zeros("clocks right again", found.verdict)]
 
 
-def ill(folder: Path, asked: argparse.Namespace) -> list[Row]:
+def faults(folder: Path, asked: argparse.Namespace) -> list[Row]:
     """A machine that cannot read, open or write for a while."""
     with pacs(folder) as running:
-        found = endure_ills(folder, running, asked.seed)
+        found = run_machine_faults(folder, running, asked.seed)
     rows: list[Row] = [(name, str(one), one.right) for name, one in found.faults.items()]
     rows.append(
         ("C-STORE while writes give ENOSPC", "refused" if found.refused else "SUCCESS", found.refused)
@@ -81,4 +81,4 @@ def ill(folder: Path, asked: argparse.Namespace) -> list[Row]:
         (name, f'seen: {blamed} images answered "analysis failed"', blamed > 0)
         for name, blamed in found.broken.items()
     ]
-    return [*rows, *zeros("well again", found.verdict)]
+    return [*rows, *zeros("faults over", found.verdict)]

@@ -5,18 +5,18 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tests.torture.filled import FILLED_GIB, fill_up, room_for_the_proof
+from tests.torture.full_disk import FILLED_GIB, fill_up, room_for_the_proof
 from tests.torture.hosts import LEASE_S, lose_a_host, lose_the_ledger
-from tests.torture.outage import DOWN, OUTAGE_H, STUDIES, UP, endure
+from tests.torture.outage import DOWN, OUTAGE_H, STUDIES, UP, run_outage
 from tests.torture.pacs import pacs
-from tests.torture.promises import promised
+from tests.torture.storage_commitment import promised
 from tests.torture.table import Row
 from tests.torture.verdict import Verdict
 
 
 def outage(folder: Path, asked: argparse.Namespace) -> list[Row]:
     """A destination is down for days of simulated time, a second one is not."""
-    found = endure()
+    found = run_outage()
     seen = {peer: found.arrived(peer) for peer in (DOWN, UP)}
     missing = [uid for uid in found.wanted if not all(uid in set(uids) for uids in seen.values())]
     twice = sum(len(uids) - len(set(uids)) for uids in seen.values())

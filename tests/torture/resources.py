@@ -15,13 +15,13 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation
 
 from tests.conftest import wait_until
 from tests.torture.process import OWN_AE, Holdings, Listening, listening
-from tests.torture.wire import (
+from tests.torture.raw_dicom import (
     ABORT_PDU,
     ASSOCIATE_AC,
     ASSOCIATE_RJ,
     P_DATA,
     RELEASE_PDU,
-    Line,
+    RawConnection,
     association_request,
     echo_request,
     small_image,
@@ -81,32 +81,32 @@ def _associate(port: int, count: int, seed: int, key: str, failures: list[str]) 
         thread.join()
 
 
-def admitted(stack: ExitStack, port: int) -> Line:
+def admitted(stack: ExitStack, port: int) -> RawConnection:
     """Associate, and again where every place is still taken by those who have just left."""
 
-    def attempt() -> Line | None:
-        line = Line(port).__enter__()
-        if line.ask(REQUEST) == ASSOCIATE_AC:
+    def attempt() -> RawConnection | None:
+        line = RawConnection(port).__enter__()
+        if line.request(REQUEST) == ASSOCIATE_AC:
             return stack.enter_context(closing(line))
         line.close()
         return None
 
     found = wait_until(attempt, "a place", 600)
-    assert isinstance(found, Line)
+    assert isinstance(found, RawConnection)
     return found
 
 
 def _echo(port: int, _uid: str) -> bool:
     with ExitStack() as stack:
         line = admitted(stack, port)
-        served = line.ask(echo_request()) == P_DATA
-        line.ask(RELEASE_PDU)
+        served = line.request(echo_request()) == P_DATA
+        line.request(RELEASE_PDU)
         return served
 
 
 def _abort(port: int, _uid: str) -> bool:
     with ExitStack() as stack:
-        admitted(stack, port).say(ABORT_PDU)
+        admitted(stack, port).send(ABORT_PDU)
     return True
 
 
@@ -119,7 +119,7 @@ def _hang_up(port: int, _uid: str) -> bool:
 def _hang_up_in_mid_object(port: int, uid: str) -> bool:
     command, data = store_request(DigitalXRayImageStorageForPresentation, uid, small_image(uid, uid))
     with ExitStack() as stack:
-        admitted(stack, port).say(command, data[: len(data) // 2])
+        admitted(stack, port).send(command, data[: len(data) // 2])
     return True
 
 
@@ -128,7 +128,7 @@ def _store(port: int, uid: str) -> bool:
     with ExitStack() as stack:
         line = admitted(stack, port)
         stored = store_status(line, pdus) == 0x0000
-        line.ask(RELEASE_PDU)
+        line.request(RELEASE_PDU)
         return stored
 
 
@@ -148,9 +148,9 @@ def stuck_peers(node: Listening) -> dict[str, bool]:
         "a length that never comes": [struct.pack(">BBL", 1, 0, 4_000_000) + bytes(10)],
     }
     with ExitStack() as stack:
-        lines = {name: stack.enter_context(Line(node.port, 300.0)) for name in stops}
+        lines = {name: stack.enter_context(RawConnection(node.port, 300.0)) for name in stops}
         for name, said in stops.items():
-            lines[name].say(*said)
+            lines[name].send(*said)
         for name, line in lines.items():
             ends[name] = line.is_ended()
     return ends
@@ -160,11 +160,11 @@ def one_too_many(node: Listening, places: int) -> tuple[bytes, bool]:
     """Fill every place; return how the next one is turned away, and whether a freed place is given."""
     with ExitStack() as stack:
         lines = [admitted(stack, node.port) for _ in range(places)]
-        with Line(node.port) as late:
-            late.say(REQUEST)
-            kind, body = late.hear()
+        with RawConnection(node.port) as late:
+            late.send(REQUEST)
+            kind, body = late.receive()
         assert kind == ASSOCIATE_RJ, kind
-        lines[0].ask(RELEASE_PDU)
+        lines[0].request(RELEASE_PDU)
         lines[0].close()
         return body[1:], admitted(stack, node.port) is not None
 
@@ -190,7 +190,7 @@ def beside_slow_senders(node: Listening, slow: int, stores: int) -> tuple[float,
                 if stop.wait(0.05):
                     return
                 try:
-                    line.say(bytes([byte]))
+                    line.send(bytes([byte]))
                 except ConnectionError:
                     return
 

@@ -62,7 +62,7 @@ def spawn(role: str, config: Path, log: Path, plan: Plan | None = None) -> ForkS
 def _run(role: str, config: Path, log: Path, plan: Plan) -> None:
     write_to(log, log)
     os.environ.update(plan.environment)
-    work.lanes_of = lambda: 1  # whoever is told to die is the role itself, with all that it has under way
+    work.worker_count = lambda: 1  # whoever is told to die is the role itself, with all that it has under way
     _follow(plan)
     if role == "work":
         _reuse_the_networks()
@@ -96,12 +96,13 @@ def _follow(plan: Plan) -> None:
         faults.hurry()
     if plan.point is None:
         return
-    tired = _watch_attempts()
+    spared = _watch_attempts()
     alone = one_writer() if plan.signal == signal.SIGSTOP else nullcontext()
 
     def act() -> None:
-        if not any(tired.values()):
-            with alone:  # to this thread: to the process, another may take it while this one goes on and writes
+        if not any(spared.values()):
+            # Sent to this thread: another may take a signal to the process while this one writes on.
+            with alone:
                 signal.pthread_kill(threading.get_ident(), plan.signal)
 
     wrapped(plan.point, act, plan.nth)
@@ -126,16 +127,16 @@ def one_writer() -> AbstractContextManager[Any]:
 
 def _watch_attempts() -> dict[int, bool]:
     """Keep, by the thread that claimed, whether one of its jobs must be spared."""
-    tired: dict[int, bool] = {}
+    spared: dict[int, bool] = {}
     claim = job_loop.claim
 
     def claimed(*arguments: Any, **named: Any) -> Any:
         jobs = claim(*arguments, **named)
-        tired[threading.get_ident()] = any(job.attempt - job.excused >= SPARED_FROM_ATTEMPT for job in jobs)
+        spared[threading.get_ident()] = any(job.attempt - job.excused >= SPARED_FROM_ATTEMPT for job in jobs)
         return jobs
 
     job_loop.claim = claimed
-    return tired
+    return spared
 
 
 def main() -> None:
@@ -147,7 +148,7 @@ def main() -> None:
     parser.add_argument("--nth", type=int, default=1)
     asked = parser.parse_args()
     point = next((p for p in POINTS if (p.role, p.words) == (asked.role, asked.point)), None)
-    work.lanes_of = lambda: 1
+    work.worker_count = lambda: 1
     _follow(Plan(point, asked.nth, broken=asked.broken))
     run(asked.role, asked.config)
 

@@ -30,7 +30,7 @@ from tests.torture.campaign import at_rest
 from tests.torture.faults import Faults
 from tests.torture.load import STORESCU, Acknowledged, Image, store
 from tests.torture.role import Plan, spawn
-from tests.torture.verdict import Verdict, judge
+from tests.torture.verdict import Verdict, compare
 
 PAUSE_S = 0.5
 """Until a role that ended is started again."""
@@ -209,7 +209,7 @@ class Site:
 
     def verdict(self) -> Verdict:
         with self.ledger() as opened:
-            return judge(self.pacs, opened, Files(self.state), list(self.told.images.values()))
+            return compare(self.pacs, opened, Files(self.state), list(self.told.images.values()))
 
 
 def reason_of(image: ImageFinding) -> Reason | None:

@@ -18,7 +18,7 @@ from tests.torture.campaign import at_rest
 from tests.torture.load import STORESCU, store, studies
 from tests.torture.points import WORK
 from tests.torture.role import Plan, spawn
-from tests.torture.verdict import told_twice
+from tests.torture.verdict import duplicate_facts
 
 EXTRA = "[limits]\njob_lease_s = 2\nmin_free_gib = 0.1"
 
@@ -27,7 +27,7 @@ EXTRA = "[limits]\njob_lease_s = 2\nmin_free_gib = 0.1"
 class Woken:
     """What the timeline tells twice, and whether the worker that woke up said that it lost its lease."""
 
-    told_twice: tuple[str, ...]
+    duplicate_facts: tuple[str, ...]
     gave_way: bool
 
 
@@ -51,7 +51,9 @@ def stall(folder: Path, broken: str = "") -> Woken:
         wait_until(lambda: _answers(ledger) and at_rest(ledger), "the second worker to do the job", 600)
         os.kill(int(sleeper.pid or 0), signal.SIGCONT)
         wait_until(lambda: _has_come_back(logs["asleep"]), "the first worker to go on", 600)
-        return Woken(tuple(told_twice(ledger)), "lease_lost" in logs["asleep"].read_text(encoding="utf-8"))
+        return Woken(
+            tuple(duplicate_facts(ledger)), "lease_lost" in logs["asleep"].read_text(encoding="utf-8")
+        )
     finally:
         for process in running:
             process.kill()

@@ -144,7 +144,7 @@ def _unhex(text: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """A C-STORE-RSP with Success as it went to the wire."""
+    """A C-STORE-RSP with Success as it went to the raw_dicom."""
 
     sop_instance_uid: str
     at: float

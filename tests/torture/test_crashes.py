@@ -44,13 +44,13 @@ def test_an_acknowledgement_before_the_commit_is_seen_as_a_lost_image(pacs, tmp_
 
 def test_a_worker_that_lost_its_lease_cannot_record_what_another_has_done(tmp_path):
     woken = stall(tmp_path)
-    assert woken.told_twice == ()
+    assert woken.duplicate_facts == ()
     assert woken.gave_way
 
 
 def test_without_the_fence_the_timeline_tells_the_work_twice(tmp_path):
     """The guarantee broken on purpose: a late worker overwrites what was recorded."""
-    assert stall(tmp_path, broken="drop the fence").told_twice
+    assert stall(tmp_path, broken="drop the fence").duplicate_facts
 
 
 def test_two_reports_over_the_same_images_count_as_doubled():

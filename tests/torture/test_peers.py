@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from tests.torture import resources
 from tests.torture.conversations import Draw, corpus, mutated
-from tests.torture.fuzz import fuzz, utter
+from tests.torture.fuzz import fuzz, send_conversation
 from tests.torture.process import Listening, listening
-from tests.torture.wire import ASSOCIATE_AC, RELEASE_PDU, Line, echo_request
+from tests.torture.raw_dicom import ASSOCIATE_AC, RELEASE_PDU, RawConnection, echo_request
 
 PLACES = 6
 PATIENT = f"[limits]\nassociation_idle_s = 120\nassociations = {PLACES}\nmin_free_gib = 0.1"
@@ -74,11 +74,11 @@ def test_whatever_comes_the_next_peer_is_served(node: Listening, seed: int, junk
     draw = Draw(seed)
     said = mutated(corpus(draw), draw)
     said.insert(min(at, len(said)), junk)
-    utter(node.port, said, draw)
-    with Line(node.port, 300.0) as line:
-        assert line.ask(resources.REQUEST) == ASSOCIATE_AC
-        assert line.ask(echo_request()) != 0
-        line.ask(RELEASE_PDU)
+    send_conversation(node.port, said, draw)
+    with RawConnection(node.port, 300.0) as line:
+        assert line.request(resources.REQUEST) == ASSOCIATE_AC
+        assert line.request(echo_request()) != 0
+        line.request(RELEASE_PDU)
 
 
 def test_the_same_seed_makes_the_same_mistakes():

@@ -6,8 +6,8 @@ import pytest
 
 from ra_node.network.scp.loopback_archive import LoopbackArchive
 from tests.conftest import find_tool
-from tests.torture.blackout import STEPS, cut, record, steps_in_order
 from tests.torture.load import studies
+from tests.torture.power_cut import STEPS, cut, record, steps_in_order
 
 IMAGES = 3
 

@@ -73,7 +73,7 @@ def _answer(report: Any) -> Answer:
     return Answer(str(report.SOPInstanceUID), before[0] if before else "", frozenset(named))
 
 
-def judge(pacs: Orthanc, ledger: Ledger, files: Files, acknowledged: Iterable[Image]) -> Verdict:
+def compare(pacs: Orthanc, ledger: Ledger, files: Files, acknowledged: Iterable[Image]) -> Verdict:
     """Judge a node that has come to rest.
 
     Lost: an acknowledged image that the node no longer holds with its pixels, or that no report names.
@@ -96,7 +96,7 @@ def judge(pacs: Orthanc, ledger: Ledger, files: Files, acknowledged: Iterable[Im
             verdict.doubled.append(study_uid)
         named = frozenset().union(*(one.images for one in answers))
         verdict.lost += [one.sop_instance_uid for one in images if not _is_safe(one, named, kept, files)]
-    verdict.doubled += told_twice(ledger)
+    verdict.doubled += duplicate_facts(ledger)
     return verdict
 
 
@@ -115,7 +115,7 @@ def _brought_back(ledger: Ledger, *why: str) -> set[str]:
         return set(connection.execute(query).scalars())
 
 
-def told_twice(ledger: Ledger) -> list[str]:
+def duplicate_facts(ledger: Ledger) -> list[str]:
     """Facts that the timeline tells more than once although nobody asked for them again.
 
     An image of which a good copy came is examined once more.

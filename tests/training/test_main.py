@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -20,11 +22,13 @@ from training.classifier.initial_weights import replace_head
 from training.classifier.run_folder import HandsFrom, prepared
 from training.data.dataset import Origin, Row, Split, save_crops, stacked
 from training.data.detector import keep_detector
+from training.data.weights_origin import read_origin
 from training.recipes.classifier import read_recipe
 
 SMALL = {
     "side_px = 224": "side_px = 64",
     "batch = 32": "batch = 8",
+    "adults = 4": "adults = 0",
 }
 
 
@@ -37,7 +41,7 @@ def write_recipe(path: Path, **changed: str) -> Path:
     return path
 
 
-def write_crops(folder: Path) -> None:
+def write_crops(folder: Path, *, adults: bool = False) -> None:
     """Hands that are brighter the higher their stage, in every split, and the detector that cut them."""
     keep_detector(demo_detector(), folder, Path.write_bytes)
     rng = np.random.default_rng(0)
@@ -55,23 +59,62 @@ def write_crops(folder: Path) -> None:
     save_crops(stacked([*real, *rows("held-out", "unedited", (0,))]), folder / "real.npz")
     drawn = [row for split in splits for row in rows(split, "phantom", every)]
     save_crops(stacked(drawn), folder / "phantoms.npz")
+    if not adults:
+        return
+    grown = [row for split in splits for row in rows(split, "simulated adult", every)]
+    grown = [replace(row, patient=f"adult {row.patient}") for row in grown]
+    alone = [replace(row, origin="unedited adult") for row in grown if row.stage == 0]
+    save_crops(stacked([*grown, *alone]), folder / "adults.npz")
 
 
-def test_train_evaluate_and_export_make_a_bundle_that_the_node_loads(tmp_path: Path) -> None:
-    recipe, run, out = write_recipe(tmp_path / "small.toml"), tmp_path / "run", tmp_path / "bundle"
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle of a small run, whose folder lies beside it."""
+    folder = tmp_path_factory.mktemp("measured")
+    recipe = write_recipe(folder / "small.toml", **{"adults = 0": "adults = 4"})
+    run = folder / "run"
     run.mkdir()
-    write_crops(run)
+    write_crops(run, adults=True)
     train(recipe, run, device="cpu")
     evaluate(run, device="cpu", resamples=20)
-    export_bundle(run, out)
-    bundle = load_bundle(out)
+    export_bundle(run, folder / "bundle")
+    return folder / "bundle"
+
+
+def test_train_evaluate_and_export_make_a_bundle_that_the_node_loads(measured: Path) -> None:
+    bundle = load_bundle(measured)
     assert bundle.identity.models[0].architecture == "googlenet"
     assert bundle.manifest.training["counts"]["held-out hands, unedited"] == 3  # type: ignore[index,call-overload]
+    assert bundle.manifest.training["counts"]["held-out hands, unedited adult"] == 3  # type: ignore[index,call-overload]
     assert "random weights" in str(bundle.manifest.provenance["initialisation"])
-    assert [(row.task, row.epoch) for row in read_log(run / "log.csv")] == [
+    assert [(row.task, row.epoch) for row in read_log(measured.parent / "run" / "log.csv")] == [
         ("staging", 1),
         ("recognition", 1),
     ]
+
+
+def test_children_and_adults_are_counted_measured_and_credited_apart(measured: Path) -> None:
+    """Origin and terms of both stand in the weights, the manifest and the card."""
+    manifest = load_bundle(measured).manifest
+    card = (measured / "card.md").read_text()
+    counts = cast("dict[str, int]", manifest.training["counts"])
+    assert (counts["held-out patients"], counts["held-out adult patients"]) == (18, 18)
+    assert counts["held-out hands, unedited adult"] == 3
+    for words in ("Science Research 2022", "origin of single images not verified"):
+        assert words in str(manifest.provenance)
+        assert words in card
+        assert words in str(read_origin(measured / "staging" / "weights.safetensors"))
+    assert "weights at the start" not in str(manifest.provenance)
+    for title in (
+        "Hands of adults, unedited",
+        "Recognition, adults, simulated lesions",
+        "children, unedited",
+    ):
+        assert title in card
+    assert "called ra present" in card
+    adults = cast("dict[str, list[float]]", manifest.training["held_out_unedited_adults"])
+    assert set(adults) == {"specificity", "called_stage_0", "called_ra_present"}
+    assert "children and adolescents" in str(manifest.tasks.recognition.metrics_on)
 
 
 def test_a_start_with_another_split_is_refused_with_both(tmp_path: Path) -> None:

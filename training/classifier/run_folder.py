@@ -7,6 +7,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,9 @@ import numpy as np
 from ra_node.domain.reader_study.provenance import FILE as READER_STUDY
 from ra_node.errors import Fatal
 from training.classifier.labelled_dataset import ABOUT, LABELLED, ROWS, labelled
+from training.data.adult_dataset import adult_rows
 from training.data.dataset import (
+    ADULT_ORIGINS,
     Crops,
     SourceHand,
     joined,
@@ -32,8 +35,8 @@ from training.data.phantom_dataset import phantom_rows
 from training.io.atomic_file import write_whole
 from training.recipes.classifier import Recipe
 
-REAL, DRAWN = "real.npz", "phantoms.npz"
-"""Crops of simulated lesions on real hands, and of phantoms."""
+REAL, ADULTS, DRAWN = "real.npz", "adults.npz", "phantoms.npz"
+"""Crops of simulated lesions on real hands of children and of adults, and of phantoms."""
 RECIPE = "recipe.json"
 
 Say = Callable[[str], None]
@@ -75,6 +78,9 @@ def prepared(recipe: Recipe, out: Path, source: HandsFrom, say: Say) -> Crops:
         rows = paper_rows if recipe.data.preset == "paper" else simulated_rows
         pictures = rows(sources_in(source.radiographs), recipe, detector, picture_counter(say))
         save_crops(stacked(list(pictures)), out / REAL)
+    if ADULTS in missing:
+        grown = adult_rows(adults_in(source.radiographs), recipe, detector, picture_counter(say))
+        save_crops(stacked(list(grown)), out / ADULTS)
     if DRAWN in missing:
         drawn = phantom_rows(recipe, detector, picture_counter(say))
         save_crops(stacked(list(drawn)), out / DRAWN)
@@ -83,7 +89,8 @@ def prepared(recipe: Recipe, out: Path, source: HandsFrom, say: Say) -> Crops:
 
 def _made(recipe: Recipe) -> tuple[str, ...]:
     """The files of crops that a simulated run has."""
-    return (REAL, DRAWN) if recipe.data.phantoms else (REAL,)
+    asked = {REAL: True, ADULTS: recipe.data.adults > 0, DRAWN: recipe.data.phantoms > 0}
+    return tuple(name for name, wanted in asked.items() if wanted)
 
 
 def _detector(out: Path, bundle: Path | None, missing: Sequence[str]) -> KeptDetector:
@@ -92,7 +99,7 @@ def _detector(out: Path, bundle: Path | None, missing: Sequence[str]) -> KeptDet
     Raises Fatal where hands are missing and `bundle` has another, Refused for crops of an earlier version,
     which name no detector.
     """
-    if (out / REAL).exists() or (out / DRAWN).exists():
+    if any((out / name).exists() for name in (REAL, ADULTS, DRAWN)):
         known = kept_detector(out)
         if bundle is not None and missing and bundle_detector(bundle).sha256 != known.sha256:
             raise Fatal(f"expected the detector {known.sha256[:12]} of {out}, found another; use a new --out")
@@ -115,7 +122,8 @@ def share_crops(source: Path, run: Path) -> None:
     """Share the hands of `source`: a hard link, or a copy where links are not possible."""
     run.mkdir(parents=True, exist_ok=True)
     weights = [one.path for one in kept_detector(source).part.weights] if has_detector(source) else []
-    for name in (REAL, DRAWN, LABELLED, ROWS, ABOUT, AGREEMENT, READER_STUDY, *weights, DETECTOR):
+    extra = (AGREEMENT, READER_STUDY, *weights, DETECTOR)
+    for name in (REAL, ADULTS, DRAWN, LABELLED, ROWS, ABOUT, *extra):
         if (source / name).exists() and not _same(source / name, run / name):
             _link(source / name, run / name)
 
@@ -126,11 +134,11 @@ def has_crops(run: Path) -> bool:
 
 
 def kept_crops(run: Path) -> Crops:
-    """The crops of a run: labelled ones, or simulated hands before drawn ones."""
+    """The crops of a run: labelled ones, or simulated hands of children, of adults, and drawn ones."""
     if (run / LABELLED).exists():
         return load_crops(run / LABELLED)
-    real = load_crops(run / REAL)
-    return joined(real, load_crops(run / DRAWN)) if (run / DRAWN).exists() else real
+    made = [load_crops(run / name) for name in (REAL, ADULTS, DRAWN) if (run / name).exists()]
+    return reduce(joined, made)
 
 
 def kept_recipe(run: Path) -> Recipe:
@@ -145,14 +153,25 @@ def sources_in(radiographs: Path | None) -> list[SourceHand]:
     return read_source(radiographs)
 
 
+def adults_in(radiographs: Path | None) -> Path:
+    """The folder of adults among the radiographs; raises Fatal where there is none."""
+    folder = None if radiographs is None else radiographs / "adults"
+    if folder is None or not (folder / "truth.csv").exists():
+        raise Fatal("expected the folder adults with its truth.csv in --radiographs, found none")
+    return folder
+
+
 def counted(crops: Crops) -> dict[str, int]:
     """Hands and patients by split and origin, and how many hands the detector found."""
     groups = Counter(zip(map(str, crops.splits), map(str, crops.origins), strict=True))
     counts = {f"{split} hands, {origin}": count for (split, origin), count in sorted(groups.items())}
-    real = crops.where(crops.origins != "phantom")
-    for split in sorted(set(map(str, real.splits))):
-        counts[f"{split} patients"] = len(np.unique(real.patients[real.splits == split]))
-    counts["patients whose hand the detector found"] = len(np.unique(real.patients[real.found]))
+    adult = np.isin(crops.origins, ADULT_ORIGINS)
+    for what, chosen in (("patients", (crops.origins != "phantom") & ~adult), ("adult patients", adult)):
+        real = crops.where(chosen)
+        for split in sorted(set(map(str, real.splits))):
+            counts[f"{split} {what}"] = len(np.unique(real.patients[real.splits == split]))
+        if len(real):
+            counts[f"{what} whose hand the detector found"] = len(np.unique(real.patients[real.found]))
     return counts
 
 

@@ -31,6 +31,17 @@ class Words:
     """Youngest and oldest in years; None where unknown."""
 
 
+WITH_ADULTS = (
+    "healthy hands of children and adolescents and hands of adults of unknown age, both with simulated "
+    "lesions, and drawn phantoms"
+)
+ADULT_SOURCE = 'hands of adults and teenagers: Roboflow export "Science Research 2022"'
+ADULT_TERMS = (
+    'Hands of adults: CC BY 4.0 as stated by the source (Roboflow export "Science Research 2022"), origin of '
+    "single images not verified."
+)
+"""Training data, source and terms of the adults' radiographs, for weights that were trained on them."""
+
 WORDS: dict[DataKind, Words] = {
     "simulated": Words(
         short="simulated",

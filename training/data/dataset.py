@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
@@ -27,12 +28,13 @@ from training.recipes.classifier import DataRecipe, Recipe
 from training.simulation.lesions import Image, simulate
 
 Split = Literal["tune", "validation", "held-out"]
-Origin = Literal["simulated", "unedited", "phantom", "labelled"]
+Origin = Literal["simulated", "unedited", "phantom", "labelled", "simulated adult", "unedited adult"]
+ADULT_ORIGINS: tuple[Origin, Origin] = ("simulated adult", "unedited adult")
 
 
 @dataclass(frozen=True, slots=True)
 class SourceHand:
-    """One healthy hand of the source; each is a separate patient."""
+    """One picture of a healthy hand; all pictures of a hand have the same patient."""
 
     patient: str
     path: Path
@@ -147,7 +149,7 @@ def simulated_rows(
 
 def _every_stage(recipe: Recipe, detector: KeptDetector, asked: tuple[SourceHand, Split]) -> list[Row]:
     hand, split = asked
-    return list(hand_rows(hand, split, recipe, _stages(split, recipe.data), detector.opened()))
+    return list(hand_rows(hand, split, recipe, stages_of(split, recipe.data), detector.opened()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,15 +171,20 @@ def _sized(hand: SourceHand, recipe: Recipe, finder: HandFinder) -> _Sized:
 
 
 def hand_rows(
-    hand: SourceHand, split: Split, recipe: Recipe, stages: Sequence[int], finder: HandFinder
+    hand: SourceHand,
+    split: Split,
+    recipe: Recipe,
+    stages: Sequence[int],
+    finder: HandFinder,
+    rounds: int = 1,
 ) -> Iterator[Row]:
-    """Simulate one hand once for each label of `stages`; a held-out hand is also included unedited.
+    """Simulate one hand once for each label of `stages`, and include it unedited as the recipe says.
 
-    The detector runs on each picture as in the node; where it misses the hand, the region of the unedited
-    picture is used.
+    A hand to train on is included unedited `rounds` times as often. The detector runs on each picture as in
+    the node; where it misses the hand, the region of the unedited picture is used.
     """
     sized = _sized(hand, recipe, finder)
-    rng = np.random.default_rng((recipe.seed, int(hand.patient)))
+    rng = np.random.default_rng((recipe.seed, _number(hand)))
     jitter = recipe.data.box_jitter if split == "tune" else 0.0
     for stage in stages:
         changed = simulate(sized.image, sized.joints, as_drawn(stage, recipe.data.reader_noise, rng), rng)
@@ -185,10 +192,16 @@ def hand_rows(
         place = jittered(seen.region, jitter, seen.values.shape, rng)
         crop = hand_crop(seen.values, place, recipe.side_px)
         yield Row(crop, stage, hand.patient, split, "simulated", seen.found)
-    for _ in range(_untouched(split, recipe.data)):
+    for _ in range(_untouched(split, recipe.data) * (rounds if split == "tune" else 1)):
         place = jittered(sized.came.region, jitter, sized.came.values.shape, rng)
         crop = hand_crop(sized.came.values, place, recipe.side_px)
         yield Row(crop, 0, hand.patient, split, "unedited", sized.came.found)
+
+
+def _number(hand: SourceHand) -> int:
+    """A number of its picture for the random generator: its name where that is a number, else a hash."""
+    name = hand.path.stem
+    return int(name) if name.isdigit() else int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
 
 
 def hand_pair(
@@ -199,7 +212,7 @@ def hand_pair(
     Both use the same region, so that they differ only by the edits.
     """
     sized = _sized(hand, recipe, finder)
-    rng = np.random.default_rng((recipe.seed, int(hand.patient)))
+    rng = np.random.default_rng((recipe.seed, _number(hand)))
     changed = simulate(sized.image, sized.joints, stage, rng)
     untouched, edited = (
         hand_crop(picture, sized.region, recipe.side_px) for picture in (sized.image, changed)
@@ -214,7 +227,8 @@ def as_drawn(label: int, noise: float, rng: np.random.Generator) -> int:
     return int(np.clip(label + rng.choice((-1, 1)), STAGES[0], STAGES[-1]))
 
 
-def _stages(split: Split, recipe: DataRecipe) -> Sequence[int]:
+def stages_of(split: Split, recipe: DataRecipe) -> Sequence[int]:
+    """The stages to simulate on each hand of a split."""
     if split == "held-out":
         return STAGES
     return recipe.stages * (recipe.rounds if split == "tune" else 1)

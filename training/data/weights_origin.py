@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
 
 from ra_node.errors import Fatal
-from training.data.data_kind import WORDS
-from training.data.dataset import Crops
+from training.data.data_kind import ADULT_SOURCE, ADULT_TERMS, WORDS
+from training.data.dataset import ADULT_ORIGINS, Crops
 
 KEY, EARLIER_KEY = "origin", "learnt_from"
 """Metadata keys; the second is that of earlier versions, with the patients only."""
@@ -45,7 +46,13 @@ def origin_of(crops: Crops) -> Origin:
     """The origin of weights trained on these hands; drawn hands have no patient."""
     real = crops.where(crops.origins != "phantom")
     words = WORDS["labelled" if (crops.origins == "labelled").any() else "simulated"]
-    return Origin(tuple(sorted(set(map(str, real.patients)))), (words.source,), (words.terms,))
+    grown = bool(np.isin(real.origins, ADULT_ORIGINS).any())
+    sources, terms = (words.source, ADULT_SOURCE), (words.terms, ADULT_TERMS)
+    return Origin(
+        tuple(sorted(set(map(str, real.patients)))),
+        sources if grown else sources[:1],
+        terms if grown else terms[:1],
+    )
 
 
 def metadata_of(origin: Origin) -> dict[str, str]:

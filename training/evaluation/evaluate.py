@@ -32,6 +32,8 @@ from training.evaluation.metrics import (
 
 Scores = NDArray[np.float64]
 ChosenOn = Literal["validation", "tune", "out-of-fold"]
+CHILDREN_MEASURED = "held-out hands of children and adolescents with simulated lesions"
+"""Hands of the main figures where those of adults stand apart."""
 CLASSES = {"recognition": 2, "staging": len(STAGES)}
 
 
@@ -99,6 +101,7 @@ class Result:
     """Figures of the run's own kind of hands: simulated lesions, or a dataset's own labels."""
     phantom: Evaluation | None
     unedited: dict[str, Interval]
+    """Of real hands without simulation; of children where adults have figures of their own."""
     data: DataKind = "simulated"
     dataset: dict[str, str] = field(default_factory=dict)
     """Which dataset, split and fold, by their hashes and name; empty for simulated lesions."""
@@ -113,6 +116,9 @@ class Result:
     the networks of the run itself were trained on all of them."""
     candidates: int = 1
     """Recipes that this one was chosen from, by cross-validation on the training side."""
+    adults: Evaluation | None = None
+    """Hands of adults with simulated lesions."""
+    unedited_adults: dict[str, Interval] = field(default_factory=dict)
 
     @property
     def words(self) -> Words:
@@ -123,7 +129,7 @@ class Result:
     def measured_on(self) -> str:
         """The hands of the figures, in words."""
         if not self.folds:
-            return self.words.measured_on
+            return CHILDREN_MEASURED if self.adults else self.words.measured_on
         best = f"; the best of {self.candidates} recipes, so biased upwards" if self.candidates > 1 else ""
         return (
             f"all hands of a dataset of labelled radiographs by {self.folds}-fold cross-validation: each "
@@ -363,4 +369,5 @@ def unedited_figures(
     return {
         "specificity": exact_share(~hands.found, hands.patients),
         "called_stage_0": exact_share(hands.called == 0, hands.patients),
+        "called_ra_present": exact_share(hands.found & (hands.called > 0), hands.patients),
     }

@@ -26,6 +26,7 @@ from training.evaluation.evaluate import (
     evaluated,
     unedited_figures,
 )
+from training.evaluation.metrics import Interval
 from training.evaluation.predictions import Predictions, load_predictions, predictions
 from training.experiments.ensemble import read_members
 from training.io.atomic_file import write_whole
@@ -128,14 +129,19 @@ def _result(
         logits = told.logits(told.rows("held-out", origin))
         return evaluated(logits, part, calibration, seed, question.resamples, groups)
 
-    unedited = told.rows("held-out", "unedited")
+    def healthy(origin: Origin) -> dict[str, Interval]:
+        chosen = told.rows("held-out", origin)
+        if not chosen.any():
+            return {}
+        return unedited_figures(told.logits(chosen), crops.where(chosen), calibration)
+
     return Result(
         counts=counted(crops),
         held_out=figures(told.kind),
         phantom=figures("phantom") if told.rows("held-out", "phantom").any() else None,
-        unedited=unedited_figures(told.logits(unedited), crops.where(unedited), calibration)
-        if unedited.any()
-        else {},
+        unedited=healthy("unedited"),
+        adults=figures("simulated adult") if told.rows("held-out", "simulated adult").any() else None,
+        unedited_adults=healthy("unedited adult"),
         data=told.kind,
         dataset=kept_about(run),
         absent_stages=absent_stages(map(int, told.stages[told.rows("tune")])),

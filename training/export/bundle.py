@@ -25,7 +25,7 @@ from ra_node.inference.bundles.manifest import (
     Tasks,
     read_bundle,
 )
-from training.data.data_kind import DataKind
+from training.data.data_kind import ADULT_SOURCE, WITH_ADULTS, DataKind
 from training.data.detector import KeptDetector, copy_weights
 from training.data.weights_origin import Origin, read_origin
 from training.evaluation.evaluate import Calibration, Result, weights_path
@@ -178,14 +178,17 @@ def _source(result: Result, origin: Origin) -> str:
     """Sources of the radiographs, also of the initial weights; a dataset by the hash of its manifest."""
     digest = result.dataset.get("manifest_sha256")
     own = f"{result.words.source} (dataset {digest})" if digest else result.words.source
-    earlier = [source for source in origin.sources if source != result.words.source]
+    known = {result.words.source}
+    if result.adults:
+        own, known = f"{own}; {ADULT_SOURCE}", {*known, ADULT_SOURCE}
+    earlier = [source for source in origin.sources if source not in known]
     return f"{own}; weights at the start: {'; '.join(earlier)}" if earlier else own
 
 
 def _training(recipe: Recipe, result: Result) -> dict[str, JsonValue]:
     """Training data and all figures, for the manifest."""
     return {
-        "data": result.words.learnt_from,
+        "data": WITH_ADULTS if result.adults else result.words.learnt_from,
         "dataset": _plain(result.dataset),
         "split": result.words.split,
         "counts": _plain(result.counts),
@@ -196,6 +199,8 @@ def _training(recipe: Recipe, result: Result) -> dict[str, JsonValue]:
         "held_out": _plain(asdict(result.held_out)),
         "held_out_phantoms": _plain(asdict(result.phantom)) if result.phantom else None,
         "held_out_unedited_hands": _plain(result.unedited),
+        "held_out_adults": _plain(asdict(result.adults)) if result.adults else None,
+        "held_out_unedited_adults": _plain(result.unedited_adults),
     }
 
 

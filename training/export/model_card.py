@@ -38,6 +38,13 @@ Hands were found and cut by the node's own functions, with their sides; labels a
 readers and their consensus. No patient is on two sides of the split.""",
 }
 
+ADULTS_LEARNT = """
+Hands of adults and teenagers of unknown age, seen from back or front, were trained on in the same way: each
+unedited and with simulated lesions at the joints that the hand detector finds. They have no label of
+rheumatoid arthritis; by eye none shows it. Their held-out half was fixed by a hash of the hand's name, and
+neither training nor calibration saw it. Children and adults are counted and measured apart below.
+"""
+
 LIMITS: dict[DataKind, str] = {
     "simulated": """- The figures say how well the networks read this simulation. They say nothing about real
   disease. Those of Peng et al. 2024 may be set beside them, but are not comparable as if both came from the
@@ -50,6 +57,11 @@ LIMITS: dict[DataKind, str] = {
 - What the dataset does not have (other detectors, ages, implants, other arthritis) was never shown.""",
 }
 
+YOUNG = "- The hands are young; growth plates are open in most."
+GROWN = (
+    "- Most hands are young, with open growth plates; those of adults are few, of unknown age, and from one\n"
+    "  source. Ages above those stated are therefore outside the domain; a hand without an age is rated."
+)
 TEMPLATE = """\
 # Model card: {name} {version}
 
@@ -107,8 +119,9 @@ def card(manifest: Manifest, result: Result, calibration: Calibration) -> str:
         architecture=recognition.architecture,
         purpose=PURPOSE[result.data],
         domain=_domain(manifest),
-        learnt=LEARNT[result.data].format(source=manifest.provenance["source"]),
-        limits=LIMITS[result.data] + _absent(result),
+        learnt=LEARNT[result.data].format(source=manifest.provenance["source"])
+        + (ADULTS_LEARNT if result.adults else ""),
+        limits=_limits(result) + _absent(result),
         chosen_on=CHOSEN_ON[calibration.chosen_on],
         staging_chosen_on=CHOSEN_ON[calibration.staging_chosen_on or calibration.chosen_on],
         point=_point(calibration),
@@ -132,14 +145,24 @@ def card(manifest: Manifest, result: Result, calibration: Calibration) -> str:
 
 
 def _figures(result: Result) -> str:
-    hands = HANDS[result.data]
+    hands = f"children, {HANDS[result.data]}" if result.adults else HANDS[result.data]
     parts = [
         _table(f"Recognition, {hands}", result.held_out.recognition),
         _table(f"Staging, {hands}", result.held_out.staging),
         _confusion(result.held_out.confusion),
     ]
     if result.unedited:
-        parts.append(_table("Real healthy hands, unedited", result.unedited))
+        title = (
+            "Real healthy hands of children, unedited" if result.adults else "Real healthy hands, unedited"
+        )
+        parts.append(_table(title, result.unedited))
+    if result.adults:
+        parts += [
+            _table("Hands of adults, unedited", result.unedited_adults),
+            _table("Recognition, adults, simulated lesions", result.adults.recognition),
+            _table("Staging, adults, simulated lesions", result.adults.staging),
+            _confusion(result.adults.confusion),
+        ]
     parts += [_group(title, found) for title, found in result.held_out.groups.items()]
     if result.phantom:
         parts += [
@@ -147,6 +170,14 @@ def _figures(result: Result) -> str:
             _table("Staging, drawn phantoms", result.phantom.staging),
         ]
     return "\n".join(parts)
+
+
+def _limits(result: Result) -> str:
+    """The limits of its kind of data; with adults the training hands are not all young."""
+    text = LIMITS[result.data]
+    if not result.adults:
+        return text
+    return text.replace(YOUNG, GROWN)
 
 
 def _group(title: str, found: GroupFigures) -> str:

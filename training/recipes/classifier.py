@@ -53,6 +53,8 @@ class DataRecipe(_Part):
     """Share of the hands that are drawn one stage beside their label, as readers overlap."""
     untouched: int = 0
     """Copies of each unedited hand as stage 0 in the tune split; one in validation."""
+    adults: int = 0
+    """Repetitions of the simulation on every PA hand of the adults of the tune split; 0: children only."""
 
     @model_validator(mode="before")
     @classmethod
@@ -163,7 +165,7 @@ def recipe_path(given: Path) -> Path:
 LATER_KEYS: Mapping[str, object] = {
     "chance": 0,
     "trunk": "own",
-    "data": {"untouched": 0},
+    "data": {"untouched": 0, "adults": 0},
     "staging": {"head": "softmax"},
     "recognition": {"head": "softmax"},
 }

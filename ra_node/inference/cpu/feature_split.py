@@ -24,8 +24,8 @@ _TYPICAL_HANDS = 2
 """Batch size for which weights are packed; others run as well."""
 
 
-class Halves(nn.Module):
-    """Both halves of one network in evaluation mode, on one device.
+class SplitNetwork(nn.Module):
+    """Both parts of one network in evaluation mode, on one device.
 
     `trunk` takes normalised grey (N, 1, side, side) to the map (N, C, h, w); `rest` takes the map to logits
     (N, classes), which have a gradient at the map.
@@ -45,33 +45,33 @@ class Halves(nn.Module):
         return self.rest(map_NCHW), map_NCHW
 
 
-def halves_of(network: nn.Module, path: str, side_px: int) -> Halves:
+def split_network(network: nn.Module, path: str, side_px: int) -> SplitNetwork:
     """Split a network (N, 3, side, side) after its module `path`, through which all data must pass.
 
     The network is in evaluation mode; it is not changed, but its weights may be shared.
     """
-    before, behind = _parted(network, path)
+    before, behind = _split_graph(network, path)
     trunk, rest = folded(network, before), folded(network, behind)
     _take_grey(trunk)
     trunk, rest = (half.to(memory_format=torch.channels_last).eval() for half in (trunk, rest))
     device = next(network.parameters()).device
     if not can_pack(device):
-        return Halves(trunk, rest)
+        return SplitNetwork(trunk, rest)
     x_N1HW = torch.zeros(_TYPICAL_HANDS, 1, side_px, side_px)
     with torch.inference_mode():
         map_NCHW = trunk(x_N1HW)
-    return Halves(packed(trunk, x_N1HW), packed(rest, map_NCHW, slope=True))
+    return SplitNetwork(packed(trunk, x_N1HW), packed(rest, map_NCHW, slope=True))
 
 
-def answered(
-    halves: Halves, crops: NDArray[np.uint8], mean: float, std: float, batch: int
+def run_batches(
+    network: SplitNetwork, crops: NDArray[np.uint8], mean: float, std: float, batch: int
 ) -> tuple[NDArray[np.float64], Tensor]:
     """Run crops (N, side, side): logits (N, classes), and maps (N, C, h, w) that stay on the device."""
     logits, maps = [], []
     with torch.inference_mode():
         for start in range(0, len(crops), batch):
-            grey_NHW = torch.from_numpy(crops[start : start + batch]).to(halves.device)
-            logits_NC, map_NCHW = halves(grey_input(grey_NHW, mean, std))
+            grey_NHW = torch.from_numpy(crops[start : start + batch]).to(network.device)
+            logits_NC, map_NCHW = network(grey_input(grey_NHW, mean, std))
             logits.append(logits_NC.double().cpu().numpy())
             maps.append(map_NCHW)
         return np.concatenate(logits), maps[0] if len(maps) == 1 else torch.cat(maps)
@@ -97,7 +97,7 @@ class _Tracer(fx.Tracer):
         return made
 
 
-def _parted(network: nn.Module, path: str) -> tuple[fx.Graph, fx.Graph]:
+def _split_graph(network: nn.Module, path: str) -> tuple[fx.Graph, fx.Graph]:
     """The graph up to the output of module `path`, and the graph from there to the logits."""
     tracer = _Tracer(path)
     nodes = list(tracer.trace(network).nodes)

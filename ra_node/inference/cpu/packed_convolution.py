@@ -35,50 +35,50 @@ class Packed(nn.Module):
         super().__init__()
         grid = (convolution.padding, convolution.stride, convolution.dilation, convolution.groups)
         self._activation = activation
-        self._there = _Operator(convolution.weight.detach(), convolution.bias, grid, size)
-        self._back = _way_back(convolution, size) if slope else None
+        self._forward = _Operator(convolution.weight.detach(), convolution.bias, grid, size)
+        self._backward = _backward_of(convolution, size) if slope else None
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         if torch.is_grad_enabled() and x_NCHW.requires_grad:
-            made: Tensor = _WithSlope.apply(x_NCHW, self)
+            made: Tensor = _WithGradient.apply(x_NCHW, self)
             return made
-        return self._there(x_NCHW, self._activation)
+        return self._forward(x_NCHW, self._activation)
 
-    def kept(self, x_NCHW: Tensor) -> tuple[Tensor, Tensor]:
+    def forward_and_context(self, x_NCHW: Tensor) -> tuple[Tensor, Tensor]:
         """The output, and what the backward pass of the activation needs."""
         if self._activation != "swish":
-            made = self._there(x_NCHW, self._activation)
+            made = self._forward(x_NCHW, self._activation)
             return made, made
-        before = self._there(x_NCHW, "none")
+        before = self._forward(x_NCHW, "none")
         return nn.functional.silu(before), before
 
-    def slope_at_input(self, slope_NCHW: Tensor, kept_NCHW: Tensor, size: torch.Size) -> Tensor:
+    def input_gradient(self, gradient_NCHW: Tensor, context_NCHW: Tensor, size: torch.Size) -> Tensor:
         """The gradient at an input of `size`, from that at its output."""
         if self._activation == "relu":
-            slope_NCHW = torch.ops.aten.threshold_backward(slope_NCHW, kept_NCHW, 0)
+            gradient_NCHW = torch.ops.aten.threshold_backward(gradient_NCHW, context_NCHW, 0)
         elif self._activation == "swish":
-            slope_NCHW = torch.ops.aten.silu_backward(slope_NCHW, kept_NCHW)
-        if self._back is None:
+            gradient_NCHW = torch.ops.aten.silu_backward(gradient_NCHW, context_NCHW)
+        if self._backward is None:
             raise RuntimeError("expected a convolution that was packed for the way back, found one without")
-        return self._back(slope_NCHW, size)
+        return self._backward(gradient_NCHW, size)
 
 
-Back = Callable[[Tensor, torch.Size], Tensor]
+BackwardPass = Callable[[Tensor, torch.Size], Tensor]
 """From the gradient at the output to that at an input of the size."""
 
 
-def _way_back(convolution: nn.Conv2d, size: list[int]) -> Back:
+def _backward_of(convolution: nn.Conv2d, size: list[int]) -> BackwardPass:
     """The backward pass for stride 1 is a convolution as well, and packed like one."""
     (rows, columns), (down, across) = convolution.kernel_size, map(int, convolution.padding)
     learnt, steps = convolution.weight.detach(), (convolution.stride, convolution.dilation)
     if (*steps, convolution.groups) != ((1, 1), (1, 1), 1):
-        return lambda slope_NCHW, given: conv2d_input(  # type: ignore[no-untyped-call]
-            given, learnt, slope_NCHW, steps[0], convolution.padding, steps[1], convolution.groups
+        return lambda gradient_NCHW, given: conv2d_input(  # type: ignore[no-untyped-call]
+            given, learnt, gradient_NCHW, steps[0], convolution.padding, steps[1], convolution.groups
         )
     weight = learnt.flip(2, 3).transpose(0, 1).contiguous(memory_format=torch.channels_last)
     out = [size[0], weight.shape[1], size[2] + 2 * down - rows + 1, size[3] + 2 * across - columns + 1]
     operator = _Operator(weight, None, ((rows - 1 - down, columns - 1 - across), (1, 1), (1, 1), 1), out)
-    return lambda slope_NCHW, _given: operator(slope_NCHW, "none")
+    return lambda gradient_NCHW, _given: operator(gradient_NCHW, "none")
 
 
 class _Operator:
@@ -95,16 +95,16 @@ class _Operator:
         return made
 
 
-class _WithSlope(torch.autograd.Function):
+class _WithGradient(torch.autograd.Function):
     """A packed convolution with a backward pass."""
 
     @staticmethod
     def forward(ctx: Any, x_NCHW: Tensor, part: Packed) -> Tensor:  # noqa: ANN401  # as torch declares it
-        made, kept = part.kept(x_NCHW)
+        made, context = part.forward_and_context(x_NCHW)
         ctx.part, ctx.size = part, x_NCHW.shape
-        ctx.save_for_backward(kept)
+        ctx.save_for_backward(context)
         return made
 
     @staticmethod
-    def backward(ctx: Any, slope_NCHW: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
-        return ctx.part.slope_at_input(slope_NCHW, *ctx.saved_tensors, ctx.size), None
+    def backward(ctx: Any, gradient_NCHW: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
+        return ctx.part.input_gradient(gradient_NCHW, *ctx.saved_tensors, ctx.size), None

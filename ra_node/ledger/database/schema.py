@@ -20,6 +20,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
+    UniqueConstraint,
     text,
 )
 
@@ -119,6 +120,8 @@ instance = Table(
     Column("sha256", Text),
     Column("preview_sha256", Text),
     Column("patient", Text),
+    Column("pixel_sha256", Text),
+    Column("header_digest", Text),
 )
 Index(
     "ix_instance_pending",
@@ -134,6 +137,19 @@ earlier_header = Table(
     Column("digest", Text, nullable=False),
     Column("at", Double, nullable=False),
     PrimaryKeyConstraint("instance_id", "digest"),
+)
+
+resent = Table(
+    "resent",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("instance_id", Text, ForeignKey("instance.id"), nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("study_uid", Text, ForeignKey("study.study_uid"), nullable=False, index=True),
+    Column("path", Text, nullable=False),
+    Column("row_json", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    UniqueConstraint("instance_id", "sha256"),
 )
 
 job = Table(

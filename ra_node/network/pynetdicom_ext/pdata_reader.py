@@ -137,14 +137,14 @@ class Stream:
             if not self._held and not self._fill(file, deadline):
                 return False
             part, self._held = self._held[:left], self._held[left:]
-            file.took(part)
+            file.add_received(part)
             left -= len(part)
         return True
 
     def _finish(self, context: int, control: int, file: ArrivingFile) -> None:
         """Pass an empty last fragment to pynetdicom, which then ends the message."""
         file.flush()
-        file.hasten()
+        file.start_writeback()
         self._rewind()
         last = P_DATA()
         last.presentation_data_value_list = [[context, bytes([control])]]  # type: ignore[list-item]  # it insists on lists

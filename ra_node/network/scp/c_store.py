@@ -19,7 +19,7 @@ from ra_node.errors import Refused, Retryable
 from ra_node.network.presentation_contexts import is_storage
 from ra_node.network.pynetdicom_ext.ae import announces_data_set, receive_failure, received_sha256
 from ra_node.network.pynetdicom_ext.command_set import NO_UID
-from ra_node.network.pynetdicom_ext.spool import NotTaken
+from ra_node.network.pynetdicom_ext.spool import DataSetRefused
 from ra_node.network.status.c_store import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, PROCESSING_FAILURE, SUCCESS
 
 log = structlog.get_logger(__name__)
@@ -126,7 +126,7 @@ def _received(event: Event, caller: Caller) -> ReceivedFile:
     if not announces_data_set(request):
         raise Refused("expected a data set, found a command that announces none")
     failure = receive_failure(request)
-    if isinstance(failure, NotTaken):
+    if isinstance(failure, DataSetRefused):
         raise Refused(f"the data set is {failure.strerror}")
     if failure is not None:
         raise Retryable(f"the data set was not written: {failure.strerror}")

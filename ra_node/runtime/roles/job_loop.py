@@ -14,7 +14,7 @@ from ra_node.errors import Retryable
 from ra_node.ledger.database.engine import Ledger, LedgerLost
 from ra_node.ledger.jobs.queue import claim, release
 from ra_node.runtime.roles.role_process import LEDGER_PAUSE_S
-from ra_node.runtime.systemd import Pulse
+from ra_node.runtime.systemd import Heartbeat
 from ra_node.services.jobs.job_notifier import listening
 from ra_node.services.jobs.lease import held
 from ra_node.services.jobs.liveness import present
@@ -38,15 +38,15 @@ def serve_jobs(
     peer: str | None = None,
     between: Callable[[str], None] = lambda _owner: None,
     ready: Callable[[], bool] = lambda: True,
-    pulse: Pulse | None = None,
-    lanes: int = 1,
+    heartbeat: Heartbeat | None = None,
+    threads: int = 1,
 ) -> None:
     """Claim and run jobs until stopped; wait while the ledger is unreachable or `ready` is false.
 
-    `between` is called with the owner's name before each claim. With several `lanes` that many jobs or
+    `between` is called with the owner's name before each claim. With several `threads` that many jobs or
     batches run in parallel.
     """
-    owner, line, limits = new_owner(role), threading.current_thread().name, settings.limits
+    owner, thread, limits = new_owner(role), threading.current_thread().name, settings.limits
     under_way: set[Progress] = set()
     log = structlog.get_logger().bind(owner=owner)
     log.info("role_startup_completed", peer=peer)
@@ -54,8 +54,8 @@ def serve_jobs(
 
     def further() -> None:
         """Send a heartbeat unless a running job has made no progress for too long."""
-        if pulse is not None and all(one.idle_s() < limits.stall_s for one in tuple(under_way)):
-            pulse.beat(line)
+        if heartbeat is not None and all(one.idle_s() < limits.stall_s for one in tuple(under_way)):
+            heartbeat.beat(thread)
 
     def hold(jobs: Sequence[Job]) -> None:
         progress = Progress(moved=further)
@@ -69,13 +69,13 @@ def serve_jobs(
     def more(most: int) -> list[Job]:
         return claim(ledger, kinds, owner, most, limits.job_lease_s, peer=peer) if ready() else []
 
-    crew = JobPool(hold, lanes, limit)
-    with present(folder, owner), listening(folder, owner, kinds, stop) as ear, crew:
+    pool = JobPool(hold, threads, limit)
+    with present(folder, owner), listening(folder, owner, kinds, stop) as ear, pool:
         while not stop.is_set():
             try:
                 between(owner)
                 further()
-                if not crew.work(more, partial(release, ledger)):
+                if not pool.work(more, partial(release, ledger)):
                     ear.wait(poll_s(settings))
             except LedgerLost:
                 raise

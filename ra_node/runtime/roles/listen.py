@@ -6,7 +6,7 @@ from ra_node.bootstrap.listener import build_listener
 from ra_node.bootstrap.node_context import build_binding, new_owner, open_state, presence_folder
 from ra_node.errors import Fatal
 from ra_node.ledger.storage.identity import Unbound
-from ra_node.runtime.roles.role_process import LEDGER_PAUSE_S, begin, mend, pulse_of
+from ra_node.runtime.roles.role_process import LEDGER_PAUSE_S, begin, heartbeat_of, try_each
 from ra_node.services.jobs.liveness import present
 from ra_node.settings.node import Settings
 
@@ -22,15 +22,15 @@ def listen(settings: Settings) -> None:
     listener, inbox = build_listener(settings, state, owner)
     with present(presence_folder(settings), owner):
         listener.start()
-        pulse = pulse_of(settings, "listen")
-        pulse.beat()
+        heartbeat = heartbeat_of(settings, "listen")
+        heartbeat.beat()
         try:
             while not stop.wait(LEDGER_PAUSE_S):
-                mend(binding.look, inbox.mend)
+                try_each(binding.look, inbox.mend)
                 if not listener.accepting:
                     raise Fatal("expected a port that is listened on, found that nothing accepts connections")
-                pulse.beat()
+                heartbeat.beat()
         finally:
             listener.stop(deadline_s=5.0)
-            mend(inbox.mend)
-        mend(binding.look)
+            try_each(inbox.mend)
+        try_each(binding.look)

@@ -1,4 +1,4 @@
-"""What the process of every role has: log, signals, heartbeat, a thread for each of its lines."""
+"""What the process of every role has: log, signals, heartbeat, a thread for each of its loops."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ra_node.errors import Retryable
 from ra_node.runtime.log import configure_logging
 from ra_node.runtime.output import take_over_stdout
 from ra_node.runtime.supervisor import die_with_parent
-from ra_node.runtime.systemd import EVERY_S, STALLED, STOPPING, Pulse, tell
+from ra_node.runtime.systemd import EVERY_S, STALLED, STOPPING, Heartbeat, tell
 from ra_node.services.jobs.lease import describe
 from ra_node.services.jobs.liveness import beat
 from ra_node.settings.node import Settings
@@ -36,7 +36,7 @@ def begin(role: str) -> threading.Event:
     return stop
 
 
-def pulse_of(settings: Settings, role: str) -> Pulse:
+def heartbeat_of(settings: Settings, role: str) -> Heartbeat:
     """Heartbeat to systemd or the supervisor, and to the lock file of the process."""
     folder = presence_folder(settings)
 
@@ -45,11 +45,11 @@ def pulse_of(settings: Settings, role: str) -> Pulse:
         if state != STALLED:
             beat(folder, role)
 
-    return Pulse(settings.limits.stall_s, say=say)
+    return Heartbeat(settings.limits.stall_s, say=say)
 
 
 def serve_all(
-    lines: Mapping[str, Callable[[], None]],
+    loops: Mapping[str, Callable[[], None]],
     stop: threading.Event,
     beat: Callable[[], None] = lambda: None,
 ) -> None:
@@ -60,15 +60,15 @@ def serve_all(
     """
     broken: list[str] = []
 
-    def run(name: str, line: Callable[[], None]) -> None:
+    def run(name: str, loop: Callable[[], None]) -> None:
         try:
-            line()
-        except Exception as error:  # noqa: BLE001 - whatever it was, the role must not go on without this line
-            structlog.get_logger().error("role_thread_failed", line=name, error=describe(error))
+            loop()
+        except Exception as error:  # noqa: BLE001 - whatever it was, the role must not go on without this loop
+            structlog.get_logger().error("role_thread_failed", thread=name, error=describe(error))
             broken.append(name)
             stop.set()
 
-    threads = [threading.Thread(target=run, args=item, name=item[0]) for item in lines.items()]
+    threads = [threading.Thread(target=run, args=item, name=item[0]) for item in loops.items()]
     for thread in threads:
         thread.start()
     while not stop.is_set():
@@ -80,13 +80,13 @@ def serve_all(
         raise SystemExit(1)
 
 
-def end_with(look: Callable[[], None], stop: threading.Event) -> None:
+def check_until_stopped(look: Callable[[], None], stop: threading.Event) -> None:
     """Check every second until stopped; an exception ends the role, so that it restarts."""
     while not stop.wait(LEDGER_PAUSE_S):
         look()
 
 
-def mend(*steps: Callable[[], None]) -> None:
+def try_each(*steps: Callable[[], None]) -> None:
     """Run each step; one that fails because the ledger is unreachable runs again in the next second."""
     for step in steps:
         try:

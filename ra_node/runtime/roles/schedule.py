@@ -12,9 +12,9 @@ from ra_node.bootstrap.maintenance import build_audit, build_scrubber, build_tid
 from ra_node.bootstrap.node_context import build_binding, new_owner, open_state, presence_folder
 from ra_node.ledger.database.engine import SETTLING
 from ra_node.runtime.roles.job_loop import poll_s
-from ra_node.runtime.roles.role_process import begin, end_with, pulse_of, serve_all
-from ra_node.runtime.scheduler import ScheduledTask, run_line, run_tasks
-from ra_node.runtime.systemd import Pulse
+from ra_node.runtime.roles.role_process import begin, check_until_stopped, heartbeat_of, serve_all
+from ra_node.runtime.scheduler import ScheduledTask, run_repeatedly, run_tasks
+from ra_node.runtime.systemd import Heartbeat
 from ra_node.services.jobs.job_notifier import listening
 from ra_node.services.jobs.liveness import present
 from ra_node.services.jobs.machine_faults import watched
@@ -42,32 +42,32 @@ def schedule(settings: Settings) -> None:
     if scrub_bytes:
         scrubber, bound = build_scrubber(settings, state), build_binding(settings, state).holds
         tasks.append(ScheduledTask("scrub", lambda: scrubber.step(scrub_bytes) if bound() else None, 60.0))
-    pulse = pulse_of(settings, "schedule")
+    heartbeat = heartbeat_of(settings, "schedule")
     looks = {"settle": tidier.settle} | {f"ask {asker.source.name}": asker.look for asker in askers}
-    lines: dict[str, Callable[[], None]] = {
-        name: partial(_look, settings, name, watched(state.ledger, name, look), stop, pulse)
+    loops: dict[str, Callable[[], None]] = {
+        name: partial(_look, settings, name, watched(state.ledger, name, look), stop, heartbeat)
         for name, look in looks.items()
     }
     prior_server = build_prior_server(settings)
     if prior_server is not None:
-        lines["earlier reports"] = partial(prior_server.serve, stop)
+        loops["earlier reports"] = partial(prior_server.serve, stop)
     auditor = build_audit(settings, state)
     if auditor is not None:
         tasks.append(ScheduledTask("audit", auditor.send_new, 1.0))
     tasks = [replace(task, run=watched(state.ledger, task.name, task.run)) for task in tasks]
     with present(presence_folder(settings), new_owner("schedule")):
-        lines |= {
-            "tasks": partial(run_tasks, tasks, stop, pulse.beat),
-            "ledger": partial(end_with, state.ledger.expect_file, stop),
+        loops |= {
+            "tasks": partial(run_tasks, tasks, stop, heartbeat.beat),
+            "ledger": partial(check_until_stopped, state.ledger.expect_file, stop),
         }
-        serve_all(lines, stop, pulse.beat)
+        serve_all(loops, stop, heartbeat.beat)
     if auditor is not None:
         auditor.close()
 
 
 def _look(
-    settings: Settings, name: str, look: Callable[[], float], stop: threading.Event, pulse: Pulse
+    settings: Settings, name: str, look: Callable[[], float], stop: threading.Event, heartbeat: Heartbeat
 ) -> None:
     """Settle studies whenever an association ends, at the next due time, and periodically."""
     with listening(presence_folder(settings), new_owner("schedule"), [SETTLING], stop) as ear:
-        run_line(name, look, ear.wait, poll_s(settings), stop, pulse.beat)
+        run_repeatedly(name, look, ear.wait, poll_s(settings), stop, heartbeat.beat)

@@ -12,7 +12,13 @@ import structlog
 from ra_node.bootstrap.node_context import new_owner, presence_folder
 from ra_node.bootstrap.web import build_desk, build_server, state_for_page
 from ra_node.errors import Fatal, Retryable
-from ra_node.runtime.roles.role_process import LEDGER_PAUSE_S, begin, end_with, pulse_of, serve_all
+from ra_node.runtime.roles.role_process import (
+    LEDGER_PAUSE_S,
+    begin,
+    check_until_stopped,
+    heartbeat_of,
+    serve_all,
+)
 from ra_node.services.jobs.liveness import present
 from ra_node.settings.node import Settings
 
@@ -28,15 +34,15 @@ def web(settings: Settings) -> None:
     stop = begin("web")
     state, changed = state_for_page(settings)
     desk = build_desk(settings, state)
-    pulse = pulse_of(settings, "web")
-    server = build_server(settings, desk, lambda: pulse.beat("page"))
-    lines = {
+    heartbeat = heartbeat_of(settings, "web")
+    server = build_server(settings, desk, lambda: heartbeat.beat("page"))
+    loops = {
         "page": partial(_show, server, stop),
         "past": partial(_catch_up, desk.follower.catch_up, stop),
-        "ledger": partial(end_with, changed, stop),
+        "ledger": partial(check_until_stopped, changed, stop),
     }
     with present(presence_folder(settings), new_owner("web")):
-        serve_all(lines, stop, lambda: pulse.beat() if server.started else None)
+        serve_all(loops, stop, lambda: heartbeat.beat() if server.started else None)
 
 
 def _show(server: uvicorn.Server, stop: threading.Event) -> None:

@@ -24,6 +24,7 @@ from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.findings import finish_examination
 from ra_node.ledger.inbox import Instance, find_instance
 from ra_node.ledger.jobs.queue import LeaseLost, bury, release
+from ra_node.ledger.patient_key import keyed_digest
 from ra_node.ledger.report_json import finding_to_json
 from ra_node.ledger.storage.damage import record_damage
 from ra_node.ledger.storage.durable_files import PREVIEWS, Damage, Files, sha256_of
@@ -53,6 +54,8 @@ class Examiner:
     random: Random = field(default_factory=Random)
     healthy: Callable[[], bool] = lambda: True
     """Whether a known-good image can be analysed now."""
+    secret: bytes = b""
+    """Hashes the header of an image, see `ledger.patient_key`."""
 
     def examine(self, jobs: Sequence[Job]) -> None:
         """Run a batch of examine jobs; each ends recorded, postponed, buried or released.
@@ -119,7 +122,14 @@ class Examiner:
                 digest = sha256_of(content)
                 preview = self.files.write(content, PREVIEWS, PREVIEW_SUFFIX)
             finish_examination(
-                self.ledger, job, finding_to_json(finding), preview, self.bundle_sha256, digest
+                self.ledger,
+                job,
+                finding_to_json(finding),
+                preview,
+                self.bundle_sha256,
+                digest,
+                pixel_sha256=look.pixel_sha256 or None,
+                header_digest=keyed_digest(self.secret, look.header) if look.header else None,
             )
         except LeaseLost:
             structlog.get_logger().warning("lease_lost", job_id=job.id)

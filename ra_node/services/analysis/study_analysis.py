@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from ra_node.dicom.reading.file import DatasetRefused, read_dataset, read_header
+from ra_node.dicom.reading.instance_equality import header_values
 from ra_node.domain.geometry import Point
 from ra_node.domain.image_choice import one_result_a_hand
 from ra_node.domain.laterality.evidence import Convention
@@ -113,6 +114,10 @@ class Look:
     joints: tuple[JointCrops, ...] = ()
     """Of the same hands as the crops; none without the joint task."""
     joint_threshold: float = 0.5
+    pixel_sha256: str = ""
+    """Digest of the decoded pixels, "" where there are none."""
+    header: bytes = b""
+    """The compared attributes (`instance_equality.header_values`), of which a keyed hash is kept."""
 
 
 def look_at_file(path: Path, rules: Rules) -> Look:
@@ -128,10 +133,11 @@ def look_at(dataset: Dataset, rules: Rules) -> Look:
     """Detect the hands of one data set; any fault of it becomes a refusal in the finding."""
     header = read_header(dataset)
     limits = PixelLimits(area_px=rules.max_pixels)
+    values = header_values(dataset)
     found = extract_from_dataset(dataset, header, rules.finder, rules.convention, limits, rules.markers)
     if isinstance(found, Refusal):
-        return Look(refused(header, found))
-    return _look(found, header, rules)
+        return Look(refused(header, found), header=values)
+    return replace(_look(found, header, rules), header=values)
 
 
 def look_at_pixels(radiograph: Radiograph, header: ImageHeader, rules: Rules) -> Look:
@@ -156,7 +162,8 @@ def _look(found: Extraction, header: ImageHeader, rules: Rules) -> Look:
         remarks=(*found.remarks, *_remarks(hands)),
         facts=facts_of(header, found.radiograph.values),
     )
-    look = Look(finding, found.crops(rules.side_px), reduced(display), found.stretch)
+    digest = found.radiograph.digest
+    look = Look(finding, found.crops(rules.side_px), reduced(display), found.stretch, pixel_sha256=digest)
     if rules.joints is None:
         return look
     return replace(look, joints=found.joints(rules.joints.side_px), joint_threshold=rules.joints.threshold)

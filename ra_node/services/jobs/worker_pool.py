@@ -22,23 +22,23 @@ LOOK_S = 1.0
 
 
 class JobPool:
-    """A few threads, each of which runs up to `most` / `lanes` jobs together by `do`; not thread-safe.
+    """A few threads, each of which runs up to `most` / `threads` jobs together by `do`; not thread-safe.
 
-    With one lane everything runs in the caller's thread. Exceptions of `do` are raised by a later call of
+    With one thread everything runs in the caller's thread. Exceptions of `do` are raised by a later call of
     `work`; at the end of the block only those that are not Retryable.
     """
 
-    def __init__(self, do: Callable[[Sequence[Job]], None], lanes: int = 1, most: int = 1) -> None:
-        self._do, self._lanes, self._share = do, lanes, max(1, most // lanes)
-        self._pool = ThreadPoolExecutor(lanes, thread_name_prefix="lane")
+    def __init__(self, do: Callable[[Sequence[Job]], None], threads: int = 1, most: int = 1) -> None:
+        self._do, self._threads, self._share = do, threads, max(1, most // threads)
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="job")
         self._busy: set[Future[None]] = set()
         self._clearing = False
 
     def __enter__(self) -> Self:
         """Start every thread now, because a later failure to start one would block claimed jobs."""
-        if self._lanes > 1:
-            there = threading.Barrier(self._lanes)
-            wait([self._pool.submit(there.wait) for _ in range(self._lanes)])
+        if self._threads > 1:
+            there = threading.Barrier(self._threads)
+            wait([self._pool.submit(there.wait) for _ in range(self._threads)])
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -50,7 +50,7 @@ class JobPool:
     def work(self, claim: Callable[[int], list[Job]], give_back: Callable[[Job], object]) -> bool:
         """Claim jobs for free threads and start them; return whether there were any, or no free thread."""
         self._collect()
-        free = self._lanes - len(self._busy)
+        free = self._threads - len(self._busy)
         if free == 0 or (self._clearing and self._busy):
             wait(self._busy, LOOK_S, ALL_COMPLETED if self._clearing else FIRST_COMPLETED)
             return True
@@ -59,7 +59,7 @@ class JobPool:
         if self._clearing and self._busy:
             for job in jobs:
                 give_back(job)
-        elif jobs and (self._clearing or self._lanes == 1):
+        elif jobs and (self._clearing or self._threads == 1):
             self._do(jobs)
         else:
             self._begin(jobs, free)

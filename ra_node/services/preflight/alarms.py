@@ -32,6 +32,10 @@ HINTS = {
         "correct the patient at the source and send the images again, or correct the archive and"
         " `ra-node requeue` the study"
     ),
+    AlarmKind.PIXELS: (
+        "see at the source which of the two images is the right one; the first is kept and reported, the"
+        " other one is in unlisted/ in data_dir; the alarm ends after a week"
+    ),
     AlarmKind.PATIENT_CONFLICT: "correct the patient of this study at the source, then send it again",
 }
 

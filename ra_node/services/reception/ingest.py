@@ -29,7 +29,7 @@ from ra_node.ledger.report_json import finding_to_json
 from ra_node.ledger.storage.durable_files import Files
 from ra_node.network.scp.server import ReceivedFile, StoreOutcome
 from ra_node.services.reception.patient_consistency import kept_patient, names_another
-from ra_node.services.reception.resend import Resends
+from ra_node.services.reception.resend import Resends, Taken
 
 COMMIT_ARRIVES_S = 60.0
 """After this time an interrupted commit is in the ledger or never will be."""
@@ -125,13 +125,13 @@ class Ingest:
             raise
         if not isinstance(kept, Repeated):
             return StoreOutcome.STORED
-        taken = False
+        taken = Taken.REPEAT
         try:
             taken = self._resends.take(kept.instance, new)
         finally:
-            if not taken:
+            if taken is Taken.REPEAT:
                 self.files.remove(path)
-        return StoreOutcome.STORED if taken else StoreOutcome.REPEATED
+        return StoreOutcome.STORED if taken is Taken.REPLACED else StoreOutcome.REPEATED
 
     def _new_instance(self, header: ImageHeader, file: ReceivedFile, path: str, size: int) -> NewInstance:
         refusal = header_refusal(header)

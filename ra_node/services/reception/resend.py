@@ -1,17 +1,15 @@
 """Classifies a resent instance: a repeat, a correction, a good copy of a damaged file, or another one.
 
 The same pixels with a corrected header replace the first copy, and the study gets a new version of its
-report. An instance that is neither stored nor equal is refused with the reason, also in the event log. Pixels
-with another compression are decoded in a process of its own with limits, one at a time.
+report. An instance that is neither stored nor equal is refused with the reason, also in the event log. A copy
+with another compression, or one whose first copy is purged, is kept until a worker has compared its pixels.
 """
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import threading
 import time
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 import structlog
@@ -19,38 +17,46 @@ import structlog
 from ra_node.dicom.reading.file import DatasetRefused, read_dataset, read_loosely
 from ra_node.dicom.reading.instance_equality import (
     NOT_CORRECTABLE,
-    OTHER_PIXELS,
-    SAME_PIXELS,
-    UNKNOWN_PIXELS,
     differences,
     header_values,
     same_pixel_bytes,
 )
 from ra_node.domain.patient.identity import differences as identity_differences
-from ra_node.errors import Refused, Retryable
+from ra_node.errors import Refused
 from ra_node.ledger.alarms import AlarmKind, raise_alarm
 from ra_node.ledger.corrections import MOST_CORRECTIONS, Correction, correct
 from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.database.events import record
 from ra_node.ledger.inbox import Instance, NewInstance, find_instance
 from ra_node.ledger.patient_key import keyed_digest, read_identity
+from ra_node.ledger.resent_copies import keep_for_comparison
 from ra_node.ledger.storage.damage import replace_file, restored
 from ra_node.ledger.storage.durable_files import Damage, Files
 from ra_node.services.jobs.damaged_content import says_damaged
 
-DECODE_S = 25.0
-"""Senders wait a minute for a C-STORE response."""
 _OTHER_STUDY = "this SOP Instance UID was received in another study"
 _PURGED = "differs from the first copy, whose file is purged"
 _TOO_MANY = f"its header was corrected {MOST_CORRECTIONS} times already"
 _EARLIER = "images come again with a header that was corrected since; nothing was done"
-_OTHER_PIXELS = "pixels differ from the kept copy of this SOP Instance UID"
-_NOT_DECODED = "pixels cannot be compared with the kept copy"
+_UNKNOWN_ATTRIBUTES = ("attributes of a purged first copy",)
+OTHER_PIXELS_TEXT = "pixels differ from the kept copy of this SOP Instance UID"
+NOT_COMPARED = "pixels cannot be compared with the kept copy"
 MOST_COMPARED_BYTES = 2**29
 """Memory limit: both files are read."""
 NOTED_S = 3600.0
 """Interval between event log entries for a sender that repeats; the log has each one."""
 _MOST_NOTED = 1000
+
+
+class Taken(StrEnum):
+    """What became of the file of a copy."""
+
+    REPLACED = "replaced"
+    """It has taken the place of the first copy."""
+    REPEAT = "repeat"
+    """Not needed: the caller removes it."""
+    WAITS = "waits"
+    """Kept until a worker has compared its pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +67,13 @@ class _Compared:
     damage: Damage | None = None
     changed: tuple[str, ...] = ()
     """The keywords of what was corrected."""
-    headers: tuple[bytes, bytes] = (b"", b"")
-    """Of the kept and of the new copy, as `header_values` writes them."""
+    headers: tuple[str, str] = ("", "")
+    """Keyed digests of the headers of the kept and of the new copy."""
+    waits: bool = False
+    """The pixels must be decoded to be compared."""
+
+
+_WAITS = _Compared(waits=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,30 +83,41 @@ class Resends:
     ledger: Ledger
     files: Files
     secret: bytes = b""
-    _decoding: threading.Lock = field(default_factory=threading.Lock)
     _noted: dict[tuple[str, str], float] = field(default_factory=dict)
 
-    def take(self, first: Instance, new: NewInstance) -> bool:
-        """Whether the file of `new` has replaced the first copy; else it is a repeat.
+    def take(self, first: Instance, new: NewInstance) -> Taken:
+        """Decide what becomes of the file of `new`.
 
-        It does where the first copy is damaged, or for the same pixels with a corrected header. Raises
-        Refused where it is another instance under the same UID, and Retryable where that cannot be decided
-        now.
+        It replaces a damaged first copy, and one with the same pixels and an earlier header. Raises Refused,
+        with an event, where it is another instance under the same UID.
         """
+        try:
+            return self._take(first, new)
+        except Refused as error:
+            self._tell_refusal(first, new, str(error))
+            raise
+
+    def take_equal(self, first: Instance, new: NewInstance) -> Taken:
+        """As `take`, for a copy whose decoded pixels were found equal; a Refused has no event yet."""
+        return self._take(first, new, equal=True)
+
+    def _take(self, first: Instance, new: NewInstance, *, equal: bool = False) -> Taken:
         while True:
-            found = self._compared(first, new)
+            found = self._compared(first, new, equal=equal)
             if found.refusal:
-                self._refuse(first, new, found.refusal)
+                raise Refused(found.refusal)
+            if found.waits:
+                return Taken.WAITS if keep_for_comparison(self.ledger, first, new) else Taken.REPEAT
             if found.changed:
                 correction = self._correct(first, new, found)
                 if correction is Correction.LOST:
                     first = find_instance(self.ledger, first.id)
                     continue
-                return correction is Correction.TAKEN
+                return Taken.REPLACED if correction is Correction.TAKEN else Taken.REPEAT
             if found.damage is None:
-                if says_damaged(first.finding_json):
+                if first.path is not None and says_damaged(first.finding_json):
                     restored(self.ledger, first, again=True)
-                return False
+                return Taken.REPEAT
             again = first.sha256 != new.sha256 or first.finding_json is None
             if replace_file(self.ledger, first, new, again=again or says_damaged(first.finding_json)):
                 break
@@ -105,84 +127,90 @@ class Resends:
         )
         if first.path is not None:
             self.files.remove(first.path)
-        return True
+        return Taken.REPLACED
 
     def _correct(self, first: Instance, new: NewInstance, found: _Compared) -> Correction:
         """Take a copy with a corrected header; a header that was current before changes nothing."""
-        before, after = (keyed_digest(self.secret, header) for header in found.headers)
+        before, after = found.headers
         done = correct(self.ledger, first, new, before=before, after=after, changed=found.changed)
         uid, told = first.sop_instance_uid, {"calling_ae": new.calling_ae, "attributes": found.changed}
         if done is Correction.TAKEN:
             structlog.get_logger().info("instance_corrected", sop_instance_uid=uid, **told)
-            assert first.path is not None
-            self.files.remove(first.path)
+            if first.path is not None:
+                self.files.remove(first.path)
         elif done is Correction.EARLIER:
             if self._is_news(uid, _EARLIER):
                 record(self.ledger, "correction_ignored", first.study_uid, sop_instance_uid=uid)
             raise_alarm(self.ledger, AlarmKind.HEADER, new.calling_ae, _EARLIER)
         elif done is Correction.TOO_MANY:
             raise_alarm(self.ledger, AlarmKind.HEADER, new.calling_ae, f"{_TOO_MANY}; {uid}")
-            self._refuse(first, new, _TOO_MANY)
+            raise Refused(_TOO_MANY)
         return done
 
-    def _compared(self, first: Instance, new: NewInstance) -> _Compared:
-        """What a copy is beside the kept one."""
+    def _compared(self, first: Instance, new: NewInstance, *, equal: bool) -> _Compared:
+        """What a copy is beside the kept one; `equal`: its decoded pixels are the same."""
         if first.study_uid != new.study_uid:
             return _Compared(_OTHER_STUDY)
         if first.path is None:
-            same = first.sha256 in (None, new.sha256)
-            return _Compared(self._other_person(first, new) or ("" if same else _PURGED))
+            return self._beside_purged(first, new, equal=equal)
         damage = self.files.damage(first.path, first.sha256)
         if damage is None and first.sha256 is None and self._is_broken(first, new):
             damage = Damage.DIFFERS
         if damage is not None:
-            return _Compared(self._other_person(first, new), damage)
+            other = self._other_person(first, new)
+            known = equal or first.pixel_sha256 is None or first.sha256 == new.sha256
+            return _Compared(other, damage) if other or known else _WAITS
         if first.sha256 == new.sha256 or not (first.counts or new.counts):
             return _Compared()
-        return self._contradiction(first, new)
+        return self._contradiction(first, new, equal=equal)
+
+    def _beside_purged(self, first: Instance, new: NewInstance, *, equal: bool) -> _Compared:
+        """What a copy is beside one whose file is purged and whose digests are kept."""
+        if first.sha256 in (None, new.sha256):
+            return _Compared(self._other_person(first, new))
+        known = first.pixel_sha256 is not None and first.header_digest is not None
+        if not known or not new.counts or first.sop_class_uid != new.sop_class_uid:
+            return _Compared(self._other_person(first, new) or _PURGED)
+        if not equal:
+            return _WAITS
+        after = keyed_digest(self.secret, header_values(read_loosely(self.files.path(new.path))))
+        if after == first.header_digest:
+            return _Compared()
+        changed = self._other_attributes(first, new) or _UNKNOWN_ATTRIBUTES
+        return _Compared(changed=changed, headers=(str(first.header_digest), after))
 
     def _other_person(self, first: Instance, new: NewInstance) -> str:
         """Attributes in which a copy names another patient than the first one, whose file is lost."""
-        people = [who for one in (first, new) if (who := read_identity(self.secret, one.patient or "{}"))]
-        named = identity_differences(people)
+        named = self._other_attributes(first, new)
         return f"names another patient than the first copy: {', '.join(named)}" if named else ""
+
+    def _other_attributes(self, first: Instance, new: NewInstance) -> tuple[str, ...]:
+        people = [who for one in (first, new) if (who := read_identity(self.secret, one.patient or "{}"))]
+        return tuple(identity_differences(people))
 
     def _is_broken(self, first: Instance, new: NewInstance) -> bool:
         """Whether a file of an older version, without a SHA-256, is truncated."""
         assert first.path is not None
         return not _is_whole(self.files.path(first.path)) and _is_whole(self.files.path(new.path))
 
-    def _contradiction(self, first: Instance, new: NewInstance) -> _Compared:
+    def _contradiction(self, first: Instance, new: NewInstance, *, equal: bool) -> _Compared:
         """In what a copy differs from the kept one, and whether that is a correction."""
         assert first.path is not None
         kept_path, new_path = self.files.path(first.path), self.files.path(new.path)
         if max(kept_path.stat().st_size, new_path.stat().st_size) > MOST_COMPARED_BYTES:
-            return _Compared(_NOT_DECODED)
+            return _Compared(NOT_COMPARED)
         a, b = read_loosely(kept_path), read_loosely(new_path)
         changed = tuple(differences(a, b))
         other = [keyword for keyword in changed if keyword in NOT_CORRECTABLE]
         if other or (changed and not new.counts):
             return _Compared(f"differs from the kept copy in {', '.join(other or changed)}")
-        headers = (header_values(a), header_values(b))
-        same = same_pixel_bytes(a, b)
-        del a, b
-        refusal = self._decoded(kept_path, new_path) if same is None else "" if same else _OTHER_PIXELS
-        return _Compared(refusal, changed=changed, headers=headers)
+        before, after = (keyed_digest(self.secret, header_values(one)) for one in (a, b))
+        same = True if equal else same_pixel_bytes(a, b)
+        if same is None:
+            return _WAITS
+        return _Compared("" if same else OTHER_PIXELS_TEXT, changed=changed, headers=(before, after))
 
-    def _decoded(self, kept: Path, new: Path) -> str:
-        if not self._decoding.acquire(timeout=DECODE_S):
-            raise Retryable("expected to compare pixels now, found another comparison")
-        try:
-            argv = [sys.executable, "-m", "ra_node.dicom.reading.instance_equality", str(kept), str(new)]
-            done = subprocess.run(argv, capture_output=True, check=False, timeout=DECODE_S)  # noqa: S603 - ourselves
-            code = done.returncode
-        except subprocess.TimeoutExpired:
-            code = UNKNOWN_PIXELS
-        finally:
-            self._decoding.release()
-        return {SAME_PIXELS: "", OTHER_PIXELS: _OTHER_PIXELS}.get(code, _NOT_DECODED)
-
-    def _refuse(self, first: Instance, new: NewInstance, reason: str) -> None:
+    def _tell_refusal(self, first: Instance, new: NewInstance, reason: str) -> None:
         """Report it to the sender, the log and the event log of the studies, without values."""
         uid = first.sop_instance_uid
         structlog.get_logger().warning("resend_refused", sop_instance_uid=uid, reason=reason)
@@ -190,7 +218,6 @@ class Resends:
             for study_uid in sorted({first.study_uid, new.study_uid}):
                 told = {"sop_instance_uid": uid, "calling_ae": new.calling_ae, "reason": reason}
                 record(self.ledger, "resend_refused", study_uid, **told)
-        raise Refused(reason)
 
     def _is_news(self, uid: str, reason: str) -> bool:
         now = time.monotonic()

@@ -1,4 +1,4 @@
-"""A network in two halves, folded and packed, answers as the whole one did, and has its slope."""
+"""A network in two parts, folded and packed, answers as the whole one did, and has its slope."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from ra_node.inference.class_activation import feature_map
-from ra_node.inference.cpu import feature_split as halves_module
-from ra_node.inference.cpu.feature_split import Halves, answered, halves_of
+from ra_node.inference.cpu import feature_split
+from ra_node.inference.cpu.feature_split import SplitNetwork, run_batches, split_network
 from ra_node.inference.cpu.packed_convolution import can_pack
 from ra_node.inference.networks.architectures import ARCHITECTURES
 from ra_node.inference.networks.loaded_network import logits_of, network_input
@@ -18,8 +18,8 @@ from tests.inference.network_builders import MEAN, STD, blobs, lively, rounding
 SIDE_PX = 96
 
 
-def parted(network: nn.Module, architecture: str) -> Halves:
-    return halves_of(network, feature_map(architecture, SIDE_PX).path, SIDE_PX)
+def parted(network: nn.Module, architecture: str) -> SplitNetwork:
+    return split_network(network, feature_map(architecture, SIDE_PX).path, SIDE_PX)
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
@@ -43,9 +43,9 @@ def test_every_architecture_answers_as_the_whole_network(whole: tuple[str, nn.Mo
     spread = np.ptp(expected, axis=0).max()
     assert spread > 1e-3
     packing = parted(network, architecture)
-    monkeypatch.setattr(halves_module, "can_pack", lambda _device: False)
+    monkeypatch.setattr(feature_split, "can_pack", lambda _device: False)
     for made in (packing, parted(network, architecture)):
-        found, maps = answered(made, hands, MEAN, STD, 2)
+        found, maps = run_batches(made, hands, MEAN, STD, 2)
         most = rounding(network) * np.abs(expected).max()
         assert np.abs(found - expected).max() < min(1e-3 * spread, most)
         with torch.no_grad():
@@ -55,7 +55,7 @@ def test_every_architecture_answers_as_the_whole_network(whole: tuple[str, nn.Mo
 
 
 def slopes(network: nn.Module, architecture: str, hands: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-    """The slope of the last class at the feature map: that of the halves, and that of the whole network."""
+    """The slope of the last class at the feature map: of the split network, and of the whole one."""
     kept: list[torch.Tensor] = []
 
     def keep(_part: nn.Module, _given: object, made: torch.Tensor) -> torch.Tensor:
@@ -66,9 +66,9 @@ def slopes(network: nn.Module, architecture: str, hands: np.ndarray) -> tuple[to
     with network.get_submodule(place.path).register_forward_hook(keep):
         logits = network(network_input(torch.from_numpy(hands), MEAN, STD))
     (expected,) = torch.autograd.grad(logits[:, -1].sum(), kept[0])
-    halves = parted(network, architecture)
-    maps = answered(halves, hands, MEAN, STD, len(hands))[1].clone().requires_grad_()
-    (found,) = torch.autograd.grad(halves.rest(maps)[:, -1].sum(), maps)
+    split = parted(network, architecture)
+    maps = run_batches(split, hands, MEAN, STD, len(hands))[1].clone().requires_grad_()
+    (found,) = torch.autograd.grad(split.rest(maps)[:, -1].sum(), maps)
     assert (maps - kept[0]).abs().max() < rounding(network) * kept[0].abs().max()
     return found, expected
 
@@ -105,9 +105,9 @@ def test_another_size_of_batch_or_hand_than_the_usual_runs_as_well():
         hands = np.resize(blobs(3, SIDE_PX), (count, side, side))
         expected = logits_of(network, hands, MEAN, STD, count)
         most = rounding(network) * np.abs(expected).max()
-        assert answered(made, hands, MEAN, STD, count)[0] == pytest.approx(expected, abs=most)
+        assert run_batches(made, hands, MEAN, STD, count)[0] == pytest.approx(expected, abs=most)
 
 
 def test_a_part_that_is_not_there_is_an_error():
     with pytest.raises(ValueError, match="expected a part 'inception9z'"):
-        halves_of(lively("googlenet", SIDE_PX), "inception9z", SIDE_PX)
+        split_network(lively("googlenet", SIDE_PX), "inception9z", SIDE_PX)

@@ -21,7 +21,7 @@ from ra_node.network.pynetdicom_ext.association_guard import Checkpoint
 from ra_node.network.scp.server import Listener
 from tests.network.fakes import FakeInbox, wait_until
 from tests.network.wire import raw_socket
-from tests.torture.wire import ABORT, Line, association_request
+from tests.torture.raw_dicom import ABORT, RawConnection, association_request
 
 Listen = Callable[..., Listener]
 Associate = Callable[..., Association]
@@ -111,9 +111,9 @@ def test_an_acceptance_that_comes_after_the_abort_ends_the_association(
 
     monkeypatch.setattr(inbox, "__class__", Slow)
     listener = listen(extra_handlers=[(evt.EVT_FSM_TRANSITION, stay_until_accepted)])
-    with capture_logs() as logs, Line(listener.port) as line:
-        line.say(association_request("MODALITY", "RANODE") + b"no PDU")
-        assert line.hear()[0] == ABORT
+    with capture_logs() as logs, RawConnection(listener.port) as line:
+        line.send(association_request("MODALITY", "RANODE") + b"no PDU")
+        assert line.receive()[0] == ABORT
         assert line.is_ended()
         inbox.wait_until_closed()
         assert wait_until(lambda: ended(listener), PATIENCE_S)
@@ -131,8 +131,8 @@ def test_an_error_of_the_serving_thread_cuts_the_connection(
 
     monkeypatch.setattr(ACSE, "_negotiate_as_acceptor", fail)
     listener = listen()
-    with capture_logs() as logs, Line(listener.port) as line:
-        line.say(association_request("MODALITY", "RANODE"))
+    with capture_logs() as logs, RawConnection(listener.port) as line:
+        line.send(association_request("MODALITY", "RANODE"))
         assert line.is_ended()
         inbox.wait_until_closed()
         assert wait_until(lambda: ended(listener), PATIENCE_S)

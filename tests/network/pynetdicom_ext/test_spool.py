@@ -11,7 +11,7 @@ import pytest
 from pynetdicom import dimse_messages
 
 from ra_node.errors import Fatal
-from ra_node.network.pynetdicom_ext.spool import CHUNK_BYTES, ArrivingFile, IncomingFolder, NotTaken
+from ra_node.network.pynetdicom_ext.spool import CHUNK_BYTES, ArrivingFile, DataSetRefused, IncomingFolder
 
 
 def test_what_an_earlier_process_never_acknowledged_is_removed(tmp_path: Path):
@@ -65,7 +65,7 @@ def received(arriving: ArrivingFile, data: bytes, most_bytes: int) -> None:
     at = 0
     while at < len(data):
         part = data[at : at + min(arriving.room(), most_bytes)]
-        arriving.took(memoryview(part))
+        arriving.add_received(memoryview(part))
         at += len(part)
     arriving.flush()
     arriving.close()
@@ -119,8 +119,8 @@ def test_a_file_takes_no_more_than_it_may(tmp_path: Path):
     """What comes after that goes to nowhere, and nothing is left behind or held."""
     arriving = ArrivingFile(tmp_path, lambda: True, most_bytes=CHUNK_BYTES + 1)
     for _ in range(3):
-        arriving.took(memoryview(bytes(arriving.room())))
-    assert isinstance(arriving.failure, NotTaken)
+        arriving.add_received(memoryview(bytes(arriving.room())))
+    assert isinstance(arriving.failure, DataSetRefused)
     assert not arriving.gathers
     assert list(tmp_path.iterdir()) == []
 

@@ -1,4 +1,4 @@
-"""A role serves all of its lines, or ends so that it is started again."""
+"""A role serves all of its loops, or ends so that it is started again."""
 
 import threading
 
@@ -30,7 +30,7 @@ def test_a_stop_ends_all_lines_in_good_order():
     stop = threading.Event()
     role = threading.Thread(target=serve_all, args=({name: lambda: stop.wait(120) for name in "ab"}, stop))
     role.start()
-    wait_until(lambda: threading.active_count() >= 3, "the lines to run")
+    wait_until(lambda: threading.active_count() >= 3, "the loops to run")
     stop.set()
     role.join(120)
     assert not role.is_alive()

@@ -84,7 +84,7 @@ def test_a_commit_tells_what_it_gave_others_to_do_and_a_rollback_nothing(tmp_pat
 
 @pytest.mark.parametrize("end", [finish, lambda ledger, job: bury(ledger, job, "poison")])
 def test_the_end_of_an_examination_wakes_whoever_makes_the_report_that_waited_for_it(tmp_path, end):
-    """It may be examined in one lane, or on another worker, while the study has settled already."""
+    """It may be examined in one worker process, or on another worker, while the study has settled already."""
     settings = settings_from({"node": {"data_dir": "state"}}, base=tmp_path)
     ledger = open_state(settings).ledger
     keep(ledger, "1.2.3.1")

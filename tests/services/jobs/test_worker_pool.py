@@ -1,4 +1,4 @@
-"""Lanes work side by side, and what may have killed a process works alone."""
+"""Jobs run side by side, and what may have killed a process works alone."""
 
 from __future__ import annotations
 
@@ -70,23 +70,23 @@ class Hands:
             gate.set()
 
 
-def test_as_many_jobs_are_under_way_as_there_are_lanes():
+def test_as_many_jobs_are_under_way_as_there_are_threads():
     hands, line = Hands(), Line(job("a"), job("b"), job("c"))
-    with JobPool(hands.do, lanes=2) as crew:
-        assert crew.work(line.claim, line.give_back)
-        wait_until(lambda: len(hands.begun) == 2, "both lanes to begin")
+    with JobPool(hands.do, threads=2) as pool:
+        assert pool.work(line.claim, line.give_back)
+        wait_until(lambda: len(hands.begun) == 2, "both threads to begin")
         assert [one.id for one in line.jobs] == ["c"]
         hands.end("a")
-        wait_until(lambda: crew.work(line.claim, line.give_back) and not line.jobs, "the third job's turn")
+        wait_until(lambda: pool.work(line.claim, line.give_back) and not line.jobs, "the third job's turn")
         hands.end("b", "c")
     assert sorted(hands.ended) == ["a", "b", "c"]
 
 
-def test_the_images_of_a_study_are_dealt_out_to_the_lanes():
+def test_the_images_of_a_study_are_dealt_out_to_the_threads():
     hands, line = Hands(), Line(job("a"), job("b"), job("c"), job("d"), job("e"))
     hands.end("a", "b")
-    with JobPool(hands.do, lanes=2, most=4) as crew:
-        crew.work(line.claim, line.give_back)
+    with JobPool(hands.do, threads=2, most=4) as pool:
+        pool.work(line.claim, line.give_back)
     assert sorted(hands.begun) == [("a", "c"), ("b", "d")]
     assert [one.id for one in line.jobs] == ["e"]
 
@@ -95,12 +95,12 @@ def test_a_job_that_was_tried_before_shares_the_process_with_no_other():
     """Otherwise one that kills its worker would use up the attempts of whatever is beside it."""
     hands, line = Hands(), Line(job("a"), job("suspect", attempt=2), job("b"))
     hands.end("suspect", "b")
-    with JobPool(hands.do, lanes=2, most=2) as crew:
-        crew.work(line.claim, line.give_back)
-        crew.work(line.claim, line.give_back)
+    with JobPool(hands.do, threads=2, most=2) as pool:
+        pool.work(line.claim, line.give_back)
+        pool.work(line.claim, line.give_back)
         assert line.given_back == ["suspect"]
         hands.end("a")
-        wait_until(lambda: crew.work(line.claim, line.give_back) and not line.jobs, "everything to begin")
+        wait_until(lambda: pool.work(line.claim, line.give_back) and not line.jobs, "everything to begin")
     assert all(len(names) == 1 for names in hands.together if "suspect" in names)
     assert sorted(hands.ended) == ["a", "b", "suspect"]
 
@@ -113,41 +113,41 @@ def test_an_attempt_that_was_excused_makes_nobody_suspect():
 def test_two_suspects_are_never_under_way_together():
     hands, line = Hands(), Line(job("a", attempt=2), job("b", attempt=3), job("c"))
     hands.end("a", "b", "c")
-    with JobPool(hands.do, lanes=3) as crew:
-        wait_until(lambda: crew.work(line.claim, line.give_back) and not line.jobs, "everything to begin")
+    with JobPool(hands.do, threads=3) as pool:
+        wait_until(lambda: pool.work(line.claim, line.give_back) and not line.jobs, "everything to begin")
     assert all(len(names) == 1 for names in hands.together)
 
 
-def test_one_lane_works_in_the_thread_of_its_caller():
+def test_one_thread_works_in_the_thread_of_its_caller():
     threads = []
-    with JobPool(lambda _jobs: threads.append(threading.current_thread())) as crew:
-        assert crew.work(Line(job("a")).claim, None)
-        assert not crew.work(Line().claim, None)
+    with JobPool(lambda _jobs: threads.append(threading.current_thread())) as pool:
+        assert pool.work(Line(job("a")).claim, None)
+        assert not pool.work(Line().claim, None)
     assert threads == [threading.current_thread()]
 
 
-def test_what_a_lane_raises_reaches_its_owner_and_an_absent_ledger_does_not_break_the_end():
+def test_what_a_thread_raises_reaches_its_owner_and_an_absent_ledger_does_not_break_the_end():
     def fail(jobs):
         raise Retryable("away") if jobs[0].id == "away" else ValueError("odd")
 
     line = Line(job("away"), job("odd"))
-    with pytest.raises(ValueError, match="odd"), JobPool(fail, lanes=2) as crew:
-        crew.work(line.claim, line.give_back)
-    with JobPool(fail, lanes=2) as crew:
-        crew.work(Line(job("away")).claim, None)
+    with pytest.raises(ValueError, match="odd"), JobPool(fail, threads=2) as pool:
+        pool.work(line.claim, line.give_back)
+    with JobPool(fail, threads=2) as pool:
+        pool.work(Line(job("away")).claim, None)
 
 
 def test_the_end_waits_for_what_is_under_way():
     hands, line = Hands(), Line(job("a"))
-    crew = JobPool(hands.do, lanes=2)
-    with crew:
-        crew.work(line.claim, line.give_back)
+    pool = JobPool(hands.do, threads=2)
+    with pool:
+        pool.work(line.claim, line.give_back)
         wait_until(lambda: hands.begun, "the job to begin")
         threading.Timer(0.05, hands.end, ["a"]).start()
     assert hands.ended == ["a"]
 
 
-def test_a_worker_with_lanes_does_everything_once_and_its_suspects_alone(tmp_path):
+def test_a_worker_with_threads_does_everything_once_and_its_suspects_alone(tmp_path):
     """The whole loop over a real ledger: what a dead worker held comes back, each image by itself."""
     settings = settings_from({"node": {"data_dir": "state"}}, base=tmp_path)
     ledger = open_state(settings).ledger
@@ -169,7 +169,7 @@ def test_a_worker_with_lanes_does_everything_once_and_its_suspects_alone(tmp_pat
         if len(done) == 6:
             stop.set()
 
-    serve_jobs(settings, ledger, "work", (JobKind.EXAMINE,), 4, do, stop, lanes=2)
+    serve_jobs(settings, ledger, "work", (JobKind.EXAMINE,), 4, do, stop, threads=2)
     assert len(done) == len(set(done)) == 6
     assert crowded == []
     assert claim(ledger, (JobKind.EXAMINE,), "late", 9, 60.0) == []

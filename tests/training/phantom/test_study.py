@@ -24,15 +24,15 @@ BOTH = pytest.mark.parametrize("modality", ["DX", "CR"])
 
 @pytest.fixture
 def complaints(require_tool, tmp_path):
-    """Return a function that saves data sets and gives the lines in which the judges complain."""
-    judge, family = require_tool("dciodvfy"), require_tool("dcentvfy")
+    """Return a function that saves data sets and gives the lines in which the validators complain."""
+    validator, family = require_tool("dciodvfy"), require_tool("dcentvfy")
 
-    def judged(datasets):
+    def validated(datasets):
         paths = [tmp_path / f"{number}.dcm" for number in range(len(datasets))]
         lines = []
         for dataset, path in zip(datasets, paths, strict=True):
             dataset.save_as(path, enforce_file_format=True)
-            done = subprocess.run([judge, "-new", str(path)], capture_output=True, text=True, check=False)
+            done = subprocess.run([validator, "-new", str(path)], capture_output=True, text=True, check=False)
             lines += [line for line in (done.stdout + done.stderr).splitlines() if _complains(line)]
             lines += [f"dciodvfy ended with {done.returncode}"] if done.returncode else []
         if len(paths) == 1:
@@ -40,7 +40,7 @@ def complaints(require_tool, tmp_path):
         done = subprocess.run([family, *map(str, paths)], capture_output=True, text=True, check=False)
         return lines + (done.stdout + done.stderr).splitlines()
 
-    return judged
+    return validated
 
 
 def _complains(line: str) -> bool:
@@ -87,7 +87,7 @@ def test_two_hands_without_evidence_are_valid_and_name_no_side(complaints, modal
 
 
 def test_a_single_cr_hand_without_evidence_leaves_its_laterality_unknown(complaints):
-    """The judge only reminds that this is for the truly unknown."""
+    """The validator only reminds that this is for the truly unknown."""
     (image,) = phantom_study(SINGLE, modality="CR", side_evidence=False)
     assert "ImageLaterality" not in image
     assert image.Laterality in ("", None)

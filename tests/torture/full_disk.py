@@ -18,7 +18,7 @@ from tests.conftest import wait_until
 from tests.node.harness import Node, Orthanc
 from tests.torture.campaign import at_rest
 from tests.torture.load import STORESCU, Acknowledged, Image, studies
-from tests.torture.verdict import Verdict, judge
+from tests.torture.verdict import Verdict, compare
 
 GIB = 2**30
 FILLED_GIB, LOW_GIB, ENOUGH_GIB = 4, 2.0, 1.5
@@ -70,7 +70,7 @@ def fill_up(folder: Path, pacs: Orthanc, count: int, seed: int) -> Filled:
         ledger = open_ledger(f"sqlite:///{node.folder / 'state' / 'ledger.sqlite3'}")
         try:
             wait_until(lambda: at_rest(ledger), "the node to come to rest", 900)
-            verdict = judge(pacs, ledger, Files(node.folder / "state"), list(told.images.values()))
+            verdict = compare(pacs, ledger, Files(node.folder / "state"), list(told.images.values()))
         finally:
             ledger.close()
     finally:

@@ -1,4 +1,4 @@
-"""A worker has a lane for each core, and each is one thread."""
+"""The role `work` has a worker process for each core, and each is one thread."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ra_node.bootstrap import analysis
-from ra_node.bootstrap.analysis import MOST_LANES, lanes_of, prepare_lanes
+from ra_node.bootstrap.analysis import MOST_WORKERS, limit_library_threads, worker_count
 from ra_node.bootstrap.memory_tuning import COLLECT_AFTER
 
 
@@ -27,15 +27,15 @@ def as_before():
     sys.setswitchinterval(had[2])
 
 
-@pytest.mark.parametrize(("cores", "lanes"), [(1, 1), (2, 2), (3, 3), (64, MOST_LANES)])
-def test_there_are_as_many_lanes_as_cores_that_this_process_may_use(monkeypatch, cores, lanes):
+@pytest.mark.parametrize(("cores", "workers"), [(1, 1), (2, 2), (3, 3), (64, MOST_WORKERS)])
+def test_there_are_as_many_workers_as_cores_that_this_process_may_use(monkeypatch, cores, workers):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(cores)))
-    assert lanes_of() == lanes
+    assert worker_count() == workers
 
 
 @pytest.mark.usefixtures("as_before")
-def test_no_lane_starts_threads_of_its_own_nor_waits_long_for_another():
-    prepare_lanes()
+def test_no_worker_starts_threads_of_its_own_nor_waits_long_for_another():
+    limit_library_threads()
     assert (torch.get_num_threads(), cv2.getNumThreads()) == (1, 1)
     assert sys.getswitchinterval() == pytest.approx(analysis.SWITCH_S)
     assert gc.get_threshold()[0] == COLLECT_AFTER

@@ -1,4 +1,4 @@
-"""The lanes of a worker share its networks and die alone; who kills the worker ends them too."""
+"""Worker processes share the networks and die alone; killing their parent ends them too."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pydicom.uid import generate_uid
 
-from ra_node.bootstrap.analysis import lanes_of
+from ra_node.bootstrap.analysis import worker_count
 from ra_node.network.scp.loopback_archive import LoopbackArchive
 from ra_node.runtime.output import RELAY
 from tests.benchmarks.processes import forked
@@ -20,7 +20,7 @@ from tests.node.studies import two_hands
 
 STUDIES = 6
 
-pytestmark = pytest.mark.skipif(lanes_of() == 1, reason="one core, so one lane, which is the worker itself")
+pytestmark = pytest.mark.skipif(worker_count() == 1, reason="one core: the worker forks no process")
 
 
 @pytest.fixture
@@ -35,14 +35,16 @@ def node(tmp_path, archive):
     try:
         running.start()
         wait_until(
-            lambda: running.log("work").count('"role_startup_completed"') == lanes_of(), "every lane", 600
+            lambda: running.log("work").count('"role_startup_completed"') == worker_count(),
+            "every worker process",
+            600,
         )
         yield running
     finally:
         running.stop()
 
 
-def lanes(node):
+def worker_pids(node):
     """The processes that the worker has forked to work; the one that passes on its output is none."""
     return [one for one in forked(node.roles["work"].pid) if name_of(one) != RELAY]
 
@@ -64,17 +66,17 @@ def send(node, folder, count):
     assert run_tool([find_tool("storescu"), *argv]).returncode == 0
 
 
-def test_who_kills_a_lane_or_the_worker_loses_no_study_and_doubles_none(node, archive, tmp_path):
+def test_a_killed_worker_process_or_worker_loses_no_study_and_doubles_none(node, archive, tmp_path):
     send(node, tmp_path, STUDIES)
     wait_until(lambda: '"image_analysed"' in node.log("work"), "the first image", 600)
-    victim, *others = lanes(node)
+    victim, *others = worker_pids(node)
     os.kill(victim, signal.SIGKILL)
     wait_until(lambda: len(archive.objects) == 2 * STUDIES, "every answer", 600)
-    wait_until(lambda: len(lanes(node)) == lanes_of(), "the lane that died", 120)
-    assert set(others) < set(lanes(node))
-    orphans = lanes(node)
+    wait_until(lambda: len(worker_pids(node)) == worker_count(), "the killed worker", 120)
+    assert set(others) < set(worker_pids(node))
+    orphans = worker_pids(node)
     node.kill("work")
-    wait_until(lambda: not any(Path(f"/proc/{one}").exists() for one in orphans), "the lanes to follow", 120)
+    wait_until(lambda: not any(Path(f"/proc/{one}").exists() for one in orphans), "their end", 120)
     node.start(["work"])
     send(node, tmp_path, 1)
     wait_until(lambda: len(archive.objects) >= 2 * STUDIES + 2, "the answer of the new worker", 600)
@@ -82,9 +84,9 @@ def test_who_kills_a_lane_or_the_worker_loses_no_study_and_doubles_none(node, ar
     assert node.log("work").count('"study_reported"') == STUDIES + 1
 
 
-def test_lanes_hold_the_networks_once(node):
-    """What a lane adds to the worker is a small part of it: the rest is one and the same memory."""
-    own = [_private_kib(one) for one in lanes(node)]
+def test_worker_processes_hold_the_networks_once(node):
+    """What a worker process adds to its parent is a small part of it: the rest is one and the same memory."""
+    own = [_private_kib(one) for one in worker_pids(node)]
     whole = _resident_kib(node.roles["work"].pid)
     assert max(own) < whole / 4
 

@@ -1,4 +1,4 @@
-"""Independent judges of the structured reports: dciodvfy, dcentvfy, dsrdump, dsr2html, PixelMed."""
+"""Independent validators of the structured reports: dciodvfy, dcentvfy, dsrdump, dsr2html, PixelMed."""
 
 from __future__ import annotations
 

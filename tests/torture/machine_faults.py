@@ -23,16 +23,16 @@ from tests.torture.site import Site, site
 from tests.torture.verdict import Verdict
 
 ATTEMPTS = MAX_ATTEMPTS[JobKind.EXAMINE]
-"""So often an image is tried while the machine is ill: enough to give up one that is to blame."""
-LONGEST_ILL_S = 12.0
+"""So often an image is tried during a fault: enough to give up one that is to blame."""
+LONGEST_FAULT_S = 12.0
 HANDLES = 3
 """Open files that a process may have at most while it has "too many"."""
-WELL_S = 60.0
+ALARM_END_S = 60.0
 """For the alarm to end; nothing is waited for longer than a minute at a time."""
 
 
 @dataclass(frozen=True, slots=True)
-class Illness:
+class MachineFault:
     """What one fault of the machine came to."""
 
     attempts: int
@@ -57,26 +57,26 @@ class Illness:
 
 
 @dataclass
-class Ills:
+class MachineFaultResults:
     """All of them, what a broken guarantee came to, and the end."""
 
-    faults: dict[str, Illness]
+    faults: dict[str, MachineFault]
     verdict: Verdict
     refused: bool = False
     """An image was refused while nothing could be written."""
     broken: dict[str, int] = field(default_factory=dict)
 
 
-def endure_ills(folder: Path, pacs: Orthanc, seed: int) -> Ills:
+def run_machine_faults(folder: Path, pacs: Orthanc, seed: int) -> MachineFaultResults:
     """Let one node live through all of them, and one that blames the image through the first."""
     drawn = studies(folder / "sent", seed, hands_share=1.0)  # what the header decides alone is not read
     with site(folder, pacs) as one:
         one.start("listen", "schedule", "deliver")
         eio = "reads give EIO"
         faults = {
-            eio: _endured(one, _some(drawn), lambda: _failing(one, reads=errno.EIO)),
-            "too many open files": _endured(one, _some(drawn), lambda: _few_handles(one)),
-            "writes give ENOSPC": _endured(
+            eio: _run(one, _some(drawn), lambda: _failing(one, reads=errno.EIO)),
+            "too many open files": _run(one, _some(drawn), lambda: _few_handles(one)),
+            "writes give ENOSPC": _run(
                 one, _some(drawn), lambda: _failing(one, writes=errno.ENOSPC), before=True
             ),
         }
@@ -86,7 +86,7 @@ def endure_ills(folder: Path, pacs: Orthanc, seed: int) -> Ills:
             refused = one.is_refused(last[0])
         one.send(last)
         one.rest()
-        done = Ills(faults, one.verdict(), refused)
+        done = MachineFaultResults(faults, one.verdict(), refused)
         one.stop("work")
         done.broken[f"blame the image, {eio}"] = _blamed(one, next(drawn))
     return done
@@ -96,19 +96,19 @@ def _some(drawn: Iterator[list[Image]]) -> list[Image]:
     return [image for _ in range(2) for image in next(drawn)]  # two to four
 
 
-def _endured(
+def _run(
     one: Site,
     images: Sequence[Image],
-    ill: Callable[[], AbstractContextManager[None]],
+    fault: Callable[[], AbstractContextManager[None]],
     *,
     before: bool = False,
-) -> Illness:
-    """Send to a node with an ill worker, or, with `before`, before that is started; then make it well."""
+) -> MachineFault:
+    """Send to a node during a fault of its worker; with `before` the worker starts after the images."""
     if before:
         one.send(images)
     else:
         _start_worker(one)
-    with ill():
+    with fault():
         if before:
             one.start("work")
         else:
@@ -117,10 +117,10 @@ def _endured(
         attempts, alarmed = _attempts(one, images), bool(one.alarms(AlarmKind.MACHINE))
     one.rest()
     if alarmed:
-        wait_until(lambda: not one.alarms(AlarmKind.MACHINE), "the end of the alarm", WELL_S)
+        wait_until(lambda: not one.alarms(AlarmKind.MACHINE), "the end of the alarm", ALARM_END_S)
     one.stop("work")
     uids = {image.sop_instance_uid for image in images}
-    return Illness(
+    return MachineFault(
         attempts,
         alarmed,
         failed=len(uids.intersection(one.failed())),
@@ -149,7 +149,7 @@ def _start_worker(one: Site) -> None:
 
 def _wait_until_tried(one: Site, images: Sequence[Image]) -> None:
     """Until one image was tried so often that it would have been given up, or for as long as that takes."""
-    deadline = time.monotonic() + LONGEST_ILL_S
+    deadline = time.monotonic() + LONGEST_FAULT_S
     while _attempts(one, images) < ATTEMPTS and time.monotonic() < deadline:
         threading.Event().wait(0.1)
 

@@ -1,4 +1,4 @@
-"""What tests ask of processes beside them; each of these has to import it, so it needs little itself."""
+"""Functions that tests run in other processes; each of these imports this module, so it imports little."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Independent judges of a report that names an earlier one."""
+"""Independent validators of a report that names an earlier one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ra_node.dicom.sr.tid_1500_document import build_sr
 from ra_node.domain.prior_comparison import comparable_hands
 from ra_node.domain.report import Prior
 from tests.dicom.builders import PRODUCER, both_hands, hand, image, image_uid, report, source
-from tests.dicom.test_sr_judges import DEVICE_UID, OUTSIDE_THE_TEMPLATE, complaints, pixelmed
+from tests.dicom.test_sr_validators import DEVICE_UID, OUTSIDE_THE_TEMPLATE, complaints, pixelmed
 
 COMPREHENSIVE_3D = "1.2.840.10008.5.1.4.1.1.88.34"
 EARLIER = Prior(

@@ -1,4 +1,4 @@
-"""Independent judges of the optional objects: dciodvfy, dcentvfy, dsrdump, PixelMed."""
+"""Independent validators of the optional objects: dciodvfy, dcentvfy, dsrdump, PixelMed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ra_node.dicom.overlay.secondary_capture import build_overlay
 from ra_node.dicom.presentation_state import build_presentations
 from tests.dicom.builders import PRODUCER
 from tests.dicom.cases import CASES
-from tests.dicom.test_sr_judges import DEVICE_UID, complaints, pixelmed
+from tests.dicom.test_sr_validators import DEVICE_UID, complaints, pixelmed
 
 PICTURE = np.full((60, 40, 3), 90, np.uint8)
 BOTH_SIDES = re.compile(r"</Laterality\(0020,0060\)> - is only permitted to be empty when actually unknown")

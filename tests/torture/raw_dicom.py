@@ -117,7 +117,7 @@ def _explicit(group: int, element: int, vr: bytes, value: bytes) -> bytes:
 
 
 @dataclass
-class Line:
+class RawConnection:
     """One TCP connection to a node."""
 
     port: int
@@ -131,14 +131,14 @@ class Line:
         self.close()
 
     def close(self) -> None:
-        """End the connection without a word."""
+        """Close the connection without a PDU."""
         self.socket.close()
 
-    def say(self, *pdus: bytes) -> None:
+    def send(self, *pdus: bytes) -> None:
         for pdu in pdus:
             self.socket.sendall(pdu)
 
-    def hear(self) -> tuple[int, bytes]:
+    def receive(self) -> tuple[int, bytes]:
         """Read one PDU: its type and body; (0, b"") when the other side has ended the connection."""
         try:
             head = self._read(6)
@@ -149,18 +149,18 @@ class Line:
         except ConnectionError:
             return 0, b""
 
-    def ask(self, *pdus: bytes) -> int:
-        """Say something and return the type of the PDU that answers it, 0 for the end."""
+    def request(self, *pdus: bytes) -> int:
+        """Send PDUs and return the type of the PDU received in return, 0 for the end."""
         try:
-            self.say(*pdus)
+            self.send(*pdus)
         except ConnectionError:
             return 0
-        return self.hear()[0]
+        return self.receive()[0]
 
     def is_ended(self) -> bool:
         """Wait until the node has ended the connection; False when it has not within the timeout."""
         try:
-            while self.hear()[0]:
+            while self.receive()[0]:
                 pass
         except TimeoutError:
             return False
@@ -176,13 +176,13 @@ class Line:
         return got
 
 
-def store_status(line: Line, pdus: Sequence[bytes]) -> int | None:
+def store_status(line: RawConnection, pdus: Sequence[bytes]) -> int | None:
     """Send a C-STORE and return its status; None where the association ended instead."""
     try:
-        line.say(*pdus)
+        line.send(*pdus)
     except ConnectionError:
         return None
-    kind, body = line.hear()
+    kind, body = line.receive()
     if kind != P_DATA:
         return None
     marker = struct.pack("<HHL", 0, 0x0900, 2)

@@ -17,7 +17,7 @@ from tests.conftest import wait_until
 from tests.node.harness import Node
 from tests.torture.campaign import at_rest
 from tests.torture.load import STORESCU, Image, store
-from tests.torture.power import Cuts, Disk, cut_everywhere, lay_out
+from tests.torture.simulated_disk import Cuts, Disk, cut_everywhere, lay_out
 from tests.torture.syscalls import Acknowledgement, Call, acknowledgements, calls_of, start_traced, written
 
 PATIENCE_S = 600.0
