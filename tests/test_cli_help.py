@@ -10,11 +10,17 @@ import pytest
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
+from ra_node.bootstrap.node_context import open_state
+from ra_node.bootstrap.web import passwords
 from ra_node.cli.app import app, main
 from ra_node.cli.exit_codes import Exit, exit_of
 from ra_node.cli.help_pages import commands_of
+from ra_node.domain.reader_study.roles import AccountRole
 from ra_node.errors import Fatal, Refused, Retryable
+from ra_node.services.reader_studies.adjudication import sign
+from ra_node.settings.node import load_settings
 from tests.node.harness import REPOSITORY
+from tests.services.reader_studies.builders import ANNA, BEN, new_study, whole
 from training.phantom.recipe import PhantomRecipe
 from training.phantom.study import phantom_study
 
@@ -81,6 +87,22 @@ def test_a_ledger_that_is_away_is_exit_4(tmp_path, monkeypatch, capsys):
 pytestmark = pytest.mark.usefixtures("networks_loaded_once")
 
 
+def reader_study(config, folder):
+    """A reader study that is made, and one that two readers have read and signed."""
+    settings = load_settings(config)
+    for name in ("anna", "ben"):
+        passwords(settings).set_role(name, AccountRole.READER)
+    state = open_state(settings)
+    new_study(state.ledger, state.files, 1, name="made", readers=(ANNA,))
+    read = new_study(state.ledger, state.files, 1, name="read")
+    (folder / "state" / "reader-studies" / read.id / "detector").mkdir()
+    for who in (ANNA, BEN):
+        read.read(who, lambda _n, _o: whole(1))
+    for who in (ANNA, BEN):
+        sign(state.ledger, read.id, who)
+    state.ledger.close()
+
+
 @pytest.fixture(scope="module")
 def words_for(tmp_path_factory):
     """How each command with --json is called in a test, and the exit codes that may come."""
@@ -94,6 +116,7 @@ def words_for(tmp_path_factory):
     bundle = shutil.copytree(BUNDLE, folder / "bundle")
     for words in (("install", str(bundle)), ("promote", "demo"), ("promote", "demo")):
         assert run("bundle", *words, "--config", str(config))[0] == 0
+    reader_study(config, folder)
     calls = {
         "audit": ((), {0}),
         "check": ((), {1}),
@@ -106,6 +129,12 @@ def words_for(tmp_path_factory):
         "clock": ((), {0, 1}),
         "hands": ((str(folder / "one.dcm"),), {0}),
         "analyse": ((str(folder / "one.dcm"), "--table-only", "--out", str(folder / "out")), {0}),
+        "reader-study create": (("one", str(folder / "one.dcm")), {0}),
+        "reader-study list": ((), {0}),
+        "reader-study show": (("read",), {0}),
+        "reader-study add-reader": (("made", "ben"), {0}),
+        "reader-study close": (("read", "anna"), {0}),
+        "reader-study export": (("read", "--out", str(folder / "export")), {0}),
         "bundle verify": ((str(bundle),), {0}),
         "bundle install": ((str(bundle),), {0}),
         "bundle list": ((), {0}),
@@ -145,5 +174,6 @@ def test_a_script_can_ask_every_command_that_answers():
         "adopt",
         "conformance",
         "guide",
+        "reader-study work",
     }
     assert set(COMMANDS) - silent - WITH_JSON == set()

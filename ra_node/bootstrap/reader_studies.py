@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ra_node.ledger.reader_studies.studies import HandRecord, StudyRecord
     from ra_node.services.reader_studies.cutting import CutImage, SourceImage, StudyCutter
     from ra_node.services.reader_studies.image_reading import LoadedModel
-    from ra_node.services.reader_studies.making import Made
+    from ra_node.services.reader_studies.making import StudyMade
     from ra_node.services.reader_studies.sources import StudySourceSpec
 
 Report = Callable[[int, int], None]
@@ -37,7 +37,7 @@ def study_salt(state: State) -> bytes:
     return open_secret(state.files.data_dir / KEY_FILE)
 
 
-def make_reader_study(settings: Settings, state: State, study: StudyRecord, report: Report) -> Made:
+def make_reader_study(settings: Settings, state: State, study: StudyRecord, report: Report) -> StudyMade:
     """Cut the hands of a reader study with the bundle in use, on all cores, at a low priority."""
     from ra_node.services.reader_studies.making import make_study
     from ra_node.services.reader_studies.sources import source_images

@@ -15,7 +15,7 @@ import typer
 from ra_node.cli.console import print_json, say
 from ra_node.cli.options import DEFAULT_CONFIG, ConfigPath, Json, account, named_settings
 from ra_node.domain.reader_study.plan import DEFAULT_REPEATS, Sampling, SamplingKind, StudyPlan
-from ra_node.domain.reader_study.roles import Account, AccountRole
+from ra_node.domain.reader_study.roles import Account, AccountRole, Phase
 from ra_node.errors import Refused
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def create(
         int, typer.Option(min=1, max=2, help="Difference in stages that is a discrepancy.")
     ] = 1,
     reveal: Annotated[
-        bool, typer.Option("--reveal", help="After a reader has closed: the model's answer, second opinion.")
+        bool, typer.Option("--reveal", help="After a reader has closed: the model's result, second opinion.")
     ] = False,
     reader: Annotated[
         list[str] | None, typer.Option(help="Account of a reader (role reader); give it twice.")
@@ -138,12 +138,16 @@ def add_reader_command(
         bool, typer.Option("--third", help="Decides what the two readers do not agree on.")
     ] = False,
     config: ConfigPath = DEFAULT_CONFIG,
+    as_json: Json = False,
 ) -> None:
     """Add one of the two readers, or a third one, to a reader study."""
     from ra_node.services.reader_studies.making import add_reader
 
     settings, state = _opened(config)
     found = add_reader(state.ledger, name, _reader_account(settings, reader), adjudicator=third)
+    if as_json:
+        print_json({"name": found.name, "reader": reader, "third": third})
+        return
     say(f"{found.name}: {reader} reads")
 
 
@@ -152,6 +156,7 @@ def close(
     name: Name,
     reader: Annotated[str, typer.Argument(metavar="ACCOUNT", help="The reader.")],
     config: ConfigPath = DEFAULT_CONFIG,
+    as_json: Json = False,
 ) -> None:
     """Close the reading or the revision of a reader who has finished but not closed it."""
     from ra_node.services.reader_studies.adjudication import close_revision
@@ -160,7 +165,12 @@ def close(
     settings, state = _opened(config)
     who = _reader_account(settings, reader)
     entry = study_entry(state.ledger, name, who)
-    entry = (close_revision if entry.reading_closed else close_reading)(state.ledger, name, who)
+    ends = {Phase.MAKING: close_reading, Phase.READING: close_reading, Phase.REVISION: close_revision}
+    if entry.phase in ends:
+        entry = ends[entry.phase](state.ledger, name, who)
+    if as_json:
+        print_json(dataclasses.asdict(entry))
+        return
     say(f"{entry.name}: closed for {reader}; now {entry.phase}. {entry.waiting_for}".rstrip())
 
 

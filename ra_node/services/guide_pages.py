@@ -11,7 +11,7 @@ from ra_node.errors import Refused
 ORDER = (
     "connect", "install", "tls", "results", "sides", "refusals", "operate", "page", "delivery", "retention",
     "bundles", "monitoring", "archive-run", "several-hosts", "security", "durability", "speed", "conformance",
-    "train-own-images", "train", "evaluate", "hand-detector", "limits", "glossary",
+    "reader-study", "train-own-images", "train", "evaluate", "hand-detector", "limits", "glossary",
     "architecture", "naming", "tests",
 )  # fmt: skip
 """Reading order for a new user; the last three are for developers."""

@@ -20,7 +20,7 @@ FOLDER = REPOSITORY / "ra_node" / "guide"
 PAGES = [*sorted(FOLDER.glob("*.md")), REPOSITORY / "README.md"]
 COMMANDS = {path.split()[0] for path, _ in commands_of(app)}
 COMMAND = re.compile(r"(?<![\w/-])ra-node ([a-z][a-z-]*)")
-OPTION = re.compile(r"ra-node ([a-z][a-z-]*(?: [a-z]+)?)[^\n`]*?(--[a-z-]+)")
+OPTION = re.compile(r"ra-node ([a-z][a-z-]*(?: [a-z][a-z-]*)?)[^\n`]*?(--[a-z-]+)")
 MODULE = re.compile(r"python -m ((?:training|tests)[\w.]*)(?: ([a-z][a-z-]*))?")
 SECTION_KEY = re.compile(r"`\[\[?(\w+)\]?\] (\w+)")
 KEY_VALUE = re.compile(r"`(\w+) = [^`]*`")

@@ -142,7 +142,7 @@ def _check(mark: Mark, *, by_joint: bool) -> None:
     if mark.kind is MarkKind.NOT_GRADABLE:
         _check_reason(mark, by_joint=by_joint)
     if mark.kind is MarkKind.JOINT_AT and (not mark.joint or not _is_place(mark.x) or not _is_place(mark.y)):
-        raise Refused("expected a joint and its place in the picture, found neither or one of them")
+        raise Refused("expected a joint and its place in the image, found neither or one of them")
 
 
 def _check_reason(mark: Mark, *, by_joint: bool) -> None:

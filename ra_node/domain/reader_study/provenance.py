@@ -91,7 +91,7 @@ def _of_reader(one: ReaderProvenance) -> str:
     seconds = "" if one.seconds is None else f", {one.seconds:.0f} s a hand (median)"
     revised = f", {one.revised} revised after seeing both marks" if one.duty == "reader" else ""
     again = "" if one.repeat_agreement is None else f"; on hidden repeats {one.repeat_agreement}"
-    seen = f"; had seen the model's answer {one.model_seen} times" if one.model_seen else ""
+    seen = f"; had seen the model's result {one.model_seen} times" if one.model_seen else ""
     name = f"Reader {one.pseudonym}" if one.duty == "reader" else f"Third reader {one.pseudonym}"
     return f"{name}: {one.hands} hands{seconds}{revised}{again}{seen}."
 

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Connection, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 
 from ra_node.domain.reader_study.plan import StudyPlan
 from ra_node.domain.reader_study.roles import Phase, ReaderDuty
-from ra_node.ledger.database.engine import AnyRow, Ledger, insert_new
+from ra_node.ledger.database.engine import AnyRow, insert_new
 from ra_node.ledger.database.reader_study_schema import reader_study, study_hand, study_image, study_reader
 
 _PLAN = TypeAdapter(StudyPlan)
@@ -172,7 +172,7 @@ def requested_hands(connection: Connection) -> list[HandRecord]:
     """Hands whose box was drawn and that have not been cut yet."""
     waiting = (
         study_hand.c.request_json.is_not(None),
-        study_hand.c.path.is_(None),
+        study_hand.c.chosen.is_(False),
         study_hand.c.problem == "",
     )
     query = select(study_hand).where(*waiting).order_by(study_hand.c.study_id, study_hand.c.hand_id)
@@ -230,11 +230,19 @@ def choose_hands(connection: Connection, study_id: str, hand_ids: Iterable[str])
         )
 
 
-def known_study_files(ledger: Ledger) -> list[str]:
-    """Every file of reader studies that a row names."""
-    columns = (study_hand.c.path, study_hand.c.picture_path, study_hand.c.levels_path)
-    with ledger.read() as connection:
-        return [str(path) for row in connection.execute(select(*columns)) for path in row if path]
+def exported_before(connection: Connection, at: float) -> list[StudyRecord]:
+    """Reader studies that were exported before a time and whose files are still there, oldest first."""
+    columns = reader_study.c
+    old = and_(columns.exported_at <= at, columns.purged_at.is_(None))
+    query = select(reader_study).where(old).order_by(columns.exported_at)
+    return [_study(row) for row in connection.execute(query)]
+
+
+def mark_study_purged(connection: Connection, study_id: str, at: float) -> None:
+    """Clear the paths of a reader study, whose files are removed next; its judgements stay."""
+    none = dict.fromkeys(("path", "picture_path", "levels_path"))
+    connection.execute(update(study_hand).where(study_hand.c.study_id == study_id).values(**none))
+    update_study(connection, study_id, purged_at=at)
 
 
 def _study(row: AnyRow) -> StudyRecord:

@@ -22,6 +22,8 @@ RESULTS = "results"
 FOLDERS = (INCOMING, INBOX, PREVIEWS, RESULTS)
 """Folders whose files all have a row, or are swept; the ledger is in none of them."""
 
+READER_STUDIES = "reader-studies"
+"""Hands of reader studies, kept until they are exported. No sweep looks there."""
 UNLISTED = "unlisted"
 """Below the data folder: files that the ledger does not know. No sweep looks there."""
 INNER_MARK = ".identity"

@@ -12,6 +12,7 @@ from ra_node.bootstrap.node_context import build_binding, build_guard, new_owner
 from ra_node.domain.job import JobKind
 from ra_node.errors import Retryable
 from ra_node.ledger.database.engine import LedgerLost
+from ra_node.runtime.reader_study_maker import ReaderStudyMaker
 from ra_node.runtime.roles.job_loop import serve_jobs
 from ra_node.runtime.roles.role_process import begin, heartbeat_of, serve_all
 from ra_node.runtime.systemd import STALLED, Heartbeat
@@ -29,10 +30,12 @@ def work(settings: Settings) -> None:
     state = open_state(settings)
     worker = build_worker(settings, state, stop.is_set)
     announcer = Announcer(presence_folder(settings), gpu_bytes)
+    reader_studies = ReaderStudyMaker(settings, state)
 
     def refresh(owner: str) -> None:
         worker.refresh(partial(announcer.say, owner))
         announcer.say_again()
+        reader_studies.look()
 
     workers, owner, stall_s = worker_count(), new_owner("work"), settings.limits.stall_s
     kinds = (JobKind.EXAMINE, JobKind.REPORT, JobKind.COMPARE)
@@ -45,7 +48,10 @@ def work(settings: Settings) -> None:
         run_threads = partial(
             serve, limit=settings.models.images, between=refresh, heartbeat=heartbeat, threads=workers
         )
-        serve_all({"work": run_threads}, stop, heartbeat.beat)
+        try:
+            serve_all({"work": run_threads}, stop, heartbeat.beat)
+        finally:
+            reader_studies.end()
         return
 
     def changed() -> bool:
@@ -68,4 +74,7 @@ def work(settings: Settings) -> None:
     from ra_node.runtime.worker_processes import keep_worker_processes  # noqa: PLC0415 - only this role forks
 
     with present(presence_folder(settings), owner):
-        keep_worker_processes(workers, run_worker, state.ledger.close, changed, stop, heartbeat, stall_s)
+        try:
+            keep_worker_processes(workers, run_worker, state.ledger.close, changed, stop, heartbeat, stall_s)
+        finally:
+            reader_studies.end()

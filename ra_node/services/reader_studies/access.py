@@ -97,4 +97,4 @@ def expect_open(access: Access, kind: TaskKind) -> None:
     if kind is TaskKind.CONSENSUS and phase is not Phase.CONSENSUS:
         raise WrongPhase(f"expected the phase consensus, found {phase}")
     if kind is TaskKind.SECOND_OPINION and reader.reading_closed_at is None:
-        raise WrongPhase("expected a closed reading before the model's answer, found an open one")
+        raise WrongPhase("expected a closed reading before the model's result, found an open one")

@@ -212,7 +212,7 @@ def open_second_opinion(
         access = reader_access(connection, study, account)
         reading = own_task(connection, access, task_id)
         if not access.study.plan.reveal:
-            raise WrongPhase("expected a reader study that shows the model's answer, found one that does not")
+            raise WrongPhase("expected a reader study that shows the model's result, found one that does not")
         expect_open(access, TaskKind.SECOND_OPINION)
         kind, hand_id = TaskKind.SECOND_OPINION, reading.hand_id
         task = task_of_hand(connection, access.study.id, kind, account.name, hand_id)
@@ -225,7 +225,7 @@ def open_second_opinion(
         hand = find_hand(connection, access.study.id, reading.hand_id)
         answer = model_answer(hand.model_json if hand else None)
         if answer is None:
-            raise Refused("expected an answer of the model for this hand, found none")
+            raise Refused("expected a result of the model for this hand, found none")
         return answer, task_view(connection, files, access, task)
 
 

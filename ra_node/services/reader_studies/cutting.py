@@ -85,13 +85,13 @@ class StudyCutter:
     placeholders: tuple[str, ...] = ()
 
     def __call__(self, source: SourceImage) -> CutImage:
+        model = self.open_model()
         try:
             digest = sha256_of_file(source.path)
+            found = read_image_hands(source.path, model.rules)
         except OSError as error:
             name = hashlib.sha256(str(source.path).encode()).hexdigest()
             return self._refused(name, source, FILE_GONE, f"expected a file, found {type(error).__name__}")
-        model = self.open_model()
-        found = read_image_hands(source.path, model.rules)
         if isinstance(found, Refusal):
             return self._refused(digest, source, found.reason, found.text)
         extraction, header, dataset = found
@@ -126,11 +126,11 @@ class StudyCutter:
         model = self.open_model()
         try:
             digest = sha256_of_file(path)
+            found = read_image_hands(path, model.rules)
         except OSError as error:
             return replace(hand, problem=f"expected the file of this image, found {type(error).__name__}")
         if digest != hand.image_id:
             return replace(hand, problem="expected the file of this image, found another one in its place")
-        found = read_image_hands(path, model.rules)
         if isinstance(found, Refusal):
             return replace(hand, problem=found.text)
         extraction, header, dataset = found

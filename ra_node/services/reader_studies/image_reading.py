@@ -13,7 +13,7 @@ from pydicom import Dataset
 
 from ra_node.dicom.reading.file import DatasetRefused, read_dataset, read_header
 from ra_node.domain.geometry import Box
-from ra_node.domain.report import HandRegion, Reason, Refusal
+from ra_node.domain.report import HandRegion, Refusal
 from ra_node.domain.study import NO_HEADER, ImageHeader
 from ra_node.imaging.hand_extraction import Extraction, extract_from_dataset, extract_hands
 from ra_node.imaging.pixels import PNG_SIGNATURE, PixelLimits, PixelsRefused, read_png
@@ -51,9 +51,6 @@ def read_image_hands(path: Path, rules: Rules) -> tuple[Extraction, ImageHeader,
         header = read_header(dataset)
     except (DatasetRefused, PixelsRefused) as error:
         return error.refusal
-    except OSError as error:
-        text = f"Expected a file that can be read, found {type(error).__name__}."
-        return Refusal(Reason.FILE_DAMAGED, text)
     limits = PixelLimits(area_px=rules.max_pixels)
     made = extract_from_dataset(dataset, header, rules.finder, rules.convention, limits, rules.markers)
     return made if isinstance(made, Refusal) else (made, header, dataset)

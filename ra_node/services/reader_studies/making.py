@@ -64,7 +64,7 @@ _ANSWER = TypeAdapter(ModelAnswer)
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class StudyMade:
     """The result of making a reader study."""
 
     images: int
@@ -125,7 +125,7 @@ def make_study(
     detector: str,
     cut: Cut,
     report: Report = lambda _done, _total: None,
-) -> Made:
+) -> StudyMade:
     """Cut the hands of all images that are not cut yet, draw the sample, and open the reading.
 
     `detector` is the hash of the hand detector. Raises Retryable where another process makes it, Refused
@@ -217,7 +217,7 @@ def _add(
         begin_reading(connection, ledger, study, account.name)
 
 
-def _open_reading(ledger: Ledger, study: StudyRecord) -> Made:
+def _open_reading(ledger: Ledger, study: StudyRecord) -> StudyMade:
     """Draw the sample and give the readers their order, in one transaction."""
     with ledger.write() as connection:
         images = images_of(connection, study.id)
@@ -238,7 +238,7 @@ def _open_reading(ledger: Ledger, study: StudyRecord) -> Made:
             note(connection, ledger.clock(), "reader_study_made", None, reader_study=study.name, hands=count)
     if not count:
         raise Refused(problem)
-    return Made(len(images), refused, len(hands), count)
+    return StudyMade(len(images), refused, len(hands), count)
 
 
 def _strata(kind: SamplingKind, hands: Sequence[HandRecord]) -> list[str | None]:

@@ -13,12 +13,10 @@ from pathlib import Path
 
 from ra_node.errors import Refused, Retryable
 from ra_node.ledger.reader_studies.studies import StudyRecord
-from ra_node.ledger.storage.durable_files import Files
+from ra_node.ledger.storage.durable_files import READER_STUDIES, Files
 from ra_node.services.reader_studies.cutting import SourceImage
 from ra_node.services.reader_studies.sources import StudySourceSpec, spec_from_json
 
-STUDIES = "reader-studies"
-"""Folder in the data folder."""
 SOURCE, IMAGES, LOCK, HANDS = "source.json", "images.jsonl", "making.lock", "hands"
 DETECTOR = "detector"
 """Folder with the hand detector that cuts the hands, as a data set keeps it."""
@@ -26,7 +24,7 @@ DETECTOR = "detector"
 
 def study_folder(files: Files, study_id: str) -> Path:
     """The folder of a reader study in the data folder."""
-    return files.data_dir / STUDIES / study_id
+    return files.data_dir / READER_STUDIES / study_id
 
 
 def image_path(files: Files, study_id: str, image_id: str) -> Path | None:

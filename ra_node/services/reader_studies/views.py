@@ -74,7 +74,7 @@ def picture_of(files: Files, hand: HandRecord) -> Picture:
         np.frombuffer(_content(files, hand.picture_path, hand.picture_sha256), np.uint8), cv2.IMREAD_UNCHANGED
     )
     if words is None or words.dtype != np.uint16 or words.shape != (cut.rows, cut.columns):
-        raise FileGone("expected the picture of this hand, found another; tell the lead of the study")
+        raise FileGone("expected the image of this hand, found another; tell the lead of the study")
     return Picture(words.astype("<u2", copy=False).tobytes(), cut.rows, cut.columns, cut.window)
 
 
@@ -129,10 +129,10 @@ def hand_of(connection: Connection, task: TaskRecord) -> HandRecord:
 def _content(files: Files, path: str | None, sha256: str | None) -> bytes:
     """The content of a kept file."""
     if path is None:
-        raise FileGone("expected the picture of this hand, found that retention has removed it")
+        raise FileGone("expected the image of this hand, found that retention has removed it")
     try:
         if files.damage(path, sha256) is None:
             return files.path(path).read_bytes()
     except OSError as error:
-        raise FileGone(f"expected the picture of this hand, found {type(error).__name__}") from error
-    raise FileGone("expected the picture of this hand, found its file missing or damaged; tell the lead")
+        raise FileGone(f"expected the image of this hand, found {type(error).__name__}") from error
+    raise FileGone("expected the image of this hand, found its file missing or damaged; tell the lead")

@@ -21,6 +21,7 @@ from ra_node.ledger.storage.identity import Unbound, problem_of, tell
 from ra_node.services.jobs.liveness import forget, gone
 from ra_node.services.retention.orphans import CrashBound, sweep
 from ra_node.services.retention.purge import purge
+from ra_node.services.retention.reader_studies import purge_reader_studies
 
 HEADER_ALARM_S = 86400.0
 """The alarm of a sender ends after a day, and is raised again if it continues."""
@@ -110,6 +111,7 @@ class Maintenance:
         try:
             keep_s = trust.patience_s(self.keep_s, self.ledger.clock())
             removed = purge(self.ledger, self.files, keep_s)
+            purge_reader_studies(self.ledger, self.files, keep_s)
         except Unbound as error:
             structlog.get_logger().error("purge_refused", reason=str(error))
             return

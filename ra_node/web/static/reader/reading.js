@@ -91,6 +91,7 @@ async function show(task) {
   if (!task) { location.assign(root.dataset.home); return; }
   hand = new HandState(task);
   queued = null;
+  root.dataset.ready = "";
   moving = false;
   [spent, shownAt] = [0, performance.now()];
   chosen = hand.open[0] ?? hand.names[0];
@@ -104,6 +105,7 @@ async function show(task) {
     viewer.show(image, {});
     [spent, shownAt] = [0, performance.now()];
     root.dataset.shown = task.id;
+    root.dataset.ready = "yes";
   } catch (error) {
     pictures.delete(task.picture);
     if (error.message === "expired") return onExpired().then(() => show(task));
