@@ -90,7 +90,7 @@ PAGES = {
 }
 GENERAL = (
     "ra-node COMMAND --help is the manual of a command.",
-    "The configuration is --config FILE, else RA_NODE_CONFIG, else config/node.toml.",
+    "The configuration is --config FILE, else RA_NODE_CONFIG, config/node.toml, /etc/ra-node/node.toml.",
     "Results go to standard output (with --json nothing but JSON), progress and errors to standard error.",
     "Completion of commands and options in your shell: ra-node --install-completion",
 )

@@ -21,6 +21,7 @@ from ra_node.domain.laterality.marker import MarkerLetters
 from ra_node.domain.rating import OutsideDomain
 from ra_node.domain.texts.translations import BUILT_IN
 from ra_node.errors import Fatal
+from ra_node.filesystem.os_errors import node_error
 from ra_node.settings.peer import AeTitle, PeerTable, Port
 from ra_node.settings.web import PASSWORDS, WebTable
 
@@ -225,8 +226,10 @@ def load_settings(path: Path) -> Settings:
     """
     try:
         text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise Fatal(f"no configuration at {path}; name one with --config or RA_NODE_CONFIG") from None
     except OSError as error:
-        raise Fatal(f"cannot read the configuration {path}: {error.strerror}") from error
+        raise node_error(error, "cannot read the configuration") from error
     except UnicodeDecodeError:
         raise Fatal(f"cannot read the configuration {path}: expected UTF-8, found other bytes") from None
     try:
@@ -250,7 +253,10 @@ def settings_from(tables: dict[str, Any], *, base: Path, name: str = "configurat
 
 def _anchored(settings: Settings, base: Path) -> Settings:
     def anchored(path: Path) -> Path:
-        return (base / path.expanduser()).resolve()
+        try:
+            return (base / path.expanduser()).resolve()
+        except (OSError, RuntimeError, ValueError) as error:  # a loop, an unknown ~user, a null byte
+            raise Fatal(f"expected a path that can be used, found {str(path)!r}: {error}") from error
 
     def secret(path: Path | None) -> Path | None:
         return None if path is None else credential(anchored(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ssl
 import threading
 import time
@@ -20,7 +21,7 @@ from pynetdicom.events import Event, EventHandlerType
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import ThreadedAssociationServer
 
-from ra_node.errors import Fatal
+from ra_node.errors import Fatal, NotReady
 from ra_node.network.presentation_contexts import accepted_contexts
 from ra_node.network.pynetdicom_ext import limits as bounds
 from ra_node.network.pynetdicom_ext.ae import (
@@ -147,7 +148,9 @@ class Listener:
             self._server = serve(self._entity(), where, self._contexts, self._handlers())
         except (OSError, ValueError) as error:  # pynetdicom raises ValueError for an invalid AE title
             self._folder.leave()
-            raise Fatal(f"expected to listen on {where[0]}:{where[1]}, found: {error}") from error
+            passing = isinstance(error, OSError) and error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
+            kind = NotReady if passing else Fatal
+            raise kind(f"expected to listen on {where[0]}:{where[1]}, found: {error}") from error
         log.info("listener_started", ae_title=self._settings.ae_title, host=where[0], port=self.port)
 
     def stop(self, deadline_s: float = 10.0) -> None:
