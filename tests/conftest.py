@@ -248,10 +248,10 @@ def networks_loaded_once() -> Iterator[None]:
 
     load, networks = predictor.Predictor, {}
 
-    def loaded(bundle: Any, device: str = "auto", batch: int = 16) -> Any:
-        key = (bundle.identity.sha256, device, batch)
+    def loaded(bundle: Any, *options: Any) -> Any:
+        key = (bundle.identity.sha256, *options)
         if key not in networks:
-            networks[key] = load(bundle, device, batch)
+            networks[key] = load(bundle, *options)
         return networks[key]
 
     with pytest.MonkeyPatch.context() as patch:
