@@ -10,10 +10,13 @@ import pytest
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
+from ra_node.bootstrap.node_context import open_state
 from ra_node.cli.app import app, main
 from ra_node.cli.exit_codes import Exit, exit_of
 from ra_node.cli.help_pages import commands_of
 from ra_node.errors import Fatal, Refused, Retryable
+from ra_node.settings.node import load_settings
+from tests.ledger.builders import answered_study
 from tests.node.harness import REPOSITORY
 from training.phantom.recipe import PhantomRecipe
 from training.phantom.study import phantom_study
@@ -91,15 +94,17 @@ def words_for(tmp_path_factory):
     bundle = shutil.copytree(BUNDLE, folder / "bundle")
     for words in (("install", str(bundle)), ("promote", "demo"), ("promote", "demo")):
         assert run("bundle", *words, "--config", str(config))[0] == 0
+    answered_study(open_state(load_settings(config)).ledger, "2.25.7", ())
     calls = {
         "audit": ((), {0}),
         "check": ((), {1}),
         "status": ((), {0}),
         "studies": ((), {0}),
         "requeue": (("1.2.3",), {1}),
+        "withdraw": (("2.25.7", "--reason", "why"), {0}),
         "drop": (("1.2.3",), {1}),
         "purge": (("--dry-run",), {0}),
-        "scrub": ((), {0}),
+        "scrub": ((), {0, 1}),
         "clock": ((), {0, 1}),
         "hands": ((str(folder / "one.dcm"),), {0}),
         "analyse": ((str(folder / "one.dcm"), "--table-only", "--out", str(folder / "out")), {0}),

@@ -24,6 +24,7 @@ from ra_node.cli.guide import guide_app
 from ra_node.cli.help_pages import complete
 from ra_node.cli.operate import WATCH, watch
 from ra_node.cli.options import DEFAULT_CONFIG, ConfigPath, named_settings
+from ra_node.cli.withdraw import recall
 from ra_node.errors import NodeError
 from ra_node.runtime.log import SERVICES, configure_logging
 from ra_node.runtime.output import leave
@@ -40,6 +41,7 @@ app = typer.Typer(
 SERVICE = "Run the node"
 
 app.add_typer(watch)
+app.add_typer(recall)
 app.add_typer(bundle, name="bundle", rich_help_panel=WATCH)
 app.add_typer(files)
 app.add_typer(keep)

@@ -32,6 +32,7 @@ class PeerTable(BaseModel):
     presentation_state: bool = False
     key_object: bool = False
     pdf: bool = False
+    rejection_note: bool = False
     prior: Literal["ledger", "query"] = "ledger"
 
     @model_validator(mode="after")
@@ -57,5 +58,5 @@ class PeerTable(BaseModel):
 
     @property
     def options(self) -> tuple[ObjectKind, ...]:
-        """Optional objects that this destination receives in addition to SR and overlay."""
-        return tuple(kind for kind in OPTIONS if getattr(self, kind))
+        """Optional objects that this destination receives, those of a withdrawal included."""
+        return tuple(kind for kind in (*OPTIONS, ObjectKind.REJECTION_NOTE) if getattr(self, kind))

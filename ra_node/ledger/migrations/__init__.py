@@ -1,4 +1,4 @@
 """The numbered steps that make the tables, oldest first."""
 
-HEAD = "0009"
+HEAD = "0010"
 """The newest migration."""
