@@ -34,6 +34,7 @@ class PeerTable(BaseModel):
     pdf: bool = False
     rejection_note: bool = False
     prior: Literal["ledger", "query"] = "ledger"
+    ask_patient_after_h: float | None = Field(default=None, ge=0)
 
     @model_validator(mode="after")
     def _who_is_called_has_a_port(self) -> PeerTable:
@@ -52,9 +53,16 @@ class PeerTable(BaseModel):
             raise ValueError("commitment_ae_titles needs commitment = true: else no report is expected")
         if self.options and "destination" not in self.roles:
             raise ValueError(f"{self.options[0]} = true needs the role destination: a source is sent nothing")
+        if self.ask_patient_after_h is not None and "destination" not in self.roles:
+            raise ValueError("ask_patient_after_h needs the role destination: a source is sent nothing")
         if self.complete_by == "query" and "source" not in self.roles:
             raise ValueError('complete_by = "query" needs the role source: nothing comes from a destination')
         return self
+
+    @property
+    def is_queried(self) -> bool:
+        """Whether this peer is asked by C-FIND."""
+        return "query" in (self.prior, self.complete_by) or self.ask_patient_after_h is not None
 
     @property
     def options(self) -> tuple[ObjectKind, ...]:

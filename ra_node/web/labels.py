@@ -58,6 +58,7 @@ _EVENT = {
     "instance_restored": "image file restored",
     "preview_made_again": "preview rebuilt",
     "resend_refused": "resend refused",
+    "patient_changed_at_peer": "patient or order corrected at the destination",
     "withdrawal_requested": "withdrawal requested",
     "withdrawal_superseded": "withdrawal ended: a newer result is from another bundle",
     "study_withdrawn": "result withdrawn",

@@ -205,6 +205,18 @@ result_object = Table(
 )
 Index("ix_object_result", result_object.c.study_uid, result_object.c.version)
 
+present_patient = Table(
+    "present_patient",
+    metadata,
+    Column("study_uid", Text, ForeignKey("study.study_uid"), nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("path", Text),
+    Column("sha256", Text, nullable=False),
+    PrimaryKeyConstraint("study_uid", "digest"),
+)
+
 withdrawal = Table(
     "withdrawal",
     metadata,

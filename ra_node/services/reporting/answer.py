@@ -50,7 +50,7 @@ from ra_node.services.reporting.reduced_answer import (
     reduced_by,
 )
 from ra_node.services.reporting.render_objects import Rendering, Sources, encoded, name_content, publish
-from ra_node.services.reporting.sources import SourceReader, sr_of
+from ra_node.services.reporting.sources import SourceReader, present_sources, sr_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +168,14 @@ class Answerer:
         if effort is Effort.MINIMAL:
             report = minimal(report, [_names(finding) for finding in findings], conflict)
         report = replace(report, withdrawal=withdrawal)
-        sources = reader.read(job, findings, predecessor)
+        sources, identity = present_sources(
+            self.ledger, self.files, job.study_uid, reader.read(job, findings, predecessor)
+        )
         followed = self._followed(report, sources) if effort is Effort.WHOLE else Followed()
         if followed.subject is not None and followed.prior is not None:
             report = replace(report, study_date=followed.subject.study_date, prior=followed.prior)
         digests = {finding.sop_instance_uid: finding.sha256 for finding in findings}
+        digests |= {"patient": identity} if identity else {}
         return _Gathered(Rendering(report, sources, self.producer, predecessor), digests, followed)
 
     def _make(self, gathered: _Gathered, effort: Effort) -> Made:
