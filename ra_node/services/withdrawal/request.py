@@ -33,7 +33,8 @@ class WithdrawalPlan:
 
 def plan_for_study(ledger: Ledger, study_uid: str) -> WithdrawalPlan:
     """The newest result of one study; Refused, with what was found, where there is none to withdraw."""
-    find_study(ledger, study_uid)
+    if find_study(ledger, study_uid) is None:
+        raise Refused(f"expected a study of this node, found none with UID {study_uid[:64]}")
     found = answered_study(ledger, study_uid)
     if found is None:
         raise Refused(f"expected a study with a report, found that {study_uid} has none yet")

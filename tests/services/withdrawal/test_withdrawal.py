@@ -238,7 +238,7 @@ def test_a_newer_result_of_another_bundle_ends_the_request(bench):
 
 
 def test_a_study_without_a_report_and_an_unknown_one_are_refused(bench):
-    with pytest.raises(Refused, match=r"2\.25\.404"):
+    with pytest.raises(Refused, match=r"none with UID 2\.25\.404"):
         plan_for_study(bench.ledger, "2.25.404")
     bench.keep(source())
     with pytest.raises(Refused, match="none yet"):
