@@ -25,6 +25,7 @@ from ra_node.cli.help_pages import complete
 from ra_node.cli.operate import WATCH, watch
 from ra_node.cli.options import DEFAULT_CONFIG, ConfigPath, config_file, named_settings
 from ra_node.cli.reader_study import reader_study
+from ra_node.cli.withdraw import recall
 from ra_node.runtime.log import SERVICES, configure_logging
 from ra_node.runtime.output import leave
 from ra_node.settings.node import load_settings
@@ -40,6 +41,7 @@ app = typer.Typer(
 SERVICE = "Run the node"
 
 app.add_typer(watch)
+app.add_typer(recall)
 app.add_typer(bundle, name="bundle", rich_help_panel=WATCH)
 app.add_typer(reader_study, name="reader-study", rich_help_panel=WATCH)
 app.add_typer(files)

@@ -32,7 +32,9 @@ class PeerTable(BaseModel):
     presentation_state: bool = False
     key_object: bool = False
     pdf: bool = False
+    rejection_note: bool = False
     prior: Literal["ledger", "query"] = "ledger"
+    ask_patient_after_h: float | None = Field(default=None, ge=0)
 
     @model_validator(mode="after")
     def _who_is_called_has_a_port(self) -> PeerTable:
@@ -51,11 +53,18 @@ class PeerTable(BaseModel):
             raise ValueError("commitment_ae_titles needs commitment = true: else no report is expected")
         if self.options and "destination" not in self.roles:
             raise ValueError(f"{self.options[0]} = true needs the role destination: a source is sent nothing")
+        if self.ask_patient_after_h is not None and "destination" not in self.roles:
+            raise ValueError("ask_patient_after_h needs the role destination: a source is sent nothing")
         if self.complete_by == "query" and "source" not in self.roles:
             raise ValueError('complete_by = "query" needs the role source: nothing comes from a destination')
         return self
 
     @property
+    def is_queried(self) -> bool:
+        """Whether this peer is asked by C-FIND."""
+        return "query" in (self.prior, self.complete_by) or self.ask_patient_after_h is not None
+
+    @property
     def options(self) -> tuple[ObjectKind, ...]:
-        """Optional objects that this destination receives in addition to SR and overlay."""
-        return tuple(kind for kind in OPTIONS if getattr(self, kind))
+        """Optional objects that this destination receives, those of a withdrawal included."""
+        return tuple(kind for kind in (*OPTIONS, ObjectKind.REJECTION_NOTE) if getattr(self, kind))
