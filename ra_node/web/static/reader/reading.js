@@ -75,7 +75,7 @@ async function prefetch() {
   try {
     const answer = await fetch(`${base}/next?after=${from.number}`);
     const { task } = answer.ok ? await answer.json() : {};
-    if (!task || hand.task !== from || task.id === from.id) return;
+    if (!task || hand.task !== from || task.number <= from.number) return; // an earlier hand may just be waiting in the outbox
     queued = task;
     await picture(task);
   } catch { if (queued) pictures.delete(queued.picture); }
@@ -139,7 +139,7 @@ async function stage(value) {
 }
 
 function allNormal() {
-  if (!hand || !hand.open.length) return;
+  if (!hand || !hand.open.length || hand.task.asked) return;
   act(hand.open.map((joint) => ({ kind: "stage", joint, stage: 0 })));
 }
 
@@ -163,7 +163,8 @@ async function next() {
   const left = hand.open;
   if (left.length) {
     choose(left[0]);
-    tell(hand.task.by_joint ? say("joints_open", { count: left.length }) : say("hand_open"), "warn");
+    const text = !hand.task.by_joint ? "hand_open" : hand.task.asked ? "joints_undecided" : "joints_open";
+    tell(say(text, { count: left.length }), "warn");
     return;
   }
   if (hand.task.kind === "revision" && !hand.kept && !hand.lastAction) { tell(say("decide"), "warn"); return; }
