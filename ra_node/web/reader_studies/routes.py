@@ -17,6 +17,8 @@ def reader_routes() -> list[Route]:
         Route(study, page(reading.one_study, READERS)),
         Route(f"{study}/read", page(reading.read_hands, READERS)),
         Route(f"{study}/adjudicate", page(reading.adjudicate, READERS)),
+        Route(f"{study}/opinion/{{task}}", page(reading.give_opinion, READERS)),
+        Route(f"{study}/opinion/{{task}}/task", data(told(reading.second_opinion), READERS)),
         Route(f"{study}/close", change(reading.close_reading, READERS), methods=["POST"]),
         Route(f"{study}/close-revision", change(reading.close_revision, READERS), methods=["POST"]),
         Route(f"{study}/sign", change(reading.sign, READERS), methods=["POST"]),
