@@ -32,6 +32,7 @@ PARTS = {
     "steps": "steps",
     "rest": "resting",
     "growth": "growth",
+    "reader-studies": "reader_studies",
     "gpu": "gpu",
     "training": "gpu_training",
 }

@@ -21,6 +21,7 @@ class Scale:
     associations: tuple[int, ...] = (1, 2, 4, 8)
     megapixels: tuple[int, ...] = (1, 5, 15, 60)
     starts: int = 5
+    study_hands: tuple[int, ...] = (100, 10_000)
 
 
 WHOLE = Scale()
@@ -35,4 +36,5 @@ TASTE = Scale(
     associations=(1, 2),
     megapixels=(1,),
     starts=1,
+    study_hands=(20, 400),
 )

@@ -4,6 +4,9 @@
 are rows of one kind, with their source and whether the model's answer had been seen. The other tables hold
 what was asked; `state_json` of a task is the fold of its judgements, kept so that a list needs no fold. No
 column holds a patient attribute: sex, age and geometry of a hand lie in a file of the data folder.
+
+`judgement.kind` is that of the task for a reading in a reader study, which names study, task and hand. A
+verdict and a truth name Study and SOP Instance UID, side, version and bundle of the result, and may say `ra`.
 """
 
 from __future__ import annotations

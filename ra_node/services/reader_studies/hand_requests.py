@@ -7,13 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import cv2
 from pydantic import TypeAdapter
 
-from ra_node.dicom.reading.file import DatasetRefused, read_dataset
 from ra_node.domain.reader_study.roles import Account, AccountRole, Phase, ReaderDuty
 from ra_node.errors import Refused
-from ra_node.imaging.pixels import PNG_SIGNATURE, PixelsRefused, read_png, read_radiograph
 from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.database.events import note
 from ra_node.ledger.reader_studies.studies import (
@@ -25,12 +22,10 @@ from ra_node.ledger.reader_studies.studies import (
     update_hand,
 )
 from ra_node.ledger.storage.durable_files import Files
-from ra_node.services.reader_studies.access import NotFound, lead_access
 from ra_node.services.reader_studies.cutting import StudyCutter
 from ra_node.services.reader_studies.image_reading import DrawnBox
 from ra_node.services.reader_studies.phases import begin_reading
 from ra_node.services.reader_studies.study_folder import image_path
-from ra_node.services.reader_studies.views import FileGone
 
 _BOX = TypeAdapter(DrawnBox)
 
@@ -78,33 +73,6 @@ def request_hand(
         insert_hand(connection, hand)
         note(connection, ledger.clock(), "hand_requested", None, reader_study=found.name, by=account.name)
     return hand
-
-
-def image_preview(
-    ledger: Ledger, files: Files, study: str, account: Account, image_id: str, longest_px: int = 1000
-) -> bytes:
-    """A reduced PNG of an image for a lead, with whatever is burned in; FileGone where its file is gone."""
-    with ledger.read() as connection:
-        found = lead_access(connection, study, account)
-        known = find_image(connection, found.id, image_id)
-    path = None if known is None else image_path(files, found.id, image_id)
-    if path is None:
-        raise NotFound("expected an image of this reader study, found none")
-    try:
-        with path.open("rb") as stream:
-            is_png = stream.read(len(PNG_SIGNATURE)) == PNG_SIGNATURE
-        radiograph = read_png(path) if is_png else read_radiograph(read_dataset(path))
-    except OSError as error:
-        raise FileGone(f"expected the file of this image, found {type(error).__name__}") from error
-    except (DatasetRefused, PixelsRefused) as error:
-        raise Refused(error.refusal.text) from error
-    display = radiograph.display
-    scale = min(1.0, longest_px / max(display.shape))
-    size = (max(1, round(display.shape[1] * scale)), max(1, round(display.shape[0] * scale)))
-    done, data = cv2.imencode(".png", cv2.resize(display, size, interpolation=cv2.INTER_AREA))
-    if not done:
-        raise Refused("expected an image that can be shown, found another")
-    return bytes(data)
 
 
 def cut_requested(ledger: Ledger, files: Files, cutter: StudyCutter, hand: HandRecord) -> HandRecord:

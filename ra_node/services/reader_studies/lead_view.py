@@ -138,9 +138,11 @@ def view_of(connection: Connection, study: StudyRecord) -> LeadView:
     differing = [
         one for one in found if one.open(by_joint=plan.by_joint, threshold=plan.threshold, revised=False)
     ]
-    remaining = [
-        one for one in found if one.open(by_joint=plan.by_joint, threshold=plan.threshold, revised=True)
-    ]
+    undecided = {
+        one.hand_id
+        for one in differing
+        if one.agreed is None and one.open(by_joint=plan.by_joint, threshold=plan.threshold, revised=True)
+    }
     apart = [
         OpenHand(
             one.hand_id,
@@ -150,7 +152,7 @@ def view_of(connection: Connection, study: StudyRecord) -> LeadView:
             one.agreed is not None,
         )
         for one in differing
-        if _is_far_apart(_labels(one)) or (one in remaining and one.agreed is None)
+        if _is_far_apart(_labels(one)) or one.hand_id in undecided
     ]
     return LeadView(
         study,
@@ -160,7 +162,7 @@ def view_of(connection: Connection, study: StudyRecord) -> LeadView:
         agreements_of(found, patients, by_joint=plan.by_joint, revised=True),
         tuple(tuple(int(n) for n in row) for row in matrix_of(before)),
         len(differing),
-        sum(one.agreed is None for one in remaining),
+        len(undecided),
         tuple(apart),
     )
 

@@ -18,7 +18,7 @@ from ra_node.services.reader_studies.reading import StudyEntry
 from ra_node.services.reader_studies.views import FileGone, ReadingTask
 from ra_node.web.auth import account_of, desk_of
 from ra_node.web.page_words import page_language, page_words
-from ra_node.web.reader_studies.task_json import discrepancy_json, read_action, task_json
+from ra_node.web.reader_studies.task_json import discrepancy_json, model_json, read_action, task_json
 from ra_node.web.templating import error_page, show
 
 PAGE = 100
@@ -80,7 +80,17 @@ def adjudicate(request: Request) -> Response:
 
 def give_opinion(request: Request) -> Response:
     """The page of a second opinion on one hand: it begins by showing the model's answer."""
-    return _reading_page(request, TaskKind.SECOND_OPINION, f"/tasks/{request.path_params['task']}")
+    return _reading_page(request, TaskKind.SECOND_OPINION, f"/opinion/{request.path_params['task']}/task")
+
+
+def second_opinion(request: Request) -> Response:
+    """The hand of a closed reading with the result of the model, which is thereby recorded as seen."""
+    desk, account, study = desk_of(request), account_of(request), _study(request)
+    reading_task = str(request.path_params["task"])
+    model, task = adjudication.open_second_opinion(desk.ledger, desk.files, study, account, reading_task)
+    return JSONResponse(
+        {"task": _own(request, task) | {"others": [model_json(model, texts(request, "task"))]}}
+    )
 
 
 def close_reading(request: Request, _sent: object) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.routing import Route
 
 from ra_node.web.auth import LEADS, READERS, change, data, json_change, page
-from ra_node.web.reader_studies import create, lead, reading
+from ra_node.web.reader_studies import create, images, lead, reading
 from ra_node.web.reader_studies.reading import told, told_change
 
 
@@ -17,6 +17,8 @@ def reader_routes() -> list[Route]:
         Route(study, page(reading.one_study, READERS)),
         Route(f"{study}/read", page(reading.read_hands, READERS)),
         Route(f"{study}/adjudicate", page(reading.adjudicate, READERS)),
+        Route(f"{study}/opinion/{{task}}", page(reading.give_opinion, READERS)),
+        Route(f"{study}/opinion/{{task}}/task", data(told(reading.second_opinion), READERS)),
         Route(f"{study}/close", change(reading.close_reading, READERS), methods=["POST"]),
         Route(f"{study}/close-revision", change(reading.close_revision, READERS), methods=["POST"]),
         Route(f"{study}/sign", change(reading.sign, READERS), methods=["POST"]),
@@ -47,5 +49,9 @@ def lead_routes() -> list[Route]:
         Route("/reader-studies/new", page(create.new_reader_study, LEADS)),
         Route("/reader-studies/new", change(create.create_reader_study, LEADS), methods=["POST"]),
         Route("/reader-studies/{study}/readers", change(create.add_study_reader, LEADS), methods=["POST"]),
+        Route("/reader-studies/{study}/images", page(images.list_images, LEADS)),
+        Route("/reader-studies/{study}/images/{image}", page(images.one_image, LEADS)),
+        Route("/reader-studies/{study}/images/{image}", change(images.add_hand, LEADS), methods=["POST"]),
+        Route("/reader-studies/{study}/images/{image}/preview.jpg", page(images.preview, LEADS)),
         Route("/reader-studies/{study}", page(lead.one_reader_study, LEADS)),
     ]

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ra_node.domain.reader_study.marks import LONGEST_NOTE, Mark, MarkKind
 from ra_node.errors import Refused
-from ra_node.services.reader_studies.adjudication import DiscrepancyView
+from ra_node.services.reader_studies.adjudication import DiscrepancyView, ModelAnswer
 from ra_node.services.reader_studies.views import ReadingTask
 
 MOST_MARKS = 20
@@ -75,6 +75,15 @@ def task_json(task: ReadingTask, picture: str) -> dict[str, Any]:
         "columns": task.columns,
         "picture": picture,
     }
+
+
+def model_json(model: ModelAnswer, words: dict[str, str]) -> dict[str, Any]:
+    """The result of the model as one that has labels, and a sentence on the whole hand."""
+    known = model.stage is not None and model.probability is not None
+    stage = words["stage"].replace("{stage}", str(model.stage))
+    text = f"{stage}, RA {100 * (model.probability or 0):.0f} %" if known else words["no_stage"]
+    whole = {} if model.stage is None else {"": model.stage}
+    return {"title": words["model"], "labels": whole | model.joints, "whole": text}
 
 
 def discrepancy_json(view: DiscrepancyView, picture: str, titles: tuple[str, str]) -> dict[str, Any]:

@@ -21,7 +21,8 @@ from ra_node.services.analysis.study_analysis import look_at_file
 from ra_node.services.reader_studies.adjudication import sign
 from ra_node.services.reader_studies.cutting import StudyCutter
 from ra_node.services.reader_studies.export import export_study
-from ra_node.services.reader_studies.hand_requests import cut_requested, image_preview, request_hand
+from ra_node.services.reader_studies.hand_requests import cut_requested, request_hand
+from ra_node.services.reader_studies.image_preview import image_preview
 from ra_node.services.reader_studies.image_reading import DrawnBox, LoadedModel
 from ra_node.services.reader_studies.lead_view import study_images
 from ra_node.services.reader_studies.making import add_reader, create_study, make_study
@@ -163,7 +164,7 @@ def test_a_file_that_is_gone_and_a_hand_without_side_are_listed_and_can_be_added
     refused = [one for one in study_images(bench.ledger, study.id, LEAD) if one.refusal]
     assert [one.refusal for one in refused] == ["no_hand"]
     known = next(one for one in study_images(bench.ledger, study.id, LEAD) if one.hands == 2)
-    assert image_preview(bench.ledger, bench.files, study.id, LEAD, known.image_id).startswith(b"\x89PNG")
+    assert image_preview(bench.ledger, bench.files, study.id, LEAD, known.image_id).startswith(b"\xff\xd8")
     drawn = DrawnBox((0.0, 0.0, 0.5, 1.0), "R")
     with pytest.raises(Refused, match="inside"):
         request_hand(bench.ledger, study.id, LEAD, known.image_id, replace(drawn, box=(0.5, 0, 0.4, 1)))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import func, select
 
 from ra_node.domain.joints import JOINTS
+from ra_node.ledger.database.reader_study_schema import judgement
 from tests.web.reader_studies.builders import drawn_hands, make_study
 from tests.web.reader_studies.conftest import plain_text, reading
 
@@ -86,3 +88,29 @@ def test_a_third_reader_decides_alone_where_there_is_one(reading_hospital):
         task = carol.next(part="/discrepancies")
         assert carol.act(task, [{"kind": "stage", "joint": FIRST, "stage": 1}]).status_code == 200
         assert carol.next(part="/discrepancies") is None
+
+
+def test_after_closing_a_reader_may_see_the_result_of_the_model_and_give_a_second_opinion(reading_hospital):
+    """Kept apart: the first reading stays as it is, and what follows says that the result had been seen."""
+    hospital = reading_hospital
+    study = make_study(hospital, drawn_hands(1, 60, 44), name="revealed", reveal=True)
+    with reading(hospital, study, "alice") as alice:
+        task = alice.next()
+        opinion = f"/reading/{study}/opinion/{task['id']}"
+        early = alice.get(f"{opinion}/task")
+        assert early.status_code == 409
+        assert b"98" not in early.content
+        alice.read_all()
+        assert opinion in alice.get(f"/reading/{study}").text
+        assert alice.get(opinion).status_code == 200
+        seen = alice.get(f"{opinion}/task").json()["task"]
+        assert (seen["kind"], seen["labels"]) == ("second_opinion", {})
+        (model,) = seen["others"]
+        assert (model["whole"], model["labels"]) == ("stage 4, RA 99 %", {"": 4, "mcp_2": 4})
+        marks = [{"kind": "stage", "joint": joint, "stage": 1} for joint in JOINTS]
+        assert alice.act(seen, marks).json()["task"]["complete"]
+        assert alice.get(f"/reading/{study}/hands/1").json()["task"]["labels"] == dict.fromkeys(JOINTS, 0)
+    with hospital.state.ledger.read() as connection:
+        query = select(judgement.c.model_seen, func.count()).where(judgement.c.reader_study_id == study)
+        rows = {row[0]: row[1] for row in connection.execute(query.group_by(judgement.c.model_seen))}
+    assert rows == {False: 13, True: 13}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from ra_node.domain.joints import JOINTS
-from ra_node.ledger.reader_studies.studies import find_study, readers_of
+from ra_node.ledger.reader_studies.studies import find_study, hands_of, readers_of
 from tests.web.conftest import browser, sign_in, token_in
 from tests.web.reader_studies.builders import drawn_hands, make_study
 from tests.web.reader_studies.conftest import plain_text, reading
@@ -84,3 +86,30 @@ def test_a_second_reader_is_added_later(reading_hospital, chief):
     assert "One reader only" not in chief.get(f"/reader-studies/{study}").text
     with reading(reading_hospital, study, "bob") as bob:
         assert set(bob.next()["joints"]) == set(JOINTS)
+
+
+def test_a_hand_that_was_missed_is_asked_for_by_the_box_that_a_lead_draws(reading_hospital, chief, tmp_path):
+    import cv2
+    import numpy as np
+
+    hospital = reading_hospital
+    study = make_study(hospital, drawn_hands(1, 60, 44), name="missed")
+    path = tmp_path / "plate.png"
+    cv2.imwrite(str(path), np.full((300, 400), 77, np.uint8))
+    folder = hospital.settings.node.data_dir / "reader-studies" / study
+    (folder / "images.jsonl").write_text(
+        json.dumps({"key": "k", "image": "image-1", "path": str(path)}) + "\n"
+    )
+    listed = chief.get(f"/reader-studies/{study}/images").text
+    page = f"/reader-studies/{study}/images/image-1"
+    assert f'href="{page}"' in listed
+    assert chief.get(f"{page}/preview.jpg").content.startswith(b"\xff\xd8")
+    assert chief.get(f"/reader-studies/{study}/images/image-9").status_code == 404
+    sent = {"csrf": token_in(chief.get(page).text), "left": "10", "top": "5,5", "right": "90", "bottom": "95",
+            "side": "R", "fingers": "right"}  # fmt: skip
+    assert chief.post(page, data=sent).status_code == 303
+    with hospital.state.ledger.read() as connection:
+        (asked,) = [hand for hand in hands_of(connection, study, chosen=None) if hand.request_json]
+    assert json.loads(asked.request_json) == {"box": [0.1, 0.055, 0.9, 0.95], "side": "R", "rotation": 90}
+    for wrong in ({"left": "95"}, {"top": "top"}, {"side": "X"}):
+        assert chief.post(page, data=sent | wrong).status_code == 400

@@ -194,7 +194,7 @@ def test_a_mark_counts_as_saved_only_after_the_response_and_is_sent_when_the_nod
         begin(page, study)
         saved(page)
         assert page.locator("#hand-stage").inner_text() == "Hand: stage 3"
-        assert page.locator("#left").inner_text() == "11 joints left"
+        assert page.locator("#left").inner_text() == "Joints left: 11"
 
 
 def test_a_session_that_ends_in_the_middle_of_a_hand_loses_no_mark(chromium, site):

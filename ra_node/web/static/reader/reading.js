@@ -72,10 +72,11 @@ async function load(path) {
 /** Fetch the hand after this one with its picture, so that it shows at once. */
 async function prefetch() {
   const from = hand.task;
+  if (from.kind === "second_opinion") return;
   try {
     const answer = await fetch(`${base}/next?after=${from.number}`);
     const { task } = answer.ok ? await answer.json() : {};
-    if (!task || hand.task !== from || task.id === from.id) return;
+    if (!task || hand.task !== from || task.number <= from.number) return; // an earlier hand may just be waiting in the outbox
     queued = task;
     await picture(task);
   } catch { if (queued) pictures.delete(queued.picture); }
@@ -139,7 +140,7 @@ async function stage(value) {
 }
 
 function allNormal() {
-  if (!hand || !hand.open.length) return;
+  if (!hand || !hand.open.length || hand.task.asked) return;
   act(hand.open.map((joint) => ({ kind: "stage", joint, stage: 0 })));
 }
 
@@ -163,7 +164,8 @@ async function next() {
   const left = hand.open;
   if (left.length) {
     choose(left[0]);
-    tell(hand.task.by_joint ? say("joints_open", { count: left.length }) : say("hand_open"), "warn");
+    const text = !hand.task.by_joint ? "hand_open" : hand.task.asked ? "joints_undecided" : "joints_open";
+    tell(say(text, { count: left.length }), "warn");
     return;
   }
   if (hand.task.kind === "revision" && !hand.kept && !hand.lastAction) { tell(say("decide"), "warn"); return; }
@@ -171,12 +173,13 @@ async function next() {
   busy = true;
   tell(say("saving"), "info");
   await outbox.emptied();
-  await load(`/next?after=${hand.task.number}`);
+  if (hand.task.kind === "second_opinion") location.assign(root.dataset.home);
+  else await load(`/next?after=${hand.task.number}`);
   busy = false;
 }
 
 async function previous() {
-  if (!hand || busy || hand.task.number < 2) return;
+  if (!hand || busy || hand.task.number < 2 || hand.task.kind === "second_opinion") return;
   busy = true;
   await outbox.emptied();
   await load(`/hands/${hand.task.number - 1}`);
@@ -341,9 +344,13 @@ function renderStages() {
   $("chosen").textContent = `${nameOf(chosen)}: ${labelText(label, hand.reasons[chosen])}`;
   const others = $("others");
   if (!others) return;
-  others.replaceChildren(...(hand.task.others ?? []).map((one) => {
+  const lines = (hand.task.others ?? []).flatMap((one) => [
+    ...(one.whole ? [say("model_says", { label: one.whole })] : []),
+    ...(one.whole && !chosen ? [] : [say("reader_said", { reader: one.title, label: labelText(one.labels[chosen], one.reasons?.[chosen]) })]),
+  ]);
+  others.replaceChildren(...lines.map((text) => {
     const line = document.createElement("li");
-    line.textContent = say("reader_said", { reader: one.title, label: labelText(one.labels[chosen], one.reasons?.[chosen]) });
+    line.textContent = text;
     return line;
   }));
 }
