@@ -13,7 +13,7 @@ from ra_node.settings.node import Settings
 
 def listen(settings: Settings) -> None:
     """Run `listen` until stopped; open associations get some seconds to finish."""
-    stop = begin("listen")
+    stop = begin("listen", settings)
     owner, state = new_owner("listen"), open_state(settings)
     if state.problem:
         raise Unbound(state.problem)

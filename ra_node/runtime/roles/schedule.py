@@ -25,7 +25,7 @@ from ra_node.settings.node import Settings
 
 def schedule(settings: Settings) -> None:
     """Run `schedule` until stopped."""
-    stop = begin("schedule")
+    stop = begin("schedule", settings)
     state = open_state(settings)
     tidier = build_tidier(settings, state)
     askers = build_askers(settings, state)

@@ -31,7 +31,7 @@ POLL_S = 0.1
 
 def web(settings: Settings) -> None:
     """Run `web` until stopped: the operator page and the metrics."""
-    stop = begin("web")
+    stop = begin("web", settings)
     state, changed = state_for_page(settings)
     desk = build_desk(settings, state)
     expect_free_port(settings)

@@ -210,6 +210,15 @@ def test_a_peer_that_may_only_report_is_offered_no_storage(listen: Listen, assoc
     assert [cx.abstract_syntax for cx in association.accepted_contexts] == ["1.2.840.10008.1.1"]
 
 
+def test_who_asks_for_storage_alone_and_is_no_source_is_told_so(listen: Listen, associate: Associate):
+    peers = (AllowedPeer("PACS", may_store=False),)
+    with structlog.testing.capture_logs() as logs:
+        association = associate(listen(accept_unknown=False, peers=peers).port, DX, calling="PACS")
+    assert association.is_rejected
+    reasons = [entry["reason"] for entry in logs if entry["event"] == "association_rejected"]
+    assert reasons == ["PACS may not send images: add the role source"]
+
+
 def test_what_one_peer_may_not_send_the_next_one_may(listen: Listen, associate: Associate):
     """All associations negotiate over one list of contexts."""
     peers = (AllowedPeer("PACS", may_store=False), AllowedPeer("CR"))
