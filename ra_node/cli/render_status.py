@@ -20,7 +20,7 @@ from ra_node.ledger.overview import StudyLine
 from ra_node.services.delivery.destination_status import Disk, DiskSpace, complaints
 from ra_node.services.models.status import Models, bundle_words, refusals
 from ra_node.services.monitoring.overview import Overview, StudyTimeline
-from ra_node.services.monitoring.state_labels import STUDY, count_label, delivery_label
+from ra_node.services.monitoring.state_labels import STUDY, count_label, delivery_label, event_details
 from ra_node.services.preflight.alarms import hint_of, words_of
 from ra_node.services.preflight.check import Check
 
@@ -145,7 +145,7 @@ def story_lines(story: StudyTimeline) -> Iterator[str]:
     """The timeline in seconds since the first image, then one line a delivered object."""
     start = story.events[0].at if story.events else 0.0
     for event in story.events:
-        detail = "  ".join(f"{key}={value}" for key, value in event.detail.items() if value is not None)
+        detail = "  ".join(f"{key}={value}" for key, value in event_details(event.detail))
         yield f"{event.at - start:8.2f} s  {event.what:<20} {detail}"
     for delivery in story.deliveries:
         state = delivery_label(delivery.state, delivery.commitment)

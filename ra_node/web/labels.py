@@ -136,7 +136,8 @@ def event(what: str) -> Badge:
 
 def detail(told: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Details of an event without empty values."""
-    return [(plain(key), str(value)) for key, value in told.items() if value not in (None, "", False)]
+    kept = {key: value for key, value in told.items() if value not in ("", False)}
+    return [(plain(key), text) for key, text in state_labels.event_details(kept)]
 
 
 def plain(code: str) -> str:
