@@ -14,7 +14,7 @@ from ra_node.domain.geometry import Box, Point, Rotation
 from ra_node.domain.laterality.evidence import Side, SideFinding
 from ra_node.domain.patient.age import Age
 from ra_node.domain.pixel_view import SeenView
-from ra_node.domain.prevalence import Posterior
+from ra_node.domain.statistics.prevalence import Posterior
 
 STAGES = (0, 1, 2, 3, 4, 5)
 """Stage 0 is a normal hand; 1 to 5 are the stages of Peng et al. 2024."""

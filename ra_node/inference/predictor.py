@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ra_node.domain.prevalence import Posterior, posterior
 from ra_node.domain.report import Recognition, Staging, explaining_task
+from ra_node.domain.statistics.prevalence import Posterior, posterior
 from ra_node.errors import Fatal
 from ra_node.inference.bundles.manifest import Bundle, BundleTask
 from ra_node.inference.joint_grader import JointGrader, JointSquares

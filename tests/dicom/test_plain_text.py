@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from ra_node.dicom.plain_text import WIDTH, report_text
-from ra_node.domain.prevalence import Posterior
 from ra_node.domain.report import HandVerdict, percents
+from ra_node.domain.statistics.prevalence import Posterior
 from ra_node.domain.texts.report_sentences import (
     attention_sentence,
     doubt_sentence,

@@ -39,6 +39,8 @@ def entries(
 ) -> list[Entry]:
     """The recipe once for each network; `epochs` and `starts` by architecture, "" for all others.
 
+    Layers that the recipe freezes are those of its own network; every other one is trained as a whole.
+
     Raises Fatal for an unknown network, a duplicate, or one without initial weights.
     """
     _refuse_unknown([*architectures, *epochs, *starts])
@@ -47,7 +49,9 @@ def entries(
     found = []
     for name in architectures:
         own = _shortened(recipe, epochs.get(name, epochs.get("")))
-        changed = {"architecture": name} | ({"amp": amp} if amp else {})
+        changed: dict[str, object] = {"architecture": name, **({"amp": amp} if amp else {})}
+        if name != recipe.architecture:  # frozen layers are named by their own network
+            changed["frozen"] = ()
         own = Recipe.model_validate(own.model_dump() | changed)
         found.append(Entry(own, find_start(own, starts.get(name, starts.get("")))))
     return found
