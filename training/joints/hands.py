@@ -25,6 +25,9 @@ from training.io.atomic_file import write_whole
 from training.recipes.classifier import Recipe
 from training.simulation.lesions import Image, joint_frames, joint_stages, simulate_joints
 
+WEIGHTS = "weights.safetensors"
+"""File of the weights in the folder of a run."""
+
 UNKNOWN = -1
 """The stage of a joint or of a hand without a label."""
 
