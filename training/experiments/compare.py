@@ -8,10 +8,11 @@ from pathlib import Path
 
 from ra_node.errors import Fatal
 from training.classifier.eta import Job, TimeLeft, spoken
-from training.classifier.initial_weights import Start, find_start, note_start
+from training.classifier.initial_weights import find_start
 from training.classifier.labelled_dataset import refuse_other_split
 from training.classifier.loop import Progress
 from training.classifier.run_folder import HandsFrom, keep_recipe, kept_crops, prepared, share_crops
+from training.classifier.start import Start, note_start
 from training.classifier.train import TASKS, Place, train_run
 from training.data.leakage import refuse_seen
 from training.experiments import paper_numbers
