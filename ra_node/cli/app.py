@@ -24,6 +24,7 @@ from ra_node.cli.guide import guide_app
 from ra_node.cli.help_pages import complete
 from ra_node.cli.operate import WATCH, watch
 from ra_node.cli.options import DEFAULT_CONFIG, ConfigPath, config_file, named_settings
+from ra_node.cli.patient import patient
 from ra_node.cli.reader_study import reader_study
 from ra_node.cli.withdraw import recall
 from ra_node.runtime.log import SERVICES, configure_logging
@@ -44,6 +45,7 @@ app.add_typer(watch)
 app.add_typer(recall)
 app.add_typer(bundle, name="bundle", rich_help_panel=WATCH)
 app.add_typer(reader_study, name="reader-study", rich_help_panel=WATCH)
+app.add_typer(patient, name="patient", rich_help_panel=WATCH)
 app.add_typer(files)
 app.add_typer(keep)
 app.add_typer(guide_app)

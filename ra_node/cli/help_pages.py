@@ -42,6 +42,9 @@ PAGES = {
     "purge": Page(("ra-node purge --dry-run",)),
     "clock": Page(("ra-node clock", "ra-node clock --accept"), "the clock is not trusted"),
     "audit": Page(("ra-node audit --since 2026-11-01", "ra-node audit --csv > events.csv")),
+    "patient merge": Page(
+        ("ra-node patient merge", "ra-node patient merge --from-file merge.txt"), "the two cannot be merged"
+    ),
     "withdraw": Page(
         (
             'ra-node withdraw 1.2.840.1 --reason "sides exchanged" --safety',

@@ -163,6 +163,19 @@ class LogTable(Table):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
+class Hl7Table(Table):
+    """[hl7]: address of the listener for ADT messages; empty: none."""
+
+    listen: str = Field(default="", pattern=r"^$|^[A-Za-z0-9.:-]+:\d{1,5}$")
+    tls: bool = False
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Host and port."""
+        host, _, port = self.listen.rpartition(":")
+        return (host, int(port)) if host else None
+
+
 class Settings(Table):
     """The whole configuration."""
 
@@ -178,6 +191,7 @@ class Settings(Table):
     tls: TlsTable = TlsTable()
     audit: AuditTable = AuditTable()
     log: LogTable = LogTable()
+    hl7: Hl7Table = Hl7Table()
 
     @model_validator(mode="after")
     def _key_objects_have_their_overlay(self) -> Settings:
@@ -191,6 +205,8 @@ class Settings(Table):
         asked = [peer.name for peer in self.peer if peer.tls]
         if asked and self.tls.cert is None:
             raise ValueError(f"tls = true of {', '.join(asked)} needs cert, key and ca in [tls]")
+        if self.hl7.tls and self.tls.cert is None:
+            raise ValueError("tls = true in [hl7] needs cert, key and ca in [tls]")
         return self
 
     @field_validator("peer")

@@ -16,7 +16,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from ra_node.domain.report import WithdrawalCause
-from ra_node.domain.withdrawal import checked_reason
+from ra_node.domain.texts.withdrawal import checked_reason
 from ra_node.errors import NodeError, Refused
 from ra_node.services.monitoring.health import Sign
 from ra_node.services.monitoring.operator_actions import (

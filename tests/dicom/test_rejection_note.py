@@ -20,7 +20,7 @@ from ra_node.domain.report import DeliveredObject, Withdrawal, WithdrawalCause
 from ra_node.domain.result_objects import ObjectKind, class_of
 from ra_node.domain.texts.report_sentences import summary_sentence
 from ra_node.domain.texts.translations import load_language
-from ra_node.domain.withdrawal import withdrawal_refusal
+from ra_node.domain.texts.withdrawal import withdrawal_refusal
 from tests.dicom.builders import PRODUCER, image, report, source
 from tests.dicom.test_sr_judges import DEVICE_UID, complaints, pixelmed
 

@@ -22,7 +22,7 @@ from ra_node.domain.rating import DEFAULT_RATING, Rating
 from ra_node.domain.report import ImageFinding, Reason, Refusal, StudyReport, Withdrawal
 from ra_node.domain.result_objects import ObjectKind
 from ra_node.domain.study import ImageHeader
-from ra_node.domain.withdrawal import withdrawal_refusal
+from ra_node.domain.texts.withdrawal import withdrawal_refusal
 from ra_node.errors import MachineFault, NodeError
 from ra_node.ledger.alarms import AlarmKind, clear_alarm, raise_alarm
 from ra_node.ledger.database.engine import Ledger

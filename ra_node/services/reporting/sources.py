@@ -21,7 +21,7 @@ from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.findings import Finding
 from ra_node.ledger.jobs.queue import LOST
 from ra_node.ledger.jobs.reset_findings import replace_preview
-from ra_node.ledger.present_patients import present_patient
+from ra_node.ledger.patients.present_patients import present_patient
 from ra_node.ledger.report_json import finding_to_json
 from ra_node.ledger.results import Result, objects_of
 from ra_node.ledger.storage.damage import record_damage

@@ -48,6 +48,7 @@ FOUND_IN = (
     "domain/rating.py",
     "domain/eligibility.py",
     "domain/view_refusal.py",
+    "domain/texts/withdrawal.py",
     "imaging/hand_extraction.py",
     "imaging/pixel_aspect.py",
     "imaging/lookup_tables.py",
