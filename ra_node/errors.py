@@ -5,6 +5,7 @@
     ├── Retryable    something outside is not ready: retry later
     │   └── MachineFault    this machine is at fault, not the input: the attempt does not count
     └── Fatal        the installation is wrong: stop and tell the operator
+        └── NotReady    this start fails, a later one may succeed: exit code 4, and systemd starts it again
 
 Every message holds what was expected and what was found.
 """
@@ -28,3 +29,7 @@ class MachineFault(Retryable):
 
 class Fatal(NodeError):
     """The installation or configuration is wrong; an operator must fix it."""
+
+
+class NotReady(Fatal):
+    """This process cannot start or go on, but a later start may: a port is held, a folder is not mounted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import resource
@@ -12,6 +13,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,9 @@ os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
 """One thread for what a test and its processes compute, read when torch and cv2 are loaded: the cores are
 taken by the processes of a parallel run, and threads that wait for each other spin (tests/cli/test_bundle.py
 took 93 s of CPU on a busy machine, now 17 s)."""
+
+gc.disable()
+"""Until all tests are collected: among 6,000 modules garbage collection takes 2.7 s of CPU a process."""
 
 SHARED = ("node", "torture")
 """Folders whose tests share one PACS and one node, or one fork server; all of them are slow."""
@@ -90,10 +95,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int | None:
-    """One process more than cores: a node, a PACS and a browser are often waited for."""
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """As many processes as cores; for the whole suite one more, as a node and a PACS are often waited for.
+
+    Each takes 13 s of CPU to import everything.
+    """
     named = "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ
-    return None if named else (os.cpu_count() or 1) + 1
+    return None if named else (os.cpu_count() or 1) + (not config.getoption("--quick"))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -115,14 +123,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return ByModule(config, log)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what `--quick` does, and begin with what takes longest."""
-    if config.getoption("--quick"):
-        touched = _touched()
-        modules = {_module(item.nodeid) for item in items}
-        slow = {module for module in modules if _is_slow(module) and module not in touched}
-        config.hook.pytest_deselected(items=[item for item in items if _module(item.nodeid) in slow])
-        items[:] = [item for item in items if _module(item.nodeid) not in slow]
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out what `--quick` does, before it is imported."""
+    if not config.getoption("--quick") or collection_path.suffix != ".py":
+        return None
+    module = str(collection_path.relative_to(REPOSITORY / "tests"))
+    return True if _is_slow(module) and module not in _touched() else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest."""
     items.sort(key=lambda item: -_weight(_module(item.nodeid)))
 
 
@@ -138,6 +148,7 @@ def _weight(module: str) -> float:
     return float("inf") if module.partition("/")[0] in SHARED else SLOW.get(module, 0)
 
 
+@cache
 def _touched() -> set[str]:
     """The test modules that differ from the last commit, and those of the modules of the product that do."""
     if shutil.which("git") is None:
@@ -193,14 +204,21 @@ def _cpu_s() -> float:
     return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
+def pytest_unconfigure() -> None:
+    """Let the libraries free what they hold; nanobind complains of the rest."""
+    gc.unfreeze()
+
+
 LOGGING = ("cli.app", "runtime.roles.role_process", "runtime.roles.supervised_node")
 """Modules that configure the log of a process."""
 
 
 def pytest_collection_finish() -> None:
-    """Load what every test needs, so that no module is charged for compiling it."""
+    """Load what every test needs, so that no module is charged for compiling it; none of it is garbage."""
     for module in LOGGING:
         import_module(f"ra_node.{module}")
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
@@ -215,6 +233,30 @@ def logging_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setattr(f"ra_node.{module}.configure_logging", configure)
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture(autouse=True)
+def priority_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that runs within a test lowers its priority; later tests and their nodes would keep that."""
+    monkeypatch.setattr(os, "nice", lambda _step: 0)
+
+
+@pytest.fixture(scope="module")
+def networks_loaded_once() -> Iterator[None]:
+    """Commands within a test load the networks of a bundle once; its files are checked each time."""
+    from ra_node.inference import predictor
+
+    load, networks = predictor.Predictor, {}
+
+    def loaded(bundle: Any, *options: Any) -> Any:
+        key = (bundle.identity.sha256, *options)
+        if key not in networks:
+            networks[key] = load(bundle, *options)
+        return networks[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(predictor, "Predictor", loaded)
+        yield
 
 
 @pytest.fixture(scope="session")

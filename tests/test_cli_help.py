@@ -19,6 +19,7 @@ from ra_node.domain.reader_study.roles import AccountRole
 from ra_node.errors import Fatal, Refused, Retryable
 from ra_node.services.reader_studies.adjudication import sign
 from ra_node.settings.node import load_settings
+from tests.ledger.builders import answered_study
 from tests.node.harness import REPOSITORY
 from tests.services.reader_studies.builders import ANNA, BEN, new_study, whole
 from training.phantom.recipe import PhantomRecipe
@@ -84,6 +85,9 @@ def test_a_ledger_that_is_away_is_exit_4(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().err.strip()
 
 
+pytestmark = pytest.mark.usefixtures("networks_loaded_once")
+
+
 def reader_study(config, folder):
     """A reader study that is made, and one that two readers have read and signed."""
     settings = load_settings(config)
@@ -114,15 +118,17 @@ def words_for(tmp_path_factory):
     for words in (("install", str(bundle)), ("promote", "demo"), ("promote", "demo")):
         assert run("bundle", *words, "--config", str(config))[0] == 0
     reader_study(config, folder)
+    answered_study(open_state(load_settings(config)).ledger, "2.25.7", ())
     calls = {
         "audit": ((), {0}),
         "check": ((), {1}),
         "status": ((), {0}),
         "studies": ((), {0}),
         "requeue": (("1.2.3",), {1}),
+        "withdraw": (("2.25.7", "--reason", "why"), {0}),
         "drop": (("1.2.3",), {1}),
         "purge": (("--dry-run",), {0}),
-        "scrub": ((), {0}),
+        "scrub": ((), {0, 1}),
         "clock": ((), {0, 1}),
         "hands": ((str(folder / "one.dcm"),), {0}),
         "analyse": ((str(folder / "one.dcm"), "--table-only", "--out", str(folder / "out")), {0}),

@@ -140,6 +140,48 @@ def test_drop_of_everything_has_to_be_said(node, monkeypatch, capsys):
     assert "name a study, or a destination with --peer" in capsys.readouterr().err
 
 
+def test_withdraw_shows_first_and_then_asks_once(node):
+    """--dry-run changes nothing; the second request finds the first."""
+    node.answered("2.25.7")
+    assert node.run("withdraw", "2.25.7", "--dry-run").endswith("1 result would be withdrawn")
+    assert "1 result to be withdrawn;" in node.run("withdraw", "2.25.7", "--reason", "wrong side", "--safety")
+    assert "0 results to be withdrawn, 1 requested before" in node.run("withdraw", "2.25.7", "--reason", "x")
+    audit = node.run("audit")
+    assert "wrong side" in audit
+    assert "withdrawal" in audit
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--reason", "x"), "name a study, or a bundle"),
+        (
+            ("1.2", "--bundle", "abcdef01", "--since", "2026-01-01", "--reason", "x"),
+            "name a study, or a bundle",
+        ),
+        (("--bundle", "abcdef01", "--reason", "x"), "--since"),
+        (("1.2", "--since", "2026-01-01", "--reason", "x"), "belongs to --bundle"),
+    ],
+)
+def test_withdraw_says_what_it_lacks(node, words, said):
+    assert said in node.run("withdraw", *words, code=2)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("2.25.404", "--reason", "x"), "2.25.404"),
+        (("2.25.8",), "a reason of 1 to 200"),
+        (("--bundle", "0" * 12, "--since", "2026-01-01", "--reason", "x"), "found none"),
+        (("--bundle", "xyz", "--since", "2026-01-01", "--reason", "x"), "hexadecimal"),
+    ],
+)
+def test_withdraw_of_nothing_is_an_error_and_changes_nothing(node, words, said):
+    result = CliRunner().invoke(app, ["withdraw", *words, "--config", str(node.path)])
+    assert said in str(result.exception)
+    assert "withdrawal" not in node.run("audit")
+
+
 def test_requeue_of_a_destination_tries_it_again_at_once(node):
     node.answered("1.2.3")
     jobs = claim(node.ledger, [JobKind.DELIVER], "d", 8, LEASE_S, peer="pacs")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
 from xdist.remote import Producer
 
+from ra_node.bootstrap.archive_run import _step_back
 from tests import conftest
 from tests.conftest import REPOSITORY, SLOW
 
@@ -26,13 +29,23 @@ def items(*modules: str) -> list[SimpleNamespace]:
     ]
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_known() -> Iterator[None]:
+    """What differs from the last commit is asked anew."""
+    conftest._touched.cache_clear()
+    yield
+    conftest._touched.cache_clear()
+
+
 def selected(monkeypatch: pytest.MonkeyPatch, *modules: str, quick: bool, changed: str = "") -> list[str]:
+    """The modules that are imported, in the order of their tests."""
     said = subprocess.CompletedProcess([], 0, changed)
     monkeypatch.setattr(conftest.subprocess, "run", lambda *_words, **_named: said)
     monkeypatch.setattr(conftest, "SLOW", {"web/test_new.py": 4, "web/test_rules.py": 9})
-    hook = SimpleNamespace(pytest_deselected=lambda items: None)
-    given = items(*modules)
-    conftest.pytest_collection_modifyitems(SimpleNamespace(getoption=lambda _name: quick, hook=hook), given)
+    config = SimpleNamespace(getoption=lambda _name: quick)
+    paths = {module: REPOSITORY / "tests" / module for module in modules}
+    given = items(*(one for one in modules if not conftest.pytest_ignore_collect(paths[one], config)))
+    conftest.pytest_collection_modifyitems(given)
     return [item.nodeid.removeprefix("tests/").removesuffix("::test_it") for item in given]
 
 
@@ -57,6 +70,24 @@ def test_the_whole_suite_begins_with_what_takes_longest(monkeypatch):
         "web/test_new.py",
         "domain/test_job.py",
     ]
+
+
+def test_quick_has_a_process_for_each_core_and_the_whole_suite_one_more(monkeypatch):
+    """Where much is waited for, one more uses the cores; each costs the import of everything."""
+    monkeypatch.delenv("PYTEST_XDIST_AUTO_NUM_WORKERS", raising=False)
+    monkeypatch.setattr(conftest.os, "cpu_count", lambda: 4)
+    counts = [
+        conftest.pytest_xdist_auto_num_workers(SimpleNamespace(getoption=lambda _name, quick=quick: quick))
+        for quick in (True, False)
+    ]
+    assert counts == [4, 5]
+
+
+def test_a_command_within_a_test_keeps_the_priority_of_its_process():
+    """`analyse` lowers its own; what ran after it in the same process would starve on a busy machine."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    _step_back()
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before
 
 
 def test_the_tests_of_a_changed_module_are_found_by_its_name(monkeypatch):

@@ -75,7 +75,8 @@ def build_judge(settings: Settings) -> tuple[Judge, Bundle]:
     from ra_node.inference.predictor import Predictor
 
     bundle = load_bundle(settings.models.bundle)
-    return Predictor(bundle, settings.models.device, settings.models.batch), bundle
+    models = settings.models
+    return Predictor(bundle, models.device, models.batch, models.prevalence), bundle
 
 
 def worker_count() -> int:
@@ -212,4 +213,5 @@ def _destination(settings: Settings, peer: PeerTable) -> Destination:
         kinds.append(ObjectKind.SR_FALLBACK if peer.sr_class == "comprehensive" else ObjectKind.SR)
     if settings.results.overlay:
         kinds.append(ObjectKind.OVERLAY)
-    return Destination(peer.name, (*kinds, *peer.options))
+    options = [kind for kind in peer.options if kind is not ObjectKind.REJECTION_NOTE]
+    return Destination(peer.name, (*kinds, *options), rejection_note=peer.rejection_note)

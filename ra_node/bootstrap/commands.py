@@ -27,7 +27,7 @@ def preflight(settings: Settings, *, roundtrip: bool = False) -> list[Check]:
     from ra_node.services.preflight.checks import run_checks
 
     reachable = addresses(settings, settings.destinations)
-    asked = [peer for peer in settings.peer if "query" in (peer.prior, peer.complete_by)]
+    asked = [peer for peer in settings.peer if peer.is_queried]
     rows = run_checks(
         settings,
         open_state=lambda: open_state(settings),

@@ -18,8 +18,12 @@ from ra_node.settings.node import Settings
 if TYPE_CHECKING:
     from ra_node.network.scu.prior_socket import PriorServer
     from ra_node.services.delivery.deliver import Deliverer, Rebuild
+    from ra_node.services.delivery.patient_check import PatientCheck
     from ra_node.services.delivery.storage_commitment import Committer
     from ra_node.services.reception.completeness_query import CompletenessAsker
+
+
+HOUR_S = 3600.0
 
 
 def build_deliverer(settings: Settings, state: State, stopping: Callable[[], bool]) -> Deliverer:
@@ -35,7 +39,23 @@ def build_deliverer(settings: Settings, state: State, stopping: Callable[[], boo
         stopping=stopping,
         rebuild=rebuild_of(settings, state),
         trust=build_clock_watch(settings, state).trust,
+        patients=_patient_check(settings, state),
     )
+
+
+def _patient_check(settings: Settings, state: State) -> PatientCheck | None:
+    """Asks destinations with `ask_patient_after_h`; None without one."""
+    from ra_node.ledger.patient_key import KEY_FILE, open_secret
+    from ra_node.services.delivery.patient_check import PatientCheck
+
+    after_s = {
+        peer.name: peer.ask_patient_after_h * HOUR_S
+        for peer in settings.destinations
+        if peer.ask_patient_after_h is not None
+    }
+    if not after_s:
+        return None
+    return PatientCheck(state.ledger, state.files, after_s, open_secret(settings.node.data_dir / KEY_FILE))
 
 
 def rebuild_of(settings: Settings, state: State) -> Rebuild:

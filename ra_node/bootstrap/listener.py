@@ -91,19 +91,15 @@ def _reporters(settings: Settings) -> dict[str, frozenset[str]]:
 
 
 def _callers(settings: Settings) -> tuple[AllowedPeer, ...]:
-    """Sources may store; a destination with storage commitment may send its report."""
+    """Sources may store; other peers may call by C-ECHO, and those with storage commitment to report."""
     from ra_node.network.scp.association_policy import AllowedPeer
 
     def allowed(peer: PeerTable, ae_title: str, *, may_store: bool = True) -> AllowedPeer:
         name = "" if peer.tls_name == ANY_NAME else peer.tls_name
         return AllowedPeer(ae_title, peer.host, may_store, peer.tls, name)
 
-    reporting = [peer for peer in settings.destinations if peer.commitment]
-    return (
-        *(allowed(peer, peer.ae_title) for peer in settings.sources),
-        *(
-            allowed(peer, ae_title, may_store=False)
-            for peer in reporting
-            for ae_title in (peer.ae_title, *peer.commitment_ae_titles)
-        ),
+    return tuple(
+        allowed(peer, ae_title, may_store="source" in peer.roles and ae_title == peer.ae_title)
+        for peer in settings.peer
+        for ae_title in (peer.ae_title, *peer.commitment_ae_titles)
     )

@@ -12,6 +12,7 @@ from ra_node.bootstrap.node_context import (
     State,
     alarm_subject,
     build_clock_watch,
+    make_data_dir,
     open_state,
     presence_folder,
 )
@@ -130,9 +131,9 @@ def adopt_folder(
     from ra_node.services.monitoring.operator_actions import acted
     from ra_node.services.retention.adopt import bind_anew, ingest_unlisted
 
+    make_data_dir(settings.node.data_dir)
     if settings.ledger_url.startswith("sqlite") and absent(file_of(settings.ledger_url)):
         set_aside(file_of(settings.ledger_url))  # a journal that has outlived its ledger
-    settings.node.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     ledger = open_ledger(settings.ledger_url)
     try:
         moved = bind_anew(ledger, Files(settings.node.data_dir))

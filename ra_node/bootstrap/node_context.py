@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ra_node.bootstrap.package_data import shipped
 from ra_node.bootstrap.tls import ANY_NAME, calling_tls
-from ra_node.errors import Fatal
+from ra_node.filesystem.os_errors import node_error
 from ra_node.ledger.database.engine import Ledger, LedgerLost, LedgerMissing, open_ledger
 from ra_node.ledger.storage.durable_files import Files
 from ra_node.ledger.storage.identity import Unbound, bind, has_history, ledger_identity, tell
@@ -56,11 +56,23 @@ def open_state(settings: Settings) -> State:
 
     Raises Unbound where the ledger of a folder with a history is missing: no empty one is created.
     """
-    folder = settings.node.data_dir
+    try:
+        return _open_state(settings)
+    except OSError as error:
+        raise node_error(error, "expected a data_dir that this account can read and write") from error
+
+
+def make_data_dir(folder: Path) -> None:
+    """Create the data folder where it is missing; Fatal where that fails."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise Fatal(f"expected a data_dir that can be made, found {folder}: {error.strerror}") from error
+        raise node_error(error, "expected a data_dir that can be made") from error
+
+
+def _open_state(settings: Settings) -> State:
+    folder = settings.node.data_dir
+    make_data_dir(folder)
     files = Files(folder)
     try:
         opened = open_ledger(settings.ledger_url, may_create=not has_history(files))

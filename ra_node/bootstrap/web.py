@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 from ra_node.bootstrap.node_context import State, build_guard, build_shelf, lost_state, open_state
-from ra_node.errors import NodeError
+from ra_node.errors import Fatal, NodeError, NotReady
 from ra_node.ledger.database.engine import LedgerLost
 from ra_node.ledger.storage.identity import Unbound
 from ra_node.settings.node import Settings
@@ -40,6 +41,22 @@ def _expect_lost(settings: Settings) -> None:
     except NodeError:
         return
     raise LedgerLost("expected a lost ledger, found it again: the page restarts")
+
+
+def expect_free_port(settings: Settings) -> None:
+    """Fatal for an address that this machine cannot have, NotReady while its port is held."""
+    import socket
+
+    where = (settings.web.host, settings.web.port)
+    try:
+        family, kind, *_, address = socket.getaddrinfo(*where, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except (OSError, UnicodeError) as error:
+        held = isinstance(error, OSError) and error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
+        kind_of_error = NotReady if held else Fatal
+        raise kind_of_error(f"[web]: expected to listen on {where[0]}:{where[1]}, found: {error}") from error
 
 
 def build_server(

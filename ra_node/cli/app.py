@@ -19,13 +19,13 @@ from ra_node.cli.analyse import files
 from ra_node.cli.backup import keep
 from ra_node.cli.bundle import bundle
 from ra_node.cli.console import say
-from ra_node.cli.exit_codes import exit_of
+from ra_node.cli.exit_codes import as_node_error, exit_of
 from ra_node.cli.guide import guide_app
 from ra_node.cli.help_pages import complete
 from ra_node.cli.operate import WATCH, watch
-from ra_node.cli.options import DEFAULT_CONFIG, ConfigPath, named_settings
+from ra_node.cli.options import DEFAULT_CONFIG, ConfigPath, config_file, named_settings
 from ra_node.cli.reader_study import reader_study
-from ra_node.errors import NodeError
+from ra_node.cli.withdraw import recall
 from ra_node.runtime.log import SERVICES, configure_logging
 from ra_node.runtime.output import leave
 from ra_node.settings.node import load_settings
@@ -41,6 +41,7 @@ app = typer.Typer(
 SERVICE = "Run the node"
 
 app.add_typer(watch)
+app.add_typer(recall)
 app.add_typer(bundle, name="bundle", rich_help_panel=WATCH)
 app.add_typer(reader_study, name="reader-study", rich_help_panel=WATCH)
 app.add_typer(files)
@@ -49,7 +50,7 @@ app.add_typer(guide_app)
 
 
 def main() -> None:
-    """Run the command line; a NodeError becomes one line and an exit code."""
+    """Run the command line; every exception becomes one line and an exit code."""
     os.umask(0o077)  # files of the node are readable by its own account only
     service = next((word for word in sys.argv[1:2] if word in SERVICES), None)
     if service is None:
@@ -58,7 +59,8 @@ def main() -> None:
         configure_logging(service)
     try:
         app()
-    except NodeError as error:
+    except Exception as raised:  # noqa: BLE001 - no command ends with a traceback
+        error = as_node_error(raised)
         if service is None or sys.stderr.isatty():
             say(f"ra-node: {error}", err=True)
         else:
@@ -125,7 +127,7 @@ def run(config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Run all roles on this machine and restart one that dies; stop with Ctrl-C or SIGTERM."""
     from ra_node.runtime.roles.supervised_node import supervise
 
-    supervise(named_settings(config), config)
+    supervise(named_settings(config), config_file(config))
 
 
 @app.command(rich_help_panel=SERVICE)

@@ -42,6 +42,13 @@ PAGES = {
     "purge": Page(("ra-node purge --dry-run",)),
     "clock": Page(("ra-node clock", "ra-node clock --accept"), "the clock is not trusted"),
     "audit": Page(("ra-node audit --since 2026-11-01", "ra-node audit --csv > events.csv")),
+    "withdraw": Page(
+        (
+            'ra-node withdraw 1.2.840.1 --reason "sides exchanged" --safety',
+            "ra-node withdraw --bundle 1f3a9c2e --since 2026-11-01 --dry-run",
+        ),
+        "nothing is left to withdraw",
+    ),
     "scrub": Page(("ra-node scrub", "ra-node scrub --json"), "a kept file is missing or damaged"),
     "backup": Page(("ra-node backup /backup/ledger.sqlite3",)),
     "restore": Page(("ra-node restore /backup/ledger.sqlite3",), "the copy is of another ledger"),
@@ -90,7 +97,7 @@ PAGES = {
 }
 GENERAL = (
     "ra-node COMMAND --help is the manual of a command.",
-    "The configuration is --config FILE, else RA_NODE_CONFIG, else config/node.toml.",
+    "The configuration is --config FILE, else RA_NODE_CONFIG, config/node.toml, /etc/ra-node/node.toml.",
     "Results go to standard output (with --json nothing but JSON), progress and errors to standard error.",
     "Completion of commands and options in your shell: ra-node --install-completion",
 )

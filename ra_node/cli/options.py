@@ -16,18 +16,39 @@ from ra_node.settings.node import Settings, load_settings
 ConfigPath = Annotated[
     Path,
     typer.Option(
-        "--config", "-c", envvar="RA_NODE_CONFIG", help="Configuration file (TOML).", show_default=True
+        "--config",
+        "-c",
+        envvar="RA_NODE_CONFIG",
+        help="Configuration file (TOML).",
+        show_default="config/node.toml, else /etc/ra-node/node.toml",
+        readable=False,
     ),
 ]
 DEFAULT_CONFIG = Path("config/node.toml")
+"""Stands for "not named": in a working copy this file, else that of the installation."""
+INSTALLED_CONFIG = Path("/etc/ra-node/node.toml")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 
 
 def named_settings(config: Path) -> Settings:
     """The settings of a node; Fatal where there is no such file."""
-    if not config.exists():
-        raise Fatal(f"no configuration at {config}; name one with --config or RA_NODE_CONFIG")
-    return load_settings(config)
+    return load_settings(config_file(config))
+
+
+def config_file(config: Path) -> Path:
+    """The file that `--config` names; without it config/node.toml, else /etc/ra-node/node.toml."""
+    if config != DEFAULT_CONFIG or _readable(DEFAULT_CONFIG) or "RA_NODE_CONFIG" in os.environ:
+        return config
+    if _readable(INSTALLED_CONFIG):
+        return INSTALLED_CONFIG
+    raise Fatal(
+        f"no configuration at {DEFAULT_CONFIG} or {INSTALLED_CONFIG} that {account()} may read; name one"
+        " with --config or RA_NODE_CONFIG, or write one with `ra-node init`"
+    )
+
+
+def _readable(path: Path) -> bool:
+    return os.access(path, os.R_OK)
 
 
 def settings_or_defaults(config: Path) -> Settings:
@@ -35,7 +56,8 @@ def settings_or_defaults(config: Path) -> Settings:
     from ra_node.bootstrap.node_context import default_settings  # noqa: PLC0415 - other commands start faster without it
 
     named = config != DEFAULT_CONFIG or "RA_NODE_CONFIG" in os.environ
-    return load_settings(config) if named or config.exists() else default_settings()
+    found = named or _readable(DEFAULT_CONFIG) or _readable(INSTALLED_CONFIG)
+    return named_settings(config) if found else default_settings()
 
 
 def account() -> str:

@@ -102,6 +102,12 @@ def _result_lines(hand: HandFinding) -> Iterator[str]:
     probability, threshold = percents(hand.recognition)
     said = presence(hand.recognition).upper()
     yield from _field("RA", f"{said}  probability {probability} %, operating point {threshold} %")
+    restated = hand.recognition.at_prevalence
+    if restated is not None:
+        prevalence, posterior = (
+            f"{100 * share:.3g}" for share in (restated.prevalence, restated.probability)
+        )
+        yield from _field("", f"at a prevalence of {prevalence} %: probability {posterior} %")
     if hand.staging is not None:
         yield from _field("Stage", str(hand.staging.stage))
         for stage, share in enumerate(hand.staging.probabilities):

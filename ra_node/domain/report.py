@@ -14,6 +14,7 @@ from ra_node.domain.geometry import Box, Point, Rotation
 from ra_node.domain.laterality.evidence import Side, SideFinding
 from ra_node.domain.patient.age import Age
 from ra_node.domain.pixel_view import SeenView
+from ra_node.domain.prevalence import Posterior
 
 STAGES = (0, 1, 2, 3, 4, 5)
 """Stage 0 is a normal hand; 1 to 5 are the stages of Peng et al. 2024."""
@@ -47,6 +48,8 @@ class Reason(StrEnum):
     FILE_DAMAGED = "file_damaged"
     """The kept file is missing or damaged."""
     ANALYSIS_FAILED = "analysis_failed"
+    WITHDRAWN = "withdrawn"
+    """The site has taken the result back."""
 
 
 OUTSIDE_DOMAIN = frozenset(
@@ -86,6 +89,8 @@ class Recognition:
 
     probability: float
     threshold: float
+    at_prevalence: Posterior | None = None
+    """The probability restated for the site's own prevalence; calls and doubts do not depend on it."""
 
     @property
     def positive(self) -> bool:
@@ -365,6 +370,30 @@ class Prior:
     hands: tuple[EarlierHand, ...]
 
 
+class WithdrawalCause(StrEnum):
+    """Why results are taken back; the titles of a rejection note (PS3.16 CID 7011)."""
+
+    QUALITY = "quality"
+    PATIENT_SAFETY = "patient_safety"
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveredObject:
+    """An object of an earlier version that a destination holds, as it knows it."""
+
+    peer: str
+    sop_class_uid: str
+    sop_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """The withdrawal of the earlier versions of a report, and what a rejection note names of them."""
+
+    cause: WithdrawalCause
+    rejected: tuple[DeliveredObject, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class StudyReport:
     """The report of one study, version 1 or a revision."""
@@ -383,6 +412,8 @@ class StudyReport:
     prior: Prior | None = None
     made_of: str = ""
     """SHA-256 of the content of the report without its time; the UIDs of its objects derive from it."""
+    withdrawal: Withdrawal | None = None
+    """Set in the version that takes the earlier ones back."""
 
     @property
     def hands(self) -> tuple[HandFinding, ...]:

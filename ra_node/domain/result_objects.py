@@ -19,6 +19,7 @@ class ObjectKind(StrEnum):
     PRESENTATION_STATE = "presentation_state"
     KEY_OBJECT = "key_object"
     PDF = "pdf"
+    REJECTION_NOTE = "rejection_note"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class ResultObjectClass:
     """In the conformance statement (PS3.2, SOP instances created)."""
     optional: bool = False
     """Whether it is optional by the configuration of a destination."""
+    withdraws: bool = False
+    """Whether it takes earlier results back; no ordinary report has it."""
 
 
 RESULT_OBJECTS = (
@@ -90,10 +93,20 @@ RESULT_OBJECTS = (
         "The report to print; option of a destination",
         optional=True,
     ),
+    ResultObjectClass(
+        ObjectKind.REJECTION_NOTE,
+        "1.2.840.10008.5.1.4.1.1.88.59",  # Key Object Selection Document Storage
+        "KO",
+        9706,
+        "Rejection note",
+        "Withdrawn results in place of a new version (IHE IOCM); option of a destination",
+        optional=True,
+        withdraws=True,
+    ),
 )
 
-OPTIONS = tuple(row.kind for row in RESULT_OBJECTS if row.optional)
-"""Optional objects by their configuration key in [[peer]]."""
+OPTIONS = tuple(row.kind for row in RESULT_OBJECTS if row.optional and not row.withdraws)
+"""Optional objects of every report by their configuration key in [[peer]]."""
 BASIC_KINDS = tuple(row.kind for row in RESULT_OBJECTS if not row.optional)
 """Kinds made of every report."""
 

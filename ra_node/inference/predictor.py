@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ra_node.domain.prevalence import Posterior, posterior
 from ra_node.domain.report import Recognition, Staging, explaining_task
+from ra_node.errors import Fatal
 from ra_node.inference.bundles.manifest import Bundle, BundleTask
 from ra_node.inference.joint_grader import JointGrader, JointSquares
 
@@ -49,10 +51,14 @@ class Predictor:
     """Holds the networks of one bundle on one device.
 
     `device` is "auto" (CUDA where available) or a torch device; `batch` is the largest batch size, reduced
-    where the device lacks memory. Raises Fatal for weights that do not fit or an unavailable device.
+    where the device lacks memory. With `prevalence`, the share of diseased hands at the site, probabilities
+    of disease are also stated at it. Raises Fatal for weights that do not fit, an unavailable device, or a
+    prevalence with a bundle that does not name the share of diseased hands of its calibration.
     """
 
-    def __init__(self, bundle: Bundle, device: str = "auto", batch: int = 16) -> None:
+    def __init__(
+        self, bundle: Bundle, device: str = "auto", batch: int = 16, prevalence: float | None = None
+    ) -> None:
         from ra_node.inference import gpu_memory as memory  # noqa: PLC0415  # see the module's docstring
         from ra_node.inference.networks import loaded_network as network  # noqa: PLC0415  # see the module's docstring
 
@@ -62,6 +68,12 @@ class Predictor:
         self._room = memory.MemoryBudget(self.device, batch)
         self._softmax = network.softmax
         tasks = bundle.manifest.tasks
+        self._prevalence = prevalence
+        if prevalence is not None and not 0 < sum(tasks.recognition.shares[1:]) < 1:
+            raise Fatal(
+                "[models] prevalence: expected a bundle with the shares of classes of its calibration, found "
+                f"{bundle.identity.name} {bundle.identity.version} without; export it again, or drop the key"
+            )
         self._recognition, self._staging = map(self._loaded, (tasks.recognition, tasks.staging))
         self._joints = None if tasks.joints is None else JointGrader(bundle, tasks.joints, str(self.device))
 
@@ -96,10 +108,18 @@ class Predictor:
         staged, staging_maps = self._probabilities(self._staging, crops)
         threshold = self._recognition.task.operating_points[0]
         predictions = [
-            HandPrediction(Recognition(float(ra[1]), threshold), _staging(stages))
+            HandPrediction(
+                Recognition(float(ra[1]), threshold, self._restated(float(ra[1]))), _staging(stages)
+            )
             for ra, stages in zip(recognised, staged, strict=True)
         ]
         return self._with_heat_maps(predictions, recognition_maps, staging_maps)
+
+    def _restated(self, probability: float) -> Posterior | None:
+        """The probability of disease at the site's prevalence; None where it is not stated."""
+        if self._prevalence is None:
+            return None
+        return posterior(probability, self._recognition.task.shares[1], self._prevalence)
 
     def _with_heat_maps(
         self, predictions: Sequence[HandPrediction], recognition_maps: Tensor, staging_maps: Tensor
@@ -126,7 +146,8 @@ class Predictor:
         """Probabilities (N, classes), and the feature maps for the heat map."""
         recipe = self.bundle.manifest.preprocessing
         logits, maps_NCHW = self._room.answer(network.split, crops, recipe.mean, recipe.std)
-        return self._softmax(logits / network.task.temperature), maps_NCHW
+        offsets = np.array(network.task.offsets) if network.task.offsets else 0.0
+        return self._softmax(logits / network.task.temperature + offsets), maps_NCHW
 
 
 def _staging(probabilities: NDArray[np.float64]) -> Staging:

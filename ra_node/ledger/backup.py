@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from ra_node.errors import Fatal, Refused
@@ -52,8 +52,11 @@ def backup(ledger: Path, to: Path, secret: Path) -> int:
         move_durably(unfinished, to)
     except OSError as error:
         raise Fatal(f"cannot write {to}: {error.strerror}") from error
+    except sqlite3.Error as error:
+        raise Fatal(f"expected a ledger at {ledger} that can be read, found: {error}") from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
     return to.stat().st_size
 
 

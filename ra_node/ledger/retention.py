@@ -125,6 +125,7 @@ _PATH_COLUMNS = (
     (schema.instance, "path"),
     (schema.instance, "preview_path"),
     (schema.result_object, "path"),
+    (schema.present_patient, "path"),
 )
 
 

@@ -53,7 +53,7 @@ COMPRESSED: tuple[UID, ...] = (
 """Every compression that the node can decode, lossless first. JPEG Extended (.51) is left out: only
 GPL code decodes its 12 bits, and a sender that learns so at negotiation can still send uncompressed."""
 
-RESULT_CLASSES: tuple[UID, ...] = tuple(UID(row.sop_class_uid) for row in RESULT_OBJECTS)
+RESULT_CLASSES: tuple[UID, ...] = tuple(dict.fromkeys(UID(row.sop_class_uid) for row in RESULT_OBJECTS))
 """What the node sends: report, fallback with the same content, overlay, and the options of destinations."""
 
 RESULT_SYNTAXES: tuple[UID, ...] = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)

@@ -13,6 +13,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import MutableMapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -40,20 +41,43 @@ def configure_logging(role: str, *, level: int | None = None, json: bool | None 
     if as_json and role in SERVICES:
         stream = output.take_over(role)
         _tell_of_errors()
+    priorities: list[structlog.typing.Processor] = []
+    if as_json and output.is_journal(stream.fileno()):
+        priorities.append(_with_priority)
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
+            partial(_with_role, role),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             *([] if as_json else [_shown_as_text]),
             renderer,
+            *priorities,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(asked if level is None else level),
         logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(role=role)
+
+
+def set_level(level: str) -> None:
+    """Apply `level` of [log]; the environment variable takes precedence."""
+    if os.environ.get(LEVEL, "").upper() not in logging.getLevelNamesMapping():
+        chosen = logging.getLevelNamesMapping()[level.upper()]
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(chosen))
+
+
+def _with_role(
+    role: str, _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Add the role; a context variable would be missing in the lines of other threads."""
+    event.setdefault("role", role)
+    return event
+
+
+def _with_priority(_logger: object, method: str, line: Any) -> str:  # noqa: ANN401 - the renderer's text
+    """Prefix a line with its priority for the journal, see sd-daemon(3)."""
+    return f"<{output.PRIORITIES.get(method, output.PRIORITIES['info'])}>{line}"
 
 
 def _shown_as_text(

@@ -18,7 +18,15 @@ from typing import TextIO
 RELAY = "ra-node-log"
 _LONGEST_BYTES = 64 * 1024
 """Longest line; a longer one is split."""
+PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "exception": 3, "critical": 2}
+"""Priorities of syslog(3) by log level."""
 _streams: list[TextIO] = []
+
+
+def is_journal(descriptor: int) -> bool:
+    """Whether a descriptor is the connection to the journal that systemd has opened, see systemd.exec(5)."""
+    found = os.fstat(descriptor)
+    return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
 
 def take_over(role: str) -> TextIO:
@@ -83,6 +91,7 @@ def _pass_on(reading: int, log: int, role: str) -> None:
 
 
 def _write(lines: list[bytes], log: int, role: str) -> None:
+    journal = is_journal(log)
     for line in lines:
         text = line.decode("utf-8", "backslashreplace").strip()
         if text:
@@ -94,4 +103,5 @@ def _write(lines: list[bytes], log: int, role: str) -> None:
                 "level": "warning",
                 "timestamp": when,
             }
-            os.write(log, json.dumps(told).encode() + b"\n")
+            prefix = f"<{PRIORITIES['warning']}>" if journal else ""
+            os.write(log, f"{prefix}{json.dumps(told)}\n".encode())

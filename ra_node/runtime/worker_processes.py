@@ -124,6 +124,7 @@ def _fork(serve: Callable[[], None]) -> WorkerProcess:
 
 def _run(serve: Callable[[], None], parent: int) -> None:
     die_with_parent(parent)
+    os.environ.pop("NOTIFY_SOCKET", None)  # systemd hears the main process only, and would log each refusal
     try:
         serve()
     except Exception as error:  # noqa: BLE001 - a trace with its message could hold a patient's data

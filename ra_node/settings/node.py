@@ -6,45 +6,36 @@ silently keeps its default.
 
 from __future__ import annotations
 
-import difflib
 import os
-import re
 import socket
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from ra_node.domain.laterality.evidence import Convention
 from ra_node.domain.laterality.marker import MarkerLetters
 from ra_node.domain.rating import OutsideDomain
 from ra_node.domain.texts.translations import BUILT_IN
 from ra_node.errors import Fatal
-from ra_node.settings.peer import AeTitle, PeerTable, Port
+from ra_node.filesystem.os_errors import node_error
+from ra_node.settings.mistakes import mistakes_of
+from ra_node.settings.peer import PeerTable
+from ra_node.settings.table import AeTitle, FilePath, ListOf, Port, Table
 from ra_node.settings.web import PASSWORDS, WebTable
 
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
-
 LEDGER_FILE = "ledger.sqlite3"
-_SECRET = (("ledger", "url"), ("audit", "syslog"), ("tls", "key"), ("web", "password_file"))
-"""Keys whose value is never quoted: a password may be in it."""
-_HARMLESS = re.compile(r"[A-Za-z0-9 ._/+-]{0,80}")
 Seconds = Annotated[float, Field(ge=0)]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class NodeTable(_Table):
+class NodeTable(Table):
     """[node]: AE title, address and data folder."""
 
     ae_title: AeTitle = "RA_NODE"
     host: str = "127.0.0.1"
     port: Port = 11112
-    data_dir: Path = Path("../var")
+    data_dir: FilePath = Path("../var")
     station_name: str = Field(default="RA-NODE", max_length=16)
     host_name: str = Field(default="", pattern=r"^([A-Za-z0-9_-][A-Za-z0-9._-]{0,62})?$")
 
@@ -54,22 +45,22 @@ class NodeTable(_Table):
         return self.host_name or socket.gethostname()
 
 
-class LedgerTable(_Table):
+class LedgerTable(Table):
     """[ledger]: URL of the database; empty is SQLite in the data folder."""
 
     url: str = Field(default="", repr=False)
 
 
-class StudyTable(_Table):
+class StudyTable(Table):
     """[study]: when a study settles, and the site's convention for two-hand images."""
 
     quiet_s: Seconds = 5.0
     max_wait_s: Seconds = 300.0
     two_hand_convention: Convention = "none"
-    marker_letters: tuple[MarkerLetters, ...] = ("RL",)
+    marker_letters: ListOf[MarkerLetters] = ("RL",)
 
 
-class ResultsTable(_Table):
+class ResultsTable(Table):
     """[results]: objects that are sent to the destinations."""
 
     sr: bool = True
@@ -77,21 +68,22 @@ class ResultsTable(_Table):
     overlay_heat_map: bool = False
     language: str = Field(default="en", min_length=1)
     research_label: str = Field(default="Research use only", max_length=64)
-    placeholder_patient_ids: tuple[str, ...] = ()
+    placeholder_patient_ids: ListOf[str] = ()
     outside_domain: OutsideDomain = "not rated"
     research_output: bool = False
 
 
-class ModelsTable(_Table):
-    """[models]: bundle and device."""
+class ModelsTable(Table):
+    """[models]: bundle, device, and the site's prevalence of disease."""
 
-    bundle: Path = Path("bundles/demo")
+    bundle: FilePath = Path("bundles/demo")
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     batch: int = Field(default=16, ge=1, le=1024)
     images: int = Field(default=4, ge=1, le=256)
+    prevalence: float | None = Field(default=None, gt=0, lt=1)
 
 
-class LimitsTable(_Table):
+class LimitsTable(Table):
     """[limits]: resource limits and time-outs."""
 
     associations: int = Field(default=20, ge=1, le=1000)
@@ -126,19 +118,19 @@ class LimitsTable(_Table):
         return round(wanted * 2**30)
 
 
-class RetentionTable(_Table):
+class RetentionTable(Table):
     """[retention]: how long the files of finished studies are kept."""
 
     purge: bool = True
     keep_days: float = Field(default=30.0, ge=0)
 
 
-class TlsTable(_Table):
+class TlsTable(Table):
     """[tls]: certificate, key and authority in PEM for DICOM over TLS; all three, or none of them."""
 
-    cert: Path | None = None
-    key: Path | None = None
-    ca: Path | None = None
+    cert: FilePath | None = None
+    key: FilePath | None = None
+    ca: FilePath | None = None
 
     @field_validator("cert", "key", "ca", mode="before")
     @classmethod
@@ -159,19 +151,25 @@ class TlsTable(_Table):
         return {self.cert, self.key, self.ca}
 
 
-class AuditTable(_Table):
+class AuditTable(Table):
     """[audit]: syslog server that receives the event log as DICOM audit messages."""
 
     syslog: str = Field(default="", pattern=r"^$|^(tls|udp)://[^\s@]+$")
 
 
-class Settings(_Table):
+class LogTable(Table):
+    """[log]: least severe events that are written; RA_NODE_LOG_LEVEL overrides it."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Settings(Table):
     """The whole configuration."""
 
     node: NodeTable = NodeTable()
     ledger: LedgerTable = LedgerTable()
     study: StudyTable = StudyTable()
-    peer: tuple[PeerTable, ...] = ()
+    peer: ListOf[PeerTable] = ()
     results: ResultsTable = ResultsTable()
     models: ModelsTable = ModelsTable()
     limits: LimitsTable = LimitsTable()
@@ -179,6 +177,7 @@ class Settings(_Table):
     web: WebTable = WebTable()
     tls: TlsTable = TlsTable()
     audit: AuditTable = AuditTable()
+    log: LogTable = LogTable()
 
     @model_validator(mode="after")
     def _key_objects_have_their_overlay(self) -> Settings:
@@ -224,8 +223,10 @@ def load_settings(path: Path) -> Settings:
     """
     try:
         text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise Fatal(f"no configuration at {path}; name one with --config or RA_NODE_CONFIG") from None
     except OSError as error:
-        raise Fatal(f"cannot read the configuration {path}: {error.strerror}") from error
+        raise node_error(error, "cannot read the configuration") from error
     except UnicodeDecodeError:
         raise Fatal(f"cannot read the configuration {path}: expected UTF-8, found other bytes") from None
     try:
@@ -240,7 +241,7 @@ def settings_from(tables: dict[str, Any], *, base: Path, name: str = "configurat
     try:
         settings = Settings.model_validate(tables)
     except ValidationError as error:
-        mistakes = _mistakes(error)
+        mistakes = mistakes_of(error, Settings)
     else:
         return _anchored(settings, base)
     # outside of the handler: a traceback would print the library's error, and with it every value
@@ -249,7 +250,10 @@ def settings_from(tables: dict[str, Any], *, base: Path, name: str = "configurat
 
 def _anchored(settings: Settings, base: Path) -> Settings:
     def anchored(path: Path) -> Path:
-        return (base / path.expanduser()).resolve()
+        try:
+            return (base / path.expanduser()).resolve()
+        except (OSError, RuntimeError, ValueError) as error:  # a loop, an unknown ~user, a null byte
+            raise Fatal(f"expected a path that can be used, found {str(path)!r}: {error}") from error
 
     def secret(path: Path | None) -> Path | None:
         return None if path is None else credential(anchored(path))
@@ -275,47 +279,3 @@ def credential(path: Path) -> Path:
     """
     handed = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent")) / f"ra-node_{path.name}"
     return handed if handed.exists() else path
-
-
-def _mistakes(error: ValidationError) -> list[str]:
-    lines = []
-    for mistake in error.errors(include_url=False, include_context=False):
-        where = ".".join(map(_key, mistake["loc"]))
-        if mistake["type"] == "extra_forbidden":
-            lines.append(f"  {where}: no such key{_nearest(mistake['loc'])}")
-        else:
-            lines.append(f"  {where + ': ' if where else ''}{mistake['msg']}{_found(mistake)}")
-    return lines
-
-
-def _found(mistake: ErrorDetails) -> str:
-    """Quote a value only where it cannot be a secret: a number, or a short text without URL characters."""
-    found, where = mistake["input"], mistake["loc"]
-    harmless = isinstance(found, int | float) or (isinstance(found, str) and _HARMLESS.fullmatch(found))
-    if not harmless or where[:2] in _SECRET or len(where) < 2:  # a value in place of a table may be a URL
-        return ""
-    return f", found {found!r}"
-
-
-def _key(part: int | str) -> str:
-    """A key by its name; text that does not look like a key may be a misplaced value and is not quoted."""
-    return str(part) if re.fullmatch(r"[A-Za-z0-9_-]{1,40}", str(part)) else "(not a key)"
-
-
-def _nearest(location: tuple[int | str, ...]) -> str:
-    """Name the known key that is closest to an unknown one."""
-    table: type[BaseModel] = Settings
-    for part in location[:-1]:
-        if isinstance(part, str):
-            table = _table_of(table, part)
-    close = difflib.get_close_matches(str(location[-1]), table.model_fields, n=1, cutoff=0.5)
-    if close:
-        return f"; did you mean {close[0]}?"
-    return f"; known are {', '.join(table.model_fields)}"
-
-
-def _table_of(table: type[BaseModel], key: str) -> type[BaseModel]:
-    annotation = table.model_fields[key].annotation
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return PeerTable

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, field_validator, model_validator
+from pydantic import Field, IPvAnyNetwork, field_validator, model_validator
+
+from ra_node.settings.table import FilePath, ListOf, Port, Table
 
 _LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
@@ -14,19 +15,17 @@ PASSWORDS = "web-passwords"
 """Default name of the password file in data_dir."""
 
 
-class WebTable(BaseModel):
+class WebTable(Table):
     """[web]: disabled by default, and bound to the loopback address."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     enabled: bool = False
     host: str = "127.0.0.1"
-    port: int = Field(default=11180, ge=0, le=65535)
+    port: Port = 11180
     https: bool = False
-    password_file: Path | None = None
+    password_file: FilePath | None = None
     proxy_header: str = Field(default="", pattern=r"^([A-Za-z0-9-]{1,64})?$")
-    trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
-    metrics_from: tuple[IPvAnyNetwork, ...] = _LOOPBACK
+    trusted_proxies: ListOf[IPvAnyNetwork] = ()
+    metrics_from: ListOf[IPvAnyNetwork] = _LOOPBACK
     session_hours: float = Field(default=12.0, gt=0, le=168)
     timezone: str = "UTC"
     show_patient_names: bool = False

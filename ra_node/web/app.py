@@ -15,9 +15,18 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from ra_node.domain.report import WithdrawalCause
+from ra_node.domain.withdrawal import checked_reason
 from ra_node.errors import NodeError, Refused
 from ra_node.services.monitoring.health import Sign
-from ra_node.services.monitoring.operator_actions import Operator, sign_in_refused, signed_in, try_again
+from ra_node.services.monitoring.operator_actions import (
+    Operator,
+    acted,
+    sign_in_refused,
+    signed_in,
+    try_again,
+)
+from ra_node.services.withdrawal.request import plan_for_study, request_plan
 from ra_node.web import metrics, pages
 from ra_node.web.auth import (
     EVERYONE,
@@ -91,6 +100,7 @@ def _routes() -> list[Route | Mount]:
         *reader_routes(),
         *lead_routes(),
         Route("/requeue", change(requeue), methods=["POST"]),
+        Route("/studies/{uid}/withdraw", change(withdraw), methods=["POST"]),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
 
@@ -165,6 +175,25 @@ def requeue(request: Request, sent: FormData) -> Response:
     try_again(desk_of(request).ledger, name, operator, study_uid=study or None)
     is_local = back.startswith("/") and not back.startswith(("//", "/\\"))
     return RedirectResponse(back if is_local else "/", 303)
+
+
+def withdraw(request: Request, sent: FormData) -> Response:
+    """Withdraw the newest result of a study, once the operator has confirmed it."""
+    operator, uid = operator_of(request), str(request.path_params["uid"])
+    assert operator is not None
+    if not uid or not pages.is_uid(uid):
+        return error_page(request, 400, "Not found.")
+    if sent.get("confirmed") != "yes":
+        return error_page(request, 400, "Nothing is withdrawn: tick the confirmation first.")
+    ledger, safety = desk_of(request).ledger, sent.get("cause") == WithdrawalCause.PATIENT_SAFETY
+    cause = WithdrawalCause.PATIENT_SAFETY if safety else WithdrawalCause.QUALITY
+    try:
+        reason = checked_reason(str(sent.get("reason", "")))
+    except Refused as error:
+        return error_page(request, 400, f"Nothing is withdrawn: {error}.")
+    count = request_plan(ledger, plan_for_study(ledger, uid), cause, reason, operator.name)
+    acted(ledger, operator, "withdrawal_requested", uid, studies=count, cause=cause, reason=reason)
+    return RedirectResponse(f"/studies/{uid}", 303)
 
 
 def _ask(request: Request, error: str, status: int = 200) -> Response:

@@ -19,11 +19,13 @@ from prometheus_client.registry import Collector
 
 from ra_node import __version__
 from ra_node.domain.job import JobKind
+from ra_node.domain.report import WithdrawalCause
 from ra_node.errors import NodeError
 from ra_node.ledger.alarms import AlarmKind, alarms
 from ra_node.ledger.database.engine import LedgerLost
 from ra_node.ledger.overview import NOT_DONE, oldest_unanswered, open_delivery_counts, open_job_counts
 from ra_node.ledger.overview import unkept_counts as unkept
+from ra_node.ledger.withdrawals import waiting_withdrawals
 from ra_node.services.delivery.destination_status import standings
 from ra_node.services.monitoring.event_counters import BOUNDS_S, Durations, EventCounters
 from ra_node.services.preflight.alarms import counts_by_kind
@@ -85,6 +87,8 @@ class LedgerCollector(Collector):
         found = open_job_counts(ledger)
         jobs = {(kind, state): found.get((kind, state), 0) for kind in JobKind for state in NOT_DONE}
         yield gauge("jobs", "Jobs that are not done; buried ones wait for a person.", jobs, "kind", "state")
+        waiting = {(): float(waiting_withdrawals(ledger))}
+        yield gauge("withdrawals_waiting", "Requested withdrawals that have not begun.", waiting)
         since = oldest_unanswered(ledger)
         waits = 0.0 if since is None else max(0.0, ledger.clock() - since)
         text = "Age of the image that waits longest for its report; 0: none waits."
@@ -157,6 +161,8 @@ def totals(tally: EventCounters) -> Iterator[Metric]:
     yield counter("jobs_buried", "Jobs that were buried.", buried, "kind")
     requeued = {(kind,): tally.jobs[kind, "requeued"] for kind in JobKind}
     yield counter("jobs_requeued", "Jobs that an operator requeued.", requeued, "kind")
+    causes = {(cause,): tally.withdrawn[cause] for cause in WithdrawalCause}
+    yield counter("studies_withdrawn", "Studies whose results were withdrawn.", causes, "cause")
     text = "Objects delivered to, refused by and committed by a destination."
     yield counter("objects", text, tally.objects, "peer", "result")
     yield durations(tally)

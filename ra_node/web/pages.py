@@ -27,6 +27,7 @@ from ra_node.ledger.overview import (
     studies,
     study_counts,
 )
+from ra_node.ledger.withdrawals import answered_study
 from ra_node.services.delivery.destination_status import complaints, standings
 from ra_node.services.guide_pages import ORDER, guide_page, guide_titles
 from ra_node.services.models.drift_baseline import reference_of
@@ -89,6 +90,7 @@ def one_study(request: Request) -> Response:
         row=StudyRow(story.study, None),
         start=story.events[0].at if story.events else 0.0,
         buried=[job for job in jobs_of(desk.ledger, uid) if job.state is JobState.BURIED],
+        result=answered_study(desk.ledger, uid),
         patient=desk.shown.patient(uid) if desk.table.show_patient_names else "",
     )
 

@@ -9,7 +9,7 @@ import pytest
 
 from ra_node.bootstrap.listener import build_listener, listen_settings
 from ra_node.bootstrap.node_context import open_state
-from ra_node.settings.node import load_settings
+from ra_node.settings.node import load_settings, settings_from
 
 
 def test_a_title_that_reports_for_a_peer_may_call_and_not_store(tmp_path: Path):
@@ -45,3 +45,12 @@ def test_the_modules_of_a_listener_are_collected_only_once(tmp_path: Path):
         assert len(gc.get_objects()) < 10_000
     finally:
         state.ledger.close()
+
+
+def test_every_peer_may_echo_and_only_sources_may_store(tmp_path: Path):
+    """A PACS that tests its new destination by C-ECHO was rejected; a monitor needed the role source."""
+    roles = {"CR": ["source"], "ARC": ["destination"], "MON": ["echo"], "PACS": ["source", "destination"]}
+    peers = [{"name": title, "ae_title": title, "roles": held} for title, held in roles.items()]
+    settings = settings_from({"node": {"data_dir": str(tmp_path)}, "peer": peers}, base=tmp_path)
+    allowed = {one.ae_title: one.may_store for one in listen_settings(settings).peers}
+    assert allowed == {"CR": True, "ARC": False, "MON": False, "PACS": True}

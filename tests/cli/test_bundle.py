@@ -15,6 +15,8 @@ from ra_node.inference.bundles.manifest import load_bundle, read_bundle
 from tests.cli.test_app import run_main
 from tests.inference.bundle_builders import DEMO, read_manifest, write_manifest, write_papers, write_sibling
 
+pytestmark = pytest.mark.usefixtures("networks_loaded_once")
+
 
 @pytest.fixture
 def config(tmp_path):

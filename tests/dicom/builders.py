@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -14,6 +14,7 @@ from ra_node.dicom.concept_codes import code_item
 from ra_node.dicom.provenance import Producer
 from ra_node.domain.geometry import Box, Point
 from ra_node.domain.laterality.evidence import Side, SideFinding
+from ra_node.domain.prior_comparison import comparable_hands
 from ra_node.domain.report import (
     BundleIdentity,
     Contour,
@@ -26,6 +27,7 @@ from ra_node.domain.report import (
     JointShare,
     JointStaging,
     Model,
+    Prior,
     Reason,
     Recognition,
     Refusal,
@@ -269,3 +271,16 @@ def report(*images: ImageFinding, **changes: object) -> StudyReport:
             (image.refusal for image in images if image.refusal is not None), None
         ) or Refusal(Reason.ANALYSIS_FAILED, "No hand could be judged.")
     return replace(made, **changes)  # type: ignore[arg-type]
+
+
+COMPREHENSIVE_3D = "1.2.840.10008.5.1.4.1.1.88.34"
+EARLIER = Prior(
+    "2.25.3001",
+    "2.25.3002",
+    COMPREHENSIVE_3D,
+    "2.25.3003",
+    date(2026, 1, 5),
+    "demo 0.9",
+    "99" * 32,
+    comparable_hands([hand(0.61, 2)]),
+)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import pytest
 
 from ra_node.dicom.plain_text import WIDTH, report_text
+from ra_node.domain.prevalence import Posterior
 from ra_node.domain.report import HandVerdict, percents
 from ra_node.domain.texts.report_sentences import (
     attention_sentence,
@@ -94,3 +96,13 @@ def test_the_joints_that_moved_the_network_are_told(name):
     for hand in report.hands:
         assert flat(attention_sentence(hand)) in told
         assert flat(doubt_sentence(hand)) in told
+
+
+def test_a_stated_prevalence_has_its_own_line_below_the_probability():
+    report = CASES["two_hands"]().report
+    judged = next(hand for image in report.images for hand in image.hands if hand.recognition is not None)
+    restated = replace(judged.recognition, at_prevalence=Posterior(0.02, 0.1234))
+    image = replace(report.images[0], hands=(replace(judged, recognition=restated),))
+    text = flat(report_text(replace(report, images=(image,))))
+    assert "at a prevalence of 2 %: probability 12.3 %" in text
+    assert "prevalence" not in flat(report_text(report))

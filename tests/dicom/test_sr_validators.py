@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ import pytest
 from ra_node.dicom.sr.tid_1500_document import build_sr
 from ra_node.domain.report import HandVerdict, percents
 from tests.conftest import absent
-from tests.dicom.builders import PRODUCER, report
+from tests.dicom.builders import EARLIER, PRODUCER, report
 from tests.dicom.cases import CASES, Case
 from tests.dicom.tree import comments
 
@@ -117,7 +118,7 @@ def test_a_plain_renderer_shows_every_sentence_and_names_every_number(name, file
 
 
 def every_group() -> Case:
-    """The images of several cases in one report, so that one run sees a group of every kind."""
+    """Images of several cases and an earlier report in one, so that one run sees a group of every kind."""
     images, sources = [], {}
     for case in (
         CASES[name]() for name in ("explained_hands", "one_refused", "no_hands", "side_undetermined")
@@ -126,7 +127,7 @@ def every_group() -> Case:
             uid = f"2.25.30{len(images)}"
             images.append(replace(found, sop_instance_uid=uid))
             sources[uid] = case.sources[found.sop_instance_uid]
-    return Case(report(*images), sources)
+    return Case(report(*images, study_date=date(2026, 11, 23), prior=EARLIER), sources)
 
 
 PIXELMED_CASES = {

@@ -16,7 +16,7 @@ def test_every_kind_has_one_row_and_one_builder():
     assert set(BUILDERS) == set(ObjectKind)
 
 
-@pytest.mark.parametrize("kind", OPTIONS)
+@pytest.mark.parametrize("kind", [*OPTIONS, ObjectKind.REJECTION_NOTE])
 def test_every_optional_kind_is_a_key_of_a_destination_that_is_off_by_default(kind):
     assert PeerTable.model_fields[kind].default is False
     assert PeerTable(name="pacs", ae_title="PACS", **{kind: True}).options == (kind,)

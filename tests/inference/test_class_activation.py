@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
@@ -56,10 +58,15 @@ def test_what_speaks_against_disease_is_no_heat():
     assert heats(toy(-1), TOY, spot(16, 48)[None], 0.0, 1.0, 1).max() == 0
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_every_architecture_gives_heat_at_the_same_answer_in_any_batch(architecture: str):
+@pytest.fixture(scope="module", params=ARCHITECTURES)
+def untrained(request: pytest.FixtureRequest) -> tuple[str, nn.Module]:
+    """An architecture and a network of it, which no test changes."""
     torch.manual_seed(3)
-    network = build(architecture, 6).requires_grad_(requires_grad=False).eval()
+    return request.param, build(request.param, 6).requires_grad_(requires_grad=False).eval()
+
+
+def test_every_architecture_gives_heat_at_the_same_answer_in_any_batch(untrained: tuple[str, nn.Module]):
+    architecture, network = untrained
     place = feature_map(architecture, SIDE_PX)
     crops = np.random.default_rng(0).integers(0, 255, (3, SIDE_PX, SIDE_PX)).astype(np.uint8)
     together = heats(network, place, crops, 0.25, 0.25, 3)
@@ -71,18 +78,20 @@ def test_every_architecture_gives_heat_at_the_same_answer_in_any_batch(architect
     assert all(parameter.grad is None for parameter in network.parameters())
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_a_cell_lies_where_the_pixels_lie_that_it_sees(architecture: str):
+def test_a_cell_lies_where_the_pixels_lie_that_it_sees(untrained: tuple[str, nn.Module]):
     """The pixels that reach a cell lie evenly around the place that is told for it."""
-    torch.manual_seed(3)
-    network = build(architecture, 2).eval()
+    architecture, network = untrained
+    if any(isinstance(part, SqueezeExcitation) for part in network.modules()):
+        network = deepcopy(network)
     for path, part in list(network.named_modules()):
         if isinstance(part, SqueezeExcitation):  # it looks at the whole map, wherever the cell lies
             network.get_submodule(path.rpartition(".")[0])[int(path.rpartition(".")[2])] = nn.Identity()
     place, kept = feature_map(architecture, 224), []
-    network.get_submodule(place.path).register_forward_hook(lambda _part, _given, made: kept.append(made))
     image = torch.rand(1, 3, 224, 224, requires_grad=True)
-    network(image)
+    with network.get_submodule(place.path).register_forward_hook(
+        lambda _part, _given, made: kept.append(made)
+    ):
+        network(image)
     cells = kept[0].shape[-1]
     assert 24 <= cells <= 28
     at = cells // 2

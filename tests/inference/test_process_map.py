@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from ra_node.errors import Fatal
+from ra_node.inference import process_map
 from ra_node.inference.process_map import FEWEST, side_by_side
 from tests.conftest import REPOSITORY, wait_until
 from tests.finders import demo_detector
@@ -22,6 +23,13 @@ from training.data.dataset import stacked
 from training.data.phantom_dataset import phantom_rows
 
 
+@pytest.fixture
+def light(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that import little: here they only answer."""
+    monkeypatch.setattr(process_map, "_begin", None)
+
+
+@pytest.mark.usefixtures("light")
 def test_what_processes_make_comes_in_order_and_so_does_what_they_raise() -> None:
     came: list[tuple[int, int]] = []
     with pytest.raises(Fatal, match="found 5"):
@@ -34,6 +42,7 @@ def test_little_work_is_done_here() -> None:
     assert {process for _, process in side_by_side(told, [0] * (2 * FEWEST - 1))} == {os.getpid()}
 
 
+@pytest.mark.usefixtures("light")
 def test_a_process_that_is_killed_is_told() -> None:
     with pytest.raises(Fatal, match="short of memory"):
         list(side_by_side(killed, range(4), processes=2))

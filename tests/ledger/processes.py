@@ -21,7 +21,7 @@ def run_together(program: str, *arguments: str, count: int = 2) -> list[str]:
         assert process.stdin is not None
         process.stdin.write("\n")
         process.stdin.flush()
-    printed = [process.communicate(timeout=60)[0] for process in running]
+    printed = [process.communicate(timeout=300)[0] for process in running]
     assert [process.returncode for process in running] == [0] * count
     return printed
 

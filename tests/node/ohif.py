@@ -104,7 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
         told = ("accept", "content-type")
         kept = {name: value for name, value in self.headers.items() if name.lower() in told}
         kept["Host"] = self.headers["Host"]  # the PACS writes its links with it
-        pacs = http.client.HTTPConnection("127.0.0.1", self._pacs_port, timeout=60)
+        pacs = http.client.HTTPConnection("127.0.0.1", self._pacs_port, timeout=PATIENCE_MS / 1000)
         try:
             pacs.request(self.command, self.path, body, kept)
             answer = pacs.getresponse()
@@ -145,7 +145,9 @@ def serving(dist: Path, pacs_port: int) -> Iterator[str]:
 def browsing() -> Iterator[Page]:
     """One page of a headless browser, without the viewer's greeting."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
+        browser = playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=list(FLAGS), timeout=PATIENCE_MS
+        )
         try:
             page = browser.new_page(viewport={"width": 1600, "height": 1000})
             page.set_default_timeout(PATIENCE_MS)

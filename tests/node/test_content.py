@@ -87,4 +87,4 @@ def test_the_same_instance_in_another_study_is_refused(orthanc, node, tmp_path):
     image.StudyInstanceUID = "2.25.54"
     answer = sent(node, image, tmp_path)
     assert answer.status == 0xC000
-    wait_until(lambda: "received in another study" in node.log("listen"), "the log line", 60)
+    wait_until(lambda: "received in another study" in node.log("listen"), "the log line", 300)

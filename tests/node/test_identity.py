@@ -202,7 +202,7 @@ def test_a_listener_whose_ledger_or_folder_goes_away_acknowledges_nothing_more(
         assert store(association, 1) == SUCCESS
         damage(node)
         assert store(association, 2) != SUCCESS
-    wait_until(lambda: node.roles["listen"].poll() is not None, "the end of the listener", 60)
+    wait_until(lambda: node.roles["listen"].poll() is not None, "the end of the listener", 300)
     if damage in STAY_REFUSED:
         assert run(node, "listen").returncode == Exit.CONFIGURATION
 
@@ -217,7 +217,7 @@ def test_damage_in_the_middle_of_the_ledger_ends_the_listener(node: Node):
     with ledger(node).open("r+b") as file:
         file.seek(8192)
         file.write(os.urandom(size - 8192))
-    wait_until(lambda: node.roles["listen"].poll() is not None, "the end of the listener", 60)
+    wait_until(lambda: node.roles["listen"].poll() is not None, "the end of the listener", 300)
     done = run(node, "listen")
     assert done.returncode != 0
     assert "malformed" in done.stderr or "sound ledger" in done.stderr
@@ -228,7 +228,7 @@ def test_what_the_journal_held_is_not_lost_with_its_name(node: Node):
         assert [store(association, number) for number in (1, 2, 3)] == [SUCCESS] * 3
         journal_removed(node)
         assert store(association, 4) == OUT_OF_RESOURCES
-    wait_until(lambda: node.roles["listen"].poll() is not None, "the end of the listener", 60)
+    wait_until(lambda: node.roles["listen"].poll() is not None, "the end of the listener", 300)
     with closing(sqlite3.connect(ledger(node))) as opened:
         assert opened.execute("SELECT count(*) FROM instance").fetchone()[0] >= 3
 
@@ -409,16 +409,16 @@ def test_the_page_of_a_lost_ledger_says_so(node: Node, tmp_path: Path):
 
     def metrics() -> str:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=120) as answer:
                 return str(answer.read().decode())
         except OSError:
             return ""
 
     try:
-        wait_until(lambda: "ra_node_ledger_up 0.0" in metrics(), "the metrics", 60)
+        wait_until(lambda: "ra_node_ledger_up 0.0" in metrics(), "the metrics", 300)
         assert 'ra_node_alarms{kind="identity"} 1.0' in metrics()
         (tmp_path / "ledger").rename(ledger(node))
-        wait_until(lambda: running.poll() is not None, "the end of the page, to begin anew", 60)
+        wait_until(lambda: running.poll() is not None, "the end of the page, to begin anew", 300)
     finally:
         running.kill()
         running.wait()

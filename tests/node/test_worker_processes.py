@@ -23,15 +23,18 @@ STUDIES = 6
 pytestmark = pytest.mark.skipif(worker_count() == 1, reason="one core: the worker forks no process")
 
 
-@pytest.fixture
-def archive(tmp_path):
-    with LoopbackArchive(tmp_path / "archive", ae_title="ARCHIVE") as running:
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    with LoopbackArchive(tmp_path_factory.mktemp("archive"), ae_title="ARCHIVE") as running:
         yield running
 
 
-@pytest.fixture
-def node(tmp_path, archive):
-    running = Node(tmp_path / "node", destinations=[("archive", "ARCHIVE", archive.port)], quiet_s=0.3)
+@pytest.fixture(scope="module")
+def node(tmp_path_factory, archive):
+    """One for both tests; the second kills."""
+    running = Node(
+        tmp_path_factory.mktemp("node"), destinations=[("archive", "ARCHIVE", archive.port)], quiet_s=0.3
+    )
     try:
         running.start()
         wait_until(
@@ -66,6 +69,13 @@ def send(node, folder, count):
     assert run_tool([find_tool("storescu"), *argv]).returncode == 0
 
 
+def test_worker_processes_hold_the_networks_once(node):
+    """What a worker process adds to its parent is a small part of it: the rest is one and the same memory."""
+    own = [_private_kib(one) for one in worker_pids(node)]
+    whole = _resident_kib(node.roles["work"].pid)
+    assert max(own) < whole / 4
+
+
 def test_a_killed_worker_process_or_worker_loses_no_study_and_doubles_none(node, archive, tmp_path):
     send(node, tmp_path, STUDIES)
     wait_until(lambda: '"image_analysed"' in node.log("work"), "the first image", 600)
@@ -82,13 +92,6 @@ def test_a_killed_worker_process_or_worker_loses_no_study_and_doubles_none(node,
     wait_until(lambda: len(archive.objects) >= 2 * STUDIES + 2, "the answer of the new worker", 600)
     assert len(archive.objects) == 2 * STUDIES + 2
     assert node.log("work").count('"study_reported"') == STUDIES + 1
-
-
-def test_worker_processes_hold_the_networks_once(node):
-    """What a worker process adds to its parent is a small part of it: the rest is one and the same memory."""
-    own = [_private_kib(one) for one in worker_pids(node)]
-    whole = _resident_kib(node.roles["work"].pid)
-    assert max(own) < whole / 4
 
 
 def _private_kib(pid):

@@ -117,3 +117,30 @@ def test_a_terminal_takes_foreign_text_for_text():
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert "\x1b[2J" not in done.stderr
     assert "\\x1b[2J" in done.stderr
+
+
+JOURNAL = """
+import os, sys, threading
+found = os.fstat(2)
+os.environ["JOURNAL_STREAM"] = f"{found.st_dev}:{found.st_ino}"
+import structlog
+from ra_node.runtime.log import configure_logging, set_level
+
+configure_logging("deliver")
+set_level("warning")
+log = structlog.get_logger()
+threads = [threading.Thread(target=getattr(log, level), args=("thing_happened",)) for level in LEVELS]
+for one in threads:
+    one.start()
+    one.join()
+os.write(2, b"from C\\n")
+"""
+
+
+def test_a_line_has_its_role_in_every_thread_and_its_priority_in_the_journal():
+    """sd-daemon(3): "<3>" before an error. A context variable named the role in the main thread alone."""
+    script = JOURNAL.replace("LEVELS", '("info", "warning", "error", "critical")')
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    lines = done.stderr.splitlines()
+    assert [line[:3] for line in lines] == ["<4>", "<3>", "<2>", "<4>"]
+    assert {json.loads(line[3:])["role"] for line in lines} == {"deliver"}

@@ -21,12 +21,12 @@ from ra_node.runtime.supervisor import (
 )
 from tests.conftest import wait_until
 
-SLEEPER = [sys.executable, "-c", "import time; time.sleep(60)"]
+SLEEPER = [sys.executable, "-c", "import time; time.sleep(3600)"]
 IGNORE_SIGTERM = """
 import signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print("deaf", flush=True)
-time.sleep(60)
+time.sleep(3600)
 """
 DEAF = [sys.executable, "-c", IGNORE_SIGTERM]
 

@@ -93,7 +93,7 @@ def test_two_peers_of_one_name_are_refused(tmp_path):
 def test_what_is_no_toml_and_what_is_not_there_are_told_apart(tmp_path):
     with pytest.raises(Fatal, match="is no TOML"):
         load_settings(written(tmp_path, "[node\n"))
-    with pytest.raises(Fatal, match="No such file"):
+    with pytest.raises(Fatal, match="no configuration at"):
         load_settings(tmp_path / "absent.toml")
 
 
@@ -204,3 +204,38 @@ def test_a_file_that_is_not_utf_8_is_named(tmp_path):
     path.write_bytes(b'[node]\nstation_name = "R\xf6ntgen"\n')
     with pytest.raises(Fatal, match="expected UTF-8"):
         load_settings(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('[peer]\nname = "pacs"\nae_title = "PACS"\n', r"\[peer\] needs double brackets, \[\[peer\]\]"),
+        ("[[node]]\nport = 1\n", r"\[\[node\]\] needs single brackets, \[node\]"),
+        ("node = 3\n", r"node: expected a table, \[node\]"),
+        ('[node]\nport = "104"\n', 'port: expected a whole number without quotes, found "104"'),
+        ("[node]\nport = 104.0\n", "port: expected a whole number"),
+        ("[node]\nport = true\n", "port: expected a whole number without quotes, found true"),
+        ('[results]\nsr = "true"\n', "sr: expected true or false"),
+        ("[results]\nsr = 1\n", "sr: expected true or false, found 1"),
+        ('[study]\nquiet_s = "5"\n', "quiet_s: expected a number without quotes"),
+        ("[study]\nquiet_s = inf\n", "quiet_s: expected a finite number"),
+        ("[node]\nae_title = 7\n", "ae_title: expected a text in quotes, found 7"),
+        (PEER + 'roles = "source"\n', "roles: expected a list"),
+        ('[[peer]]\nname = "pacs"\n', "ae_title: is missing"),
+        (PEER + 'host = "10.0.0.0/8"\n', "role destination needs one address or host name, found host"),
+        (PEER + 'host = "*"\n', "role destination needs one address"),
+        (PEER + 'roles = ["source"]\nhost = "*"\nprior = "query"\n', 'prior = "query" needs one address'),
+        ('[log]\nlevel = "loud"\n', "log.level: expected 'debug', 'info', 'warning' or 'error'"),
+    ],
+)
+def test_a_mistake_is_told_in_plain_words_and_no_type_is_guessed(tmp_path, text, expected):
+    with pytest.raises(Fatal, match=expected):
+        load_settings(written(tmp_path, text))
+
+
+def test_a_source_may_be_a_whole_network_and_a_monitor_may_only_echo(tmp_path):
+    text = PEER + 'roles = ["source"]\nhost = "10.0.0.0/8"\n'
+    text += '[[peer]]\nname = "m"\nae_title = "M"\nroles = ["echo"]\n'
+    settings = load_settings(written(tmp_path, text))
+    assert [peer.name for peer in settings.sources] == ["pacs"]
+    assert settings.destinations == ()

@@ -11,15 +11,9 @@ from pydantic import TypeAdapter
 from tests.training.recipe_builders import small_recipe
 from training.data.dataset import Crops, Row, Split, stacked
 from training.data.subgroups import Groups
-from training.evaluation.evaluate import (
-    Calibration,
-    Result,
-    calibrated,
-    evaluated,
-    unedited_figures,
-    weights_path,
-)
+from training.evaluation.evaluate import Result, evaluated, unedited_figures, weights_path
 from training.evaluation.predictions import Predictions, save_predictions
+from training.evaluation.task_calibration import Calibration, calibrated
 
 SPLITS: tuple[Split, ...] = ("tune", "validation", "held-out")
 BLANK = np.zeros((2, 2), np.uint8)

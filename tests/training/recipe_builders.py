@@ -15,4 +15,6 @@ def small_recipe() -> Recipe:
     task = TaskRecipe(epochs=4, batch=16, learning_rate=3e-3, weight_decay=1e-2, neighbour_smoothing=0.0)
     few = {"phantoms": 2, "phantom_cuts": 2, "stages": (0, 4), "rounds": 1, "untouched": 0, "adults": 0}
     data = demo.data.model_copy(update=few)
-    return demo.model_copy(update={"side_px": 64, "data": data, "staging": task, "recognition": task})
+    return demo.model_copy(
+        update={"frozen": (), "side_px": 64, "data": data, "staging": task, "recognition": task}
+    )

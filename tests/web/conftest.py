@@ -8,12 +8,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from argon2 import PasswordHasher
 from starlette.testclient import TestClient
 
 from ra_node.bootstrap.web import build_server
 from ra_node.web.app import build_app
 from tests.conftest import wait_until
 from tests.web.hospital import PASSWORD, Hospital, a_day
+
+HASHER_DEFAULTS = PasswordHasher.__init__.__defaults__ or ()
+"""Time, memory, lanes and more as the product has them."""
+
+
+@pytest.fixture(scope="package", autouse=True)
+def passwords_of_little_cost() -> Iterator[None]:
+    """A hash by Argon2's least parameters; those of the product take 0.1 s of CPU and 64 MiB."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PasswordHasher.__init__, "__defaults__", (1, 8, 1, *HASHER_DEFAULTS[3:]))
+        yield
 
 
 @pytest.fixture

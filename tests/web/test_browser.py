@@ -15,7 +15,7 @@ from tests.web.conftest import serving
 from tests.web.hospital import PASSWORD, Hospital, a_day
 
 PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
-SLOW_MS = 60_000
+SLOW_MS = 180_000
 CONTRAST = """
 () => {
   const channel = v => { v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4 };
@@ -46,7 +46,7 @@ CONTRAST = """
 def chromium() -> Iterator[Browser]:
     program = find_tool("chromium")
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        running = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"], timeout=SLOW_MS)
         yield running
         running.close()
 

@@ -6,7 +6,11 @@ import pytest
 from PIL import Image
 
 from ra_node.domain.job import JobState
+from ra_node.ledger.database.events import timeline
 from ra_node.ledger.overview import jobs_of
+from ra_node.ledger.withdrawals import waiting_withdrawals
+from ra_node.services.monitoring.event_counters import EventCounters
+from ra_node.services.withdrawal.begin import WithdrawalStarter
 from tests.inference.bundle_builders import DEMO, read_manifest
 from tests.web.conftest import browser, sign_in, token_in
 from tests.web.hospital import IDENTITY, NAME, Hospital
@@ -227,4 +231,35 @@ def test_while_the_ledger_is_away_the_page_says_so(tmp_path, monkeypatch):
         answer = client.get("/")
     assert answer.status_code == 503
     assert "expected a working ledger" in answer.text
+    hospital.close()
+
+
+def test_a_result_is_withdrawn_behind_a_confirmation(tmp_path):
+    """Without the tick nothing happens; with it the request has the operator's name, and the button goes."""
+    hospital = Hospital(tmp_path)
+    study = hospital.receive("one")
+    hospital.answer(study, 2)
+    with browser(hospital) as client:
+        sign_in(client)
+        page = client.get(f"/studies/{study}").text
+        assert "Withdraw version 1" in page
+        form = {"csrf": token_in(page), "reason": "sides exchanged", "cause": "patient_safety"}
+        path = f"/studies/{study}/withdraw"
+        assert client.post(path, data=form).status_code == 400
+        assert client.post(path, data={**form, "confirmed": "yes", "reason": " "}).status_code == 400
+        assert client.post(path, data={**form, "csrf": "x", "confirmed": "yes"}).status_code == 403
+        assert waiting_withdrawals(hospital.state.ledger) == 0
+        assert client.post(path, data={**form, "confirmed": "yes"}).status_code in (200, 303)
+        assert client.post("/studies/2.25.404/withdraw", data={**form, "confirmed": "yes"}).status_code == 404
+        WithdrawalStarter(hospital.state.ledger).step()
+        hospital.answer(study)
+        page = client.get(f"/studies/{study}").text
+        assert "Withdrawn on" in page
+        assert "Withdraw version" not in page
+        assert "ra_node_withdrawals_waiting 0.0" in client.get("/metrics").text
+    (event,) = [one for one in timeline(hospital.state.ledger, study) if one.what == "study_withdrawn"]
+    assert event.detail["by"] == "night"
+    counted = EventCounters()
+    counted.add(event)
+    assert dict(counted.withdrawn) == {"patient_safety": 1}
     hospital.close()

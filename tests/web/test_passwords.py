@@ -5,6 +5,7 @@ import os
 import stat
 
 import pytest
+from argon2 import PasswordHasher
 from typer.testing import CliRunner
 
 from ra_node.bootstrap.web import passwords as passwords_of
@@ -15,6 +16,7 @@ from ra_node.network.tls import TlsFiles, serving
 from ra_node.settings.node import load_settings
 from ra_node.web.passwords import SHORTEST, Passwords
 from ra_node.web.session_key import session_key
+from tests.web.conftest import HASHER_DEFAULTS
 
 LONG = "a long enough password"
 
@@ -32,6 +34,15 @@ def test_only_the_right_password_of_the_right_name_is_right(passwords):
     assert not passwords.verify("night", LONG + "2")
     assert not passwords.verify("nobody", LONG)
     assert passwords.names() == ["day", "night"]
+
+
+def test_a_hash_costs_what_rfc_9106_recommends(passwords, monkeypatch):
+    """Its second choice: 64 MiB, three passes, four lanes. Elsewhere tests use less."""
+    monkeypatch.setattr(PasswordHasher.__init__, "__defaults__", HASHER_DEFAULTS)
+    dear = Passwords(passwords.path)
+    dear.set("day", LONG)
+    assert "day:$argon2id$v=19$m=65536,t=3,p=4$" in passwords.path.read_text()
+    assert dear.verify("day", LONG)
 
 
 def test_the_file_has_hashes_and_is_closed_to_others(passwords):

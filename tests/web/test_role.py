@@ -45,11 +45,11 @@ def test_the_role_answers_until_it_is_told_to_stop(config):
         status, text = get(port, "/readyz")
         assert status == 503
         assert "listen FAILED" in text
-        wait_until(lambda: "ra_node_studies_settled_total" in get(port, "/metrics")[1], "the totals", 60)
+        wait_until(lambda: "ra_node_studies_settled_total" in get(port, "/metrics")[1], "the totals", 300)
         assert 'ra_node_role_lines{role="web"} 1.0' in get(port, "/metrics")[1]
     finally:
         role.send_signal(signal.SIGTERM)
-        assert role.wait(60) == 0
+        assert role.wait(300) == 0
     assert list((config.parent / "state" / "run").glob("*/*.lock")) == []
 
 

@@ -81,6 +81,8 @@ def tune(
     ranks, plan = around.ranks, _Plan(len(crops), task, around.ranks.world)
     crops_NHW = torch.from_numpy(crops).to(device)
     asked = goals([labels] if isinstance(labels, np.ndarray) else labels, task, device, classes)
+    for layer in frozen_layers(network, recipe):
+        layer.requires_grad_(requires_grad=False)
     network.to(device)
     if recipe.channels_last:
         network.to(memory_format=torch.channels_last)
@@ -89,7 +91,7 @@ def tune(
     held = around.checkpoint.load() if around.checkpoint else None
     if held:
         learner.restore(held, ranks)
-    network.train()
+    _begin_training(network, recipe)
     progress = _Progress(name, plan.steps, report, done=held["step"] if held else 0)
     for epoch in range(held["epoch"] if held else 0, plan.epochs):
         start_s, losses, rate = time.monotonic(), [], learner.learning_rate
@@ -108,11 +110,30 @@ def tune(
         _keep_epoch(
             EpochRow(name, epoch + 1, float(np.mean(losses)), rate, round(seconds, 3), None), network, around
         )
+        _begin_training(network, recipe)
         last = epoch + 1 == plan.epochs
         if around.checkpoint and ranks.gathered(last or around.checkpoint.due)[0]:
             state = learner.state(ranks) | {"epoch": epoch + 1, "step": progress.done}
             if ranks.first:
                 around.checkpoint.save(state)
+
+
+def frozen_layers(network: nn.Module, recipe: Recipe) -> list[nn.Module]:
+    """The layers that keep the weights of the start; raises Fatal where the network has none of that name."""
+    layers = dict(network.named_children())
+    unknown = [name for name in recipe.frozen if name not in layers]
+    if unknown:
+        raise Fatal(
+            f"frozen: expected layers of {recipe.architecture} ({', '.join(layers)}), found {unknown[0]}"
+        )
+    return [layers[name] for name in recipe.frozen]
+
+
+def _begin_training(network: nn.Module, recipe: Recipe) -> None:
+    """Training mode; frozen layers also keep the statistics of their batch normalisation."""
+    network.train()
+    for layer in frozen_layers(network, recipe):
+        layer.eval()
 
 
 def save_half(network: nn.Module, path: Path, metadata: Mapping[str, str] | None = None) -> None:
@@ -164,7 +185,6 @@ def _keep_epoch(row: EpochRow, network: nn.Module, around: Around) -> None:
     if not around.ranks.first or around.log is None:
         return
     figure = around.validate(network) if around.validate else None
-    network.train()
     around.log.add(replace(row, validation_auc=figure))
 
 

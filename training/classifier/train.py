@@ -24,8 +24,9 @@ from training.classifier.loop import Around, Progress, TaskName, save_half, tune
 from training.data.dataset import Crops
 from training.data.leakage import refuse_seen
 from training.data.weights_origin import metadata_of, origin_of
-from training.evaluation.evaluate import CLASSES, weights_path
+from training.evaluation.evaluate import weights_path
 from training.evaluation.metrics import auc
+from training.evaluation.task_calibration import CLASSES
 from training.export.bundle import CLASS_NAMES
 from training.io.atomic_file import write_whole
 from training.recipes.classifier import Recipe, deciding_json

@@ -1,20 +1,86 @@
-"""Temperature scaling of logits, chosen on validation hands."""
+"""Calibration of logits: a temperature, and an offset for each class (bias-corrected temperature scaling)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 
 from ra_node.inference.networks.loaded_network import softmax
 from training.evaluation.metrics import Interval, exact_share
 
+OFFSET_SPREAD = 1.0
+"""Standard deviation of the normal prior of the offsets, which few hands hardly move from 0."""
 
-def temperature(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """The divisor of logits (N, classes), 0.1 to 10, with the least negative log likelihood."""
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """Calibration of one task: probabilities are the softmax of logits / temperature + offsets."""
+
+    temperature: float
+    offsets: tuple[float, ...] = ()
+    """One for each class, added to its logit; empty: none.
+
+    One temperature cannot correct a network that calls one class too often: 58 of 107 hands of stage 4 were
+    called 5, with an error (ECE) of 0.107.
+    """
+    shares: tuple[float, ...] = ()
+    """Share of each class among the hands of the calibration, at which probabilities are true."""
+
+    def probabilities(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Calibrated probabilities (N, classes) of logits (N, classes)."""
+        return softmax(logits / self.temperature + (np.array(self.offsets) if self.offsets else 0.0))
+
+    def logits(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Logits with these calibrated probabilities, which must not be 0."""
+        offsets = np.array(self.offsets) if self.offsets else 0.0
+        return np.asarray((np.log(probabilities) - offsets) * self.temperature, np.float64)
+
+
+RAW = Scaling(1.0)
+"""No calibration."""
+
+
+def temperature(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> Scaling:
+    """The temperature, 0.1 to 10, with the least negative log-likelihood of labels (N,), without offsets."""
     choices = np.exp(np.linspace(np.log(0.1), np.log(10), 401))
-    return float(choices[int(np.argmin([_loss(logits / choice, labels) for choice in choices]))])
+    best = float(choices[int(np.argmin([_loss(Scaling(one), logits, labels) for one in choices]))])
+    return Scaling(best, shares=_shares(labels, logits.shape[1]))
+
+
+def scaling(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> Scaling:
+    """The temperature and offsets with the highest posterior for labels (N,).
+
+    The offset of a class without a hand is 0, as is the mean of the others, so that it is about as likely as
+    the network says.
+    """
+    start = temperature(logits, labels).temperature
+    present = np.isin(np.arange(logits.shape[1]), labels)
+
+    def found(parameters: NDArray[np.float64]) -> Scaling:
+        offsets = np.where(present, parameters[1:] - parameters[1:][present].mean(), 0.0)
+        return Scaling(float(np.exp(parameters[0])), tuple(map(float, offsets)))
+
+    def loss(parameters: NDArray[np.float64]) -> float:
+        prior = float((parameters[1:] ** 2).sum()) / (2 * OFFSET_SPREAD**2 * len(labels))
+        return _loss(found(parameters), logits, labels) + prior
+
+    bounds = [(np.log(0.1), np.log(10.0)), *[(-5.0, 5.0)] * logits.shape[1]]
+    first = np.array([np.log(start), *np.zeros(logits.shape[1])])
+    best = found(minimize(loss, first, method="L-BFGS-B", bounds=bounds).x)
+    return replace(best, shares=_shares(labels, logits.shape[1]))
+
+
+def offsets_in_words(scaled: Scaling) -> str:
+    """The offsets as text; empty without any."""
+    return " ".join(f"{one:+.2f}" for one in scaled.offsets)
+
+
+def _shares(labels: NDArray[np.int64], classes: int) -> tuple[float, ...]:
+    counts = np.bincount(labels, minlength=classes)
+    return tuple(float(count / max(len(labels), 1)) for count in counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +135,6 @@ def expected_calibration_error(
     return float(np.abs(gaps).sum() / len(labels))
 
 
-def _loss(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    likelihood = softmax(logits)[np.arange(len(labels)), labels]
+def _loss(scaled: Scaling, logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    likelihood = scaled.probabilities(logits)[np.arange(len(labels)), labels]
     return float(-np.log(np.maximum(likelihood, 1e-12)).mean())

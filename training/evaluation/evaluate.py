@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,46 +13,29 @@ from pydantic import ConfigDict
 
 from ra_node.domain.report import STAGES
 from ra_node.domain.statistics.agreement import Agreement
-from ra_node.errors import Fatal
 from ra_node.inference.networks.loaded_network import softmax
 from training.data.data_kind import WORDS, DataKind, Words
 from training.data.dataset import Crops
 from training.data.subgroups import Groups, members
-from training.evaluation.calibration import expected_calibration_error, temperature
+from training.evaluation.calibration import expected_calibration_error
 from training.evaluation.metrics import (
     Interval,
     confusion,
     exact_share,
     recognition_figures,
     staging_figures,
-    threshold_for_sensitivity,
     with_intervals,
-    youden_threshold,
+)
+from training.evaluation.task_calibration import (
+    Calibration,
+    Points,
+    Scores,
+    points_of,
+    refuse_not_finite,
 )
 
-Scores = NDArray[np.float64]
-ChosenOn = Literal["validation", "tune", "out-of-fold"]
 CHILDREN_MEASURED = "held-out hands of children and adolescents with simulated lesions"
 """Hands of the main figures where those of adults stand apart."""
-CLASSES = {"recognition": 2, "staging": len(STAGES)}
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """Calibration by the training side: temperatures and operating points of both tasks."""
-
-    recognition_temperature: float
-    staging_temperature: float
-    threshold: float
-    """Recognition: probability of disease from which a hand is called diseased."""
-    class_thresholds: tuple[float, ...]
-    """Staging, one a class, for one-vs-rest figures."""
-    sensitivity_asked: float | None = None
-    """Sensitivity for which `threshold` was chosen; None for Youden's J."""
-    chosen_on: ChosenOn = "validation"
-    """Hands used: those of a split, or all hands, each by the fold that held it out."""
-    staging_chosen_on: ChosenOn | None = None
-    """Hands used for staging; None: the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,77 +125,6 @@ def weights_path(run: Path, task: str) -> Path:
     return run / task / "weights.safetensors"
 
 
-def deciding_splits(stages: NDArray[np.int64], splits: NDArray[np.str_]) -> dict[str, ChosenOn]:
-    """By task: validation where it has hands of all classes that the tune hands have.
-
-    Otherwise the tune hands, on which a network is overconfident: a class without hands has no threshold.
-    """
-    tune, validation = (stages[splits == split] for split in ("tune", "validation"))
-    found: dict[str, ChosenOn] = {}
-    for task, labels in (("recognition", (tune > 0, validation > 0)), ("staging", (tune, validation))):
-        learnt, kept = (set(part.tolist()) for part in labels)
-        found[task] = "validation" if learnt <= kept else "tune"
-    return found
-
-
-def refuse_not_finite(logits: Mapping[str, Scores], patients: NDArray[np.str_]) -> None:
-    """Raise Fatal where an output is NaN: every figure would rank it first."""
-    for task, scores in logits.items():
-        wrong: NDArray[np.bool_] = np.logical_not(np.isfinite(scores).all(axis=1))
-        if wrong.any():
-            raise Fatal(
-                f"{task}: expected finite scores of every hand, found {wrong.sum()} of {len(wrong)} hands"
-                f" with others (as hand {int(np.argmax(wrong)) + 1}, patient {patients[np.argmax(wrong)]})"
-            )
-
-
-def calibrated(
-    logits: Mapping[str, Scores],
-    stages: Mapping[str, NDArray[np.int64]],
-    sensitivity: float | None = None,
-    chosen_on: Mapping[str, ChosenOn] | None = None,
-) -> Calibration:
-    """Choose temperatures by likelihood, and operating points, on hands of the training side.
-
-    `logits` (N, classes) and `stages` (N,) by task, whose hands need not be the same. The threshold of
-    recognition finds the share `sensitivity` of the diseased; None leaves it, like those of the classes of
-    staging, to Youden's J. A stage without a hand is never called on its own: its threshold is 1.
-    Raises Fatal without normal or without diseased hands, or for scores that are no numbers.
-    """
-    for task, held in logits.items():
-        refuse_not_finite({task: held}, np.arange(len(held)).astype(np.str_))
-    ill, staging = stages["recognition"] > 0, stages["staging"]
-    if ill.all() or not ill.any():
-        raise Fatal(
-            f"expected normal and diseased hands to calibrate on, found {ill.sum()} of {len(ill)} ill"
-        )
-    heat = {
-        "recognition": temperature(logits["recognition"], ill.astype(np.int64)),
-        "staging": temperature(logits["staging"], staging),
-    }
-    diseased = softmax(logits["recognition"] / heat["recognition"])[:, 1]
-    staged = softmax(logits["staging"] / heat["staging"])
-    points = tuple(
-        youden_threshold(staging == k, staged[:, k]) if 0 < (staging == k).sum() < len(staging) else 1.0
-        for k in STAGES
-    )
-    threshold = (
-        youden_threshold(ill, diseased)
-        if sensitivity is None
-        else threshold_for_sensitivity(ill, diseased, sensitivity)
-    )
-    chosen: Mapping[str, ChosenOn] = chosen_on or dict.fromkeys(CLASSES, "validation")
-    return Calibration(
-        heat["recognition"],
-        heat["staging"],
-        threshold,
-        points,
-        sensitivity,
-        chosen["recognition"],
-        chosen["staging"],
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Hands:
     """Calibrated predictions for held-out hands, row by row."""
@@ -248,9 +160,10 @@ def seen(
 ) -> Hands:
     """Turn logits into calibrated probabilities and predictions; raises Fatal for NaN."""
     refuse_not_finite(logits, patients)
-    diseased = softmax(logits["recognition"] / calibration.recognition_temperature)[:, 1]
-    staged = softmax(logits["staging"] / calibration.staging_temperature)
-    return Hands(stages, patients, diseased, staged, diseased >= calibration.threshold)
+    diseased = calibration.probabilities("recognition", logits["recognition"], patients)[:, 1]
+    staged = calibration.probabilities("staging", logits["staging"], patients)
+    points = points_of(calibration, patients)
+    return Hands(stages, patients, diseased, staged, diseased >= points.recognition)
 
 
 def evaluated(
@@ -263,21 +176,9 @@ def evaluated(
 ) -> Evaluation:
     """All figures of a group of hands at the operating points of a calibration."""
     hands = seen(logits, crops.stages, crops.patients, calibration)
-    points = Points(
-        np.full(len(crops), calibration.threshold), np.tile(calibration.class_thresholds, (len(crops), 1))
-    )
+    points = points_of(calibration, crops.patients)
     raw = {task: softmax(found) for task, found in logits.items()}
     return evaluated_hands(hands, points, raw, seed, resamples, groups)
-
-
-@dataclass(frozen=True, slots=True)
-class Points:
-    """Operating points of every hand: those of the fold that held it out, or the same for all."""
-
-    recognition: Scores
-    """(N,)"""
-    staging: Scores
-    """(N, 6), one a class"""
 
 
 def evaluated_hands(

@@ -17,7 +17,8 @@ from ra_node.errors import Fatal
 from ra_node.inference.networks.loaded_network import load_network, network_input
 from training.data.data_kind import DataKind
 from training.data.dataset import Crops
-from training.evaluation.evaluate import CLASSES, weights_path
+from training.evaluation.evaluate import weights_path
+from training.evaluation.task_calibration import CLASSES
 from training.io.atomic_file import write_whole
 from training.recipes.classifier import Recipe
 

@@ -33,20 +33,16 @@ from training.data.manifest import HandRow, manifest_sha256, read_manifest
 from training.data.split import ALL, Fold, Split, k_folds, read_split, written
 from training.data.subgroups import groups_of
 from training.evaluation.evaluate import (
-    CLASSES,
-    Calibration,
-    ChosenOn,
     Evaluation,
     Hands,
-    Points,
     Result,
-    calibrated,
     evaluated,
     evaluated_hands,
 )
 from training.evaluation.metrics import in_words
 from training.evaluation.paired import differences
 from training.evaluation.predictions import Predictions, predictions, save_predictions
+from training.evaluation.task_calibration import CLASSES, Calibration, ChosenOn, Points, calibrated
 from training.experiments.compare import Entry
 from training.experiments.evaluation_cache import CALIBRATION, EVALUATION, POOLED, Question, Say
 from training.io.atomic_file import write_whole
@@ -195,8 +191,8 @@ def _measured(
     for number in np.unique(fold_of):
         own, others = fold_of == number, fold_of != number
         by = _calibrated(logits, stages, others, question)
-        diseased[own] = softmax(logits["recognition"][own] / by.recognition_temperature)[:, 1]
-        staged[own] = softmax(logits["staging"][own] / by.staging_temperature)
+        diseased[own] = by.recognition.probabilities(logits["recognition"][own])[:, 1]
+        staged[own] = by.staging.probabilities(logits["staging"][own])
         points.recognition[own], points.staging[own] = by.threshold, by.class_thresholds
     hands = Hands(stages, patients, diseased, staged, diseased >= points.recognition)
     raw = {task: softmax(found) for task, found in logits.items()}
@@ -269,12 +265,13 @@ def _judged(
 def _with_out_of_fold(told: Predictions, pooled: Pooled) -> Predictions:
     """Predictions of the final networks for the training hands, then those of the folds.
 
-    The logits of a fold are kept at the final temperature; its own operating point stands beside them.
+    The logits of a fold are those which the final calibration turns into the fold's own probabilities; its
+    own operating point stands beside them.
     """
     final = pooled.calibration
     logits = {
-        "recognition": _logits(pooled.hands.diseased_both) * final.recognition_temperature,
-        "staging": _logits(pooled.hands.staged) * final.staging_temperature,
+        "recognition": final.recognition.logits(np.maximum(pooled.hands.diseased_both, SMALLEST)),
+        "staging": final.staging.logits(np.maximum(pooled.hands.staged, SMALLEST)),
     }
     count = len(pooled.stages)
     learnt = told.rows("tune")
@@ -291,10 +288,6 @@ def _with_out_of_fold(told: Predictions, pooled: Pooled) -> Predictions:
         held_out_key=told.held_out_key,
         thresholds=np.concatenate([np.full(int(learnt.sum()), final.threshold), pooled.points.recognition]),
     )
-
-
-def _logits(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.log(np.maximum(probabilities, SMALLEST))
 
 
 def _keep(path: Path, content: bytes) -> None:

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from ra_node.errors import Fatal, Refused
-from ra_node.inference.networks.loaded_network import softmax
 from training.classifier.run_folder import RECIPE, share_crops
-from training.evaluation.evaluate import CLASSES, Calibration
 from training.evaluation.predictions import Predictions, load_predictions, save_predictions
+from training.evaluation.task_calibration import CLASSES, Calibration
 from training.io.atomic_file import write_whole
 
 MEMBERS = "ensemble.json"
@@ -84,12 +83,7 @@ def _pairs(
 
 
 def _probabilities(told: Predictions, calibration: Calibration, task: str) -> NDArray[np.float64]:
-    heat = {
-        "recognition": calibration.recognition_temperature,
-        "staging": calibration.staging_temperature,
-    }
-    logits: NDArray[np.float64] = getattr(told, task)
-    return softmax(logits / heat[task])
+    return calibration.probabilities(task, getattr(told, task), told.patients)
 
 
 def _scaled(features: NDArray[np.float32]) -> NDArray[np.float32]:

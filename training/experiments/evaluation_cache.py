@@ -9,6 +9,7 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
+import numpy as np
 import torch
 from pydantic import TypeAdapter, ValidationError
 
@@ -18,16 +19,14 @@ from training.data.consensus import absent_stages
 from training.data.dataset import Crops, Origin
 from training.data.subgroups import Groups, groups_of, read_groups
 from training.evaluation.evaluate import (
-    Calibration,
     Evaluation,
     Result,
-    calibrated,
-    deciding_splits,
     evaluated,
     unedited_figures,
 )
 from training.evaluation.metrics import Interval
 from training.evaluation.predictions import Predictions, load_predictions, predictions
+from training.evaluation.task_calibration import Calibration, calibrated_run
 from training.experiments.ensemble import read_members
 from training.io.atomic_file import write_whole
 
@@ -103,11 +102,8 @@ def measure(run: Path, device: torch.device, say: Say, question: Question = ASKE
 
 def _calibration(told: Predictions, sensitivity: float | None) -> Calibration:
     """Calibrate each task on its calibration hands."""
-    sides = deciding_splits(told.stages, told.splits)
-    rows = {task: told.rows(side) for task, side in sides.items()}
-    logits = {task: told.logits(chosen)[task] for task, chosen in rows.items()}
-    stages = {task: told.stages[chosen] for task, chosen in rows.items()}
-    return calibrated(logits, stages, sensitivity, sides)
+    everything = told.logits(np.ones(len(told), np.bool_))
+    return calibrated_run(everything, told.stages, told.splits, told.patients, sensitivity)
 
 
 def read_calibration(run: Path) -> Calibration:

@@ -14,8 +14,10 @@ from pydantic import TypeAdapter
 from ra_node.errors import Fatal
 from training.classifier.initial_weights import noted_start
 from training.classifier.loss_curves import Curve, read_losses
-from training.evaluation.evaluate import CLASSES, Calibration, Hands, Result, seen, weights_path
+from training.evaluation.calibration import RAW
+from training.evaluation.evaluate import Hands, Result, seen, weights_path
 from training.evaluation.predictions import KEPT, load_predictions
+from training.evaluation.task_calibration import CLASSES, Calibration
 from training.experiments.ensemble import read_members
 from training.experiments.paper_numbers import NAMES
 from training.recipes.classifier import Recipe
@@ -75,7 +77,7 @@ def _read(run: Path) -> Shown:
     told = load_predictions(run)
     training, held_out = told.rows("tune", told.kind), told.rows("held-out", told.kind)
     members = read_members(run)
-    raw = replace(calibration, recognition_temperature=1.0, staging_temperature=1.0)
+    raw = replace(calibration, recognition=RAW, staging=RAW, folds=())
 
     def hands(rows: NDArray[np.bool_], by: Calibration) -> Hands:
         found = seen(told.logits(rows), told.stages[rows], told.patients[rows], by)

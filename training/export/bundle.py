@@ -28,7 +28,8 @@ from ra_node.inference.bundles.manifest import (
 from training.data.data_kind import ADULT_SOURCE, WITH_ADULTS, DataKind
 from training.data.detector import KeptDetector, copy_weights
 from training.data.weights_origin import Origin, read_origin
-from training.evaluation.evaluate import Calibration, Result, weights_path
+from training.evaluation.evaluate import Result, weights_path
+from training.evaluation.task_calibration import Calibration
 from training.export.model_card import card
 from training.io.atomic_file import write_whole
 from training.recipes.classifier import Recipe
@@ -126,7 +127,7 @@ def _manifest(
 ) -> Manifest:
     origin = read_origin(weights_path(folder, "staging"))
     return Manifest(
-        format=1,
+        format=2,
         name=recipe.name,
         version=recipe.version,
         manufacturer="ra-node",
@@ -206,10 +207,6 @@ def _training(recipe: Recipe, result: Result) -> dict[str, JsonValue]:
 
 def _tasks(folder: Path, recipe: Recipe, calibration: Calibration, result: Result) -> Tasks:
     points = {"recognition": (calibration.threshold,), "staging": calibration.class_thresholds}
-    heat = {
-        "recognition": calibration.recognition_temperature,
-        "staging": calibration.staging_temperature,
-    }
     metrics = {"recognition": result.held_out.recognition, "staging": result.held_out.staging}
     made = {}
     for name, classes in CLASS_NAMES.items():
@@ -220,7 +217,9 @@ def _tasks(folder: Path, recipe: Recipe, calibration: Calibration, result: Resul
             weights=path.relative_to(folder).as_posix(),
             weights_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
             head=(recipe.staging if name == "staging" else recipe.recognition).head,
-            temperature=heat[name],
+            temperature=calibration.scaling(name).temperature,
+            offsets=calibration.scaling(name).offsets,
+            shares=calibration.scaling(name).shares,
             operating_points=points[name],
             metrics={key: found for key, found in metrics[name].items() if all(map(math.isfinite, found))},
             metrics_on=result.measured_on,

@@ -6,12 +6,17 @@ from collections.abc import Mapping, Sequence
 
 from ra_node.inference.bundles.manifest import DomainPart, Interval, Manifest
 from training.data.data_kind import DataKind
-from training.evaluation.evaluate import Calibration, GroupFigures, Result
+from training.evaluation.calibration import offsets_in_words
+from training.evaluation.evaluate import GroupFigures, Result
 from training.evaluation.metrics import in_words
+from training.evaluation.predictive_values import PREVALENCES, likelihood_ratios, predictive_values
+from training.evaluation.task_calibration import Calibration
 from training.export.detector_card import detector_section
 
 CHOSEN_ON = {
     "validation": "validation patients, whom no step of training saw",
+    "cross-fitted": "validation and held-out patients together (for the figures each fifth of the held-out "
+    "patients by all others)",
     "tune": "the training patients themselves, for want of validation hands of every class",
     "out-of-fold": "all hands, each by a network that was not trained on its patient",
 }
@@ -81,7 +86,7 @@ It rates {domain}; other hands are not rated.
 {counts}
 
 {initialisation}
-Temperature and operating point of recognition were chosen on {chosen_on}; those of staging
+Calibration and operating point of recognition were chosen on {chosen_on}; those of staging
 on {staging_chosen_on}.
 
 ## Figures on held-out patients
@@ -91,8 +96,11 @@ Measured on {measured_on}.
 {readers}
 {figures}
 Operating point of recognition: {threshold:.3f} ({point}). Temperatures:
-{recognition_temperature:.2f} (recognition), {staging_temperature:.2f} (staging). Expected calibration error
+{recognition_temperature:.2f} (recognition), {staging_temperature:.2f} (staging); offsets of the classes:
+{recognition_offsets}; {staging_offsets}. Expected calibration error
 on held-out hands: {recognition_error} and {staging_error}.
+
+{prevalence}
 
 ## Limits
 
@@ -135,6 +143,9 @@ def card(manifest: Manifest, result: Result, calibration: Calibration) -> str:
         threshold=recognition.operating_points[0],
         recognition_temperature=recognition.temperature,
         staging_temperature=staging.temperature,
+        recognition_offsets=offsets_in_words(calibration.recognition) or "none",
+        staging_offsets=offsets_in_words(calibration.staging) or "none",
+        prevalence=_prevalence(result),
         recognition_error=_error(result, "recognition"),
         staging_error=_error(result, "staging"),
         terms=manifest.provenance["terms"],
@@ -142,6 +153,36 @@ def card(manifest: Manifest, result: Result, calibration: Calibration) -> str:
         description=manifest.preprocessing.description,
     )
     return text if manifest.finder is None else f"{text}\n{detector_section(manifest.finder)}"
+
+
+def _prevalence(result: Result) -> str:
+    """Likelihood ratios, and predictive values at several prevalences."""
+    sensitivity, specificity = (result.held_out.recognition[key] for key in ("sensitivity", "specificity"))
+    ratios = likelihood_ratios(sensitivity, specificity)
+    lines = [
+        f"| {name} | {value[0]:.3g} | {in_words(value)} |"
+        for name, value in zip(
+            ("positive likelihood ratio", "negative likelihood ratio"), ratios, strict=True
+        )
+    ]
+    for prevalence in PREVALENCES:
+        values = predictive_values(sensitivity, specificity, prevalence)
+        lines += [
+            f"| {name} at a prevalence of {100 * prevalence:g} % | {value[0]:.3f} | {in_words(value)} |"
+            for name, value in zip(("PPV", "NPV"), values, strict=True)
+        ]
+    return "\n".join(
+        [
+            "### Recognition at its operating point, by prevalence\n",
+            "| figure | value | 95 % interval |",
+            "|---|---|---|",
+            *lines,
+            "",
+            "Probabilities hold for the share of disease among the hands of the calibration. With",
+            "`[models] prevalence` a node's text report states the probability of disease at its own, too.",
+            "",
+        ]
+    )
 
 
 def _figures(result: Result) -> str:

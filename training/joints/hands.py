@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -173,28 +172,23 @@ def _unedited(split: Split) -> int:
 
 
 def simulated_hand(one: PlannedHand, recipe: Recipe, finder: HandFinder, side_px: int) -> Iterator[JointRow]:
-    """Simulate each stage on one hand, with the same random numbers as for the networks of the hand."""
-    values = read_png(one.hand.path).values
-    marked = one.hand.joints
-    scale = recipe.data.phalanx_px / _phalanx_px(marked)
-    image = np.asarray(cv2.resize(values, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.float32)
-    points = {name: Point(point.x * scale, point.y * scale) for name, point in marked.items()}
+    """Simulate each stage on one hand, with the same random numbers as for the networks of the hand.
+
+    The lesions are drawn at the full size of the picture, as crops are made from it: reduced to the size for
+    the networks of the hand, sham edits were told from unedited joints (AUC 0.615 by a hand's joints).
+    """
+    values, points = read_png(one.hand.path).values, one.hand.joints
     names = sorted(joint_frames(points))
     rng = np.random.default_rng((recipe.seed, int(one.hand.patient)))
     jittered = bool(recipe.data.box_jitter) and one.split == "tune"
     for stage in one.stages:
         drawn = joint_stages(as_drawn(stage, recipe.data.reader_noise, rng), names, rng)
-        changed = simulate_joints(image, points, drawn, rng)
+        changed = simulate_joints(values, points, drawn, rng)
         if jittered:
             rng.normal(size=4)  # consumed by the jitter of the hand's box there
         crops = crops_of(changed, finder, points, side_px)
         yield JointRow(crops, drawn, stage, one.hand.patient, one.split, "simulated")
     healthy = dict.fromkeys(JOINTS, 0)
     for _ in range(one.unedited):
-        crops = crops_of(values, finder, marked, side_px)
+        crops = crops_of(values, finder, points, side_px)
         yield JointRow(crops, healthy, 0, one.hand.patient, one.split, "unedited")
-
-
-def _phalanx_px(joints: Mapping[str, Point]) -> float:
-    a, b = joints["mcp_3"], joints["pip_3"]
-    return float(np.hypot(a.x - b.x, a.y - b.y))

@@ -15,15 +15,14 @@ from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ra_node.domain.geometry import Point
 from ra_node.domain.joints import JOINTS
 from ra_node.imaging.pixels import read_png
 from training.data.dataset import SourceHand, read_source
 from training.evaluation.metrics import Interval, auc, with_intervals
-from training.joints.hands import crops_in, region_at
+from training.joints.hands import crops_of
 from training.joints.run import JointSource
 from training.recipes.joints import JointRecipe
-from training.simulation.lesions import Image, joint_frames, joint_stages, simulate_joints
+from training.simulation.lesions import joint_frames, joint_stages, simulate_joints
 
 GRID = 24
 """Features are pooled to GRID x GRID fields: low-resolution picture, and energy of its high frequencies."""
@@ -33,9 +32,10 @@ Crops = NDArray[np.uint8]
 
 
 def joint_pairs(recipe: JointRecipe, source: JointSource, stage: int, hands: int) -> tuple[Crops, Crops]:
-    """Joints of the same hands without and with the edits of a stage, with the same positions and size.
+    """Joints of the same hands without and with the edits of a stage, each detected in its own picture.
 
-    Every diseased joint has the stage itself, none a lower one; hands without all joints are left out.
+    That is how training and node crop them. Every diseased joint has the stage itself, none a lower one;
+    hands without all joints are left out.
     """
     assert source.radiographs is not None
     made = (_pair(recipe, source, hand, stage) for hand in read_source(source.radiographs))
@@ -87,21 +87,12 @@ def _features(crop: NDArray[np.uint8]) -> NDArray[np.float64]:
 def _pair(
     recipe: JointRecipe, source: JointSource, hand: SourceHand, stage: int
 ) -> tuple[Crops, Crops] | None:
-    image, points = _at_simulation_size(hand, recipe.hands.data.phalanx_px)
-    region = region_at(image, source.detector().opened(), points)
-    if region is None or len(region.joints) < len(JOINTS):
-        return None
+    values, points = read_png(hand.path).values, hand.joints
     rng = np.random.default_rng((recipe.hands.seed, int(hand.patient), stage))
     drawn = joint_stages(stage, sorted(joint_frames(points)), rng)
-    changed = simulate_joints(image, points, {name: stage if s else 0 for name, s in drawn.items()}, rng)
-    cut = [crops_in(values, region, recipe.side_px) for values in (image, changed)]
+    changed = simulate_joints(values, points, {name: stage if s else 0 for name, s in drawn.items()}, rng)
+    cut = [crops_of(image, source.detector().opened(), points, recipe.side_px) for image in (values, changed)]
+    if any(len(one) < len(JOINTS) for one in cut):
+        return None
     first, second = (np.stack([one[name] for name in JOINTS]) for one in cut)
     return first, second
-
-
-def _at_simulation_size(hand: SourceHand, phalanx_px: float) -> tuple[Image, dict[str, Point]]:
-    a, b = hand.joints["mcp_3"], hand.joints["pip_3"]
-    scale = phalanx_px / float(np.hypot(a.x - b.x, a.y - b.y))
-    values = read_png(hand.path).values
-    image = np.asarray(cv2.resize(values, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.float32)
-    return image, {name: Point(p.x * scale, p.y * scale) for name, p in hand.joints.items()}

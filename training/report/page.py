@@ -16,6 +16,7 @@ from training.experiments.run_summary import Shown
 from training.experiments.verdicts import Versus, begun_with
 from training.report.misread import Misread
 from training.report.plot_style import Drawn, svg_of
+from training.report.predictive_table import predictive_table
 from training.report.tables import (
     calibration_table,
     clinical_table,
@@ -32,6 +33,8 @@ from training.report.tables import (
 
 CHOSEN_ON = {
     "validation": "validation hands, which no step of training saw",
+    "cross-fitted": "validation and held-out hands together (for the figures each fifth of the held-out "
+    "people by all others)",
     "tune": "the training hands themselves, for want of validation hands of every class",
     "out-of-fold": "all hands, each by a network that was not trained on its patient",
 }
@@ -56,7 +59,8 @@ def report(
         runs=runs,
         tables=[
             *([readers_table(runs)] if runs[0].result.readers else []),
-            *(recognition_table(runs), staging_table(runs), clinical_table(runs), calibration_table(runs)),
+            *(recognition_table(runs), predictive_table(runs), staging_table(runs), clinical_table(runs)),
+            calibration_table(runs),
         ],
         reader_study=runs[0].result.reader_study,
         warning=runs[0].result.words.warning,

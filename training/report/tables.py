@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ra_node.domain.report import STAGES
+from training.evaluation.calibration import offsets_in_words
 from training.evaluation.metrics import Interval, clopper_pearson, in_words
 from training.evaluation.paired import FIGURES
 from training.experiments import paper_numbers as paper
@@ -140,11 +141,11 @@ def _calibration(run: Shown) -> tuple[Cell, ...]:
     why = "Youden's J" if asked is None else f"for {100 * asked:.0f} % sensitivity"
     raw, calm = found.raw_calibration_error, found.calibration_error
     return (
-        Cell(f"{chosen.recognition_temperature:.2f}"),
+        Cell(f"{chosen.recognition.temperature:.2f}", offsets_in_words(chosen.recognition)),
         Cell(_known(raw.get("recognition"))),
         Cell(_known(calm["recognition"]), _between(found.calibration_interval.get("recognition"))),
         Cell(f"{chosen.threshold:.3f}", why),
-        Cell(f"{chosen.staging_temperature:.2f}"),
+        Cell(f"{chosen.staging.temperature:.2f}", offsets_in_words(chosen.staging)),
         Cell(_known(raw.get("staging"))),
         Cell(_known(calm["staging"]), _between(found.calibration_interval.get("staging"))),
     )

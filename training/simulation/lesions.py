@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import dctn, idctn
 
 from ra_node.domain.geometry import Point
 
@@ -70,12 +71,13 @@ AFFECTED_SHARE = ((0.0, 0.0), (0.25, 0.6), (0.4, 0.75), (0.5, 0.85), (0.6, 0.95)
 BONE_SPREAD, JOINT_SPREAD = 0.04, 0.05
 """Standard deviations of bone density, as a share, between healthy hands and between their joints."""
 
-SHAM_WARP = 0.05
+SHAM_WARP = 0.02
 """Standard deviation in half widths of the warp that every joint undergoes."""
 
-SHARP_SHARE = 0.3
-"""OpenCV's cubic kernel sharpens the fine grain of a picture and its Lanczos kernel softens it; in this
-mixture a warp preserves the grain, so that it does not reveal where the image was edited."""
+UPSAMPLING = 3
+"""Factor of the upsampling before a warp. Odd, so that every pixel of the image is also one of the finer
+image, and a warp by nothing changes nothing. Without upsampling a warp halved the power above 0.35 cycles a
+pixel, which a probe on joint crops detected (AUC 0.615 by a hand's joints)."""
 
 
 def joint_frames(joints: Mapping[str, Point]) -> dict[str, Frame]:
@@ -123,11 +125,15 @@ def simulate_joints(
 ) -> Image:
     """Return a copy of a healthy hand with these joint stages; other joints stay healthy, but edited."""
     frames = joint_frames(joints)
-    result = image.copy()
     density = rng.normal(0, BONE_SPREAD)
-    for name in sorted(frames):
-        lesion = _varied(LESIONS[stages.get(name, 0)], density, rng)
-        _draw_joint(result, frames[name], lesion, rng)
+    asked = (
+        _planned(image.shape, frames[name], _varied(LESIONS[stages.get(name, 0)], density, rng), rng)
+        for name in sorted(frames)
+    )
+    edits = [edit for edit in asked if edit is not None]
+    result = _warped(image, edits)
+    for edit in edits:
+        _draw_joint(result, edit, rng)
     return result
 
 
@@ -155,15 +161,32 @@ class _Patch:
     v: Image
 
 
-def _draw_joint(image: Image, frame: Frame, lesion: Lesion, rng: np.random.Generator) -> None:
-    """Change the surroundings of one joint in place."""
-    patch = _patch(image.shape, frame, 5.0)
+@dataclass(frozen=True, slots=True)
+class _Edit:
+    """The lesion of one joint, drawn before any pixel is changed."""
+
+    frame: Frame
+    lesion: Lesion
+    patch: _Patch
+    jitter: tuple[float, float]
+    """The sham displacement along and across, in half widths."""
+
+
+def _planned(shape: tuple[int, ...], frame: Frame, lesion: Lesion, rng: np.random.Generator) -> _Edit | None:
+    """The edit of a joint; None where it is outside the image."""
+    patch = _patch(shape, frame, 5.0)
     if patch is None:
-        return
+        return None
+    along, across = rng.normal(0, SHAM_WARP, size=2)
+    return _Edit(frame, lesion, patch, (float(along), float(across)))
+
+
+def _draw_joint(image: Image, edit: _Edit, rng: np.random.Generator) -> None:
+    """Change the surroundings of one joint in place."""
+    patch, frame, lesion = edit.patch, edit.frame, edit.lesion
     changed = image[patch.rows, patch.columns]
     soft = _soft_level(changed, patch, frame)
     changed = _thinned(changed, soft, patch, lesion.osteopenia)
-    changed = _warped(changed, patch, frame, lesion, rng)
     changed = _filled(changed, patch, frame, lesion.filling)
     if lesion.bridging > 0:
         changed = _bridged(changed, patch, frame)
@@ -198,29 +221,87 @@ def _thinned(here: Image, soft: float, patch: _Patch, share: float) -> Image:
     return np.asarray(here - share * near * np.maximum(here - soft, 0), np.float32)
 
 
-def _warped(here: Image, patch: _Patch, frame: Frame, lesion: Lesion, rng: np.random.Generator) -> Image:
-    """Narrow the space, shift the distal bone, and resample every joint by a small warp (the sham)."""
+def _warped(image: Image, edits: Sequence[_Edit]) -> Image:
+    """Narrow the spaces, shift the distal bones, and displace every joint a little (the sham), in a copy.
+
+    All displacements are added and the image is resampled once, also where the patches of joints overlap: by
+    repeated resampling a probe recognised the joints in the middle of the hand.
+    """
+    result = image.copy()
+    if not edits:
+        return result
+    top, bottom = min(e.patch.rows.start for e in edits), max(e.patch.rows.stop for e in edits)
+    left, right = min(e.patch.columns.start for e in edits), max(e.patch.columns.stop for e in edits)
+    part = image[top:bottom, left:right]
+    dx, dy = np.zeros_like(part), np.zeros_like(part)
+    for edit in edits:
+        patch, frame = edit.patch, edit.frame
+        du, dv = _displaced(edit)
+        rows = slice(patch.rows.start - top, patch.rows.stop - top)
+        columns = slice(patch.columns.start - left, patch.columns.stop - left)
+        dx[rows, columns] += frame.half_width_px * (du * frame.along[0] + dv * frame.across[0])
+        dy[rows, columns] += frame.half_width_px * (du * frame.along[1] + dv * frame.across[1])
+    y, x = np.mgrid[0 : bottom - top, 0 : right - left].astype(np.float32)
+    moved = (dx != 0) | (dy != 0)
+    result[top:bottom, left:right] = np.where(moved, _read(part, x + dx, y + dy), part)
+    return result
+
+
+def _displaced(edit: _Edit) -> tuple[Image, Image]:
+    """Displacement of a patch along and across, in half widths: where each pixel is read from."""
+    patch, lesion = edit.patch, edit.lesion
     fade = _bump(patch.u / 4.6) * _bump(patch.v / 3.0)
-    jitter_u, jitter_v = rng.normal(0, SHAM_WARP, size=2)
     together = lesion.narrowing * 0.5 * np.tanh(patch.u / 0.12)
-    du = (together + jitter_u) * fade
+    du = (together + edit.jitter[0]) * fade
     skin_bends = 0.15 + 0.5 * np.maximum(np.abs(patch.v) - 0.9, 0)
     distal = 0.5 * (1 + np.tanh(patch.u / skin_bends)) - 0.25
-    dv = (lesion.slip * (0.0 if frame.carpal else 1.0) * distal + jitter_v) * fade
-    return _sampled(here, patch, frame, patch.u + du, patch.v + dv)
+    dv = (lesion.slip * (0.0 if edit.frame.carpal else 1.0) * distal + edit.jitter[1]) * fade
+    return np.asarray(du, np.float32), np.asarray(dv, np.float32)
 
 
 def _sampled(here: Image, patch: _Patch, frame: Frame, u: Image, v: Image) -> Image:
     """Read the patch at joint coordinates (u, v) of the same shape."""
+    return _read(here, *_pixels(patch, frame, u, v))
+
+
+def _read(here: Image, x: Image, y: Image) -> Image:
+    """Read columns `x` and rows `y` of the same shape; frequencies up to Nyquist's are preserved."""
+    read = cv2.remap(
+        _upsampled(here),
+        _finer(x),
+        _finer(y),
+        interpolation=cv2.INTER_LANCZOS4,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return np.asarray(read, np.float32)
+
+
+def _strip(here: Image, patch: _Patch, frame: Frame, u: Image, v: Image) -> Image:
+    """Read grey levels at a few joint coordinates (u, v), for measuring edges: by cubic interpolation."""
+    maps = _pixels(patch, frame, u, v)
+    read = cv2.remap(here, *maps, interpolation=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(read, np.float32)
+
+
+def _pixels(patch: _Patch, frame: Frame, u: Image, v: Image) -> tuple[Image, Image]:
+    """Columns and rows in the patch of joint coordinates (u, v)."""
     size = frame.half_width_px
     x = frame.centre.x + size * (u * frame.along[0] + v * frame.across[0]) - patch.columns.start
     y = frame.centre.y + size * (u * frame.along[1] + v * frame.across[1]) - patch.rows.start
-    maps = (np.asarray(x, np.float32), np.asarray(y, np.float32))
-    sharp, smooth = (
-        cv2.remap(here, *maps, interpolation=kernel, borderMode=cv2.BORDER_REPLICATE)
-        for kernel in (cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)
-    )
-    return np.asarray(SHARP_SHARE * sharp + (1 - SHARP_SHARE) * smooth, np.float32)
+    return np.asarray(x, np.float32), np.asarray(y, np.float32)
+
+
+def _upsampled(here: Image) -> Image:
+    """The patch with `UPSAMPLING` times the pixels: cosine transform with zeros for the new frequencies."""
+    rows, columns = here.shape
+    spectrum = np.zeros((UPSAMPLING * rows, UPSAMPLING * columns), np.float32)
+    spectrum[:rows, :columns] = dctn(here, norm="ortho") * UPSAMPLING
+    return np.asarray(idctn(spectrum, norm="ortho"), np.float32)
+
+
+def _finer(place: Image) -> Image:
+    """The same place in pixels of the upsampled patch; both count from the centre of the first pixel."""
+    return np.asarray((place + 0.5) * UPSAMPLING - 0.5, np.float32)
 
 
 def _filled(here: Image, patch: _Patch, frame: Frame, share: float) -> Image:
@@ -259,7 +340,7 @@ def _bitten(
 def _margin(here: Image, patch: _Patch, frame: Frame, u: float, side: float) -> tuple[float, float]:
     """Edge of the bone beside the axis at `u`, and grey level of the soft tissue beyond it."""
     along, across = np.meshgrid(np.linspace(u - 0.2, u + 0.2, 5), np.linspace(0.4, 1.8, 29), indexing="ij")
-    strip = _sampled(here, patch, frame, along.astype(np.float32), (side * across).astype(np.float32))
+    strip = _strip(here, patch, frame, along.astype(np.float32), (side * across).astype(np.float32))
     profile = strip.mean(axis=0)
     edge = int(np.argmin(profile[6:18] - profile[4:16])) + 5
     return float(across[0, edge]), float(profile[edge + 4])

@@ -32,6 +32,7 @@ from ra_node.domain.report import (
     HandFinding,
     HandVerdict,
     ImageFinding,
+    Reason,
     Recognition,
     Refusal,
     Staging,
@@ -119,7 +120,9 @@ def refusal_panel(refusal: Refusal | None, width_px: int, pen: Pen) -> ElementGr
 def _reason_panel(key: str, refusal: Refusal | None, width_px: int, pen: Pen) -> ElementGroup:
     title = pen.line(pen.say(key).upper(), KEY_PX + 3, bold=True)
     not_rated = refusal is not None and refusal.reason in OUTSIDE_DOMAIN and key == "this_study"
-    reason = _refused(refusal, width_px - 2 * PAD_PX, pen, "not_rated" if not_rated else "not_analysed")
+    withdrawn = refusal is not None and refusal.reason is Reason.WITHDRAWN
+    word = "withdrawn" if withdrawn else "not_rated" if not_rated else "not_analysed"
+    reason = _refused(refusal, width_px - 2 * PAD_PX, pen, word)
     return _panel([title, reason], width_px, WHITE, dashed=True)
 
 

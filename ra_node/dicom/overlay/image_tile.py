@@ -9,11 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ra_node.dicom.overlay.annotations import link, photo_parts
-from ra_node.dicom.overlay.elements import SMALL_PX, TEXT_PX, ElementGroup, Part, Photo, moved, stacked
+from ra_node.dicom.overlay.elements import (
+    AMBER,
+    FINE_PX,
+    GROUND,
+    SMALL_PX,
+    TEXT_PX,
+    ElementGroup,
+    Part,
+    Photo,
+    Rectangle,
+    moved,
+    stacked,
+)
 from ra_node.dicom.overlay.hand_panel import PANEL_PX, hand_panel, image_panel, resized
 from ra_node.dicom.overlay.typesetting import Pen
 from ra_node.domain.geometry import Box
-from ra_node.domain.report import HandFinding, ImageFinding
+from ra_node.domain.report import HandFinding, ImageFinding, Reason
 from ra_node.domain.texts.report_sentences import refusal_text, told
 
 GAP_PX = 28
@@ -24,6 +36,9 @@ TITLE_PX = 52
 """Space above a radiograph for its title, where it has one."""
 
 REMARK_PX = 12
+
+BAND_PX = 120
+"""Size of the word across a radiograph whose result is withdrawn."""
 
 MOST_SCALE = 1.5
 """Largest magnification of a small radiograph."""
@@ -68,6 +83,8 @@ def tile(shown: DisplayedImage, title: str, plan: Plan, cell: tuple[int, int], p
     picture, panels = place(shown, hands, (cell[0], top + cell[1]), plan, pen)
     photo: list[Part] = [Photo(image.sop_instance_uid, picture)]
     parts = photo if shown.sketch else photo_parts(image, picture, shown.display, pen)
+    if image.refusal is not None and image.refusal.reason is Reason.WITHDRAWN:
+        parts += _withdrawn_band(picture, pen)
     for box, panel in panels:
         parts += moved(panel.parts, box.x0, box.y0)
     if len(hands) > 1:
@@ -79,6 +96,19 @@ def tile(shown: DisplayedImage, title: str, plan: Plan, cell: tuple[int, int], p
     notes = _remarks(shown, right, pen)
     parts += moved(notes.parts, 0, bottom + REMARK_PX)
     return ElementGroup(right, bottom + (notes.height_px + REMARK_PX if notes.parts else 0), tuple(parts))
+
+
+def _withdrawn_band(picture: Box, pen: Pen) -> list[Part]:
+    """A band across the radiograph that says that its result is withdrawn, as large as fits."""
+    word = pen.say("withdrawn")
+    size_px = min(BAND_PX, picture.height_px // 3)
+    line = pen.line(word, size_px, ink=GROUND, bold=True)
+    while line.width_px > picture.width_px and size_px > FINE_PX:
+        size_px -= 4
+        line = pen.line(word, size_px, ink=GROUND, bold=True)
+    top = picture.y0 + (picture.height_px - line.height_px) // 2
+    band = Rectangle(Box(picture.x0, top, picture.x1, top + line.height_px), fill=AMBER)
+    return [band, *moved(line.parts, picture.x0 + (picture.width_px - line.width_px) // 2, top)]
 
 
 def _remarks(shown: DisplayedImage, width_px: int, pen: Pen) -> ElementGroup:

@@ -20,6 +20,7 @@ from ra_node.domain.report import (
     JointShare,
     JointStaging,
     Model,
+    Reason,
     Recognition,
     Refusal,
     Staging,
@@ -101,6 +102,8 @@ def summary_sentence(report: StudyReport, language: Language | None = None) -> s
         return _spaced([*outside, said], words)
     if report.refusal is None:
         return _sentence(words.say("summary.none"), words)
+    if report.refusal.reason is Reason.WITHDRAWN:
+        return refusal_text(report.refusal, words)
     key = "not_rated_because" if report.refusal.reason in OUTSIDE_DOMAIN else "none_because"
     return words.say(f"summary.{key}", reason=refusal_text(report.refusal, words))
 

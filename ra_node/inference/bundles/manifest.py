@@ -57,6 +57,10 @@ class BundleTask(_Part):
     head: Head = "softmax"
     temperature: Annotated[float, Field(gt=0)]
     """Logits are divided by it before the softmax."""
+    offsets: tuple[float, ...] = ()
+    """One a class, added to the logits after the temperature; empty: none. Format 2."""
+    shares: tuple[Share, ...] = ()
+    """Share of each class among the hands of the calibration; empty in bundles of earlier versions."""
     operating_points: tuple[Share, ...]
     """Recognition: one threshold; staging: one a class, for one-vs-rest metrics."""
     metrics: dict[str, Interval]
@@ -107,6 +111,10 @@ class Tasks(_Part):
             raise ValueError("recognition needs 2 classes and 1 operating point")
         if len(self.staging.classes) != len(STAGES):
             raise ValueError(f"staging needs {len(STAGES)} classes, found {len(self.staging.classes)}")
+        for task in (self.recognition, self.staging):
+            for key, found in (("offsets", task.offsets), ("shares", task.shares)):
+                if found and len(found) != len(task.classes):
+                    raise ValueError(f"{key}: expected one a class, {len(task.classes)}, found {len(found)}")
         return self
 
 
@@ -213,7 +221,7 @@ class Manifest(_Part):
     """`manifest.json`, as written by `python -m training export`."""
 
     format: Literal[1, 2]
-    """Format 2 may have the task `joints`."""
+    """Format 2 may have the task `joints`, and offsets and shares of classes."""
     name: str
     version: str
     manufacturer: str

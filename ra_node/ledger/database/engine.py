@@ -35,10 +35,12 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ra_node.errors import Fatal, Retryable
+from ra_node.filesystem.os_errors import node_error
 from ra_node.ledger.database.sqlite_file import SqliteFile, absent, lost
 from ra_node.ledger.migrations import HEAD
 
 BUSY_TIMEOUT_S = 30.0
+PG_DRIVER = "pg8000"
 SETTLING = "settling"
 """Topic of notifications: a study may settle earlier than scheduled."""
 _ANNOUNCED = "announced"
@@ -137,7 +139,18 @@ def open_ledger(
     LedgerUnavailable when the server does not respond, LedgerMissing where there is no ledger and
     `may_create` is false, or where only its journal is left.
     """
-    target = _checked(url)
+    try:
+        return _open(_checked(url), clock, new_id, may_create=may_create)
+    except OSError as error:
+        raise node_error(error, "ledger url: expected a file that this account can read and write") from error
+    except (
+        TypeError,
+        UnicodeError,
+    ) as error:  # of the driver, for an option or a host name that it does not know
+        raise Fatal(f"ledger url: expected host and options that {PG_DRIVER} knows, found others") from error
+
+
+def _open(target: URL, clock: Callable[[], float], new_id: Callable[[], str], *, may_create: bool) -> Ledger:
     file = None
     with _translated():
         if target.get_backend_name() == "sqlite":
@@ -204,9 +217,12 @@ def ledger_address(url: str) -> URL:
 def _checked(url: str) -> URL:
     target = ledger_address(url)
     if target.get_backend_name() == "postgresql":
+        if not target.username and "user" not in target.query:
+            raise Fatal("ledger url: expected postgresql+pg8000://user@host/name, found no user")
         return target.set(drivername="postgresql+pg8000")
-    if target.get_backend_name() == "sqlite" and target.database not in (None, "", ":memory:"):
-        return target
+    file = target.database or ""
+    if target.get_backend_name() == "sqlite" and file not in ("", ":memory:") and "\0" not in file:
+        return target.set(drivername="sqlite")
     expected = "sqlite:////folder/file or postgresql+pg8000://user@host/name"
     raise Fatal(f"ledger url: expected {expected}, found a URL of {target.get_backend_name()}")
 

@@ -205,6 +205,41 @@ result_object = Table(
 )
 Index("ix_object_result", result_object.c.study_uid, result_object.c.version)
 
+present_patient = Table(
+    "present_patient",
+    metadata,
+    Column("study_uid", Text, ForeignKey("study.study_uid"), nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("path", Text),
+    Column("sha256", Text, nullable=False),
+    PrimaryKeyConstraint("study_uid", "digest"),
+)
+
+withdrawal = Table(
+    "withdrawal",
+    metadata,
+    Column("study_uid", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("operator", Text, nullable=False),
+    Column("bundle", Text),
+    Column("requested_at", Double, nullable=False),
+    Column("ended_at", Double),
+    Column("new_version", Integer),
+    PrimaryKeyConstraint("study_uid", "version"),
+    ForeignKeyConstraint(["study_uid", "version"], ["result.study_uid", "result.version"]),
+)
+WAITING_WITHDRAWAL = text("ended_at IS NULL")
+Index(
+    "ix_withdrawal_waiting",
+    withdrawal.c.requested_at,
+    sqlite_where=WAITING_WITHDRAWAL,
+    postgresql_where=WAITING_WITHDRAWAL,
+)
+
 delivery = Table(
     "delivery",
     metadata,

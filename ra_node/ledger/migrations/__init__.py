@@ -1,4 +1,4 @@
 """The numbered steps that make the tables, oldest first."""
 
-HEAD = "0010"
+HEAD = "0012"
 """The newest migration."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import exists, select
 
-from ra_node.errors import Fatal
+from ra_node.errors import NotReady
 from ra_node.filesystem.durable_write import write_atomically
 from ra_node.ledger.alarms import AlarmKind, alarms, clear_alarm, raise_alarm
 from ra_node.ledger.database import schema
@@ -37,7 +37,7 @@ ADOPTABLE = 64
 WAY_OUT = "mount the right data_dir or name the right ledger; to bind these two from now on: `ra-node adopt`"
 
 
-class Unbound(Fatal):
+class Unbound(NotReady):
     """Data folder and ledger do not belong together: nothing is received, swept or purged."""
 
 

@@ -164,11 +164,14 @@ def negotiable(association: Association) -> bool:
     return bool(contexts) and not 0 < (request.maximum_length or 0) <= _VALUE_HEADER_BYTES
 
 
-def forbid_storage(association: Association) -> None:
-    """Remove the storage contexts from an association that is being requested."""
+def forbid_storage(association: Association) -> tuple[int, int]:
+    """Remove the storage contexts from a request; return how many it has, and how many contexts in all."""
     storage = {context.abstract_syntax for context in AllStoragePresentationContexts}
     kept = [cx for cx in association.acceptor.supported_contexts if cx.abstract_syntax not in storage]
     association.acceptor.supported_contexts = kept
+    request = association.requestor.primitive
+    asked = request.presentation_context_definition_list if request else []
+    return sum(context.abstract_syntax in storage for context in asked), len(asked)
 
 
 def receive_failure(request: C_STORE) -> OSError | None:

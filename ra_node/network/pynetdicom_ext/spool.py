@@ -19,7 +19,8 @@ from typing import IO, Any, Self
 
 from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION, dimse_messages
 
-from ra_node.errors import Fatal
+from ra_node.errors import NotReady
+from ra_node.filesystem.os_errors import node_error
 
 PREFIX, SUFFIX = "arriving-", ".dcm"
 CHUNK_BYTES = 2**20
@@ -236,12 +237,12 @@ class IncomingFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = (self.path / ".listener").open("wb")
         except OSError as error:
-            raise Fatal(f"expected a folder to write to at {self.path}, found: {error}") from error
+            raise node_error(error, "expected a folder to write to") from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             lock.close()
-            raise Fatal(
+            raise NotReady(
                 f"expected {self.path} for this listener alone, found another listener in it"
             ) from error
         self._lock = lock

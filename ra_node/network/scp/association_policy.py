@@ -42,6 +42,8 @@ class Rejection:
 
 CALLING_AE_UNKNOWN = Rejection(1, 1, 3, "calling AE title not recognised")
 CALLED_AE_UNKNOWN = Rejection(1, 1, 7, "called AE title not recognised")
+MAY_NOT_STORE = Rejection(1, 1, 1, "may not send images: add the role source")
+"""To a caller that asks for storage alone and is no source."""
 NO_USE = Rejection(1, 1, 1, "no presentation context, or PDUs too short for any response")
 CONGESTED = Rejection(2, 3, 1, "temporary congestion")
 TOO_MANY = Rejection(2, 3, 2, "local limit exceeded")
@@ -63,6 +65,41 @@ def matching(
     ]
 
 
+def why_unknown(
+    calling_ae: str, address: str, peers: Iterable[AllowedPeer], names: frozenset[str] | None = None
+) -> str:
+    """Why `matching` finds no peer: title, address or certificate, and what is configured."""
+    title = calling_ae.strip()
+    same = [peer for peer in peers if peer.ae_title.strip() == title]
+    here = [peer for peer in same if address_matches(peer.address, address)]
+    if here:
+        if names is None:
+            return f"{title} is known, but must come by TLS (tls = true)"
+        wanted = " or ".join(sorted({peer.certificate_name for peer in here}))
+        return f"{title} is known, but its certificate must hold the name {wanted}"
+    if same:
+        hosts = " or ".join(sorted({_with_resolution(peer.address) for peer in same}))
+        return f"{title} is known, but from {hosts}, not {address}"
+    alike = sorted({peer.ae_title for peer in peers if peer.ae_title.strip().lower() == title.lower()})
+    if alike:
+        return f"{title} is not known, but {alike[0]} is: AE titles distinguish case"
+    located = [peer for peer in peers if peer.address != "*"]
+    at = sorted({peer.ae_title for peer in located if address_matches(peer.address, address)})
+    if at:
+        return f"{title} is not known; from {address} comes {' or '.join(at)}"
+    return f"{title} is not known: no [[peer]] has this AE title"
+
+
+def _with_resolution(host: str) -> str:
+    """A configured address; a host name with the addresses that it has now."""
+    try:
+        ipaddress.ip_network(host, strict=False)
+    except ValueError:
+        found = " and ".join(sorted(map(str, _resolved(host))))
+        return f"{host} ({found or 'which cannot be resolved'})"
+    return host
+
+
 def address_matches(allowed: str, address: str) -> bool:
     """Compare a caller's IP address with "*", an address, a network ("10.1.0.0/16") or a host name.
 
@@ -82,7 +119,7 @@ def address_matches(allowed: str, address: str) -> bool:
 def _resolved(name: str) -> set[ipaddress.IPv4Address | ipaddress.IPv6Address]:
     try:
         return {_plain(str(entry[4][0])) for entry in socket.getaddrinfo(name, None)}
-    except OSError:
+    except (OSError, UnicodeError):
         return set()
 
 

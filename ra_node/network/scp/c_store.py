@@ -84,7 +84,7 @@ def on_c_store(event: Event, inbox: Inbox, caller: Caller) -> Dataset:
     before this returns. A repeated instance is a Success too. Never raises: Refused becomes 0xC000
     and Retryable or a full disk 0xA700, both with an error comment; anything else 0x0110.
     """
-    bound = log.bind(peer=caller.ae_title, association_id=caller.association_id)
+    bound = log.bind(peer=caller.ae_title, address=caller.address, association_id=caller.association_id)
     try:
         received = _received(event, caller)
         bound = bound.bind(sop_instance_uid=received.sop_instance_uid)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import ssl
 import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +21,7 @@ from pynetdicom.events import Event, EventHandlerType
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import ThreadedAssociationServer
 
-from ra_node.errors import Fatal
+from ra_node.errors import Fatal, NotReady
 from ra_node.network.presentation_contexts import accepted_contexts
 from ra_node.network.pynetdicom_ext import limits as bounds
 from ra_node.network.pynetdicom_ext.ae import (
@@ -41,11 +42,13 @@ from ra_node.network.scp.association_policy import (
     CALLED_AE_UNKNOWN,
     CALLING_AE_UNKNOWN,
     CONGESTED,
+    MAY_NOT_STORE,
     NO_USE,
     TOO_MANY,
     AllowedPeer,
     Rejection,
     matching,
+    why_unknown,
 )
 from ra_node.network.scp.c_store import Caller, Inbox, ReceivedFile, StoreOutcome, on_c_store, traced
 from ra_node.network.scp.tls_accept import TlsAcceptor
@@ -147,7 +150,9 @@ class Listener:
             self._server = serve(self._entity(), where, self._contexts, self._handlers())
         except (OSError, ValueError) as error:  # pynetdicom raises ValueError for an invalid AE title
             self._folder.leave()
-            raise Fatal(f"expected to listen on {where[0]}:{where[1]}, found: {error}") from error
+            passing = isinstance(error, OSError) and error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
+            kind = NotReady if passing else Fatal
+            raise kind(f"expected to listen on {where[0]}:{where[1]}, found: {error}") from error
         log.info("listener_started", ae_title=self._settings.ae_title, host=where[0], port=self.port)
 
     def stop(self, deadline_s: float = 10.0) -> None:
@@ -219,7 +224,7 @@ class Listener:
         caller = Caller(self._new_id(), calling, address)
         try:
             rejection = self._verdict(event.assoc, caller, called) or self._open_association(
-                event.assoc, caller
+                event.assoc, caller, called
             )
         except Exception as error:  # noqa: BLE001 - the library would go on to accept whom nobody has judged
             log.error("association_check_failed", peer=calling, **traced(error))  # noqa: TRY400 - without the message
@@ -243,14 +248,22 @@ class Listener:
         if not anybody:
             known = matching(caller.ae_title, caller.address, settings.peers, names)
             if not known:
-                return CALLING_AE_UNKNOWN
+                text = why_unknown(caller.ae_title, caller.address, settings.peers, names)
+                return replace(CALLING_AE_UNKNOWN, text=text)
             if not any(peer.may_store for peer in known):
-                forbid_storage(association)
+                stored, asked = forbid_storage(association)
+                text = f"{caller.ae_title} {MAY_NOT_STORE.text}"
+                if stored and stored == asked:
+                    return replace(MAY_NOT_STORE, text=text)
+                if stored:
+                    log.warning(
+                        "storage_not_accepted", peer=caller.ae_title, address=caller.address, reason=text
+                    )
         if not negotiable(association):
             return NO_USE
         return CONGESTED if self._stopping else None
 
-    def _open_association(self, association: Association, caller: Caller) -> Rejection | None:
+    def _open_association(self, association: Association, caller: Caller, called: str) -> Rejection | None:
         """Take a slot and record the association; a thread waits for its end."""
         watcher = threading.Thread(target=self._watch, args=(association, caller), daemon=True)
         with self._lock:
@@ -264,7 +277,13 @@ class Listener:
             raise
         association.bind(evt.EVT_C_STORE, on_c_store, [self._inbox, caller])
         watcher.start()
-        log.info("association_opened", peer=caller.ae_title, association_id=caller.association_id)
+        log.info(
+            "association_opened",
+            peer=caller.ae_title,
+            address=caller.address,
+            called=called,
+            association_id=caller.association_id,
+        )
         return None
 
     def _watch(self, association: Association, caller: Caller) -> None:
@@ -272,7 +291,7 @@ class Listener:
         association.join()
         association.dul.join(self._settings.network_timeout_s)
         discard_unfinished(association)
-        bound = log.bind(peer=caller.ae_title, association_id=caller.association_id)
+        bound = log.bind(peer=caller.ae_title, address=caller.address, association_id=caller.association_id)
         try:
             self._inbox.closed(caller.association_id)
         except Exception as error:  # noqa: BLE001 - the place is free again, whatever the inbox says

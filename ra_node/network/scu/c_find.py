@@ -21,7 +21,7 @@ from ra_node.network.status.c_store import SUCCESS
 log = structlog.get_logger(__name__)
 
 PENDING = (0xFF00, 0xFF01)
-_FIND = StudyRootQueryRetrieveInformationModelFind
+FIND = StudyRootQueryRetrieveInformationModelFind
 
 
 class _QueryFailedError(Exception):
@@ -43,7 +43,7 @@ def count_instances(peer: PeerAddress, study_uid: str) -> InstanceCount:
     Number of Study Related Instances is optional (PS3.4 C.6.2.1), so without it the instances are
     counted level by level, in the same association.
     """
-    with call(peer, [build_context(_FIND, list(RESULT_SYNTAXES))]) as made:
+    with call(peer, [build_context(FIND, list(RESULT_SYNTAXES))]) as made:
         if made.association is None:
             return InstanceCount(made.reach, None, made.detail)
         try:
@@ -94,7 +94,7 @@ def find(association: Association, level: str, **keys: str | None) -> Iterator[D
     query.QueryRetrieveLevel = level
     for keyword, value in keys.items():
         setattr(query, keyword, value)
-    for status, match in association.send_c_find(query, _FIND):
+    for status, match in association.send_c_find(query, FIND):
         code = status.get("Status")
         if code in PENDING and match is not None:
             yield match

@@ -17,7 +17,7 @@ AT_ONCE = 16
 
 def deliver(settings: Settings) -> None:
     """Run `deliver` until stopped; a thread for each destination, so that none waits for another."""
-    stop = begin("deliver")
+    stop = begin("deliver", settings)
     state = open_state(settings)
     deliverer = build_deliverer(settings, state, stop.is_set)
     committer = build_committer(settings, state)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ra_node.bootstrap.listener import build_listener
 from ra_node.bootstrap.node_context import build_binding, new_owner, open_state, presence_folder
-from ra_node.errors import Fatal
+from ra_node.errors import NotReady
 from ra_node.ledger.storage.identity import Unbound
 from ra_node.runtime.roles.role_process import LEDGER_PAUSE_S, begin, heartbeat_of, try_each
 from ra_node.services.jobs.liveness import present
@@ -13,7 +13,7 @@ from ra_node.settings.node import Settings
 
 def listen(settings: Settings) -> None:
     """Run `listen` until stopped; open associations get some seconds to finish."""
-    stop = begin("listen")
+    stop = begin("listen", settings)
     owner, state = new_owner("listen"), open_state(settings)
     if state.problem:
         raise Unbound(state.problem)
@@ -28,7 +28,9 @@ def listen(settings: Settings) -> None:
             while not stop.wait(LEDGER_PAUSE_S):
                 try_each(binding.look, inbox.mend)
                 if not listener.accepting:
-                    raise Fatal("expected a port that is listened on, found that nothing accepts connections")
+                    raise NotReady(
+                        "expected a port that is listened on, found that nothing accepts connections"
+                    )
                 heartbeat.beat()
         finally:
             listener.stop(deadline_s=5.0)

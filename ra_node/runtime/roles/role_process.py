@@ -11,7 +11,7 @@ import structlog
 
 from ra_node.bootstrap.node_context import presence_folder
 from ra_node.errors import Retryable
-from ra_node.runtime.log import configure_logging
+from ra_node.runtime.log import configure_logging, set_level
 from ra_node.runtime.output import take_over_stdout
 from ra_node.runtime.supervisor import die_with_parent
 from ra_node.runtime.systemd import EVERY_S, STALLED, STOPPING, Heartbeat, tell
@@ -24,9 +24,10 @@ SUPERVISED = "RA_NODE_SUPERVISED"
 """The environment variable with the process id of the supervisor."""
 
 
-def begin(role: str) -> threading.Event:
+def begin(role: str, settings: Settings) -> threading.Event:
     """Set up logging and signals of a role; under a supervisor, end with it (PR_SET_PDEATHSIG)."""
     configure_logging(role)
+    set_level(settings.log.level)
     take_over_stdout()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

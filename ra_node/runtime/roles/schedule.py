@@ -19,12 +19,13 @@ from ra_node.services.jobs.job_notifier import listening
 from ra_node.services.jobs.liveness import present
 from ra_node.services.jobs.machine_faults import watched
 from ra_node.services.monitoring.role_watch import RoleWatch
+from ra_node.services.withdrawal.begin import WithdrawalStarter
 from ra_node.settings.node import Settings
 
 
 def schedule(settings: Settings) -> None:
     """Run `schedule` until stopped."""
-    stop = begin("schedule")
+    stop = begin("schedule", settings)
     state = open_state(settings)
     tidier = build_tidier(settings, state)
     askers = build_askers(settings, state)
@@ -37,6 +38,7 @@ def schedule(settings: Settings) -> None:
         ScheduledTask("sweep", tidier.sweep, 3600.0),
         ScheduledTask("purge", tidier.purge, 3600.0, at_once=True),
         ScheduledTask("watch", tidier.watch, 10.0, at_once=True),
+        ScheduledTask("withdraw", WithdrawalStarter(state.ledger).step, 1.0),
     ]
     scrub_bytes = round(settings.limits.scrub_mib_per_minute * 2**20)
     if scrub_bytes:

@@ -14,7 +14,7 @@ import structlog
 from ra_node.bootstrap.node_context import open_state
 from ra_node.ledger.alarms import AlarmKind, raise_alarm
 from ra_node.ledger.storage.identity import Unbound
-from ra_node.runtime.log import configure_logging
+from ra_node.runtime.log import configure_logging, set_level
 from ra_node.runtime.output import original, take_over_stdout
 from ra_node.runtime.roles.role_process import SUPERVISED
 from ra_node.runtime.supervisor import Supervisor, program
@@ -27,6 +27,7 @@ ROLES = ("listen", "work", "deliver", "schedule")
 def supervise(settings: Settings, config: Path) -> None:
     """Run every role as a child process until SIGTERM or SIGINT."""
     configure_logging("run")
+    set_level(settings.log.level)
     take_over_stdout()
     try:
         open_state(settings).ledger.close()  # the tables exist before the roles start

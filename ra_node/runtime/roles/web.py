@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from ra_node.bootstrap.node_context import new_owner, presence_folder
-from ra_node.bootstrap.web import build_desk, build_server, state_for_page
+from ra_node.bootstrap.web import build_desk, build_server, expect_free_port, state_for_page
 from ra_node.errors import Fatal, Retryable
 from ra_node.runtime.roles.role_process import (
     LEDGER_PAUSE_S,
@@ -31,9 +31,10 @@ POLL_S = 0.1
 
 def web(settings: Settings) -> None:
     """Run `web` until stopped: the operator page and the metrics."""
-    stop = begin("web")
+    stop = begin("web", settings)
     state, changed = state_for_page(settings)
     desk = build_desk(settings, state)
+    expect_free_port(settings)
     heartbeat = heartbeat_of(settings, "web")
     server = build_server(settings, desk, lambda: heartbeat.beat("page"))
     loops = {

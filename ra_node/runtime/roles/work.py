@@ -26,7 +26,7 @@ def work(settings: Settings) -> None:
 
     On a CPU each worker is a process of its own, forked from this one; a GPU is used by one process.
     """
-    stop = begin("work")
+    stop = begin("work", settings)
     state = open_state(settings)
     worker = build_worker(settings, state, stop.is_set)
     announcer = Announcer(presence_folder(settings), gpu_bytes)

@@ -132,7 +132,7 @@ def proposed_services(settings: Settings) -> Section:
     if any(peer.commitment for peer in settings.peer):
         others.append(("Storage Commitment Push Model", "1.2.840.10008.1.20.1"))
     priors = any(peer.prior == "query" for peer in settings.peer)
-    if priors or any(peer.complete_by == "query" for peer in settings.peer):
+    if any(peer.is_queried for peer in settings.peer):
         others.append(("Study Root Query/Retrieve Information Model - FIND", "1.2.840.10008.5.1.4.1.2.2.1"))
     if priors:
         others.append(("Study Root Query/Retrieve Information Model - GET", "1.2.840.10008.5.1.4.1.2.2.3"))

@@ -57,7 +57,7 @@ def conformance_statement(running: RunningConfiguration) -> Statement:
 def _overview(running: RunningConfiguration) -> Section:
     """The table of network services (PS3.2 A.1)."""
     peers = running.settings.peer
-    queried = any("query" in (peer.complete_by, peer.prior) for peer in peers)
+    queried = any(peer.is_queried for peer in peers)
     rows = [
         ("Verification", "yes", "yes"),
         ("Storage of every class of PS3.4 annex B", "no", "yes"),

@@ -21,12 +21,13 @@ from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.database.schema import DeliveryState
 from ra_node.ledger.deliveries import DeliveryOutcome, pending_deliveries, record_delivery
 from ra_node.ledger.jobs.peer_backoff import begin_outage, end_outage
-from ra_node.ledger.jobs.queue import release
+from ra_node.ledger.jobs.queue import LeaseLost, release
 from ra_node.ledger.results import ResultObject, objects_of
 from ra_node.ledger.storage.durable_files import Damage, Files
 from ra_node.network.scu.association import OUT_OF_REACH
 from ra_node.network.scu.c_store import OutgoingObject, PeerAddress, SendOutcome, SendReport, send
 from ra_node.network.status.c_store import DUPLICATE_SOP_INSTANCE, Answer, meaning_of
+from ra_node.services.delivery.patient_check import NO_STUDY, Checked, PatientCheck
 from ra_node.services.jobs.damaged_content import wait_for_missing
 from ra_node.services.jobs.lease import postpone, unless_lost
 from ra_node.services.jobs.progress import lost, mark
@@ -85,6 +86,8 @@ class Deliverer:
     random: Random = field(default_factory=Random)
     rebuild: Rebuild = lambda _study_uid, _version, _uids: set()
     trust: Callable[[], Trust] = Trust
+    patients: PatientCheck | None = None
+    """Asks destinations for the present patient; None: none is asked."""
 
     def patience_s(self) -> float:
         """Age at which an undelivered result is buried; infinite while the clock is not trusted."""
@@ -92,7 +95,9 @@ class Deliverer:
 
     def deliver(self, jobs: Sequence[Job]) -> None:
         """Run deliver jobs of one peer; each ends delivered, postponed, buried or released."""
-        outgoing = {job.id: found for job in jobs if (found := self._outgoing(job)) is not None}
+        found = {job.id: made for job in jobs if (made := self._outgoing(job)) is not None}
+        stays = [job for job in jobs if job.id in found and self._stays(job, found[job.id])]
+        outgoing = {job.id: found[job.id] for job in stays}
         ready = [job for job in jobs if job.id in outgoing]
         if ready:
             batch = _Batch(self, ready, outgoing)
@@ -120,6 +125,31 @@ class Deliverer:
         except Exception as error:  # noqa: BLE001 - a lost file must not hold up the other studies
             postpone(self.ledger, job, error, self.random)
         return None
+
+    def _stays(self, job: Job, outgoing: _Outgoing) -> bool:
+        """Whether a job is to be sent; a late one is not where its destination names another patient."""
+        check, found = self.patients, Checked.SEND
+        try:
+            if check is not None and check.is_late(job):
+                found = check.check(job, self.peers[str(job.peer)], outgoing.objects)
+            if found is Checked.NO_STUDY:
+                self._refuse_all(job, outgoing)
+        except LeaseLost:
+            structlog.get_logger().warning("lease_lost", job_id=job.id)
+        except Exception as error:  # noqa: BLE001 - a strange file must not hold up the other studies
+            postpone(self.ledger, job, error, self.random)
+        else:
+            return found is Checked.SEND
+        return False
+
+    def _refuse_all(self, job: Job, outgoing: _Outgoing) -> None:
+        """End the delivery of a study that its destination does not have any more."""
+        objects = outgoing.objects
+        refused = [_not_sent(one.sop_instance_uid, NO_STUDY) for one in objects]
+        record_delivery(
+            self.ledger, job, [*refused, *outgoing.lost], retry_at=0.0, give_up_after_s=self.patience_s()
+        )
+        raise_alarm(self.ledger, AlarmKind.PATIENT_REFUSED, job.study_uid, f"{job.peer}: {NO_STUDY}")
 
     def _mended(self, job: Job, uids: Collection[str]) -> dict[str, Damage]:
         """Rebuild damaged objects; return those that cannot be rebuilt, with alarms raised.
@@ -221,6 +251,8 @@ class _Batch:
         """Record the outcomes of a job; an object that was not sent is no failed attempt."""
         self._recorded.add(job.id)
         ledger, outgoing = self._do.ledger, self._outgoing[job.id]
+        if self._is_reissued(job):
+            return
         tried = [one for one in self._outcomes[job.id] if one.answer is not Answer.UNTRIED]
 
         def record() -> None:
@@ -237,6 +269,17 @@ class _Batch:
 
         unless_lost(record, job)
         self._alarm(job, tried)
+
+    def _is_reissued(self, job: Job) -> bool:
+        """Whether a version under another patient replaces one that the peer refused for its patient."""
+        check = self._do.patients
+        if check is None or all(one.answer is not Answer.OTHER_PATIENT for one in self._outcomes[job.id]):
+            return False
+        try:
+            objects = self._outgoing[job.id].objects
+            return check.check(job, self._peer, objects) is Checked.REISSUED
+        except LeaseLost:
+            return True
 
     def _alarm(self, job: Job, tried: Sequence[SendOutcome]) -> None:
         """Raise the alarm of a study whose patient the peer does not accept; end it once it accepts all."""
@@ -277,4 +320,8 @@ def _outcome(sent: SendOutcome, named: Collection[str], attempt: int) -> Deliver
 
 
 def _lost(uid: str, damage: Damage) -> DeliveryOutcome:
-    return DeliveryOutcome(uid, DeliveryState.REFUSED, None, f"not sent: {_TEXTS[damage]}")
+    return _not_sent(uid, _TEXTS[damage])
+
+
+def _not_sent(uid: str, why: str) -> DeliveryOutcome:
+    return DeliveryOutcome(uid, DeliveryState.REFUSED, None, f"not sent: {why}")

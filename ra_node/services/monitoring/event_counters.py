@@ -118,6 +118,7 @@ class EventCounters:
         self.inconclusive = 0
         self.not_rated = 0
         self.probability_sum = 0.0
+        self.withdrawn: Counter[str] = Counter()
         self.jobs: Counter[tuple[str, str]] = Counter()
         self.objects: Counter[tuple[str, str]] = Counter()
         self.steps = {step: Durations() for step in Step}
@@ -174,6 +175,9 @@ class EventCounters:
         monday = (int(at) - _MONDAY) // WEEK_S * WEEK_S + _MONDAY
         _add_to_week(self.weeks.setdefault(monday, Week()), said)
 
+    def _withdrawn(self, event: Event) -> None:
+        self.withdrawn[str(event.detail["cause"])] += 1
+
     def _buried(self, event: Event) -> None:
         self.jobs[str(event.detail["kind"]), "buried"] += 1
         self.hour(event.at).buried += 1
@@ -201,6 +205,7 @@ class EventCounters:
         "instance_stored": _stored,
         "study_settled": _settled,
         "study_answered": _answered,
+        "study_withdrawn": _withdrawn,
         "job_buried": _buried,
         "job_requeued": _requeued,
         "version_delivered": _version_delivered,

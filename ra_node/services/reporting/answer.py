@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from random import Random
 
 import structlog
@@ -15,11 +15,14 @@ from pydicom import Dataset
 
 from ra_node.dicom.provenance import Producer
 from ra_node.dicom.reading.file import read_header
+from ra_node.dicom.rejection_note import note_name
+from ra_node.dicom.uids import result_uid
 from ra_node.domain.job import Job
 from ra_node.domain.rating import DEFAULT_RATING, Rating
-from ra_node.domain.report import ImageFinding, Reason, StudyReport
+from ra_node.domain.report import ImageFinding, Reason, Refusal, StudyReport, Withdrawal
 from ra_node.domain.result_objects import ObjectKind
 from ra_node.domain.study import ImageHeader
+from ra_node.domain.withdrawal import withdrawal_refusal
 from ra_node.errors import MachineFault, NodeError
 from ra_node.ledger.alarms import AlarmKind, clear_alarm, raise_alarm
 from ra_node.ledger.database.engine import Ledger
@@ -28,6 +31,7 @@ from ra_node.ledger.jobs.queue import LOST, LeaseLost
 from ra_node.ledger.report_json import finding_from_json, report_to_json
 from ra_node.ledger.results import Result, ResultObject, earlier_result, finish_report
 from ra_node.ledger.storage.durable_files import RESULTS, Files, sha256_of
+from ra_node.ledger.withdrawals import delivered_objects, withdrawal_of
 from ra_node.services.analysis.bundle_consistency import BundleConsistency
 from ra_node.services.analysis.study_analysis import failed_finding, make_report
 from ra_node.services.jobs.lease import describe, is_shortage, postpone
@@ -46,7 +50,7 @@ from ra_node.services.reporting.reduced_answer import (
     reduced_by,
 )
 from ra_node.services.reporting.render_objects import Rendering, Sources, encoded, name_content, publish
-from ra_node.services.reporting.sources import SourceReader, sr_of
+from ra_node.services.reporting.sources import SourceReader, present_sources, sr_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,8 @@ class Destination:
 
     peer: str
     kinds: tuple[ObjectKind, ...]
+    rejection_note: bool = False
+    """Whether a withdrawal is a rejection note there, in place of a new version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +151,8 @@ class Answerer:
         earlier = earlier_result(self.ledger, job.study_uid, job.version)
         predecessor = self._predecessor(earlier, effort)
         witnesses = self._witnesses(job.study_uid, effort)
+        withdrawal, withdrawn = self._withdrawal(job)
+        conflict = witnesses.conflict or withdrawn
         report = make_report(
             job.study_uid,
             job.version,
@@ -153,17 +161,21 @@ class Answerer:
             created_at=datetime.fromtimestamp(self.ledger.clock()).astimezone(),
             predecessor=earlier.sr_uid if earlier else None,
             research_label=self.research_label,
-            conflict=witnesses.conflict,
+            conflict=conflict,
             remark=witnesses.remark,
             rating=self.rating,
         )
         if effort is Effort.MINIMAL:
-            report = minimal(report, [_names(finding) for finding in findings], witnesses.conflict)
-        sources = reader.read(job, findings, predecessor)
+            report = minimal(report, [_names(finding) for finding in findings], conflict)
+        report = replace(report, withdrawal=withdrawal)
+        sources, identity = present_sources(
+            self.ledger, self.files, job.study_uid, reader.read(job, findings, predecessor)
+        )
         followed = self._followed(report, sources) if effort is Effort.WHOLE else Followed()
         if followed.subject is not None and followed.prior is not None:
             report = replace(report, study_date=followed.subject.study_date, prior=followed.prior)
         digests = {finding.sop_instance_uid: finding.sha256 for finding in findings}
+        digests |= {"patient": identity} if identity else {}
         return _Gathered(Rendering(report, sources, self.producer, predecessor), digests, followed)
 
     def _make(self, gathered: _Gathered, effort: Effort) -> Made:
@@ -174,7 +186,7 @@ class Answerer:
         if effort is not Effort.WHOLE:
             return make_less(effort, rendering, named)
         report = named(rendering.report)
-        wanted = {kind for to in self.destinations for kind in to.kinds}
+        wanted = {kind for to in self.destinations for kind in to.kinds} | {ObjectKind.REJECTION_NOTE}
         return Made(report, publish(replace(rendering, report=report), wanted))
 
     def _predecessor(self, earlier: Result | None, effort: Effort) -> Dataset | None:
@@ -186,6 +198,17 @@ class Answerer:
                 raise
             return None
 
+    def _withdrawal(self, job: Job) -> tuple[Withdrawal | None, Refusal | None]:
+        """What a version takes back and the reason; (None, None) for an ordinary version."""
+        assert job.version is not None
+        request = withdrawal_of(self.ledger, job.study_uid, job.version)
+        if request is None:
+            return None, None
+        peers = [to.peer for to in self.destinations if to.rejection_note]
+        rejected = delivered_objects(self.ledger, job.study_uid, job.version, peers)
+        at = datetime.fromtimestamp(request.requested_at, UTC)
+        return Withdrawal(request.cause, rejected), withdrawal_refusal(request.cause, request.reason, at)
+
     def _witnesses(self, study_uid: str, effort: Effort) -> Witnesses:
         secret = self.follow_ups.secret if self.follow_ups else b""
         try:
@@ -196,7 +219,7 @@ class Answerer:
             return Witnesses(())
 
     def _followed(self, report: StudyReport, sources: Sources) -> Followed:
-        if self.follow_ups is None or _is_conflict(report):
+        if self.follow_ups is None or _is_conflict(report) or report.withdrawal is not None:
             return Followed()
         return self.follow_ups.follow(report.study_instance_uid, sources.datasets.values())
 
@@ -227,10 +250,7 @@ class Answerer:
             followed.subject.study_at if followed.subject else None,
         )
         wanted = [
-            (one.sop_instance_uid, to.peer)
-            for to in self.destinations
-            for one in objects
-            if one.kind in _kinds(to, {one.kind for one in objects})
+            (one.sop_instance_uid, to.peer) for to in self.destinations for one in _for(to, report, objects)
         ]
         self._alarm(report)
         if finish_report(self.ledger, job, result, objects, wanted, gist(report)):
@@ -280,6 +300,21 @@ def _names(finding: Finding) -> ImageHeader:
         study_instance_uid="",
         transfer_syntax_uid="",
     )
+
+
+def _for(to: Destination, report: StudyReport, objects: Sequence[ResultObject]) -> Sequence[ResultObject]:
+    """The objects that a destination receives.
+
+    A withdrawal is a rejection note where that is wanted and could be made; nothing where it has no result.
+    """
+    if report.withdrawal is not None and to.rejection_note:
+        if all(one.peer != to.peer for one in report.withdrawal.rejected):
+            return ()
+        uid = result_uid(report, note_name(to.peer))
+        if note := [one for one in objects if one.sop_instance_uid == uid]:
+            return note
+    kinds = _kinds(to, {one.kind for one in objects})
+    return [one for one in objects if one.kind in kinds]
 
 
 def _kinds(to: Destination, made: Collection[str]) -> Collection[ObjectKind]:

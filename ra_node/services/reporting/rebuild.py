@@ -22,7 +22,7 @@ from ra_node.ledger.results import earlier_result, find_result, objects_of
 from ra_node.ledger.storage.damage import replace_object
 from ra_node.ledger.storage.durable_files import RESULTS, Files, sha256_of
 from ra_node.services.reporting.render_objects import Rendering, Sources, encoded
-from ra_node.services.reporting.sources import read_datasets, sr_of
+from ra_node.services.reporting.sources import present_sources, read_datasets, sr_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,10 @@ class Rebuilder:
             for one in used
             if self._is_whole(one.preview_path, one.preview_sha256)
         }
-        return Rendering(report, Sources(datasets, displays), self.producer, predecessor)
+        sources, _ = present_sources(
+            self.ledger, self.files, report.study_instance_uid, Sources(datasets, displays)
+        )
+        return Rendering(report, sources, self.producer, predecessor)
 
     def _is_whole(self, path: str | None, sha256: str | None) -> bool:
         return path is not None and self.files.damage(path, sha256) is None

@@ -90,7 +90,7 @@ def make_less(effort: Effort, whole: Rendering, named: Callable[[StudyReport], S
         return Made(said, _named_at_least(replace(whole, report=said)))
     said = named(_saying(report, _SAYS[effort]))
     kinds = _REPORTS if effort >= Effort.WITHOUT_OVERLAY else BASIC_KINDS
-    return Made(said, replace(whole, report=said).objects(kinds))
+    return Made(said, replace(whole, report=said).objects((*kinds, ObjectKind.REJECTION_NOTE)))
 
 
 def _named_at_least(rendering: Rendering) -> Objects:

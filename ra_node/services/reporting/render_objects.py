@@ -21,6 +21,7 @@ from ra_node.dicom.overlay.secondary_capture import build_overlay, render_overla
 from ra_node.dicom.plain_text import report_text
 from ra_node.dicom.presentation_state import build_presentations
 from ra_node.dicom.provenance import Producer
+from ra_node.dicom.rejection_note import build_rejection_notes
 from ra_node.dicom.sr.tid_1500_document import build_sr
 from ra_node.domain.report import StudyReport, without_heat_maps
 from ra_node.domain.result_objects import BASIC_KINDS, ObjectKind
@@ -99,6 +100,9 @@ BUILDERS: Mapping[ObjectKind, Callable[[Rendering], Sequence[Dataset]]] = {
     ObjectKind.PRESENTATION_STATE: _presentations,
     ObjectKind.KEY_OBJECT: lambda made: [_key_object(made)],
     ObjectKind.PDF: lambda made: [_pdf(made)],
+    ObjectKind.REJECTION_NOTE: lambda made: build_rejection_notes(
+        made.report, made.sources.datasets, made.producer
+    ),
 }
 """How each kind is made."""
 

@@ -12,14 +12,16 @@ import structlog
 from numpy.typing import NDArray
 from pydicom import Dataset
 
+from ra_node.dicom.present_patient import present_from_json, with_present
 from ra_node.dicom.reading.file import DatasetRefused, read_attributes, read_header
 from ra_node.domain.job import Job
-from ra_node.errors import MachineFault, Refused
+from ra_node.errors import MachineFault, Refused, Retryable
 from ra_node.imaging.preview import PREVIEW_SUFFIX, encode_preview, read_preview
 from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.findings import Finding
 from ra_node.ledger.jobs.queue import LOST
 from ra_node.ledger.jobs.reset_findings import replace_preview
+from ra_node.ledger.present_patients import present_patient
 from ra_node.ledger.report_json import finding_to_json
 from ra_node.ledger.results import Result, objects_of
 from ra_node.ledger.storage.damage import record_damage
@@ -177,6 +179,21 @@ def read_datasets(
     if not paths and first is not None:
         return {first.sop_instance_uid: predecessor or _nobody(study_uid, first)}
     return OnDemand(paths, read_attributes)
+
+
+def present_sources(
+    ledger: Ledger, files: Files, study_uid: str, sources: Sources
+) -> tuple[Sources, str | None]:
+    """The headers with the patient that a PACS has given since, and the SHA-256 of what it gave."""
+    given = present_patient(ledger, study_uid)
+    if given is None:
+        return sources, None
+    content = files.path(given.path).read_bytes()
+    if sha256_of(content) != given.sha256:
+        raise Retryable("expected the patient as the PACS gave it, found another content")
+    present = present_from_json(content)
+    datasets = {uid: with_present(one, present) for uid, one in sources.datasets.items()}
+    return replace(sources, datasets=datasets), given.sha256
 
 
 def sr_of(ledger: Ledger, files: Files, result: Result | None) -> Dataset | None:

@@ -29,7 +29,7 @@ ORPHAN_AGE_S = 3600.0
 """Minimum age of an orphan; a younger file may be about to get its row."""
 FILES_OF_A_JOB = 8
 """Most created files per job: five objects, and a preview for each image of a batch."""
-TEMPORARY = (".part", ".dcm", ".pgm", ".png", ".npz")
+TEMPORARY = (".part", ".dcm", ".pgm", ".png", ".npz", ".json")
 """File name suffixes of the node; other files stay."""
 
 

@@ -68,9 +68,14 @@ def _five_stages(manifest: dict[str, Any]) -> None:
     manifest["tasks"]["staging"]["classes"].pop()
 
 
+def _five_offsets(manifest: dict[str, Any]) -> None:
+    manifest["tasks"]["staging"]["offsets"] = [0.0] * 5
+
+
 @pytest.mark.parametrize(
     ("spoil", "named"),
     [
+        (_five_offsets, "offsets: expected one a class, 6, found 5"),
         (_unknown, "colour: Extra inputs"),
         (_missing, "tasks.staging.temperature: Field required"),
         (_one_task, "tasks.recognition: Field required"),

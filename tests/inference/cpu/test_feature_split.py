@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -28,9 +30,15 @@ def whole(request: pytest.FixtureRequest) -> tuple[str, nn.Module]:
     return request.param, lively(request.param, SIDE_PX)
 
 
+@cache
+def googlenet() -> nn.Module:
+    """One that no test changes."""
+    return lively("googlenet", SIDE_PX)
+
+
 def test_the_batch_norm_of_these_tests_is_not_fresh():
     """Fresh statistics would let a fold that forgets them pass."""
-    norms = [part for part in lively("googlenet", SIDE_PX).modules() if isinstance(part, nn.BatchNorm2d)]
+    norms = [part for part in googlenet().modules() if isinstance(part, nn.BatchNorm2d)]
     assert all(norm.running_mean.abs().max() > 0.1 for norm in norms)
 
 
@@ -91,7 +99,7 @@ def test_an_ordinal_network_has_its_slope_as_well():
 @pytest.mark.skipif(not can_pack(torch.device("cpu")), reason="this CPU has no packed convolutions")
 def test_the_trunk_holds_nothing_for_a_way_back():
     """Its weights are held once; who asks for a slope through it is told."""
-    trunk = parted(lively("googlenet", SIDE_PX), "googlenet").trunk
+    trunk = parted(googlenet(), "googlenet").trunk
     assert not list(trunk.parameters())
     made = trunk(torch.zeros(1, 1, SIDE_PX, SIDE_PX, requires_grad=True))
     with pytest.raises(RuntimeError, match="packed for the way back"):
@@ -99,7 +107,7 @@ def test_the_trunk_holds_nothing_for_a_way_back():
 
 
 def test_another_size_of_batch_or_hand_than_the_usual_runs_as_well():
-    network = lively("googlenet", SIDE_PX)
+    network = googlenet()
     made = parted(network, "googlenet")
     for count, side in ((1, SIDE_PX), (9, SIDE_PX), (2, 128)):
         hands = np.resize(blobs(3, SIDE_PX), (count, side, side))
@@ -110,4 +118,4 @@ def test_another_size_of_batch_or_hand_than_the_usual_runs_as_well():
 
 def test_a_part_that_is_not_there_is_an_error():
     with pytest.raises(ValueError, match="expected a part 'inception9z'"):
-        split_network(lively("googlenet", SIDE_PX), "inception9z", SIDE_PX)
+        split_network(googlenet(), "inception9z", SIDE_PX)

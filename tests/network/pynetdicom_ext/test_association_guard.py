@@ -73,7 +73,7 @@ def test_a_command_that_cannot_be_read_ends_its_association_and_nothing_else(
     *, broken: bytes, listen: Listen, associate: Associate, inbox: FakeInbox, ended: Ended
 ):
     waits_for_data = broken == COMMANDS["a C-STORE without its instance"]
-    listener = listen(network_timeout_s=0.5) if waits_for_data else listen()
+    listener = listen(network_timeout_s=3.0) if waits_for_data else listen()
     association = associate(listener.port, ECHO)
     with capture_logs() as logs:
         raw_socket(association).sendall(broken)

@@ -132,7 +132,7 @@ def test_the_library_decodes_no_data_set(
 def test_a_data_set_that_is_broken_off_leaves_nothing(
     listen: Listen, associate: Associate, inbox: FakeInbox, incoming: Path, tmp_path: Path, end: str
 ):
-    association = associate(listen(network_timeout_s=5.0).port)
+    association = associate(listen(network_timeout_s=60.0).port)
     wire = raw_socket(association)
     wire.sendall(b"".join(half_sent(association, write_instance(tmp_path))))
     assert wait_until(lambda: len(spooled(incoming)) == 1)

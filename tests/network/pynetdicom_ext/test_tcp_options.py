@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,9 +25,11 @@ Listen = Callable[..., Listener]
 CONTEXTS = [*DX, build_context(Verification)]
 HEADERS_BYTES = 12
 """Of a P-DATA-TF PDU and of its first value; DCMTK sends them apart from what they announce."""
-TIMES = 21
-LEAST_OF_A_STALL = 2.5
-"""Held back, an acknowledgement comes after 40 ms: an exchange of 2 to 5 ms then takes nine times as long."""
+FIRST = 20
+"""Exchanges at whose segments the kernel acknowledges at once, whatever is asked of it."""
+MOST = 100
+HELD_BACK_S = 0.04
+"""A delayed acknowledgement comes after 40 ms at the earliest, so that no exchange takes less."""
 
 
 class Peer:
@@ -51,15 +52,20 @@ class Peer:
 
         wrapped.send = sent  # type: ignore[method-assign]
 
-    def slower_in_pieces(self, exchange: Callable[[], Dataset]) -> float:
-        """How many times longer one exchange takes in pieces than at once: medians of turns about."""
-        taken_s: dict[bool, list[float]] = {False: [], True: []}
-        for turn in range(2 * TIMES):
-            self.in_pieces = bool(turn % 2)
-            start = time.perf_counter()
+    def is_not_held_back(self, exchange: Callable[[], Dataset]) -> bool:
+        """Whether one of many exchanges in pieces is faster than a delayed acknowledgement.
+
+        One of them, because others are slow on a busy machine.
+        """
+        self.in_pieces = True
+        for _ in range(FIRST):
             assert exchange().Status == 0x0000
-            taken_s[self.in_pieces].append(time.perf_counter() - start)
-        return statistics.median(taken_s[True]) / statistics.median(taken_s[False])
+        return any(self._takes_s(exchange) < HELD_BACK_S for _ in range(MOST))
+
+    def _takes_s(self, exchange: Callable[[], Dataset]) -> float:
+        start = time.perf_counter()
+        assert exchange().Status == 0x0000
+        return time.perf_counter() - start
 
 
 @contextmanager
@@ -94,19 +100,19 @@ def test_a_peer_that_stores_in_pieces_is_not_held_up(listen: Listen, tmp_path: P
     """As DCMTK and most toolkits do: the headers, then what they announce."""
     peer, path = Peer(), write_instance(tmp_path, pixels_bytes=5_000)
     with calling(peer, listen().port) as association:
-        assert peer.slower_in_pieces(lambda: association.send_c_store(path)) < LEAST_OF_A_STALL
+        assert peer.is_not_held_back(lambda: association.send_c_store(path))
 
 
 def test_a_peer_that_asks_in_pieces_is_not_held_up(listen: Listen):
     peer = Peer()
     with calling(peer, listen().port) as association:
-        assert peer.slower_in_pieces(association.send_c_echo) < LEAST_OF_A_STALL
+        assert peer.is_not_held_back(association.send_c_echo)
 
 
 def test_a_peer_that_answers_in_pieces_holds_nobody_up():
     peer = Peer()
     with called(peer) as association:
-        assert peer.slower_in_pieces(association.send_c_echo) < LEAST_OF_A_STALL
+        assert peer.is_not_held_back(association.send_c_echo)
 
 
 def test_nothing_that_we_send_waits_for_what_went_before(listen: Listen):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ra_node.network.scp.association_policy import AllowedPeer, address_matches, matching
+from ra_node.network.scp.association_policy import AllowedPeer, address_matches, matching, why_unknown
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,31 @@ def test_title_and_address_must_fit_the_same_peer():
     assert not matching("PACS", "10.0.0.2", peers)
     assert not matching("pacs", "10.0.0.1", peers)
     assert not matching("PACS", "10.0.0.1", [])
+
+
+@pytest.mark.parametrize(
+    ("title", "address", "names", "said"),
+    [
+        ("PACSA", "10.0.0.9", None, "PACSA is known, but from 10.0.0.5, not 10.0.0.9"),
+        (
+            "CR",
+            "10.0.0.9",
+            None,
+            "CR is known, but from no-such-host.invalid (which cannot be resolved), not",
+        ),
+        ("SAFE", "10.0.0.7", None, "SAFE is known, but must come by TLS"),
+        ("SAFE", "10.0.0.7", frozenset({"other"}), "its certificate must hold the name safe.local"),
+        ("pacsa", "10.0.0.9", None, "pacsa is not known, but PACSA is: AE titles distinguish case"),
+        ("PACSB", "10.0.0.5", None, "PACSB is not known; from 10.0.0.5 comes PACSA"),
+        ("PACSB", "10.0.0.9", None, "PACSB is not known: no [[peer]] has this AE title"),
+    ],
+)
+def test_a_rejection_names_its_true_reason(title: str, address: str, names: frozenset[str] | None, said: str):
+    """ "Calling AE title not recognised" stood in the log where only the address was another one."""
+    peers = [
+        AllowedPeer("PACSA", "10.0.0.5"),
+        AllowedPeer("CR", "no-such-host.invalid"),
+        AllowedPeer("SAFE", "10.0.0.7", tls=True, certificate_name="safe.local"),
+    ]
+    assert matching(title, address, peers, names) == []
+    assert said in why_unknown(title, address, peers, names)

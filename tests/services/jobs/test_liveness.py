@@ -13,7 +13,7 @@ from pathlib import Path
 from ra_node.services.jobs.liveness import present
 with present(Path(sys.argv[1]), "child"):
     print("here", flush=True)
-    time.sleep(60)
+    time.sleep(3600)
 """
 
 

@@ -9,7 +9,7 @@ import pytest
 from pydicom import dcmread
 
 from ra_node.domain.job import JobKind, JobState
-from ra_node.domain.result_objects import OPTIONS, ObjectKind
+from ra_node.domain.result_objects import BASIC_KINDS, OPTIONS, ObjectKind
 from ra_node.ledger.deliveries import deliveries_of
 from ra_node.ledger.jobs.queue import abandon
 from ra_node.ledger.overview import jobs_of
@@ -50,7 +50,7 @@ def test_an_answer_has_its_objects_on_the_disk_and_its_deliveries_queued(bench):
     assert len(made.hands) == 2
     assert made.refusal is None
     objects = {one.kind: one for one in objects_of(bench.ledger, STUDY, 1)}
-    assert set(objects) == set(ObjectKind) - set(OPTIONS)
+    assert set(objects) == set(BASIC_KINDS)
     for one in objects.values():
         assert dcmread(bench.files.path(one.path)).SOPInstanceUID == one.sop_instance_uid
     assert {d.object.kind for d in deliveries_of(bench.ledger, STUDY)} == set(BOTH)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
+from ra_node.errors import Fatal
 from ra_node.inference.networks.architectures import build
 from tests.training.recipe_builders import small_recipe
-from training.classifier.loop import Progress, tune
+from training.classifier.epoch_log import Log
+from training.classifier.loop import Around, Progress, tune
 from training.classifier.targets import soft_targets
 
 
@@ -35,6 +39,27 @@ def test_a_few_steps_on_separable_noise_reduce_the_loss() -> None:
     assert [line.step for line in log] == list(range(1, 17))
     assert log[-1].seconds_left == 0
     assert np.mean([line.loss for line in log[-4:]]) < 0.7 * np.mean([line.loss for line in log[:2]])
+
+
+def test_frozen_layers_keep_their_weights_and_statistics_and_the_others_are_trained(tmp_path: Path) -> None:
+    """Also after an epoch's validation, which leaves training mode."""
+    around = Around(log=Log(tmp_path / "log.csv"), validate=lambda network: float(network.eval().training))
+    torch.manual_seed(0)
+    frozen = ("conv1", "inception3a", "inception4e")
+    recipe = small_recipe().model_copy(update={"frozen": frozen})
+    network, (crops, stages) = build("googlenet", 2), hands()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    tune(network, crops, stages, recipe, "staging", lambda _: None, torch.device("cpu"), around)
+    changed = {n.split(".")[0] for n, v in network.state_dict().items() if not torch.equal(v, before[n])}
+    assert changed.isdisjoint(frozen)
+    assert {"conv2", "inception3b", "inception5b", "fc"} <= changed
+
+
+def test_a_frozen_layer_that_the_network_does_not_have_is_named() -> None:
+    recipe = small_recipe().model_copy(update={"frozen": ("conv1", "features")})
+    network, (crops, stages) = build("googlenet", 2), hands()
+    with pytest.raises(Fatal, match=r"layers of googlenet \(conv1, .*found features"):
+        tune(network, crops, stages, recipe, "staging", lambda _: None, torch.device("cpu"))
 
 
 def test_neighbouring_stages_share_the_label_and_rows_sum_to_one() -> None:

@@ -21,7 +21,8 @@ from training.classifier.initial_weights import Start
 from training.classifier.loop import Progress, tune
 from training.classifier.train import Place, train_run
 from training.data.dataset import Crops, Row, stacked
-from training.evaluation.evaluate import CLASSES, weights_path
+from training.evaluation.evaluate import weights_path
+from training.evaluation.task_calibration import CLASSES
 from training.recipes.classifier import Recipe
 
 

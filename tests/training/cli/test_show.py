@@ -14,7 +14,8 @@ from tests.training.recipe_builders import small_recipe
 from tests.training.test_main import write_crops
 from training.__main__ import app
 from training.classifier.loop import save_half
-from training.evaluation.evaluate import CLASSES, weights_path
+from training.evaluation.evaluate import weights_path
+from training.evaluation.task_calibration import CLASSES
 
 
 def called(*words: object) -> str:
@@ -41,7 +42,7 @@ def test_evaluate_keeps_what_figures_and_report_show(tmp_path: Path) -> None:
     assert "evaluated 111 of 111 hands" in called(*evaluate)
     assert "evaluated 111" not in called(*evaluate, "--sensitivity", 1.0)
     calibration = json.loads((run / "calibration.json").read_text())
-    assert (calibration["sensitivity_asked"], calibration["chosen_on"]) == (1.0, "validation")
+    assert (calibration["sensitivity_asked"], calibration["chosen_on"]) == (1.0, "cross-fitted")
     groups = json.loads((run / "evaluation.json").read_text())["held_out"]["groups"]
     assert {title: held["hands"] for title, held in groups.items()} == {"site north": 6, "site unknown": 12}
     called("report", "--run", run, "--out", tmp_path / "new" / "report.html", "--resamples", 3)

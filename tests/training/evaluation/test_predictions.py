@@ -14,8 +14,9 @@ from ra_node.inference.networks.loaded_network import load_network, logits_of
 from tests.training.recipe_builders import small_recipe
 from training.classifier.loop import save_half
 from training.data.dataset import Crops, Row, stacked
-from training.evaluation.evaluate import CLASSES, weights_path
+from training.evaluation.evaluate import weights_path
 from training.evaluation.predictions import Predictions, load_predictions, predictions
+from training.evaluation.task_calibration import CLASSES
 
 CPU = torch.device("cpu")
 

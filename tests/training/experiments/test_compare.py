@@ -15,7 +15,8 @@ from ra_node.errors import Fatal
 from tests.training.test_main import write_crops, write_recipe
 from training.classifier.run_folder import REAL, HandsFrom
 from training.classifier.train import Place
-from training.evaluation.evaluate import CLASSES, weights_path
+from training.evaluation.evaluate import weights_path
+from training.evaluation.task_calibration import CLASSES
 from training.experiments.compare import HANDS, Entry, compare, entries
 from training.experiments.evaluation_cache import CALIBRATION, EVALUATION, Question
 from training.recipes.classifier import read_recipe
@@ -49,6 +50,17 @@ def kept(out: Path) -> dict[str, bytes]:
     return {f"{name}/{file}": (out / name / file).read_bytes() for name in TWO for file in names}
 
 
+def interrupted_at(out: Path, entered: list[Entry], line: str) -> None:
+    """A comparison that ends, as by Ctrl-C, when it says `line`."""
+
+    def say(text: str) -> None:
+        if line in text:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compare(entered, Place(out, torch.device("cpu")), HandsFrom(), QUICK, say)
+
+
 def killed_at(out: Path, recipe: Path, line: str) -> str:
     """Run the command in a process of its own and kill it, as a power cut would, when it says `line`."""
     words = ["compare", "--config", recipe, "--out", out, "--architectures", ",".join(TWO), "--epochs", "1"]
@@ -75,10 +87,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_a_comparison_killed_twice_goes_on_to_the_same_bytes(tmp_path: Path, whole: Path) -> None:
+def test_a_comparison_interrupted_and_killed_goes_on_to_the_same_bytes(tmp_path: Path, whole: Path) -> None:
     """Weights, operating points and figures are those of a comparison that nothing stopped."""
     out, entered = begun(tmp_path / "out"), chosen(tmp_path)
-    killed_at(out, tmp_path / "small.toml", "2 of 4  GoogLeNet recognition 2/4")
+    interrupted_at(out, entered, "2 of 4  GoogLeNet recognition 2/4")
     assert "1 of 4" not in killed_at(out, tmp_path / "small.toml", "3 of 4  EfficientNetB2 staging 2/4")
     said = compared(out, entered)
     assert kept(out) == kept(whole)

@@ -39,8 +39,10 @@ def test_it_says_the_mean_of_what_its_runs_say_after_their_temperatures(
     runs: list[Path], tmp_path: Path
 ) -> None:
     made = assemble(runs, tmp_path / "all")
+    told = [load_predictions(run) for run in runs]
     each = [
-        softmax(load_predictions(run).staging / read_calibration(run).staging_temperature) for run in runs
+        read_calibration(run).probabilities("staging", one.staging, one.patients)
+        for run, one in zip(runs, told, strict=True)
     ]
     assert softmax(made.staging) == pytest.approx(np.mean(each, axis=0), abs=1e-9)
     assert made.staging_features.shape == (len(load_predictions(runs[0]).staging_features), 9)
@@ -68,7 +70,7 @@ def test_it_is_calibrated_on_the_training_side_as_a_single_run_is(runs: list[Pat
     assemble(runs, tmp_path / "all")
     measure(tmp_path / "all", torch.device("cpu"), lambda _: None, Question(resamples=5, sensitivity=0.9))
     chosen = json.loads((tmp_path / "all" / "calibration.json").read_text())
-    assert (chosen["chosen_on"], chosen["sensitivity_asked"]) == ("validation", 0.9)
+    assert (chosen["chosen_on"], chosen["sensitivity_asked"]) == ("cross-fitted", 0.9)
 
 
 def test_runs_on_other_hands_or_splits_are_refused_with_both(runs: list[Path], tmp_path: Path) -> None:

@@ -20,7 +20,6 @@ from ra_node.inference.bundles.manifest import Head, load_bundle
 from ra_node.inference.hand_detector.detector import load_finder
 from ra_node.inference.networks.architectures import build
 from ra_node.inference.networks.heads import new_head, replace_last_layer
-from ra_node.inference.networks.loaded_network import softmax
 from ra_node.inference.predictor import Predictor
 from tests.finders import demo_detector
 from tests.training.recipe_builders import small_recipe
@@ -28,17 +27,10 @@ from training.classifier.loop import save_half
 from training.data.data_kind import WORDS, DataKind
 from training.data.dataset import Crops, Row, stacked
 from training.data.weights_origin import Origin, metadata_of, read_origin
-from training.evaluation.evaluate import (
-    CLASSES,
-    Calibration,
-    Result,
-    calibrated,
-    evaluated,
-    unedited_figures,
-    weights_path,
-)
+from training.evaluation.evaluate import Result, evaluated, unedited_figures, weights_path
 from training.evaluation.metrics import in_words
 from training.evaluation.predictions import run_outputs
+from training.evaluation.task_calibration import CLASSES, Calibration, calibrated
 from training.export.bundle import export
 from training.export.model_card import card
 from training.phantom.draw import draw_hands
@@ -103,11 +95,12 @@ def exported(
 
 @pytest.mark.parametrize("head", ["softmax", "ordinal"])
 def test_the_bundle_gives_the_probabilities_of_the_run(tmp_path: Path, head: Head) -> None:
-    """Half-precision weights, last layer, temperature and preprocessing are those that were evaluated."""
+    """Half-precision weights, last layer, calibration and preprocessing are those that were evaluated."""
     run = written_run(tmp_path / "run", head)
     calibration, _ = exported(run, tmp_path / "bundle", head)
+    assert any(calibration.staging.offsets)
     logits = run_logits(run, head)
-    expected = softmax(logits["staging"] / calibration.staging_temperature)
+    expected = calibration.staging.probabilities(logits["staging"])
     judged = Predictor(load_bundle(tmp_path / "bundle"), "cpu").judge(list(hands().images))
     found = np.array([judgement.staging.probabilities for judgement in judged])
     assert np.abs(found - expected).max() < 1e-5

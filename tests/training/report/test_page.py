@@ -15,6 +15,7 @@ from ra_node.errors import Fatal
 from tests.training.evaluated_runs import rows, write_run
 from training.data.dataset import save_crops, stacked
 from training.evaluation.evaluate import Hands
+from training.evaluation.predictive_values import predictive_values
 from training.experiments import paper_numbers
 from training.experiments.run_summary import Shown, read_shown
 from training.report.figures import losses
@@ -155,3 +156,13 @@ def test_a_run_that_was_not_evaluated_is_refused(tmp_path: Path) -> None:
 def test_two_runs_of_one_architecture_have_names_of_their_own(tmp_path: Path) -> None:
     shown = read_shown([write_run(tmp_path / "a"), write_run(tmp_path / "b")])
     assert [one.name for one in shown] == ["GoogLeNet, a", "GoogLeNet, b"]
+
+
+def test_predictive_values_stand_at_several_prevalences(text: str, runs: list[Shown]) -> None:
+    """Those of the held-out hands themselves would hold for their own share of disease only."""
+    (head,) = [row for row in Page(text).rows if any("LR+" in cell for cell in row)]
+    assert [cell.strip() for cell in head[1:4]] == ["LR+", "LR-", "PPV, 1 % ill"]
+    at = next(k for k, row in enumerate(Page(text).rows) if row == head)
+    found = runs[0].result.held_out.recognition
+    values = predictive_values(found["sensitivity"], found["specificity"], 0.01)
+    assert f"{100 * values[0][0]:.1f}" in Page(text).rows[at + 1][3]

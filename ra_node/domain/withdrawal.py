@@ -1,0 +1,26 @@
+"""The words of a withdrawal: the reason that an operator gives, and the refusal that a report then states."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ra_node.domain.report import Reason, Refusal, WithdrawalCause
+from ra_node.errors import Refused
+
+MOST_CHARACTERS = 200
+
+_WORDS = {WithdrawalCause.PATIENT_SAFETY: "patient safety", WithdrawalCause.QUALITY: "quality reasons"}
+
+
+def checked_reason(text: str) -> str:
+    """The reason as one line; Refused where it is empty, too long or not printable."""
+    reason = " ".join(text.split())
+    if not reason or len(reason) > MOST_CHARACTERS or not reason.isprintable():
+        expected = f"a reason of 1 to {MOST_CHARACTERS} printable characters"
+        raise Refused(f"expected {expected}, found {len(reason)} characters")
+    return reason
+
+
+def withdrawal_refusal(cause: WithdrawalCause, reason: str, at: datetime) -> Refusal:
+    """The reason in every rendering; its first word is "Withdrawn"."""
+    return Refusal(Reason.WITHDRAWN, f"Withdrawn on {at:%Y-%m-%d} for {_WORDS[cause]}: {reason}")
