@@ -38,12 +38,11 @@ def study_salt(state: State) -> bytes:
 
 
 def make_reader_study(settings: Settings, state: State, study: StudyRecord, report: Report) -> StudyMade:
-    """Cut the hands of a reader study with the bundle in use, on all cores, at a low priority."""
+    """Cut the hands of a reader study with the bundle in use, on all cores."""
     from ra_node.services.reader_studies.making import make_study
     from ra_node.services.reader_studies.sources import source_images
     from ra_node.services.reader_studies.study_folder import source_of, study_folder
 
-    os.nice(NICENESS)
     source = source_of(state.files, study.id)
     folder = study_folder(state.files, study.id)
     images = source_images(source, state.ledger, state.files, folder, _fetch(settings, source))
@@ -91,7 +90,7 @@ def pending_work(state: State) -> PendingWork:
 
 
 def do_pending(settings: Settings, report: Report = lambda _done, _total: None) -> int:
-    """Make every pending reader study and cut every requested hand; return how many were done.
+    """Make every pending reader study and cut every requested hand, at a low priority; return how many.
 
     A reader study that cannot be made keeps the reason in its row, where page and `list` show it.
     """
@@ -99,6 +98,7 @@ def do_pending(settings: Settings, report: Report = lambda _done, _total: None) 
     from ra_node.ledger.reader_studies.studies import find_study, update_study
     from ra_node.services.reader_studies.hand_requests import cut_requested
 
+    os.nice(NICENESS)
     state = open_state(settings)
     done = 0
     try:

@@ -90,10 +90,15 @@ class HandRecord:
     problem: str = ""
 
 
+def plan_to_json(plan: StudyPlan) -> str:
+    """A plan as its column holds it."""
+    return _PLAN.dump_json(plan).decode()
+
+
 def insert_study(connection: Connection, study: StudyRecord) -> bool:
     """Insert a reader study; False where its name exists."""
     row: dict[str, Any] = asdict(study)
-    row["plan_json"] = _PLAN.dump_json(study.plan).decode()
+    row["plan_json"] = plan_to_json(study.plan)
     del row["plan"]
     return insert_new(connection, reader_study, row)
 

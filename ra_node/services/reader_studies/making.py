@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection
@@ -31,6 +31,7 @@ from ra_node.ledger.reader_studies.studies import (
     insert_image,
     insert_reader,
     insert_study,
+    plan_to_json,
     readers_of,
     update_study,
 )
@@ -98,7 +99,7 @@ def create_study(
     with ledger.read() as connection:
         known = find_study(connection, name)
     if known is not None:
-        return _continued(files, known, source, plan)
+        return _continued(ledger, files, known, source, plan)
     study = StudyRecord(
         ledger.new_id(), name, ledger.clock(), by, plan, json.dumps({"kind": str(source.kind)}), Phase.MAKING
     )
@@ -161,11 +162,20 @@ def add_reader(ledger: Ledger, study: str, account: Account, *, adjudicator: boo
         return found
 
 
-def _continued(files: Files, known: StudyRecord, source: StudySourceSpec, plan: StudyPlan) -> StudyRecord:
+def _continued(
+    ledger: Ledger, files: Files, known: StudyRecord, source: StudySourceSpec, plan: StudyPlan
+) -> StudyRecord:
+    """The reader study that is there; one that gave no hand yet gets another source and plan."""
     same = known.phase is Phase.MAKING and known.plan == plan and source_of(files, known.id) == source
-    if not same:
-        raise Refused(f"expected a new name, found a reader study {known.name}")
-    return known
+    if same:
+        return known
+    with ledger.write() as connection:
+        now = find_study(connection, known.id)
+        if now is None or now.phase is not Phase.MAKING or hands_of(connection, known.id, chosen=None):
+            raise Refused(f"expected a new name, found a reader study {known.name}")
+        write_atomically(study_folder(files, known.id) / SOURCE, spec_to_json(source).encode())
+        update_study(connection, known.id, plan_json=plan_to_json(plan), problem="")
+    return replace(known, plan=plan, problem="")
 
 
 def _expect_phase(ledger: Ledger, study: StudyRecord) -> None:

@@ -80,7 +80,9 @@ def adjudicate(request: Request) -> Response:
 
 def give_opinion(request: Request) -> Response:
     """The page of a second opinion on one hand: it begins by showing the model's answer."""
-    return _reading_page(request, TaskKind.SECOND_OPINION, f"/opinion/{request.path_params['task']}/task")
+    desk, study, task = desk_of(request), _study(request), str(request.path_params["task"])
+    own = reading.one_task(desk.ledger, desk.files, study, account_of(request), task)
+    return _reading_page(request, TaskKind.SECOND_OPINION, f"/opinion/{own.task}/task")
 
 
 def second_opinion(request: Request) -> Response:

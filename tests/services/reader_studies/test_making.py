@@ -229,13 +229,16 @@ def test_only_an_account_of_role_reader_reads_and_only_two_of_them(bench, archiv
         add_reader(bench.ledger, "s", ANNA)
 
 
-def test_a_study_without_hands_says_so_and_stays(bench, tmp_path):
+def test_a_study_without_hands_says_so_and_takes_another_source(bench, archive, tmp_path):
     folder = tmp_path / "nothing"
     folder.mkdir()
     with pytest.raises(Refused, match="expected hands to read"):
         made(bench, folder, name="empty")
     with bench.ledger.read() as connection:
         assert "found none" in find_study(connection, "empty").problem
+    made(bench, archive, name="empty")
+    with bench.ledger.read() as connection:
+        assert find_study(connection, "empty").problem == ""
 
 
 def test_discordant_hands_need_an_answer_of_the_model(bench, archive):

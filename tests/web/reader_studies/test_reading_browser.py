@@ -55,7 +55,7 @@ def someone(chromium: Browser, address: str, name: str, size=DESK, **more) -> It
     page.get_by_role("button", name="Sign out").wait_for()
     yield page
     context.close()
-    expected = re.compile(r"status of (401|409)|ERR_FAILED|ERR_INTERNET_DISCONNECTED")
+    expected = re.compile(r"status of (401|409|410)|ERR_FAILED|ERR_INTERNET_DISCONNECTED")
     assert [one for one in complaints if not expected.search(one)] == []
 
 
@@ -236,6 +236,22 @@ def test_the_second_of_two_tabs_is_told_and_the_first_one_keeps_its_mark(chromiu
         page.reload()
         shown(page)
         assert page.locator("#hand-stage").inner_text() == "Hand: stage 2"
+
+
+def test_a_hand_whose_file_is_gone_is_said_cannot_be_staged_and_is_passed_by(chromium, site):
+    hospital, address = site
+    study = make_study(hospital, drawn_hands(2, 60, 44), name="gone")
+    for path in (hospital.settings.node.data_dir / "reader-studies" / study).glob("*.png"):
+        path.unlink()
+    with someone(chromium, address, "alice") as page:
+        page.goto(f"/reading/{study}/read")
+        page.get_by_text("missing or damaged").wait_for()
+        press(page, "3 n")
+        assert page.locator("#hand-stage").inner_text() == "Hand: no stage yet"
+        press(page, "x h 3")
+        assert page.locator("#hand-stage").inner_text() == "Hand: not gradable"
+        press(page, "_")
+        page.get_by_text("Hand 2 of 2").wait_for()
 
 
 def tone(page: Page) -> list[int]:

@@ -92,6 +92,7 @@ async function show(task) {
   if (!task) { location.assign(root.dataset.home); return; }
   hand = new HandState(task);
   queued = null;
+  viewer.image = null; // nobody stages a hand while the one before it is still on screen
   root.dataset.ready = "";
   moving = false;
   [spent, shownAt] = [0, performance.now()];
@@ -110,8 +111,6 @@ async function show(task) {
   } catch (error) {
     pictures.delete(task.picture);
     if (error.message === "expired") return onExpired().then(() => show(task));
-    viewer.image = null;
-    viewer.draw();
     tell(say("picture_missing", { text: error.message }), "bad");
   }
   render();
@@ -134,13 +133,13 @@ function act(marks) {
 }
 
 async function stage(value) {
-  if (!hand || !hand.names.includes(chosen)) return;
+  if (!hand || !viewer.image || !hand.names.includes(chosen)) return;
   const joint = chosen, note = beyond(joint, value) ? await askNote() : "";
   if (note !== null) act([{ kind: "stage", joint, stage: value, note }]);
 }
 
 function allNormal() {
-  if (!hand || !hand.open.length || hand.task.asked) return;
+  if (!hand || !viewer.image || !hand.open.length || hand.task.asked) return;
   act(hand.open.map((joint) => ({ kind: "stage", joint, stage: 0 })));
 }
 
@@ -430,6 +429,7 @@ const KEYS = {
   q: () => viewer.preset("full"), w: () => viewer.preset("standard"), e: () => viewer.preset("bone"), r: () => viewer.preset("soft"),
   Backspace: previous, "+": () => viewer.zoomBy(1.25), "=": () => viewer.zoomBy(1.25), "-": () => viewer.zoomBy(0.8), "?": () => $("help").showModal(),
 };
+const WITHOUT_IMAGE = ["x", "u", "k", "Backspace", "?"];
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 document.addEventListener("keydown", (event) => {
@@ -448,8 +448,7 @@ document.addEventListener("keydown", (event) => {
   else if (key === " ") { if (!event.repeat) next(); }
   else if (key === "Enter" && moving) toggleMove();
   else if (key === "Escape" && moving) { moving = false; render(); }
-  else if (KEYS[key] && viewer.image) { if (!event.repeat || "+-=".includes(key)) KEYS[key](); }
-  else if (key === "?") $("help").showModal();
+  else if (KEYS[key] && (viewer.image || WITHOUT_IMAGE.includes(key))) { if (!event.repeat || "+-=".includes(key)) KEYS[key](); }
   else return;
   event.preventDefault();
 });
@@ -471,10 +470,11 @@ root.addEventListener("click", (event) => {
   const { joint, stage: value, preset, act: does, reason, whole } = button.dataset;
   if (joint) choose(joint);
   else if (value) stage(Number(value));
-  else if (preset) viewer.preset(preset);
+  else if (preset) { if (viewer.image) viewer.preset(preset); }
   else if (reason) because(reason);
   else if (whole !== undefined) { $("reasons").close(); cannot(true); }
-  else if (does) ({ next, ...Object.fromEntries(Object.entries(KEYS)) })[does]?.();
+  else if (does === "next") next();
+  else if (does && (viewer.image || WITHOUT_IMAGE.includes(does))) KEYS[does]();
 });
 window.addEventListener("beforeunload", (event) => { if (outbox.waiting && !outbox.stored().length) event.preventDefault(); });
 

@@ -83,6 +83,7 @@ export class Viewer {
 
   /** A joint in the centre: one image pixel a screen pixel, then two, then the whole hand. */
   zoomTo(point) {
+    if (!this.image) return;
     const one = Math.max(1, this.fitScale() * 1.5);
     if (this.fitted) this.scale = one;
     else if (this.scale < one * 1.9) this.scale = one * 2;
@@ -110,6 +111,7 @@ export class Viewer {
 
   /** Move by canvas pixels. */
   panBy(dx, dy) {
+    if (!this.image) return;
     const [ix, iy] = this.turned(dx / this.scale, dy / this.scale, -this.turn);
     this.centre = [this.centre[0] - ix, this.centre[1] - iy];
     this.fitted = false;
@@ -126,7 +128,7 @@ export class Viewer {
 
   choose(joint) {
     this.chosen = joint;
-    if (!this.fitted && joint && this.joints[joint]) this.centre = [this.joints[joint].x, this.joints[joint].y];
+    if (this.image && !this.fitted && joint && this.joints[joint]) this.centre = [this.joints[joint].x, this.joints[joint].y];
     this.draw();
   }
 
