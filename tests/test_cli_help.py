@@ -123,6 +123,7 @@ def words_for(tmp_path_factory):
     calls = {
         "audit": ((), {0}),
         "check": ((), {1}),
+        "ready": ((), {4}),
         "status": ((), {0}),
         "studies": ((), {0}),
         "requeue": (("1.2.3",), {1}),

@@ -126,10 +126,15 @@ def build_health(settings: Settings, state: State) -> Health:
     """Readiness conditions of the node; without a destination the role `deliver` is not needed."""
     from ra_node.services.monitoring.health import Health
 
-    delivers = ("deliver",) if settings.destinations else ()
     guard = build_guard(settings)
     run = settings.node.data_dir / "run"
-    return Health(state.ledger, guard.has_room, run, ("listen", "work", *delivers, "schedule"))
+    return Health(state.ledger, guard.has_room, run, needed_roles(settings))
+
+
+def needed_roles(settings: Settings) -> tuple[str, ...]:
+    """Roles without which a study is not received, reported and delivered."""
+    delivers = ("deliver",) if settings.destinations else ()
+    return ("listen", "work", *delivers, "schedule")
 
 
 def passwords(settings: Settings) -> Passwords:

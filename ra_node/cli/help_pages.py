@@ -27,15 +27,16 @@ PAGES = {
     "work": Page(("ra-node work --config /etc/ra-node/node.toml",)),
     "deliver": Page(("ra-node deliver --config /etc/ra-node/node.toml",), "a thread of a destination failed"),
     "schedule": Page(("ra-node schedule --config /etc/ra-node/node.toml",)),
-    "init": Page(("ra-node init /etc/ra-node --data /var/lib/ra-node",)),
+    "init": Page(("ra-node init --systemd", "ra-node init /etc/ra-node --data /var/lib/ra-node")),
     "web": Page(("ra-node web --config /etc/ra-node/node.toml",)),
     "web-password": Page(("ra-node web-password alice",)),
     "check": Page(("ra-node check", "ra-node check --json"), "a check failed; its row says what to do"),
     "status": Page(("ra-node status", "ra-node status --json")),
-    "studies": Page(("ra-node studies --limit 10", "ra-node studies 1.2.840.1"), "no such study"),
-    "requeue": Page(
-        ("ra-node requeue 1.2.840.1", "ra-node requeue pacs"), "nothing is buried under this name"
+    "ready": Page(
+        ("ra-node ready", "ra-node ready --wait-s 120"),
     ),
+    "studies": Page(("ra-node studies --limit 10", "ra-node studies 1.2.840.1"), "no such study"),
+    "requeue": Page(("ra-node requeue 1.2.840.1", "ra-node requeue pacs"), "nothing has this name"),
     "drop": Page(
         ("ra-node drop 1.2.840.1", "ra-node drop --peer pacs"), "nothing is pending under this name"
     ),

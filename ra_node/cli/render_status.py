@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,6 +47,7 @@ def print_overview(view: Overview, *, as_json: bool) -> None:
     out = console()
     _print_alarms(out, view.alarms)
     out.print(f"Node software: ra-node {view.node_version}")
+    _print_roles(out, view.roles)
     _print_models(out, view.models)
     _print_disk(out, view.disk)
     if not view.studies:
@@ -65,6 +66,16 @@ def print_overview(view: Overview, *, as_json: bool) -> None:
         out.print(Text.assemble(("buried", "red"), words))
     if view.buried:
         out.print("Fix the cause, then `ra-node requeue STUDY_UID`.")
+
+
+def _print_roles(out: Console, roles: Mapping[str, int]) -> None:
+    """The running roles, and the needed ones that do not run."""
+    running = [role if count == 1 else f"{role} ({count})" for role, count in roles.items() if count]
+    absent = [role for role, count in roles.items() if not count]
+    line = Text(f"Roles: {', '.join(running) or 'none'} running")
+    if absent:
+        line.append(f"; not running: {', '.join(absent)}", style="bold red" if running else "")
+    out.print(line)
 
 
 def _count_table(view: Overview) -> Table:

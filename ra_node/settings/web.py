@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, IPvAnyNetwork, field_validator, model_validator
 
-from ra_node.settings.table import FilePath, ListOf, Port, Table
+from ra_node.settings.table import FilePath, ListOf, Port, SettingsTable
 
 _LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
@@ -15,7 +15,7 @@ PASSWORDS = "web-passwords"
 """Default name of the password file in data_dir."""
 
 
-class WebTable(Table):
+class WebTable(SettingsTable):
     """[web]: disabled by default, and bound to the loopback address."""
 
     enabled: bool = False
