@@ -449,3 +449,24 @@ def share_percents(share: float, operating_point: float) -> tuple[str, str]:
         if (probability >= threshold) == (share >= operating_point):
             break
     return f"{probability:.{digits}f}", f"{threshold:.{digits}f}"
+
+
+def whole_percents(share: float, operating_point: float) -> tuple[str, str]:
+    """A probability and its operating point in whole percent, "<1" and ">99" at the ends.
+
+    As many decimals as are needed where rounding would reverse the comparison.
+    """
+    for digits in (0, 1, 2, 3):
+        values = [round(100 * value, digits) for value in (share, operating_point)]
+        if (values[0] >= values[1]) == (share >= operating_point):
+            break
+    first, second = (_whole(value, digits) for value in values)
+    return first, second
+
+
+def _whole(percent: float, digits: int) -> str:
+    if digits == 0 and percent < 1:
+        return "<1"
+    if digits == 0 and percent > 99:
+        return ">99"
+    return f"{percent:.{digits}f}"

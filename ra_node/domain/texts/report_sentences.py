@@ -28,6 +28,7 @@ from ra_node.domain.report import (
     explaining_task,
     percents,
     share_percents,
+    whole_percents,
 )
 from ra_node.domain.salient_joints import standing_out
 from ra_node.domain.texts.translations import Language, english
@@ -112,6 +113,21 @@ def presence(recognition: Recognition, language: Language | None = None) -> str:
     """The word for the result of recognition, the same in every rendering."""
     words = language or english()
     return words.say("hand.present" if recognition.positive else "hand.absent")
+
+
+def percent_words(recognition: Recognition, language: Language) -> tuple[str, str]:
+    """Probability and operating point as "87 %", "< 1 %" or "> 99 %": no measurement supports more digits.
+
+    Further digits are given where rounding would reverse the comparison.
+    """
+    probability, threshold = whole_percents(recognition.probability, recognition.threshold)
+    return _percent_text(probability, language), _percent_text(threshold, language)
+
+
+def _percent_text(value: str, language: Language) -> str:
+    if value in ("<1", ">99"):
+        return language.say("sign.below_one" if value == "<1" else "sign.above_99")
+    return language.say("sign.percent", value=value)
 
 
 def told(text: str, language: Language | None = None) -> str:
