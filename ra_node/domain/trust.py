@@ -10,7 +10,7 @@ from ra_node.domain.texts.report_sentences import doubt_words, hand_name, refusa
 from ra_node.domain.texts.translations import Language
 
 
-class Trust(StrEnum):
+class ReportTrust(StrEnum):
     """The state of a report, the least trustworthy first; the value is its key in the language files."""
 
     NO_RESULT = "no_result"
@@ -22,14 +22,14 @@ class Trust(StrEnum):
     RESULT = "result"
 
 
-def trust_of(report: StudyReport) -> Trust:
+def trust_of(report: StudyReport) -> ReportTrust:
     """The state of a report."""
     rated = rated_hands(report)
     if not rated:
-        return Trust.NO_RESULT
+        return ReportTrust.NO_RESULT
     if any(doubts_of(hand) for hand in rated):
-        return Trust.DOUBT
-    return Trust.RESEARCH if warnings_of(report) else Trust.RESULT
+        return ReportTrust.DOUBT
+    return ReportTrust.RESEARCH if warnings_of(report) else ReportTrust.RESULT
 
 
 def rated_hands(report: StudyReport) -> list[HandFinding]:
@@ -41,7 +41,7 @@ def trust_reasons(report: StudyReport, language: Language) -> list[str]:
     """Why: the refusal, or the caveats of each hand; then label and notice."""
     notices = [told(text, language) for text in warnings_of(report)]
     trust = trust_of(report)
-    if trust is Trust.NO_RESULT:
+    if trust is ReportTrust.NO_RESULT:
         return [
             language.say("trust.none") if report.refusal is None else refusal_text(report.refusal, language)
         ]

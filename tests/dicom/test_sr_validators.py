@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ra_node.dicom.sr.tid_1500_document import build_sr
-from ra_node.domain.report import HandVerdict, percents
+from ra_node.domain.report import HandVerdict, coded_percents
 from tests.conftest import absent
 from tests.dicom.builders import EARLIER, PRODUCER, report
 from tests.dicom.cases import CASES, Case
@@ -113,7 +113,8 @@ def test_a_plain_renderer_shows_every_sentence_and_names_every_number(name, file
             and hand.recognition is not None
             and hand.staging is not None
         ):
-            assert f"Probability: {percents(hand.recognition)[0]} %" in shown
+            value = coded_percents(hand.recognition.probability, hand.recognition.threshold)[0]
+            assert f"{value} %" in shown
             assert f"Stage: Stage {hand.staging.stage} " in shown
 
 

@@ -8,7 +8,7 @@ from ra_node.dicom.overlay.elements import GROUND, WHITE, ElementGroup, Ink, Rec
 from ra_node.dicom.overlay.typesetting import Pen
 from ra_node.domain.geometry import Box
 from ra_node.domain.report import StudyReport
-from ra_node.domain.trust import Trust, trust_of, trust_reasons
+from ra_node.domain.trust import ReportTrust, trust_of, trust_reasons
 
 BAND_PX, LEAST_BAND_PX = 48, 36
 """Size of the words of the band: 12 to 9 pixels where the frame is shown at a quarter of its size."""
@@ -29,10 +29,10 @@ class BandStyle:
 
 
 STYLES = {
-    Trust.NO_RESULT: BandStyle(fill=(22, 25, 30), ink=WHITE, line=(168, 174, 182)),
-    Trust.DOUBT: BandStyle(fill=(255, 205, 80), ink=GROUND),
-    Trust.RESEARCH: BandStyle(fill=(120, 84, 182), ink=WHITE),
-    Trust.RESULT: BandStyle(fill=(10, 60, 112), ink=WHITE),
+    ReportTrust.NO_RESULT: BandStyle(fill=(22, 25, 30), ink=WHITE, line=(168, 174, 182)),
+    ReportTrust.DOUBT: BandStyle(fill=(255, 205, 80), ink=GROUND),
+    ReportTrust.RESEARCH: BandStyle(fill=(120, 84, 182), ink=WHITE),
+    ReportTrust.RESULT: BandStyle(fill=(10, 60, 112), ink=WHITE),
 }
 
 
@@ -56,7 +56,7 @@ def status_band(report: StudyReport, width_px: int, pen: Pen) -> ElementGroup:
     return ElementGroup(width_px, height, (fill, *moved(words.parts, PAD_X_PX, PAD_Y_PX)))
 
 
-def _text(report: StudyReport, trust: Trust, pen: Pen) -> str:
+def _text(report: StudyReport, trust: ReportTrust, pen: Pen) -> str:
     parts = [pen.language.say(f"trust.{trust}_title").upper()]
     if report.version > 1:
         parts.append(pen.say("revision", version=report.version, earlier=report.version - 1))

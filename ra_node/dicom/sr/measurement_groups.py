@@ -11,11 +11,12 @@ from collections.abc import Iterator
 import highdicom.sr as hd
 
 from ra_node.dicom import concept_codes
-from ra_node.dicom.sr.content_item import CONTAINS, Item, Relation, code, container, finding_site, item
+from ra_node.dicom.sr.content_item import Item, Relation, code, container, finding_site, item
 from ra_node.dicom.sr.group_parts import (
     algorithm_of,
     comment,
     measurement_group,
+    probability_of,
     region_of,
     tracking_of,
 )
@@ -31,9 +32,7 @@ from ra_node.domain.report import (
     HandFinding,
     HandVerdict,
     ImageFinding,
-    Recognition,
     StudyReport,
-    percents,
 )
 from ra_node.domain.texts.report_sentences import (
     attention_sentence,
@@ -46,9 +45,11 @@ from ra_node.domain.texts.report_sentences import (
     heat_map_sentence,
     joints_sentence,
     model_sentence,
+    refusal_text,
     research_sentence,
     side_sentence,
     summary_sentence,
+    used_models,
 )
 
 RECOGNITION_TASK = "recognition"
@@ -72,7 +73,7 @@ def study_conclusions(report: StudyReport) -> Item:
     judged = any(_is_judged(hand) for hand in report.hands)
     sentences = [summary_sentence(report), caveat(report), *_version_sentence(report)]
     if judged:
-        sentences.extend(model_sentence(model) for model in report.bundle.models)
+        sentences.extend(model_sentence(model) for model in used_models(report))
         sentences.append(heat_map_sentence(report))
         sentences.append(bundle_sentence(report.bundle))
     items = [comment(sentence) for sentence in sentences if sentence]
@@ -106,12 +107,10 @@ def _version_sentence(report: StudyReport) -> list[str]:
 
 def _without_picture(image: ImageFinding, number: int) -> Item:
     """The reason for an instance without displayable pixels, with a reference to it."""
-    reason = "no result" if image.refusal is None else image.refusal.text
+    reason = "no result" if image.refusal is None else refusal_text(image.refusal)
     if not is_referenced(image):
-        return comment(
-            f"Instance {number} (SOP Instance UID {image.sop_instance_uid}) not analysed: {reason}"
-        )
-    return comment(f"Instance {number} not analysed: {reason}", [_reference(image)])
+        return comment(f"Instance {number} (SOP Instance UID {image.sop_instance_uid}) not rated: {reason}")
+    return comment(f"Instance {number} not rated: {reason}", [_reference(image)])
 
 
 def _reference(image: ImageFinding) -> Item:
@@ -121,8 +120,8 @@ def _reference(image: ImageFinding) -> Item:
 
 def _told_together(group: Group) -> Iterator[Item]:
     """One reason for many images, with a reference to each; in a patient conflict by their UIDs only."""
-    reason = " ".join(refusal.text for refusal in group.refusals) or "no result"
-    said = f"{len(group.numbers)} instances ({ranges(group.numbers)}) not analysed: {reason}"
+    reason = " ".join(refusal_text(refusal) for refusal in group.refusals) or "no result"
+    said = f"{len(group.numbers)} instances ({ranges(group.numbers)}) not rated: {reason}"
     sources = [_reference(image) for image in group.images if is_referenced(image)]
     yield comment(said, sources)
     if not sources:
@@ -158,7 +157,7 @@ def _refused_image(image: ImageFinding, number: int) -> Item:
     whole = Box(0, 0, image.columns, image.rows)
     return measurement_group(
         tracking_of(f"Image {number}", image, "image"),
-        comments=[f"Image {number} not analysed: {image.refusal.text}"],
+        comments=[f"Image {number} not rated: {refusal_text(image.refusal)}"],
         region=region_of(image, whole.corners(), whole),
     )
 
@@ -218,21 +217,9 @@ def _results(report: StudyReport, hand: HandFinding) -> Iterator[Item]:
         concept_codes.RHEUMATOID_ARTHRITIS,
         concept_codes.PRESENT if hand.recognition.positive else concept_codes.ABSENT,
     )
-    yield _probability(report, hand.recognition)
+    yield probability_of(report, RECOGNITION_TASK, hand.recognition.probability, hand.recognition.threshold)
     if hand.staging is not None:
         stage = concept_codes.STAGE_CODES[hand.staging.stage]
         yield code(concept_codes.STAGE, stage, children=algorithm_of(report, STAGING_TASK))
     if hand.explanation is not None:
         yield from visual_explanation(hand, hand.explanation)
-
-
-def _probability(report: StudyReport, recognition: Recognition) -> Item:
-    probability, threshold = percents(recognition)
-    return item(
-        hd.NumContentItem,
-        algorithm_of(report, RECOGNITION_TASK, f"operating point {threshold} %"),
-        name=concept_codes.PROBABILITY,
-        value=float(probability),
-        unit=concept_codes.PERCENT,
-        relationship_type=CONTAINS,
-    )

@@ -24,15 +24,18 @@ from ra_node.dicom.overlay.secondary_capture import (
 from ra_node.dicom.overlay.verdict_frame import lay_out_verdict
 from ra_node.dicom.sr.tid_1500_document import build_sr
 from ra_node.domain.laterality.evidence import Side
-from ra_node.domain.report import HandVerdict, percents
+from ra_node.domain.report import HandVerdict
 from ra_node.domain.salient_joints import standing_out
 from ra_node.domain.texts.report_sentences import (
     attention_sentence,
     hand_sentence,
     joint_name,
+    percent_words,
     presence,
+    refusal_text,
     summary_sentence,
 )
+from ra_node.domain.texts.translations import english
 from tests.dicom.builders import (
     BUNDLE,
     LEFT_REGION,
@@ -263,7 +266,9 @@ def test_overlay_and_structured_report_agree(case):
             inconclusive = finding.verdict is HandVerdict.INCONCLUSIVE
             said = "INCONCLUSIVE" if inconclusive else presence(finding.recognition).upper()
             assert f"RA: {said}" in words
-            assert f"{percents(finding.recognition)[0]} %" in (" ".join(words) if inconclusive else words)
+            assert percent_words(finding.recognition, english())[0] in (
+                " ".join(words) if inconclusive else words
+            )
             verdict = ENGLISH.say(f"verdict_{finding.verdict}")
             assert verdict in verdicts
         if finding.explanation is not None:
@@ -354,4 +359,4 @@ def test_the_refusal_of_an_image_reaches_its_overlay():
     assert len(overlay(report(image(refusal=NO_HAND))).SourceImageSequence) == 1
     card = overlay(report(image(refusal=NO_PICTURE)))
     assert "SourceImageSequence" not in card
-    assert NO_PICTURE.text in card.ImageComments
+    assert refusal_text(NO_PICTURE) in card.ImageComments

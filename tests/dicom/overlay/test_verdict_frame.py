@@ -19,7 +19,7 @@ from ra_node.dicom.overlay.verdict_frame import lay_out_verdict, radiograph_shar
 from ra_node.domain.geometry import Box
 from ra_node.domain.laterality.evidence import Side
 from ra_node.domain.report import HandVerdict, Staging, StudyReport
-from ra_node.domain.trust import Trust, trust_of
+from ra_node.domain.trust import ReportTrust, trust_of
 from tests.dicom.builders import (
     JOINT_BUNDLE,
     LEFT_REGION,
@@ -118,16 +118,16 @@ def test_a_thumbnail_has_its_series_and_reason():
 
 
 CASES_OF_TRUST = {
-    Trust.NO_RESULT: report(image(refusal=NO_HAND)),
-    Trust.DOUBT: report(image(hand(conflict=True))),
-    Trust.RESEARCH: report(image(hand())),
-    Trust.RESULT: report(
+    ReportTrust.NO_RESULT: report(image(refusal=NO_HAND)),
+    ReportTrust.DOUBT: report(image(hand(conflict=True))),
+    ReportTrust.RESEARCH: report(image(hand())),
+    ReportTrust.RESULT: report(
         image(hand()), research_label="", bundle=replace(report(image(hand())).bundle, notice="")
     ),
 }
 
 
-@pytest.mark.parametrize("trust", Trust)
+@pytest.mark.parametrize("trust", ReportTrust)
 def test_the_band_says_how_far_to_trust_it_in_its_first_words(trust):
     shown = CASES_OF_TRUST[trust]
     assert trust_of(shown) is trust

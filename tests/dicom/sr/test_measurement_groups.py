@@ -12,9 +12,9 @@ from ra_node.dicom.concept_codes import joint_site
 from ra_node.dicom.sr.tid_1500_document import build_sr
 from ra_node.domain.geometry import Box, Point
 from ra_node.domain.laterality.evidence import Side
-from ra_node.domain.report import HandFinding, HandRegion, HandVerdict, percents
+from ra_node.domain.report import HandFinding, HandRegion, HandVerdict, coded_percents
 from ra_node.domain.salient_joints import standing_out
-from ra_node.domain.texts.report_sentences import hand_sentence, joint_name, joint_share_words
+from ra_node.domain.texts.report_sentences import hand_sentence, joint_name, joint_share_words, refusal_text
 from tests.dicom.builders import COLUMNS, PRODUCER, ROWS, explained, hand, image, image_uid, report, source
 from tests.dicom.cases import CASES, age_unknown, explained_hands, not_rated, one_refused
 from tests.dicom.sr_cases import every_case, made
@@ -97,7 +97,7 @@ def assert_result(group: Dataset, hand_: HandFinding) -> None:
     assert codes_of(group, STAGE) == [stages[hand_.staging.stage]]
     numbers = [item for item in items(group) if item.ValueType == "NUM"]
     assert [str(item.MeasuredValueSequence[0].NumericValue) for item in numbers] == [
-        percents(hand_.recognition)[0]
+        str(coded_percents(hand_.recognition.probability, hand_.recognition.threshold)[0])
     ]
 
 
@@ -112,11 +112,8 @@ def test_a_hand_that_is_not_rated_has_its_reason_and_the_research_output_as_a_co
     group = next(group for group in groups(made(case)) if list(items(group, SITE)))
     assert_no_result(group)
     said = comments(group)
-    assert said[0] == (
-        "Right hand not rated: Age 66 is outside the model's domain:"
-        " the networks were trained on ages 8.5 to 19."
-    )
-    [output] = [sentence for sentence in said if "99.9 %" in sentence]
+    assert said[0] == ("Right hand not rated: Patient is 66; the model was trained on ages 8.5 to 19.")
+    [output] = [sentence for sentence in said if "> 99 %" in sentence]
     assert output.startswith("Research output of a hand that is not rated, not a result:")
 
 
@@ -128,9 +125,7 @@ def test_without_the_site_s_wish_no_output_of_a_hand_that_is_not_rated_is_in_the
 
 def test_an_unknown_age_is_said_before_the_result():
     group = next(group for group in groups(made(age_unknown())) if list(items(group, SITE)))
-    assert comments(group)[0].startswith(
-        "The age is not known; the networks were trained on ages 8.5 to 19. Right"
-    )
+    assert comments(group)[0].startswith("Age unknown; the model was trained on ages 8.5 to 19. Right")
 
 
 @every_case
@@ -176,8 +171,8 @@ def test_joints_are_sites_of_an_explanation_and_of_no_finding(name):
 
 def test_a_doubtful_result_says_what_the_doubt_is():
     right, left = groups(made(explained_hands()))
-    assert "Doubtful: probability near the operating point." in comments(right)
-    assert not [text for text in comments(left) if text.startswith("Doubtful")]
+    assert "Check before use: probability near the threshold." in comments(right)
+    assert not [text for text in comments(left) if text.startswith("Check before use")]
 
 
 def test_a_hand_whose_joints_were_not_located_says_so():
@@ -194,7 +189,7 @@ def test_every_refusal_is_told_in_plain_words(name):
     told = "\n".join(comments(made(case)))
     refusals = [case.report.refusal, *(image.refusal for image in case.report.images)]
     refusals += [hand_.refusal for hand_ in case.report.hands]
-    assert all(refusal.text in told for refusal in refusals if refusal is not None)
+    assert all(refusal_text(refusal) in told for refusal in refusals if refusal is not None)
 
 
 def test_the_notice_stands_wherever_the_model_speaks():
