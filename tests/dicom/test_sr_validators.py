@@ -29,10 +29,11 @@ OUTSIDE_THE_TEMPLATE = re.compile(
     r'/(CODE \((69896004|258214002),SCT,"[A-Za-z ]+"\)(/TEXT \(\d+,DCM,"Algorithm \w+"\))?'
     r'|CODE \(130401,DCM,"Visual explanation"\)(/TEXT \(121106,DCM,"Comment"\)'
     r'|/CODE \(363698007,SCT,"Finding Site"\)(/CODE \(272741003,SCT,"Laterality"\))?)?'
+    r'|TEXT \(121111,DCM,"Summary"\)'
     r'|TEXT \(121106,DCM,"Comment"\)(/(COMPOSITE|IMAGE) \(260753009,SCT,"Source"\))?'
     r'|TEXT \(122405,DCM,"Algorithm Manufacturer"\)): Content Item not in template$'
 )
-"""Free-named evaluations with what qualifies them, comments, and the manufacturer of TID 4019 since 2023."""
+"""Free-named evaluations with what qualifies them, comments, the summary before them, and the manufacturer of TID 4019 since 2023."""
 
 every_case = pytest.mark.parametrize("name", CASES)
 

@@ -12,7 +12,7 @@ from ra_node.dicom import concept_codes
 from ra_node.dicom.sr.content_item import CONTAINS, Item, code, container, item, text
 from ra_node.dicom.uids import derive_uid
 from ra_node.domain.geometry import Box, Point
-from ra_node.domain.report import ImageFinding, Model, StudyReport, coded_percents
+from ra_node.domain.report import ImageFinding, StudyReport, coded_percents
 
 EDGE_PX = 0.5
 """Regions keep this far from the far edges: some viewers take a point on them as outside."""
@@ -56,13 +56,9 @@ def algorithm_of(report: StudyReport, task: str, *parameters: str) -> list[Item]
             name=model.name,
             version=model.version,
             manufacturer=model.manufacturer,
-            parameters=(*parameters, *_identity(model)),
+            parameters=parameters,
         )
     ]
-
-
-def _identity(model: Model) -> list[str]:
-    return [f"device UID {model.device_uid}", f"architecture {model.architecture}"]
 
 
 def region_of(image: ImageFinding, outline: Sequence[Point], box: Box) -> Item:

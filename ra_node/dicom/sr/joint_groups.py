@@ -19,7 +19,7 @@ from ra_node.dicom.sr.group_parts import (
 )
 from ra_node.domain.geometry import Box
 from ra_node.domain.report import HandFinding, ImageFinding, JointStaging, StudyReport
-from ra_node.domain.texts.report_sentences import caveat, hand_name, joint_name, joint_sentence
+from ra_node.domain.texts.report_sentences import hand_name, joint_name, joint_sentence
 
 JOINTS_TASK = "joints"
 
@@ -54,7 +54,7 @@ def _joint_group(
             ),
             probability_of(report, JOINTS_TASK, joint.probability, joint.threshold),
         ],
-        comments=[joint_sentence(hand, joint), caveat(report)],
+        comments=[joint_sentence(hand, joint)],
         region=region_of(image, joint.square, _box_of(joint)),
     )
 

@@ -275,7 +275,8 @@ def test_no_refusal_that_a_person_reads_says_expected_and_found(module):
     """Of images and hands; what files and objects lack stays technical, for the administrator."""
     technical = (
         "pixel", "fragment", "frame", "transfer syntax", "photometric", "bits", "PNG", "palette", "DICOM",
-        "LUT", "bytes", "element", "(00", "attribute", "kept file", "number", "library", "file", "patient", "Pixel",
+        "LUT", "bytes", "element", "(00", "attribute", "kept file", "number", "library", "file", "patient",
+        "Pixel",
         "inflated", "grey levels",
     )  # fmt: skip
     for text in sentences(module):
