@@ -33,7 +33,8 @@ OUTSIDE_THE_TEMPLATE = re.compile(
     r'|TEXT \(121106,DCM,"Comment"\)(/(COMPOSITE|IMAGE) \(260753009,SCT,"Source"\))?'
     r'|TEXT \(122405,DCM,"Algorithm Manufacturer"\)): Content Item not in template$'
 )
-"""Free-named evaluations with what qualifies them, comments, the summary before them, and the manufacturer of TID 4019 since 2023."""
+"""Free-named evaluations with what qualifies them, comments, the summary before them, and the manufacturer of
+TID 4019 since 2023."""
 
 every_case = pytest.mark.parametrize("name", CASES)
 
