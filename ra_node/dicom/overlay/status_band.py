@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ra_node.dicom.overlay.elements import GROUND, WHITE, ElementGroup, Ink, Rectangle, moved
 from ra_node.dicom.overlay.typesetting import Pen
 from ra_node.domain.geometry import Box
-from ra_node.domain.report import StudyReport
+from ra_node.domain.report import Reason, StudyReport
 from ra_node.domain.trust import ReportTrust, trust_of, trust_reasons
 
 BAND_PX, LEAST_BAND_PX = 48, 36
@@ -57,7 +57,9 @@ def status_band(report: StudyReport, width_px: int, pen: Pen) -> ElementGroup:
 
 
 def _text(report: StudyReport, trust: ReportTrust, pen: Pen) -> str:
-    parts = [pen.language.say(f"trust.{trust}_title").upper()]
+    refusal = report.refusal
+    withdrawn = refusal is not None and refusal.reason is Reason.WITHDRAWN
+    parts = [pen.language.say("trust.withdrawn_title" if withdrawn else f"trust.{trust}_title").upper()]
     if report.version > 1:
         parts.append(pen.say("revision", version=report.version, earlier=report.version - 1))
     stop = pen.language.say("sign.stop")

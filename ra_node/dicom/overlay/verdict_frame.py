@@ -17,12 +17,13 @@ from ra_node import __version__
 from ra_node.dicom.overlay.elements import FINE_PX, MUTED, ElementGroup, Part, Photo, moved, settled, stacked
 from ra_node.dicom.overlay.hand_marks import hand_marks
 from ra_node.dicom.overlay.hand_strip import hand_strip, image_strip, refusal_strip
+from ra_node.dicom.overlay.image_tile import withdrawn_band
 from ra_node.dicom.overlay.layout import LONGEST_PX, can_show, has_rated_hand, study_refusal
 from ra_node.dicom.overlay.status_band import status_band
 from ra_node.dicom.overlay.thumbnails import ImageNumbers, thumbnails
 from ra_node.dicom.overlay.typesetting import Pen
 from ra_node.domain.geometry import Box
-from ra_node.domain.report import HandFinding, ImageFinding, StudyReport
+from ra_node.domain.report import HandFinding, ImageFinding, Reason, StudyReport
 from ra_node.domain.trust import rated_hands
 
 LEAST_WIDTH_PX = 720
@@ -182,6 +183,8 @@ def _marked(block: ElementGroup, large: Sequence[ImageFinding], frame: FrameSour
     for image in large:
         display = frame.displays.get(image.sop_instance_uid)
         marks += hand_marks(image, boxes[image.sop_instance_uid], display, frame.pen)
+        if image.refusal is not None and image.refusal.reason is Reason.WITHDRAWN:
+            marks += withdrawn_band(boxes[image.sop_instance_uid], frame.pen)
     return replace(block, parts=(*block.parts, *settled(marks)))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ra_node.domain.laterality.evidence import Side
-from ra_node.domain.report import HandFinding, HandVerdict, StudyReport
+from ra_node.domain.report import HandFinding, HandVerdict, Reason, StudyReport
 from ra_node.domain.texts.translations import english
 from ra_node.domain.trust import rated_hands
 
@@ -16,6 +16,8 @@ _SIDES = {Side.RIGHT: "R", Side.LEFT: "L", None: "hand"}
 
 def series_description(report: StudyReport) -> str:
     """The verdict of each hand, or why there is none: "RA AI unverified: R suspected st 3, L not seen"."""
+    if report.refusal is not None and report.refusal.reason is Reason.WITHDRAWN:
+        return "RA AI: result withdrawn"
     if not rated_hands(report):
         reason = "" if report.refusal is None else english().say(f"reason.{report.refusal.reason}")
         return f"RA AI: no result{f', {reason}' if reason else ''}"[:MOST_CHARACTERS]

@@ -18,7 +18,7 @@ from ra_node.dicom.overlay.status_band import STYLES
 from ra_node.dicom.overlay.verdict_frame import lay_out_verdict, radiograph_share
 from ra_node.domain.geometry import Box
 from ra_node.domain.laterality.evidence import Side
-from ra_node.domain.report import HandVerdict, Staging, StudyReport
+from ra_node.domain.report import HandVerdict, Reason, Refusal, Staging, StudyReport
 from ra_node.domain.trust import ReportTrust, trust_of
 from tests.dicom.builders import (
     JOINT_BUNDLE,
@@ -316,3 +316,12 @@ def test_a_reduced_report_without_pixels_has_its_verdicts():
     assert isinstance(layout.words[0], Words)
     assert isinstance(layout.frames[0], Rectangle)
     assert shown.hands[0].verdict is HandVerdict.PRESENT
+
+
+def test_a_withdrawn_result_says_so_in_the_band_and_across_the_radiograph():
+    """Nobody may take the picture for a result."""
+    gone = Refusal(Reason.WITHDRAWN, "Withdrawn on 2026-11-30 for quality reasons: model error.")
+    layout = lay_out_verdict(report(image(refusal=gone), refusal=gone), {}, ENGLISH)
+    assert layout.words[0].text.startswith("AI RESULT WITHDRAWN")
+    photo = layout.photos[0].box
+    assert any(not apart(words.box, photo) for words in layout.words if words.text == "WITHDRAWN")
