@@ -8,7 +8,7 @@ from ra_node.dicom.overlay.elements import GROUND, WHITE, ElementGroup, Ink, Rec
 from ra_node.dicom.overlay.typesetting import Pen
 from ra_node.domain.geometry import Box
 from ra_node.domain.report import Reason, StudyReport
-from ra_node.domain.trust import ReportTrust, trust_of, trust_reasons
+from ra_node.domain.texts.report_trust import ReportTrust, trust_of, trust_reasons
 
 BAND_PX, LEAST_BAND_PX = 48, 36
 """Size of the words of the band: 12 to 9 pixels where the frame is shown at a quarter of its size."""

@@ -24,7 +24,7 @@ from ra_node.dicom.overlay.thumbnails import ImageNumbers, thumbnails
 from ra_node.dicom.overlay.typesetting import Pen
 from ra_node.domain.geometry import Box
 from ra_node.domain.report import HandFinding, ImageFinding, Reason, StudyReport
-from ra_node.domain.trust import rated_hands
+from ra_node.domain.texts.report_trust import rated_hands
 
 LEAST_WIDTH_PX = 720
 MOST_LARGE, MOST_LARGE_REFUSED = 4, 2

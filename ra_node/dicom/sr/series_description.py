@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from ra_node.domain.laterality.evidence import Side
 from ra_node.domain.report import HandFinding, HandVerdict, Reason, StudyReport
+from ra_node.domain.texts.report_trust import rated_hands
 from ra_node.domain.texts.translations import english
-from ra_node.domain.trust import rated_hands
 
 MOST_CHARACTERS = 64
 _BEGIN = "RA AI unverified: "

@@ -33,7 +33,7 @@ from ra_node.dicom.rejection_note import build_rejection_notes
 from ra_node.dicom.sr.tid_1500_document import build_sr
 from ra_node.domain.report import StudyReport, without_heat_maps
 from ra_node.domain.result_objects import BASIC_KINDS, ObjectKind
-from ra_node.domain.trust import rated_hands
+from ra_node.domain.texts.report_trust import rated_hands
 from ra_node.ledger.report_json import report_to_json
 
 

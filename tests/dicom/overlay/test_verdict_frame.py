@@ -19,7 +19,7 @@ from ra_node.dicom.overlay.verdict_frame import lay_out_verdict, radiograph_shar
 from ra_node.domain.geometry import Box
 from ra_node.domain.laterality.evidence import Side
 from ra_node.domain.report import HandVerdict, Reason, Refusal, Staging, StudyReport
-from ra_node.domain.trust import ReportTrust, trust_of
+from ra_node.domain.texts.report_trust import ReportTrust, trust_of
 from tests.dicom.builders import (
     JOINT_BUNDLE,
     LEFT_REGION,
