@@ -283,7 +283,8 @@ def _anchored(settings: Settings, base: Path) -> Settings:
         update={name: secret(getattr(settings.tls, name)) for name in TlsTable.model_fields}
     )
     passwords = secret(settings.web.password_file) or node.data_dir / PASSWORDS
-    web = settings.web.model_copy(update={"password_file": passwords})
+    proxy_secret = secret(settings.web.proxy_secret_file)
+    web = settings.web.model_copy(update={"password_file": passwords, "proxy_secret_file": proxy_secret})
     changed = {"node": node, "models": models, "results": results, "tls": tls, "web": web}
     return settings.model_copy(update=changed)
 

@@ -168,9 +168,9 @@ class Answerer:
         if effort is Effort.MINIMAL:
             report = minimal(report, [_names(finding) for finding in findings], conflict)
         report = replace(report, withdrawal=withdrawal)
-        sources, identity = present_sources(
-            self.ledger, self.files, job.study_uid, reader.read(job, findings, predecessor)
-        )
+        pictures = effort < Effort.WITHOUT_PICTURES
+        read = reader.read(job, findings, predecessor, pictures=pictures)
+        sources, identity = present_sources(self.ledger, self.files, job.study_uid, read)
         followed = self._followed(report, sources) if effort is Effort.WHOLE else Followed()
         if followed.subject is not None and followed.prior is not None:
             report = replace(report, study_date=followed.subject.study_date, prior=followed.prior)
