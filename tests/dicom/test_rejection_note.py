@@ -90,14 +90,15 @@ def test_the_titles_are_those_of_the_standard():
 
 @pytest.mark.parametrize(("name", "word"), [("en", "WITHDRAWN"), ("zh", "\u5df2\u64a4\u56de")])
 def test_the_word_stands_across_every_radiograph_of_the_overlay(name, word):
-    """In a band as wide as the radiograph, and the header begins with it as well."""
+    """In a band as wide as the radiograph, and the summary begins with it as well."""
     made = withdrawn()
     language = load_language(name)
     laid = lay_out(made, {}, Pen(language, face_of(language)))
     (photo,) = laid.photos
-    words = [one for one in settled(laid.parts, Words) if one.text == word]
-    assert len(words) == 1
-    assert photo.box.x0 <= words[0].box.x0 < words[0].box.x1 <= photo.box.x1
+    words = [one.box for one in settled(laid.parts, Words) if one.text == word]
+    across = [box for box in words if photo.box.y0 <= box.y0 < box.y1 <= photo.box.y1]
+    assert len(across) == 1
+    assert photo.box.x0 <= across[0].x0 < across[0].x1 <= photo.box.x1
     bands = [
         one for one in settled(laid.parts, Rectangle) if one.fill == AMBER and one.box.x0 == photo.box.x0
     ]
