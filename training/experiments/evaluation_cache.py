@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from training.classifier.labelled_dataset import kept_about, kept_agreements, kept_reader_study, kept_rows
 from training.classifier.run_folder import counted, kept_crops, kept_recipe
 from training.data.consensus import absent_stages
-from training.data.dataset import Crops, Origin
+from training.data.dataset import ADULT_ORIGINS, Crops, Origin
 from training.data.subgroups import Groups, groups_of, read_groups
 from training.evaluation.evaluate import (
     Evaluation,
@@ -91,7 +91,7 @@ def measure(run: Path, device: torch.device, say: Say, question: Question = ASKE
     if known is not None:
         say(f"{run} is already measured with these weights, these hands and this question")
         return known
-    calibration = _calibration(told, question.sensitivity)
+    calibration = run_calibration(told, question.sensitivity)
     result = _result(run, told, crops, calibration, question, recipe.seed)
     (run / MEASURED).unlink(missing_ok=True)
     _keep(run, CALIBRATION, TypeAdapter(Calibration).dump_json(calibration, indent=2))
@@ -100,10 +100,15 @@ def measure(run: Path, device: torch.device, say: Say, question: Question = ASKE
     return result
 
 
-def _calibration(told: Predictions, sensitivity: float | None) -> Calibration:
-    """Calibrate each task on its calibration hands."""
+def run_calibration(told: Predictions, sensitivity: float | None) -> Calibration:
+    """Calibrate each task on its calibration hands, none of which is a held-out adult's.
+
+    The held-out half of the adults is measured by calibrations that no hand of it influenced.
+    """
     everything = told.logits(np.ones(len(told), np.bool_))
-    return calibrated_run(everything, told.stages, told.splits, told.patients, sensitivity)
+    adults = told.rows("held-out", *ADULT_ORIGINS)
+    splits = np.where(adults, "measured only", told.splits)
+    return calibrated_run(everything, told.stages, splits, told.patients, sensitivity)
 
 
 def read_calibration(run: Path) -> Calibration:
