@@ -19,6 +19,8 @@ __all__ = ["bench"]
 class Process:
     """A process that lives until it is told."""
 
+    exitcode = 0
+
     def __init__(self) -> None:
         self.alive = True
 
