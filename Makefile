@@ -11,7 +11,7 @@ export NODE_EXTRA_CA_CERTS ?= $(SYSTEM_CA)
 export REQUESTS_CA_BUNDLE ?= $(SYSTEM_CA)
 INSTALLED := .venv/.installed
 
-.PHONY: demo run test quick torture lint types contracts pytest fast peers viewer install audit sbom lock version clean
+.PHONY: demo run test quick torture lint types contracts pytest fast peers viewer install audit sbom lock lock-cpu offline version clean
 
 demo: install
 	@$(BIN)/ra-node demo
@@ -92,9 +92,31 @@ sbom: install
 	@$(BIN)/python -c 'import json, pathlib, ra_node; p = pathlib.Path("dist/sbom.cdx.json"); made = json.loads(p.read_text()); \
 	  made["metadata"]["component"]["version"] = ra_node.__version__; p.write_text(json.dumps(made, indent=2) + "\n")'
 
+# All locks: requirements.lock for development (tests and training), then those of an installation, with its versions.
+# A node needs no triton (1 GB): the networks are not compiled.
+COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+  --no-header --quiet
 lock: install
-	@$(BIN)/uv pip compile pyproject.toml --extra dev --extra training --universal --python-version 3.11 \
-	  --generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
+	@$(COMPILE) --extra dev --extra training -o requirements.lock
+	@$(COMPILE) --no-annotate -c requirements.lock --no-emit-package triton -o locks/node.lock
+	@$(COMPILE) --no-annotate -c requirements.lock --extra training -o locks/training.lock
+
+# PyTorch's wheels without GPU libraries come from its own index, which uv knows; needs a network that reaches it.
+lock-cpu: install
+	@$(COMPILE) --no-annotate -c requirements.lock --no-emit-package triton --torch-backend cpu -o locks/node-cpu.lock
+
+# One tar that installs a node without network on machines with this Python and architecture: wheels, lock, hashes,
+# install script; bundle, units and guide are in the node's own wheel. LOCK=locks/node-cpu.lock for one without GPU.
+LOCK ?= locks/node.lock
+OFFLINE := dist/offline/ra-node
+offline: install
+	@rm -rf $(OFFLINE) && mkdir -p $(OFFLINE)/wheels
+	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes -r $(LOCK) -d $(OFFLINE)/wheels
+	@$(BIN)/python -m hatchling build -t wheel -d $(OFFLINE)/wheels
+	@cp $(LOCK) $(OFFLINE)/node.lock && cp config/offline-install.sh $(OFFLINE)/install.sh && cp LICENSE $(OFFLINE)
+	@cd $(OFFLINE) && find . -type f ! -name SHA256SUMS | sort | xargs sha256sum > SHA256SUMS
+	@tar -C dist/offline -cf dist/ra-node-offline.tar ra-node && rm -rf dist/offline
+	@ls -l dist/ra-node-offline.tar
 
 # The one place of the version is ra_node/__init__.py: `make version NEW=0.2.0` (or major, minor, patch) changes it,
 # and what the changelog has as unreleased becomes that version. Without NEW it prints the version.

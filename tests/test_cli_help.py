@@ -119,12 +119,15 @@ def words_for(tmp_path_factory):
         assert run("bundle", *words, "--config", str(config))[0] == 0
     reader_study(config, folder)
     answered_study(open_state(load_settings(config)).ledger, "2.25.7", ())
+    (folder / "merge.txt").write_text("A\n\nB\n\n")
     calls = {
         "audit": ((), {0}),
         "check": ((), {1}),
+        "ready": ((), {4}),
         "status": ((), {0}),
         "studies": ((), {0}),
         "requeue": (("1.2.3",), {1}),
+        "patient merge": (("--from-file", str(folder / "merge.txt")), {0}),
         "withdraw": (("2.25.7", "--reason", "why"), {0}),
         "drop": (("1.2.3",), {1}),
         "purge": (("--dry-run",), {0}),

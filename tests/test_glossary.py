@@ -12,7 +12,7 @@ from tests.node.harness import REPOSITORY
 from tests.user_texts import PACKAGES, log_events, user_texts, without_code
 
 GLOSSARY = REPOSITORY / "ra_node" / "guide" / "glossary.md"
-IRREGULAR = ("found", "lost", "rebuilt", "sent", "swept")
+IRREGULAR = ("found", "lost", "rebuilt", "sent", "swept", "withdrawn")
 """Past participles of log events that do not end in -ed."""
 
 NONE = "\u2013"

@@ -123,9 +123,10 @@ def train(
 
     from ra_node.inference.networks.loaded_network import chosen_device
     from training.classifier.distributed import joined_ranks
-    from training.classifier.initial_weights import find_start, note_start
+    from training.classifier.initial_weights import find_start
     from training.classifier.labelled_dataset import refuse_other_split
     from training.classifier.run_folder import HandsFrom, kept_crops, prepared
+    from training.classifier.start import note_start
     from training.classifier.train import Place, train_run
     from training.recipes.classifier import read_recipe
 
@@ -163,8 +164,8 @@ def evaluate(
 def export_bundle(run: Run, out: Out, name: BundleName = "", version: BundleVersion = "") -> None:
     """Write the bundle of an evaluated run with its hand detector, and load it once as the node would."""
     from ra_node.inference.bundles.manifest import load_bundle
-    from training.classifier.initial_weights import noted_start
     from training.classifier.run_folder import kept_recipe
+    from training.classifier.start import noted_start
     from training.data.detector import kept_detector
     from training.experiments.ensemble import read_members
     from training.experiments.evaluation_cache import read_calibration, read_result

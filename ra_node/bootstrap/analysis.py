@@ -208,10 +208,10 @@ def verify_bundle(settings: Settings, folder: Path) -> Verdict:
 def _destination(settings: Settings, peer: PeerTable) -> Destination:
     from ra_node.services.reporting.answer import Destination
 
-    kinds = []
+    kinds: list[ObjectKind] = []
     if settings.results.sr:
         kinds.append(ObjectKind.SR_FALLBACK if peer.sr_class == "comprehensive" else ObjectKind.SR)
     if settings.results.overlay:
-        kinds.append(ObjectKind.OVERLAY)
+        kinds += [ObjectKind.OVERLAY, ObjectKind.OVERLAY_DETAIL]
     options = [kind for kind in peer.options if kind is not ObjectKind.REJECTION_NOTE]
     return Destination(peer.name, (*kinds, *options), rejection_note=peer.rejection_note)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ra_node.bootstrap.node_context import build_shelf, default_settings, open_state, raised_alarms
+from ra_node.bootstrap.node_context import (
+    build_shelf,
+    default_settings,
+    open_state,
+    presence_folder,
+    raised_alarms,
+)
 from ra_node.bootstrap.peer_checks import addresses, roundtrips
 from ra_node.bootstrap.tls import listening_tls
 from ra_node.settings.node import Settings
@@ -17,6 +25,7 @@ if TYPE_CHECKING:
     from ra_node.services.delivery.destination_status import Complaint
     from ra_node.services.demo import DemoResult
     from ra_node.services.models.status import Models
+    from ra_node.services.monitoring.health import Sign
     from ra_node.services.monitoring.overview import Overview
     from ra_node.services.preflight.check import Check
 
@@ -35,11 +44,44 @@ def preflight(settings: Settings, *, roundtrip: bool = False) -> list[Check]:
         workers=lambda: worker_checks(models_now(settings)),
         destinations=reachable,
         queried=[where for where, _ in addresses(settings, asked)],
+        retrieved=[where for where, table in addresses(settings, asked) if table.prior == "query"],
+        running=lambda: running_roles(settings),
+        device=lambda: device_words(settings.models.device),
         standing=lambda: _complaints(settings),
         alarms=lambda: raised_alarms(settings),
         tls_contexts=lambda: listening_tls(settings),
     )
     return rows + (roundtrips(settings, [where for where, _ in reachable]) if roundtrip else [])
+
+
+def running_roles(settings: Settings) -> list[str]:
+    """The roles that run on this machine, each once."""
+    from ra_node.services.jobs.liveness import alive, role_of
+
+    folder = presence_folder(settings)
+    return sorted({role_of(owner) for owner in alive(folder.parent) if (folder / f"{owner}.lock").exists()})
+
+
+def device_words(device: str) -> str:
+    """The device that a worker would use; Fatal for a GPU that is not there.
+
+    PyTorch, which takes seconds to import, is asked only where there is an NVIDIA driver.
+    """
+    from ra_node.bootstrap.analysis import worker_count
+    from ra_node.errors import Fatal
+
+    wants_gpu, has_driver = device.startswith("cuda"), Path("/proc/driver/nvidia").exists()
+    if not has_driver and wants_gpu:
+        raise Fatal(f'device = "{device}", but this machine has no NVIDIA driver')
+    if device == "cpu" or not has_driver:
+        return f"CPU, {worker_count()} worker processes"
+    from ra_node.inference.gpu import device_names
+
+    names = device_names()
+    number = int(device.partition(":")[2] or 0)
+    if wants_gpu and number >= len(names):
+        raise Fatal(f'device = "{device}", but PyTorch finds {len(names)} GPUs')
+    return names[number] if names else f"CPU (PyTorch finds no GPU), {worker_count()} worker processes"
 
 
 def statement_of(settings: Settings) -> Statement:
@@ -58,13 +100,30 @@ def look_over(settings: Settings) -> Overview:
     from ra_node.services.monitoring.overview import no_overview, overview
 
     limits = settings.limits
+    roles = role_counts(settings)
     try:
         state = open_state(settings)
     except Unbound:
-        return no_overview(models_now(settings), raised_alarms(settings))
+        return replace(no_overview(models_now(settings), raised_alarms(settings)), roles=roles)
     disk = Disk(free_bytes(settings.node.data_dir), limits.low_bytes, limits.enough_bytes)
     names = [peer.name for peer in settings.destinations]
-    return overview(state.ledger, models_now(settings), names, disk)
+    return replace(overview(state.ledger, models_now(settings), names, disk), roles=roles)
+
+
+def role_counts(settings: Settings) -> dict[str, int]:
+    """Number of running processes of each role on every host; 0 for a needed role that does not run."""
+    from ra_node.bootstrap.web import needed_roles
+    from ra_node.services.jobs.liveness import alive, role_of
+
+    found = Counter(role_of(owner) for owner in alive(settings.node.data_dir / "run"))
+    return {role: found[role] for role in dict.fromkeys((*needed_roles(settings), *sorted(found)))}
+
+
+def readiness(settings: Settings) -> list[Sign]:
+    """The conditions of /readyz, without the page."""
+    from ra_node.bootstrap.web import build_health
+
+    return build_health(settings, open_state(settings)).ready()
 
 
 def _complaints(settings: Settings) -> list[tuple[str, Complaint]]:

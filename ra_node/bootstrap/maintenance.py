@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ra_node.ledger.database.engine import Ledger
+    from ra_node.network.hl7.mllp_server import MllpServer
     from ra_node.services.monitoring.audit_forwarder import AuditSender
     from ra_node.services.monitoring.operator_actions import Operator
     from ra_node.services.monitoring.scrub import Scrubber
@@ -71,6 +72,23 @@ def build_scrubber(settings: Settings, state: State, *, mend: bool = False) -> S
     if mend:
         return Scrubber(state.ledger, state.files, rebuild_of(settings, state))
     return Scrubber(state.ledger, state.files)
+
+
+def build_hl7(settings: Settings, state: State) -> MllpServer | None:
+    """The listener of ADT messages; None without [hl7] listen. Fatal where its port is taken."""
+    from ra_node.bootstrap.tls import listening_tls
+    from ra_node.ledger.patient_key import KEY_FILE, open_secret
+    from ra_node.network.hl7.mllp_server import MllpServer
+    from ra_node.services.patients.adt import AdtReceiver
+
+    address = settings.hl7.address
+    if address is None:
+        return None
+    receiver = AdtReceiver(state.ledger, open_secret(settings.node.data_dir / KEY_FILE))
+    try:
+        return MllpServer(*address, receiver.take, listening_tls(settings) if settings.hl7.tls else None)
+    except (OSError, OverflowError) as error:
+        raise Fatal(f"hl7.listen: expected an address that is free, found {error}") from error
 
 
 def build_audit(settings: Settings, state: State) -> AuditSender | None:

@@ -69,6 +69,7 @@ def build_server(
     import uvicorn
 
     from ra_node.web.app import build_app
+    from ra_node.web.http_protocol import HeaderTimeoutProtocol
     from ra_node.web.session_key import session_key
 
     class Ticking(uvicorn.Server):
@@ -86,7 +87,7 @@ def build_server(
             server_header=False,
             access_log=False,
             log_config=None,
-            limit_concurrency=64,
+            http=HeaderTimeoutProtocol,
             timeout_keep_alive=10,
             timeout_graceful_shutdown=3,
         )
@@ -98,6 +99,7 @@ def build_desk(settings: Settings, state: State) -> PageContext:
     from ra_node.services.models.status import models
     from ra_node.services.monitoring.overlay_preview import OverlayPreviews
     from ra_node.web.context import PageContext, Source
+    from ra_node.web.ended_sessions import EndedSessions
     from ra_node.web.login_throttle import Throttle
 
     shelf, run = build_shelf(settings, state), settings.node.data_dir / "run"
@@ -118,6 +120,7 @@ def build_desk(settings: Settings, state: State) -> PageContext:
         history=shelf.history,
         passwords=passwords(settings),
         throttle=Throttle(),
+        ended=EndedSessions(settings.node.data_dir / "web-sessions-ended"),
         certificates=lambda: _certificates(settings),
     )
 
@@ -126,10 +129,15 @@ def build_health(settings: Settings, state: State) -> Health:
     """Readiness conditions of the node; without a destination the role `deliver` is not needed."""
     from ra_node.services.monitoring.health import Health
 
-    delivers = ("deliver",) if settings.destinations else ()
     guard = build_guard(settings)
     run = settings.node.data_dir / "run"
-    return Health(state.ledger, guard.has_room, run, ("listen", "work", *delivers, "schedule"))
+    return Health(state.ledger, guard.has_room, run, needed_roles(settings))
+
+
+def needed_roles(settings: Settings) -> tuple[str, ...]:
+    """Roles without which a study is not received, reported and delivered."""
+    delivers = ("deliver",) if settings.destinations else ()
+    return ("listen", "work", *delivers, "schedule")
 
 
 def passwords(settings: Settings) -> Passwords:

@@ -24,6 +24,7 @@ from ra_node.cli.guide import guide_app
 from ra_node.cli.help_pages import complete
 from ra_node.cli.operate import WATCH, watch
 from ra_node.cli.options import DEFAULT_CONFIG, ConfigPath, config_file, named_settings
+from ra_node.cli.patient import patient
 from ra_node.cli.reader_study import reader_study
 from ra_node.cli.withdraw import recall
 from ra_node.runtime.log import SERVICES, configure_logging
@@ -44,6 +45,7 @@ app.add_typer(watch)
 app.add_typer(recall)
 app.add_typer(bundle, name="bundle", rich_help_panel=WATCH)
 app.add_typer(reader_study, name="reader-study", rich_help_panel=WATCH)
+app.add_typer(patient, name="patient", rich_help_panel=WATCH)
 app.add_typer(files)
 app.add_typer(keep)
 app.add_typer(guide_app)
@@ -114,12 +116,29 @@ def init(
     data: Annotated[Path, typer.Option(help="Folder for received files, results and ledger.")] = Path(
         "/var/lib/ra-node"
     ),
+    systemd: Annotated[  # noqa: FBT002 - typer's idiom
+        bool,
+        typer.Option(
+            "--systemd", help="As root: also make account, folders, units and the command in the PATH."
+        ),
+    ] = False,
 ) -> None:
-    """Write an initial configuration, and print the folder of the systemd units."""
+    """Write an initial configuration, and install the systemd services or print the folder of their units."""
     from ra_node.bootstrap.package_data import shipped, write_configuration
 
-    say(f"configuration: {write_configuration(folder.resolve(), data.resolve())}")
-    say(f"systemd units: {shipped('systemd')}")
+    there = folder.resolve() / "node.toml"
+    if systemd and there.exists():
+        say(f"configuration: {there}, unchanged")
+    else:
+        say(f"configuration: {write_configuration(folder.resolve(), data.resolve())}")
+    if not systemd:
+        say(f"systemd units: {shipped('systemd')}")
+        return
+    from ra_node.bootstrap.systemd_install import install_services
+
+    for path in install_services():
+        say(f"written: {path}")
+    say(f"next: edit {there}, then `ra-node check`, then `systemctl enable --now ra-node.target`")
 
 
 @app.command(rich_help_panel=SERVICE)

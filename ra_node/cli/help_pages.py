@@ -27,21 +27,25 @@ PAGES = {
     "work": Page(("ra-node work --config /etc/ra-node/node.toml",)),
     "deliver": Page(("ra-node deliver --config /etc/ra-node/node.toml",), "a thread of a destination failed"),
     "schedule": Page(("ra-node schedule --config /etc/ra-node/node.toml",)),
-    "init": Page(("ra-node init /etc/ra-node --data /var/lib/ra-node",)),
+    "init": Page(("ra-node init --systemd", "ra-node init /etc/ra-node --data /var/lib/ra-node")),
     "web": Page(("ra-node web --config /etc/ra-node/node.toml",)),
     "web-password": Page(("ra-node web-password alice",)),
     "check": Page(("ra-node check", "ra-node check --json"), "a check failed; its row says what to do"),
     "status": Page(("ra-node status", "ra-node status --json")),
-    "studies": Page(("ra-node studies --limit 10", "ra-node studies 1.2.840.1"), "no such study"),
-    "requeue": Page(
-        ("ra-node requeue 1.2.840.1", "ra-node requeue pacs"), "nothing is buried under this name"
+    "ready": Page(
+        ("ra-node ready", "ra-node ready --wait-s 120"),
     ),
+    "studies": Page(("ra-node studies --limit 10", "ra-node studies 1.2.840.1"), "no such study"),
+    "requeue": Page(("ra-node requeue 1.2.840.1", "ra-node requeue pacs"), "nothing has this name"),
     "drop": Page(
         ("ra-node drop 1.2.840.1", "ra-node drop --peer pacs"), "nothing is pending under this name"
     ),
     "purge": Page(("ra-node purge --dry-run",)),
     "clock": Page(("ra-node clock", "ra-node clock --accept"), "the clock is not trusted"),
     "audit": Page(("ra-node audit --since 2026-11-01", "ra-node audit --csv > events.csv")),
+    "patient merge": Page(
+        ("ra-node patient merge", "ra-node patient merge --from-file merge.txt"), "the two cannot be merged"
+    ),
     "withdraw": Page(
         (
             'ra-node withdraw 1.2.840.1 --reason "sides exchanged" --safety',

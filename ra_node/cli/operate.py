@@ -7,6 +7,7 @@ A command imports only what it runs, so that the other commands start fast.
 from __future__ import annotations
 
 import dataclasses
+import time
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -23,6 +24,7 @@ from ra_node.cli.options import (
 )
 
 WATCH = "Operate"
+READY_POLL_S = 0.5
 
 watch = typer.Typer()
 
@@ -79,6 +81,33 @@ def status(config: ConfigPath = DEFAULT_CONFIG, as_json: Json = False) -> None:
 
 
 @watch.command(rich_help_panel=WATCH)
+def ready(
+    config: ConfigPath = DEFAULT_CONFIG,
+    wait_s: Annotated[float, typer.Option(help="Wait at most this many seconds until it is ready.")] = 0.0,
+    as_json: Json = False,
+) -> None:
+    """For health checks: exit 0 if a study that comes now is received, analysed and delivered, else 4.
+
+    Conditions: ledger, free disk, every needed role, a worker with a bundle; as /readyz of the operator page.
+    """
+    from ra_node.bootstrap.commands import readiness
+    from ra_node.cli.exit_codes import Exit
+
+    settings, deadline = named_settings(config), time.monotonic() + wait_s
+    while True:
+        missing = [sign.name for sign in readiness(settings) if not sign.holds]
+        if not missing or time.monotonic() >= deadline:
+            break
+        time.sleep(READY_POLL_S)
+    if as_json:
+        print_json({"ready": not missing, "missing": missing})
+    else:
+        say(f"not ready: {', '.join(missing)}" if missing else "ready")
+    if missing:
+        raise typer.Exit(Exit.NOT_NOW)
+
+
+@watch.command(rich_help_panel=WATCH)
 def studies(
     uid: Annotated[
         str | None, typer.Argument(help="Study Instance UID: show the timeline of this one.")
@@ -109,9 +138,11 @@ def requeue(
 ) -> None:
     """Requeue buried jobs; an unreachable destination is tried at once."""
     from ra_node.bootstrap.node_context import open_state
+    from ra_node.ledger.jobs.requeue import has_jobs
     from ra_node.services.monitoring.operator_actions import Operator, try_again
 
-    ledger = open_state(named_settings(config)).ledger
+    settings = named_settings(config)
+    ledger = open_state(settings).ledger
     found = try_again(ledger, uid, Operator(account(), ""))
     if as_json:
         print_json({"requeued": found.jobs, "tried_now": found.was_out_of_reach})
@@ -120,8 +151,14 @@ def requeue(
         if found.was_out_of_reach:
             say(f"{uid} is retried now")
     if not found.jobs and not found.was_out_of_reach:
-        say("Nothing is buried under this name; `ra-node status` lists what is.", err=True)
-        raise typer.Exit(1)
+        known = uid in {peer.name for peer in settings.peer} or has_jobs(ledger, uid)
+        if not known:
+            say(
+                f"No study, job or destination has the name {uid}; `ra-node status` lists buried jobs.",
+                err=True,
+            )
+            raise typer.Exit(1)
+        say("Nothing is buried under this name (any more).", err=True)
 
 
 @watch.command(rich_help_panel=WATCH)

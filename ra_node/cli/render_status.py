@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +20,7 @@ from ra_node.ledger.overview import StudyLine
 from ra_node.services.delivery.destination_status import Disk, DiskSpace, complaints
 from ra_node.services.models.status import Models, bundle_words, refusals
 from ra_node.services.monitoring.overview import Overview, StudyTimeline
-from ra_node.services.monitoring.state_labels import STUDY, count_label, delivery_label
+from ra_node.services.monitoring.state_labels import STUDY, count_label, delivery_label, event_details
 from ra_node.services.preflight.alarms import hint_of, words_of
 from ra_node.services.preflight.check import Check
 
@@ -47,6 +47,7 @@ def print_overview(view: Overview, *, as_json: bool) -> None:
     out = console()
     _print_alarms(out, view.alarms)
     out.print(f"Node software: ra-node {view.node_version}")
+    _print_roles(out, view.roles)
     _print_models(out, view.models)
     _print_disk(out, view.disk)
     if not view.studies:
@@ -65,6 +66,16 @@ def print_overview(view: Overview, *, as_json: bool) -> None:
         out.print(Text.assemble(("buried", "red"), words))
     if view.buried:
         out.print("Fix the cause, then `ra-node requeue STUDY_UID`.")
+
+
+def _print_roles(out: Console, roles: Mapping[str, int]) -> None:
+    """The running roles, and the needed ones that do not run."""
+    running = [role if count == 1 else f"{role} ({count})" for role, count in roles.items() if count]
+    absent = [role for role, count in roles.items() if not count]
+    line = Text(f"Roles: {', '.join(running) or 'none'} running")
+    if absent:
+        line.append(f"; not running: {', '.join(absent)}", style="bold red" if running else "")
+    out.print(line)
 
 
 def _count_table(view: Overview) -> Table:
@@ -145,7 +156,7 @@ def story_lines(story: StudyTimeline) -> Iterator[str]:
     """The timeline in seconds since the first image, then one line a delivered object."""
     start = story.events[0].at if story.events else 0.0
     for event in story.events:
-        detail = "  ".join(f"{key}={value}" for key, value in event.detail.items() if value is not None)
+        detail = "  ".join(f"{key}={value}" for key, value in event_details(event.detail))
         yield f"{event.at - start:8.2f} s  {event.what:<20} {detail}"
     for delivery in story.deliveries:
         state = delivery_label(delivery.state, delivery.commitment)

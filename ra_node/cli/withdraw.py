@@ -40,7 +40,7 @@ def withdraw(
     from ra_node.bootstrap.node_context import open_state
     from ra_node.cli.render_events import moment
     from ra_node.domain.report import WithdrawalCause
-    from ra_node.domain.withdrawal import checked_reason
+    from ra_node.domain.texts.withdrawal import checked_reason
     from ra_node.services.monitoring.operator_actions import Operator, acted
     from ra_node.services.withdrawal.request import plan_for_bundle, plan_for_study, request_plan
 

@@ -74,6 +74,7 @@ PROBABILITY = Code("122157", "DCM", "Probability")
 PERCENT = Code("%", "UCUM", "Percent")
 PIXELS = Code("{pixels}", "UCUM", "Pixels")
 MILLIMETER = Code("mm", "UCUM", "mm")
+SUMMARY = Code("121111", "DCM", "Summary")
 COMMENT = Code("121106", "DCM", "Comment")
 FINDING = Code("121071", "DCM", "Finding")
 

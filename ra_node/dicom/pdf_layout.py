@@ -41,6 +41,7 @@ from ra_node.domain.texts.report_sentences import (
     side_sentence,
     summary_sentence,
     told,
+    used_models,
 )
 from ra_node.domain.texts.translations import Language, english
 
@@ -95,7 +96,7 @@ def _flow(report: StudyReport, picture: NDArray[np.uint8], words: Language) -> I
     yield from _told_together(groups, len(alone) - MOST_PRINTED, words)
     if any(hand.recognition is not None for hand in report.hands):
         yield Spacer(1, 4 * mm)
-        for model in report.bundle.models:
+        for model in used_models(report):
             yield _paragraph(model_sentence(model, words), 9, words)
     yield PageBreak()
     yield _picture(picture)

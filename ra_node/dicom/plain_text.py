@@ -11,7 +11,7 @@ from textwrap import wrap
 
 from ra_node.domain.image_groups import grouped_numbers, groups_of, ranges
 from ra_node.domain.prior_comparison import follow_up_sentences
-from ra_node.domain.report import HandFinding, HandVerdict, ImageFinding, StudyReport, percents
+from ra_node.domain.report import HandFinding, HandVerdict, ImageFinding, StudyReport
 from ra_node.domain.texts.report_sentences import (
     attention_sentence,
     caveat,
@@ -22,10 +22,16 @@ from ra_node.domain.texts.report_sentences import (
     joints_sentence,
     model_sentence,
     outside_sentence,
+    percent_words,
     presence,
+    refusal_text,
     side_sentence,
+    stage_share_words,
     summary_sentence,
+    told,
+    used_models,
 )
+from ra_node.domain.texts.translations import english
 
 WIDTH = 80
 _KEY_WIDTH = 14
@@ -57,10 +63,10 @@ def _lines(report: StudyReport) -> Iterator[str]:
         yield ""
         yield f"{len(group.numbers)} images: {ranges(group.numbers)}"
         yield "-" * WIDTH
-        yield from _field("Not analysed", " ".join(refusal.text for refusal in group.refusals))
+        yield from _field("Not rated", " ".join(refusal_text(refusal) for refusal in group.refusals))
     yield ""
     yield "-" * WIDTH
-    for model in report.bundle.models:
+    for model in used_models(report):
         yield from wrap(model_sentence(model), WIDTH)
     yield from wrap(heat_map_sentence(report), WIDTH)
     yield from wrap(caveat(report), WIDTH)
@@ -70,19 +76,19 @@ def _image_lines(image: ImageFinding, number: int) -> Iterator[str]:
     yield f"Image {number}  {image.columns} x {image.rows} pixels".ljust(WIDTH, " ")
     yield "-" * WIDTH
     if image.refusal is not None:
-        yield from _field("Not analysed", image.refusal.text)
+        yield from _field("Not rated", refusal_text(image.refusal))
     for hand in image.hands:
         yield from _hand_lines(hand)
     for remark in image.remarks:
-        yield from _field("Remark", remark)
+        yield from _field("Remark", told(remark))
 
 
 def _hand_lines(hand: HandFinding) -> Iterator[str]:
     place = f", {hand.place}" if hand.place and hand.side.side is not None else ""
     yield f"{hand_name(hand)}{place}"
     if hand.refusal is not None or hand.recognition is None:
-        key = "Not rated" if hand.verdict is HandVerdict.NOT_RATED else "Not analysed"
-        yield from _field(key, hand_sentence(hand) if hand.refusal is None else hand.refusal.text)
+        why = hand_sentence(hand) if hand.refusal is None else refusal_text(hand.refusal)
+        yield from _field("Not rated", why)
     else:
         yield from _result_lines(hand)
     yield from _field("Side", side_sentence(hand).partition(": ")[2])
@@ -99,9 +105,9 @@ def _result_lines(hand: HandFinding) -> Iterator[str]:
         joints = joints_sentence(hand).partition(": ")[2]
         yield from _field("Joints", joints) if joints else ()
         return
-    probability, threshold = percents(hand.recognition)
+    probability, threshold = percent_words(hand.recognition, english())
     said = presence(hand.recognition).upper()
-    yield from _field("RA", f"{said}  probability {probability} %, operating point {threshold} %")
+    yield from _field("RA", f"{said}  probability of RA {probability}, threshold {threshold}")
     restated = hand.recognition.at_prevalence
     if restated is not None:
         prevalence, posterior = (
@@ -113,13 +119,14 @@ def _result_lines(hand: HandFinding) -> Iterator[str]:
         for stage, share in enumerate(hand.staging.probabilities):
             chosen = "<" if stage == hand.staging.stage else ""
             bar = "#" * round(share * _BAR_WIDTH)
-            yield f"  {'':{_KEY_WIDTH}}{stage}  {100 * share:5.1f} %  {bar.ljust(_BAR_WIDTH)} {chosen}"
-    told = (
+            percent = stage_share_words(share, english())
+            yield f"  {'':{_KEY_WIDTH}}{stage}  {percent:>6}  {bar.ljust(_BAR_WIDTH)} {chosen}"
+    others = (
         ("Joints", joints_sentence(hand).partition(": ")[2]),
         ("Care", doubt_sentence(hand)),
         ("Attention", attention_sentence(hand)),
     )
-    for key, sentence in told:
+    for key, sentence in others:
         if sentence:
             yield from _field(key, sentence)
 

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ra_node.domain.report import EarlierHand, HandFinding, Recognition, StudyReport, percents
-from ra_node.domain.texts.report_sentences import hand_name, joint_name, presence
+from ra_node.domain.report import EarlierHand, HandFinding, StudyReport
+from ra_node.domain.texts.report_sentences import hand_name, joint_name, percent_words, presence
 from ra_node.domain.texts.translations import Language, english
 
 
@@ -94,9 +94,9 @@ def _parts(change: Change, words: Language) -> Iterator[str]:
         yield words.say("followup.presence", before=presence(before, words), now=presence(now, words))
     yield words.say(
         "followup.probability",
-        before=_percent(before),
-        now=_percent(now),
-        difference=f"{float(_percent(now)) - float(_percent(before)):+.1f}",
+        before=percent_words(before, words)[0],
+        now=percent_words(now, words)[0],
+        difference=f"{round(100 * now.probability) - round(100 * before.probability):+d}",
     )
     if change.before.stage is not None and change.now.staging is not None:
         stage = change.now.staging.stage
@@ -118,8 +118,3 @@ def _joint_parts(change: Change, words: Language) -> Iterator[str]:
         yield words.say("followup.joint", joint=joint_name(name, words), before=before, now=after)
     if both and not changed:
         yield words.say("followup.joints_same", count=len(both))
-
-
-def _percent(recognition: Recognition) -> str:
-    """The probability as written in its report."""
-    return percents(recognition)[0]

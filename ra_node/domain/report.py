@@ -14,7 +14,7 @@ from ra_node.domain.geometry import Box, Point, Rotation
 from ra_node.domain.laterality.evidence import Side, SideFinding
 from ra_node.domain.patient.age import Age
 from ra_node.domain.pixel_view import SeenView
-from ra_node.domain.prevalence import Posterior
+from ra_node.domain.statistics.prevalence import Posterior
 
 STAGES = (0, 1, 2, 3, 4, 5)
 """Stage 0 is a normal hand; 1 to 5 are the stages of Peng et al. 2024."""
@@ -434,18 +434,35 @@ def without_heat_maps(report: StudyReport) -> StudyReport:
     return replace(report, images=images)
 
 
-def percents(recognition: Recognition) -> tuple[str, str]:
-    """Probability and operating point in percent, as every rendering writes them.
+def whole_percents(share: float, operating_point: float) -> tuple[str, str]:
+    """A probability and its operating point in whole percent, "<1" and ">99" at the ends.
 
-    One decimal, or as many as are needed so that rounding does not reverse the comparison.
+    As many decimals as are needed where rounding would reverse the comparison.
     """
-    return share_percents(recognition.probability, recognition.threshold)
-
-
-def share_percents(share: float, operating_point: float) -> tuple[str, str]:
-    """As `percents`, of any probability and its operating point."""
-    for digits in (1, 2, 3, 4):
-        probability, threshold = (round(100 * value, digits) for value in (share, operating_point))
-        if (probability >= threshold) == (share >= operating_point):
+    for digits in (0, 1, 2, 3):
+        first, second = (round(100 * value, digits) for value in (share, operating_point))
+        if (first >= second) == (share >= operating_point):
             break
-    return f"{probability:.{digits}f}", f"{threshold:.{digits}f}"
+    return _whole(first, digits), _whole(second, digits)
+
+
+def coded_percents(share: float, operating_point: float) -> tuple[float, str]:
+    """As `whole_percents`, for a numeric value with its operating point.
+
+    The value is 1 to 99 as far as it stays on its side of the operating point: no test supports 0 or 100.
+    """
+    positive = share >= operating_point
+    for digits in (0, 1, 2, 3):
+        value = min(max(round(100 * share, digits), 1.0), 99.0) if digits == 0 else round(100 * share, digits)
+        point = round(100 * operating_point, max(digits, 1))
+        if (value >= point) == positive:
+            break
+    return (int(value) if digits == 0 else value), f"{point:.{max(digits, 1)}f}"
+
+
+def _whole(percent: float, digits: int) -> str:
+    if digits == 0 and percent < 1:
+        return "<1"
+    if digits == 0 and percent > 99:
+        return ">99"
+    return f"{percent:.{digits}f}"

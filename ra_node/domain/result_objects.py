@@ -16,6 +16,7 @@ class ObjectKind(StrEnum):
     SR = "sr"
     SR_FALLBACK = "sr_comprehensive"
     OVERLAY = "overlay"
+    OVERLAY_DETAIL = "overlay_detail"
     PRESENTATION_STATE = "presentation_state"
     KEY_OBJECT = "key_object"
     PDF = "pdf"
@@ -39,6 +40,8 @@ class ResultObjectClass:
     """Whether it is optional by the configuration of a destination."""
     withdraws: bool = False
     """Whether it takes earlier results back; no ordinary report has it."""
+    basic: bool = True
+    """Whether it is made of every report, even of a reduced one or where no destination takes it."""
 
 
 RESULT_OBJECTS = (
@@ -64,7 +67,16 @@ RESULT_OBJECTS = (
         "OT",
         9702,
         "Overlay",
-        "Overlay: the images with outlines and results",
+        "Overlay, first image: the radiographs with the verdict of each hand",
+    ),
+    ResultObjectClass(
+        ObjectKind.OVERLAY_DETAIL,
+        "1.2.840.10008.5.1.4.1.1.7",  # Secondary Capture Image Storage
+        "OT",
+        9702,
+        "Overlay (how the result came about)",
+        "Overlay, second image: probabilities, joints, heat map and models; where a hand has a result",
+        basic=False,
     ),
     ResultObjectClass(
         ObjectKind.PRESENTATION_STATE,
@@ -107,7 +119,7 @@ RESULT_OBJECTS = (
 
 OPTIONS = tuple(row.kind for row in RESULT_OBJECTS if row.optional and not row.withdraws)
 """Optional objects of every report by their configuration key in [[peer]]."""
-BASIC_KINDS = tuple(row.kind for row in RESULT_OBJECTS if not row.optional)
+BASIC_KINDS = tuple(row.kind for row in RESULT_OBJECTS if row.basic and not row.optional)
 """Kinds made of every report."""
 
 _ROWS = {row.kind: row for row in RESULT_OBJECTS}

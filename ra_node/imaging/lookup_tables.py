@@ -17,8 +17,9 @@ from pydicom import Dataset
 
 from ra_node.imaging.pixel_attributes import number, numbers, term
 
-_LEAST_CONTRAST = 0.1
-"""A VOI must give the image at least this share of the grey scale."""
+_LEAST_CONTRAST = 0.25
+"""A VOI must give the image at least this share of the grey scale: a table of 12 bits whose descriptor or one
+odd entry claims more shows a nearly black image."""
 _MOST_VALUE = 1e30
 """Modality values are single precision, and are squared."""
 

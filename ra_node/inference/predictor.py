@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ra_node.domain.prevalence import Posterior, posterior
 from ra_node.domain.report import Recognition, Staging, explaining_task
+from ra_node.domain.statistics.prevalence import Posterior, posterior
 from ra_node.errors import Fatal
 from ra_node.inference.bundles.manifest import Bundle, BundleTask
 from ra_node.inference.joint_grader import JointGrader, JointSquares
+from ra_node.inference.networks.softmax import softmax
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -66,7 +67,6 @@ class Predictor:
         self.device = network.chosen_device(device)
         self.batch = batch
         self._room = memory.MemoryBudget(self.device, batch)
-        self._softmax = network.softmax
         tasks = bundle.manifest.tasks
         self._prevalence = prevalence
         if prevalence is not None and not 0 < sum(tasks.recognition.shares[1:]) < 1:
@@ -147,7 +147,7 @@ class Predictor:
         recipe = self.bundle.manifest.preprocessing
         logits, maps_NCHW = self._room.answer(network.split, crops, recipe.mean, recipe.std)
         offsets = np.array(network.task.offsets) if network.task.offsets else 0.0
-        return self._softmax(logits / network.task.temperature + offsets), maps_NCHW
+        return softmax(logits / network.task.temperature + offsets), maps_NCHW
 
 
 def _staging(probabilities: NDArray[np.float64]) -> Staging:

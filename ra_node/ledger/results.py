@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -97,8 +97,12 @@ def earlier_result(ledger: Ledger, study_uid: str, version: int) -> Result | Non
         return _read_result(connection, study_uid, schema.result.c.version < version)
 
 
-def prior_result(ledger: Ledger, study_uid: str, patient_key: str, study_at: str) -> Result | None:
+def prior_result(
+    ledger: Ledger, study_uid: str, patient_keys: str | Collection[str], study_at: str
+) -> Result | None:
     """Read the newest result of the patient's last study before `study_at` that is not this study.
+
+    A merged patient has several keys.
 
     A study whose newest answer is about another patient, after a correction, is no prior study.
     """
@@ -108,7 +112,7 @@ def prior_result(ledger: Ledger, study_uid: str, patient_key: str, study_at: str
     query = (
         select(*columns)
         .where(
-            result.c.patient_key == patient_key,
+            result.c.patient_key.in_([patient_keys] if isinstance(patient_keys, str) else list(patient_keys)),
             result.c.study_at < study_at,
             result.c.study_uid != study_uid,
             ~corrected,

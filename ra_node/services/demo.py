@@ -183,8 +183,16 @@ def _collected(study: DemoStudy, config: Path, source: Path, archive: LoopbackAr
     for kept in archive.objects:
         if str(dcmread(kept.path, specific_tags=["StudyInstanceUID"]).StudyInstanceUID) != study_uid:
             continue
-        name = "overlay" if kept.sop_class_uid == class_of(ObjectKind.OVERLAY).sop_class_uid else "sr"
+        name = _name(kept.path)
         paths[name] = Path(shutil.copyfile(kept.path, out / f"{name}.dcm"))
     picture = out / "overlay.png"
     write_png(dcmread(paths["overlay"]).pixel_array, picture)
     return DemoResult(study.title, config, study_uid, source, paths["sr"], paths["overlay"], picture)
+
+
+def _name(path: Path) -> str:
+    """File name of a received result: the report, and the two images of its overlay."""
+    made = dcmread(path, specific_tags=["SOPClassUID", "InstanceNumber"])
+    if str(made.SOPClassUID) != class_of(ObjectKind.OVERLAY).sop_class_uid:
+        return "sr"
+    return "overlay" if int(made.InstanceNumber) == 1 else "overlay-detail"

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
 import structlog
-from numpy.typing import NDArray
 
 from ra_node.dicom.provenance import Producer
 from ra_node.dicom.reading.file import read_attributes, read_header
@@ -20,7 +18,7 @@ from ra_node.domain.study import NO_HEADER
 from ra_node.errors import NodeError
 from ra_node.imaging.detection_picture import draw_finding, write_picture
 from ra_node.imaging.pixels import PNG_SIGNATURE, read_png
-from ra_node.imaging.preview import PREVIEW_SUFFIX, encode_preview, read_preview
+from ra_node.imaging.preview import PREVIEW_SUFFIX, encode_preview
 from ra_node.ledger.storage.durable_files import sha256_of_file
 from ra_node.services.analysis.study_analysis import (
     Judge,
@@ -35,6 +33,7 @@ from ra_node.services.analysis.study_analysis import (
 )
 from ra_node.services.jobs.machine_faults import stops_everything
 from ra_node.services.reception.patient_consistency import witnesses_in
+from ra_node.services.reporting.display_pixels import read_display
 from ra_node.services.reporting.lazy_sources import OnDemand
 from ra_node.services.reporting.render_objects import Rendering, Sources, name_content, save
 
@@ -104,7 +103,8 @@ class Analyst:
         report = name_content(
             report, {uid: sha256_of_file(path) for uid, path in paths.items()}, self.producer
         )
-        sources = Sources(OnDemand(paths, read_attributes), previews)
+        displays = OnDemand({**paths, **previews.paths}, read_display)
+        sources = Sources(OnDemand(paths, read_attributes), displays)
         save(Rendering(report, sources, self.producer), folder)
         previews.remove()
         return report
@@ -124,7 +124,7 @@ class Analyst:
 
 
 @dataclass
-class _Previews(Mapping[str, NDArray[np.uint8]]):
+class _Previews:
     """Previews of the images of a study by SOP Instance UID, on disk until they are drawn."""
 
     folder: Path
@@ -139,15 +139,6 @@ class _Previews(Mapping[str, NDArray[np.uint8]]):
 
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    def __getitem__(self, sop_uid: str) -> NDArray[np.uint8]:
-        return read_preview(self.paths[sop_uid])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.paths)
-
-    def __len__(self) -> int:
-        return len(self.paths)
 
 
 def find_in_file(path: Path, rules: Rules) -> ImageFinding:

@@ -11,7 +11,13 @@ from pydantic import BaseModel, ValidationError
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-_SECRET = (("ledger", "url"), ("audit", "syslog"), ("tls", "key"), ("web", "password_file"))
+_SECRET = (
+    ("ledger", "url"),
+    ("audit", "syslog"),
+    ("tls", "key"),
+    ("web", "password_file"),
+    ("web", "proxy_secret_file"),
+)
 """Keys whose value is never quoted: a password may be in it."""
 _HARMLESS = re.compile(r"[A-Za-z0-9 ._/+-]{0,80}")
 _WORDS = {

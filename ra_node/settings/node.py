@@ -22,14 +22,14 @@ from ra_node.errors import Fatal
 from ra_node.filesystem.os_errors import node_error
 from ra_node.settings.mistakes import mistakes_of
 from ra_node.settings.peer import PeerTable
-from ra_node.settings.table import AeTitle, FilePath, ListOf, Port, Table
+from ra_node.settings.table import AeTitle, FilePath, ListOf, Port, SettingsTable
 from ra_node.settings.web import PASSWORDS, WebTable
 
 LEDGER_FILE = "ledger.sqlite3"
 Seconds = Annotated[float, Field(ge=0)]
 
 
-class NodeTable(Table):
+class NodeTable(SettingsTable):
     """[node]: AE title, address and data folder."""
 
     ae_title: AeTitle = "RA_NODE"
@@ -45,13 +45,13 @@ class NodeTable(Table):
         return self.host_name or socket.gethostname()
 
 
-class LedgerTable(Table):
+class LedgerTable(SettingsTable):
     """[ledger]: URL of the database; empty is SQLite in the data folder."""
 
     url: str = Field(default="", repr=False)
 
 
-class StudyTable(Table):
+class StudyTable(SettingsTable):
     """[study]: when a study settles, and the site's convention for two-hand images."""
 
     quiet_s: Seconds = 5.0
@@ -60,7 +60,7 @@ class StudyTable(Table):
     marker_letters: ListOf[MarkerLetters] = ("RL",)
 
 
-class ResultsTable(Table):
+class ResultsTable(SettingsTable):
     """[results]: objects that are sent to the destinations."""
 
     sr: bool = True
@@ -73,7 +73,7 @@ class ResultsTable(Table):
     research_output: bool = False
 
 
-class ModelsTable(Table):
+class ModelsTable(SettingsTable):
     """[models]: bundle, device, and the site's prevalence of disease."""
 
     bundle: FilePath = Path("bundles/demo")
@@ -83,7 +83,7 @@ class ModelsTable(Table):
     prevalence: float | None = Field(default=None, gt=0, lt=1)
 
 
-class LimitsTable(Table):
+class LimitsTable(SettingsTable):
     """[limits]: resource limits and time-outs."""
 
     associations: int = Field(default=20, ge=1, le=1000)
@@ -118,14 +118,14 @@ class LimitsTable(Table):
         return round(wanted * 2**30)
 
 
-class RetentionTable(Table):
+class RetentionTable(SettingsTable):
     """[retention]: how long the files of finished studies are kept."""
 
     purge: bool = True
     keep_days: float = Field(default=30.0, ge=0)
 
 
-class TlsTable(Table):
+class TlsTable(SettingsTable):
     """[tls]: certificate, key and authority in PEM for DICOM over TLS; all three, or none of them."""
 
     cert: FilePath | None = None
@@ -151,19 +151,32 @@ class TlsTable(Table):
         return {self.cert, self.key, self.ca}
 
 
-class AuditTable(Table):
+class AuditTable(SettingsTable):
     """[audit]: syslog server that receives the event log as DICOM audit messages."""
 
     syslog: str = Field(default="", pattern=r"^$|^(tls|udp)://[^\s@]+$")
 
 
-class LogTable(Table):
+class LogTable(SettingsTable):
     """[log]: least severe events that are written; RA_NODE_LOG_LEVEL overrides it."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-class Settings(Table):
+class Hl7Table(SettingsTable):
+    """[hl7]: address of the listener for ADT messages; empty: none."""
+
+    listen: str = Field(default="", pattern=r"^$|^[A-Za-z0-9.:-]+:\d{1,5}$")
+    tls: bool = False
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Host and port."""
+        host, _, port = self.listen.rpartition(":")
+        return (host, int(port)) if host else None
+
+
+class Settings(SettingsTable):
     """The whole configuration."""
 
     node: NodeTable = NodeTable()
@@ -178,6 +191,7 @@ class Settings(Table):
     tls: TlsTable = TlsTable()
     audit: AuditTable = AuditTable()
     log: LogTable = LogTable()
+    hl7: Hl7Table = Hl7Table()
 
     @model_validator(mode="after")
     def _key_objects_have_their_overlay(self) -> Settings:
@@ -191,6 +205,8 @@ class Settings(Table):
         asked = [peer.name for peer in self.peer if peer.tls]
         if asked and self.tls.cert is None:
             raise ValueError(f"tls = true of {', '.join(asked)} needs cert, key and ca in [tls]")
+        if self.hl7.tls and self.tls.cert is None:
+            raise ValueError("tls = true in [hl7] needs cert, key and ca in [tls]")
         return self
 
     @field_validator("peer")
@@ -267,7 +283,8 @@ def _anchored(settings: Settings, base: Path) -> Settings:
         update={name: secret(getattr(settings.tls, name)) for name in TlsTable.model_fields}
     )
     passwords = secret(settings.web.password_file) or node.data_dir / PASSWORDS
-    web = settings.web.model_copy(update={"password_file": passwords})
+    proxy_secret = secret(settings.web.proxy_secret_file)
+    web = settings.web.model_copy(update={"password_file": passwords, "proxy_secret_file": proxy_secret})
     changed = {"node": node, "models": models, "results": results, "tls": tls, "web": web}
     return settings.model_copy(update=changed)
 

@@ -8,10 +8,10 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from ra_node.domain.result_objects import OPTIONS, ObjectKind
-from ra_node.settings.table import AeTitle, ListOf, Port, Table
+from ra_node.settings.table import AeTitle, ListOf, Port, SettingsTable
 
 
-class PeerTable(Table):
+class PeerTable(SettingsTable):
     """[[peer]]: another application entity, which sends (source), receives (destination) or both.
 
     With the role echo alone it may call us by C-ECHO and nothing else, as a monitor of the site does.

@@ -20,7 +20,7 @@ FilePath = Annotated[Path, Field(strict=False)]
 ListOf: TypeAlias = Annotated[tuple[_T, ...], Field(strict=False)]
 
 
-class Table(BaseModel):
+class SettingsTable(BaseModel):
     """A table: no unknown keys, no conversion of types, no infinite numbers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)

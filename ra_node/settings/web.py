@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, IPvAnyNetwork, field_validator, model_validator
 
-from ra_node.settings.table import FilePath, ListOf, Port, Table
+from ra_node.settings.table import FilePath, ListOf, Port, SettingsTable
 
 _LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
@@ -15,7 +15,7 @@ PASSWORDS = "web-passwords"
 """Default name of the password file in data_dir."""
 
 
-class WebTable(Table):
+class WebTable(SettingsTable):
     """[web]: disabled by default, and bound to the loopback address."""
 
     enabled: bool = False
@@ -25,12 +25,14 @@ class WebTable(Table):
     password_file: FilePath | None = None
     proxy_header: str = Field(default="", pattern=r"^([A-Za-z0-9-]{1,64})?$")
     trusted_proxies: ListOf[IPvAnyNetwork] = ()
+    proxy_secret_file: FilePath | None = None
+    hosts: ListOf[str] = ()
     metrics_from: ListOf[IPvAnyNetwork] = _LOOPBACK
     session_hours: float = Field(default=12.0, gt=0, le=168)
     timezone: str = "UTC"
     show_patient_names: bool = False
 
-    @field_validator("password_file", mode="before")
+    @field_validator("password_file", "proxy_secret_file", mode="before")
     @classmethod
     def _empty_is_none(cls, path: object) -> object:
         return None if path == "" else path
@@ -58,6 +60,13 @@ class WebTable(Table):
     def _a_header_needs_its_proxy(self) -> WebTable:
         if self.proxy_header and not self.trusted_proxies:
             raise ValueError("proxy_header needs trusted_proxies: without them anyone could set the header")
+        pairs = ((network, own) for network in self.trusted_proxies for own in _LOOPBACK)
+        local = any(network.overlaps(own) for network, own in pairs if network.version == own.version)
+        if self.proxy_header and local and self.proxy_secret_file is None:
+            raise ValueError(
+                "proxy_header from a proxy on this machine needs proxy_secret_file: any local account could"
+                " set the header"
+            )
         return self
 
 

@@ -16,7 +16,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from ra_node.domain.report import WithdrawalCause
-from ra_node.domain.withdrawal import checked_reason
+from ra_node.domain.texts.withdrawal import checked_reason
 from ra_node.errors import NodeError, Refused
 from ra_node.services.monitoring.health import Sign
 from ra_node.services.monitoring.operator_actions import (
@@ -35,18 +35,24 @@ from ra_node.web.auth import (
     caller_of,
     change,
     desk_of,
+    end_session,
     form,
     operator_of,
     page,
     role_of,
     token,
 )
+from ra_node.web.concurrency import ConcurrencyLimitMiddleware
 from ra_node.web.context import PageContext
+from ra_node.web.known_device import KnownDevices
 from ra_node.web.middleware import (
     BodyLimitMiddleware,
+    HostMiddleware,
     ProxyUserMiddleware,
     SecurityHeadersMiddleware,
     is_within,
+    known_hosts,
+    proxy_secret,
 )
 from ra_node.web.reader_studies.routes import lead_routes, reader_routes
 from ra_node.web.templating import error_page, show
@@ -62,8 +68,15 @@ def build_app(desk: PageContext, secret: str) -> Starlette:
         routes=_routes(),
         middleware=[
             Middleware(SecurityHeadersMiddleware, https=table.https),
+            Middleware(HostMiddleware, hosts=known_hosts(table.hosts, table.host)),
             Middleware(BodyLimitMiddleware),
-            Middleware(ProxyUserMiddleware, header=table.proxy_header, trusted=table.trusted_proxies),
+            Middleware(ConcurrencyLimitMiddleware),
+            Middleware(
+                ProxyUserMiddleware,
+                header=table.proxy_header,
+                trusted=table.trusted_proxies,
+                secret=proxy_secret(table.proxy_secret_file),
+            ),
             Middleware(
                 SessionMiddleware,
                 secret_key=secret,
@@ -76,6 +89,7 @@ def build_app(desk: PageContext, secret: str) -> Starlette:
         exception_handlers={HTTPException: _http_error, NodeError: _node_error},
     )
     app.state.desk = desk
+    app.state.devices = KnownDevices(secret, https=table.https)
     return app
 
 
@@ -133,23 +147,29 @@ async def login_page(request: Request) -> Response:
 
 
 def login(request: Request, sent: FormData) -> Response:
-    """Sign in; wrong credentials are refused, and throttled after some attempts."""
+    """Sign in; wrong credentials are refused, and throttled after some attempts.
+
+    A browser in which this user has signed in before is counted by itself: outsiders cannot lock it out.
+    """
     desk, caller = desk_of(request), caller_of(request)
     name, password = (str(sent.get(field, ""))[:1024] for field in ("name", "password"))
-    keys = (f"name {name}", f"address {caller}")
-    wait_s = desk.throttle.wait_s(*keys)
+    devices: KnownDevices = request.app.state.devices
+    known = devices.key(request, name)
+    keys = (known,) if known else (f"name {name}", f"address {caller}")
+    wait_s = desk.throttle.attempt(*keys)
     if wait_s > 0:
         answer = _ask(request, f"Too many wrong passwords. Try again in {wait_s:.0f} s.", 429)
         answer.headers["Retry-After"] = f"{wait_s:.0f}"
         return answer
     if not desk.passwords.verify(name, password):
-        desk.throttle.wrong(*keys)
         sign_in_refused(desk.ledger, Operator("", caller))
         return _ask(request, "Wrong name or password.", 401)
     desk.throttle.right(*keys)
     begin_session(request, name)
     signed_in(desk.ledger, Operator(name, caller))
-    return RedirectResponse("/", 303)
+    answer = RedirectResponse("/", 303)
+    devices.remember(answer, name)
+    return answer
 
 
 async def session(request: Request) -> Response:
@@ -159,8 +179,8 @@ async def session(request: Request) -> Response:
 
 
 def logout(request: Request, _sent: FormData) -> Response:
-    """End the session."""
-    request.session.clear()
+    """End the session, also on the server."""
+    end_session(request)
     return RedirectResponse("/login", 303)
 
 

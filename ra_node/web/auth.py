@@ -55,6 +55,8 @@ def operator_of(request: Request) -> Operator | None:
     ):  # otherwise the clock was set back
         return None
     proof = desk.passwords.proof(name)
+    if str(request.session.get("id", "")) in desk.ended:
+        return None
     if proof is None or not hmac.compare_digest(proof, str(request.session.get("proof", ""))):
         return None
     return Operator(name, caller_of(request))
@@ -64,7 +66,17 @@ def begin_session(request: Request, name: str) -> None:
     """Sign a user in with a new session and a new token."""
     proof = desk_of(request).passwords.proof(name)
     request.session.clear()
-    request.session.update({"who": name, "since": time.time(), "proof": proof or ""})
+    request.session.update(
+        {"id": secrets.token_urlsafe(16), "who": name, "since": time.time(), "proof": proof or ""}
+    )
+
+
+def end_session(request: Request) -> None:
+    """Sign a user out: a copy of the cookie signs nobody in again."""
+    desk, session = desk_of(request), str(request.session.get("id", ""))
+    if session:
+        desk.ended.end(session, 3600 * desk.table.session_hours + SKEW_S)
+    request.session.clear()
 
 
 def token(request: Request) -> str:

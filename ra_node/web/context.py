@@ -15,6 +15,7 @@ from ra_node.services.monitoring.event_follower import EventFollower
 from ra_node.services.monitoring.health import Health
 from ra_node.services.monitoring.overlay_preview import OverlayPreviews
 from ra_node.settings.web import WebTable
+from ra_node.web.ended_sessions import EndedSessions
 from ra_node.web.login_throttle import Throttle
 from ra_node.web.passwords import Passwords
 
@@ -48,5 +49,6 @@ class PageContext:
     history: Callable[[], Sequence[Promotion]]
     passwords: Passwords
     throttle: Throttle
+    ended: EndedSessions
     certificates: Callable[[], dict[str, float]]
     """Expiry of each certificate, UTC seconds since 1970, by its key in [tls]."""

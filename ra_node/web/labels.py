@@ -58,7 +58,9 @@ _EVENT = {
     "instance_restored": "image file restored",
     "preview_made_again": "preview rebuilt",
     "resend_refused": "resend refused",
-    "patient_changed_at_peer": "patient or order corrected at the destination",
+    "peer_patient_changed": "patient or order corrected at the destination",
+    "patients_merged": "patients merged",
+    "patient_message_taken": "ADT message recorded",
     "withdrawal_requested": "withdrawal requested",
     "withdrawal_superseded": "withdrawal ended: a newer result is from another bundle",
     "study_withdrawn": "result withdrawn",
@@ -136,7 +138,8 @@ def event(what: str) -> Badge:
 
 def detail(told: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Details of an event without empty values."""
-    return [(plain(key), str(value)) for key, value in told.items() if value not in (None, "", False)]
+    kept = {key: value for key, value in told.items() if value not in ("", False)}
+    return [(plain(key), text) for key, text in state_labels.event_details(kept)]
 
 
 def plain(code: str) -> str:

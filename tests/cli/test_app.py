@@ -91,6 +91,20 @@ def test_requeue_of_nothing_says_so(run, config):
     assert "0 jobs requeued" in run("requeue", "1.2.3", "--config", config, code=1)
 
 
+def test_requeue_of_what_has_just_recovered_is_no_error(run, tmp_path):
+    """A destination came back while the operator typed; exit 1 stopped their scripts."""
+    path = tmp_path / "node.toml"
+    path.write_text('[node]\ndata_dir = "state"\nport = 0\n[[peer]]\nname = "pacs"\nae_title = "PACS"\n')
+    assert "any more" in run("requeue", "pacs", "--config", str(path))
+
+
+def test_a_stopped_node_is_not_ready_and_names_what_lacks(run, config):
+    assert "not ready: listen, work, schedule, bundle" in run("ready", "--config", config, code=4)
+    status = json.loads(run("status", "--config", config, "--json"))
+    assert status["roles"] == {"listen": 0, "work": 0, "schedule": 0}
+    assert "none running; not running: listen, work, schedule" in run("status", "--config", config)
+
+
 def test_check_says_what_to_do_about_each_failure(run, config):
     rows = {row["name"]: row for row in json.loads(run("check", "--config", config, "--json", code=1))}
     assert not rows["destinations"]["ok"]

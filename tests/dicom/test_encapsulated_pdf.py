@@ -39,9 +39,9 @@ def test_the_pages_say_summary_hands_caveat_and_models(pages):
     text, pictures = pages("two_hands")
     for wanted in (
         "AI result - not verified",
-        "Rheumatoid arthritis present in 1 of 2 hands analysed",
-        "Right hand: rheumatoid arthritis present (probability 87.0 %",
-        "Left hand: rheumatoid arthritis absent (probability 8.2 %",
+        "RA suspected in 1 of 2 hands rated",
+        "Right hand: RA suspected, probability of RA 87 %",
+        "Left hand: RA not seen, probability of RA 8 %",
         "not a medical device",
         "hand recognition 1.0",
         "2.25.1001",

@@ -46,5 +46,5 @@ def test_a_plain_renderer_says_the_change_and_the_other_bundle(files, tmp_path, 
 def test_the_plain_text_says_it_below_the_summary():
     text = " ".join(report_text(FOLLOWED).split())
     assert "Earlier report of this node: study of 2026-01-05." in text
-    assert "Right hand, from 2026-01-05 to 2026-11-23: probability 61.0 % to 87.0 %" in text
+    assert "Right hand, from 2026-01-05 to 2026-11-23: probability of RA 61 % to 87 %" in text
     assert "Left hand, from" not in text

@@ -15,6 +15,7 @@ from ra_node.dicom.plain_text import report_text
 from ra_node.dicom.presentation_state import build_presentations
 from ra_node.dicom.sr.tid_1500_document import build_sr
 from ra_node.domain.report import ImageFacts, Reason, Refusal
+from ra_node.domain.texts.report_sentences import refusal_text
 from ra_node.domain.texts.translations import load_language
 from ra_node.services.analysis.study_analysis import make_report
 from tests.dicom.builders import BUNDLE, CREATED, PRODUCER, STUDY, both_hands, hand, image, source
@@ -68,7 +69,7 @@ def test_the_overlay_stays_legible(name):
 
 def test_the_overlay_says_the_reason_once_for_all_images():
     said = " ".join(words.text for words in lay_out(chests(), {}, ENGLISH).words)
-    assert f"296 images (4-299): not analysed. {CHEST.text}" in said
+    assert f"296 images (4-299): not rated. {refusal_text(CHEST)}" in said
 
 
 @every_study
@@ -99,7 +100,7 @@ def test_the_report_names_every_image_and_is_small(name):
 def test_the_report_gives_the_reason_and_the_numbers():
     made = build_sr(chests(), sources(chests()), PRODUCER)
     said = [str(element.value) for element in made.iterall() if element.keyword == "TextValue"]
-    assert f"298 instances (2-299) not analysed: {CHEST.text}" in said
+    assert f"298 instances (2-299) not rated: {refusal_text(CHEST)}" in said
 
 
 @every_study

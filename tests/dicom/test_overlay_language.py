@@ -19,7 +19,7 @@ from ra_node.dicom.overlay.fonts import OWN, Face, face_of, has_glyph
 from ra_node.dicom.overlay.layout import lay_out
 from ra_node.dicom.overlay.secondary_capture import build_overlay, render_overlay
 from ra_node.dicom.overlay.typesetting import Pen, pen_of
-from ra_node.domain.report import percents
+from ra_node.domain.texts.report_sentences import percent_words
 from ra_node.domain.texts.translations import Fonts, Language, english, load_language
 from ra_node.errors import Fatal
 from tests.dicom.builders import PRODUCER, hand, image, report, source
@@ -136,8 +136,8 @@ def test_both_languages_say_the_same_numbers(case, pen):
     for finding in REPORTS[case].hands:
         if finding.recognition is None:
             continue
-        for number in percents(finding.recognition):
-            assert all(any(f"{number} %" in words.text for words in layout.words) for layout in both)
+        for number in percent_words(finding.recognition, english()):
+            assert all(any(number in words.text for words in layout.words) for layout in both)
     bars = [[w.text for w in layout.words if re.fullmatch(r"<?\d+", w.text)] for layout in both]
     assert bars[0] == bars[1]
     dashed = [[o.dashed for o in layout.outlines if o.role == "hand"] for layout in both]
@@ -170,7 +170,7 @@ def test_an_overlay_in_chinese_declares_its_character_set(pen):
     dcmwrite(stream, made, enforce_file_format=True)
     read = dcmread(BytesIO(stream.getvalue()))
     assert read.SpecificCharacterSet == "ISO_IR 192"
-    assert read.ImageComments == "类风湿关节炎：所分析的一只手呈阳性：右手（3 期）。"
+    assert read.ImageComments == "类风湿关节炎：所评级的一只手疑似：右手（3 期）。"
     assert read.PatientName == "Müller^Änne"
 
 

@@ -8,15 +8,18 @@ from dataclasses import replace
 import pytest
 
 from ra_node.dicom.plain_text import WIDTH, report_text
-from ra_node.domain.prevalence import Posterior
-from ra_node.domain.report import HandVerdict, percents
+from ra_node.domain.report import HandVerdict
+from ra_node.domain.statistics.prevalence import Posterior
 from ra_node.domain.texts.report_sentences import (
     attention_sentence,
     doubt_sentence,
     hand_name,
     hand_sentence,
+    percent_words,
+    refusal_text,
     summary_sentence,
 )
+from ra_node.domain.texts.translations import english
 from tests.dicom.cases import CASES, age_unknown, disagreement, not_rated, one_refused
 from tests.dicom.sr.test_tid_1500_document import GOLDENS
 
@@ -40,17 +43,17 @@ def test_every_result_and_every_refusal_is_told(name):
     told = flat(report_text(report))
     assert flat(summary_sentence(report)) in told
     for image in report.images:
-        assert image.refusal is None or flat(image.refusal.text) in told
+        assert image.refusal is None or flat(refusal_text(image.refusal)) in told
     for hand in report.hands:
         assert hand_name(hand) in told
-        assert hand.refusal is None or flat(hand.refusal.text) in told
+        assert hand.refusal is None or flat(refusal_text(hand.refusal)) in told
         if hand.verdict is HandVerdict.INCONCLUSIVE:
             assert "INCONCLUSIVE" in told
             assert flat(hand_sentence(hand)) in told
         elif hand.recognition is not None:
-            probability, threshold = percents(hand.recognition)
-            assert f"probability {probability} %, operating point {threshold} %" in told
-            assert ("PRESENT" if hand.recognition.positive else "ABSENT") in told
+            probability, threshold = percent_words(hand.recognition, english())
+            assert f"probability of RA {probability}, threshold {threshold}" in told
+            assert ("SUSPECTED" if hand.recognition.positive else "NOT SEEN") in told
 
 
 @every_case
@@ -66,18 +69,18 @@ def test_an_inconclusive_hand_asks_for_a_review_and_shows_no_stage():
 
 def test_a_hand_that_is_not_rated_says_so_with_its_reason():
     text = report_text(not_rated().report)
-    assert "Not rated     Age 66 is outside the model's domain" in text
+    assert "Not rated     Patient is 66; the model was trained" in text
     assert "99.9" not in text
 
 
 def test_an_unknown_age_is_read_before_the_result():
     text = flat(report_text(age_unknown().report))
-    assert text.index("The age is not known") < text.index("present in 1 of 2")
+    assert text.index("Age unknown") < text.index("suspected in 1 of 2")
 
 
 def test_a_refused_hand_shows_no_stage():
     text = report_text(one_refused().report)
-    assert text.count("operating point") == 1
+    assert text.count("threshold") == 1
 
 
 @pytest.mark.parametrize("name", ["two_hands", "explained_hands", "one_refused"])

@@ -73,8 +73,8 @@ def test_an_outline_that_leaves_the_image_is_drawn_to_its_edge():
 def test_the_words_are_those_of_the_report_with_the_caveat():
     _, (state,) = states("two_hands")
     right, left, banner = words(state)
-    assert right.startswith("Right hand: rheumatoid arthritis present (probability 87.0 %")
-    assert left.startswith("Left hand: rheumatoid arthritis absent (probability 8.2 %")
+    assert right.startswith("Right hand: RA suspected, probability of RA 87 %")
+    assert left.startswith("Left hand: RA not seen, probability of RA 8 %")
     assert "not a medical device" in banner
 
 

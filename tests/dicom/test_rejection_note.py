@@ -1,4 +1,4 @@
-"""A rejection note as the judges read it, and an overlay that says "withdrawn" across the picture."""
+"""A rejection note as the validators read it, and an overlay that says "withdrawn" across the picture."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from ra_node.domain.report import DeliveredObject, Withdrawal, WithdrawalCause
 from ra_node.domain.result_objects import ObjectKind, class_of
 from ra_node.domain.texts.report_sentences import summary_sentence
 from ra_node.domain.texts.translations import load_language
-from ra_node.domain.withdrawal import withdrawal_refusal
+from ra_node.domain.texts.withdrawal import withdrawal_refusal
 from tests.dicom.builders import PRODUCER, image, report, source
-from tests.dicom.test_sr_judges import DEVICE_UID, complaints, pixelmed
+from tests.dicom.test_sr_validators import DEVICE_UID, complaints, pixelmed
 
 HELD = (
     DeliveredObject("pacs", class_of(ObjectKind.SR).sop_class_uid, "2.25.91"),
@@ -57,7 +57,7 @@ def test_an_ordinary_report_has_no_note():
 
 
 @pytest.mark.parametrize("cause", WithdrawalCause)
-def test_the_judges_accept_note_report_and_overlay_of_a_withdrawal(cause, tmp_path, require_tool):
+def test_the_validators_accept_note_report_and_overlay_of_a_withdrawal(cause, tmp_path, require_tool):
     made = withdrawn(cause)
     (_, note) = build_rejection_notes(made, SOURCES, PRODUCER)
     picture = np.full((60, 40, 3), 90, np.uint8)

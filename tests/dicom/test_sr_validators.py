@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ra_node.dicom.sr.tid_1500_document import build_sr
-from ra_node.domain.report import HandVerdict, percents
+from ra_node.domain.report import HandVerdict, coded_percents
 from tests.conftest import absent
 from tests.dicom.builders import EARLIER, PRODUCER, report
 from tests.dicom.cases import CASES, Case
@@ -29,10 +29,12 @@ OUTSIDE_THE_TEMPLATE = re.compile(
     r'/(CODE \((69896004|258214002),SCT,"[A-Za-z ]+"\)(/TEXT \(\d+,DCM,"Algorithm \w+"\))?'
     r'|CODE \(130401,DCM,"Visual explanation"\)(/TEXT \(121106,DCM,"Comment"\)'
     r'|/CODE \(363698007,SCT,"Finding Site"\)(/CODE \(272741003,SCT,"Laterality"\))?)?'
+    r'|TEXT \(121111,DCM,"Summary"\)'
     r'|TEXT \(121106,DCM,"Comment"\)(/(COMPOSITE|IMAGE) \(260753009,SCT,"Source"\))?'
     r'|TEXT \(122405,DCM,"Algorithm Manufacturer"\)): Content Item not in template$'
 )
-"""Free-named evaluations with what qualifies them, comments, and the manufacturer of TID 4019 since 2023."""
+"""Free-named evaluations with what qualifies them, comments, the summary before them, and the manufacturer of
+TID 4019 since 2023."""
 
 every_case = pytest.mark.parametrize("name", CASES)
 
@@ -113,7 +115,8 @@ def test_a_plain_renderer_shows_every_sentence_and_names_every_number(name, file
             and hand.recognition is not None
             and hand.staging is not None
         ):
-            assert f"Probability: {percents(hand.recognition)[0]} %" in shown
+            value = coded_percents(hand.recognition.probability, hand.recognition.threshold)[0]
+            assert f"{value} %" in shown
             assert f"Stage: Stage {hand.staging.stage} " in shown
 
 

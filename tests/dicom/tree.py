@@ -40,7 +40,8 @@ def groups(root: Dataset) -> list[Dataset]:
 
 
 def comments(root: Dataset) -> list[str]:
-    return [str(item.TextValue) for item in items(root, "121106")]
+    """The texts of Comment and Summary items."""
+    return [str(item.TextValue) for name in ("121111", "121106") for item in items(root, name)]
 
 
 def codes_of(root: Dataset, name: str) -> list[str]:

@@ -47,13 +47,13 @@ def test_the_change_of_each_hand_is_said_with_both_days():
     named, right, left = follow_up_sentences(followed(both_hands(), RIGHT_BEFORE, LEFT_BEFORE))
     days = "from 2026-01-05 to 2026-11-23"
     assert named == "Earlier report of this node: study of 2026-01-05."
-    assert right == f"Right hand, {days}: probability 61.0 % to 87.0 % (+26.0 points); stage 2 to 3 (+1)."
-    assert left == f"Left hand, {days}: probability 8.0 % to 8.2 % (+0.2 points); stage 0 to 0 (0)."
+    assert right == f"Right hand, {days}: probability of RA 61 % to 87 % (+26 points); stage 2 to 3 (+1)."
+    assert left == f"Left hand, {days}: probability of RA 8 % to 8 % (+0 points); stage 0 to 0 (0)."
 
 
 def test_a_result_that_turns_round_is_said_first():
     (_, change) = follow_up_sentences(followed([hand()], hand(0.2, 0)))
-    assert "rheumatoid arthritis absent to present; probability 20.0 % to 87.0 %" in change
+    assert "RA not seen to suspected; probability of RA 20 % to 87 %" in change
 
 
 def test_another_bundle_is_said_before_the_change():
@@ -104,10 +104,10 @@ def test_hands_that_are_inconclusive_or_not_rated_are_not_compared():
 def test_the_probability_is_said_as_each_report_wrote_it():
     """Near the operating point a report writes more digits."""
     (_, change) = follow_up_sentences(followed([hand(0.4999, 0)], hand(0.61, 1)))
-    assert "probability 61.0 % to 49.99 % (-11.0 points)" in change
+    assert "probability of RA 61 % to 49.99 % (-11 points)" in change
 
 
 def test_it_is_said_in_chinese():
     _, said = follow_up_sentences(followed([hand()], RIGHT_BEFORE), load_language("zh"))
-    for part in ("右手", "2026-01-05 至 2026-11-23", "概率由 61.0 % 到 87.0 %", "分期由 2 期到 3 期"):
+    for part in ("右手", "2026-01-05 至 2026-11-23", "RA 概率由 61 % 到 87 %", "分期由 2 期到 3 期"):
         assert part in said

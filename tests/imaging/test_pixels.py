@@ -230,6 +230,15 @@ def test_an_unusable_window_falls_back_to_the_pixels():
         assert (display.min(), display.max()) == (0, 255)
 
 
+@pytest.mark.parametrize("odd_entry", [4095, 16383, 65535])
+def test_a_voi_lut_that_claims_more_bits_than_it_holds_does_not_make_the_image_dark(odd_entry):
+    """12 bits in 16, with one entry beyond: the display is windowed from the data."""
+    stored = np.clip(np.random.default_rng(0).normal(1500, 600, (SIDE_PX, SIDE_PX)), 0, 4095)
+    dataset = image_dataset(stored.astype(np.uint16), bits=12)
+    dataset.VOILUTSequence = [lookup_item(0, [*range(4095), odd_entry], 16)]
+    assert np.percentile(read_radiograph(dataset).display, 99.5) > 150
+
+
 @pytest.mark.parametrize("interpretation", ["MONOCHROME1", "MONOCHROME2"])
 def test_padding_is_as_dark_as_the_darkest_pixel(interpretation):
     """What the header calls padding can neither outshine a bone nor stretch the display."""

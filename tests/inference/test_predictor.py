@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
-from ra_node.domain.prevalence import posterior
 from ra_node.domain.report import Recognition, Staging, explaining_task
+from ra_node.domain.statistics.prevalence import posterior
 from ra_node.errors import Fatal
 from ra_node.inference.bundles.manifest import Bundle, load_bundle
 from ra_node.inference.class_activation import heat_of

@@ -43,7 +43,7 @@ CONFIG = """window.config = {
 TOURS = "window.localStorage.setItem('shownTours', JSON.stringify(['basicViewerTour']));"
 """The viewer's greeting would lie over the image."""
 
-REPORT = "AI hand report"
+REPORT = "RA AI"
 OVERLAY = "AI result - not verified"
 IMAGE = "Hand PA"
 """How the series of a study begin their descriptions."""

@@ -2,138 +2,42 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sqlite3
-import subprocess
-import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from pydicom import Dataset
-from pydicom.uid import ExplicitVRLittleEndian
-from pynetdicom import AE
-from pynetdicom.association import Association
 
-from ra_node.bootstrap.maintenance import build_tidier
-from ra_node.bootstrap.node_context import open_state
 from ra_node.cli.exit_codes import Exit
-from ra_node.errors import NodeError
-from ra_node.services.retention.orphans import ORPHAN_AGE_S
-from ra_node.settings.node import load_settings
 from tests.conftest import wait_until
-from tests.dicom.builders import source
-from tests.ledger.server import find_programs, postgresql
 from tests.node import forked
 from tests.node.harness import Node
-
-SUCCESS, OUT_OF_RESOURCES = 0x0000, 0xA700
-
-
-def image(number: int) -> Dataset:
-    made = source()
-    made.SOPInstanceUID = made.file_meta.MediaStorageSOPInstanceUID = f"1.2.826.0.1.3680043.2.99.{number}"
-    return made
+from tests.node.identity_node import (
+    OUT_OF_RESOURCES,
+    SUCCESS,
+    associated,
+    checkpoint,
+    expect_refusal,
+    kept,
+    ledger,
+    listener,
+    marked,
+    newest,
+    run,
+    send,
+    state,
+    store,
+    sweep,
+)
 
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[Node]:
-    running = Node(tmp_path / "node", [], extra="[limits]\nmin_free_gib = 0\n", forked=True)
-    running.start(["listen"])
-    yield running
-    running.stop()
-
-
-@contextmanager
-def associated(node: Node) -> Iterator[Association]:
-    ae = AE(ae_title="STORESCU")
-    ae.add_requested_context(str(image(1).SOPClassUID), ExplicitVRLittleEndian)
-    association = ae.associate("127.0.0.1", node.port, ae_title="RA_NODE")
-    assert association.is_established
-    try:
-        yield association
-    finally:
-        association.release()
-
-
-def store(association: Association, number: int) -> int | None:
-    """The status of one C-STORE, None where the association was cut instead."""
-    status = association.send_c_store(image(number))
-    return status.Status if "Status" in status else None
-
-
-def send(node: Node, *numbers: int) -> list[int | None]:
-    with associated(node) as association:
-        return [store(association, number) for number in numbers]
-
-
-def kept(node: Node, folder: str = "inbox") -> int:
-    return sum(path.is_file() and not path.name.startswith(".") for path in (state(node) / folder).rglob("*"))
-
-
-def state(node: Node) -> Path:
-    return node.folder / "state"
-
-
-def ledger(node: Node) -> Path:
-    return state(node) / "ledger.sqlite3"
-
-
-def marked(node: Node, event: int) -> bool:
-    """Whether the folder's mark has reached an event."""
-    path = state(node) / "ledger-mark"
-    return path.exists() and int(path.read_text().split()[1]) >= event
-
-
-def checkpoint(node: Node) -> None:
-    """Put all of the ledger into its one file, as a copy of it needs: the roles leave a journal beside it."""
-    with closing(sqlite3.connect(ledger(node))) as opened:
-        opened.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    for side in ("-wal", "-shm"):
-        Path(f"{ledger(node)}{side}").unlink(missing_ok=True)
-
-
-def newest(node: Node) -> int:
-    with closing(sqlite3.connect(ledger(node))) as opened:
-        return int(opened.execute("SELECT max(id) FROM event").fetchone()[0])
-
-
-def run(node: Node, *words: str) -> subprocess.CompletedProcess[str]:
-    return forked.run([*words, "--config", str(node.config)])
-
-
-def sweep(node: Node) -> None:
-    """What the role `schedule` does each hour, with every file older than that."""
-    old = time.time() - ORPHAN_AGE_S - 60
-    for path in state(node).rglob("*"):
-        if path.is_file() and path.suffix in (".dcm", ".part", ".png"):
-            os.utime(path, (old, old))
-    settings = load_settings(node.config)
-    with suppress(NodeError):  # it ends where the role would not start
-        opened = open_state(settings)
-        try:
-            tidier = build_tidier(settings, opened)
-            tidier.sweep()
-            tidier.purge()
-        finally:
-            opened.ledger.close()
-
-
-def expect_refusal(node: Node, words: str) -> None:
-    """The listener does not start, and check and status say why."""
-    done = run(node, "listen")
-    assert done.returncode == Exit.CONFIGURATION
-    assert words in done.stderr
-    (row,) = [row for row in json.loads(run(node, "check", "--json").stdout) if "identity" in row["name"]]
-    assert not row["ok"]
-    assert words in row["found"]
-    (alarm,) = json.loads(run(node, "status", "--json").stdout)["alarms"]
-    assert alarm["kind"] == "identity"
-    assert words in alarm["detail"]
-    assert "ALARM identity" in run(node, "status").stdout
+    with listener(tmp_path / "node") as running:
+        yield running
 
 
 def removed(node: Node) -> None:
@@ -328,70 +232,6 @@ def test_the_data_folder_of_another_node_is_refused(tmp_path: Path):
     expect_refusal(nodes[0], "expected the identity")
     sweep(nodes[0])
     assert kept(nodes[0]) == 1
-
-
-@pytest.fixture
-def server() -> Iterator[str]:
-    programs = find_programs()
-    if programs is None:
-        pytest.skip("PostgreSQL is not installed")
-    with postgresql(programs) as url:
-        yield url
-
-
-def dumped(url: str, program: str, *words: str) -> None:
-    """Call pg_dump or pg_restore on the tests' server."""
-    programs = find_programs()
-    assert programs is not None
-    folder = Path(url.partition("unix_sock=")[2]).parent
-    argv = [programs / program, "-h", str(folder), "-U", "ledger", "-d", "postgres", *words]
-    subprocess.run(argv, check=True, timeout=300)
-
-
-def test_a_switch_to_another_database_takes_nothing_away(node: Node, server: str):
-    """[ledger] url set to PostgreSQL, as if that moved what the node knows: inbox 4 -> 0 before."""
-    send(node, 1, 2, 3, 4)
-    node.stop()
-    text = node.config.read_text()
-    node.config.write_text(f'{text}\n[ledger]\nurl = "{server}"\n')
-    expect_refusal(node, "found an empty database")
-    sweep(node)
-    run(node, "purge")
-    assert kept(node) == 4
-    node.config.write_text(text)
-    node.start(["listen"])
-    assert send(node, 5) == [SUCCESS]
-
-
-def test_a_server_that_was_restored_to_an_older_state_takes_nothing_away(tmp_path: Path, server: str):
-    node = Node(tmp_path / "node", [], extra=f'[ledger]\nurl = "{server}"\n', forked=True)
-    node.start(["listen"])
-    send(node, 1, 2)
-    node.stop()
-    dumped(server, "pg_dump", "-Fc", "-f", str(tmp_path / "dump"))
-    node.start(["listen"])
-    send(node, 3, 4)
-    wait_until((state(node) / "ledger-mark").exists, "the mark")
-    node.stop()
-    dumped(server, "pg_restore", "--clean", "--if-exists", str(tmp_path / "dump"))
-    expect_refusal(node, "found an older ledger")
-    sweep(node)
-    assert kept(node) == 4
-    assert run(node, "adopt", "--yes").returncode == 0
-    assert (kept(node), kept(node, "unlisted")) == (2, 2)
-    node.start(["listen"])
-    assert send(node, 5) == [SUCCESS]
-    node.stop()
-
-
-def test_two_nodes_cannot_share_a_ledger_without_sharing_their_folder(tmp_path: Path, server: str):
-    nodes = [Node(tmp_path / name, [], extra=f'[ledger]\nurl = "{server}"\n', forked=True) for name in "ab"]
-    nodes[0].start(["listen"])
-    send(nodes[0], 1)
-    nodes[1].write_config()
-    expect_refusal(nodes[1], "found none")
-    assert send(nodes[0], 2) == [SUCCESS]
-    nodes[0].stop()
 
 
 def test_the_page_of_a_lost_ledger_says_so(node: Node, tmp_path: Path):

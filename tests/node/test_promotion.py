@@ -128,7 +128,7 @@ def test_a_promotion_and_its_rollback_lose_double_and_mix_nothing(busy_node, arc
         assert "Rolled back to the bundle of [models]" in command(busy_node, "bundle", "rollback")
         before = answered_by(archive, old)
         wait_until(
-            lambda: answered_by(archive, old) >= before + AFTER_EACH, "answers after the rollback", 180
+            lambda: answered_by(archive, old) >= before + AFTER_EACH, "answers after the rollback", 600
         )
     assert archive.wait_for(lambda kept: len(kept) >= 2 * len(stream.sent), 600)
     assert status(busy_node)["buried"] == []

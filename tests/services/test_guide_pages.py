@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from ra_node.cli.app import app
 from ra_node.cli.help_pages import commands_of
 from ra_node.errors import Refused
 from ra_node.services.guide_pages import ORDER, guide_page, guide_titles
+from ra_node.settings.node import settings_from
 from tests.node.harness import REPOSITORY
 
 FOLDER = REPOSITORY / "ra_node" / "guide"
@@ -117,7 +121,40 @@ def test_the_command_lists_the_pages_and_prints_one():
     assert shown.stdout == f"{guide_page('glossary')}\n"
 
 
+def warned_events() -> set[str]:
+    """Every event that the node logs as a warning or worse, also where one of two is chosen."""
+    found = set()
+    for path in (REPOSITORY / "ra_node").rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            warns = isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)
+            if warns and call.func.attr in ("warning", "error", "critical", "exception") and call.args:
+                texts = [one.value for one in ast.walk(call.args[0]) if isinstance(one, ast.Constant)]
+                found |= {text for text in texts if isinstance(text, str)}
+    return found
+
+
+def test_every_event_that_warns_has_its_cause_and_its_remedy():
+    """And no event stands there that the node does not log."""
+    text = guide_page("troubleshooting")
+    listed = set(re.findall(r"`([a-z_]+)`", text.split("## Log events")[1].replace("`quiet_s`", "")))
+    events = warned_events()
+    assert len(events) > 60
+    assert events - listed == set()
+    rows = [row.split("|") for row in text.splitlines() if row.startswith("| `")]
+    assert all(cell.strip() for row in rows for cell in row[1:-1])
+
+
 def test_the_examples_of_configuration_are_toml():
     for path in PAGES:
         for block in re.findall(r"```toml\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL):
-            tomllib.loads(block)
+            settings_from(tomllib.loads(block), base=path.parent)
+        for block in re.findall(r"```json\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL):
+            json.loads(block)
+
+
+def test_every_shell_block_of_a_page_is_shell():
+    """Read by sh without running it; words in capitals stand for the reader's own."""
+    for path in PAGES:
+        for block in re.findall(r"```sh\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL):
+            done = subprocess.run(["sh", "-n"], input=block, text=True, capture_output=True, check=False)
+            assert done.returncode == 0, (path.name, done.stderr)

@@ -33,7 +33,9 @@ def test_loopback_needs_no_tls(host):
 def test_a_header_is_believed_from_named_proxies_only():
     with pytest.raises(Fatal, match="trusted_proxies"):
         web(proxy_header="X-Remote-User")
-    assert web(proxy_header="X-Remote-User", trusted_proxies=["127.0.0.1/32"]).proxy_header
+    assert web(proxy_header="X-Remote-User", trusted_proxies=["10.0.0.5/32"]).proxy_header
+    with pytest.raises(Fatal, match="proxy_secret_file"):
+        web(proxy_header="X-Remote-User", trusted_proxies=["127.0.0.1/32"])
 
 
 @pytest.mark.parametrize("name", ["Mars/Olympus", "", "../../etc/passwd"])

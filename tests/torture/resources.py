@@ -198,7 +198,7 @@ def beside_slow_senders(node: Listening, slow: int, stores: int) -> tuple[float,
     for thread in threads:
         thread.start()
     for _ in threads:
-        dripping.acquire()
+        assert dripping.acquire(timeout=600), "a slow sender was not admitted"
     beside = timed("2")
     stop.set()
     for thread in threads:

@@ -47,7 +47,7 @@ def busy_hospital(tmp_path_factory) -> Iterator[tuple[Hospital, dict[str, str]]]
 def browser(hospital: Hospital, address: str = "127.0.0.1", **more: object) -> TestClient:
     """Somebody at an address, not signed in."""
     app = build_app(hospital.desk, "k" * 64)
-    base = "https://node" if hospital.settings.web.https else "http://node"
+    base = "https://localhost" if hospital.settings.web.https else "http://localhost"
     return TestClient(app, base_url=base, client=(address, 40000), follow_redirects=False, **more)
 
 

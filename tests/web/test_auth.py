@@ -66,16 +66,16 @@ def test_the_wait_doubles_to_a_quarter_of_an_hour_and_the_right_password_ends_it
     now = [0.0]
     throttle, waits = Throttle(lambda: now[0]), []
     for _ in range(ALLOWED + 12):
-        throttle.wrong("name night")
-        waits.append(throttle.wait_s("name night", "address 10.0.0.1"))
+        assert throttle.attempt("name night") == 0
+        waits.append(throttle.attempt("name night") if throttle.must_wait("name night") else 0)
         now[0] += waits[-1]
     assert waits[: ALLOWED - 1] == [0] * (ALLOWED - 1)
     assert waits[ALLOWED - 1] == FIRST_WAIT_S
     assert waits[ALLOWED] == 2 * FIRST_WAIT_S
     assert waits[-1] == LONGEST_WAIT_S
     throttle.right("name night")
-    throttle.wrong("name night")
-    assert throttle.wait_s("name night") == 0
+    assert throttle.attempt("name night") == 0
+    assert throttle.attempt("name night") == 0
 
 
 def test_a_form_without_the_token_of_the_session_does_nothing(hospital):

@@ -69,9 +69,9 @@ def test_a_page_of_the_list_leads_to_older_studies(hospital):
 def test_a_study_shows_its_report_objects_and_every_event(busy_hospital, client):
     hospital, day = busy_hospital
     text = client.get(f"/studies/{day['answered']}").text
-    for words in ("Right hand", "PRESENT", "simulated", "image received", "study settled", "image analysed",
+    for words in ("Right hand", "SUSPECTED", "simulated", "image received", "study settled", "image analysed",
                   "report made", "object delivered", "storage committed", "Structured report",
-                  "archive", "queued", "operating point"):  # fmt: skip
+                  "archive", "queued", "threshold"):  # fmt: skip
         assert words in text
     from ra_node.ledger.database.events import timeline
 

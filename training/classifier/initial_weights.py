@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -17,37 +15,17 @@ from ra_node.errors import Fatal
 from ra_node.inference.bundles.manifest import Head, load_bundle
 from ra_node.inference.networks.architectures import build
 from ra_node.inference.networks.heads import last_layer, new_head, replace_last_layer, width_of
+from training.classifier.start import Start
 from training.classifier.torchvision_hub import HUB, HUB_ORIGIN, hub_file
 from training.data.dataset import split_key
 from training.data.weights_origin import Origin, read_origin
 from training.evaluation.evaluate import weights_path
-from training.io.atomic_file import write_whole
 from training.io.shipped import shipped
 from training.recipes.classifier import Recipe
-
-NOTE = "start.sha256"
-"""Hash of the weights that a run started from, and the name of a state file; absent for random ones."""
 
 SUFFIXES = (".safetensors", ".pth", ".pt")
 SIDE_HEADS = ("aux1.", "aux2.", "AuxLogits.")
 """Prefixes of tensors in state files that are used in their own training only."""
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """The file of initial weights, None for random weights."""
-
-    path: Path | None
-    from_run: bool = False
-    bundle: str = ""
-    """Name and version of the bundle that the file is of; "" for a file or a run."""
-    origin: Origin = field(default_factory=Origin)
-    """Patients on whom the weights were trained, and terms of use."""
-
-    @property
-    def sha256(self) -> str | None:
-        """Of the file."""
-        return hashlib.sha256(self.path.read_bytes()).hexdigest() if self.path else None
 
 
 def find_start(recipe: Recipe, given: Path | None) -> Start:
@@ -103,21 +81,6 @@ def begun(recipe: Recipe, classes: int, start: Start, head: Head = "softmax") ->
             f"{len(missing)} missing (as {missing[:1]}), {len(unexpected)} unknown (as {unexpected[:1]})"
         )
     return network
-
-
-def note_start(run: Path, start: Start) -> None:
-    """Record the initial weights in the run's folder."""
-    if start.path is None:
-        (run / NOTE).unlink(missing_ok=True)
-    else:
-        name = "" if start.from_run else f"  {start.bundle and 'bundle '}{start.bundle or start.path.name}"
-        text = f"{start.sha256}{name}\n"
-        write_whole(run / NOTE, lambda file: file.write(text.encode()))
-
-
-def noted_start(run: Path) -> str | None:
-    """Read what `note_start` wrote: a hash, or hash and name of a file or bundle; None for random weights."""
-    return (run / NOTE).read_text().strip() if (run / NOTE).exists() else None
 
 
 def replace_head(network: nn.Module, classes: int) -> None:

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from ra_node.domain.reader_study.provenance import FILE as READER_STUDY
 from ra_node.domain.statistics.agreement import Agreement
 from ra_node.errors import Fatal, Refused
-from training.classifier.initial_weights import Start
+from training.classifier.start import Start
 from training.data.dataset import Crops, Row, Split, load_crops, save_crops, stacked
 from training.data.detector import keep_detector, kept_detector
 from training.data.label_table.agreement import AGREEMENT, dumped, read_agreements

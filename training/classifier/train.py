@@ -15,12 +15,14 @@ from torch import nn
 from ra_node.errors import Fatal
 from ra_node.inference.bundles.manifest import Head
 from ra_node.inference.networks.heads import TwoHeads, last_layer, new_head, replace_last_layer, width_of
-from ra_node.inference.networks.loaded_network import logits_of, softmax
+from ra_node.inference.networks.loaded_network import logits_of
+from ra_node.inference.networks.softmax import softmax
 from training.classifier.checkpoint import Checkpoint
 from training.classifier.distributed import ALONE, Ranks
 from training.classifier.epoch_log import Log
-from training.classifier.initial_weights import Start, begun
+from training.classifier.initial_weights import begun
 from training.classifier.loop import Around, Progress, TaskName, save_half, tune
+from training.classifier.start import Start
 from training.data.dataset import Crops
 from training.data.leakage import refuse_seen
 from training.data.weights_origin import metadata_of, origin_of

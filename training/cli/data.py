@@ -34,13 +34,6 @@ HINTS = {
 }
 """What to do about hands that were not used, behind their number."""
 
-HINTS = {
-    "side": "; if all two-hand images of the site lie the same way round, say so with --two-hand-convention",
-    "no_patient": "; add a column patient to the label table",
-    "no_label": "; images or hands that no row names",
-}
-"""What to do about hands that were not used, behind their number."""
-
 Images = Annotated[Path, typer.Option("--images", exists=True, file_okay=False, help="DICOM files or PNGs.")]
 Labels = Annotated[
     Path | None,

@@ -6,28 +6,15 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import torch
 import typer
 
 from ra_node.errors import Fatal
 from training.cli.options import BundleOption, Threads, bundle_folder
-from training.evaluation.evaluate import Hands
-from training.evaluation.paired import differences, refuse_other_hands
-from training.joints.evaluate import (
-    calibrated_rows,
-    calibration_of,
-    highest_joint,
-    keep_figures,
-    load_predictions,
-    measured,
-    predictions,
-)
-from training.joints.export import add_joints
-from training.joints.run import JointSource, prepared
-from training.joints.train import Budget, train_joints
-from training.recipes.joints import read_joint_recipe
+
+if TYPE_CHECKING:
+    from training.evaluation.evaluate import Hands
 
 Config = Annotated[Path, typer.Option("--config", help="The recipe, TOML.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder of the run.")]
@@ -87,6 +74,13 @@ def joints(
     threads: Threads = 0,
 ) -> None:
     """Crop joints, train the joint network, calibrate and evaluate it; an interrupted run is resumed."""
+    import torch
+
+    from training.joints.evaluate import calibrated_rows, calibration_of, keep_figures, measured, predictions
+    from training.joints.run import JointSource, prepared
+    from training.joints.train import Budget, train_joints
+    from training.recipes.joints import read_joint_recipe
+
     if threads:
         torch.set_num_threads(threads)
     begun = time.monotonic()
@@ -110,6 +104,8 @@ def joints(
 
 def joints_compare(base: Base, runs: Others, origin: str = "simulated") -> None:
     """Compare runs with a base on the same held-out hands, staged by the maximum of their joints."""
+    from training.evaluation.paired import differences, refuse_other_hands
+
     left = _held_out(base, origin)
     for run in runs:
         right = _held_out(run, origin)
@@ -124,6 +120,8 @@ def joints_compare(base: Base, runs: Others, origin: str = "simulated") -> None:
 
 def joints_export(run: Run, bundle: BundleFolder, version: Version) -> None:
     """Export the joint task of an evaluated run to a bundle, as its next version in format 2."""
+    from training.joints.export import add_joints
+
     sha256 = add_joints(run, bundle, version)
     _say(f"bundle {bundle.name} {version} sha256 {sha256}")
 
@@ -132,7 +130,9 @@ def joints_sham(
     config: Config, radiographs: Radiographs, bundle: BundleOption = None, hands: HandCount = 60
 ) -> None:
     """Measure whether sham edits are distinguished from unedited joints, and lesions for comparison."""
-    from training.joints.sham import joint_pairs, joints_told_apart  # alone needs scikit-learn
+    from training.joints.run import JointSource
+    from training.joints.sham import joint_pairs, joints_told_apart
+    from training.recipes.joints import read_joint_recipe
 
     recipe = read_joint_recipe(config)
     if radiographs is None:
@@ -145,6 +145,8 @@ def joints_sham(
 
 
 def _held_out(run: Path, origin: str) -> Hands:
+    from training.joints.evaluate import highest_joint, load_predictions
+
     made = load_predictions(run)
     chosen = made.rows("held-out", origin)
     if not chosen.any():

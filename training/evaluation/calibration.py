@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from ra_node.inference.networks.loaded_network import softmax
+from ra_node.inference.networks.softmax import softmax
 from training.evaluation.metrics import Interval, exact_share
 
 OFFSET_SPREAD = 1.0

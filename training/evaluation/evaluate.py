@@ -13,7 +13,7 @@ from pydantic import ConfigDict
 
 from ra_node.domain.report import STAGES
 from ra_node.domain.statistics.agreement import Agreement
-from ra_node.inference.networks.loaded_network import softmax
+from ra_node.inference.networks.softmax import softmax
 from training.data.data_kind import WORDS, DataKind, Words
 from training.data.dataset import Crops
 from training.data.subgroups import Groups, members

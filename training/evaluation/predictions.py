@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from ra_node.errors import Fatal
-from ra_node.inference.networks.loaded_network import load_network, network_input
 from training.data.data_kind import DataKind
 from training.data.dataset import Crops
 from training.evaluation.evaluate import weights_path
 from training.evaluation.task_calibration import CLASSES
 from training.io.atomic_file import write_whole
 from training.recipes.classifier import Recipe
+
+if TYPE_CHECKING:
+    import torch
 
 KEPT = "predictions.npz"
 
@@ -78,6 +78,8 @@ def predictions(run: Path, recipe: Recipe, crops: Crops, device: torch.device, s
     kept = _kept(run)
     if kept is not None and kept.key == key:
         return kept
+    from training.evaluation.network_outputs import run_outputs  # noqa: PLC0415  # imports torch
+
     outputs = run_outputs(run, recipe, crops.images, device, say)
     held_out = crops.splits == "held-out"
     made = Predictions(
@@ -120,36 +122,6 @@ def _kept(run: Path) -> Predictions | None:
         return None
     keys: dict[str, Any] = {name: str(arrays[name]) for name in ("key", "held_out_key")}
     return Predictions(**(arrays | keys))
-
-
-def run_outputs(
-    run: Path, recipe: Recipe, images: NDArray[np.uint8], device: torch.device, say: Say
-) -> Mapping[str, tuple[NDArray[np.float64], NDArray[np.float32]]]:
-    """Logits (N, classes) and last-layer inputs (N, width) of both tasks for crops (N, side, side)."""
-    made = {}
-    for task, classes in CLASSES.items():
-        head = (recipe.staging if task == "staging" else recipe.recognition).head
-        network = load_network(recipe.architecture, classes, weights_path(run, task), device, head)
-        made[task] = _outputs(network, recipe, images, say)
-    return made
-
-
-def _outputs(
-    network: nn.Module, recipe: Recipe, images: NDArray[np.uint8], say: Say
-) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    seen: list[torch.Tensor] = []
-    last = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
-    hook = last.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
-    device, batch = next(network.parameters()).device, recipe.staging.batch
-    logits, features = [], []
-    with torch.inference_mode():
-        for start in range(0, len(images), batch):
-            grey_NHW = torch.from_numpy(images[start : start + batch]).to(device)
-            logits.append(network(network_input(grey_NHW, recipe.mean, recipe.std)).double().cpu().numpy())
-            features.append(seen.pop().float().cpu().numpy())
-            say(min(start + batch, len(images)), len(images))
-    hook.remove()
-    return np.concatenate(logits), np.concatenate(features)
 
 
 def _key(run: Path, recipe: Recipe, crops: Crops) -> str:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from ra_node.errors import Fatal
 from training.classifier.eta import Job, TimeLeft, spoken
-from training.classifier.initial_weights import Start, find_start, note_start
+from training.classifier.initial_weights import find_start
 from training.classifier.labelled_dataset import refuse_other_split
 from training.classifier.loop import Progress
 from training.classifier.run_folder import HandsFrom, keep_recipe, kept_crops, prepared, share_crops
+from training.classifier.start import Start, note_start
 from training.classifier.train import TASKS, Place, train_run
 from training.data.leakage import refuse_seen
 from training.experiments import paper_numbers
@@ -39,6 +40,8 @@ def entries(
 ) -> list[Entry]:
     """The recipe once for each network; `epochs` and `starts` by architecture, "" for all others.
 
+    Layers that the recipe freezes are those of its own network; every other one is trained as a whole.
+
     Raises Fatal for an unknown network, a duplicate, or one without initial weights.
     """
     _refuse_unknown([*architectures, *epochs, *starts])
@@ -47,7 +50,9 @@ def entries(
     found = []
     for name in architectures:
         own = _shortened(recipe, epochs.get(name, epochs.get("")))
-        changed = {"architecture": name} | ({"amp": amp} if amp else {})
+        changed: dict[str, object] = {"architecture": name, **({"amp": amp} if amp else {})}
+        if name != recipe.architecture:  # frozen layers are named by their own network
+            changed["frozen"] = ()
         own = Recipe.model_validate(own.model_dump() | changed)
         found.append(Entry(own, find_start(own, starts.get(name, starts.get("")))))
     return found

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from ra_node.errors import Refused
-from ra_node.inference.networks.loaded_network import softmax
-from training.classifier.initial_weights import note_start
+from ra_node.inference.networks.softmax import softmax
 from training.classifier.labelled_dataset import (
     kept_about,
     kept_agreements,
@@ -27,6 +26,7 @@ from training.classifier.labelled_dataset import (
     refuse_other_split,
 )
 from training.classifier.run_folder import HandsFrom, counted, kept_crops, prepared
+from training.classifier.start import note_start
 from training.classifier.train import Place, train_run
 from training.data.consensus import absent_stages
 from training.data.manifest import HandRow, manifest_sha256, read_manifest

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from ra_node.errors import Fatal
-from training.classifier.initial_weights import noted_start
 from training.classifier.loss_curves import Curve, read_losses
+from training.classifier.start import noted_start
 from training.evaluation.calibration import RAW
 from training.evaluation.evaluate import Hands, Result, seen, weights_path
 from training.evaluation.predictions import KEPT, load_predictions

@@ -8,20 +8,17 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import ConfigDict, TypeAdapter
 
 from ra_node.domain.report import STAGES
 from ra_node.errors import Fatal
-from ra_node.inference.networks.joint_network import load_joint_network
 from training.evaluation.calibration import expected_calibration_error
 from training.evaluation.evaluate import Hands
 from training.evaluation.metrics import Interval, auc, exact_share, quadratic_kappa, with_intervals
 from training.io.atomic_file import write_whole
 from training.joints.calibrate import JointCalibration, calibrate, highest_probability, joint_calls
-from training.joints.hands import UNKNOWN, JointHands
-from training.joints.train import WEIGHTS, joint_logits
+from training.joints.hands import UNKNOWN, WEIGHTS, JointHands
 
 KEPT, CALIBRATION, FIGURES = "predictions.npz", "calibration.json", "figures.json"
 
@@ -63,6 +60,11 @@ def predictions(run: Path, hands: JointHands) -> JointPredictions:
         kept = load_predictions(run)
         if kept.key == key:
             return kept
+    import torch  # noqa: PLC0415  # 4 s of CPU, which comparing runs does not need
+
+    from ra_node.inference.networks.joint_network import load_joint_network  # noqa: PLC0415
+    from training.joints.train import joint_logits  # noqa: PLC0415
+
     network = load_joint_network(run / WEIGHTS, torch.device("cpu"))
     log = joint_logits(network, judged)
     made = JointPredictions(

@@ -16,8 +16,8 @@ from ra_node.inference.bundles.manifest import Interval, JointTask, Manifest, lo
 from training.io.atomic_file import write_whole
 from training.joints.calibrate import JointCalibration
 from training.joints.evaluate import kept_figures
+from training.joints.hands import WEIGHTS
 from training.joints.run import Detectors, detectors_of, kept_joint_recipe
-from training.joints.train import WEIGHTS
 from training.recipes.joints import JointRecipe
 
 FOLDER = "joints"

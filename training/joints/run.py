@@ -23,6 +23,7 @@ from training.data.manifest import HandRow, hand_values, read_manifest
 from training.io.atomic_file import write_whole
 from training.joints.drawn_hands import PlannedPicture, drawn_hands, planned_pictures
 from training.joints.hands import (
+    WEIGHTS,
     JointHands,
     JointRow,
     PlannedHand,
@@ -34,7 +35,6 @@ from training.joints.hands import (
     simulated_hand,
     stacked,
 )
-from training.joints.train import WEIGHTS
 from training.recipes.joints import JointRecipe
 
 RECIPE, DETECTOR, PARTS = "recipe.json", "detectors.json", "hands"

@@ -26,11 +26,11 @@ from ra_node.inference.networks.joint_network import (
 from training.classifier.augment import augmented
 from training.classifier.checkpoint import Checkpoint
 from training.io.atomic_file import write_whole
-from training.joints.hands import UNKNOWN, JointHands
+from training.joints.hands import UNKNOWN, WEIGHTS, JointHands
 from training.joints.loss import hand_loss, joint_loss
 from training.recipes.joints import JointRecipe
 
-WEIGHTS, STATE, FINISHED = "weights.safetensors", "checkpoint.pt", "finished.sha256"
+STATE, FINISHED = "checkpoint.pt", "finished.sha256"
 
 Say = Callable[[str], None]
 

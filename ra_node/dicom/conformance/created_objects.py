@@ -18,7 +18,7 @@ _TEMPLATES = (
     ("TID 1001, 1002, 1004", "Observation Context", "the node with its models, as a device"),
     ("TID 1600, 1602, 1603", "Image Library", "the images of the study"),
     ("TID 1410", "Planar ROI Measurements", "one group per hand and per refused image"),
-    ("TID 4108", "Tracking Identifier", "in each group"),
+    ("TID 4108", "Tracking Identifier", "in each group; names the hand and its verdict"),
     ("TID 4019", "Algorithm Identification", "beneath probability and stage"),
     ("TID 2010", "Key Object Selection", "the key object"),
 )

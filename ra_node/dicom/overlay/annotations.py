@@ -53,7 +53,7 @@ def photo_parts(image: ImageFinding, picture: Box, display: NDArray[np.uint8] | 
 
     `display` (rows, columns) is used only to find bright places that a tag must not hide.
     """
-    places = [_on_photo(hand, image, picture) for hand in image.hands]
+    places = [placed_hand(hand, image, picture) for hand in image.hands]
     parts: list[Part] = [Photo(image.sop_instance_uid, picture), Rectangle(picture, line=RULE, line_px=2)]
     for hand, place in zip(image.hands, places, strict=True):
         parts += _attention_lines(hand, image, picture)
@@ -115,7 +115,8 @@ def on_canvas(point: Point, image: ImageFinding, picture: Box) -> Point:
     return Point(min(max(x, picture.x0), picture.x1 - 1), min(max(y, picture.y0), picture.y1 - 1))
 
 
-def _on_photo(hand: HandFinding, image: ImageFinding, picture: Box) -> CanvasHand:
+def placed_hand(hand: HandFinding, image: ImageFinding, picture: Box) -> CanvasHand:
+    """A hand of an image shown at `picture`, in canvas pixels."""
     region = hand.region
     points = region.outline if len(region.outline) > 2 else region.box.corners()
     first = on_canvas(Point(region.box.x0, region.box.y0), image, picture)

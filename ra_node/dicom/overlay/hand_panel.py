@@ -36,7 +36,6 @@ from ra_node.domain.report import (
     Recognition,
     Refusal,
     Staging,
-    percents,
 )
 from ra_node.domain.texts.report_sentences import (
     attention_sentence,
@@ -45,6 +44,7 @@ from ra_node.domain.texts.report_sentences import (
     joints_sentence,
     marker_words,
     outside_sentence,
+    percent_words,
     presence,
     refusal_text,
     told,
@@ -199,7 +199,7 @@ def _recognition(found: Recognition, width_px: int, pen: Pen) -> ElementGroup:
     ink = GROUND if found.positive else WHITE
     said = pen.say("ra", presence=presence(found, pen.language).upper())
     answer = pen.line(said, KEY_PX + 6, ink=ink, bold=True)
-    number = pen.line(f"{percents(found)[0]} %", KEY_PX + 6, ink=ink, bold=True)
+    number = pen.line(percent_words(found, pen.language)[0], KEY_PX + 6, ink=ink, bold=True)
     height = answer.height_px + 12
     bar = Rectangle(
         Box(0, 0, width_px, height),
@@ -213,7 +213,9 @@ def _recognition(found: Recognition, width_px: int, pen: Pen) -> ElementGroup:
 
 def _gauge(found: Recognition, width_px: int, pen: Pen) -> ElementGroup:
     """The probability on a line from 0 to 100 %, the operating point as a mark across it and in words."""
-    words = pen.line(pen.say("operating_point", threshold=percents(found)[1]), FINE_PX, ink=MUTED)
+    words = pen.line(
+        pen.say("operating_point", threshold=percent_words(found, pen.language)[1]), FINE_PX, ink=MUTED
+    )
     width = width_px - words.width_px - 15
     mark = min(max(round(found.threshold * width), 2), width - 2)
     reach = min(max(round(found.probability * width), 3), width)
@@ -274,10 +276,9 @@ def _inconclusive(hand: HandFinding, width_px: int, pen: Pen) -> ElementGroup:
     recognition, staging = hand.recognition, hand.staging
     assert recognition is not None
     assert staging is not None
-    probability, threshold = percents(recognition)
+    probability, threshold = percent_words(recognition, pen.language)
     text = pen.say(
         "inconclusive_joints_how" if hand.joints_contradict else "inconclusive_how",
-        presence=presence(recognition, pen.language),
         probability=probability,
         threshold=threshold,
         stage=staging.stage,

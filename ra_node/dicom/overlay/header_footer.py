@@ -37,6 +37,7 @@ from ra_node.domain.texts.report_sentences import (
     refusal_text,
     summary_sentence,
     told,
+    used_models,
     warnings_of,
 )
 
@@ -167,7 +168,7 @@ def _made(report: StudyReport, pen: Pen) -> Iterator[str]:
     made, bundle = report.created_at.astimezone(UTC), report.bundle
     if not bundle.models:
         yield pen.say("no_model")
-    for model in bundle.models:
+    for model in used_models(report):
         yield model_sentence(model, pen.language)
     version = revision_words(report, pen)
     if report.predecessor_sr_uid:

@@ -84,7 +84,7 @@ def tile(shown: DisplayedImage, title: str, plan: Plan, cell: tuple[int, int], p
     photo: list[Part] = [Photo(image.sop_instance_uid, picture)]
     parts = photo if shown.sketch else photo_parts(image, picture, shown.display, pen)
     if image.refusal is not None and image.refusal.reason is Reason.WITHDRAWN:
-        parts += _withdrawn_band(picture, pen)
+        parts += withdrawn_band(picture, pen)
     for box, panel in panels:
         parts += moved(panel.parts, box.x0, box.y0)
     if len(hands) > 1:
@@ -98,7 +98,7 @@ def tile(shown: DisplayedImage, title: str, plan: Plan, cell: tuple[int, int], p
     return ElementGroup(right, bottom + (notes.height_px + REMARK_PX if notes.parts else 0), tuple(parts))
 
 
-def _withdrawn_band(picture: Box, pen: Pen) -> list[Part]:
+def withdrawn_band(picture: Box, pen: Pen) -> list[Part]:
     """A band across the radiograph that says that its result is withdrawn, as large as fits."""
     word = pen.say("withdrawn")
     size_px = min(BAND_PX, picture.height_px // 3)

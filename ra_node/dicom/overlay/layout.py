@@ -1,4 +1,4 @@
-"""Layout of the overlay, computed before painting.
+"""Layout of the second frame of the overlay, how the result came about; computed before painting.
 
 Radiographs keep their shape and are separate from the text: a panel is beside or under its image, never
 on it. Only lines, labels of sides and joints, and a short tag at a refused hand are drawn on a radiograph.
@@ -47,8 +47,8 @@ Displays = Mapping[str, NDArray[np.uint8]]
 
 def shown_images(report: StudyReport) -> tuple[ImageFinding, ...]:
     """Return the images that the picture shows, in the report's order: at most four, rated ones first."""
-    able = [image for image in report.images if _can_show(image)]
-    ranked = sorted(range(len(able)), key=lambda n: (not _judged(able[n]), not able[n].hands, n))
+    able = [image for image in report.images if can_show(image)]
+    ranked = sorted(range(len(able)), key=lambda n: (not has_rated_hand(able[n]), not able[n].hands, n))
     return tuple(able[n] for n in sorted(ranked[:MOST_IMAGES]))
 
 
@@ -84,7 +84,7 @@ def _laid_out(report: StudyReport, displays: Displays | None, pen: Pen, shrink: 
     width = max([LEAST_WIDTH_PX, *(block.width_px for block in tiles)])
     blocks = [header(report, width, pen), *(_centred(block, width) for block in tiles)]
     if not shown:
-        blocks.append(refusal_panel(_reason(report), width, pen))
+        blocks.append(refusal_panel(study_refusal(report), width, pen))
     if common:
         blocks.append(remarked(common, width, pen))
     others = [image for image in report.images if image not in shown]
@@ -104,19 +104,21 @@ def _common_remarks(shown: Sequence[ImageFinding]) -> tuple[str, ...]:
     return tuple(remark for remark in first if all(remark in image.remarks for image in shown))
 
 
-def _reason(report: StudyReport) -> Refusal | None:
+def study_refusal(report: StudyReport) -> Refusal | None:
     """Why nothing of the study is shown."""
     refusals = [report.refusal, *(image.refusal for image in report.images)]
     return next((refusal for refusal in refusals if refusal is not None), None)
 
 
-def _can_show(image: ImageFinding) -> bool:
+def can_show(image: ImageFinding) -> bool:
+    """Whether an image has pixels that may be shown."""
     if image.rows <= 0 or image.columns <= 0:
         return False
     return image.refusal is None or image.refusal.reason not in _WITHOUT_PICTURE
 
 
-def _judged(image: ImageFinding) -> bool:
+def has_rated_hand(image: ImageFinding) -> bool:
+    """Whether a hand of the image has a result or is inconclusive."""
     return any(hand.refusal is None for hand in image.hands)
 
 

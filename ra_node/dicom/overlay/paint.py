@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from ra_node.dicom.overlay.elements import GROUND, ElementGroup, Ink, Outline, Photo, Rectangle, Words
 from ra_node.dicom.overlay.fonts import ascent_px, letters, stroke_px
 from ra_node.dicom.overlay.layout import lay_out
+from ra_node.dicom.overlay.thumbnails import ImageNumbers
 from ra_node.dicom.overlay.typesetting import pen_of
+from ra_node.dicom.overlay.verdict_frame import lay_out_verdict
 from ra_node.domain.geometry import Box, Point
 from ra_node.domain.report import StudyReport
 from ra_node.domain.texts.translations import Language, english
@@ -26,14 +28,24 @@ SHIFT = 4
 
 
 def render_overlay(
-    report: StudyReport, displays: Mapping[str, NDArray[np.uint8]], language: Language | None = None
+    report: StudyReport,
+    displays: Mapping[str, NDArray[np.uint8]],
+    language: Language | None = None,
+    numbers: ImageNumbers | None = None,
 ) -> NDArray[np.uint8]:
-    """Draw the overlay of a report in a language, else in English: (rows, columns, 3) RGB.
+    """Draw the first frame of a report, in English without a language: (rows, columns, 3) RGB.
 
     `displays` holds the display pixels (rows, columns) by SOP Instance UID, bone bright. Their contrast is
     not changed. The place of an image without display stays dark; its results are still written. Raises Fatal
     where the font of the language is not installed.
     """
+    return paint(lay_out_verdict(report, displays, pen_of(language or english()), numbers), displays)
+
+
+def render_detail(
+    report: StudyReport, displays: Mapping[str, NDArray[np.uint8]], language: Language | None = None
+) -> NDArray[np.uint8]:
+    """Draw the second frame, how the result came about: (rows, columns, 3) RGB."""
     return paint(lay_out(report, displays, pen_of(language or english())), displays)
 
 

@@ -1,4 +1,4 @@
-"""The overlay as Secondary Capture in the study of its images."""
+"""The frames of the overlay as Secondary Captures in one series of the study of their images."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from pydicom.uid import JPEGLSLossless
 
 from ra_node.dicom.concept_codes import code_item
 from ra_node.dicom.overlay.layout import shown_images
-from ra_node.dicom.overlay.paint import render_overlay
+from ra_node.dicom.overlay.paint import render_detail, render_overlay
+from ra_node.dicom.overlay.typesetting import pen_of
+from ra_node.dicom.overlay.verdict_frame import lay_out_verdict, pictured_images
 from ra_node.dicom.patient_study_modules import copy_subject, subject_of
 from ra_node.dicom.provenance import Producer, stamp_equipment
-from ra_node.dicom.sop_common import identify
+from ra_node.dicom.sop_common import identify, series_uid_of
 from ra_node.dicom.timestamps import write_times
 from ra_node.dicom.uids import result_uid
 from ra_node.domain.laterality.evidence import Side
@@ -28,7 +30,7 @@ from ra_node.domain.result_objects import ObjectKind
 from ra_node.domain.texts.report_sentences import summary_sentence
 from ra_node.domain.texts.translations import Language
 
-__all__ = ["build_overlay", "overlay_uid", "render_overlay", "write_png"]
+__all__ = ["build_detail", "build_overlay", "overlay_uid", "render_detail", "render_overlay", "write_png"]
 
 SERIES_DESCRIPTION = "AI result - not verified: RA hands (overlay)"
 
@@ -45,7 +47,33 @@ def overlay_uid(report: StudyReport) -> str:
 
 
 def build_overlay(
+    picture: NDArray[np.uint8],
+    report: StudyReport,
+    sources: Mapping[str, Dataset],
+    producer: Producer,
+    *,
+    pictured: Sequence[ImageFinding] | None = None,
+) -> Dataset:
+    """Build the Secondary Capture of the first frame; `pictured` are the images whose pixels it shows."""
+    if pictured is None:
+        pictured = pictured_images(report, lay_out_verdict(report, {}, pen_of(producer.language)))
+    return _built(picture, report, sources, producer, ObjectKind.OVERLAY, pictured)
+
+
+def build_detail(
     picture: NDArray[np.uint8], report: StudyReport, sources: Mapping[str, Dataset], producer: Producer
+) -> Dataset:
+    """Build the Secondary Capture of the second frame, in the series of the first."""
+    return _built(picture, report, sources, producer, ObjectKind.OVERLAY_DETAIL, shown_images(report))
+
+
+def _built(
+    picture: NDArray[np.uint8],
+    report: StudyReport,
+    sources: Mapping[str, Dataset],
+    producer: Producer,
+    kind: ObjectKind,
+    shown: Sequence[ImageFinding],
 ) -> Dataset:
     """Build the Secondary Capture (PS3.3 A.8.1) of a picture (rows, columns, 3), ready to be written.
 
@@ -57,10 +85,9 @@ def build_overlay(
         raise ValueError(
             f"expected an image (rows, columns, 3) of uint8, found {picture.shape} {picture.dtype}"
         )
-    shown = shown_images(report)
     made = Dataset()
     copy_subject(made, subject_of(report, sources), own_text=_own_text(report, producer))
-    _write_identity(made, report)
+    _write_identity(made, report, kind)
     _write_series(made, report, producer.language)
     write_times(made, report.created_at, ("InstanceCreation", "Series", "Content"))
     made.DateOfSecondaryCapture, made.TimeOfSecondaryCapture = made.ContentDate, made.ContentTime
@@ -90,17 +117,23 @@ def _own_text(report: StudyReport, producer: Producer) -> str:
     )
 
 
-def _write_identity(made: Dataset, report: StudyReport) -> None:
+def _write_identity(made: Dataset, report: StudyReport, kind: ObjectKind) -> None:
     """SOP Common and file meta information (PS3.3 C.12.1, PS3.10 7.1)."""
     made.StudyInstanceUID = report.study_instance_uid
-    identify(made, ObjectKind.OVERLAY, overlay_uid(report))
+    uid = overlay_uid(report)
+    if kind is ObjectKind.OVERLAY:
+        identify(made, kind, uid)
+        made.InstanceNumber = 1
+    else:
+        identify(made, kind, result_uid(report, "overlay detail"))
+        made.SeriesInstanceUID = series_uid_of(uid)
+        made.InstanceNumber = 2
 
 
 def _write_series(made: Dataset, report: StudyReport, language: Language) -> None:
     """General Series, General Image and SC Equipment (PS3.3 C.7.3.1, C.7.6.1, C.8.6.1)."""
     made.ConversionType = "WSD"
     made.SeriesDescription = SERIES_DESCRIPTION
-    made.InstanceNumber = report.version
     made.PatientOrientation = None
     made.ImageComments = summary_sentence(report, language)[:10240]
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from struct import calcsize, unpack
 
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
@@ -53,6 +54,9 @@ _BIRTH_DATE, _STUDY_DATE = 0x00100030, 0x00080020
 _ACQUIRED = ((0x0008002A, None), (0x00080022, 0x00080032), (0x00080023, 0x00080033))
 """Acquisition date and time in one, then apart, then those of the content."""
 _INSTANCE_NUMBER = 0x00200013
+_SERIES_NUMBER = 0x00200011
+_DECIMAL = (_FRAMES, _INSTANCE_NUMBER, _SERIES_NUMBER)
+"""Numbers stored as decimal strings (IS)."""
 _PIXEL_SHAPES = (0x00280030, 0x00181164, 0x00182010, 0x00280034)
 """Pixel Spacing, Imager Pixel Spacing, Nominal Scanned Pixel Spacing, Pixel Aspect Ratio: rows first."""
 _CODE_MEANING = 0x00080104
@@ -212,10 +216,16 @@ def _number(dataset: Dataset, tag: int) -> int:
         return 0
 
 
+def number_of(dataset: Dataset, keyword: str) -> int:
+    """A whole number by its keyword, from whatever bytes are stored; 0 where absent or no number."""
+    tag = tag_for_keyword(keyword)
+    return 0 if tag is None else _number(dataset, tag)
+
+
 def _binary(element: RawDataElement) -> int | None:
     """The first number of a binary element, or None for a decimal string (IS)."""
     known = element.VR not in (None, "UN", "OB", "OW")
-    vr = element.VR if known else ("IS" if element.tag in (_FRAMES, _INSTANCE_NUMBER) else "US")
+    vr = element.VR if known else ("IS" if element.tag in _DECIMAL else "US")
     form = {"US": "H", "SS": "h", "UL": "L", "SL": "l"}.get(str(vr))
     if form is None or element.value is None:
         return None

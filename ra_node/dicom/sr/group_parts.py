@@ -9,10 +9,10 @@ import numpy as np
 from pydicom.sr.coding import Code
 
 from ra_node.dicom import concept_codes
-from ra_node.dicom.sr.content_item import Item, code, container, item, text
+from ra_node.dicom.sr.content_item import CONTAINS, Item, code, container, item, text
 from ra_node.dicom.uids import derive_uid
 from ra_node.domain.geometry import Box, Point
-from ra_node.domain.report import ImageFinding, Model, StudyReport
+from ra_node.domain.report import ImageFinding, StudyReport, coded_percents
 
 EDGE_PX = 0.5
 """Regions keep this far from the far edges: some viewers take a point on them as outside."""
@@ -56,13 +56,9 @@ def algorithm_of(report: StudyReport, task: str, *parameters: str) -> list[Item]
             name=model.name,
             version=model.version,
             manufacturer=model.manufacturer,
-            parameters=(*parameters, *_identity(model)),
+            parameters=parameters,
         )
     ]
-
-
-def _identity(model: Model) -> list[str]:
-    return [f"device UID {model.device_uid}", f"architecture {model.architecture}"]
 
 
 def region_of(image: ImageFinding, outline: Sequence[Point], box: Box) -> Item:
@@ -96,6 +92,24 @@ def _polyline(points: Sequence[tuple[float, float]], sop_class: str, sop_instanc
 def _inside(image: ImageFinding, points: Iterable[Point]) -> list[tuple[float, float]]:
     right, bottom = image.columns - EDGE_PX, image.rows - EDGE_PX
     return [(min(max(point.x, 0.0), right), min(max(point.y, 0.0), bottom)) for point in points]
+
+
+def probability_of(report: StudyReport, task: str, share: float, operating_point: float) -> Item:
+    """A probability in whole percent, with its algorithm and operating point beneath it."""
+    value, threshold = coded_percents(share, operating_point)
+    return item(_percent, algorithm_of(report, task, f"operating point {threshold} %"), digits=f"{value:g}")
+
+
+def _percent(digits: str) -> hd.NumContentItem:
+    """A number as the text that viewers show: highdicom would write 87 as "87.0"."""
+    made = hd.NumContentItem(
+        name=concept_codes.PROBABILITY,
+        value=float(digits),
+        unit=concept_codes.PERCENT,
+        relationship_type=CONTAINS,
+    )
+    made.MeasuredValueSequence[0].NumericValue = digits
+    return made
 
 
 def comment(sentence: str, children: Iterable[Item] = ()) -> Item:

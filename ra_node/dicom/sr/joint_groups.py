@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import highdicom.sr as hd
-
 from ra_node.dicom import concept_codes
-from ra_node.dicom.sr.content_item import CONTAINS, Item, code, finding_site, item
-from ra_node.dicom.sr.group_parts import algorithm_of, measurement_group, region_of, tracking_of
+from ra_node.dicom.sr.content_item import Item, code, finding_site
+from ra_node.dicom.sr.group_parts import (
+    algorithm_of,
+    measurement_group,
+    probability_of,
+    region_of,
+    tracking_of,
+)
 from ra_node.domain.geometry import Box
-from ra_node.domain.report import HandFinding, ImageFinding, JointStaging, StudyReport, share_percents
-from ra_node.domain.texts.report_sentences import caveat, hand_name, joint_name, joint_sentence
+from ra_node.domain.report import HandFinding, ImageFinding, JointStaging, StudyReport
+from ra_node.domain.texts.report_sentences import hand_name, joint_name, joint_sentence
 
 JOINTS_TASK = "joints"
 
@@ -48,23 +52,10 @@ def _joint_group(
                 concept_codes.STAGE_CODES[joint.stage],
                 children=algorithm_of(report, JOINTS_TASK),
             ),
-            _probability(report, joint),
+            probability_of(report, JOINTS_TASK, joint.probability, joint.threshold),
         ],
-        comments=[joint_sentence(hand, joint), caveat(report)],
+        comments=[joint_sentence(hand, joint)],
         region=region_of(image, joint.square, _box_of(joint)),
-    )
-
-
-def _probability(report: StudyReport, joint: JointStaging) -> Item:
-    """Of disease at this joint, of whatever stage."""
-    probability, threshold = share_percents(joint.probability, joint.threshold)
-    return item(
-        hd.NumContentItem,
-        algorithm_of(report, JOINTS_TASK, f"operating point {threshold} %"),
-        name=concept_codes.PROBABILITY,
-        value=float(probability),
-        unit=concept_codes.PERCENT,
-        relationship_type=CONTAINS,
     )
 
 

@@ -1,7 +1,8 @@
-"""Results in the report tree: a measurement group for each hand (TID 1410).
+"""Results in the report tree: a measurement group for each hand with a result (TID 1410).
 
-Every group has a region, because viewers show one without as a black image. A hand or image without a result
-has its region and its reason, and nothing that reads as a result.
+Every group has a region, because viewers show one without as a black image. Only a hand with a result has its
+outline as region: viewers draw every region, and an outlined hand looks rated. An image without such a hand
+has one group, the whole image, with its reasons.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from collections.abc import Iterator
 import highdicom.sr as hd
 
 from ra_node.dicom import concept_codes
-from ra_node.dicom.sr.content_item import CONTAINS, Item, Relation, code, container, finding_site, item
+from ra_node.dicom.sr.content_item import Item, Relation, code, container, finding_site, item, text
 from ra_node.dicom.sr.group_parts import (
     algorithm_of,
     comment,
     measurement_group,
+    probability_of,
     region_of,
     tracking_of,
 )
@@ -31,9 +33,7 @@ from ra_node.domain.report import (
     HandFinding,
     HandVerdict,
     ImageFinding,
-    Recognition,
     StudyReport,
-    percents,
 )
 from ra_node.domain.texts.report_sentences import (
     attention_sentence,
@@ -46,10 +46,13 @@ from ra_node.domain.texts.report_sentences import (
     heat_map_sentence,
     joints_sentence,
     model_sentence,
+    refusal_text,
     research_sentence,
     side_sentence,
     summary_sentence,
+    used_models,
 )
+from ra_node.domain.texts.translations import english
 
 RECOGNITION_TASK = "recognition"
 STAGING_TASK = "staging"
@@ -67,12 +70,19 @@ def imaging_measurements(report: StudyReport) -> Item | None:
     return container(concept_codes.IMAGING_MEASUREMENTS, groups) if groups else None
 
 
+def summary(report: StudyReport) -> Item:
+    """The whole study in one text: what replaces what, the result or the reason, and the caveat, once."""
+    sentences = [*_version_sentence(report), summary_sentence(report), caveat(report)]
+    return text(concept_codes.SUMMARY, " ".join(sentences))
+
+
 def study_conclusions(report: StudyReport) -> Item:
-    """The study in sentences (rows 12 and 14): summary, caveat, models, and reasons without a region."""
-    judged = any(_is_judged(hand) for hand in report.hands)
-    sentences = [summary_sentence(report), caveat(report), *_version_sentence(report)]
-    if judged:
-        sentences.extend(model_sentence(model) for model in report.bundle.models)
+    """Rows 12 and 14: models with the Device UIDs of their weights, comparison, reasons without a region."""
+    sentences: list[str] = []
+    if any(_is_judged(hand) for hand in report.hands):
+        sentences.extend(
+            f"{model_sentence(model)} Device UID {model.device_uid}." for model in used_models(report)
+        )
         sentences.append(heat_map_sentence(report))
         sentences.append(bundle_sentence(report.bundle))
     items = [comment(sentence) for sentence in sentences if sentence]
@@ -83,6 +93,7 @@ def study_conclusions(report: StudyReport) -> Item:
         if number in told_together:
             continue
         items.extend(comment(f"Image {number}: {remark}") for remark in image.remarks)
+        items.extend(_hands_beside(image))
         if not is_image(image):
             items.append(_without_picture(image, number))
     items.extend(item for group in groups for item in _told_together(group))
@@ -106,12 +117,10 @@ def _version_sentence(report: StudyReport) -> list[str]:
 
 def _without_picture(image: ImageFinding, number: int) -> Item:
     """The reason for an instance without displayable pixels, with a reference to it."""
-    reason = "no result" if image.refusal is None else image.refusal.text
+    reason = "no result" if image.refusal is None else refusal_text(image.refusal)
     if not is_referenced(image):
-        return comment(
-            f"Instance {number} (SOP Instance UID {image.sop_instance_uid}) not analysed: {reason}"
-        )
-    return comment(f"Instance {number} not analysed: {reason}", [_reference(image)])
+        return comment(f"Instance {number} (SOP Instance UID {image.sop_instance_uid}) not rated: {reason}")
+    return comment(f"Instance {number} not rated: {reason}", [_reference(image)])
 
 
 def _reference(image: ImageFinding) -> Item:
@@ -121,8 +130,8 @@ def _reference(image: ImageFinding) -> Item:
 
 def _told_together(group: Group) -> Iterator[Item]:
     """One reason for many images, with a reference to each; in a patient conflict by their UIDs only."""
-    reason = " ".join(refusal.text for refusal in group.refusals) or "no result"
-    said = f"{len(group.numbers)} instances ({ranges(group.numbers)}) not analysed: {reason}"
+    reason = " ".join(refusal_text(refusal) for refusal in group.refusals) or "no result"
+    said = f"{len(group.numbers)} instances ({ranges(group.numbers)}) not rated: {reason}"
     sources = [_reference(image) for image in group.images if is_referenced(image)]
     yield comment(said, sources)
     if not sources:
@@ -144,48 +153,68 @@ def _source(
 
 
 def _image_groups(report: StudyReport, image: ImageFinding, number: int) -> Iterator[Item]:
-    if image.refusal is not None and is_image(image):
+    judged = [hand for hand in image.hands if _is_judged(hand)]
+    if not judged and is_image(image):
         yield _refused_image(image, number)
-    for hand in image.hands:
+    for hand in judged:
         yield _hand_group(report, image, hand, number)
         if hand.rated:
             yield from joint_groups(report, image, hand, number)
 
 
 def _refused_image(image: ImageFinding, number: int) -> Item:
-    """The whole image as region with its reason, so that a viewer shows that image."""
-    assert image.refusal is not None
+    """The whole image as region with its reasons, so that a viewer shows that image."""
     whole = Box(0, 0, image.columns, image.rows)
+    said = [] if image.refusal is None else [f"Image {number} not rated: {refusal_text(image.refusal)}"]
+    said += [sentence for hand in image.hands for sentence in _hand_comments(hand)]
     return measurement_group(
-        tracking_of(f"Image {number}", image, "image"),
-        comments=[f"Image {number} not analysed: {image.refusal.text}"],
+        tracking_of(f"Not rated, image {number}", image, "image"),
+        comments=said,
         region=region_of(image, whole.corners(), whole),
     )
+
+
+def _hands_beside(image: ImageFinding) -> Iterator[Item]:
+    """The hands without a result beside one that has one, with a reference to their image."""
+    if any(_is_judged(hand) for hand in image.hands):
+        for hand in image.hands:
+            if not _is_judged(hand):
+                yield comment(" ".join(_hand_comments(hand)), [_reference(image)])
 
 
 def _hand_group(report: StudyReport, image: ImageFinding, hand: HandFinding, number: int) -> Item:
     box = hand.region.box
     tracking = tracking_of(
-        f"{hand_name(hand)}, image {number}", image, f"hand {box.x0} {box.y0} {box.x1} {box.y1}"
+        _tracking_name(report, hand, number), image, f"hand {box.x0} {box.y0} {box.x1} {box.y1}"
     )
-    judged = _is_judged(hand)
     return measurement_group(
         tracking,
         finding=concept_codes.RHEUMATOID_ARTHRITIS if hand.verdict is HandVerdict.PRESENT else None,
         site=_site(hand.side.side),
-        results=_results(report, hand) if judged else [],
-        comments=_hand_comments(report, hand, judged=judged),
+        results=_results(report, hand),
+        comments=_hand_comments(hand),
         region=region_of(image, hand.region.outline, box),
     )
+
+
+def _tracking_name(report: StudyReport, hand: HandFinding, number: int) -> str:
+    """What viewers list for a group: "Right hand: RA suspected".
+
+    The image is named where there are several.
+    """
+    words = english()
+    verdict = words.say(f"overlay.verdict_{hand.verdict}")
+    said = words.say("overlay.hand_verdict", hand=hand_name(hand), verdict=verdict)
+    return f"{said}, image {number}" if len(report.images) > 1 else said
 
 
 def _is_judged(hand: HandFinding) -> bool:
     return hand.recognition is not None and hand.refusal is None
 
 
-def _hand_comments(report: StudyReport, hand: HandFinding, *, judged: bool) -> list[str]:
+def _hand_comments(hand: HandFinding) -> list[str]:
     sentences = [hand_sentence(hand)]
-    if judged:
+    if _is_judged(hand):
         rated = hand.rated and hand.staging is not None
         sentences.append(distribution_sentence(hand.staging) if rated and hand.staging else "")
         sentences.append(joints_sentence(hand))
@@ -193,8 +222,6 @@ def _hand_comments(report: StudyReport, hand: HandFinding, *, judged: bool) -> l
         sentences.append(attention_sentence(hand))
     sentences.append(side_sentence(hand))
     sentences.append(research_sentence(hand))
-    if judged or hand.research_output is not None:
-        sentences.append(caveat(report))
     return [sentence for sentence in sentences if sentence]
 
 
@@ -218,21 +245,9 @@ def _results(report: StudyReport, hand: HandFinding) -> Iterator[Item]:
         concept_codes.RHEUMATOID_ARTHRITIS,
         concept_codes.PRESENT if hand.recognition.positive else concept_codes.ABSENT,
     )
-    yield _probability(report, hand.recognition)
+    yield probability_of(report, RECOGNITION_TASK, hand.recognition.probability, hand.recognition.threshold)
     if hand.staging is not None:
         stage = concept_codes.STAGE_CODES[hand.staging.stage]
         yield code(concept_codes.STAGE, stage, children=algorithm_of(report, STAGING_TASK))
     if hand.explanation is not None:
         yield from visual_explanation(hand, hand.explanation)
-
-
-def _probability(report: StudyReport, recognition: Recognition) -> Item:
-    probability, threshold = percents(recognition)
-    return item(
-        hd.NumContentItem,
-        algorithm_of(report, RECOGNITION_TASK, f"operating point {threshold} %"),
-        name=concept_codes.PROBABILITY,
-        value=float(probability),
-        unit=concept_codes.PERCENT,
-        relationship_type=CONTAINS,
-    )

@@ -16,13 +16,14 @@ from ra_node.dicom.patient_study_modules import copy_subject, subject_of
 from ra_node.dicom.provenance import Producer, stamp_equipment
 from ra_node.dicom.sop_common import identify, series_uid_of
 from ra_node.dicom.sr.content_item import Item, container, own_text, put_tree
-from ra_node.dicom.sr.measurement_groups import imaging_measurements, study_conclusions
+from ra_node.dicom.sr.measurement_groups import imaging_measurements, study_conclusions, summary
 from ra_node.dicom.sr.observation_context import (
     image_library,
     is_referenced,
     language_and_observer,
     procedure_reported,
 )
+from ra_node.dicom.sr.series_description import series_description
 from ra_node.dicom.timestamps import write_times
 from ra_node.dicom.uids import derive_uid, result_uid
 from ra_node.domain.report import StudyReport
@@ -69,10 +70,15 @@ def build_sr(
 
 
 def _tree(report: StudyReport, sources: Mapping[str, Dataset], producer: Producer) -> Item:
-    """The root container (TID 1500 row 1) with its rows in the order of the template."""
+    """The root container (TID 1500 row 1) with its rows in the order of the template.
+
+    The template is extensible: the summary stands before its first CONTAINS row, on the first screen of a
+    plain renderer.
+    """
     rows = [
         *language_and_observer(producer, report.bundle),
         procedure_reported(),
+        summary(report),
         image_library(report, sources),
         imaging_measurements(report),
         study_conclusions(report),
@@ -87,7 +93,7 @@ def _tree(report: StudyReport, sources: Mapping[str, Dataset], producer: Produce
 
 def _write_document(made: Dataset, report: StudyReport) -> None:
     """SR Document Series (PS3.3 C.17.1) and General (C.17.2): COMPLETE and UNVERIFIED."""
-    made.SeriesDescription = "AI hand report (rheumatoid arthritis), not verified"
+    made.SeriesDescription = series_description(report)
     made.ReferencedPerformedProcedureStepSequence = []
     made.InstanceNumber = report.version
     made.CompletionFlag = "COMPLETE"

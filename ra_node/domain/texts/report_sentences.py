@@ -26,8 +26,7 @@ from ra_node.domain.report import (
     Staging,
     StudyReport,
     explaining_task,
-    percents,
-    share_percents,
+    whole_percents,
 )
 from ra_node.domain.salient_joints import standing_out
 from ra_node.domain.texts.translations import Language, english
@@ -53,7 +52,7 @@ def hand_sentence(hand: HandFinding, language: Language | None = None) -> str:
         return words.say(f"hand.{key}{unnamed}", hand=name, reason=refusal_text(hand.refusal, words))
     if hand.recognition is None:
         return _sentence(words.say(f"hand.unjudged{unnamed}", hand=name), words)
-    probability, threshold = percents(hand.recognition)
+    probability, threshold = percent_words(hand.recognition, words)
     said = {
         "hand": name,
         "presence": presence(hand.recognition, words),
@@ -86,7 +85,7 @@ def research_sentence(hand: HandFinding, language: Language | None = None) -> st
         return ""
     words = language or english()
     stage = words.say("statement.research_stage", stage=output.staging.stage) if output.staging else ""
-    probability, threshold = percents(output.recognition)
+    probability, threshold = percent_words(output.recognition, words)
     said = {"probability": probability, "threshold": threshold, "stage": stage}
     return _sentence(words.say("statement.research_output", **said), words)
 
@@ -112,6 +111,31 @@ def presence(recognition: Recognition, language: Language | None = None) -> str:
     """The word for the result of recognition, the same in every rendering."""
     words = language or english()
     return words.say("hand.present" if recognition.positive else "hand.absent")
+
+
+def percent_words(recognition: Recognition, language: Language) -> tuple[str, str]:
+    """Probability and operating point as "87 %", "< 1 %" or "> 99 %": no measurement supports more digits.
+
+    Further digits are given where rounding would reverse the comparison.
+    """
+    return share_words(recognition.probability, recognition.threshold, language)
+
+
+def share_words(share: float, operating_point: float, language: Language) -> tuple[str, str]:
+    """As `percent_words`, of any probability and its operating point."""
+    probability, threshold = whole_percents(share, operating_point)
+    return _percent_text(probability, language), _percent_text(threshold, language)
+
+
+def stage_share_words(share: float, language: Language) -> str:
+    """The probability of one stage in whole percent."""
+    return share_words(share, -1.0, language)[0]
+
+
+def _percent_text(value: str, language: Language) -> str:
+    if value in ("<1", ">99"):
+        return language.say("sign.below_one" if value == "<1" else "sign.above_99")
+    return language.say("sign.percent", value=value)
 
 
 def told(text: str, language: Language | None = None) -> str:
@@ -180,7 +204,9 @@ def distribution_sentence(staging: Staging, language: Language | None = None) ->
     words = language or english()
     shares = (
         words.say(
-            "statement.distribution_stage", stage=stage, share=f"{100 * staging.probabilities[stage]:.1f}"
+            "statement.distribution_stage",
+            stage=stage,
+            share=stage_share_words(staging.probabilities[stage], words),
         )
         for stage in STAGES
     )
@@ -222,7 +248,7 @@ def attention_sentence(hand: HandFinding, language: Language | None = None, *, b
 def joint_sentence(hand: HandFinding, joint: JointStaging, language: Language | None = None) -> str:
     """One sentence about one joint: its hand, its stage, and the probability of disease."""
     words = language or english()
-    probability, threshold = share_percents(joint.probability, joint.threshold)
+    probability, threshold = share_words(joint.probability, joint.threshold, words)
     said = words.say(
         "statement.joint",
         hand=hand_name(hand, words),
@@ -293,6 +319,13 @@ def model_sentence(model: Model, language: Language | None = None) -> str:
     return _sentence(
         words.say("statement.model_auc", **who, hands=hands, area=area, low=low, high=high), words
     )
+
+
+def used_models(report: StudyReport) -> list[Model]:
+    """The models that took part in a result of the report; figures of another one say nothing about it."""
+    hands = [hand for hand in report.hands if hand.recognition is not None and hand.refusal is None]
+    joints = any(hand.joint_stages for hand in hands)
+    return [model for model in report.bundle.models if hands and (joints or model.task != "joints")]
 
 
 def heat_map_sentence(report: StudyReport, language: Language | None = None) -> str:

@@ -22,6 +22,8 @@ BUILT_IN = ("en", "zh")
 """Languages in `ra_node/domain/languages`."""
 
 _FOUND = "found."
+_REWORDED = "reworded."
+"""English only: another language translates the sentences of `_FOUND` directly."""
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
@@ -50,18 +52,21 @@ class Language:
         return self.texts[key].format(**values)
 
     def told(self, text: str) -> str | None:
-        """Translate an English sentence of a report; None where no pattern matches.
+        """Translate or reword an English sentence of a report; None where no pattern matches.
 
         Values of placeholders are translated too where they are known, else kept.
         """
-        if self.name == "en":
-            return text
         for key, pattern in _patterns():
             match = pattern.fullmatch(text)
             if match is not None:
                 values = {name: self._told_part(value) for name, value in match.groupdict().items()}
-                return self.say(key, **values)
-        return None
+                return self.say(self._display_key(key), **values)
+        return text if self.name == "en" else None
+
+    def _display_key(self, key: str) -> str:
+        """English may word a sentence for its reader in another way than it is recorded."""
+        reworded = _REWORDED + key.removeprefix(_FOUND)
+        return reworded if reworded in self.texts else key
 
     def _told_part(self, value: str) -> str:
         """Value of a placeholder: a list of known parts, a known text, or the value itself."""
@@ -131,6 +136,8 @@ def _flat(tables: Mapping[str, Any], name: str) -> Iterator[tuple[str, str]]:
 def _compare(texts: Mapping[str, str], expected: Mapping[str, str], name: str) -> None:
     """Refuse a table that could fail later, on the one study that needs the text."""
     for key, text in expected.items():
+        if key.startswith(_REWORDED):
+            continue
         if key not in texts:
             raise Fatal(f"the language file {name} lacks {key}, in English: {text}")
         wanted, found = (_placeholders(each) for each in (text, texts[key]))

@@ -85,9 +85,3 @@ def grey_input(grey_NHW: torch.Tensor, mean: float, std: float) -> torch.Tensor:
     """Normalise grey levels 0 to 255, in one channel: (N, 1, H, W), channels last."""
     x_NHW1 = ((grey_NHW.float() / 255 - mean) / std)[..., None]
     return x_NHW1.permute(0, 3, 1, 2)
-
-
-def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probabilities along the last axis."""
-    raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(raised / raised.sum(axis=-1, keepdims=True), dtype=np.float64)

@@ -205,6 +205,29 @@ result_object = Table(
 )
 Index("ix_object_result", result_object.c.study_uid, result_object.c.version)
 
+patient_merge = Table(
+    "patient_merge",
+    metadata,
+    Column("old_digest", Text, primary_key=True),
+    Column("new_digest", Text, nullable=False, index=True),
+    Column("at", Double, nullable=False),
+)
+
+patient_alias = Table(
+    "patient_alias",
+    metadata,
+    Column("digest", Text, nullable=False),
+    Column("patient_key", Text, nullable=False),
+    PrimaryKeyConstraint("digest", "patient_key"),
+)
+
+hl7_message = Table(
+    "hl7_message",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("at", Double, nullable=False),
+)
+
 present_patient = Table(
     "present_patient",
     metadata,

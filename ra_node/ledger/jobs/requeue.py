@@ -33,6 +33,13 @@ def requeue(ledger: Ledger, name: str) -> int:
         return len(rows)
 
 
+def has_jobs(ledger: Ledger, name: str) -> bool:
+    """Whether a study, a job or a destination of this name has or had jobs."""
+    named = or_(_table.c.id == name, _table.c.study_uid == name, _table.c.peer == name)
+    with ledger.read() as connection:
+        return bool(connection.execute(select(exists(select(_table.c.id).where(named)))).scalar())
+
+
 def _requeue_row(connection: Connection, now: float, row: AnyRow) -> None:
     """Reset the job; only the fence continues."""
     change = update(_table).where(_table.c.id == row.id)

@@ -1,4 +1,4 @@
 """The numbered steps that make the tables, oldest first."""
 
-HEAD = "0012"
+HEAD = "0013"
 """The newest migration."""

@@ -48,6 +48,21 @@ class Wanted:
     not_study_uid: str
 
 
+def retrieval_fault(peer: PeerAddress) -> str:
+    """Why earlier reports cannot be fetched from a peer: association, C-FIND or C-GET; "" where they can."""
+    contexts = [build_context(uid, list(RESULT_SYNTAXES)) for uid in (_FIND, _GET, *_REPORTS)]
+    roles = [build_role(uid, scp_role=True) for uid in _REPORTS]
+    with call(peer, contexts, roles=roles) as made:
+        if made.association is None:
+            return made.detail
+        taken = {uid for uid, _ in made.accepted}
+        ours = {str(cx.abstract_syntax) for cx in made.association.accepted_contexts if cx.as_scp}
+    lacking = [word for uid, word in ((_FIND, "C-FIND"), (_GET, "C-GET")) if uid not in taken]
+    if lacking:
+        return f"does not accept {' and '.join(lacking)} (Study Root)"
+    return "" if ours & set(_REPORTS) else "does not accept our SCP role for reports, which C-GET needs"
+
+
 def earlier_reports(peer: PeerAddress, wanted: Wanted, take: Callable[[Dataset], bool]) -> Reach:
     """Call `take` with one report after the other, latest study first, until it returns True.
 

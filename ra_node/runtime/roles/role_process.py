@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import structlog
 
@@ -31,7 +32,7 @@ def begin(role: str, settings: Settings) -> threading.Event:
     take_over_stdout()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: _stop(stop))
+        signal.signal(number, partial(_stop, stop, os.getpid()))
     if SUPERVISED in os.environ:
         die_with_parent(int(os.environ[SUPERVISED]))
     return stop
@@ -96,7 +97,8 @@ def try_each(*steps: Callable[[], None]) -> None:
             structlog.get_logger().warning("ledger_access_failed", error=str(error))
 
 
-def _stop(stop: threading.Event) -> None:
-    """End in good order and log it."""
+def _stop(stop: threading.Event, role_pid: int, *_signal: object) -> None:
+    """End in good order; a process forked from the role does not tell systemd that the role stops."""
     stop.set()
-    tell(STOPPING)
+    if os.getpid() == role_pid:
+        tell(STOPPING)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from ra_node.bootstrap.delivery import build_askers, build_prior_server
-from ra_node.bootstrap.maintenance import build_audit, build_scrubber, build_tidier
+from ra_node.bootstrap.maintenance import build_audit, build_hl7, build_scrubber, build_tidier
 from ra_node.bootstrap.node_context import build_binding, new_owner, open_state, presence_folder
 from ra_node.ledger.database.engine import SETTLING
 from ra_node.runtime.roles.job_loop import poll_s
@@ -53,6 +53,9 @@ def schedule(settings: Settings) -> None:
     prior_server = build_prior_server(settings)
     if prior_server is not None:
         loops["earlier reports"] = partial(prior_server.serve, stop)
+    hl7 = build_hl7(settings, state)
+    if hl7 is not None:
+        loops["hl7"] = partial(hl7.serve, stop)
     auditor = build_audit(settings, state)
     if auditor is not None:
         tasks.append(ScheduledTask("audit", auditor.send_new, 1.0))

@@ -17,7 +17,7 @@ from ra_node.dicom.reading.file import read_attributes
 from ra_node.domain.job import Job
 from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.patient_key import keyed_digest
-from ra_node.ledger.present_patients import PresentPatient, reissue
+from ra_node.ledger.patients.present_patients import PresentPatient, reissue
 from ra_node.ledger.results import find_result
 from ra_node.ledger.storage.durable_files import RESULTS, Files, sha256_of
 from ra_node.network.scu.association import PeerAddress
@@ -74,5 +74,5 @@ class PatientCheck:
             self.files.remove(present.path)
             return Checked.SEND
         told = {"study_uid": job.study_uid, "peer": peer.name, "attributes": changed}
-        structlog.get_logger().info("patient_changed_at_peer", **told)
+        structlog.get_logger().info("peer_patient_changed", **told)
         return Checked.REISSUED

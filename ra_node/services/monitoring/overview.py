@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ra_node import __version__
 from ra_node.dicom.plain_text import report_text
@@ -47,6 +47,8 @@ class Overview:
     alarms: list[Alarm]
     node_version: str = __version__
     """Of the software; `models` has that of the bundle."""
+    roles: dict[str, int] = field(default_factory=dict)
+    """Running processes by role, on every host; those needed and absent with 0."""
 
 
 @dataclass(frozen=True, slots=True)

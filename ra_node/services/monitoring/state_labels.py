@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 from ra_node.domain.job import JobState
 from ra_node.ledger.database.schema import CommitmentState, DeliveryState, StudyState
 
@@ -37,12 +40,22 @@ _BY_KIND: dict[str, dict[str, str]] = {
     "deliveries": {str(state): text for state, text in DELIVERY.items()},
     "commitments": {str(state): text for state, text in COMMITMENT.items()},
 }
+_DETAIL = {"counts": "report_needed"}
+"""Names of details that differ from the stored ones."""
 
 
 def count_label(kind: str, key: str) -> str:
     """Label of a key of `Overview`: its state, after the name of a job kind or peer."""
     name, _, state = key.rpartition(" ")
     return f"{name} {_BY_KIND[kind].get(state, state)}".strip()
+
+
+def event_details(detail: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Name and value of each detail of an event as people read them, without None."""
+    for key, value in detail.items():
+        if value is not None:
+            text = ("no", "yes")[value] if isinstance(value, bool) else str(value)
+            yield _DETAIL.get(key, key), text
 
 
 def delivery_label(delivery: DeliveryState, commitment: CommitmentState) -> str:

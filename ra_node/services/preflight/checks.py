@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from pydicom.uid import UID
@@ -18,6 +19,7 @@ from ra_node.ledger.alarms import Alarm
 from ra_node.network.presentation_contexts import RESULT_CLASSES
 from ra_node.network.scu.c_find import InstanceCount, count_instances
 from ra_node.network.scu.c_store import EchoReport, PeerAddress, Reach, echo
+from ra_node.network.scu.prior_reports import retrieval_fault
 from ra_node.services.delivery.destination_status import Complaint
 from ra_node.services.preflight.alarms import alarm_checks
 from ra_node.services.preflight.check import Check
@@ -33,6 +35,9 @@ def run_checks(
     bundle: Callable[[], str],
     destinations: Sequence[tuple[PeerAddress, PeerTable]],
     queried: Sequence[PeerAddress] = (),
+    retrieved: Sequence[PeerAddress] = (),
+    running: Callable[[], Collection[str]] = tuple,
+    device: Callable[[], str] = lambda: "",
     standing: Callable[[], Sequence[tuple[str, Complaint]]] = tuple,
     alarms: Callable[[], Sequence[Alarm]] = tuple,
     workers: Callable[[], Sequence[Check]] = tuple,
@@ -40,7 +45,8 @@ def run_checks(
 ) -> list[Check]:
     """Check folders, disk, ledger, port, bundle and every peer, independently.
 
-    `destinations` have the kinds of object they receive, `queried` are the sources with a completeness query.
+    `destinations` have the kinds of object they receive, `queried` are the sources with a completeness query,
+    `retrieved` those that are asked for earlier reports. `running` are the roles that run on this machine.
     """
     return [
         check_folder(settings.node.data_dir),
@@ -49,12 +55,15 @@ def run_checks(
         check_clock(),
         check_tls(settings, tls_contexts),
         _check("ledger", lambda: _opened(open_state), "the URL in [ledger], and whether its server runs"),
-        check_port(settings.node.host, settings.node.port),
+        check_port(settings.node.host, settings.node.port, ours="listen" in running()),
+        _check("device", device, 'install the NVIDIA driver, or set device = "auto" or "cpu" in [models]'),
         check_language(settings.results.language),
         _check("model bundle", bundle, "see `ra-node bundle list`; install it again or roll back"),
         *workers(),
         check_sources(settings),
+        check_hosts(settings),
         *(check_query(peer) for peer in queried),
+        *(check_retrieval(peer) for peer in retrieved),
         *(
             [
                 check_peer(peer, commitment=table.commitment, options=table.options)
@@ -101,17 +110,24 @@ def check_disk(folder: Path, wanted_gib: float) -> Check:
     return Check("disk", ok=not hint, found=f"{free:.1f} GiB free", hint=hint)
 
 
-def check_port(host: str, port: int) -> Check:
-    """The port is free, or this node listens on it."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            if _listens(host, port):
-                return Check("DICOM port", ok=True, found=f"{host}:{port} is in use, by the node it seems")
-            hint = "name an address of this machine and a free port in [node]"
-            return Check("DICOM port", ok=False, found=f"{host}:{port}: {error.strerror}", hint=hint)
+def check_port(host: str, port: int, *, ours: bool = False) -> Check:
+    """The port is free, or this node listens on it (`ours`: its role `listen` holds its lock)."""
+    try:
+        family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except (OSError, UnicodeError) as error:
+        held = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        if held and ours:
+            return Check("DICOM port", ok=True, found=f"{host}:{port}: the node listens")
+        hint = "name an address of this machine and a free port in [node]"
+        if held:
+            hint = f"another program holds it: `ss -ltnp sport = :{port}` names it; stop it, or change port"
+        if isinstance(error, PermissionError):
+            hint = "below 1024 the node needs `sysctl net.ipv4.ip_unprivileged_port_start`, see the guide"
+        found = f"{host}:{port}: {getattr(error, 'strerror', None) or error}"
+        return Check("DICOM port", ok=False, found=found, hint=hint)
     return Check("DICOM port", ok=True, found=f"{host}:{port} is free; the node is not running")
 
 
@@ -123,6 +139,31 @@ def check_sources(settings: Settings) -> Check:
     if not names:
         return Check("sources", ok=False, found="none", hint='add a [[peer]] with roles = ["source"]')
     return Check("sources", ok=True, found=names)
+
+
+def check_hosts(settings: Settings) -> Check:
+    """Every host name of a peer can be resolved; an address, a network or "*" need not."""
+    unknown = []
+    for peer in settings.peer:
+        try:
+            if peer.host != "*" and "/" not in peer.host:
+                socket.getaddrinfo(peer.host, None)
+        except (OSError, UnicodeError):
+            unknown.append(f"{peer.host} of {peer.name}")
+    if unknown:
+        hint = "correct host in its [[peer]], or the name service of this machine; until then it is rejected"
+        return Check("host names", ok=False, found=f"cannot be resolved: {', '.join(unknown)}", hint=hint)
+    return Check("host names", ok=True, found="all can be resolved")
+
+
+def check_retrieval(peer: PeerAddress, fault: Callable[[PeerAddress], str] = retrieval_fault) -> Check:
+    """A peer with `prior = "query"` accepts C-FIND and C-GET of reports."""
+    name, where = f"earlier reports at {peer.name}", f"{peer.ae_title} at {peer.host}:{peer.port}"
+    found = fault(peer)
+    if not found:
+        return Check(name, ok=True, found=f"{where}: accepts C-FIND and C-GET of reports")
+    hint = f'allow our AE title {peer.calling_ae} C-FIND and C-GET there, or set prior = "ledger"'
+    return Check(name, ok=False, found=f"{where}: {found}", hint=hint)
 
 
 def check_query(
@@ -211,11 +252,3 @@ def _check(name: str, find: Callable[[], str], hint: str) -> Check:
 def _opened(open_state: Callable[[], object]) -> str:
     open_state()
     return "opened, tables are up to date"
-
-
-def _listens(host: str, port: int) -> bool:
-    try:
-        with socket.create_connection((host, port), timeout=2):
-            return True
-    except OSError:
-        return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -39,7 +40,18 @@ def outgoing(paths: Sequence[Path]) -> list[OutgoingObject]:
 
 
 def check_roundtrip(peer: PeerAddress, study_uid: str, paths: Sequence[Path]) -> Check:
-    """Store, count by C-FIND, read back by C-GET and compare; returns a row with the result."""
+    """Store, count by C-FIND, read back by C-GET and compare; the row also says what stays there."""
+    row = _checked(peer, study_uid, paths)
+    return replace(row, found=f"{row.found}; {_left_behind(study_uid, paths)}")
+
+
+def _left_behind(study_uid: str, paths: Sequence[Path]) -> str:
+    """DICOM has no deletion, so an operator must remove the phantom; it is of no patient."""
+    patient = dcmread(paths[0], stop_before_pixels=True).PatientID
+    return f"delete there what may have come: patient {patient}, study {study_uid}"
+
+
+def _checked(peer: PeerAddress, study_uid: str, paths: Sequence[Path]) -> Check:
     name = f"roundtrip {peer.name}"
     report = send(peer, outgoing(paths))
     refused = [one.detail for one in report.outcomes if one.answer is not Answer.ACCEPTED]

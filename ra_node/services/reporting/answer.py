@@ -22,7 +22,7 @@ from ra_node.domain.rating import DEFAULT_RATING, Rating
 from ra_node.domain.report import ImageFinding, Reason, Refusal, StudyReport, Withdrawal
 from ra_node.domain.result_objects import ObjectKind
 from ra_node.domain.study import ImageHeader
-from ra_node.domain.withdrawal import withdrawal_refusal
+from ra_node.domain.texts.withdrawal import withdrawal_refusal
 from ra_node.errors import MachineFault, NodeError
 from ra_node.ledger.alarms import AlarmKind, clear_alarm, raise_alarm
 from ra_node.ledger.database.engine import Ledger
@@ -168,9 +168,9 @@ class Answerer:
         if effort is Effort.MINIMAL:
             report = minimal(report, [_names(finding) for finding in findings], conflict)
         report = replace(report, withdrawal=withdrawal)
-        sources, identity = present_sources(
-            self.ledger, self.files, job.study_uid, reader.read(job, findings, predecessor)
-        )
+        pictures = effort < Effort.WITHOUT_PICTURES
+        read = reader.read(job, findings, predecessor, pictures=pictures)
+        sources, identity = present_sources(self.ledger, self.files, job.study_uid, read)
         followed = self._followed(report, sources) if effort is Effort.WHOLE else Followed()
         if followed.subject is not None and followed.prior is not None:
             report = replace(report, study_date=followed.subject.study_date, prior=followed.prior)

@@ -24,6 +24,7 @@ from ra_node.domain.report import Prior
 from ra_node.domain.result_objects import ObjectKind, class_of
 from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.patient_key import keyed_identity, patient_key
+from ra_node.ledger.patients.patient_merges import digest_of, keys_of, root_of
 from ra_node.ledger.report_json import report_from_json
 from ra_node.ledger.results import Result, prior_result
 from ra_node.ledger.storage.durable_files import Files
@@ -72,7 +73,9 @@ class FollowUps:
 
     def _prior(self, study_uid: str, subject: Subject, key: str) -> Prior | None:
         """The later one of ledger and PACS; for the same report that of the ledger."""
-        kept = prior_result(self.ledger, study_uid, key, subject.study_at)
+        digest = digest_of(keyed_identity(self.secret, subject.person))
+        keys = keys_of(self.ledger, digest, key)
+        kept = prior_result(self.ledger, study_uid, keys, subject.study_at)
         if kept is not None and not self._is_of(kept.study_uid, subject):
             return None
         known = [] if kept is None else [_prior_of(kept)]
@@ -92,8 +95,14 @@ class FollowUps:
         """
         if self.files is None:
             return False
-        before = witnesses_of(self.ledger, self.files, study_uid, self.secret).people
         person = keyed_identity(self.secret, subject.person)
+        root = root_of(self.ledger, digest_of(person))
+        before = [
+            replace(one, patient_id=person.patient_id, issuer=person.issuer)
+            if root_of(self.ledger, digest_of(one)) == root
+            else one
+            for one in witnesses_of(self.ledger, self.files, study_uid, self.secret).people
+        ]
         return bool(before) and not differences([*before, person], accession=False)
 
 

@@ -14,13 +14,14 @@ import structlog
 from ra_node.dicom.provenance import Producer
 from ra_node.domain.report import Reason, StudyReport
 from ra_node.domain.result_objects import ObjectKind
-from ra_node.imaging.preview import read_preview
 from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.inbox import instances_of
 from ra_node.ledger.report_json import report_from_json
 from ra_node.ledger.results import earlier_result, find_result, objects_of
 from ra_node.ledger.storage.damage import replace_object
 from ra_node.ledger.storage.durable_files import RESULTS, Files, sha256_of
+from ra_node.services.reporting.display_pixels import read_display
+from ra_node.services.reporting.lazy_sources import OnDemand
 from ra_node.services.reporting.render_objects import Rendering, Sources, encoded
 from ra_node.services.reporting.sources import present_sources, read_datasets, sr_of
 
@@ -74,11 +75,12 @@ class Rebuilder:
         whole = [one for one in used if self._is_whole(one.path, one.sha256)]
         first = next((rows[uid] for image in report.images if (uid := image.sop_instance_uid) in rows), None)
         datasets = read_datasets(self.files, report.study_instance_uid, whole, first, predecessor)
-        displays = {
-            one.sop_instance_uid: read_preview(self.files.path(str(one.preview_path)))
+        kept = {one.sop_instance_uid: str(one.path) for one in whole if one.preview_path is None} | {
+            one.sop_instance_uid: str(one.preview_path)
             for one in used
             if self._is_whole(one.preview_path, one.preview_sha256)
         }
+        displays = OnDemand({uid: self.files.path(path) for uid, path in kept.items()}, read_display)
         sources, _ = present_sources(
             self.ledger, self.files, report.study_instance_uid, Sources(datasets, displays)
         )

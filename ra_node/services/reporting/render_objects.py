@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -17,14 +17,23 @@ from pydicom import Dataset
 
 from ra_node.dicom.encapsulated_pdf import build_pdf
 from ra_node.dicom.key_object import build_key_object
-from ra_node.dicom.overlay.secondary_capture import build_overlay, render_overlay, write_png
+from ra_node.dicom.overlay.secondary_capture import (
+    build_detail,
+    build_overlay,
+    render_detail,
+    render_overlay,
+    write_png,
+)
+from ra_node.dicom.overlay.thumbnails import ImageNumbers
 from ra_node.dicom.plain_text import report_text
 from ra_node.dicom.presentation_state import build_presentations
 from ra_node.dicom.provenance import Producer
+from ra_node.dicom.reading.selection_attributes import number_of
 from ra_node.dicom.rejection_note import build_rejection_notes
 from ra_node.dicom.sr.tid_1500_document import build_sr
 from ra_node.domain.report import StudyReport, without_heat_maps
 from ra_node.domain.result_objects import BASIC_KINDS, ObjectKind
+from ra_node.domain.texts.report_trust import rated_hands
 from ra_node.ledger.report_json import report_to_json
 
 
@@ -37,6 +46,23 @@ class Sources:
 
     datasets: Mapping[str, Dataset]
     displays: Mapping[str, NDArray[np.uint8]]
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderNumbers(Mapping[str, tuple[int, int]]):
+    """Series Number and Instance Number of each image, 0 where the header has none."""
+
+    headers: Mapping[str, Dataset]
+
+    def __getitem__(self, sop_uid: str) -> tuple[int, int]:
+        header = self.headers[sop_uid]
+        return number_of(header, "SeriesNumber"), number_of(header, "InstanceNumber")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.headers)
+
+    def __len__(self) -> int:
+        return len(self.headers)
 
 
 Objects = tuple[tuple[ObjectKind, Dataset], ...]
@@ -56,13 +82,29 @@ class Rendering:
     @cached_property
     def picture(self) -> NDArray[np.uint8]:
         """The overlay image (rows, columns, 3)."""
+        return render_overlay(self.report, self.sources.displays, self.producer.language, self._numbers())
+
+    @cached_property
+    def detail_picture(self) -> NDArray[np.uint8]:
+        """The second image of the overlay (rows, columns, 3): how the result came about."""
         drawn = self.report if self.producer.overlay_heat_map else without_heat_maps(self.report)
-        return render_overlay(drawn, self.sources.displays, self.producer.language)
+        return render_detail(drawn, self.sources.displays, self.producer.language)
+
+    @cached_property
+    def details(self) -> Sequence[Dataset]:
+        """The second image as a data set; none where no hand has a result."""
+        if not rated_hands(self.report):
+            return []
+        return [build_detail(self.detail_picture, self.report, self.sources.datasets, self.producer)]
 
     @cached_property
     def overlay(self) -> Dataset:
         """The overlay as a data set."""
         return build_overlay(self.picture, self.report, self.sources.datasets, self.producer)
+
+    def _numbers(self) -> ImageNumbers:
+        """Series and instance numbers by SOP Instance UID, read from a header when they are used."""
+        return HeaderNumbers(self.sources.datasets)
 
     def objects(self, kinds: Collection[ObjectKind]) -> Objects:
         """Make the objects of these kinds."""
@@ -97,6 +139,7 @@ BUILDERS: Mapping[ObjectKind, Callable[[Rendering], Sequence[Dataset]]] = {
     ObjectKind.SR: lambda made: [_report(made, comprehensive3d=True)],
     ObjectKind.SR_FALLBACK: lambda made: [_report(made, comprehensive3d=False)],
     ObjectKind.OVERLAY: lambda made: [made.overlay],
+    ObjectKind.OVERLAY_DETAIL: lambda made: made.details,
     ObjectKind.PRESENTATION_STATE: _presentations,
     ObjectKind.KEY_OBJECT: lambda made: [_key_object(made)],
     ObjectKind.PDF: lambda made: [_pdf(made)],
@@ -135,12 +178,22 @@ def publish(rendering: Rendering, options: Collection[ObjectKind] = ()) -> Objec
 
 
 def save(rendering: Rendering, folder: Path) -> list[Path]:
-    """Write a report for people and scripts: sr.dcm, overlay.dcm, overlay.png, report.json and .txt."""
+    """Write a report for people and scripts: sr.dcm, the overlay as .dcm and .png, report.json and .txt."""
     folder.mkdir(parents=True, exist_ok=True)
-    names = {ObjectKind.SR: "sr.dcm", ObjectKind.OVERLAY: "overlay.dcm"}
+    names = {
+        ObjectKind.SR: "sr.dcm",
+        ObjectKind.OVERLAY: "overlay.dcm",
+        ObjectKind.OVERLAY_DETAIL: "overlay-detail.dcm",
+    }
+    written = []
     for kind, dataset in rendering.objects(names):
         dataset.save_as(folder / names[kind], enforce_file_format=True)
+        written.append(names[kind])
     write_png(rendering.picture, folder / "overlay.png")
+    written.append("overlay.png")
+    if "overlay-detail.dcm" in written:
+        write_png(rendering.detail_picture, folder / "overlay-detail.png")
+        written.append("overlay-detail.png")
     (folder / "report.json").write_text(report_to_json(rendering.report, indent=2) + "\n", encoding="utf-8")
     (folder / "report.txt").write_text(report_text(rendering.report), encoding="utf-8")
-    return [folder / name for name in ("sr.dcm", "overlay.dcm", "overlay.png", "report.json", "report.txt")]
+    return [folder / name for name in (*written, "report.json", "report.txt")]

@@ -21,7 +21,7 @@ from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.findings import Finding
 from ra_node.ledger.jobs.queue import LOST
 from ra_node.ledger.jobs.reset_findings import replace_preview
-from ra_node.ledger.present_patients import present_patient
+from ra_node.ledger.patients.present_patients import present_patient
 from ra_node.ledger.report_json import finding_to_json
 from ra_node.ledger.results import Result, objects_of
 from ra_node.ledger.storage.damage import record_damage
@@ -30,6 +30,7 @@ from ra_node.services.analysis.study_analysis import Look, Rules
 from ra_node.services.jobs.damaged_content import alarm_text, damaged_finding, says_damaged, wait_for_missing
 from ra_node.services.jobs.lease import describe
 from ra_node.services.jobs.machine_faults import PATIENCE_ATTEMPTS, is_machine_fault
+from ra_node.services.reporting.display_pixels import read_display
 from ra_node.services.reporting.lazy_sources import OnDemand
 from ra_node.services.reporting.render_objects import Sources
 
@@ -89,11 +90,13 @@ class SourceReader:
         """
         return [self._checked(job, finding) for finding in findings]
 
-    def read(self, job: Job, findings: Sequence[Finding], predecessor: Dataset | None) -> Sources:
+    def read(
+        self, job: Job, findings: Sequence[Finding], predecessor: Dataset | None, *, pictures: bool = True
+    ) -> Sources:
         """Read headers and previews; without any header, patient and study come from the predecessor."""
         first = next(iter(findings), None)
         datasets = read_datasets(self.files, job.study_uid, findings, first, predecessor)
-        return Sources(datasets, self._displays(job, findings))
+        return Sources(datasets, self._displays(job, findings) if pictures else {})
 
     def _checked(self, job: Job, finding: Finding) -> Finding:
         if finding.path is None:
@@ -128,10 +131,14 @@ class SourceReader:
         return damage
 
     def _displays(self, job: Job, findings: Sequence[Finding]) -> Mapping[str, NDArray[np.uint8]]:
-        """Previews by SOP Instance UID, read when they are drawn; damaged ones are rebuilt first."""
-        paths = {one.sop_instance_uid: self._preview(job, one) for one in findings}
-        kept = {uid: self.files.path(path) for uid, path in paths.items() if path is not None}
-        return OnDemand(kept, read_preview)
+        """Display pixels by SOP Instance UID, read on access; damaged previews are rebuilt first."""
+        kept = {
+            one.sop_instance_uid: one.path if one.preview_path is None else self._preview(job, one)
+            for one in findings
+        }
+        return OnDemand(
+            {uid: self.files.path(path) for uid, path in kept.items() if path is not None}, read_display
+        )
 
     def _preview(self, job: Job, finding: Finding) -> str | None:
         """The path of an intact preview; None without one where its image is missing or undisplayable."""

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from ra_node.domain.withdrawal import withdrawal_refusal
+from ra_node.domain.texts.withdrawal import withdrawal_refusal
 from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.jobs.live_work import live_jobs
 from ra_node.ledger.withdrawals import begin_withdrawal, next_withdrawals

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ra_node.domain.report import WithdrawalCause
-from ra_node.domain.withdrawal import checked_reason
+from ra_node.domain.texts.withdrawal import checked_reason
 from ra_node.errors import Refused
 from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.overview import find_study

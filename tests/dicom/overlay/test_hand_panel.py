@@ -12,8 +12,9 @@ from ra_node.dicom.overlay.elements import AMBER, RULE, SKY, ElementGroup, Recta
 from ra_node.dicom.overlay.fonts import OWN, drawable
 from ra_node.dicom.overlay.hand_panel import PANEL_PX, hand_panel, is_dashed, resized
 from ra_node.domain.laterality.evidence import Side
-from ra_node.domain.report import HandVerdict, Reason, Recognition, Refusal, Staging, percents
-from ra_node.domain.texts.report_sentences import hand_name, hand_sentence, presence
+from ra_node.domain.report import HandVerdict, Reason, Recognition, Refusal, Staging
+from ra_node.domain.texts.report_sentences import hand_name, hand_sentence, percent_words, presence
+from ra_node.domain.texts.translations import english
 from tests.dicom.builders import AGE_UNKNOWN, hand, refused_hand
 from tests.dicom.overlay_cases import ENGLISH
 
@@ -36,17 +37,20 @@ def test_a_panel_says_what_the_report_says(probability, threshold, probabilities
     recognition, staging = Recognition(probability, threshold), Staging(probabilities)
     judged = type(judged)(judged.region, judged.side, "", recognition, staging)
     text, sentence = said(hand_panel(judged, PANEL_PX, ENGLISH)), hand_sentence(judged)
-    shown, against = percents(recognition)
-    assert f"operating point {against} %" in text
+    shown, against = percent_words(recognition, english())
+    assert f"threshold {against}" in text
     if judged.rated:
-        assert f"RA: {presence(recognition).upper()} {shown} %" in text
+        assert f"RA: {presence(recognition).upper()} {shown}" in text
         assert f"STAGE {staging.stage}" in text
     else:
         assert "RA: INCONCLUSIVE" in text
-        assert f"{presence(recognition)} ({shown} %" in text
+        assert f"Probability of RA {shown} (threshold" in text
         assert f"but stage {staging.stage}" in text
-    for fact in (presence(recognition), f"{shown} %", f"{against} %", f"stage {staging.stage}"):
+    for fact in (shown, against):
         assert fact in sentence
+    if judged.rated:
+        assert presence(recognition) in sentence
+        assert f"stage {staging.stage}" in sentence
     inconclusive = judged.verdict is HandVerdict.INCONCLUSIVE
     assert ("INCONCLUSIVE" in text) == inconclusive == ("inconclusive" in sentence)
 
@@ -94,21 +98,21 @@ def test_a_refused_hand_has_its_reason_and_no_result():
     """No number that could be taken for a result stands in the panel of a refused hand."""
     refused = refused_hand()
     text = said(hand_panel(refused, PANEL_PX, ENGLISH))
-    assert f"NOT ANALYSED {refused.refusal.text}" in text
+    assert f"NOT RATED {refused.refusal.text}" in text
     assert "RA:" not in text
     assert "STAGE" not in text
     assert "%" not in text
 
 
-@pytest.mark.parametrize(("probability", "stage", "found"), [(0.2, 4, "absent"), (0.999, 0, "present")])
+@pytest.mark.parametrize(("probability", "stage", "found"), [(0.2, 4, "20 %"), (0.999, 0, "> 99 %")])
 def test_a_contradiction_is_one_verdict_and_no_bar_is_filled(probability, stage, found):
     """The reader sees what contradicts what, and nothing that looks like a result."""
     panel = hand_panel(hand(probability, stage), PANEL_PX, ENGLISH)
     text = said(panel)
     assert "RA: INCONCLUSIVE" in text
-    assert f"{found} ({100 * probability:.1f} %, operating point 50.0 %), but stage {stage}." in text
-    assert "RA: PRESENT" not in text
-    assert "RA: ABSENT" not in text
+    assert f"Probability of RA {found} (threshold 50 %), but stage {stage} is likeliest." in text
+    assert "RA: SUSPECTED" not in text
+    assert "RA: NOT SEEN" not in text
     assert "STAGE" not in text
     assert {frame.fill for frame in panel.frames} & {AMBER, SKY} == set()
 
@@ -126,7 +130,7 @@ def test_what_must_be_known_first_stands_over_the_result():
     """An unknown age is read before the bar, and the lines are dashed."""
     told = replace(hand(), outside=(AGE_UNKNOWN,))
     text = said(hand_panel(told, PANEL_PX, ENGLISH))
-    assert text.index("The age is not known") < text.index("RA: PRESENT")
+    assert text.index("Age unknown") < text.index("RA: SUSPECTED")
     assert is_dashed(told)
     assert not is_dashed(hand())
 

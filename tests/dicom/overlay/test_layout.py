@@ -15,8 +15,17 @@ from ra_node.dicom.overlay.fonts import OWN, drawable
 from ra_node.dicom.overlay.image_tile import MOST_SCALE
 from ra_node.dicom.overlay.layout import LONGEST_PX, MOST_IMAGES, lay_out, shown_images
 from ra_node.domain.geometry import Box
-from ra_node.domain.report import HandVerdict, ImageFinding, StudyReport, percents
-from ra_node.domain.texts.report_sentences import hand_name, hand_sentence, presence, summary_sentence
+from ra_node.domain.report import HandVerdict, ImageFinding, StudyReport
+from ra_node.domain.texts.report_sentences import (
+    hand_name,
+    hand_sentence,
+    percent_words,
+    presence,
+    refusal_text,
+    summary_sentence,
+    used_models,
+)
+from ra_node.domain.texts.translations import english
 from tests.dicom.builders import NO_HAND, both_hands, hand, image, image_uid, refused_hand, report
 from tests.dicom.overlay_cases import ENGLISH, REPORTS, displays
 
@@ -39,8 +48,8 @@ UNDER_THE_BAR = {"much to say", "four hands"}
 """A notice of many lines, and a picture so wide that it begins in the middle of the bar."""
 
 TAG = {
-    "NOT ANALYSED", "Right: hand cut off", "Left: hand cut off", "Left: poor exposure", "RIGHT", "LEFT",
-    "SIDE ?", "NOT RATED", "Right: age outside the domain",
+    "NOT RATED", "Right: hand cut off", "Left: hand cut off", "Left: poor exposure", "RIGHT", "LEFT",
+    "SIDE ?", "Right: age outside the domain",
     "Left: age outside the domain", "MCP 2", "PIP 3", "wrist, middle",
 }  # fmt: skip
 
@@ -129,7 +138,7 @@ def test_what_matters_is_legible_at_a_third(case):
             if finding.recognition is not None and finding.rated:
                 key += [
                     f"RA: {presence(finding.recognition).upper()}",
-                    f"{percents(finding.recognition)[0]} %",
+                    percent_words(finding.recognition, english())[0],
                 ]
             if finding.staging is not None and finding.rated:
                 key.append(f"STAGE {finding.staging.stage}")
@@ -147,7 +156,7 @@ def test_every_picture_says_what_it_is(case):
     assert shown.bundle.sha256[:12] in text
     assert f"ra-node {__version__}" in text
     assert "2026-11-23 01:30:15 UTC" in text
-    for model in shown.bundle.models:
+    for model in used_models(shown):
         assert f"{model.name} {model.version}" in text
 
 
@@ -168,7 +177,7 @@ def test_every_refusal_is_told_in_words(case):
     shown, text = REPORTS[case], said(case_layout(case))
     reasons = [each.refusal for each in shown.images] + [finding.refusal for finding in shown.hands]
     for refusal in reasons:
-        assert refusal is None or " ".join(refusal.text.split()[:12]) in text
+        assert refusal is None or " ".join(refusal_text(refusal).split()[:12]) in text
 
 
 @every_case
@@ -243,7 +252,7 @@ def test_at_most_four_images_are_shown_and_the_rest_is_listed():
     shown = shown_images(report(*images))
     assert [each.sop_instance_uid for each in shown] == [image_uid(n) for n in (2, 3, 4, 5)]
     assert len(shown_images(report(*images, *images))) == MOST_IMAGES
-    assert f"Image 1: not analysed. {NO_HAND.text}" in said(laid_out(report(*images)))
+    assert f"Image 1: not rated. {NO_HAND.text}" in said(laid_out(report(*images)))
 
 
 def test_a_revision_says_what_it_replaces():
@@ -368,7 +377,7 @@ def test_a_named_joint_is_said_at_its_place_and_in_the_panel():
         assert math.hypot(start.x - x, start.y - y) == pytest.approx(8, abs=1)
         assert label.x0 - 7 <= end.x <= label.x1 + 7
         assert label.y0 - 1 <= end.y <= label.y1 + 1
-    assert "Staging attention: MCP 2 41 %, PIP 3 22 %, wrist, middle 17 %." in said(layout)
+    assert "Staging heat map, most at MCP 2 41 %, PIP 3 22 %, wrist, middle 17 %." in said(layout)
 
 
 def test_a_refused_hand_has_no_attention():
@@ -392,5 +401,5 @@ def test_a_remark_on_every_image_is_said_once():
     remark = "Age 66 is outside the model's domain: the networks were trained on ages 8.5 to 19."
     shown = report(image(hand(), remarks=(remark,)), image(hand(), number=2, remarks=(remark, "Only here.")))
     text = said(laid_out(shown))
-    assert text.count("Age 66") == 1
+    assert text.count("Patient is 66") == 1
     assert text.count("Only here.") == 1

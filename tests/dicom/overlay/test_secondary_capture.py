@@ -14,18 +14,28 @@ from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset
 
 from ra_node.dicom.overlay.layout import lay_out, shown_images
-from ra_node.dicom.overlay.secondary_capture import build_overlay, overlay_uid, render_overlay, write_png
+from ra_node.dicom.overlay.secondary_capture import (
+    build_detail,
+    build_overlay,
+    overlay_uid,
+    render_overlay,
+    write_png,
+)
+from ra_node.dicom.overlay.verdict_frame import lay_out_verdict
 from ra_node.dicom.sr.tid_1500_document import build_sr
 from ra_node.domain.laterality.evidence import Side
-from ra_node.domain.report import HandVerdict, percents
+from ra_node.domain.report import HandVerdict
 from ra_node.domain.salient_joints import standing_out
 from ra_node.domain.texts.report_sentences import (
     attention_sentence,
     hand_sentence,
     joint_name,
+    percent_words,
     presence,
+    refusal_text,
     summary_sentence,
 )
+from ra_node.domain.texts.translations import english
 from tests.dicom.builders import (
     BUNDLE,
     LEFT_REGION,
@@ -138,13 +148,24 @@ def test_a_side_is_claimed_only_where_every_hand_has_one(hands, claimed):
 
 @pytest.mark.parametrize("case", REPORTS)
 def test_the_sources_are_exactly_the_images_shown(case):
-    """Neither a listed image nor one without picture is called a source of the picture."""
+    """Neither a listed image nor one without picture is called a source of the picture, in either frame."""
     shown = REPORTS[case]
-    made = overlay(shown)
-    named = [item.ReferencedSOPInstanceUID for item in made.get("SourceImageSequence", [])]
-    photos = lay_out(shown, displays(shown), ENGLISH).photos
-    assert named == [photo.sop_instance_uid for photo in photos]
-    assert named == [each.sop_instance_uid for each in shown_images(shown)]
+    sources = sources_of(shown)
+    for made, layout in (
+        (overlay(shown), lay_out_verdict(shown, displays(shown), ENGLISH)),
+        (build_detail(PICTURE, shown, sources, PRODUCER), lay_out(shown, displays(shown), ENGLISH)),
+    ):
+        named = {item.ReferencedSOPInstanceUID for item in made.get("SourceImageSequence", [])}
+        assert named == {photo.sop_instance_uid for photo in layout.photos}
+
+
+def test_both_frames_are_images_of_one_series():
+    """A viewer scrolls from the verdict to how it came about."""
+    shown = REPORTS["two hands"]
+    first, second = overlay(shown), build_detail(PICTURE, shown, sources_of(shown), PRODUCER)
+    assert first.SeriesInstanceUID == second.SeriesInstanceUID
+    assert first.SOPInstanceUID != second.SOPInstanceUID
+    assert [first.InstanceNumber, second.InstanceNumber] == [1, 2]
 
 
 def test_patient_and_study_are_those_of_the_source():
@@ -238,13 +259,18 @@ def test_overlay_and_structured_report_agree(case):
         assert made[keyword].value == sr[keyword].value
     comments = {item.TextValue for item in items_of(sr) if "TextValue" in item}
     words = [text.text for text in lay_out(shown, {}, ENGLISH).words]
+    verdicts = " ".join(text.text for text in lay_out_verdict(shown, {}, ENGLISH).words)
     for finding in (finding for each in shown_images(shown) for finding in each.hands):
         assert hand_sentence(finding).rstrip() in comments  # spaces at the end do not count (PS3.5 6.2)
         if finding.recognition is not None and finding.refusal is None:
             inconclusive = finding.verdict is HandVerdict.INCONCLUSIVE
             said = "INCONCLUSIVE" if inconclusive else presence(finding.recognition).upper()
             assert f"RA: {said}" in words
-            assert f"{percents(finding.recognition)[0]} %" in (" ".join(words) if inconclusive else words)
+            assert percent_words(finding.recognition, english())[0] in (
+                " ".join(words) if inconclusive else words
+            )
+            verdict = ENGLISH.say(f"verdict_{finding.verdict}")
+            assert verdict in verdicts
         if finding.explanation is not None:
             assert attention_sentence(finding) in comments
             assert all(joint_name(joint.name) in words for joint in standing_out(finding.explanation))
@@ -333,4 +359,4 @@ def test_the_refusal_of_an_image_reaches_its_overlay():
     assert len(overlay(report(image(refusal=NO_HAND))).SourceImageSequence) == 1
     card = overlay(report(image(refusal=NO_PICTURE)))
     assert "SourceImageSequence" not in card
-    assert NO_PICTURE.text in card.ImageComments
+    assert refusal_text(NO_PICTURE) in card.ImageComments

@@ -12,9 +12,15 @@ from ra_node.dicom.concept_codes import joint_site
 from ra_node.dicom.sr.tid_1500_document import build_sr
 from ra_node.domain.geometry import Box, Point
 from ra_node.domain.laterality.evidence import Side
-from ra_node.domain.report import HandFinding, HandRegion, HandVerdict, percents
+from ra_node.domain.report import HandFinding, HandRegion, HandVerdict, coded_percents
 from ra_node.domain.salient_joints import standing_out
-from ra_node.domain.texts.report_sentences import hand_sentence, joint_name, joint_share_words
+from ra_node.domain.texts.report_sentences import (
+    hand_name,
+    hand_sentence,
+    joint_name,
+    joint_share_words,
+    refusal_text,
+)
 from tests.dicom.builders import COLUMNS, PRODUCER, ROWS, explained, hand, image, image_uid, report, source
 from tests.dicom.cases import CASES, age_unknown, explained_hands, not_rated, one_refused
 from tests.dicom.sr_cases import every_case, made
@@ -73,14 +79,18 @@ def hand_groups(document: Dataset) -> list[Dataset]:
 def test_every_judged_hand_is_said_in_code_number_and_sentence(name):
     """One group a hand, in order, and each says the result of its own hand."""
     case = CASES[name]()
-    found = hand_groups(made(case))
-    assert len(found) == len(case.report.hands)
-    for group, hand_ in zip(found, case.report.hands, strict=True):
+    document = made(case)
+    rated = [hand_ for hand_ in case.report.hands if hand_.recognition is not None]
+    found = hand_groups(document)
+    assert len(found) == len(rated)
+    for group, hand_ in zip(found, rated, strict=True):
         assert hand_sentence(hand_) in comments(group)
-        if hand_.recognition is None:
+        assert_result(group, hand_)
+    said = " ".join(comments(document))
+    assert all(hand_sentence(hand_) in said for hand_ in case.report.hands)
+    for group in groups(document):
+        if not codes_of(group, SITE):
             assert_no_result(group)
-        else:
-            assert_result(group, hand_)
 
 
 def assert_result(group: Dataset, hand_: HandFinding) -> None:
@@ -97,7 +107,7 @@ def assert_result(group: Dataset, hand_: HandFinding) -> None:
     assert codes_of(group, STAGE) == [stages[hand_.staging.stage]]
     numbers = [item for item in items(group) if item.ValueType == "NUM"]
     assert [str(item.MeasuredValueSequence[0].NumericValue) for item in numbers] == [
-        percents(hand_.recognition)[0]
+        str(coded_percents(hand_.recognition.probability, hand_.recognition.threshold)[0])
     ]
 
 
@@ -108,16 +118,11 @@ def assert_no_result(group: Dataset) -> None:
 
 def test_a_hand_that_is_not_rated_has_its_reason_and_the_research_output_as_a_comment_alone():
     """Neither code nor number: whoever reads tables finds no result; the comment says that it is none."""
-    case = not_rated()
-    group = next(group for group in groups(made(case)) if list(items(group, SITE)))
-    assert_no_result(group)
-    said = comments(group)
-    assert said[0] == (
-        "Right hand not rated: Age 66 is outside the model's domain:"
-        " the networks were trained on ages 8.5 to 19."
-    )
-    [output] = [sentence for sentence in said if "99.9 %" in sentence]
-    assert output.startswith("Research output of a hand that is not rated, not a result:")
+    document = made(not_rated())
+    assert [codes_of(group, SITE) for group in groups(document)] == [["85151006"]]
+    [said] = [text for text in comments(document) if text.startswith("Right hand not rated: ")]
+    assert said.startswith("Right hand not rated: Patient is 66; the model was trained on ages 8.5 to 19.")
+    assert "Research output of a hand that is not rated, not a result: probability of RA > 99 %" in said
 
 
 def test_without_the_site_s_wish_no_output_of_a_hand_that_is_not_rated_is_in_the_report():
@@ -128,9 +133,7 @@ def test_without_the_site_s_wish_no_output_of_a_hand_that_is_not_rated_is_in_the
 
 def test_an_unknown_age_is_said_before_the_result():
     group = next(group for group in groups(made(age_unknown())) if list(items(group, SITE)))
-    assert comments(group)[0].startswith(
-        "The age is not known; the networks were trained on ages 8.5 to 19. Right"
-    )
+    assert comments(group)[0].startswith("Age unknown; the model was trained on ages 8.5 to 19. Right")
 
 
 @every_case
@@ -143,7 +146,8 @@ def test_the_side_is_in_the_site_and_in_its_modifier_or_nowhere(name):
         Side.LEFT: (["85151006"], ["7771000"]),
         None: (["85562004"], []),
     }
-    for group, hand_ in zip(found, case.report.hands, strict=True):
+    rated = [hand_ for hand_ in case.report.hands if hand_.recognition is not None]
+    for group, hand_ in zip(found, rated, strict=True):
         [site] = [item for item in group.ContentSequence if concept(item) == SITE]
         told = ([site.ConceptCodeSequence[0].CodeValue], codes_of(site, LATERALITY))
         assert told == expected[hand_.side.side]
@@ -155,7 +159,8 @@ def test_joints_are_sites_of_an_explanation_and_of_no_finding(name):
     """What moved a network is told joint by joint, and that it diagnoses no joint; nothing else names one."""
     case = CASES[name]()
     judged = hand_groups(made(case))
-    for group, hand_ in zip(judged, case.report.hands, strict=True):
+    rated = [hand_ for hand_ in case.report.hands if hand_.recognition is not None]
+    for group, hand_ in zip(judged, rated, strict=True):
         told = list(items(group, "130401"))
         if hand_.explanation is None:
             assert told == []
@@ -176,8 +181,8 @@ def test_joints_are_sites_of_an_explanation_and_of_no_finding(name):
 
 def test_a_doubtful_result_says_what_the_doubt_is():
     right, left = groups(made(explained_hands()))
-    assert "Doubtful: probability near the operating point." in comments(right)
-    assert not [text for text in comments(left) if text.startswith("Doubtful")]
+    assert "Check before use: probability near the threshold." in comments(right)
+    assert not [text for text in comments(left) if text.startswith("Check before use")]
 
 
 def test_a_hand_whose_joints_were_not_located_says_so():
@@ -194,17 +199,63 @@ def test_every_refusal_is_told_in_plain_words(name):
     told = "\n".join(comments(made(case)))
     refusals = [case.report.refusal, *(image.refusal for image in case.report.images)]
     refusals += [hand_.refusal for hand_ in case.report.hands]
-    assert all(refusal.text in told for refusal in refusals if refusal is not None)
+    assert all(refusal_text(refusal) in told for refusal in refusals if refusal is not None)
 
 
-def test_the_notice_stands_wherever_the_model_speaks():
-    """In the group of every judged hand, and in the conclusions of the study."""
+def test_the_summary_with_its_caveat_stands_before_every_group_and_once():
+    """A plain renderer has it on the first screen; it was at its end, the caveat in every group."""
     document = made(one_refused())
-    judged, refused = groups(document)
-    for place in (judged, document.ContentSequence[-1]):
-        said = " ".join(comments(place)).lower()
-        assert "not a medical device" in said
-        assert "simulated lesions" in said
-        assert "for research use only" in said
-        assert "not verified" in said
-    assert "simulated" not in " ".join(comments(refused))
+    names = [concept(item) for item in document.ContentSequence]
+    assert names.index("121111") < names.index("111028") < names.index("126010")
+    said = " ".join(comments(document)).lower()
+    for words in ("not a medical device", "simulated lesions", "for research use only", "not verified"):
+        assert said.count(words) == 1
+    [summary] = [item.TextValue for item in items(document, "121111")]
+    assert summary.startswith("RA suspected in the one hand rated: right hand (stage 3); 1 hand not rated.")
+
+
+def test_a_hand_without_a_result_is_not_outlined():
+    """Viewers draw every region: an outlined hand looks rated. Its image has one group, the whole image."""
+    document = made(CASES["both_refused"]())
+    [group] = groups(document)
+    [region] = items(group, REGION)
+    xs, ys = zip(*points(region), strict=True)
+    assert (min(xs), min(ys)) == (0, 0)
+    assert (max(xs), max(ys)) == (399.5, 299.5)
+    [name] = items(group, "112039")
+    assert name.TextValue == "Not rated, image 1"
+    assert len(groups(made(one_refused()))) == 1
+
+
+@every_case
+def test_a_tracking_identifier_says_hand_and_verdict(name):
+    """Viewers list it as the name of a measurement."""
+    case = CASES[name]()
+    rated = [hand_ for hand_ in case.report.hands if hand_.recognition is not None]
+    for group, hand_ in zip(hand_groups(made(case)), rated, strict=True):
+        [tracking] = items(group, "112039")
+        assert tracking.TextValue.startswith(f"{hand_name(hand_)}: RA ")
+
+
+@every_case
+def test_the_series_description_is_the_answer(name):
+    """What a worklist shows before anything is opened, in 64 characters."""
+    said = made(CASES[name]()).SeriesDescription
+    assert len(said) <= 64
+    rated = [hand_ for hand_ in CASES[name]().report.hands if hand_.recognition is not None]
+    assert said.startswith("RA AI unverified: " if rated else "RA AI: no result")
+
+
+def test_the_series_description_puts_first_what_differs():
+    assert made(CASES["two_hands"]()).SeriesDescription == "RA AI unverified: R suspected st 3, L not seen"
+    assert made(CASES["no_hands"]()).SeriesDescription == "RA AI: no result, no hand"
+    assert made(CASES["disagreement"]()).SeriesDescription == "RA AI unverified: R inconclusive"
+
+
+def test_a_device_uid_is_said_once_in_the_tree():
+    """Beside the model that it names; it stood in the parameters of every figure."""
+    document = made(CASES["two_hands"]())
+    said = " ".join(comments(document))
+    for model in CASES["two_hands"]().report.bundle.models:
+        assert said.count(f"Device UID {model.device_uid}") == 1
+    assert not [item for item in items(document, "111002") if "UID" in item.TextValue]

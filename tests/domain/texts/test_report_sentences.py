@@ -48,8 +48,7 @@ def test_a_conflict_of_evidence_is_said_first():
 
 def test_the_distribution_names_every_stage():
     assert distribution_sentence(staging(2)) == (
-        "Stage probabilities: stage 0 6.0 %, stage 1 6.0 %, stage 2 70.0 %,"
-        " stage 3 6.0 %, stage 4 6.0 %, stage 5 6.0 %."
+        "Stage probabilities: stage 0 6 %, stage 1 6 %, stage 2 70 %, stage 3 6 %, stage 4 6 %, stage 5 6 %."
     )
 
 
@@ -91,6 +90,6 @@ def test_how_far_heat_maps_may_be_trusted_is_said_where_there_is_one():
 
 
 def test_doubts_that_no_other_sentence_tells_are_said():
-    assert doubt_sentence(hand(0.53)) == "Doubtful: probability near the operating point."
+    assert doubt_sentence(hand(0.53)) == "Check before use: probability near the threshold."
     assert doubt_sentence(hand(0.9)) == ""
     assert doubt_sentence(hand(which=None, conflict=True)) == ""

@@ -47,7 +47,10 @@ def test_each_study_has_a_folder_and_each_hand_a_row(archive, tmp_path):
     rows = table(out)
     assert [row["study_uid"] for row in rows] == [f"1.2.{n}" for n in (2, 2, 4, 4, 1, 1, 3, 3)]
     assert {row["outcome"] for row in rows} == {"judged"}
-    names = {"sr.dcm", "overlay.dcm", "overlay.png", "report.json", "report.txt"}
+    names = {
+        "sr.dcm", "overlay.dcm", "overlay.png", "overlay-detail.dcm", "overlay-detail.png", "report.json",
+        "report.txt",
+    }  # fmt: skip
     assert {path.name for path in (out / "1.2.3").iterdir()} == names
     assert not list(out.glob(".*"))
 
@@ -280,7 +283,7 @@ def test_studies_are_fetched_one_by_one_and_their_files_removed(tmp_path):
 
     ran = go(tmp_path / "out", archive=remote(tmp_path, fetch, "1.2.8", "1.2.9"))
     assert ran.answered == 2
-    assert seen == [0, 2], "only the answers of the study before are there"
+    assert seen == [0, 3], "only the answers of the study before are there"
     assert not (tmp_path / "scratch").exists()
 
 

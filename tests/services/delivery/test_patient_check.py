@@ -87,7 +87,7 @@ def test_a_late_result_is_rebuilt_under_the_patient_of_today(bench, tmp_path):
         assert "PatientAge" not in dataset
     assert made(bench, 2)["sr"].PredecessorDocumentsSequence
     assert (states(bench, 1), states(bench, 2)) == ({DeliveryState.DROPPED}, {DeliveryState.ACCEPTED})
-    (event,) = [one for one in timeline(bench.ledger, STUDY) if one.what == "patient_changed_at_peer"]
+    (event,) = [one for one in timeline(bench.ledger, STUDY) if one.what == "peer_patient_changed"]
     assert "PatientName" in event.detail["attributes"]
     assert not {"P-2", "Other"} & set(str(event.detail).replace("'", " ").split())
 

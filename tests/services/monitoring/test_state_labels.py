@@ -13,6 +13,7 @@ from ra_node.services.monitoring.state_labels import (
     STUDY,
     count_label,
     delivery_label,
+    event_details,
 )
 from ra_node.web import labels
 from tests.test_glossary import banned
@@ -51,3 +52,15 @@ def test_counts_are_labelled(kind, key, said):
 def test_a_delivery_names_its_commitment_where_it_was_requested():
     assert delivery_label(DeliveryState.ACCEPTED, CommitmentState.NOT_ASKED) == "delivered"
     assert delivery_label(DeliveryState.ACCEPTED, CommitmentState.COMMITTED) == "delivered, committed"
+
+
+def test_details_of_an_event_are_words_and_not_pythons_values():
+    """Page and terminal; the event log keeps the stored names."""
+    kept = {"size_bytes": 5, "counts": True, "again": False, "peer": None, "reason": ""}
+    assert dict(event_details(kept)) == {
+        "size_bytes": "5",
+        "report_needed": "yes",
+        "again": "no",
+        "reason": "",
+    }
+    assert labels.detail(kept) == [("size bytes", "5"), ("report needed", "yes")]

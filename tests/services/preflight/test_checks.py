@@ -6,6 +6,7 @@ import pytest
 from pydicom.uid import UID
 
 from ra_node.domain.result_objects import BASIC_KINDS, OPTIONS, class_of
+from ra_node.errors import Fatal
 from ra_node.ledger.database.engine import LedgerUnavailable
 from ra_node.network.scu.association import PeerAddress, Reach
 from ra_node.network.scu.c_find import InstanceCount
@@ -16,10 +17,12 @@ from ra_node.services.preflight.checks import (
     NO_STUDY,
     check_disk,
     check_folder,
+    check_hosts,
     check_language,
     check_peer,
     check_port,
     check_query,
+    check_retrieval,
     check_sources,
     check_waiting,
     run_checks,
@@ -76,12 +79,47 @@ def test_a_port_is_free_or_ours_or_wrong():
 
     assert "is free" in check_port("127.0.0.1", free_port()).found
     with socket.create_server(("127.0.0.1", 0)) as server:
-        row = check_port("127.0.0.1", server.getsockname()[1])
+        port = server.getsockname()[1]
+        row, stranger = check_port("127.0.0.1", port, ours=True), check_port("127.0.0.1", port)
     assert row.ok
-    assert "in use, by the node it seems" in row.found
+    assert "the node listens" in row.found
+    assert not stranger.ok
+    assert "another program holds it" in stranger.hint
     row = check_port("192.0.2.1", 104)  # an address for documentation, which no machine has
     assert not row.ok
     assert "an address of this machine" in row.hint
+
+
+def test_a_host_that_cannot_be_resolved_is_named(tmp_path):
+    """Its images would be rejected, and "sources" said ok."""
+    peers = [
+        {"name": name, "ae_title": name, "host": host, "roles": ["source"]}
+        for name, host in (("a", "10.0.0.0/8"), ("b", "10.0.0.1"), ("c", "*"), ("d", "no-such-host.invalid"))
+    ]
+    row = check_hosts(settings(tmp_path, peer=peers))
+    assert (row.ok, row.found) == (False, "cannot be resolved: no-such-host.invalid of d")
+    assert check_hosts(settings(tmp_path, peer=peers[:3])).ok
+
+
+def test_a_pacs_that_gives_no_reports_back_is_said():
+    """prior = "query" needs C-GET; C-FIND alone was taken for enough."""
+    row = check_retrieval(PEER, lambda _peer: "does not accept C-GET (Study Root)")
+    assert (row.ok, "does not accept C-GET" in row.found) == (False, True)
+    assert check_retrieval(PEER, lambda _peer: "").ok
+
+
+def test_a_gpu_that_is_not_there_is_said_before_a_worker_fails(tmp_path):
+    def none() -> str:
+        raise Fatal("no NVIDIA driver")
+
+    row = next(
+        one
+        for one in run_checks(
+            settings(tmp_path), open_state=lambda: None, bundle=lambda: "b", destinations=(), device=none
+        )
+        if one.name == "device"
+    )
+    assert (row.ok, row.found) == (False, "no NVIDIA driver")
 
 
 def test_without_sources_nobody_may_send(tmp_path):

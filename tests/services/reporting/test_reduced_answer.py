@@ -82,6 +82,7 @@ def raising(error):
 ANSWER, RENDER = "ra_node.services.reporting.answer.", "ra_node.services.reporting.render_objects."
 CONTENT = "ra_node.dicom.sr.measurement_groups."
 SOURCES = "ra_node.services.reporting.sources."
+DISPLAY = "ra_node.services.reporting.display_pixels."
 PARTS = {
     "an optional object": ([ANSWER + "publish"], BOTH, 2),
     "drawing the overlay": ([ANSWER + "publish", RENDER + "render_overlay"], (ObjectKind.SR,), 2),
@@ -91,7 +92,7 @@ PARTS = {
         (ObjectKind.SR,),
         0,
     ),
-    "reading previews": ([SOURCES + "read_preview"], BOTH, 2),
+    "reading previews": ([SOURCES + "read_preview", DISPLAY + "read_preview"], BOTH, 2),
     "reading headers": ([SOURCES + "read_attributes"], BOTH, 2),
     "the contents of the report": ([ANSWER + "publish", CONTENT + "hand_sentence"], (ObjectKind.SR,), 0),
 }  # fmt: skip

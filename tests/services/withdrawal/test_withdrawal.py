@@ -12,7 +12,7 @@ from ra_node.dicom.sop_common import series_uid_of
 from ra_node.domain.job import JobKind
 from ra_node.domain.report import Reason, WithdrawalCause
 from ra_node.domain.result_objects import ObjectKind
-from ra_node.domain.withdrawal import checked_reason, withdrawal_refusal
+from ra_node.domain.texts.withdrawal import checked_reason, withdrawal_refusal
 from ra_node.errors import Refused
 from ra_node.ledger.database.events import timeline
 from ra_node.ledger.database.schema import DeliveryState

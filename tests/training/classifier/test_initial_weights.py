@@ -14,7 +14,8 @@ from ra_node.errors import Fatal
 from ra_node.inference.bundles.manifest import load_bundle
 from ra_node.inference.networks.architectures import build
 from tests.training.recipe_builders import DEMO
-from training.classifier.initial_weights import Start, begun, find_start, note_start, noted_start
+from training.classifier.initial_weights import begun, find_start
+from training.classifier.start import Start, note_start, noted_start
 from training.data.weights_origin import Origin
 from training.io.shipped import shipped
 from training.recipes.classifier import Recipe, read_recipe

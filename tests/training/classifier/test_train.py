@@ -17,8 +17,8 @@ from ra_node.inference.networks.heads import new_head, replace_last_layer
 from ra_node.inference.networks.loaded_network import load_network
 from tests.training.network_builders import exact_recipe, hands, small_network
 from training.classifier.epoch_log import read_log
-from training.classifier.initial_weights import Start
 from training.classifier.loop import Progress, tune
+from training.classifier.start import Start
 from training.classifier.train import Place, train_run
 from training.data.dataset import Crops, Row, stacked
 from training.evaluation.evaluate import weights_path

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ra_node.errors import Fatal
-from ra_node.inference.networks.loaded_network import softmax
+from ra_node.inference.networks.softmax import softmax
 from training.evaluation.calibration import expected_calibration_error, reliability, scaling, temperature
 from training.evaluation.evaluate import seen
 from training.evaluation.task_calibration import calibrated, calibrated_run, deciding_splits, points_of

@@ -131,6 +131,14 @@ def test_epochs_starts_and_networks_are_refused_by_name(tmp_path: Path) -> None:
         entries(recipe, ["vgg16"], {}, {"vgg16": tmp_path / "weights"}, None)
 
 
+def test_layers_are_frozen_in_the_network_of_the_recipe_alone(tmp_path: Path) -> None:
+    """Another network has no layers of these names."""
+    recipe = read_recipe(write_recipe(tmp_path / "small.toml"))
+    recipe = recipe.model_copy(update={"architecture": "googlenet", "frozen": ("conv1",)})
+    made = entries(recipe, TWO, {}, {}, None)
+    assert [one.recipe.frozen for one in made] == [("conv1",), ()]
+
+
 def test_epochs_of_one_network_leave_the_others_as_they_are(tmp_path: Path) -> None:
     recipe = read_recipe(write_recipe(tmp_path / "small.toml"))
     made = entries(recipe, ["alexnet", "vgg16", "resnet50"], {"vgg16": 0.5, "": 7}, {}, "bf16")

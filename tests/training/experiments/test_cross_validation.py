@@ -11,7 +11,7 @@ import torch
 
 from ra_node.errors import Refused
 from tests.training.recipe_builders import small_recipe
-from training.classifier.initial_weights import Start
+from training.classifier.start import Start
 from training.classifier.train import Place
 from training.data.dataset import Crops, Row, stacked
 from training.data.split import ALL, Fold, Split, k_folds, written

@@ -11,7 +11,7 @@ import torch
 from typer.testing import CliRunner
 
 from ra_node.errors import Fatal, Refused
-from ra_node.inference.networks.loaded_network import softmax
+from ra_node.inference.networks.softmax import softmax
 from tests.training.evaluated_runs import rows, told, write_run
 from training.__main__ import app, export_bundle
 from training.classifier.run_folder import REAL

@@ -29,7 +29,7 @@ from training.data.dataset import Crops, Row, stacked
 from training.data.weights_origin import Origin, metadata_of, read_origin
 from training.evaluation.evaluate import Result, evaluated, unedited_figures, weights_path
 from training.evaluation.metrics import in_words
-from training.evaluation.predictions import run_outputs
+from training.evaluation.network_outputs import run_outputs
 from training.evaluation.task_calibration import CLASSES, Calibration, calibrated
 from training.export.bundle import export
 from training.export.model_card import card

@@ -11,8 +11,8 @@ import torch
 from ra_node.errors import Fatal
 from ra_node.inference.networks.joint_network import load_joint_network
 from tests.training.joints.builders import joint_hands, joint_recipe
-from training.joints.hands import UNKNOWN
-from training.joints.train import WEIGHTS, Budget, joint_logits, train_joints, with_joint_labels
+from training.joints.hands import UNKNOWN, WEIGHTS
+from training.joints.train import Budget, joint_logits, train_joints, with_joint_labels
 
 
 def silent(_text: str) -> None:

@@ -45,7 +45,7 @@ def reissue(ledger: Ledger, job: Job, present: PresentPatient, digest: str, chan
             return False
         finish_held(connection, now, job)
         told = {"peer": job.peer, "attributes": ", ".join(changed)}
-        note(connection, now, "patient_changed_at_peer", job.study_uid, **told)
+        note(connection, now, "peer_patient_changed", job.study_uid, **told)
         drop_unsent_held(connection, now, job.study_uid, "the archive names another patient or order")
         clear_alarm_held(connection, now, AlarmKind.PATIENT_REFUSED, job.study_uid)
         if study.state in (StudyState.ANSWERED, StudyState.FAILED):

@@ -9,8 +9,6 @@ from ra_node.errors import Refused
 
 MOST_CHARACTERS = 200
 
-_WORDS = {WithdrawalCause.PATIENT_SAFETY: "patient safety", WithdrawalCause.QUALITY: "quality reasons"}
-
 
 def checked_reason(text: str) -> str:
     """The reason as one line; Refused where it is empty, too long or not printable."""
@@ -23,4 +21,6 @@ def checked_reason(text: str) -> str:
 
 def withdrawal_refusal(cause: WithdrawalCause, reason: str, at: datetime) -> Refusal:
     """The reason in every rendering; its first word is "Withdrawn"."""
-    return Refusal(Reason.WITHDRAWN, f"Withdrawn on {at:%Y-%m-%d} for {_WORDS[cause]}: {reason}")
+    if cause is WithdrawalCause.PATIENT_SAFETY:
+        return Refusal(Reason.WITHDRAWN, f"Withdrawn on {at:%Y-%m-%d} for patient safety: {reason}")
+    return Refusal(Reason.WITHDRAWN, f"Withdrawn on {at:%Y-%m-%d} for quality reasons: {reason}")

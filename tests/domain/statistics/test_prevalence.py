@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ra_node.domain.prevalence import posterior
+from ra_node.domain.statistics.prevalence import posterior
 
 SHARES = st.floats(0.01, 0.99)
 

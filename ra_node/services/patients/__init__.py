@@ -1,0 +1,1 @@
+"""Patients that are merged: by a command, or by ADT messages."""

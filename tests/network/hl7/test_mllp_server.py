@@ -1,0 +1,97 @@
+"""One frame, one answer; a broken frame ends its connection and nobody else's."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import suppress
+
+import pytest
+
+from ra_node.network.hl7 import mllp_server
+from ra_node.network.hl7.mllp_server import MOST_CALLERS, MllpServer
+
+
+@pytest.fixture
+def served():
+    taken: list[bytes] = []
+
+    def take(content):
+        if content == b"bad":
+            raise ValueError
+        taken.append(content)
+        return b"ACK " + content
+
+    stop = threading.Event()
+    server = MllpServer("127.0.0.1", 0, take)
+    thread = threading.Thread(target=server.serve, args=(stop,), daemon=True)
+    thread.start()
+    yield server.port, taken
+    stop.set()
+    thread.join(60)
+
+
+def call(port):
+    return socket.create_connection(("127.0.0.1", port), timeout=60)
+
+
+def answer(connection):
+    """What comes back; a connection that is reset has no answer either."""
+    found = b""
+    with suppress(ConnectionResetError):
+        while not found.endswith(b"\x1c\r"):
+            part = connection.recv(100)
+            if not part:
+                break
+            found += part
+    return found
+
+
+def test_messages_of_one_connection_are_answered_in_turn(served):
+    """However the bytes are cut."""
+    port, taken = served
+    with call(port) as connection:
+        for part in (b"\x0bo", b"ne\x1c", b"\r"):
+            connection.sendall(part)
+        assert answer(connection) == b"\x0bACK one\x1c\r"
+        connection.sendall(b"\x0btwo\x1c\r")
+        assert answer(connection) == b"\x0bACK two\x1c\r"
+    assert taken == [b"one", b"two"]
+
+
+@pytest.mark.parametrize("sent", [b"no start", b"\x0bhalf", b"", b"\x0bbad\x1c\r", b"\x1c\r"])
+def test_a_broken_frame_ends_its_connection_alone(served, sent):
+    port, taken = served
+    with call(port) as broken, call(port) as good:
+        broken.sendall(sent)
+        broken.shutdown(socket.SHUT_WR)
+        assert answer(broken) == b""
+        good.sendall(b"\x0bone\x1c\r")
+        assert answer(good) == b"\x0bACK one\x1c\r"
+    assert taken == [b"one"]
+
+
+def test_a_frame_without_end_is_refused_at_its_limit(served, monkeypatch):
+    monkeypatch.setattr(mllp_server, "MOST_BYTES", 10_000)
+    with call(served[0]) as connection:
+        connection.sendall(b"\x0b" + b"x" * 20_000)
+        assert answer(connection) == b""
+
+
+def test_a_slow_frame_is_given_up(served, monkeypatch):
+    monkeypatch.setattr(mllp_server, "FRAME_S", 0.05)
+    with call(served[0]) as connection:
+        connection.sendall(b"\x0bslow")
+        assert connection.recv(1) == b""
+
+
+def test_more_callers_than_allowed_are_turned_away(served):
+    port, _ = served
+    callers = [call(port) for _ in range(MOST_CALLERS)]
+    for one in callers:
+        one.sendall(b"\x0bone\x1c\r")
+        assert answer(one)
+    with call(port) as further:
+        assert answer(further) == b""
+    for one in callers:
+        one.close()
