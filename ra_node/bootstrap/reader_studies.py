@@ -126,9 +126,14 @@ def do_pending(settings: Settings, report: Report = lambda _done, _total: None) 
 
 @cache
 def _opened(settings_json: str, folder: Path, with_networks: bool) -> LoadedModel:  # noqa: FBT001 - a key of the cache
+    import cv2
+    import torch
+
     from ra_node.inference.bundles.manifest import check_weights, read_bundle
     from ra_node.services.reader_studies.image_reading import LoadedModel
 
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)  # two threads of a process at low priority wait for each other at every layer
     settings = with_bundle(Settings.model_validate_json(settings_json), folder)
     bundle = read_bundle(folder)
     check_weights(bundle)

@@ -6,6 +6,7 @@ own that ends with the worker and goes on where it was after a restart.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -42,9 +43,11 @@ class ReaderStudyMaker:
         if now - self._looked_at < EVERY_S:
             return
         self._looked_at = now
-        if self._process is not None and self._process.is_alive():
-            return
-        self._process = None
+        if self._process is not None:
+            if self._process.is_alive():
+                return
+            structlog.get_logger().info("reader_study_process_ended", exit_code=self._process.exitcode)
+            self._process = None
         try:
             found = pending_work(self.state)
         except Retryable:
@@ -68,10 +71,8 @@ def _started(settings: Settings) -> BaseProcess:
 def _make(settings: Settings, parent: int) -> None:
     """Make everything that is pending, in a process of its own."""
     die_with_parent(parent)
-    configure_logging("work")
+    configure_logging("work", level=logging.WARNING)
     try:
-        done = do_pending(settings)
-    except NodeError as error:
-        structlog.get_logger().warning("reader_study_failed", error=str(error))
-        return
-    structlog.get_logger().info("reader_studies_processed", count=done)
+        do_pending(settings)
+    except NodeError:
+        raise SystemExit(1) from None  # what failed for a reader study is in its row; the rest is tried again

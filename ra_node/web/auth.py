@@ -125,7 +125,7 @@ def json_change(do: JsonChange, roles: Collection[AccountRole]) -> Endpoint:
             return denied
         try:
             sent = json.loads(await request.body())
-        except ValueError:
+        except (ValueError, RecursionError):
             sent = None
         if not isinstance(sent, dict):
             return JSONResponse({"text": "expected a JSON object"}, 400)

@@ -15,6 +15,7 @@ from ra_node.services.reader_studies.making import add_reader, create_study
 from ra_node.services.reader_studies.sources import SourceKind, StudySourceSpec
 from ra_node.web.auth import account_of, desk_of
 from ra_node.web.reader_studies.lead import lead_page
+from ra_node.web.templating import error_page
 
 DEFAULTS = {
     "source": str(SourceKind.HELD),
@@ -52,8 +53,11 @@ def create_reader_study(request: Request, sent: FormData) -> Response:
 def add_study_reader(request: Request, sent: FormData) -> Response:
     """Add one of the two readers, or the third one."""
     study = str(request.path_params["study"])
-    account = _reader(request, str(sent.get("account", ""))[:64])
-    add_reader(desk_of(request).ledger, study, account, adjudicator=sent.get("duty") == "adjudicator")
+    try:
+        account = _reader(request, str(sent.get("account", ""))[:64])
+        add_reader(desk_of(request).ledger, study, account, adjudicator=sent.get("duty") == "adjudicator")
+    except Refused as error:
+        return error_page(request, 400, str(error))
     return RedirectResponse(f"/reader-studies/{study}", 303)
 
 

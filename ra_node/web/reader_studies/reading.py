@@ -22,6 +22,7 @@ from ra_node.web.reader_studies.task_json import discrepancy_json, model_json, r
 from ra_node.web.templating import error_page, show
 
 PAGE = 100
+MOST_HANDS = 10_000_000
 KINDS = (TaskKind.REVISION, TaskKind.CONSENSUS)
 _WAITING = {
     "The hands are still being cut.": "wait_making",
@@ -74,6 +75,8 @@ def read_hands(request: Request) -> Response:
 def adjudicate(request: Request) -> Response:
     """The same page for the discrepant hands of the present phase."""
     entry = _entry(request)
+    if entry.phase not in (Phase.REVISION, Phase.CONSENSUS):
+        return RedirectResponse(f"/reading/{entry.study}", 303)
     kind = TaskKind.REVISION if entry.phase is Phase.REVISION else TaskKind.CONSENSUS
     return _reading_page(request, kind, "/next?after=0")
 
@@ -128,7 +131,7 @@ def next_discrepancy(request: Request) -> Response:
 
 def hand_at(request: Request) -> Response:
     """The hand at a place of the reader's own order."""
-    desk, number = desk_of(request), int(request.path_params["number"])
+    desk, number = desk_of(request), _place(request)
     task = reading.hand_at(desk.ledger, desk.files, _study(request), account_of(request), number)
     return JSONResponse({"task": _own(request, task)})
 
@@ -136,7 +139,7 @@ def hand_at(request: Request) -> Response:
 def discrepancy_at(request: Request) -> Response:
     """The discrepant hand at a place of the list."""
     desk, account, study = desk_of(request), account_of(request), _study(request)
-    number = int(request.path_params["number"])
+    number = _place(request)
     for one in adjudication.discrepancies(desk.ledger, study, account):
         if one.number == number:
             view = adjudication.discrepancy(desk.ledger, desk.files, study, account, one.task)
@@ -324,6 +327,14 @@ def _study(request: Request) -> str:
 
 def _picture_path(request: Request, task: str) -> str:
     return f"/reading/{_study(request)}/tasks/{task}/picture"
+
+
+def _place(request: Request) -> int:
+    """A place in the reader's order; NotFound for a number that is none."""
+    number = int(request.path_params["number"])
+    if number > MOST_HANDS:
+        raise NotFound("expected a place in the order of this reader, found a larger number")
+    return number
 
 
 def _number(text: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
 
 from ra_node.domain.reader_study.marks import LONGEST_NOTE, Mark, MarkKind
 from ra_node.errors import Refused
@@ -22,7 +22,7 @@ class SentMark(BaseModel):
 
     kind: MarkKind
     joint: str = Field(default="", max_length=16)
-    stage: int | None = None
+    stage: StrictInt | None = None
     reason: str = Field(default="", max_length=32)
     note: str = Field(default="", max_length=LONGEST_NOTE)
     x: float | None = None

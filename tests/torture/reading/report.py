@@ -117,8 +117,6 @@ def _kept(state: State, study: str, hands: dict[str, str], name: str, traffic: T
 def _say_times(times: list[float]) -> None:
     page, slow = median(times), times[int(0.95 * len(times))]
     lesions = page + THINK_NORMAL_S + 3 * THINK_JOINT_S
-    print(
-        f"page time a hand, scripted: median {page:.2f} s, 95 % below {slow:.2f} s; with {THINK_NORMAL_S:.0f}"
-        f" s of looking {page + THINK_NORMAL_S:.1f} s a hand without lesions, with {THINK_JOINT_S:.0f} s more"
-        f" for each of three joints {lesions:.1f} s"
-    )
+    print(f"page time a hand, scripted: median {page:.2f} s, 95 % below {slow:.2f} s")
+    print(f"with {THINK_NORMAL_S:.0f} s of looking: {page + THINK_NORMAL_S:.1f} s a hand without lesions")
+    print(f"with {THINK_JOINT_S:.0f} s more for each of three joints: {lesions:.1f} s a hand with lesions")

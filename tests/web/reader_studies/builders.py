@@ -132,5 +132,4 @@ def _hand(data: Path, study: str, number: int, hand: PlannedHand) -> HandRecord:
     known |= {"patient": MARKED_PATIENT, "source": "source", "side": hand.side, "chosen": True}
     names = ("path", "sha256", "picture_path", "picture_sha256")
     files = dict(zip(names, (*written["json"], *written["png"]), strict=True))
-    pixels = {"pixels": f"{number:064d}"} if "pixels" in HandRecord.__dataclass_fields__ else {}
-    return HandRecord(**known, **pixels, model_json=MARKED_MODEL, **files)
+    return HandRecord(**known, pixels=f"{number:064d}", model_json=MARKED_MODEL, **files)

@@ -88,6 +88,8 @@ def test_the_second_of_two_tabs_gets_the_marks_of_the_first_and_changes_nothing(
     [
         {"marks": [{"kind": "stage", "joint": "mcp_2", "stage": 6}]},
         {"marks": [{"kind": "stage", "joint": "nose", "stage": 1}]},
+        {"marks": [{"kind": "stage", "joint": "mcp_2", "stage": True}]},
+        {"marks": [{"kind": "joint_at", "joint": "mcp_2", "x": 1e9, "y": 1}]},
         {"marks": []},
         {"marks": STAGE_3 * 21},
         {"marks": STAGE_3, "id": "x" * 40},
@@ -105,6 +107,18 @@ def test_what_no_page_would_send_is_refused_and_not_kept(ward, sent):
         answer = alice.post(path, json=body, headers={"X-CSRF-Token": alice.token()})
         assert answer.status_code == 400
         assert "expected" in answer.json()["text"]
+    assert rows(ward) == 0
+
+
+def test_bodies_and_addresses_that_make_no_sense_are_refused(ward):
+    hospital, study = ward
+    with reading(hospital, study, "alice") as alice:
+        path, token = f"/reading/{study}/tasks/{alice.next()['id']}/actions", alice.token()
+        for body in (b"null", b"{", b"\xff", b"[" * 9000):
+            assert alice.post(path, content=body, headers={"X-CSRF-Token": token}).status_code == 400
+        for place in ("9" * 30, "99", "0"):
+            assert alice.get(f"/reading/{study}/hands/{place}").status_code == 404
+        assert alice.get(f"/reading/{study}/adjudicate").headers["location"] == f"/reading/{study}"
     assert rows(ward) == 0
 
 
