@@ -136,7 +136,7 @@ def warned_events() -> set[str]:
 def test_every_event_that_warns_has_its_cause_and_its_remedy():
     """And no event stands there that the node does not log."""
     text = guide_page("troubleshooting")
-    listed = set(re.findall(r"`([a-z_]+)`", text.split("## Log events")[1].replace("`quiet_s`", "")))
+    listed = set(re.findall(r"`([a-z0-9_]+)`", text.split("## Log events")[1].replace("`quiet_s`", "")))
     events = warned_events()
     assert len(events) > 60
     assert events - listed == set()
