@@ -11,7 +11,14 @@ from ra_node.errors import Fatal
 from ra_node.inference.networks.softmax import softmax
 from training.evaluation.calibration import expected_calibration_error, reliability, scaling, temperature
 from training.evaluation.evaluate import seen
-from training.evaluation.task_calibration import calibrated, calibrated_run, deciding_splits, points_of
+from training.evaluation.metrics import auc
+from training.evaluation.task_calibration import (
+    CLASSES,
+    calibrated,
+    calibrated_run,
+    deciding_splits,
+    points_of,
+)
 
 
 def drawn(factor: float, count: int = 4000) -> tuple[np.ndarray, np.ndarray]:
@@ -114,6 +121,20 @@ def test_few_hands_hardly_move_the_offsets_and_an_absent_class_has_none() -> Non
     assert max(map(abs, few.offsets)) < 1.0
     assert few.shares[1] == 0.0
     assert sum(few.shares) == pytest.approx(1.0)
+
+
+def test_few_hands_get_no_offsets_so_that_folds_do_not_turn_the_ranking_round() -> None:
+    """With offsets the AUC of 18 held-out hands by a network that knows nothing fell to 0.2."""
+    few, many = np.tile(np.arange(6), 49), np.tile(np.arange(6), 50)
+    assert not calibrated(logits_of(few), both(few)).staging.offsets
+    assert calibrated(logits_of(many), both(many)).staging.offsets
+    stages, splits, patients = hands_of(range(6), range(6), list(range(6)) * 20)
+    blind = {task: np.random.default_rng(2).normal(size=(len(stages), n)) for task, n in CLASSES.items()}
+    found = calibrated_run(blind, stages, splits, patients)
+    judged = splits == "held-out"
+    ill = found.probabilities("recognition", blind["recognition"][judged], patients[judged])[:, 1]
+    raw = blind["recognition"][judged, 1] - blind["recognition"][judged, 0]
+    assert auc(stages[judged] > 0, ill) == pytest.approx(auc(stages[judged] > 0, raw), abs=0.08)
 
 
 def test_the_logits_of_probabilities_are_those_that_give_them() -> None:
