@@ -25,6 +25,8 @@ from ra_node.ledger.report_json import finding_from_json, finding_to_json, repor
 
 _table, _result, _image, _job = schema.withdrawal, schema.result, schema.instance, schema.job
 _study = schema.study
+LIVE_FIRST_S = 2.0
+"""Delay of the report of a withdrawal: jobs of a study that arrives meanwhile are due before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,8 @@ def begin_withdrawal(ledger: Ledger, request: WithdrawalRequest, refusal: Refusa
         drop_unsent_held(connection, now, request.study_uid, "the result was withdrawn")
         key = f"report:{request.study_uid}:{version}"
         enqueue(connection, ledger, JobKind.REPORT, key, request.study_uid, version=version)
+        due = update(_job).where(_job.c.key == key)
+        connection.execute(due.values(run_at=now + LIVE_FIRST_S))
         connection.execute(update(_table).where(this).values(ended_at=now, new_version=version))
         _note(connection, now, "study_withdrawn", request, version=version)
     return version

@@ -234,8 +234,9 @@ def test_while_the_ledger_is_away_the_page_says_so(tmp_path, monkeypatch):
     hospital.close()
 
 
-def test_a_result_is_withdrawn_behind_a_confirmation(tmp_path):
+def test_a_result_is_withdrawn_behind_a_confirmation(tmp_path, monkeypatch):
     """Without the tick nothing happens; with it the request has the operator's name, and the button goes."""
+    monkeypatch.setattr("ra_node.ledger.withdrawals.LIVE_FIRST_S", 0.0)
     hospital = Hospital(tmp_path)
     study = hospital.receive("one")
     hospital.answer(study, 2)

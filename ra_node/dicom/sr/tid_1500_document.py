@@ -114,7 +114,8 @@ def _reference(made: Dataset, report: StudyReport, predecessor: Dataset | None) 
         made.CurrentRequestedProcedureEvidenceSequence = [_references(made.StudyInstanceUID, evidence)]
     replaced = _replaced(made, report, predecessor)
     if replaced is not None:
-        made.PredecessorDocumentsSequence = [_references(made.StudyInstanceUID, [replaced])]
+        replaced_all = [replaced, *_replaced_before(made, predecessor)]
+        made.PredecessorDocumentsSequence = [_references(made.StudyInstanceUID, replaced_all)]
     prior = report.prior
     if prior is not None:
         named = (prior.series_instance_uid, prior.sop_class_uid, prior.sop_instance_uid)
@@ -147,6 +148,24 @@ def _replaced(made: Dataset, report: StudyReport, predecessor: Dataset | None) -
     if made.SOPClassUID == ComprehensiveSRStorage:
         uid = _comprehensive_uid(uid)
     return (series_uid_of(uid), made.SOPClassUID, uid)
+
+
+def _replaced_before(made: Dataset, predecessor: Dataset | None) -> list[Triple]:
+    """What the predecessor itself replaced: a peer may never have received the predecessor."""
+    found = []
+    for study in () if predecessor is None else predecessor.get("PredecessorDocumentsSequence") or ():
+        for series in study.ReferencedSeriesSequence:
+            for item in series.ReferencedSOPSequence:
+                uid, sop_class = str(item.ReferencedSOPInstanceUID), str(item.ReferencedSOPClassUID)
+                earlier = Dataset()
+                earlier.SOPInstanceUID, earlier.SOPClassUID = uid, sop_class
+                earlier.SeriesInstanceUID = series.SeriesInstanceUID
+                if _has_twin(earlier, made):
+                    uid = _comprehensive_uid(uid)
+                    found.append((series_uid_of(uid), str(made.SOPClassUID), uid))
+                else:
+                    found.append((str(series.SeriesInstanceUID), sop_class, uid))
+    return found
 
 
 def _has_twin(predecessor: Dataset, made: Dataset) -> bool:

@@ -19,7 +19,7 @@ from ra_node.ledger.database.schema import DeliveryState
 from ra_node.ledger.deliveries import deliveries_of
 from ra_node.ledger.overview import jobs_of
 from ra_node.ledger.results import latest_result, objects_of, prior_result
-from ra_node.ledger.withdrawals import begin_withdrawal, next_withdrawals, waiting_withdrawals
+from ra_node.ledger.withdrawals import LIVE_FIRST_S, begin_withdrawal, next_withdrawals, waiting_withdrawals
 from ra_node.network.scp.loopback_archive import LoopbackArchive
 from ra_node.services.reporting.answer import Destination
 from ra_node.services.reporting.rebuild import Rebuilder
@@ -50,6 +50,7 @@ def ask(bench, cause=SAFETY, reason="sides exchanged"):
 
 def begin(bench):
     WithdrawalStarter(bench.ledger).step()
+    bench.clock.advance(LIVE_FIRST_S)
 
 
 def events(bench, what):
@@ -209,6 +210,16 @@ def test_live_work_goes_first_but_not_for_ever(bench):
     bench.clock.advance(LONGEST_PAUSE_S + 1)
     starter.step()
     assert waiting_withdrawals(bench.ledger) == 0
+
+
+def test_a_study_that_arrives_is_reported_before_a_withdrawal_that_has_begun(bench):
+    answered(bench)
+    ask(bench)
+    WithdrawalStarter(bench.ledger).step()
+    bench.keep(source(StudyInstanceUID="2.25.5", SOPInstanceUID="2.25.6"))
+    (job,) = bench.claim(JobKind.EXAMINE)
+    assert job.study_uid == "2.25.5"
+    assert bench.claim(JobKind.REPORT) == []
 
 
 def test_a_bundle_is_recalled_since_a_day(bench):
