@@ -36,6 +36,7 @@ def install_services(root: Path = Path("/"), run: Run | None = None) -> list[Pat
     program = Path(sys.prefix) / "bin" / "ra-node"
     if os.geteuid() != 0:
         raise Fatal(f"expected the rights of root for init --systemd: sudo {program} init --systemd")
+    _expect_visible(Path(sys.base_prefix))
     try:
         written = [*_units(root, program), *_pages(root), _command(root, program)]
     except OSError as error:
@@ -43,6 +44,15 @@ def install_services(root: Path = Path("/"), run: Run | None = None) -> list[Pat
     for argv in _programs(root):
         (run or _run)(argv)
     return written
+
+
+def _expect_visible(interpreter: Path) -> None:
+    """ProtectHome= hides these folders: the units would fail with 203/EXEC for ever."""
+    if any(interpreter.is_relative_to(home) for home in ("/root", "/home", "/run/user")):
+        raise Fatal(
+            f"expected a Python outside of home folders, found {interpreter}, which the services cannot see:"
+            " make the environment with the system's own, /usr/bin/python3 -m venv /opt/ra-node"
+        )
 
 
 def _units(root: Path, program: Path) -> list[Path]:

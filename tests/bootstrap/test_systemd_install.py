@@ -17,6 +17,12 @@ from ra_node.errors import Fatal
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may install services")
 
 
+@pytest.fixture(autouse=True)
+def system_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of a developer may be in a home folder."""
+    monkeypatch.setattr(systemd_install.sys, "base_prefix", "/usr")
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """An empty machine: on Debian 12 not even /etc/sysusers.d is there."""
@@ -66,3 +72,14 @@ def test_without_root_the_sentence_has_the_command(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(systemd_install.os, "geteuid", lambda: 1000)
     with pytest.raises(Fatal, match=r"sudo .*init --systemd"):
         install_services(tmp_path, lambda _argv: None)
+
+
+@pytest.mark.parametrize("home", ["/root/.pyenv/versions/3.11.7", "/home/alice/python"])
+def test_a_python_that_the_services_cannot_see_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str
+):
+    """Under a running systemd all roles failed with 203/EXEC: ProtectHome= hid the interpreter."""
+    monkeypatch.setattr(systemd_install.sys, "base_prefix", home)
+    with pytest.raises(Fatal, match="/usr/bin/python3 -m venv /opt/ra-node"):
+        install_services(tmp_path, lambda _argv: None)
+    assert list(tmp_path.iterdir()) == []
