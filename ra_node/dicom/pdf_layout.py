@@ -96,6 +96,7 @@ def _flow(report: StudyReport, picture: NDArray[np.uint8], words: Language) -> I
     for number in alone[:MOST_PRINTED]:
         yield from _image(report, report.images[number - 1], number, words)
     yield from _told_together(groups, len(alone) - MOST_PRINTED, words)
+    yield _paragraph(words.say("overlay.how_to_read"), 9, words)
     if any(hand.recognition is not None for hand in report.hands):
         yield Spacer(1, 4 * mm)
         for model in used_models(report):
