@@ -22,7 +22,7 @@ from ra_node.domain.texts.report_sentences import summary_sentence
 from ra_node.domain.texts.translations import load_language
 from ra_node.domain.texts.withdrawal import withdrawal_refusal
 from tests.dicom.builders import PRODUCER, image, report, source
-from tests.dicom.test_sr_judges import DEVICE_UID, complaints, pixelmed
+from tests.dicom.test_sr_validators import DEVICE_UID, complaints, pixelmed
 
 HELD = (
     DeliveredObject("pacs", class_of(ObjectKind.SR).sop_class_uid, "2.25.91"),
@@ -95,7 +95,8 @@ def test_the_word_stands_across_every_radiograph_of_the_overlay(name, word):
     language = load_language(name)
     laid = lay_out(made, {}, Pen(language, face_of(language)))
     (photo,) = laid.photos
-    words = [one for one in settled(laid.parts, Words) if one.text == word]
+    said = [one for one in settled(laid.parts, Words) if one.text == word]
+    words = [one for one in said if photo.box.y0 <= one.box.y0 < photo.box.y1]
     assert len(words) == 1
     assert photo.box.x0 <= words[0].box.x0 < words[0].box.x1 <= photo.box.x1
     bands = [
