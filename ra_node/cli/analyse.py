@@ -39,13 +39,13 @@ def hands(
     """Detect the hands in each file: box, side and joints, or the reason why there are none."""
     from ra_node.bootstrap.analysis import reading_rules
     from ra_node.cli.render_status import hands_line, print_hands
-    from ra_node.services.offline_analysis import draw_file, find_in_file
+    from ra_node.services.offline_analysis import draw_file, find_in_file, picture_names
 
     rules = reading_rules(settings_or_defaults(config))
     failed = False
-    for path in files:
+    for path, name in zip(files, picture_names(files), strict=True):
         try:
-            finding = draw_file(path, rules, picture) if picture else find_in_file(path, rules)
+            finding = draw_file(path, rules, picture, name) if picture else find_in_file(path, rules)
             line = hands_line(path, finding)
         except (NodeError, OSError) as error:
             failed = True

@@ -110,13 +110,13 @@ def ready(
 @watch.command(rich_help_panel=WATCH)
 def studies(
     uid: Annotated[
-        str | None, typer.Argument(help="Study Instance UID: show the timeline of this one.")
+        str | None, typer.Argument(help="Study Instance UID: show report and timeline of this one.")
     ] = None,
     config: ConfigPath = DEFAULT_CONFIG,
     limit: Annotated[int, typer.Option(help="Number of studies to list, newest first.")] = 50,
     as_json: Json = False,
 ) -> None:
-    """List the studies with their state, or the timeline of one."""
+    """List the studies with their state, or the report and timeline of one."""
     from ra_node.bootstrap.node_context import open_state
     from ra_node.cli.render_status import print_story, print_studies
     from ra_node.services.monitoring.overview import list_studies, study_story

@@ -144,7 +144,7 @@ def print_studies(lines: Sequence[StudyLine], *, as_json: bool) -> None:
 
 
 def print_story(story: StudyTimeline, *, as_json: bool) -> None:
-    """The timeline of one study, then the delivery state of each object."""
+    """The report of one study, its timeline, then the delivery state of each object."""
     if as_json:
         print_json(dataclasses.asdict(story))
         return
@@ -153,7 +153,9 @@ def print_story(story: StudyTimeline, *, as_json: bool) -> None:
 
 
 def story_lines(story: StudyTimeline) -> Iterator[str]:
-    """The timeline in seconds since the first image, then one line a delivered object."""
+    """The report, the timeline in seconds since the first image, then one line a delivered object."""
+    if story.text:
+        yield from (*story.text.splitlines(), "")
     start = story.events[0].at if story.events else 0.0
     for event in story.events:
         detail = "  ".join(f"{key}={value}" for key, value in event_details(event.detail))

@@ -22,7 +22,6 @@ from reportlab.pdfgen.canvas import Canvas  # type: ignore[import-untyped]
 from reportlab.platypus import (  # type: ignore[import-untyped]
     Flowable,
     Image,
-    PageBreak,
     Paragraph,
     SimpleDocTemplate,
     Spacer,
@@ -52,6 +51,7 @@ rl_config.useA85 = 0
 """Streams are binary: ASCII85 in pure Python made a document a fifth larger and took a third of its time."""
 
 _MARGIN = 18 * mm
+_PICTURE_SHARE = 0.45
 _WIDTH, _HEIGHT = A4[0] - 2 * _MARGIN, A4[1] - 2 * _MARGIN - 12 * mm
 
 
@@ -89,17 +89,18 @@ def _flow(report: StudyReport, picture: NDArray[np.uint8], words: Language) -> I
     yield _paragraph(summary_sentence(report, words), 13, words, bold=True)
     for sentence in follow_up_sentences(report, words):
         yield _paragraph(sentence, 11, words)
+    yield Spacer(1, 3 * mm)
+    yield _picture(picture)
     groups = groups_of(report)
     alone = [n for n in range(1, len(report.images) + 1) if n not in grouped_numbers(groups)]
     for number in alone[:MOST_PRINTED]:
         yield from _image(report, report.images[number - 1], number, words)
     yield from _told_together(groups, len(alone) - MOST_PRINTED, words)
+    yield _paragraph(words.say("overlay.how_to_read"), 9, words)
     if any(hand.recognition is not None for hand in report.hands):
         yield Spacer(1, 4 * mm)
         for model in used_models(report):
             yield _paragraph(model_sentence(model, words), 9, words)
-    yield PageBreak()
-    yield _picture(picture)
 
 
 def _told_together(groups: Sequence[Group], left_out: int, words: Language) -> Iterator[Flowable]:
@@ -133,10 +134,10 @@ def _image(report: StudyReport, image: ImageFinding, number: int, words: Languag
 
 
 def _picture(picture: NDArray[np.uint8]) -> Image:
-    """The overlay as large as a page allows."""
+    """The overlay at less than half of a page: a page of its own would be printed black."""
     buffer = io.BytesIO()
     Pictures.fromarray(picture).save(buffer, format="PNG", compress_level=0)  # reportlab unpacks and packs it
-    scale = min(_WIDTH / picture.shape[1], _HEIGHT / picture.shape[0])
+    scale = min(_WIDTH / picture.shape[1], _PICTURE_SHARE * _HEIGHT / picture.shape[0])
     return Image(buffer, picture.shape[1] * scale, picture.shape[0] * scale)
 
 

@@ -9,9 +9,10 @@ from importlib.resources import files
 from ra_node.errors import Refused
 
 ORDER = (
-    "connect", "recipes", "install", "troubleshooting", "tls", "results", "sides", "refusals", "operate",
-    "page", "corrections", "delivery", "retention", "bundles", "monitoring", "archive-run", "several-hosts",
-    "security", "durability", "speed", "conformance", "reader-study", "train-own-images", "train", "evaluate",
+    "connect", "recipes", "install", "troubleshooting", "tls", "how-to-read", "how-to-read-zh", "results",
+    "sides", "refusals", "operate", "page", "corrections", "delivery", "retention", "bundles", "monitoring",
+    "archive-run", "several-hosts", "security", "durability", "speed", "conformance", "reader-study",
+    "train-own-images", "train", "evaluate",
     "hand-detector", "limits", "glossary", "architecture", "naming", "tests",
 )  # fmt: skip
 """Reading order for a new user; the last three are for developers."""

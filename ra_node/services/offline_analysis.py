@@ -146,12 +146,21 @@ def find_in_file(path: Path, rules: Rules) -> ImageFinding:
     return _look(path, rules).finding
 
 
-def draw_file(path: Path, rules: Rules, out: Path) -> ImageFinding:
+def picture_names(paths: Sequence[Path]) -> list[str]:
+    """A name for the picture of each file: its own, with as many folders before it as make all different."""
+    for depth in range(1, max((len(path.parts) for path in paths), default=1) + 1):
+        names = ["_".join(part for part in path.parts[-depth:] if part not in ("/", "..")) for path in paths]
+        if len(set(names)) == len(set(paths)):
+            return names
+    return [f"{number}_{path.name}" for number, path in enumerate(paths, start=1)]
+
+
+def draw_file(path: Path, rules: Rules, out: Path, name: str = "") -> ImageFinding:
     """Detect the hands of one file and draw them to `out`; an undisplayable image is not drawn."""
     look = _look(path, rules)
     if look.display is not None:
         out.mkdir(parents=True, exist_ok=True)
-        write_picture(draw_finding(look.display, look.finding), out / f"{path.name}.png")
+        write_picture(draw_finding(look.display, look.finding), out / f"{name or path.name}.png")
     return look.finding
 
 

@@ -220,3 +220,10 @@ def test_the_command_writes_a_file_or_to_standard_output(tmp_path):
     assert "AE title MINE" in out.read_text(encoding="utf-8")
     said = run.invoke(app, words)
     assert said.output.startswith("# DICOM conformance statement")
+
+
+def test_the_page_has_no_backticks(tmp_path):
+    """Commands are code elements."""
+    page = as_html(statement_of(configured(tmp_path)))
+    assert "`" not in page
+    assert "<code>ra-node conformance</code>" in page

@@ -47,15 +47,16 @@ def test_the_pages_say_summary_hands_caveat_and_models(pages):
         "2.25.1001",
     ):
         assert wanted in text
-    assert len(pictures) == 2
+    assert len(pictures) <= 2
 
 
-def test_the_overlay_is_on_its_own_page_as_large_as_it_goes(pages):
-    _, (_, last) = pages("two_hands")
-    with Image.open(last) as opened:
+def test_the_overlay_is_on_the_first_page_and_no_page_is_black(pages):
+    """A page of its own costs a cartridge of toner."""
+    _, (first, *_others) = pages("two_hands")
+    with Image.open(first) as opened:
         shown = np.asarray(opened.convert("RGB")).astype(int)
     red = (np.abs(shown - (200, 30, 30)).max(axis=2) < 20).mean()
-    assert red > 0.5
+    assert 0.15 < red < 0.5
 
 
 @pytest.mark.parametrize(

@@ -33,9 +33,9 @@ def store(port: int, *files: Path, options: tuple[str, ...] = ()) -> subprocess.
 
 
 def answered(orthanc: Orthanc, study_uid: str, images: int = 0) -> bool:
-    """The PACS holds one report and one overlay of the study, beside its images."""
+    """The PACS holds one report and the two images of its overlay, beside the images of the study."""
     held = orthanc.instances_of(study_uid)
-    return len(held.get("SR", [])) == 1 and sum(map(len, held.values())) == images + 2
+    return len(held.get("SR", [])) == 1 and sum(map(len, held.values())) == images + 3
 
 
 @pytest.fixture(scope="module")

@@ -83,7 +83,9 @@ def sees_a_radiograph(viewer: Viewer) -> None:
 
 def sees_the_overlay(viewer: Viewer, orthanc: Orthanc, study_uid: str) -> None:
     """The viewport shows the overlay of the PACS whole, and not smaller than its words can be read."""
-    (instance,) = orthanc.instances_of(study_uid)["OT"]
+    instances = orthanc.instances_of(study_uid)["OT"]
+    number = {one: int(dcmread(io.BytesIO(orthanc.file(one))).InstanceNumber) for one in instances}
+    instance = min(instances, key=number.__getitem__)
     overlay = dcmread(io.BytesIO(orthanc.file(instance))).pixel_array
     viewer.show(OVERLAY)
     rows, columns = viewer.picture().shape

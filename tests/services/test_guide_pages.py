@@ -158,3 +158,14 @@ def test_every_shell_block_of_a_page_is_shell():
         for block in re.findall(r"```sh\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL):
             done = subprocess.run(["sh", "-n"], input=block, text=True, capture_output=True, check=False)
             assert done.returncode == 0, (path.name, done.stderr)
+
+
+def test_how_to_read_it_is_there_in_both_languages_with_pictures_that_the_page_serves():
+    """Linked from the study page and the PDF; the pictures are drawn by `python -m tests.guide_pictures`."""
+    for topic, language in (("how-to-read", "en"), ("how-to-read-zh", "zh")):
+        pictures = re.findall(r"!\[[^\]]+\]\(/static/(guide/[\w-]+\.jpg)\)", guide_page(topic))
+        assert len(pictures) == 3
+        assert all(name.endswith(f"-{language}.jpg") for name in pictures)
+        assert all((REPOSITORY / "ra_node" / "web" / "static" / name).exists() for name in pictures)
+    template = (REPOSITORY / "ra_node" / "web" / "templates" / "study.html").read_text(encoding="utf-8")
+    assert "/guide/how-to-read" in template

@@ -107,7 +107,7 @@ def test_a_study_is_opened_from_the_list_with_its_overlay_and_its_timeline(chrom
         page.wait_for_load_state("networkidle")
         width = page.locator(".overlay img").evaluate("picture => picture.naturalWidth")
         assert width > 300
-        assert "PRESENT" in page.get_by_label("Report as text").inner_text()
+        assert "SUSPECTED" in page.get_by_label("Report as text").inner_text()
         assert page.locator(".timeline li").count() >= 8
 
 

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import jinja2
+from markupsafe import Markup
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -89,8 +90,15 @@ def as_html(statement: Statement) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    templates.filters["code"] = _with_code
     page = templates.get_template("conformance.html")
     return page.render(statement=statement, entries=list(numbered(statement.sections)))
+
+
+def _with_code(text: str) -> Markup:
+    """Escaped text whose `backticks` are code."""
+    code = Markup("<code>{}</code>")
+    return Markup("").join(code.format(part) if n % 2 else part for n, part in enumerate(text.split("`")))
 
 
 def _markdown_table(table: TableBlock) -> str:

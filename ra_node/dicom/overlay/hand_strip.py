@@ -42,7 +42,7 @@ VERDICT_PX = 60
 """15 pixels where the frame is shown at a quarter of its size."""
 
 STAGE_PX, STAGE_GAP_PX = 54, 6
-WHY_PX = 27
+WHY_PX = 25
 PAD_PX = 13
 WIDE_PX = 780
 """From this width on the stages stand beside the verdict."""
