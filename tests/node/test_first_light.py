@@ -52,9 +52,10 @@ def study(orthanc: Orthanc, node: Node, tmp_path_factory: pytest.TempPathFactory
     held = orthanc.instances_of(uid)
     files = {}
     for modality, instances in held.items():
-        (instance,) = instances
+        contents = [orthanc.file(instance) for instance in instances]
+        first = min(contents, key=lambda content: int(dcmread(io.BytesIO(content)).InstanceNumber or 0))
         files[modality] = folder / f"{modality}.dcm"
-        files[modality].write_bytes(orthanc.file(instance))
+        files[modality].write_bytes(first)
     return uid, source, files
 
 
