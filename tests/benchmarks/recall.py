@@ -1,9 +1,9 @@
 """Withdraws the results of a bundle while studies stream in: `python -m tests.benchmarks.recall [RESULTS]`.
 
 One worker without networks does every job of one ledger. A study arrives every three seconds, half a second
-after the scheduler may have begun withdrawals. Its time is the CPU time of this process from its reception to
-its report, so that other work on the machine does not count. Prints the median with and without the recall of the
-same run, their ratio, and how often each result was withdrawn.
+after the scheduler may have begun withdrawals. Its time is the CPU time of this process until its report, so
+that other work on the machine does not count. Prints the median with and without the recall of the same run,
+their ratio, and how often each result was withdrawn.
 """
 
 from __future__ import annotations
