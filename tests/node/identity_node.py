@@ -122,7 +122,7 @@ def sweep(node: Node) -> None:
 def expect_refusal(node: Node, words: str) -> None:
     """The listener does not start, and check and status say why."""
     done = run(node, "listen")
-    assert done.returncode == Exit.CONFIGURATION
+    assert done.returncode == Exit.NOT_NOW
     assert words in done.stderr
     (row,) = [row for row in json.loads(run(node, "check", "--json").stdout) if "identity" in row["name"]]
     assert not row["ok"]

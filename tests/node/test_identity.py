@@ -108,7 +108,7 @@ def test_a_listener_whose_ledger_or_folder_goes_away_acknowledges_nothing_more(
         assert store(association, 2) != SUCCESS
     wait_until(lambda: node.roles["listen"].poll() is not None, "the end of the listener", 300)
     if damage in STAY_REFUSED:
-        assert run(node, "listen").returncode == Exit.CONFIGURATION
+        assert run(node, "listen").returncode == Exit.NOT_NOW
 
 
 def test_damage_in_the_middle_of_the_ledger_ends_the_listener(node: Node):
@@ -175,7 +175,7 @@ def test_an_older_ledger_is_refused_until_it_is_adopted(node: Node, tmp_path: Pa
     expect_refusal(node, "found an older ledger")
     sweep(node)
     done = run(node, "purge")
-    assert (done.returncode, "nothing is purged" in done.stderr) == (Exit.CONFIGURATION, True)
+    assert (done.returncode, "nothing is purged" in done.stderr) == (Exit.NOT_NOW, True)
     assert kept(node) == 4
     said = run(node, "adopt", "--yes", "--ingest").stdout
     assert "2 images, 0 previews" in said
