@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,9 @@ NODE_AE, MODALITY_AE, ARCHIVE_AE = "RA_NODE", "DEMO_MODALITY", "DEMO_ARCHIVE"
 MARK = ".ra-node-demo"
 """Marker file of a folder made by a demo, which the next demo may empty."""
 QUIET_S = 2.0
+
+SR, OVERLAY, OVERLAY_DETAIL = "sr", "overlay", "overlay-detail"
+"""File names of the results of a study; a study without a rated hand has no second image of the overlay."""
 
 CONFIG = """\
 [node]
@@ -102,8 +105,10 @@ def run_demo(
             say(f"Sending {len(sources)} images by C-STORE to {NODE_AE} at port {node.port} ...")
             _send(node, [study.image for study in studies], sources)
             say(f"Waiting for the reports (quiet time {QUIET_S:g} s) ...")
-            wanted = 2 * len(studies)
-            if not archive.wait_for(lambda kept: len(kept) >= wanted, deadline - time.monotonic()):
+            wanted = {str(study.image.StudyInstanceUID) for study in studies}
+            if not archive.wait_for(
+                lambda kept: is_complete([one.path for one in kept], wanted), deadline - time.monotonic()
+            ):
                 raise Refused(f"no report within {timeout_s:g} s; see {out / 'node.log'}")
         return [
             _collected(study, config, source, archive) for study, source in zip(studies, sources, strict=True)
@@ -181,18 +186,25 @@ def _send(node: PeerAddress, images: list[Dataset], sources: list[Path]) -> None
 def _collected(study: DemoStudy, config: Path, source: Path, archive: LoopbackArchive) -> DemoResult:
     paths, out, study_uid = {}, source.parent, str(study.image.StudyInstanceUID)
     for kept in archive.objects:
-        if str(dcmread(kept.path, specific_tags=["StudyInstanceUID"]).StudyInstanceUID) != study_uid:
+        name, received_for = _name_and_study(kept.path)
+        if received_for != study_uid:
             continue
-        name = _name(kept.path)
         paths[name] = Path(shutil.copyfile(kept.path, out / f"{name}.dcm"))
     picture = out / "overlay.png"
-    write_png(dcmread(paths["overlay"]).pixel_array, picture)
-    return DemoResult(study.title, config, study_uid, source, paths["sr"], paths["overlay"], picture)
+    write_png(dcmread(paths[OVERLAY]).pixel_array, picture)
+    return DemoResult(study.title, config, study_uid, source, paths[SR], paths[OVERLAY], picture)
 
 
-def _name(path: Path) -> str:
-    """File name of a received result: the report, and the two images of its overlay."""
-    made = dcmread(path, specific_tags=["SOPClassUID", "InstanceNumber"])
+def is_complete(received: Iterable[Path], study_uids: Collection[str]) -> bool:
+    """Whether report and first image of the overlay of every study are among the received objects."""
+    have = {_name_and_study(path) for path in received}
+    return all((name, study) in have for name in (SR, OVERLAY) for study in study_uids)
+
+
+def _name_and_study(path: Path) -> tuple[str, str]:
+    """File name of a received result, and its Study Instance UID."""
+    made = dcmread(path, specific_tags=["SOPClassUID", "StudyInstanceUID", "InstanceNumber"])
+    study = str(made.StudyInstanceUID)
     if str(made.SOPClassUID) != class_of(ObjectKind.OVERLAY).sop_class_uid:
-        return "sr"
-    return "overlay" if int(made.InstanceNumber) == 1 else "overlay-detail"
+        return SR, study
+    return (OVERLAY if int(made.InstanceNumber) == 1 else OVERLAY_DETAIL), study
