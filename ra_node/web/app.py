@@ -45,6 +45,7 @@ from ra_node.web.auth import (
 from ra_node.web.concurrency import ConcurrencyLimitMiddleware
 from ra_node.web.context import PageContext
 from ra_node.web.known_device import KnownDevices
+from ra_node.web.login_throttle import network_of
 from ra_node.web.middleware import (
     BodyLimitMiddleware,
     HostMiddleware,
@@ -149,14 +150,16 @@ async def login_page(request: Request) -> Response:
 def login(request: Request, sent: FormData) -> Response:
     """Sign in; wrong credentials are refused, and throttled after some attempts.
 
-    A browser in which this user has signed in before is counted by itself: outsiders cannot lock it out.
+    A browser in which this user has signed in before is counted by itself; any other by its address, so that
+    outsiders at other addresses lock out neither.
     """
     desk, caller = desk_of(request), caller_of(request)
     name, password = (str(sent.get(field, ""))[:1024] for field in ("name", "password"))
     devices: KnownDevices = request.app.state.devices
     known = devices.key(request, name)
-    keys = (known,) if known else (f"name {name}", f"address {caller}")
-    wait_s = desk.throttle.attempt(*keys)
+    network, shared = network_of(caller), "" if known else f"name {name}"
+    keys = (known,) if known else (f"name {name} at {network}", f"address {network}")
+    wait_s = desk.throttle.attempt(*keys, name=shared)
     if wait_s > 0:
         answer = _ask(request, f"Too many wrong passwords. Try again in {wait_s:.0f} s.", 429)
         answer.headers["Retry-After"] = f"{wait_s:.0f}"
@@ -164,7 +167,7 @@ def login(request: Request, sent: FormData) -> Response:
     if not desk.passwords.verify(name, password):
         sign_in_refused(desk.ledger, Operator("", caller))
         return _ask(request, "Wrong name or password.", 401)
-    desk.throttle.right(*keys)
+    desk.throttle.right(*keys, shared)
     begin_session(request, name)
     signed_in(desk.ledger, Operator(name, caller))
     answer = RedirectResponse("/", 303)

@@ -1,6 +1,7 @@
 """Cookie of a browser in which a user has signed in before.
 
-A name that outsiders lock by wrong passwords stays open to such a browser (OWASP: device cookies).
+A name that many outsiders together lock by wrong passwords stays open to such a browser (OWASP: device
+cookies).
 """
 
 from __future__ import annotations

@@ -10,9 +10,10 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
+from ra_node.bootstrap.web import build_desk
 from ra_node.settings.web import WebTable
 from ra_node.web.http_protocol import HeaderTimeoutProtocol
-from ra_node.web.login_throttle import ALLOWED, Throttle
+from ra_node.web.login_throttle import ALLOWED, ALLOWED_BY_NAME, LONGEST_WAIT_S, Throttle, network_of
 from ra_node.web.middleware import host_name
 from tests.conftest import wait_until
 from tests.web.conftest import browser, serving, sign_in, token_in
@@ -55,35 +56,71 @@ def test_the_page_counts_before_it_hashes(hospital, monkeypatch):
     assert counted == [True]
 
 
-def test_an_outsider_cannot_lock_out_a_browser_in_which_the_user_signed_in_before(hospital):
+def test_outsiders_cannot_lock_out_a_browser_in_which_the_user_signed_in_before(hospital):
+    """Not even where so many guess that the name must wait."""
     with browser(hospital, address="127.0.0.9") as owner:
         assert sign_in(owner) == 303
         owner.post("/logout", data={"csrf": token_in(owner.get("/").text)})
-        for number in range(ALLOWED + 3):
-            with browser(hospital, address=f"127.0.0.{100 + number}") as outsider:
-                sign_in(outsider, password="guess")
+        for number in range(ALLOWED_BY_NAME):
+            hospital.desk.throttle.attempt(f"address 192.0.2.{number}", name="name night")
         assert sign_in(owner) == 303
-        for _ in range(ALLOWED):
-            owner.get("/login")
     with browser(hospital, address="127.0.0.200") as forger:
         forger.cookies.set("ra_node_device", "WyJuaWdodCIsIngiXQ.forged")
         assert sign_in(forger, password=PASSWORD) == 429
 
 
-def test_a_copy_of_the_cookie_is_void_after_the_sign_out(tmp_path):
-    """Also after a restart of the page."""
-    hospital = Hospital(tmp_path)
-    with browser(hospital) as client:
+def test_one_outsider_cannot_lock_out_a_name_for_a_browser_that_never_signed_in(hospital):
+    """Five wrong passwords of one address did."""
+    with browser(hospital, address="127.0.0.66") as outsider:
+        for _ in range(ALLOWED):
+            assert sign_in(outsider, password="guess") == 401
+        assert sign_in(outsider, password="guess") == 429
+    with browser(hospital, address="127.0.0.9") as owner:
+        assert sign_in(owner) == 303
+
+
+def test_an_outsider_who_goes_on_for_weeks_adds_five_attempts_to_those_of_the_name():
+    now = [0.0]
+    throttle = Throttle(lambda: now[0])
+    for _ in range(3 * ALLOWED_BY_NAME):
+        now[0] += LONGEST_WAIT_S
+        assert throttle.attempt("address 192.0.2.1", name="name night") == 0
+    assert not throttle.must_wait("name night")
+    for number in range(ALLOWED_BY_NAME - ALLOWED):
+        throttle.attempt(f"address 198.51.100.{number}", name="name night")
+    assert throttle.must_wait("name night")
+
+
+@pytest.mark.parametrize(
+    ("caller", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("2001:db8::ffff:1", "2001:db8::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("unknown", "unknown"),
+    ],
+)
+def test_the_addresses_of_one_ipv6_subscriber_count_as_one(caller, network):
+    assert network_of(caller) == network
+
+
+def test_a_copy_of_the_cookie_is_void_after_the_sign_out(hospital):
+    """Also after a restart of the page, which other sessions survive."""
+    with browser(hospital) as client, browser(hospital) as other, browser(hospital) as thief:
         sign_in(client)
-        copied = client.cookies.get("ra_node_session")
-        assert client.get("/").status_code == 200
-        client.post("/logout", data={"csrf": token_in(client.get("/").text)})
-    hospital.close()
-    again = Hospital(tmp_path)
-    with browser(again) as thief:
+        sign_in(other)
+        kept, copied = (who.cookies.get("ra_node_session") for who in (other, client))
         thief.cookies.set("ra_node_session", copied)
+        assert thief.get("/").status_code == 200
+        client.post("/logout", data={"csrf": token_in(client.get("/").text)})
         assert thief.get("/").status_code == 303
-    again.close()
+    hospital.desk = build_desk(hospital.settings, hospital.state)
+    for cookie, status in ((kept, 200), (copied, 303)):
+        with browser(hospital) as again:
+            again.cookies.set("ra_node_session", cookie)
+            assert again.get("/").status_code == status
 
 
 @pytest.mark.parametrize("path", ["/", "/login", "/metrics"])
