@@ -312,6 +312,11 @@ class Model:
     auc: tuple[float, float, float] | None = None
     """Area under the ROC curve and its 95 % interval (low, high)."""
     measured_on: str = "held-out hands"
+    exact_stage: tuple[float, float, float] | None = None
+    """Share of hands whose likeliest stage is the true one, and its 95 % interval; staging only."""
+    within_one_stage: tuple[float, float, float] | None = None
+    calibration_error: tuple[float, float, float] | None = None
+    """Expected calibration error (mean distance of stated from observed shares), and its 95 % interval."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,10 +159,12 @@ def joint_name(name: str, language: Language | None = None) -> str:
 
 
 def caveat(report: StudyReport, language: Language | None = None) -> str:
-    """Statements that accompany every result: unverified, research label, notice of the bundle."""
+    """Statements that accompany every report: unverified, research label, notice of the bundle."""
     words = language or english()
     labels = warnings_of(report)
-    said = [words.say("statement.unverified"), *(_sentence(told(label, words), words) for label in labels)]
+    result = any(hand.recognition is not None and hand.refusal is None for hand in report.hands)
+    first = words.say("statement.unverified" if result else "statement.unverified_refusal")
+    said = [first, *(_sentence(told(label, words), words) for label in labels)]
     if not any("medical device" in label.lower() for label in labels):
         said.append(words.say("statement.no_device"))
     return words.say("sign.space").join(said)
@@ -304,7 +306,7 @@ def joint_share_words(joint: JointShare, language: Language | None = None) -> st
 
 
 def model_sentence(model: Model, language: Language | None = None) -> str:
-    """Model of each task with its AUC on held-out hands."""
+    """Model of each task with its figures on held-out hands: AUC, accuracy of stages, calibration."""
     words = language or english()
     who = {
         "task": words.texts.get(f"statement.task_{model.task}", model.task.capitalize()),
@@ -316,9 +318,13 @@ def model_sentence(model: Model, language: Language | None = None) -> str:
         return _sentence(words.say("statement.model", **who), words)
     area, low, high = (f"{value:.3f}" for value in model.auc)
     hands = told(model.measured_on, words)
-    return _sentence(
-        words.say("statement.model_auc", **who, hands=hands, area=area, low=low, high=high), words
-    )
+    said = words.say("statement.model_auc", **who, hands=hands, area=area, low=low, high=high)
+    for key in ("exact_stage", "within_one_stage", "calibration_error"):
+        figure = getattr(model, key)
+        if figure is not None:
+            share, least, most = (f"{100 * value:.0f}" for value in figure)
+            said += words.say(f"statement.model_{key}", share=share, low=least, high=most)
+    return _sentence(said, words)
 
 
 def used_models(report: StudyReport) -> list[Model]:

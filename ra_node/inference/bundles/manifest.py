@@ -384,6 +384,9 @@ def _identity(manifest: Manifest, sha256: str) -> BundleIdentity:
             manufacturer=manifest.manufacturer,
             auc=task.metrics.get("auc"),
             measured_on=task.metrics_on,
+            exact_stage=task.metrics.get("accuracy") if name == "staging" else None,
+            within_one_stage=task.metrics.get("within_one_stage"),
+            calibration_error=_calibration_error(manifest, name),
         )
         for name, task in tasks
     )
@@ -404,6 +407,19 @@ def _identity(manifest: Manifest, sha256: str) -> BundleIdentity:
         casts=domain.casts,
         heat_map=check,
     )
+
+
+def _calibration_error(manifest: Manifest, task: str) -> tuple[float, float, float] | None:
+    """The error on held-out hands with its interval, from the free part about the training."""
+    held_out = manifest.training.get("held_out")
+    if not isinstance(held_out, dict):
+        return None
+    errors, intervals = held_out.get("calibration_error"), held_out.get("calibration_interval")
+    error = errors.get(task) if isinstance(errors, dict) else None
+    match error, intervals.get(task) if isinstance(intervals, dict) else None:
+        case int() | float() as found, [int() | float() as low, int() | float() as high]:
+            return float(found), float(low), float(high)
+    return None
 
 
 def _joint_model(manifest: Manifest, joints: JointTask) -> Model:

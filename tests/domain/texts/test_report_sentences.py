@@ -15,7 +15,7 @@ from ra_node.domain.texts.report_sentences import (
     model_sentence,
     side_sentence,
 )
-from tests.dicom.builders import BUNDLE, explained, hand, image, report, staging
+from tests.dicom.builders import BUNDLE, explained, hand, image, refused_hand, report, staging
 
 MODEL = Model("staging", "vgg16", "demo", "1", "ab", "2.25.1", "ra-node")
 
@@ -25,6 +25,13 @@ def test_the_caveat_says_unverified_label_and_notice():
         "AI result, not verified by a physician. For research use only."
         " Learnt from simulated lesions; not a medical device."
     )
+
+
+def test_a_report_without_result_is_not_called_a_result():
+    """ "No AI result: ... AI result, not verified by a physician" contradicted itself."""
+    none = caveat(report(image(refused_hand())))
+    assert none.startswith("Made automatically, not verified by a physician. ")
+    assert "AI result" not in none
 
 
 def test_the_caveat_denies_a_medical_device_even_without_any_notice():
@@ -56,6 +63,23 @@ def test_a_model_is_said_with_its_accuracy_or_with_its_lack():
     assert model_sentence(MODEL) == "Staging by demo 1 (vgg16); accuracy not stated."
     assert model_sentence(replace(MODEL, auc=(0.9, 0.8512, 0.95))) == (
         "Staging by demo 1 (vgg16); AUC on held-out hands 0.900 (95 % interval 0.851 to 0.950)."
+    )
+
+
+def test_the_accuracy_of_stages_and_the_calibration_are_said_with_their_intervals():
+    """The AUC alone, 0.925, hid that the exact stage is right in 65 %."""
+    said = model_sentence(
+        replace(
+            MODEL,
+            auc=(0.925, 0.915, 0.935),
+            exact_stage=(0.653, 0.62, 0.684),
+            within_one_stage=(0.975, 0.964, 0.986),
+            calibration_error=(0.094, 0.071, 0.124),
+        )
+    )
+    assert said.endswith(
+        "; stage exact in 65 % (62 to 68), within one stage in 98 % (96 to 99);"
+        " probabilities off by 9 % on average (7 to 12)."
     )
 
 

@@ -16,6 +16,7 @@ from ra_node.domain.preprocessing import PREPROCESSING_ID
 from ra_node.errors import Fatal
 from ra_node.inference.bundles.manifest import device_uid, load_bundle, read_bundle
 from tests.inference.bundle_builders import read_manifest, write_bundle, write_manifest
+from training.io.shipped import shipped
 
 
 @pytest.fixture
@@ -31,6 +32,17 @@ def test_a_sound_bundle_names_itself_and_both_of_its_models(folder: Path) -> Non
     assert [model.task for model in identity.models] == ["recognition", "staging"]
     assert identity.models[1].weights_sha256 == hashlib.sha256(weights).hexdigest()
     assert identity.models[0].auc == (0.5, 0.4, 0.6)
+
+
+def test_the_demonstration_model_states_what_its_card_measured() -> None:
+    """Figures of stages belong to staging alone; each has its interval."""
+    recognition, staging = load_bundle(shipped("bundles") / "demo").identity.models[:2]
+    assert recognition.exact_stage is None
+    assert recognition.within_one_stage is None
+    of_staging = (staging.exact_stage, staging.within_one_stage, staging.calibration_error)
+    for figure in (recognition.calibration_error, *of_staging):
+        assert figure is not None
+        assert figure[1] <= figure[0] <= figure[2]
 
 
 def test_one_changed_byte_of_the_weights_is_refused_with_both_hashes(folder: Path) -> None:
