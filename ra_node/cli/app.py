@@ -96,13 +96,13 @@ def demo(
     """Run the whole workflow on this machine: a phantom study is sent, analysed and reported."""
     from ra_node.bootstrap.commands import show_demo
     from ra_node.bootstrap.node_context import open_state
-    from ra_node.cli.render_status import story_lines
+    from ra_node.cli.render_status import timeline_lines
     from ra_node.services.monitoring.overview import study_story
 
     for shown in show_demo(out, timeout_s, say):
         story = study_story(open_state(load_settings(shown.config)).ledger, shown.study_uid)
         say(f"\n{shown.title}\n\nTimeline")
-        for line in story_lines(story):
+        for line in timeline_lines(story):
             say(line)
         say(f"\n{story.text}")
         say("Files")

@@ -153,9 +153,14 @@ def print_story(story: StudyTimeline, *, as_json: bool) -> None:
 
 
 def story_lines(story: StudyTimeline) -> Iterator[str]:
-    """The report, the timeline in seconds since the first image, then one line a delivered object."""
+    """The report, then the timeline."""
     if story.text:
         yield from (*story.text.splitlines(), "")
+    yield from timeline_lines(story)
+
+
+def timeline_lines(story: StudyTimeline) -> Iterator[str]:
+    """The timeline in seconds since the first image, then one line a delivered object."""
     start = story.events[0].at if story.events else 0.0
     for event in story.events:
         detail = "  ".join(f"{key}={value}" for key, value in event_details(event.detail))
