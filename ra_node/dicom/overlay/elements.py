@@ -22,6 +22,8 @@ WHITE: Ink = (244, 244, 244)
 MUTED: Ink = (186, 190, 196)
 RULE: Ink = (92, 98, 106)
 AMBER: Ink = (255, 200, 70)
+SUSPECTED: Ink = (255, 122, 92)
+"""Only of disease; amber is the colour of caveats."""
 SKY: Ink = (140, 212, 255)
 
 HEAT: Ink = (255, 140, 225)

@@ -47,18 +47,27 @@ _SIDE_KEYS = {Side.RIGHT: "tag_right", Side.LEFT: "tag_left", None: "tag_undeter
 def hand_marks(image: ImageFinding, picture: Box, display: NDArray[np.uint8] | None, pen: Pen) -> list[Part]:
     """All marks of an image at `picture`; `display` (rows, columns) is used to find lead markers."""
     hands = [placed_hand(hand, image, picture) for hand in image.hands]
-    parts: list[Part] = []
+    ticks: list[Outline] = []
     for hand, place in zip(image.hands, hands, strict=True):
-        parts += _ticks(place.box, picture, verdict_ink(hand))
+        ticks += _ticks(place.box, picture, verdict_ink(hand))
     if max(picture.width_px, picture.height_px) < LEAST_PICTURE_PX:
-        return parts
+        return [*ticks]
     free = Places.around(hands, picture, display)
+    for tick in ticks:
+        free.take(_around(tick))
+    parts: list[Part] = [*ticks]
     for which, (hand, place) in enumerate(zip(image.hands, hands, strict=True)):
         rivals = tuple(other.box.centre for n, other in enumerate(hands) if n != which)
         parts += _side_tag(hand, place, rivals, free, pen)
     for hand, place in zip(image.hands, hands, strict=True):
         parts += _joint_numbers(hand, place, hands, image, free, pen)
     return parts
+
+
+def _around(tick: Outline) -> Box:
+    """The box of the points of a line."""
+    xs, ys = [round(p.x) for p in tick.points], [round(p.y) for p in tick.points]
+    return Box(min(xs), min(ys), max(xs), max(ys))
 
 
 def _ticks(box: Box, picture: Box, ink: Ink) -> Iterator[Outline]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ra_node.dicom.overlay.elements import (
-    AMBER,
     FINE_PX,
     GROUND,
     KEY_PX,
@@ -13,6 +12,7 @@ from ra_node.dicom.overlay.elements import (
     RULE,
     SKY,
     SMALL_PX,
+    SUSPECTED,
     TEXT_PX,
     WHITE,
     ElementGroup,
@@ -70,7 +70,7 @@ def is_dashed(hand: HandFinding) -> bool:
 
 def ink_of(hand: HandFinding) -> Ink:
     """Colour of a hand, in addition to the words."""
-    return {HandVerdict.PRESENT: AMBER, HandVerdict.ABSENT: SKY}.get(hand.verdict, WHITE)
+    return {HandVerdict.PRESENT: SUSPECTED, HandVerdict.ABSENT: SKY}.get(hand.verdict, WHITE)
 
 
 def hand_panel(hand: HandFinding, width_px: int, pen: Pen, height_px: int = 0) -> ElementGroup:
@@ -203,8 +203,8 @@ def _recognition(found: Recognition, width_px: int, pen: Pen) -> ElementGroup:
     height = answer.height_px + 12
     bar = Rectangle(
         Box(0, 0, width_px, height),
-        fill=AMBER if found.positive else None,
-        line=AMBER if found.positive else SKY,
+        fill=SUSPECTED if found.positive else None,
+        line=SUSPECTED if found.positive else SKY,
         line_px=4,
     )
     words = (*moved(answer.parts, 15, 6), *moved(number.parts, width_px - number.width_px - 15, 6))
@@ -221,7 +221,7 @@ def _gauge(found: Recognition, width_px: int, pen: Pen) -> ElementGroup:
     reach = min(max(round(found.probability * width), 3), width)
     shapes = (
         Rectangle(Box(0, 6, width, 6 + GAUGE_PX), line=MUTED, line_px=2),
-        Rectangle(Box(0, 6, reach, 6 + GAUGE_PX), fill=AMBER if found.positive else SKY),
+        Rectangle(Box(0, 6, reach, 6 + GAUGE_PX), fill=SUSPECTED if found.positive else SKY),
         Rectangle(Box(mark - 5, 0, mark + 5, GAUGE_PX + 12), fill=GROUND),
         Rectangle(Box(mark - 2, 0, mark + 2, GAUGE_PX + 12), fill=WHITE),
     )

@@ -10,6 +10,7 @@ from ra_node.dicom.overlay.elements import (
     RULE,
     SKY,
     SMALL_PX,
+    SUSPECTED,
     WHITE,
     ElementGroup,
     Ink,
@@ -31,9 +32,6 @@ from ra_node.domain.texts.report_sentences import (
     told,
 )
 
-SUSPECTED: Ink = (255, 122, 92)
-"""Only of disease; amber is the colour of caveats."""
-
 GREY: Ink = (168, 174, 182)
 CAVEAT: Ink = (255, 205, 80)
 FILL: Ink = (20, 23, 28)
@@ -41,11 +39,13 @@ FILL: Ink = (20, 23, 28)
 VERDICT_PX = 60
 """15 pixels where the frame is shown at a quarter of its size."""
 
-STAGE_PX, STAGE_GAP_PX = 54, 6
+STAGE_PX, STAGE_GAP_PX, BESIDE_GAP_PX = 54, 6, 20
 WHY_PX = 25
-PAD_PX = 13
-WIDE_PX = 780
-"""From this width on the stages stand beside the verdict."""
+PAD_PX, LINE_GAP_PX = 13, 5
+WIDE_PX, BESIDE_PX = 780, 560
+"""From the first width on the stages are beside side and verdict, from the second beside the verdict."""
+
+SMALL_STAGE_PX = 46
 
 RANGE_SHARE = 0.8
 """Share of the probability that the marked range of stages holds at least."""
@@ -78,23 +78,29 @@ def hand_strip(
     """
     inner = width_px - 2 * PAD_PX
     chart = _stages(hand.staging, hand, pen, inner) if hand.rated and hand.staging is not None else None
-    beside = chart is not None and width_px >= WIDE_PX
-    left = inner - (chart.width_px + 24 if chart is not None and beside else 0)
-    blocks = [_side(hand, left, pen), _verdict(hand, left, pen, VERDICT_PX if width_px >= WIDE_PX else 52)]
+    wide = width_px >= WIDE_PX
+    beside = chart if width_px >= BESIDE_PX else None
+    left = inner - (beside.width_px + BESIDE_GAP_PX if beside is not None else 0)
+    side = _side(hand, left if wide else inner, pen)
+    verdict = _verdict(hand, left, pen, VERDICT_PX if wide else 52)
+    blocks = [verdict]
     why = _why(hand, pen)
     if why:
-        blocks.append(pen.paragraph(why, WHY_PX, left, lines=4))
-    if chart is not None and not beside:
+        above = verdict.height_px + (side.height_px + LINE_GAP_PX if wide else 0)
+        below_chart = beside is None or above >= beside.height_px
+        blocks.append(pen.paragraph(why, WHY_PX, inner if below_chart else left, lines=4))
+    if chart is not None and beside is None:
         blocks.append(chart)
     if doubts_of(hand) and hand.rated and not alone:
         said = pen.say("check_first", doubts=doubt_words(doubts_of(hand), pen.language))
         blocks.append(pen.paragraph(said, SMALL_PX, left, lines=3, ink=CAVEAT, bold=True))
-    body = stacked(blocks, 5)
+    body = stacked([side, *blocks], LINE_GAP_PX)
     parts: list[Part] = [*body.parts]
     height = body.height_px
-    if chart is not None and beside:
-        parts += moved(chart.parts, inner - chart.width_px, 0)
-        height = max(height, chart.height_px)
+    if beside is not None:
+        top = 0 if wide else side.height_px + LINE_GAP_PX
+        parts += moved(beside.parts, inner - beside.width_px, top)
+        height = max(height, top + beside.height_px)
     return _framed(parts, width_px, max(height + 2 * PAD_PX, height_px), hand)
 
 
@@ -141,7 +147,7 @@ def _verdict(hand: HandFinding, width_px: int, pen: Pen, most_px: int) -> Elemen
     filled = hand.verdict is HandVerdict.PRESENT
     size = next(
         px
-        for px in (most_px, 52, KEY_PX, 0)
+        for px in (most_px, 52, 48, KEY_PX, 0)
         if not px or pen.line(word, px, bold=True).width_px + 24 <= width_px
     )
     ink = GROUND if filled else verdict_ink(hand)
@@ -172,9 +178,10 @@ def _why(hand: HandFinding, pen: Pen) -> str:
 def _stages(staging: Staging, hand: HandFinding, pen: Pen, width_px: int) -> ElementGroup:
     """Six boxes: the likeliest stage filled, those of its range grey; under them the range in words."""
     low, high = likely_range(staging)
-    side = min(STAGE_PX, (width_px + STAGE_GAP_PX) // len(STAGES) - STAGE_GAP_PX)
-    pitch = side + STAGE_GAP_PX
     titled = width_px + 2 * PAD_PX >= WIDE_PX
+    most = SMALL_STAGE_PX if not titled and width_px + 2 * PAD_PX >= BESIDE_PX else STAGE_PX
+    side = min(most, (width_px + STAGE_GAP_PX) // len(STAGES) - STAGE_GAP_PX)
+    pitch = side + STAGE_GAP_PX
     title = pen.line(pen.say("stages_title"), FINE_PX, ink=MUTED)
     top = title.height_px + 4 if titled else 0
     parts: list[Part] = [*title.parts] if titled else []

@@ -126,12 +126,15 @@ def free_place(tag: Tag, cost: NDArray[np.int64], picture: Box) -> tuple[int, in
     for rival in tag.rivals:
         astray |= np.hypot(middle_x - rival.x, middle_y - rival.y) < far
     away = _outside(middle_x, tag.home.x0, tag.home.x1) + _outside(middle_y, tag.home.y0, tag.home.y1)
+    if tag.rivals:  # a tag between two hands belongs wholly to its own
+        half_px = tag.block.width_px / 2
+        away += _outside(middle_x, tag.home.x0 + half_px, tag.home.x1 - half_px)
     price = hidden + tag.reach * far + AWAY * away + astray * _ASTRAY
     row, column = np.unravel_index(int(price.argmin()), hidden.shape)
     return int(x[row, column]), int(y[row, column])
 
 
-def _outside(values: NDArray[np.float64], first: int, last: int) -> NDArray[np.float64]:
+def _outside(values: NDArray[np.float64], first: float, last: float) -> NDArray[np.float64]:
     """Distance of each value from a range."""
     return np.maximum(np.maximum(first - values, values - last), 0)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
-from itertools import combinations
+from itertools import combinations, product
 
 import cv2
 import numpy as np
@@ -88,6 +88,29 @@ def test_radiographs_have_seventy_percent(rows, columns, hands):
         radiograph_share(lay_out_verdict(report(image(*hands, rows=rows, columns=columns)), {}, ENGLISH))
         >= 0.7
     )
+
+
+def test_stages_are_beside_the_verdict_of_a_narrow_plate():
+    """They were below it, and the radiograph had 70 %."""
+    narrow = report(image(hand(0.3, 4), rows=2000, columns=1000))
+    assert radiograph_share(lay_out_verdict(narrow, {}, ENGLISH)) >= 0.72
+
+
+def test_probability_and_threshold_of_two_hands_are_on_one_line():
+    layout = lay_out_verdict(report(image(*both_hands(), rows=1000, columns=1200)), {}, ENGLISH)
+    figures = [words.text for words in layout.words if "threshold" in words.text]
+    assert len(figures) == 2
+    assert all(text.startswith("probability of RA") for text in figures)
+
+
+@every_case
+def test_no_tag_covers_a_corner_tick(case):
+    layout = frame(case)
+    ticks = [part for part in layout.parts if isinstance(part, Outline) and part.role == "hand"]
+    tags = [words.box for words in layout.words if words.text in {"RIGHT", "LEFT", "SIDE ?"}]
+    for tick, tag in product(ticks, tags):
+        xs, ys = [p.x for p in tick.points], [p.y for p in tick.points]
+        assert apart(Box(int(min(xs)), int(min(ys)), int(max(xs)), int(max(ys))), tag)
 
 
 @every_case
