@@ -83,10 +83,8 @@ def report_pdf(report: StudyReport, picture: NDArray[np.uint8], language: Langua
 
 
 def _flow(report: StudyReport, picture: NDArray[np.uint8], words: Language) -> Iterator[Flowable]:
-    yield _paragraph(words.say("overlay.banner"), 18, words, bold=True)
+    yield _paragraph(summary_sentence(report, words), 16, words, bold=True)
     yield _paragraph(caveat(report, words), 10, words, colour=colors.HexColor("#8a4b00"))
-    yield Spacer(1, 4 * mm)
-    yield _paragraph(summary_sentence(report, words), 13, words, bold=True)
     for sentence in follow_up_sentences(report, words):
         yield _paragraph(sentence, 11, words)
     yield Spacer(1, 3 * mm)

@@ -38,7 +38,7 @@ def pages(tmp_path, require_tool):
 def test_the_pages_say_summary_hands_caveat_and_models(pages):
     text, pictures = pages("two_hands")
     for wanted in (
-        "AI result - not verified",
+        "AI result, not verified by a physician",
         "RA suspected in 1 of 2 hands rated",
         "Right hand: RA suspected, probability of RA 87 %",
         "Left hand: RA not seen, probability of RA 8 %",
@@ -48,6 +48,14 @@ def test_the_pages_say_summary_hands_caveat_and_models(pages):
     ):
         assert wanted in text
     assert len(pictures) <= 2
+
+
+def test_the_answer_or_the_reason_is_the_first_line_and_no_caveat_is_there_twice(pages):
+    """A refused report was headed "AI result - not verified"."""
+    for name, first in (("two_hands", "RA suspected in 1 of 2"), ("no_hands", "No AI result")):
+        text, _ = pages(name)
+        assert text.strip().startswith(first)
+        assert text.count("not verified") == 1
 
 
 def test_the_overlay_is_on_the_first_page_and_no_page_is_black(pages):
