@@ -9,7 +9,7 @@ import pytest
 from ra_node.domain.joints import JOINTS
 from ra_node.ledger.reader_studies.studies import find_study, hands_of, readers_of
 from tests.web.conftest import browser, sign_in, token_in
-from tests.web.reader_studies.builders import drawn_hands, make_study
+from tests.web.reader_studies.builders import drawn_hands, keep_image, make_study
 from tests.web.reader_studies.conftest import plain_text, reading
 
 
@@ -89,17 +89,9 @@ def test_a_second_reader_is_added_later(reading_hospital, chief):
 
 
 def test_a_hand_that_was_missed_is_asked_for_by_the_box_that_a_lead_draws(reading_hospital, chief, tmp_path):
-    import cv2
-    import numpy as np
-
     hospital = reading_hospital
     study = make_study(hospital, drawn_hands(1, 60, 44), name="missed")
-    path = tmp_path / "plate.png"
-    cv2.imwrite(str(path), np.full((300, 400), 77, np.uint8))
-    folder = hospital.settings.node.data_dir / "reader-studies" / study
-    (folder / "images.jsonl").write_text(
-        json.dumps({"key": "k", "image": "image-1", "path": str(path)}) + "\n"
-    )
+    keep_image(hospital, study, tmp_path / "plate.png")
     listed = chief.get(f"/reader-studies/{study}/images").text
     page = f"/reader-studies/{study}/images/image-1"
     assert f'href="{page}"' in listed

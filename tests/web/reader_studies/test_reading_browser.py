@@ -13,7 +13,8 @@ from ra_node.domain.reader_study.roles import AccountRole
 from tests.conftest import find_tool, wait_until
 from tests.web.conftest import serving
 from tests.web.hospital import PASSWORD, Hospital
-from tests.web.reader_studies.builders import PLACES, add_account, drawn_hands, make_study
+from tests.web.reader_studies.builders import PLACES, add_account, drawn_hands, keep_image, make_study
+from tests.web.reader_studies.conftest import reading
 
 DESK = {"width": 1280, "height": 720}
 TABLETS = ({"width": 1024, "height": 768}, {"width": 768, "height": 1024})
@@ -41,8 +42,10 @@ def site(tmp_path_factory):
 
 
 @contextmanager
-def someone(chromium: Browser, address: str, name: str, size=DESK, **more) -> Iterator[Page]:
-    """A signed-in person at a new browser; it must find nothing to complain about."""
+def someone(
+    chromium: Browser, address: str, name: str, size=DESK, *, refused="401|409|410", **more
+) -> Iterator[Page]:
+    """A signed-in person at a new browser, which complains of nothing but the statuses `refused`."""
     context = chromium.new_context(base_url=address, viewport=size, color_scheme="dark", **more)
     context.set_default_timeout(SLOW_MS)
     page, complaints = context.new_page(), []
@@ -55,7 +58,7 @@ def someone(chromium: Browser, address: str, name: str, size=DESK, **more) -> It
     page.get_by_role("button", name="Sign out").wait_for()
     yield page
     context.close()
-    expected = re.compile(r"status of (401|409|410)|ERR_FAILED|ERR_INTERNET_DISCONNECTED")
+    expected = re.compile(rf"status of ({refused})|ERR_FAILED|ERR_INTERNET_DISCONNECTED")
     assert [one for one in complaints if not expected.search(one)] == []
 
 
@@ -366,3 +369,61 @@ def test_axe_finds_nothing_on_any_page_of_reader_studies(chromium, site):
             page.goto(path)
             assert not page.evaluate(WIDE), path
             assert violations(page) == [], path
+
+
+def test_axe_finds_nothing_where_a_lead_draws_the_box_of_a_hand(chromium, site, tmp_path):
+    """The list of images, the page of one with its box drawn, and its refusal."""
+    hospital, address = site
+    study = make_study(hospital, drawn_hands(1, 60, 44), name="axe boxes")
+    keep_image(hospital, study, tmp_path / "plate.png")
+    with someone(chromium, address, "chief", TABLETS[1], refused="400", bypass_csp=True) as page:
+        page.goto(f"/reader-studies/{study}/images")
+        assert violations(page) == []
+        page.goto(f"/reader-studies/{study}/images/image-1")
+        for edge, percent in (("left", 90), ("top", 10), ("right", 10), ("bottom", 90)):
+            page.locator(f"#{edge}").fill(str(percent))
+        page.get_by_role("button", name="Add").click()
+        page.get_by_role("alert").wait_for()
+        assert violations(page) == []
+        page.locator("#left").fill("5")
+        page.locator("#draw-image").drag_to(
+            page.locator("#draw-image"),
+            source_position={"x": 20, "y": 20},
+            target_position={"x": 120, "y": 150},
+        )
+        page.locator("#draw-box").wait_for()
+        assert violations(page) == []
+        assert not page.evaluate(WIDE)
+
+
+def test_axe_finds_nothing_on_revision_consensus_and_signature(chromium, site):
+    """Both marks on screen, the note that a consensus outside the range asks for, and what follows."""
+    hospital, address = site
+    study = make_study(hospital, drawn_hands(1, 240, 180), name="axe adjudication")
+    for name, stage in (("alice", 1), ("bob", 3)):
+        with reading(hospital, study, name) as one:
+            one.read_all(lambda _task, stage=stage: stage)
+    with someone(chromium, address, "alice", bypass_csp=True) as page:
+        page.goto(f"/reading/{study}")
+        assert violations(page) == []
+        begin(page, study, "adjudicate")
+        assert "The other reading: stage 3" in page.locator("#others").inner_text()
+        assert violations(page) == []
+    for name in ("alice", "bob"):
+        with reading(hospital, study, name) as one:
+            task = one.next(part="/discrepancies")
+            assert one.act(task, [{"kind": "kept"}]).status_code == 200
+            one.end("close-revision")
+    with someone(chromium, address, "alice", TABLETS[1], bypass_csp=True) as page:
+        begin(page, study, "adjudicate")
+        assert violations(page) == []
+        press(page, "5")
+        page.locator("#note-dialog").wait_for()
+        assert violations(page) == []
+        page.get_by_label("outside the range").fill("erosion")
+        page.get_by_role("button", name="Save").press("Enter")
+        saved(page)
+        assert violations(page) == []
+        page.goto(f"/reading/{study}")
+        page.get_by_role("button", name="Sign", exact=True).wait_for()
+        assert violations(page) == []
