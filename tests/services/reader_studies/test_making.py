@@ -17,6 +17,7 @@ from ra_node.errors import Refused
 from ra_node.imaging.hand_cuts.hand_cut import from_upright, to_upright
 from ra_node.ledger.database.reader_study_schema import study_hand, study_image
 from ra_node.ledger.reader_studies.studies import find_study, hands_of, requested_hands
+from ra_node.ledger.storage.durable_files import sha256_of_file
 from ra_node.services.analysis.study_analysis import look_at_file
 from ra_node.services.reader_studies.adjudication import sign
 from ra_node.services.reader_studies.cutting import StudyCutter
@@ -165,9 +166,11 @@ def test_a_file_that_is_gone_and_a_hand_without_side_are_listed_and_can_be_added
     assert [one.refusal for one in refused] == ["no_hand"]
     known = next(one for one in study_images(bench.ledger, study.id, LEAD) if one.hands == 2)
     assert image_preview(bench.ledger, bench.files, study.id, LEAD, known.image_id).startswith(b"\xff\xd8")
-    drawn = DrawnBox((0.0, 0.0, 0.5, 1.0), "R")
+    drawn = DrawnBox((0.0, 0.0, 0.5, 1.0), "R", no_text=True)
     with pytest.raises(Refused, match="inside"):
         request_hand(bench.ledger, study.id, LEAD, known.image_id, replace(drawn, box=(0.5, 0, 0.4, 1)))
+    with pytest.raises(Refused, match="no name, date or institution"):
+        request_hand(bench.ledger, study.id, LEAD, known.image_id, replace(drawn, no_text=False))
     request_hand(bench.ledger, study.id, LEAD, known.image_id, drawn)
     with bench.ledger.read() as connection:
         (asked,) = requested_hands(connection)
@@ -252,3 +255,27 @@ def test_the_export_of_a_study_with_one_reader_says_what_to_do(bench, archive, t
     create_study(bench.ledger, bench.files, "s", source, StudyPlan(), "chief", [ANNA])
     with pytest.raises(Refused, match="add-reader s"):
         export_study(bench.ledger, bench.files, "s", tmp_path / "out", SALT, "chief")
+
+
+def test_nothing_outside_a_drawn_box_without_a_detected_hand_reaches_a_reader(bench, archive, tmp_path):
+    """A name that touches the box is blanked up to its edge; what lies in it stays as it is."""
+    study = made(bench, archive, name="drawn box")
+    rows, columns = 400, 300
+    image = np.random.default_rng(1).integers(900, 1100, (rows, columns), dtype=np.uint16)
+    image[196:204, :] = 60_000
+    path = tmp_path / "no hand.png"
+    cv2.imwrite(str(path), image)
+    with bench.ledger.read() as connection:
+        one = hands_of(connection, study.id)[0]
+    asked = replace(one, image_id=sha256_of_file(path), hand_id="drawn", path=None)
+    cut = cutter_of(bench, study).draw(asked, path, DrawnBox((0.2, 0.2, 0.8, 0.8), "R", no_text=True))
+    assert cut.problem == ""
+    words = cv2.imread(str(bench.files.path(cut.picture_path)), cv2.IMREAD_UNCHANGED)
+    x0, y0, x1, y1 = read_cut(bench.files, cut).box
+    assert (x0, y0) > (0, 0)
+    outside = np.ones(words.shape, np.bool_)
+    outside[y0 - 1 : y1 + 1, x0 - 1 : x1 + 1] = False
+    assert outside.any()
+    assert len(np.unique(words[outside])) == 1
+    assert words[(y0 + y1) // 2, (x0 + x1) // 2] == words.max()
+    assert words[outside].max() < words.max()

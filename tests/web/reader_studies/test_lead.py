@@ -98,10 +98,11 @@ def test_a_hand_that_was_missed_is_asked_for_by_the_box_that_a_lead_draws(readin
     assert chief.get(f"{page}/preview.jpg").content.startswith(b"\xff\xd8")
     assert chief.get(f"/reader-studies/{study}/images/image-9").status_code == 404
     sent = {"csrf": token_in(chief.get(page).text), "left": "10", "top": "5,5", "right": "90", "bottom": "95",
-            "side": "R", "fingers": "right"}  # fmt: skip
+            "side": "R", "fingers": "right", "no_text": "1"}  # fmt: skip
     assert chief.post(page, data=sent).status_code == 303
     with hospital.state.ledger.read() as connection:
         (asked,) = [hand for hand in hands_of(connection, study, chosen=None) if hand.request_json]
-    assert json.loads(asked.request_json) == {"box": [0.1, 0.055, 0.9, 0.95], "side": "R", "rotation": 90}
-    for wrong in ({"left": "95"}, {"top": "top"}, {"side": "X"}):
+    drawn = {"box": [0.1, 0.055, 0.9, 0.95], "side": "R", "rotation": 90, "no_text": True}
+    assert json.loads(asked.request_json) == drawn
+    for wrong in ({"no_text": ""}, {"left": "95"}, {"top": "top"}, {"side": "X"}):
         assert chief.post(page, data=sent | wrong).status_code == 400

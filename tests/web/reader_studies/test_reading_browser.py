@@ -382,6 +382,7 @@ def test_axe_finds_nothing_where_a_lead_draws_the_box_of_a_hand(chromium, site, 
         page.goto(f"/reader-studies/{study}/images/image-1")
         for edge, percent in (("left", 90), ("top", 10), ("right", 10), ("bottom", 90)):
             page.locator(f"#{edge}").fill(str(percent))
+        page.get_by_label("No name").check()
         page.get_by_role("button", name="Add").click()
         page.get_by_role("alert").wait_for()
         assert violations(page) == []
