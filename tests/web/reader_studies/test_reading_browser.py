@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from ra_node.domain.reader_study.roles import AccountRole
 from tests.conftest import find_tool, wait_until
+from tests.torture.reading.readers import Traffic
 from tests.web.conftest import serving
 from tests.web.hospital import PASSWORD, Hospital
 from tests.web.reader_studies.builders import PLACES, add_account, drawn_hands, keep_image, make_study
@@ -140,6 +141,26 @@ def test_two_readers_stage_by_keyboard_differ_adjudicate_and_sign(chromium, site
         page.goto(f"/reading/{study}")
         page.get_by_role("button", name="Sign", exact=True).press("Enter")
         page.get_by_text("All is signed").wait_for()
+
+
+def test_no_byte_to_the_browser_holds_the_models_result_before_the_reading_is_closed(chromium, site):
+    """All responses and their headers are searched; after the end the model's result is shown, and found."""
+    hospital, address = site
+    study = make_study(hospital, drawn_hands(2, 120, 90), name="model marked", reveal=True)
+    said = (b"987654", b"probability", b"RA 99 %")
+    with someone(chromium, address, "alice") as page:
+        before, after = Traffic(forbidden=said), Traffic(forbidden=said)
+        before.listen(page)
+        read_study(page, study, {1: "1", 2: "ArrowRight 2"})
+        before.read()
+        assert len(before.saved) == 4
+        assert before.bytes_seen > 2 * 2 * 120 * 90
+        assert before.found == set()
+        page.get_by_role("link", name="1", exact=True).click()
+        after.listen(page)
+        shown(page)
+        after.read()
+        assert "RA 99 %" in after.found
 
 
 def test_the_hand_takes_the_highest_stage_as_it_forms_and_undo_takes_it_back(chromium, site):
