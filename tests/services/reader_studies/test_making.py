@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from ra_node.domain.geometry import Point
 from ra_node.domain.reader_study.plan import Sampling, SamplingKind, StudyPlan
 from ra_node.domain.reader_study.roles import AccountRole
 from ra_node.errors import Refused
 from ra_node.imaging.hand_cuts.hand_cut import from_upright, to_upright
-from ra_node.ledger.database.reader_study_schema import study_hand, study_image
+from ra_node.ledger.database.reader_study_schema import study_hand, study_image, study_task
 from ra_node.ledger.reader_studies.studies import find_study, hands_of, requested_hands
 from ra_node.ledger.storage.durable_files import sha256_of_file
 from ra_node.services.analysis.study_analysis import look_at_file
-from ra_node.services.reader_studies.adjudication import sign
+from ra_node.services.reader_studies.adjudication import open_second_opinion, sign
 from ra_node.services.reader_studies.cutting import StudyCutter
 from ra_node.services.reader_studies.export import export_study
 from ra_node.services.reader_studies.hand_requests import cut_requested, request_hand
@@ -27,7 +28,7 @@ from ra_node.services.reader_studies.image_preview import image_preview
 from ra_node.services.reader_studies.image_reading import DrawnBox, LoadedModel
 from ra_node.services.reader_studies.lead_view import study_images
 from ra_node.services.reader_studies.making import add_reader, create_study, make_study
-from ra_node.services.reader_studies.reading import close_reading, next_hand, picture, study_entry
+from ra_node.services.reader_studies.reading import close_reading, list_hands, next_hand, picture, study_entry
 from ra_node.services.reader_studies.sources import SourceKind, StudySourceSpec, source_images
 from ra_node.services.reader_studies.study_folder import study_folder
 from ra_node.services.reader_studies.views import FileGone, read_cut
@@ -40,6 +41,7 @@ from training.data.reader_study import prepare_reader_study, read_provenance
 from training.data.site_images.image_hands import Options
 
 SALT = bytes(range(32))
+MODEL = '{"stage": 5, "probability": 0.9, "threshold": 0.5, "joints": {}}'
 
 
 def loaded() -> LoadedModel:
@@ -89,9 +91,9 @@ def made(bench, archive, plan=None, stop_after=None, name="wrists"):
 
 def test_making_goes_on_where_it_was_stopped_and_an_archive_becomes_a_data_set(bench, archive, tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        made(bench, archive, stop_after=1)
+        made(bench, archive, StudyPlan(repeats=0, reveal=True), stop_after=1)
     seen = []
-    study = made(bench, archive)
+    study = made(bench, archive, StudyPlan(repeats=0, reveal=True))
     with bench.ledger.read() as connection:
         hands = hands_of(connection, study.id)
     assert len(hands) == 4
@@ -113,10 +115,12 @@ def test_making_goes_on_where_it_was_stopped_and_an_archive_becomes_a_data_set(b
     for who in (ANNA, BEN):
         reading.keep_all(who)
     reading.decide(ANNA)
+    differed = _second_opinion(bench, study, reading)
     for who in (ANNA, BEN):
         sign(bench.ledger, study.id, who)
     done = export_study(bench.ledger, bench.files, study.name, tmp_path / "out", SALT, "chief")
-    assert (done.hands, done.rows, done.gone) == (4, 4, 0)
+    assert (done.hands, done.rows, done.gone, done.second_opinions) == (4, 4, 0, 1)
+    _second_opinions_stay_apart(done.folder, differed)
     labels = read_labels(done.folder / "labels.csv", done.folder)
     options = Options(allow_empty_classes=True)
     prepare_reader_study(done.folder, labels, tmp_path / "set", SALT, options)
@@ -127,6 +131,27 @@ def test_making_goes_on_where_it_was_stopped_and_an_archive_becomes_a_data_set(b
     assert "Two readers staged each hand as a whole of 4 hands" in about.sentences()[0]
     assert {reader.seconds for reader in about.readers} == {12.0}
     assert not any(name in repr(about) for name in (ANNA.name, BEN.name))
+
+
+def _second_opinion(bench, study, reading) -> tuple[str, int]:
+    """Anna sees the model's stage 5 on one hand and follows it; the hand, and what she had said at first."""
+    with bench.ledger.write() as connection:
+        connection.execute(update(study_hand).values(model_json=MODEL))
+    listed = list_hands(bench.ledger, study.id, ANNA)[0]
+    _, task = open_second_opinion(bench.ledger, bench.files, study.id, ANNA, listed.task)
+    reading.mark(ANNA, task.task, whole(5), 1)
+    with bench.ledger.read() as connection:
+        query = select(study_task.c.hand_id).where(study_task.c.task_id == task.task)
+        return str(connection.execute(query).scalar_one()), listed.stage
+
+
+def _second_opinions_stay_apart(folder, differed):
+    hand, first = differed
+    (row,) = csv.DictReader((folder / "second-opinions.csv").read_text().splitlines())
+    assert (row["hand"], row["joint"], row["reader"], row["model_seen"]) == (hand, "", "1", "yes")
+    assert (row["first_reading"], row["second_opinion"], row["model"]) == (str(first), "5", "5")
+    labels = list(csv.DictReader((folder / "labels.csv").read_text().splitlines()))
+    assert "5" not in {row[name] for row in labels for name in ("reader_1", "reader_2", "consensus")}
 
 
 def _the_node_crops_the_same(archive, dataset):
