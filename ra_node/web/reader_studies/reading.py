@@ -294,7 +294,7 @@ def _help(words: dict[str, str], kind: TaskKind, *, by_joint: bool) -> list[tupl
         (True, ("U",), "key_undo"),
         (True, (words["space"],), "key_next"),
         (True, ("Bksp",), "key_back"),
-        (by_joint, ("←", "→", "↑", "↓"), "key_arrows"),
+        (True, ("←", "→", "↑", "↓"), "key_arrows"),
         (True, ("Q", "W", "E", "R"), "key_window"),
         (True, ("I",), "key_invert"),
         (True, ("T",), "key_turn"),
@@ -302,8 +302,8 @@ def _help(words: dict[str, str], kind: TaskKind, *, by_joint: bool) -> list[tupl
         (True, ("+", "-"), "key_scale"),
         (True, ("F",), "key_fit"),
         (True, ("P",), "key_pan"),
-        (by_joint, ("B",), "key_boxes"),
-        (by_joint, ("M",), "key_move"),
+        (True, ("B",), "key_boxes"),
+        (True, ("M",), "key_move"),
         (True, ("?",), "key_help"),
     ]
     return [(keys, words[name]) for used, keys, name in rows if used]

@@ -318,6 +318,31 @@ def test_window_level_invert_zoom_turn_and_boxes_work_by_mouse_and_key(chromium,
         assert sum(abs(moved[name][0] - x * 180) > 3 for name, (x, _) in PLACES.items()) == 1
 
 
+CANVAS = """() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() =>
+  done(document.getElementById('picture').toDataURL()))))"""
+
+
+def test_where_the_whole_hand_is_staged_its_joints_are_boxed_and_movable_and_need_no_stage(chromium, site):
+    hospital, address = site
+    study = make_study(hospital, drawn_hands(2, 240, 180), name="whole boxed", by_joint=False)
+    with someone(chromium, address, "alice") as page:
+        begin(page, study)
+        boxed = page.evaluate(CANVAS)
+        press(page, "b")
+        assert page.evaluate(CANVAS) != boxed
+        press(page, "b")
+        assert page.evaluate(CANVAS) == boxed
+        press(page, "ArrowRight ArrowDown m ArrowLeft ArrowLeft Enter")
+        saved(page)
+        moved = page.evaluate(f"fetch('/reading/{study}/hands/1').then(a => a.json())")["task"]
+        assert sum(abs(moved["joints"][name][0] - x * 180) > 3 for name, (x, _) in PLACES.items()) == 1
+        assert (moved["labels"], moved["complete"]) == ({}, False)
+        press(page, "_")
+        assert page.locator("#count").inner_text() == "Hand 1 of 2"
+        press(page, "3 _")
+        page.get_by_text("Hand 2 of 2").wait_for()
+
+
 def test_a_tablet_reads_by_touch_alone(chromium, site):
     hospital, address = site
     study = make_study(hospital, drawn_hands(2, 240, 180), name="touch")
