@@ -18,7 +18,13 @@ from ra_node.services.reader_studies.reading import StudyEntry
 from ra_node.services.reader_studies.views import FileGone, ReadingTask
 from ra_node.web.auth import account_of, desk_of
 from ra_node.web.page_words import page_language, page_words
-from ra_node.web.reader_studies.task_json import discrepancy_json, model_json, read_action, task_json
+from ra_node.web.reader_studies.task_json import (
+    discrepancy_json,
+    model_json,
+    read_action,
+    read_time,
+    task_json,
+)
 from ra_node.web.templating import error_page, show
 
 PAGE = 100
@@ -179,6 +185,16 @@ def act(request: Request, sent: dict[str, Any]) -> Response:
         )
     status = 409 if isinstance(saved, record.Conflict) else 200
     return JSONResponse({"task": _by_kind(request, saved.task)}, status)
+
+
+def add_time(request: Request, sent: dict[str, Any]) -> Response:
+    """Record the time at a hand between its last mark and the next hand."""
+    desk, study, time = desk_of(request), _study(request), read_time(sent)
+    task = str(request.path_params["task"])
+    saved = record.record_time(
+        desk.ledger, desk.files, study, account_of(request), task, time.id, time.spent_ms
+    )
+    return JSONResponse({"task": _by_kind(request, saved.task)})
 
 
 def told(answer: Answer) -> Answer:

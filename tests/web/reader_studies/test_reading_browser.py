@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from ra_node.domain.reader_study.roles import AccountRole
+from ra_node.ledger.reader_studies.tasks import find_task
 from tests.conftest import find_tool, wait_until
 from tests.torture.reading.readers import Traffic
 from tests.web.conftest import serving
@@ -161,6 +162,27 @@ def test_no_byte_to_the_browser_holds_the_models_result_before_the_reading_is_cl
         shown(page)
         after.read()
         assert "RA 99 %" in after.found
+
+
+def test_the_time_between_the_last_mark_and_the_next_hand_is_sent_for_the_hand(chromium, site):
+    """A clock that the test sets: 4 s of looking before the mark, 7 s after it, until the space bar."""
+    hospital, address = site
+    study = make_study(hospital, drawn_hands(2, 60, 44), name="timed", by_joint=False)
+    with someone(chromium, address, "alice") as page:
+        page.add_init_script(
+            "let ahead = 0; const real = performance.now.bind(performance);"
+            "performance.now = () => real() + ahead; window.pass = (ms) => { ahead += ms; };"
+        )
+        begin(page, study)
+        task = page.locator("#reading").get_attribute("data-task")
+        page.evaluate("pass(4000)")
+        press(page, "2")
+        page.evaluate("pass(7000)")
+        press(page, "_")
+        page.get_by_text("Hand 2 of 2").wait_for()
+        saved(page)
+    with hospital.state.ledger.read() as connection:
+        assert 11_000 <= find_task(connection, task).spent_ms < 11_000 + SLOW_MS
 
 
 def test_the_hand_takes_the_highest_stage_as_it_forms_and_undo_takes_it_back(chromium, site):

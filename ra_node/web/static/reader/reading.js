@@ -126,6 +126,13 @@ function send(action) {
   render();
 }
 
+/** The time between the last mark and the next hand belongs to this hand. */
+function sendTime() {
+  const spent_ms = viewer.image ? lap() : 0;
+  if (spent_ms > 0) outbox.add(`${base}/tasks/${hand.task.id}/time`, { id: newId(), spent_ms });
+  spent = 0;
+}
+
 function act(marks) {
   if (!hand) return;
   const action = { id: newId(), sequence: hand.sequence + 1, marks };
@@ -169,6 +176,7 @@ async function next() {
     return;
   }
   if (hand.task.kind === "revision" && !hand.kept && !hand.lastAction) { tell(say("decide"), "warn"); return; }
+  sendTime();
   if (queued) { await show(queued); return; }
   busy = true;
   tell(say("saving"), "info");
@@ -181,6 +189,7 @@ async function next() {
 async function previous() {
   if (!hand || busy || hand.task.number < 2 || hand.task.kind === "second_opinion") return;
   busy = true;
+  sendTime();
   await outbox.emptied();
   await load(`/hands/${hand.task.number - 1}`);
   busy = false;
