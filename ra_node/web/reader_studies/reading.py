@@ -225,14 +225,19 @@ def told_change(
 
 def refused(request: Request, error: Refused) -> JSONResponse:
     """404 for what is not this reader's, 409 for a closed part, 410 for a lost picture, else 400."""
+    statuses: dict[type[Exception], int] = {NotFound: 404, WrongPhase: 409, FileGone: 410}
+    return JSONResponse({"text": refusal_text(request, error) or str(error)}, statuses.get(type(error), 400))
+
+
+def refusal_text(request: Request, error: Exception) -> str:
+    """What a reader is told of a refusal in the language of the site; "" for one that has no such text."""
     words = texts(request, "task")
-    if isinstance(error, NotFound):
-        return JSONResponse({"text": words["not_found"]}, 404)
-    if isinstance(error, WrongPhase):
-        return JSONResponse({"text": words["closed"]}, 409)
-    if isinstance(error, FileGone):
-        return JSONResponse({"text": words["picture_gone"]}, 410)
-    return JSONResponse({"text": str(error)}, 400)
+    known: dict[type[Exception], str] = {
+        NotFound: words["not_found"],
+        WrongPhase: words["closed"],
+        FileGone: words["picture_gone"],
+    }
+    return known.get(type(error), "")
 
 
 def _ended(request: Request, end: Callable[..., object]) -> Response:
