@@ -12,12 +12,12 @@ import pytest
 from sqlalchemy import select, update
 
 from ra_node.domain.geometry import Point
-from ra_node.domain.reader_study.plan import Sampling, SamplingKind, StudyPlan
+from ra_node.domain.reader_study.plan import Sampling, SamplingKind, StudyPlan, drawn
 from ra_node.domain.reader_study.roles import AccountRole
 from ra_node.errors import Refused
 from ra_node.imaging.hand_cuts.hand_cut import from_upright, to_upright
 from ra_node.ledger.database.reader_study_schema import study_hand, study_image, study_task
-from ra_node.ledger.reader_studies.studies import find_study, hands_of, requested_hands
+from ra_node.ledger.reader_studies.studies import HandRecord, find_study, hands_of, requested_hands
 from ra_node.ledger.storage.durable_files import sha256_of_file
 from ra_node.services.analysis.study_analysis import look_at_file
 from ra_node.services.reader_studies.adjudication import open_second_opinion, sign
@@ -27,7 +27,7 @@ from ra_node.services.reader_studies.hand_requests import cut_requested, request
 from ra_node.services.reader_studies.image_preview import image_preview
 from ra_node.services.reader_studies.image_reading import DrawnBox, LoadedModel
 from ra_node.services.reader_studies.lead_view import study_images
-from ra_node.services.reader_studies.making import add_reader, create_study, make_study
+from ra_node.services.reader_studies.making import _strata, add_reader, create_study, make_study
 from ra_node.services.reader_studies.reading import close_reading, list_hands, next_hand, picture, study_entry
 from ra_node.services.reader_studies.sources import SourceKind, StudySourceSpec, source_images
 from ra_node.services.reader_studies.study_folder import study_folder
@@ -304,3 +304,21 @@ def test_nothing_outside_a_drawn_box_without_a_detected_hand_reaches_a_reader(be
     assert len(np.unique(words[outside])) == 1
     assert words[(y0 + y1) // 2, (x0 + x1) // 2] == words.max()
     assert words[outside].max() < words.max()
+
+
+def test_hands_are_drawn_evenly_by_the_models_stage_and_by_source_and_a_hand_without_a_stage_is_left_out():
+    hands = [
+        HandRecord("s", str(n), "i", n, str(n), "AB"[n % 2], "R", chosen=False, pixels=str(n),
+                   model_json=None if n == 9 else MODEL.replace("5", str(n % 3), 1), path=None, sha256=None,
+                   picture_path=None, picture_sha256=None)
+        for n in range(10)
+    ]  # fmt: skip
+    by_stage, by_source = (_strata(kind, hands) for kind in (SamplingKind.STAGE, SamplingKind.SOURCE))
+    assert by_stage == ["0", "1", "2"] * 3 + [None]
+    assert by_source == ["A", "B"] * 5
+    for kind, strata in ((SamplingKind.STAGE, by_stage), (SamplingKind.SOURCE, by_source)):
+        chosen = [strata[number] for number in drawn(Sampling(kind, 6, 7), strata)]
+        assert len({chosen.count(one) for one in set(chosen)}) == 1
+        assert len(chosen) == 6
+    again = [replace(hand, patient="same", pixels="same") for hand in hands[:2]]
+    assert _strata(SamplingKind.RANDOM, again) == ["", None]
