@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from typing import Annotated
+from zipfile import BadZipFile
 
 import typer
+from pydantic import ValidationError
 
 from ra_node.errors import Fatal, Refused
 from training.cli import (
@@ -192,8 +194,21 @@ def export_bundle(run: Run, out: Out, name: BundleName = "", version: BundleVers
     say(f"bundle {identity.name} {identity.version} sha256 {identity.sha256}")
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Run a command; what it refuses, and a file or folder that cannot be used, end it with one sentence."""
     try:
         app()
     except (Fatal, Refused) as error:
         sys.exit(str(error))
+    except OSError as error:
+        what = ": ".join(str(part) for part in (error.strerror, error.filename) if part) or str(error)
+        sys.exit(f"expected a file or folder that can be used, found: {what}")
+    except ValidationError as error:
+        places = "; ".join(f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors()[:3])
+        sys.exit(f"expected a file as these commands write it, found {error.title} with {places}")
+    except BadZipFile as error:
+        sys.exit(f"expected arrays (.npz) as these commands write them, found another file: {error}")
+
+
+if __name__ == "__main__":
+    main()

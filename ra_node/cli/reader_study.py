@@ -191,6 +191,8 @@ def export(
         print_json(dataclasses.asdict(done) | {"folder": str(done.folder)})
         return
     say(f"{done.folder}: {done.hands} hands, {done.rows} rows in labels.csv")
+    if done.second_opinions:
+        say(f"{done.second_opinions} second opinions, kept apart in second-opinions.csv")
     if done.gone:
         say(f"{done.gone} hands left out: their files are missing or damaged")
     say(f"Data set in one step: python -m training prepare --images {out} --out DATASET")

@@ -55,6 +55,8 @@ from ra_node.web.middleware import (
     known_hosts,
     proxy_secret,
 )
+from ra_node.web.page_words import DEFAULT, page_language, page_words
+from ra_node.web.reader_studies.reading import refusal_text
 from ra_node.web.reader_studies.routes import lead_routes, reader_routes
 from ra_node.web.templating import error_page, show
 
@@ -161,12 +163,12 @@ def login(request: Request, sent: FormData) -> Response:
     keys = (known,) if known else (f"name {name} at {network}", f"address {network}")
     wait_s = desk.throttle.attempt(*keys, name=shared)
     if wait_s > 0:
-        answer = _ask(request, f"Too many wrong passwords. Try again in {wait_s:.0f} s.", 429)
+        answer = _ask(request, "too_many", 429, wait_s)
         answer.headers["Retry-After"] = f"{wait_s:.0f}"
         return answer
     if not desk.passwords.verify(name, password):
         sign_in_refused(desk.ledger, Operator("", caller))
-        return _ask(request, "Wrong name or password.", 401)
+        return _ask(request, "wrong_password", 401)
     desk.throttle.right(*keys, shared)
     begin_session(request, name)
     signed_in(desk.ledger, Operator(name, caller))
@@ -219,7 +221,10 @@ def withdraw(request: Request, sent: FormData) -> Response:
     return RedirectResponse(f"/studies/{uid}", 303)
 
 
-def _ask(request: Request, error: str, status: int = 200) -> Response:
+def _ask(request: Request, key: str, status: int = 200, wait_s: float = 0) -> Response:
+    """The sign-in page; `key` names the text of what was wrong, "" for nothing."""
+    words = page_words(desk_of(request).language)["page"]
+    error = words[key].replace("{seconds}", f"{wait_s:.0f}") if key else ""
     names = desk_of(request).passwords.names()
     return show(request, "login.html", status=status, error=error, someone=bool(names))
 
@@ -232,10 +237,12 @@ def _signs(signs: list[Sign]) -> Response:
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    text = "Page not found." if error.status_code == 404 else error.detail
+    text = "page_missing" if error.status_code == 404 else error.detail
     return await run_in_threadpool(error_page, request, error.status_code, text)
 
 
 async def _node_error(request: Request, error: Exception) -> Response:
-    status = 404 if isinstance(error, Refused) else 503
-    return await run_in_threadpool(error_page, request, status, str(error))
+    status, text = 404 if isinstance(error, Refused) else 503, str(error)
+    if page_language(desk_of(request).language) != DEFAULT:
+        text = refusal_text(request, error) or text
+    return await run_in_threadpool(error_page, request, status, text)

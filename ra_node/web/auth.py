@@ -156,7 +156,7 @@ def _denied(request: Request, roles: Collection[AccountRole]) -> Response | None
         return None
     if request.url.path == "/":
         return RedirectResponse(HOME[role], 303)
-    return error_page(request, 403, "This page is not for your account.")
+    return error_page(request, 403, "not_for_account")
 
 
 def _denied_script(request: Request, roles: Collection[AccountRole]) -> Response | None:
@@ -172,7 +172,7 @@ def form(do: Change) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         sent = await request.form()
         if not is_ours(request, sent):
-            return error_page(request, 403, "This form has expired. Go back and reload the page.")
+            return error_page(request, 403, "form_expired")
         return await run_in_threadpool(do, request, sent)
 
     return endpoint

@@ -17,6 +17,7 @@ from ra_node import __version__
 from ra_node.domain.reader_study.roles import AccountRole
 from ra_node.web import labels as words
 from ra_node.web import time_format
+from ra_node.web.page_words import page_language, page_words
 
 HERE = Path(__file__).parent
 _GUIDE = ("/guide", "Guide")
@@ -59,6 +60,8 @@ def show(
     desk, now = request.app.state.desk, time.time()
     zone = ZoneInfo(desk.table.timezone)
     told = {
+        "p": page_words(desk.language)["page"],
+        "site_lang": page_language(desk.language),
         "path": request.url.path,
         "here": str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""),
         "who": who,
@@ -78,5 +81,6 @@ def show(
 
 
 def error_page(request: Request, status: int, text: str) -> HTMLResponse:
-    """An error page with one sentence."""
+    """An error page with one sentence: a key of the texts of pages, or the sentence itself."""
+    text = page_words(request.app.state.desk.language)["page"].get(text, text)
     return show(request, "error.html", status=status, text=text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -16,10 +17,10 @@ from ra_node.inference.bundles.manifest import load_bundle
 from ra_node.inference.networks.architectures import build
 from tests.finders import demo_detector
 from tests.training.recipe_builders import DEMO
-from training.__main__ import evaluate, export_bundle, simulate, train
+from training.__main__ import evaluate, export_bundle, main, simulate, train
 from training.classifier.epoch_log import read_log
 from training.classifier.initial_weights import replace_head
-from training.classifier.run_folder import HandsFrom, prepared
+from training.classifier.run_folder import HandsFrom, keep_recipe, prepared
 from training.data.dataset import Origin, Row, Split, save_crops, stacked
 from training.data.detector import keep_detector
 from training.data.weights_origin import read_origin
@@ -164,3 +165,41 @@ def test_a_new_head_leaves_the_trunk_as_it_was(name: str) -> None:
         kept = list(network.parameters())[:-2]
         assert all(one is other for one, other in zip(kept, trunk, strict=True))
         assert network.eval()(torch.zeros(1, 3, 224, 224)).shape == (1, 2)
+
+
+@pytest.mark.parametrize("command", [("evaluate",), ("export", "--out", "bundle")])
+@pytest.mark.parametrize("run", ["missing", "empty", "file", "damaged"])
+def test_a_folder_that_is_no_run_ends_a_command_with_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], run: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("empty", "damaged"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "file").touch()
+    (tmp_path / "damaged" / "recipe.json").write_text("{")
+    sentence = _sentence(monkeypatch, *command, "--run", run)
+    assert "\n" not in sentence
+    assert ("recipe.json" if run != "damaged" else "Recipe") in sentence
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_an_out_that_cannot_be_written_and_crops_that_are_damaged_end_with_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    recipe = str(write_recipe(tmp_path / "recipe.toml"))
+    train_on = ("train", "--config", recipe, "--radiographs", str(tmp_path))
+    assert "file" in _sentence(monkeypatch, *train_on, "--out", str(tmp_path / "file" / "run"))
+    run = tmp_path / "run"
+    keep_recipe(read_recipe(Path(recipe)), run)
+    (run / "real.npz").write_bytes(b"PK\x03\x04 cut off")
+    assert "arrays" in _sentence(monkeypatch, "evaluate", "--run", str(run))
+
+
+def _sentence(monkeypatch: pytest.MonkeyPatch, *words: str) -> str:
+    """What a command that cannot go on says."""
+    monkeypatch.setattr(sys, "argv", ["training", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert isinstance(ended.value.code, str)
+    return ended.value.code

@@ -19,6 +19,7 @@ FOLDER = Path(ra_node.web.__file__).parent
 MADE = {
     "task": [*(f"{kind}_{joint}" for kind in ("joint", "short") for joint in JOINTS),
              *(f"reason_{one}" for one in CannotJudge), *(f"side_{one}" for one in ("R", "L", "none"))],
+    "page": [],
     "reader": [f"phase_{one}" for one in Phase],
     "lead": [*(f"phase_{one}" for one in Phase), *(f"source_{one}" for one in SourceKind),
              *(f"sampling_{one}" for one in SamplingKind), "what_hands", "what_joints"],
@@ -26,7 +27,7 @@ MADE = {
 """Keys that code puts together, by table."""
 
 
-@pytest.mark.parametrize("table", ["task", "reader", "lead"])
+@pytest.mark.parametrize("table", ["task", "reader", "lead", "page"])
 def test_chinese_and_english_have_the_same_texts_with_the_same_placeholders(table):
     english, chinese = (page_words(name)[table] for name in ("en", "zh"))
     assert set(english) == set(chinese)

@@ -142,7 +142,9 @@ def kept_crops(run: Path) -> Crops:
 
 
 def kept_recipe(run: Path) -> Recipe:
-    """The recipe of a run."""
+    """The recipe of a run; raises Fatal where the folder is none of a run."""
+    if not (run / RECIPE).is_file():
+        raise Fatal(f"expected the folder of a run, with {RECIPE}, found none in {run}")
     return Recipe.model_validate_json((run / RECIPE).read_bytes())
 
 

@@ -104,7 +104,7 @@ def save_crops(crops: Crops, path: Path) -> None:
 
 def load_crops(path: Path) -> Crops:
     """Read a file of `save_crops`; pickled objects are not loaded."""
-    with np.load(path, allow_pickle=False) as held:
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as held:
         return Crops(*(held[field.name] for field in fields(Crops)))
 
 

@@ -30,6 +30,8 @@ class MarkKind(StrEnum):
     """In a revision or consensus: the labels as they stand are confirmed."""
     UNDONE = "undone"
     """Takes back the action `undoes`."""
+    VIEWED = "viewed"
+    """No statement: the time at the hand after the last mark, until the reader went on."""
 
 
 class CannotJudge(StrEnum):
@@ -131,8 +133,8 @@ def _check(mark: Mark, *, by_joint: bool) -> None:
         raise Refused(f"expected a joint out of {', '.join(JOINTS)}, found another")
     if len(mark.note) > LONGEST_NOTE:
         raise Refused(f"expected a note of at most {LONGEST_NOTE} characters, found {len(mark.note)}")
-    if mark.kind is MarkKind.UNDONE:
-        raise Refused("expected a mark, found an undo")
+    if mark.kind in (MarkKind.UNDONE, MarkKind.VIEWED):
+        raise Refused(f"expected a mark, found {mark.kind}")
     if mark.kind is MarkKind.STAGE:
         if mark.stage not in STAGES:
             raise Refused(f"expected a stage 0 to 5, found {mark.stage}")

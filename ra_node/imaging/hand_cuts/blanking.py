@@ -2,7 +2,8 @@
 
 Text far from the hand is outside the crop. In the crop, thin strokes and small lead markers are blanked
 where they are on background and clear of the outline; a crop without any is unchanged. Text that touches the
-hand, or that the detector included in its outline, remains.
+hand, or that the detector included in its outline, remains. A box drawn by a person is no outline of a hand:
+with `reach` 0 everything outside of it is blanked.
 """
 
 from __future__ import annotations
@@ -35,13 +36,15 @@ Values = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 
-def blanked(values: Values, outline: tuple[Point, ...], what: Blank = "text") -> tuple[Values, int]:
+def blanked(
+    values: Values, outline: tuple[Point, ...], what: Blank = "text", reach: float = REACH
+) -> tuple[Values, int]:
     """Return a crop (rows, columns) without text beside the hand, and the number of changed pixels.
 
     "surroundings" blanks everything clear of the outline, "nothing" does nothing. Blanked pixels get the
     median of the background, a value that the crop already has.
     """
-    clear = _clear_of(outline, values.shape)
+    clear = _clear_of(outline, values.shape, reach)
     if what == "nothing" or not clear.any():
         return values, 0
     chosen = clear if what == "surroundings" else clear & _text(values, clear)
@@ -54,13 +57,13 @@ def blanked(values: Values, outline: tuple[Point, ...], what: Blank = "text") ->
     return result, int(chosen.sum())
 
 
-def _clear_of(outline: tuple[Point, ...], shape: tuple[int, ...]) -> Mask:
-    """Mask of pixels farther from the outline than `REACH`."""
+def _clear_of(outline: tuple[Point, ...], shape: tuple[int, ...], reach: float) -> Mask:
+    """Mask of pixels farther from the outline than `reach`, a share of the crop's longer side."""
     mask = np.ones(shape, np.uint8)
     corners = np.rint([(point.x - 0.5, point.y - 0.5) for point in outline]).astype(np.int32)
     cv2.fillPoly(mask, [corners], 0)
     distance = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
-    return np.asarray(distance > _pixels(REACH, shape), np.bool_)
+    return np.asarray(distance > (_pixels(reach, shape) if reach else 0), np.bool_)
 
 
 def _text(values: Values, clear: Mask) -> Mask:

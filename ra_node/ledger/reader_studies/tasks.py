@@ -182,10 +182,48 @@ def append_action(
     return sequence
 
 
+def append_time(
+    connection: Connection,
+    task: TaskRecord,
+    action_id: str,
+    *,
+    at: float,
+    person: str,
+    source: str,
+    model_seen: bool,
+    spent_ms: int,
+) -> None:
+    """Append the time at a hand after its last action, beside the rows of that action.
+
+    It has no sequence number of its own, so that it collides with no mark of another tab.
+    """
+    parts = select(func.max(judgement.c.part)).where(
+        judgement.c.task_id == task.task_id, judgement.c.sequence == task.sequence
+    )
+    last = connection.execute(parts).scalar()
+    row = {
+        "action_id": action_id,
+        "part": 0 if last is None else last + 1,
+        "kind": str(task.kind),
+        "source": source,
+        "at": at,
+        "person": person,
+        "model_seen": model_seen,
+        "reader_study_id": task.study_id,
+        "task_id": task.task_id,
+        "sequence": task.sequence,
+        "hand_id": task.hand_id,
+        "what": str(MarkKind.VIEWED),
+        "spent_ms": spent_ms,
+    }
+    connection.execute(judgement.insert(), [row])
+
+
 def actions_of(connection: Connection, task_id: str) -> list[Action]:
     """The actions of a task, oldest first."""
     columns = judgement.c
-    query = select(judgement).where(columns.task_id == task_id).order_by(columns.sequence, columns.part)
+    mine = and_(columns.task_id == task_id, columns.what != str(MarkKind.VIEWED))
+    query = select(judgement).where(mine).order_by(columns.sequence, columns.part)
     actions: list[Action] = []
     for row in connection.execute(query):
         if actions and actions[-1].action_id == row.action_id:

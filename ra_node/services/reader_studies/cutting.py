@@ -2,6 +2,7 @@
 
 Cut first, label after: what readers see and what is trained on is the same 16-bit picture. Everything clear
 of the hand is blanked, because names are burned in there; the model input ends before and does not change.
+Where a person drew the box and the detector sees no hand in it, everything outside the box is blanked.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from ra_node.domain.patient.pseudonym import patient_pseudonym
 from ra_node.domain.report import HandFinding, HandRegion, Reason, Refusal
 from ra_node.domain.study import ImageHeader
 from ra_node.filesystem.durable_write import write_atomically
-from ra_node.imaging.hand_cuts.blanking import blanked
+from ra_node.imaging.hand_cuts.blanking import REACH, blanked
 from ra_node.imaging.hand_cuts.hand_cut import HandCut, cut_to_json
 from ra_node.imaging.hand_cuts.hand_png import coded, cut_out, upright
 from ra_node.imaging.hand_cuts.pixel_digest import pixel_digest
@@ -39,6 +40,7 @@ from ra_node.services.reader_studies.image_reading import (
     pixel_spacing_mm,
     read_image_hands,
     region_in,
+    region_of_box,
 )
 
 OLDEST_YEARS = 90
@@ -120,8 +122,8 @@ class StudyCutter:
     def draw(self, hand: HandRecord, path: Path, drawn: DrawnBox) -> HandRecord:
         """Cut a hand out of the box that a lead drew; Refused-like problems are in the row.
 
-        The detector looks for the hand in the box; where it sees none the box itself is the outline, and
-        the readers place the joints.
+        The detector looks for the hand in the box; where it sees none the box itself is the outline,
+        beyond which nothing stays visible, and the readers place the joints.
         """
         model = self.open_model()
         try:
@@ -138,10 +140,11 @@ class StudyCutter:
         x0, y0, x1, y1 = drawn.box
         box = Box(round(x0 * columns), round(y0 * rows), round(x1 * columns), round(y1 * rows))
         box = box.clipped(rows, columns)
-        region = region_in(extraction.radiograph.values, box, drawn, model.rules)
+        seen = region_in(extraction.radiograph.values, box, model.rules)
+        region, reach = (region_of_box(box, drawn.rotation), 0.0) if seen is None else (seen, REACH)
         source = SourceImage(path, hand.number, hand.source)
         number = int(hashlib.sha256(hand.hand_id.encode()).hexdigest()[:6], 16)
-        cut = self._cut(source, digest, extraction, header, dataset, region, drawn.side, number, model)
+        cut = self._cut(source, digest, extraction, header, dataset, region, drawn.side, number, model, reach)
         return replace(
             cut, hand_id=hand.hand_id, chosen=True, added_by=hand.added_by, request_json=hand.request_json
         )
@@ -167,11 +170,15 @@ class StudyCutter:
         side: str,
         number: int,
         model: LoadedModel,
+        reach: float = REACH,
     ) -> HandRecord:
-        """Write picture and geometry of one hand; the same input gives the same files."""
+        """Write picture and geometry of one hand; the same input gives the same files.
+
+        Beyond `reach` of the outline, a share of the crop's longer side, all is blanked.
+        """
         values = extraction.radiograph.values
         part, place = cut_out(values, region)
-        clean, blanked_px = blanked(part, place.outline, "surroundings")
+        clean, blanked_px = blanked(part, place.outline, "surroundings", reach)
         code = coded(clean)
         words = upright(code.words, place.rotation)
         hand_id = hashlib.sha256(f"{self.study_id} {digest} {number}".encode()).hexdigest()[:20]

@@ -3,6 +3,7 @@
     labels.csv          both readers and the consensus, a row for each hand or joint, keyed by the hand's id
     hands/<id>.png      the hand, upright, 16 bit; .npy where its values need a table; .json its geometry
     reader-study.json   who read, blinded or not, when, how long, agreement before and after
+    second-opinions.csv labels given after the model was seen, where there are any; never training labels
     detector.json       the hand detector that cut them, its weights in finder/
 
 `python -m training prepare --images FOLDER` makes a data set of it in one step. No name, ID or date of a
@@ -23,7 +24,7 @@ from sqlalchemy import Connection
 
 from ra_node.domain.geometry import Point
 from ra_node.domain.joints import JOINTS
-from ra_node.domain.reader_study.labels import NOT_GRADABLE, WHOLE_HAND, compared, is_within
+from ra_node.domain.reader_study.labels import WHOLE_HAND, compared, is_within
 from ra_node.domain.reader_study.provenance import FILE, ReaderStudyProvenance
 from ra_node.domain.reader_study.roles import Phase
 from ra_node.domain.texts.printable import csv_cell
@@ -42,6 +43,9 @@ from ra_node.ledger.reader_studies.studies import (
 from ra_node.ledger.storage.durable_files import Files
 from ra_node.services.reader_studies.outcome import HandOutcome, outcomes, two_readers
 from ra_node.services.reader_studies.provenance import provenance_of
+from ra_node.services.reader_studies.second_opinions import COLUMNS as SECOND_COLUMNS
+from ra_node.services.reader_studies.second_opinions import FILE as SECOND_OPINIONS
+from ra_node.services.reader_studies.second_opinions import label_text, second_opinion_rows
 from ra_node.services.reader_studies.study_folder import DETECTOR, study_folder
 from ra_node.services.reader_studies.views import FileGone, read_cut
 
@@ -55,12 +59,16 @@ _PROVENANCE = TypeAdapter(ReaderStudyProvenance)
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """The result: hands and rows written, and the hands left out because their files are gone."""
+    """The result: hands and rows written, and the hands left out because their files are gone.
+
+    `second_opinions` counts the rows of the table of second opinions.
+    """
 
     folder: Path
     hands: int
     rows: int
     gone: int
+    second_opinions: int
 
 
 def export_study(ledger: Ledger, files: Files, name: str, out: Path, salt: bytes, by: str) -> Exported:
@@ -73,26 +81,30 @@ def export_study(ledger: Ledger, files: Files, name: str, out: Path, salt: bytes
         found = {one.hand_id: one for one in outcomes(connection, study)}
         hands = [hand for hand in hands_of(connection, study.id) if hand.hand_id in found]
         about = provenance_of(connection, study, hands, salt, ledger.clock())
+        second = second_opinion_rows(connection, study, salt)
     if out.exists():
         raise Refused(f"expected a new folder, found {out}")
     part = out.with_name(f".{out.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     (part / "hands").mkdir(mode=0o700, parents=True)
     rows: list[dict[str, str]] = []
-    gone = 0
+    gone: set[str] = set()
     for hand in hands:
         try:
             cut = with_places(read_cut(files, hand), found[hand.hand_id])
             _copy(files, hand, part)
         except FileGone:
-            gone += 1
+            gone.add(hand.hand_id)
             continue
         write_atomically(part / "hands" / f"{hand.hand_id}.json", cut_to_json(cut))
         rows += _rows(study, found[hand.hand_id], cut)
     if not rows:
-        raise Refused(f"expected hands to export, found {gone} whose files are gone")
+        raise Refused(f"expected hands to export, found {len(gone)} whose files are gone")
     _copy_detector(files, study, part)
-    write_atomically(part / LABELS, _table(rows), mode=0o600)
+    write_atomically(part / LABELS, _table(COLUMNS, rows), mode=0o600)
+    second = [row for row in second if row["hand"] not in gone]
+    if second:
+        write_atomically(part / SECOND_OPINIONS, _table(SECOND_COLUMNS, second), mode=0o600)
     write_atomically(part / FILE, _PROVENANCE.dump_json(about, indent=1) + b"\n")
     part.rename(out)
     fsync_folder(out.parent)
@@ -100,7 +112,7 @@ def export_study(ledger: Ledger, files: Files, name: str, out: Path, salt: bytes
         now = ledger.clock()
         update_study(connection, study.id, exported_at=now)
         note(connection, now, "reader_study_exported", None, reader_study=study.name, by=by, hands=len(hands))
-    return Exported(out, len(hands) - gone, len(rows), gone)
+    return Exported(out, len(hands) - len(gone), len(rows), len(gone), len(second))
 
 
 def _signed(connection: Connection, name: str) -> StudyRecord:
@@ -142,9 +154,9 @@ def _rows(study: StudyRecord, one: HandOutcome, cut: HandCut) -> Iterator[dict[s
         at = places.get(name)
         yield common | {
             "joint": name,
-            "reader_1": _text(a),
-            "reader_2": _text(b),
-            "consensus": _text(agreed) if differs or (agreed is not None and agreed != a) else "",
+            "reader_1": label_text(a),
+            "reader_2": label_text(b),
+            "consensus": label_text(agreed) if differs or (agreed is not None and agreed != a) else "",
             "note": _note(study, one, name, a, b, agreed),
             "x": "" if at is None else f"{at.x:.2f}",
             "y": "" if at is None else f"{at.y:.2f}",
@@ -179,15 +191,9 @@ def _note(
     return "agreed in the revision"
 
 
-def _text(label: int | None) -> str:
-    if label is None:
-        return ""
-    return "not gradable" if label == NOT_GRADABLE else str(label)
-
-
-def _table(rows: list[dict[str, str]]) -> bytes:
+def _table(columns: tuple[str, ...], rows: list[dict[str, str]]) -> bytes:
     text = io.StringIO(newline="")
-    table = csv.DictWriter(text, COLUMNS)
+    table = csv.DictWriter(text, columns)
     table.writeheader()
     table.writerows(rows)
     return text.getvalue().encode()

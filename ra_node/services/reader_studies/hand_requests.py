@@ -36,7 +36,8 @@ def request_hand(
     """Ask for a hand that the detector refused or missed, by the box that a lead drew on the image.
 
     It is cut by the next run of the worker, and then comes at the end of each reader's order. Refused once a
-    reader has closed his reading.
+    reader has closed his reading, and without the lead's confirmation that the box holds no text on the
+    patient: readers see all that is in the box.
     """
     if account.role is not AccountRole.LEAD:
         raise Refused("expected an account of role lead, found another")
@@ -45,6 +46,11 @@ def request_hand(
         raise Refused("expected a box inside the image, found another")
     if drawn_box.side not in ("R", "L"):
         raise Refused("expected the side R or L, found another")
+    if not drawn_box.no_text:
+        raise Refused(
+            "expected the confirmation that no name, date or institution is in the box, found none: readers"
+            " see all that is in it; draw it closer to the hand where there is one"
+        )
     with ledger.write() as connection:
         found = find_study(connection, study)
         image = None if found is None else find_image(connection, found.id, image_id)

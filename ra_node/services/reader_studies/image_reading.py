@@ -23,11 +23,15 @@ from ra_node.services.reader_studies.adjudication import ModelAnswer
 
 @dataclass(frozen=True, slots=True)
 class DrawnBox:
-    """A hand drawn by a lead: x0, y0, x1, y1 as shares (0..1) of the image, side, and where fingers point."""
+    """A hand drawn by a lead: x0, y0, x1, y1 as shares (0..1) of the image, side, and where fingers point.
+
+    `no_text` is his confirmation that no name, date or institution lies in the box, which readers see whole.
+    """
 
     box: tuple[float, float, float, float]
     side: str
     rotation: int = 0
+    no_text: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +81,12 @@ def model_answers(extraction: Extraction, model: LoadedModel) -> Sequence[ModelA
     ]
 
 
-def region_in(values: NDArray[np.float32], box: Box, drawn: DrawnBox, rules: Rules) -> HandRegion:
-    """The hand that the detector sees in a drawn box, else the box itself."""
+def region_in(values: NDArray[np.float32], box: Box, rules: Rules) -> HandRegion | None:
+    """The hand that the detector sees in a drawn box; None where it sees none or several."""
     part = np.ascontiguousarray(values[box.y0 : box.y1, box.x0 : box.x1])
     regions = list(rules.finder.find(part))
-    rotation = drawn.rotation if drawn.rotation in (0, 90, 180, 270) else 0
     if len(regions) != 1:
-        return HandRegion(box, box.corners(), rotation, 0.0)  # type: ignore[arg-type]  # checked above
+        return None
     one = regions[0]
     moved = Box(one.box.x0 + box.x0, one.box.y0 + box.y0, one.box.x1 + box.x0, one.box.y1 + box.y0)
     outline = tuple(replace(point, x=point.x + box.x0, y=point.y + box.y0) for point in one.outline)
@@ -92,6 +95,12 @@ def region_in(values: NDArray[np.float32], box: Box, drawn: DrawnBox, rules: Rul
         for joint in one.joints
     )
     return replace(one, box=moved, outline=outline, joints=joints)
+
+
+def region_of_box(box: Box, rotation: int) -> HandRegion:
+    """A drawn box as the hand itself: its corners are the outline, and it has no joints."""
+    turn = rotation if rotation in (0, 90, 180, 270) else 0
+    return HandRegion(box, box.corners(), turn, 0.0)  # type: ignore[arg-type]  # checked above
 
 
 def display_window(words: NDArray[np.uint16], place: HandRegion) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, func, select
 
 import ra_node
+from ra_node.domain.reader_study.marks import MarkKind
 from ra_node.domain.reader_study.provenance import (
     ReaderProvenance,
     ReaderStudyProvenance,
@@ -97,7 +98,7 @@ def _reader(
     ).scalar()
     kinds = (str(TaskKind.READING), str(TaskKind.REVISION), str(TaskKind.CONSENSUS))
     seen = select(func.count(func.distinct(columns.action_id))).where(
-        *mine, columns.kind.in_(kinds), columns.model_seen.is_(True)
+        *mine, columns.kind.in_(kinds), columns.model_seen.is_(True), columns.what != str(MarkKind.VIEWED)
     )
     places = Counter(task.occasion for task in tasks if task.complete)
     return ReaderProvenance(

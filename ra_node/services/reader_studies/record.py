@@ -19,6 +19,7 @@ from ra_node.ledger.reader_studies.tasks import (
     TaskRecord,
     action_task,
     append_action,
+    append_time,
     refold,
     task_of_hand,
     update_task,
@@ -103,6 +104,33 @@ def undo(
             raise Refused("expected a mark to undo, found none")
         action = Action(action_id, undoes=last)
         return _append(connection, ledger.clock(), files, access, task, action, expected_sequence, spent_ms)
+
+
+def record_time(
+    ledger: Ledger, files: Files, study: str, account: Account, task_id: str, action_id: str, spent_ms: int
+) -> Saved:
+    """Add the time at a hand between its last mark and the next hand; sent again it counts once."""
+    with ledger.write() as connection:
+        access = reader_access(connection, study, account)
+        task = own_task(connection, access, task_id, for_update=True)
+        earlier = _earlier(connection, files, access, task, action_id)
+        if earlier is not None:
+            return earlier
+        expect_open(access, task.kind)
+        spent = max(0, min(spent_ms, LONGEST_SPENT_MS))
+        append_time(
+            connection,
+            task,
+            action_id,
+            at=ledger.clock(),
+            person=access.reader.account,
+            source=WEB,
+            model_seen=_has_seen_model(connection, access, task),
+            spent_ms=spent,
+        )
+        task = replace(task, spent_ms=task.spent_ms + spent)
+        update_task(connection, task)
+        return Saved(task_view(connection, files, access, task))
 
 
 def _earlier(

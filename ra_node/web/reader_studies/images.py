@@ -51,7 +51,8 @@ def add_hand(request: Request, sent: FormData) -> Response:
     desk, path = desk_of(request), request.path_params
     try:
         box = tuple(_share(str(sent.get(edge, ""))) for edge in EDGES)
-        drawn = DrawnBox(box, str(sent.get("side", ""))[:1], FINGERS.get(str(sent.get("fingers")), 0))  # type: ignore[arg-type]  # four edges
+        fingers, no_text = FINGERS.get(str(sent.get("fingers")), 0), sent.get("no_text") == "1"
+        drawn = DrawnBox(box, str(sent.get("side", ""))[:1], fingers, no_text)  # type: ignore[arg-type]  # four edges
         request_hand(desk.ledger, str(path["study"]), account_of(request), str(path["image"]), drawn)
     except Refused as error:
         return _form(request, str(error), 400)

@@ -18,7 +18,13 @@ from ra_node.services.reader_studies.reading import StudyEntry
 from ra_node.services.reader_studies.views import FileGone, ReadingTask
 from ra_node.web.auth import account_of, desk_of
 from ra_node.web.page_words import page_language, page_words
-from ra_node.web.reader_studies.task_json import discrepancy_json, model_json, read_action, task_json
+from ra_node.web.reader_studies.task_json import (
+    discrepancy_json,
+    model_json,
+    read_action,
+    read_time,
+    task_json,
+)
 from ra_node.web.templating import error_page, show
 
 PAGE = 100
@@ -181,6 +187,16 @@ def act(request: Request, sent: dict[str, Any]) -> Response:
     return JSONResponse({"task": _by_kind(request, saved.task)}, status)
 
 
+def add_time(request: Request, sent: dict[str, Any]) -> Response:
+    """Record the time at a hand between its last mark and the next hand."""
+    desk, study, time = desk_of(request), _study(request), read_time(sent)
+    task = str(request.path_params["task"])
+    saved = record.record_time(
+        desk.ledger, desk.files, study, account_of(request), task, time.id, time.spent_ms
+    )
+    return JSONResponse({"task": _by_kind(request, saved.task)})
+
+
 def told(answer: Answer) -> Answer:
     """Answer a refusal as JSON with its text in the reader's language."""
 
@@ -209,14 +225,19 @@ def told_change(
 
 def refused(request: Request, error: Refused) -> JSONResponse:
     """404 for what is not this reader's, 409 for a closed part, 410 for a lost picture, else 400."""
+    statuses: dict[type[Exception], int] = {NotFound: 404, WrongPhase: 409, FileGone: 410}
+    return JSONResponse({"text": refusal_text(request, error) or str(error)}, statuses.get(type(error), 400))
+
+
+def refusal_text(request: Request, error: Exception) -> str:
+    """What a reader is told of a refusal in the language of the site; "" for one that has no such text."""
     words = texts(request, "task")
-    if isinstance(error, NotFound):
-        return JSONResponse({"text": words["not_found"]}, 404)
-    if isinstance(error, WrongPhase):
-        return JSONResponse({"text": words["closed"]}, 409)
-    if isinstance(error, FileGone):
-        return JSONResponse({"text": words["picture_gone"]}, 410)
-    return JSONResponse({"text": str(error)}, 400)
+    known: dict[type[Exception], str] = {
+        NotFound: words["not_found"],
+        WrongPhase: words["closed"],
+        FileGone: words["picture_gone"],
+    }
+    return known.get(type(error), "")
 
 
 def _ended(request: Request, end: Callable[..., object]) -> Response:
@@ -294,7 +315,7 @@ def _help(words: dict[str, str], kind: TaskKind, *, by_joint: bool) -> list[tupl
         (True, ("U",), "key_undo"),
         (True, (words["space"],), "key_next"),
         (True, ("Bksp",), "key_back"),
-        (by_joint, ("←", "→", "↑", "↓"), "key_arrows"),
+        (True, ("←", "→", "↑", "↓"), "key_arrows"),
         (True, ("Q", "W", "E", "R"), "key_window"),
         (True, ("I",), "key_invert"),
         (True, ("T",), "key_turn"),
@@ -302,8 +323,8 @@ def _help(words: dict[str, str], kind: TaskKind, *, by_joint: bool) -> list[tupl
         (True, ("+", "-"), "key_scale"),
         (True, ("F",), "key_fit"),
         (True, ("P",), "key_pan"),
-        (by_joint, ("B",), "key_boxes"),
-        (by_joint, ("M",), "key_move"),
+        (True, ("B",), "key_boxes"),
+        (True, ("M",), "key_move"),
         (True, ("?",), "key_help"),
     ]
     return [(keys, words[name]) for used, keys, name in rows if used]

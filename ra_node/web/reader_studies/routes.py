@@ -37,6 +37,11 @@ def reader_routes() -> list[Route]:
                     json_change(told_change(reading.act), READERS),
                     methods=["POST"],
                 ),
+                Route(
+                    f"{base}/tasks/{{task}}/time",
+                    json_change(told_change(reading.add_time), READERS),
+                    methods=["POST"],
+                ),
             )
         ),
     ]

@@ -45,6 +45,23 @@ class SentAction(BaseModel):
         return [Mark(**mark.model_dump()) for mark in self.marks]
 
 
+class SentTime(BaseModel):
+    """The time at a hand after its last mark."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str = Field(pattern=r"^[0-9a-f]{32}$")
+    spent_ms: int = Field(ge=0)
+
+
+def read_time(sent: dict[str, Any]) -> SentTime:
+    """Read the time at a hand; Refused for anything else."""
+    try:
+        return SentTime.model_validate(sent)
+    except ValidationError as error:
+        raise Refused("expected an id and the time at a hand, found another") from error
+
+
 def read_action(sent: dict[str, Any]) -> SentAction:
     """Read an action; Refused for anything else."""
     try:

@@ -77,6 +77,18 @@ def test_all_surroundings_go_or_nothing_does() -> None:
     assert blanked(values, OUTLINE, "nothing") == (values, 0)
 
 
+def test_around_a_drawn_box_nothing_stays_not_even_beside_its_edge() -> None:
+    values = scene()
+    values[:, 201:206] = 3000
+    assert blanked(values, OUTLINE, "surroundings")[0].max() == 3000
+    clean, count = blanked(values, OUTLINE, "surroundings", reach=0)
+    outside = np.ones(values.shape, np.bool_)
+    outside[39:401, 99:201] = False
+    assert len(np.unique(clean[outside])) == 1
+    assert count >= outside.sum()
+    assert np.array_equal(clean[40:400, 100:200], values[40:400, 100:200])
+
+
 def test_an_outline_that_fills_the_crop_leaves_nothing_to_blank() -> None:
     values = scene()
     whole = (Point(0, 0), Point(400, 0), Point(400, 420), Point(0, 420))

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from ra_node.domain.geometry import Point
-from ra_node.domain.reader_study.plan import Sampling, SamplingKind, StudyPlan
+from ra_node.domain.reader_study.plan import Sampling, SamplingKind, StudyPlan, drawn
 from ra_node.domain.reader_study.roles import AccountRole
 from ra_node.errors import Refused
 from ra_node.imaging.hand_cuts.hand_cut import from_upright, to_upright
-from ra_node.ledger.database.reader_study_schema import study_hand, study_image
-from ra_node.ledger.reader_studies.studies import find_study, hands_of, requested_hands
+from ra_node.ledger.database.reader_study_schema import study_hand, study_image, study_task
+from ra_node.ledger.reader_studies.studies import HandRecord, find_study, hands_of, requested_hands
+from ra_node.ledger.storage.durable_files import sha256_of_file
 from ra_node.services.analysis.study_analysis import look_at_file
-from ra_node.services.reader_studies.adjudication import sign
+from ra_node.services.reader_studies.adjudication import open_second_opinion, sign
 from ra_node.services.reader_studies.cutting import StudyCutter
 from ra_node.services.reader_studies.export import export_study
 from ra_node.services.reader_studies.hand_requests import cut_requested, request_hand
 from ra_node.services.reader_studies.image_preview import image_preview
 from ra_node.services.reader_studies.image_reading import DrawnBox, LoadedModel
 from ra_node.services.reader_studies.lead_view import study_images
-from ra_node.services.reader_studies.making import add_reader, create_study, make_study
-from ra_node.services.reader_studies.reading import close_reading, next_hand, picture, study_entry
+from ra_node.services.reader_studies.making import _strata, add_reader, create_study, make_study
+from ra_node.services.reader_studies.reading import close_reading, list_hands, next_hand, picture, study_entry
 from ra_node.services.reader_studies.sources import SourceKind, StudySourceSpec, source_images
 from ra_node.services.reader_studies.study_folder import study_folder
 from ra_node.services.reader_studies.views import FileGone, read_cut
@@ -39,6 +41,7 @@ from training.data.reader_study import prepare_reader_study, read_provenance
 from training.data.site_images.image_hands import Options
 
 SALT = bytes(range(32))
+MODEL = '{"stage": 5, "probability": 0.9, "threshold": 0.5, "joints": {}}'
 
 
 def loaded() -> LoadedModel:
@@ -88,9 +91,9 @@ def made(bench, archive, plan=None, stop_after=None, name="wrists"):
 
 def test_making_goes_on_where_it_was_stopped_and_an_archive_becomes_a_data_set(bench, archive, tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        made(bench, archive, stop_after=1)
+        made(bench, archive, StudyPlan(repeats=0, reveal=True), stop_after=1)
     seen = []
-    study = made(bench, archive)
+    study = made(bench, archive, StudyPlan(repeats=0, reveal=True))
     with bench.ledger.read() as connection:
         hands = hands_of(connection, study.id)
     assert len(hands) == 4
@@ -112,10 +115,12 @@ def test_making_goes_on_where_it_was_stopped_and_an_archive_becomes_a_data_set(b
     for who in (ANNA, BEN):
         reading.keep_all(who)
     reading.decide(ANNA)
+    differed = _second_opinion(bench, study, reading)
     for who in (ANNA, BEN):
         sign(bench.ledger, study.id, who)
     done = export_study(bench.ledger, bench.files, study.name, tmp_path / "out", SALT, "chief")
-    assert (done.hands, done.rows, done.gone) == (4, 4, 0)
+    assert (done.hands, done.rows, done.gone, done.second_opinions) == (4, 4, 0, 1)
+    _second_opinions_stay_apart(done.folder, differed)
     labels = read_labels(done.folder / "labels.csv", done.folder)
     options = Options(allow_empty_classes=True)
     prepare_reader_study(done.folder, labels, tmp_path / "set", SALT, options)
@@ -126,6 +131,27 @@ def test_making_goes_on_where_it_was_stopped_and_an_archive_becomes_a_data_set(b
     assert "Two readers staged each hand as a whole of 4 hands" in about.sentences()[0]
     assert {reader.seconds for reader in about.readers} == {12.0}
     assert not any(name in repr(about) for name in (ANNA.name, BEN.name))
+
+
+def _second_opinion(bench, study, reading) -> tuple[str, int]:
+    """Anna sees the model's stage 5 on one hand and follows it; the hand, and what she had said at first."""
+    with bench.ledger.write() as connection:
+        connection.execute(update(study_hand).values(model_json=MODEL))
+    listed = list_hands(bench.ledger, study.id, ANNA)[0]
+    _, task = open_second_opinion(bench.ledger, bench.files, study.id, ANNA, listed.task)
+    reading.mark(ANNA, task.task, whole(5), 1)
+    with bench.ledger.read() as connection:
+        query = select(study_task.c.hand_id).where(study_task.c.task_id == task.task)
+        return str(connection.execute(query).scalar_one()), listed.stage
+
+
+def _second_opinions_stay_apart(folder, differed):
+    hand, first = differed
+    (row,) = csv.DictReader((folder / "second-opinions.csv").read_text().splitlines())
+    assert (row["hand"], row["joint"], row["reader"], row["model_seen"]) == (hand, "", "1", "yes")
+    assert (row["first_reading"], row["second_opinion"], row["model"]) == (str(first), "5", "5")
+    labels = list(csv.DictReader((folder / "labels.csv").read_text().splitlines()))
+    assert "5" not in {row[name] for row in labels for name in ("reader_1", "reader_2", "consensus")}
 
 
 def _the_node_crops_the_same(archive, dataset):
@@ -165,9 +191,11 @@ def test_a_file_that_is_gone_and_a_hand_without_side_are_listed_and_can_be_added
     assert [one.refusal for one in refused] == ["no_hand"]
     known = next(one for one in study_images(bench.ledger, study.id, LEAD) if one.hands == 2)
     assert image_preview(bench.ledger, bench.files, study.id, LEAD, known.image_id).startswith(b"\xff\xd8")
-    drawn = DrawnBox((0.0, 0.0, 0.5, 1.0), "R")
+    drawn = DrawnBox((0.0, 0.0, 0.5, 1.0), "R", no_text=True)
     with pytest.raises(Refused, match="inside"):
         request_hand(bench.ledger, study.id, LEAD, known.image_id, replace(drawn, box=(0.5, 0, 0.4, 1)))
+    with pytest.raises(Refused, match="no name, date or institution"):
+        request_hand(bench.ledger, study.id, LEAD, known.image_id, replace(drawn, no_text=False))
     request_hand(bench.ledger, study.id, LEAD, known.image_id, drawn)
     with bench.ledger.read() as connection:
         (asked,) = requested_hands(connection)
@@ -252,3 +280,45 @@ def test_the_export_of_a_study_with_one_reader_says_what_to_do(bench, archive, t
     create_study(bench.ledger, bench.files, "s", source, StudyPlan(), "chief", [ANNA])
     with pytest.raises(Refused, match="add-reader s"):
         export_study(bench.ledger, bench.files, "s", tmp_path / "out", SALT, "chief")
+
+
+def test_nothing_outside_a_drawn_box_without_a_detected_hand_reaches_a_reader(bench, archive, tmp_path):
+    """A name that touches the box is blanked up to its edge; what lies in it stays as it is."""
+    study = made(bench, archive, name="drawn box")
+    rows, columns = 400, 300
+    image = np.random.default_rng(1).integers(900, 1100, (rows, columns), dtype=np.uint16)
+    image[196:204, :] = 60_000
+    path = tmp_path / "no hand.png"
+    cv2.imwrite(str(path), image)
+    with bench.ledger.read() as connection:
+        one = hands_of(connection, study.id)[0]
+    asked = replace(one, image_id=sha256_of_file(path), hand_id="drawn", path=None)
+    cut = cutter_of(bench, study).draw(asked, path, DrawnBox((0.2, 0.2, 0.8, 0.8), "R", no_text=True))
+    assert cut.problem == ""
+    words = cv2.imread(str(bench.files.path(cut.picture_path)), cv2.IMREAD_UNCHANGED)
+    x0, y0, x1, y1 = read_cut(bench.files, cut).box
+    assert (x0, y0) > (0, 0)
+    outside = np.ones(words.shape, np.bool_)
+    outside[y0 - 1 : y1 + 1, x0 - 1 : x1 + 1] = False
+    assert outside.any()
+    assert len(np.unique(words[outside])) == 1
+    assert words[(y0 + y1) // 2, (x0 + x1) // 2] == words.max()
+    assert words[outside].max() < words.max()
+
+
+def test_hands_are_drawn_evenly_by_the_models_stage_and_by_source_and_a_hand_without_a_stage_is_left_out():
+    hands = [
+        HandRecord("s", str(n), "i", n, str(n), "AB"[n % 2], "R", chosen=False, pixels=str(n),
+                   model_json=None if n == 9 else MODEL.replace("5", str(n % 3), 1), path=None, sha256=None,
+                   picture_path=None, picture_sha256=None)
+        for n in range(10)
+    ]  # fmt: skip
+    by_stage, by_source = (_strata(kind, hands) for kind in (SamplingKind.STAGE, SamplingKind.SOURCE))
+    assert by_stage == ["0", "1", "2"] * 3 + [None]
+    assert by_source == ["A", "B"] * 5
+    for kind, strata in ((SamplingKind.STAGE, by_stage), (SamplingKind.SOURCE, by_source)):
+        chosen = [strata[number] for number in drawn(Sampling(kind, 6, 7), strata)]
+        assert len({chosen.count(one) for one in set(chosen)}) == 1
+        assert len(chosen) == 6
+    again = [replace(hand, patient="same", pixels="same") for hand in hands[:2]]
+    assert _strata(SamplingKind.RANDOM, again) == ["", None]

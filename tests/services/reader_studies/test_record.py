@@ -9,9 +9,10 @@ from ra_node.domain.reader_study.labels import NOT_GRADABLE
 from ra_node.domain.reader_study.marks import CannotJudge, Mark, MarkKind
 from ra_node.domain.reader_study.plan import StudyPlan
 from ra_node.errors import Refused
+from ra_node.ledger.reader_studies.tasks import find_task
 from ra_node.services.reader_studies.access import NotFound, WrongPhase
 from ra_node.services.reader_studies.reading import close_reading, hand_at, next_hand
-from ra_node.services.reader_studies.record import Conflict, Saved, record, undo
+from ra_node.services.reader_studies.record import Conflict, Saved, record, record_time, undo
 from tests.services.reader_studies.builders import ANNA, BEN, LEAD, joints, new_action, new_study, whole
 
 STAGE_2 = [Mark(MarkKind.STAGE, "", 2)]
@@ -130,3 +131,23 @@ def test_a_closed_reading_takes_no_mark_and_an_unfinished_one_cannot_be_closed(s
     with pytest.raises(WrongPhase, match="closed"):
         send(study, task, STAGE_2, 4)
     assert rows(study) == before
+
+
+def test_the_time_after_the_last_mark_counts_once_and_collides_with_no_mark(study):
+    task = next_hand(study.ledger, study.files, study.id, ANNA)
+    send(study, task, [Mark(MarkKind.STAGE, "", 2)], 1)
+    action = new_action()
+    for _ in range(2):
+        saved = record_time(study.ledger, study.files, study.id, ANNA, task.task, action, 5_000)
+    assert (saved.task.sequence, saved.task.marks.labels) == (1, {"": 2})
+    with study.ledger.read() as connection:
+        assert find_task(connection, task.task).spent_ms == 5_000
+    assert isinstance(send(study, task, [Mark(MarkKind.STAGE, "", 3)], 2), Saved)
+    with study.ledger.read() as connection:
+        again = find_task(connection, task.task)
+    assert (again.spent_ms, again.state.marks.labels) == (5_000, {"": 3})
+    assert isinstance(undo(study.ledger, study.files, study.id, ANNA, task.task, new_action(), 3), Saved)
+    with pytest.raises(NotFound):
+        record_time(study.ledger, study.files, study.id, BEN, task.task, new_action(), 1)
+    with pytest.raises(Refused, match="found viewed"):
+        send(study, task, [Mark(MarkKind.VIEWED)], 4)

@@ -18,7 +18,7 @@ from ra_node.bootstrap.node_context import open_state
 from ra_node.settings.node import load_settings
 from tests.conftest import find_tool
 from tests.torture.reading.readers import Traffic, decide_all, end, read_all, signed_in
-from tests.torture.reading.recorded import hands_by_task, secrets_of, study_ids
+from tests.torture.reading.recorded import hands_by_task, mark_model_results, secrets_of, study_ids
 from tests.torture.reading.report import report
 from tests.torture.reading.site import prepared
 
@@ -38,6 +38,7 @@ def main() -> int:
     state = open_state(load_settings(node.config))
     (study,) = study_ids(state)
     hands = hands_by_task(state, study)
+    mark_model_results(state, study)
     kills = [2 + 4 * n for n in range(asked.kills)]
     alice, bob, both = Traffic(forbidden=secrets_of(state, study, "alice")), Traffic(), Traffic()
     node.start()

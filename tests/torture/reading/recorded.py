@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import json
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from ra_node.bootstrap.node_context import State
 from ra_node.ledger.database.reader_study_schema import judgement, study_hand, study_task
 from tests.torture.reading.site import MARKED
+
+MARKED_MODEL = '{"stage": 4, "probability": 0.98765432, "threshold": 0.45678912, "joints": {"mcp_2": 4}}'
+"""The model's result on every hand, which no byte to a reader may hold before he has closed."""
+MODEL = ("98765432", "45678912", "probability")
+
+
+def mark_model_results(state: State, study: str) -> None:
+    """Give every hand a result of the model by which it is known in the traffic."""
+    with state.ledger.write() as connection:
+        connection.execute(
+            update(study_hand).where(study_hand.c.study_id == study).values(model_json=MARKED_MODEL)
+        )
 
 
 def recorded(state: State, study: str, name: str) -> tuple[list[str], dict[str, dict[str, int]]]:
@@ -44,13 +56,13 @@ def hands_by_task(state: State, study: str) -> dict[str, str]:
 
 
 def secrets_of(state: State, study: str, reader: str) -> tuple[bytes, ...]:
-    """What must not reach a reader: the other account and his tasks, hands, pseudonyms, headers."""
+    """What must not reach a reader: the other account and his tasks, hands, headers, the model's results."""
     with state.ledger.read() as connection:
         tasks = select(study_task.c.task_id, study_task.c.account).where(study_task.c.study_id == study)
         others = [row[0] for row in connection.execute(tasks) if row[1] != reader]
         hands = select(study_hand.c.hand_id, study_hand.c.patient).where(study_hand.c.study_id == study)
         known = [text for row in connection.execute(hands) for text in row if text]
-    return tuple(word.encode() for word in ("bob", *MARKED, *others, *known))
+    return tuple(word.encode() for word in ("bob", *MARKED, *MODEL, *others, *known))
 
 
 def study_ids(state: State) -> list[str]:

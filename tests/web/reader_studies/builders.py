@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +100,12 @@ def make_study(
     return study.id
 
 
-_HASH: dict[str, str] = {}
+def keep_image(hospital: Hospital, study: str, path: Path) -> None:
+    """Write the first image of a reader study to `path`, and where it lies to the journal of the study."""
+    cv2.imwrite(str(path), np.full((300, 400), 77, np.uint8))
+    line = {"key": "k", "image": "image-1", "path": str(path)}
+    journal = hospital.settings.node.data_dir / "reader-studies" / study / "images.jsonl"
+    journal.write_text(json.dumps(line) + "\n")
 
 
 def add_account(hospital: Hospital, name: str, role: AccountRole) -> None:

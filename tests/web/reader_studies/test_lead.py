@@ -9,7 +9,7 @@ import pytest
 from ra_node.domain.joints import JOINTS
 from ra_node.ledger.reader_studies.studies import find_study, hands_of, readers_of
 from tests.web.conftest import browser, sign_in, token_in
-from tests.web.reader_studies.builders import drawn_hands, make_study
+from tests.web.reader_studies.builders import drawn_hands, keep_image, make_study
 from tests.web.reader_studies.conftest import plain_text, reading
 
 
@@ -89,27 +89,20 @@ def test_a_second_reader_is_added_later(reading_hospital, chief):
 
 
 def test_a_hand_that_was_missed_is_asked_for_by_the_box_that_a_lead_draws(reading_hospital, chief, tmp_path):
-    import cv2
-    import numpy as np
-
     hospital = reading_hospital
     study = make_study(hospital, drawn_hands(1, 60, 44), name="missed")
-    path = tmp_path / "plate.png"
-    cv2.imwrite(str(path), np.full((300, 400), 77, np.uint8))
-    folder = hospital.settings.node.data_dir / "reader-studies" / study
-    (folder / "images.jsonl").write_text(
-        json.dumps({"key": "k", "image": "image-1", "path": str(path)}) + "\n"
-    )
+    keep_image(hospital, study, tmp_path / "plate.png")
     listed = chief.get(f"/reader-studies/{study}/images").text
     page = f"/reader-studies/{study}/images/image-1"
     assert f'href="{page}"' in listed
     assert chief.get(f"{page}/preview.jpg").content.startswith(b"\xff\xd8")
     assert chief.get(f"/reader-studies/{study}/images/image-9").status_code == 404
     sent = {"csrf": token_in(chief.get(page).text), "left": "10", "top": "5,5", "right": "90", "bottom": "95",
-            "side": "R", "fingers": "right"}  # fmt: skip
+            "side": "R", "fingers": "right", "no_text": "1"}  # fmt: skip
     assert chief.post(page, data=sent).status_code == 303
     with hospital.state.ledger.read() as connection:
         (asked,) = [hand for hand in hands_of(connection, study, chosen=None) if hand.request_json]
-    assert json.loads(asked.request_json) == {"box": [0.1, 0.055, 0.9, 0.95], "side": "R", "rotation": 90}
-    for wrong in ({"left": "95"}, {"top": "top"}, {"side": "X"}):
+    drawn = {"box": [0.1, 0.055, 0.9, 0.95], "side": "R", "rotation": 90, "no_text": True}
+    assert json.loads(asked.request_json) == drawn
+    for wrong in ({"no_text": ""}, {"left": "95"}, {"top": "top"}, {"side": "X"}):
         assert chief.post(page, data=sent | wrong).status_code == 400

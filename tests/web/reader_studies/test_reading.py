@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sqlalchemy import func, select
 
 from ra_node.domain.joints import JOINTS
 from ra_node.ledger.database.reader_study_schema import judgement
-from tests.web.conftest import sign_in
+from ra_node.web.page_words import page_words
+from tests.web.conftest import browser, sign_in, token_in
 from tests.web.reader_studies.builders import drawn_hands, make_study
 from tests.web.reader_studies.conftest import new_id, plain_text, reading
 
@@ -204,3 +208,25 @@ def test_whole_hands_are_staged_without_joints(ward):
         saved = alice.act(task, [{"kind": "stage", "stage": 4}]).json()["task"]
         assert saved["complete"]
         assert alice.get(f"/reading/{study}/hands/1").json()["task"]["labels"] == {"": 4}
+
+
+def test_sign_in_and_error_pages_are_in_the_language_of_the_site(reading_hospital, monkeypatch):
+    monkeypatch.setattr(reading_hospital, "desk", replace(reading_hospital.desk, language="zh"))
+    study = make_study(reading_hospital, drawn_hands(1, 60, 44), name="chinese")
+    with browser(reading_hospital) as client:
+        form = client.get("/login").text
+        assert '<html lang="zh">' in form
+        assert not re.search(r">\s*(Sign in|Name|Password|Skip)", form)
+        wrong = {"csrf": token_in(form), "name": "alice", "password": "wrong"}
+        assert "用户名或密码错误" in client.post("/login", data=wrong).text
+        sign_in(client, "alice")
+        for path, status, text in (
+            ("/queue", 403, "您的账户不能查看此页面"),
+            ("/nothing", 404, "找不到该页面"),
+            (f"/reading/{study}/opinion/none", 404, page_words("zh")["task"]["not_found"]),
+        ):
+            answer = client.get(path)
+            assert (answer.status_code, text in answer.text) == (status, True), path
+            assert '<html lang="zh">' in answer.text
+        assert '<html lang="zh">' in client.get(f"/reading/{study}").text
+        assert "表单已过期" in client.post(f"/reading/{study}/close", data={"csrf": "x"}).text

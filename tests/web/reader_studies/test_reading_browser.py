@@ -10,10 +10,13 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from ra_node.domain.reader_study.roles import AccountRole
+from ra_node.ledger.reader_studies.tasks import find_task
 from tests.conftest import find_tool, wait_until
+from tests.torture.reading.readers import Traffic
 from tests.web.conftest import serving
 from tests.web.hospital import PASSWORD, Hospital
-from tests.web.reader_studies.builders import PLACES, add_account, drawn_hands, make_study
+from tests.web.reader_studies.builders import PLACES, add_account, drawn_hands, keep_image, make_study
+from tests.web.reader_studies.conftest import reading
 
 DESK = {"width": 1280, "height": 720}
 TABLETS = ({"width": 1024, "height": 768}, {"width": 768, "height": 1024})
@@ -41,8 +44,10 @@ def site(tmp_path_factory):
 
 
 @contextmanager
-def someone(chromium: Browser, address: str, name: str, size=DESK, **more) -> Iterator[Page]:
-    """A signed-in person at a new browser; it must find nothing to complain about."""
+def someone(
+    chromium: Browser, address: str, name: str, size=DESK, *, refused="401|409|410", **more
+) -> Iterator[Page]:
+    """A signed-in person at a new browser, which complains of nothing but the statuses `refused`."""
     context = chromium.new_context(base_url=address, viewport=size, color_scheme="dark", **more)
     context.set_default_timeout(SLOW_MS)
     page, complaints = context.new_page(), []
@@ -55,7 +60,7 @@ def someone(chromium: Browser, address: str, name: str, size=DESK, **more) -> It
     page.get_by_role("button", name="Sign out").wait_for()
     yield page
     context.close()
-    expected = re.compile(r"status of (401|409|410)|ERR_FAILED|ERR_INTERNET_DISCONNECTED")
+    expected = re.compile(rf"status of ({refused})|ERR_FAILED|ERR_INTERNET_DISCONNECTED")
     assert [one for one in complaints if not expected.search(one)] == []
 
 
@@ -137,6 +142,47 @@ def test_two_readers_stage_by_keyboard_differ_adjudicate_and_sign(chromium, site
         page.goto(f"/reading/{study}")
         page.get_by_role("button", name="Sign", exact=True).press("Enter")
         page.get_by_text("All is signed").wait_for()
+
+
+def test_no_byte_to_the_browser_holds_the_models_result_before_the_reading_is_closed(chromium, site):
+    """All responses and their headers are searched; after the end the model's result is shown, and found."""
+    hospital, address = site
+    study = make_study(hospital, drawn_hands(2, 120, 90), name="model marked", reveal=True)
+    said = (b"987654", b"probability", b"RA 99 %")
+    with someone(chromium, address, "alice") as page:
+        before, after = Traffic(forbidden=said), Traffic(forbidden=said)
+        before.listen(page)
+        read_study(page, study, {1: "1", 2: "ArrowRight 2"})
+        before.read()
+        assert len(before.saved) == 4
+        assert before.bytes_seen > 2 * 2 * 120 * 90
+        assert before.found == set()
+        page.get_by_role("link", name="1", exact=True).click()
+        after.listen(page)
+        shown(page)
+        after.read()
+        assert "RA 99 %" in after.found
+
+
+def test_the_time_between_the_last_mark_and_the_next_hand_is_sent_for_the_hand(chromium, site):
+    """A clock that the test sets: 4 s of looking before the mark, 7 s after it, until the space bar."""
+    hospital, address = site
+    study = make_study(hospital, drawn_hands(2, 60, 44), name="timed", by_joint=False)
+    with someone(chromium, address, "alice") as page:
+        page.add_init_script(
+            "let ahead = 0; const real = performance.now.bind(performance);"
+            "performance.now = () => real() + ahead; window.pass = (ms) => { ahead += ms; };"
+        )
+        begin(page, study)
+        task = page.locator("#reading").get_attribute("data-task")
+        page.evaluate("pass(4000)")
+        press(page, "2")
+        page.evaluate("pass(7000)")
+        press(page, "_")
+        page.get_by_text("Hand 2 of 2").wait_for()
+        saved(page)
+    with hospital.state.ledger.read() as connection:
+        assert 11_000 <= find_task(connection, task).spent_ms < 11_000 + SLOW_MS
 
 
 def test_the_hand_takes_the_highest_stage_as_it_forms_and_undo_takes_it_back(chromium, site):
@@ -294,6 +340,31 @@ def test_window_level_invert_zoom_turn_and_boxes_work_by_mouse_and_key(chromium,
         assert sum(abs(moved[name][0] - x * 180) > 3 for name, (x, _) in PLACES.items()) == 1
 
 
+CANVAS = """() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() =>
+  done(document.getElementById('picture').toDataURL()))))"""
+
+
+def test_where_the_whole_hand_is_staged_its_joints_are_boxed_and_movable_and_need_no_stage(chromium, site):
+    hospital, address = site
+    study = make_study(hospital, drawn_hands(2, 240, 180), name="whole boxed", by_joint=False)
+    with someone(chromium, address, "alice") as page:
+        begin(page, study)
+        boxed = page.evaluate(CANVAS)
+        press(page, "b")
+        assert page.evaluate(CANVAS) != boxed
+        press(page, "b")
+        assert page.evaluate(CANVAS) == boxed
+        press(page, "ArrowRight ArrowDown m ArrowLeft ArrowLeft Enter")
+        saved(page)
+        moved = page.evaluate(f"fetch('/reading/{study}/hands/1').then(a => a.json())")["task"]
+        assert sum(abs(moved["joints"][name][0] - x * 180) > 3 for name, (x, _) in PLACES.items()) == 1
+        assert (moved["labels"], moved["complete"]) == ({}, False)
+        press(page, "_")
+        assert page.locator("#count").inner_text() == "Hand 1 of 2"
+        press(page, "3 _")
+        page.get_by_text("Hand 2 of 2").wait_for()
+
+
 def test_a_tablet_reads_by_touch_alone(chromium, site):
     hospital, address = site
     study = make_study(hospital, drawn_hands(2, 240, 180), name="touch")
@@ -366,3 +437,62 @@ def test_axe_finds_nothing_on_any_page_of_reader_studies(chromium, site):
             page.goto(path)
             assert not page.evaluate(WIDE), path
             assert violations(page) == [], path
+
+
+def test_axe_finds_nothing_where_a_lead_draws_the_box_of_a_hand(chromium, site, tmp_path):
+    """The list of images, the page of one with its box drawn, and its refusal."""
+    hospital, address = site
+    study = make_study(hospital, drawn_hands(1, 60, 44), name="axe boxes")
+    keep_image(hospital, study, tmp_path / "plate.png")
+    with someone(chromium, address, "chief", TABLETS[1], refused="400", bypass_csp=True) as page:
+        page.goto(f"/reader-studies/{study}/images")
+        assert violations(page) == []
+        page.goto(f"/reader-studies/{study}/images/image-1")
+        for edge, percent in (("left", 90), ("top", 10), ("right", 10), ("bottom", 90)):
+            page.locator(f"#{edge}").fill(str(percent))
+        page.get_by_label("No name").check()
+        page.get_by_role("button", name="Add").click()
+        page.get_by_role("alert").wait_for()
+        assert violations(page) == []
+        page.locator("#left").fill("5")
+        page.locator("#draw-image").drag_to(
+            page.locator("#draw-image"),
+            source_position={"x": 20, "y": 20},
+            target_position={"x": 120, "y": 150},
+        )
+        page.locator("#draw-box").wait_for()
+        assert violations(page) == []
+        assert not page.evaluate(WIDE)
+
+
+def test_axe_finds_nothing_on_revision_consensus_and_signature(chromium, site):
+    """Both marks on screen, the note that a consensus outside the range asks for, and what follows."""
+    hospital, address = site
+    study = make_study(hospital, drawn_hands(1, 240, 180), name="axe adjudication")
+    for name, stage in (("alice", 1), ("bob", 3)):
+        with reading(hospital, study, name) as one:
+            one.read_all(lambda _task, stage=stage: stage)
+    with someone(chromium, address, "alice", bypass_csp=True) as page:
+        page.goto(f"/reading/{study}")
+        assert violations(page) == []
+        begin(page, study, "adjudicate")
+        assert "The other reading: stage 3" in page.locator("#others").inner_text()
+        assert violations(page) == []
+    for name in ("alice", "bob"):
+        with reading(hospital, study, name) as one:
+            task = one.next(part="/discrepancies")
+            assert one.act(task, [{"kind": "kept"}]).status_code == 200
+            one.end("close-revision")
+    with someone(chromium, address, "alice", TABLETS[1], bypass_csp=True) as page:
+        begin(page, study, "adjudicate")
+        assert violations(page) == []
+        press(page, "5")
+        page.locator("#note-dialog").wait_for()
+        assert violations(page) == []
+        page.get_by_label("outside the range").fill("erosion")
+        page.get_by_role("button", name="Save").press("Enter")
+        saved(page)
+        assert violations(page) == []
+        page.goto(f"/reading/{study}")
+        page.get_by_role("button", name="Sign", exact=True).wait_for()
+        assert violations(page) == []

@@ -29,9 +29,19 @@ export class HandState {
   /** What can be labelled here, in the order in which the hand shows it from left to right. */
   get rows() {
     if (!this.task.by_joint) return [[WHOLE_HAND]];
+    return this.placed.map((row) => row.filter((name) => !this.task.asked || this.task.asked.includes(name))).filter((row) => row.length);
+  }
+
+  /** All joints as the hand shows them from left to right. */
+  get placed() {
     const mirrored = (this.joints.mcp_2?.[0] ?? 0) > (this.joints.mcp_5?.[0] ?? 0);
-    const rows = ROWS.map((row) => (mirrored ? [...row].reverse() : row));
-    return rows.map((row) => row.filter((name) => !this.task.asked || this.task.asked.includes(name))).filter((row) => row.length);
+    return ROWS.map((row) => (mirrored ? [...row].reverse() : row));
+  }
+
+  /** The joints whose boxes are shown: those to be labelled; all that have a place where the whole hand is. */
+  get boxRows() {
+    const rows = this.task.by_joint ? this.rows : this.placed;
+    return rows.map((row) => row.filter((name) => this.task.by_joint || this.joints[name])).filter((row) => row.length);
   }
 
   get names() { return this.rows.flat(); }

@@ -15,7 +15,7 @@ const say = (key, values = {}) => (words[key] ?? key).replace(/\{(\w+)\}/g, (_, 
 const BOX_SHARE = 0.6;
 const BOX_STEP_PX = 4, PAN_STEP_PX = 60;
 const pictures = new Map();
-let hand = null, queued = null, chosen = WHOLE_HAND, moving = false, shownAt = 0, spent = 0, busy = false;
+let hand = null, queued = null, chosen = WHOLE_HAND, pointed = null, moving = false, shownAt = 0, spent = 0, busy = false;
 
 const viewer = new Viewer($("picture"), { chosen: choose, moved: boxMoved, changed: showWindow });
 const outbox = new Outbox(root.dataset.who, root.dataset.csrf, {
@@ -97,6 +97,7 @@ async function show(task) {
   moving = false;
   [spent, shownAt] = [0, performance.now()];
   chosen = hand.open[0] ?? hand.names[0];
+  pointed = null;
   $("count").textContent = say("count", task);
   [$("bar").max, $("bar").value] = [task.total, task.number - 1];
   $("message").hidden = true;
@@ -123,6 +124,13 @@ function send(action) {
   outbox.add(`${base}/tasks/${hand.task.id}/actions`, { ...action, spent_ms: lap() });
   spent = 0;
   render();
+}
+
+/** The time between the last mark and the next hand belongs to this hand. */
+function sendTime() {
+  const spent_ms = viewer.image ? lap() : 0;
+  if (spent_ms > 0) outbox.add(`${base}/tasks/${hand.task.id}/time`, { id: newId(), spent_ms });
+  spent = 0;
 }
 
 function act(marks) {
@@ -168,6 +176,7 @@ async function next() {
     return;
   }
   if (hand.task.kind === "revision" && !hand.kept && !hand.lastAction) { tell(say("decide"), "warn"); return; }
+  sendTime();
   if (queued) { await show(queued); return; }
   busy = true;
   tell(say("saving"), "info");
@@ -180,6 +189,7 @@ async function next() {
 async function previous() {
   if (!hand || busy || hand.task.number < 2 || hand.task.kind === "second_opinion") return;
   busy = true;
+  sendTime();
   await outbox.emptied();
   await load(`/hands/${hand.task.number - 1}`);
   busy = false;
@@ -258,6 +268,9 @@ function tell(text, tone) {
   place.hidden = false;
 }
 
+/** The joint whose box is chosen: the one to be staged, or one to look at where the whole hand is staged. */
+function boxed() { return hand?.task.by_joint ? chosen : pointed; }
+
 function nameOf(joint) { return joint ? say(`joint_${joint}`) : say("hand"); }
 
 function labelText(label, reason) {
@@ -266,8 +279,9 @@ function labelText(label, reason) {
 }
 
 function choose(joint) {
-  if (!hand || !hand.names.includes(joint)) return;
-  chosen = joint;
+  if (!hand || !(hand.names.includes(joint) || hand.boxRows.flat().includes(joint))) return;
+  if (hand.names.includes(joint)) chosen = joint;
+  else pointed = joint;
   $("message").hidden = true;
   viewer.choose(joint);
   render();
@@ -276,11 +290,11 @@ function choose(joint) {
 function render() {
   if (!hand) return;
   const { labels } = hand, unit = hand.task.box_px * BOX_SHARE;
-  viewer.joints = hand.task.by_joint ? Object.fromEntries(hand.names.filter((name) => hand.joints[name]).map((name) => [name, {
+  viewer.joints = Object.fromEntries(hand.boxRows.flat().filter((name) => hand.joints[name]).map((name) => [name, {
     x: hand.joints[name][0], y: hand.joints[name][1], side: unit,
     stage: labels[name] >= 0 ? labels[name] : null, unjudged: labels[name] === NOT_GRADABLE || labels[WHOLE_HAND] === NOT_GRADABLE,
-  }])) : {};
-  viewer.chosen = chosen;
+  }]));
+  viewer.chosen = boxed();
   viewer.draw();
   $("side").textContent = say(`side_${hand.task.side || "none"}`);
   renderJoints();
@@ -390,27 +404,30 @@ function because(reason) {
 
 function step(across, down) {
   if (!hand) return;
-  if (!hand.task.by_joint) { viewer.panBy(-across * PAN_STEP_PX, -down * PAN_STEP_PX); return; }
-  const { rows, names } = hand;
+  const rows = hand.boxRows, names = rows.flat(), present = boxed();
+  if (!names.length) { viewer.panBy(-across * PAN_STEP_PX, -down * PAN_STEP_PX); return; }
+  if (!present) { choose(names[0]); return; }
   if (down) {
-    const from = rows.findIndex((row) => row.includes(chosen)), to = Math.min(rows.length - 1, Math.max(0, from + down));
+    const from = rows.findIndex((row) => row.includes(present)), to = Math.min(rows.length - 1, Math.max(0, from + down));
     const x = (name) => hand.joints[name]?.[0] ?? 0;
-    if (to !== from) choose(rows[to].reduce((best, name) => (Math.abs(x(name) - x(chosen)) < Math.abs(x(best) - x(chosen)) ? name : best)));
+    if (to !== from) choose(rows[to].reduce((best, name) => (Math.abs(x(name) - x(present)) < Math.abs(x(best) - x(present)) ? name : best)));
     return;
   }
-  choose(names[(names.indexOf(chosen) + across + names.length) % names.length]);
+  choose(names[(names.indexOf(present) + across + names.length) % names.length]);
 }
 
 function moveStep(across, down) {
   const [dx, dy] = viewer.turned(across * BOX_STEP_PX, down * BOX_STEP_PX, -viewer.turn);
-  viewer.moveBox(chosen, dx, dy);
+  viewer.moveBox(boxed(), dx, dy);
 }
 
 function toggleMove() {
-  if (!hand?.task.by_joint || !hand.joints[chosen]) return;
+  const joint = boxed() ?? hand?.boxRows.flat()[0];
+  if (!joint || !hand.joints[joint]) return;
+  if (joint !== boxed()) choose(joint);
   moving = !moving;
-  const box = viewer.joints[chosen];
-  if (!moving && box && (box.x !== hand.joints[chosen][0] || box.y !== hand.joints[chosen][1])) boxMoved(chosen, box.x, box.y);
+  const box = viewer.joints[joint];
+  if (!moving && box && (box.x !== hand.joints[joint][0] || box.y !== hand.joints[joint][1])) boxMoved(joint, box.x, box.y);
   tell(moving ? say("moving") : say("moved"), "info");
   viewer.boxes = true;
   viewer.draw();
@@ -418,7 +435,7 @@ function toggleMove() {
 }
 
 function zoom() {
-  const place = hand?.joints[chosen];
+  const place = hand?.joints[boxed()];
   viewer.zoomTo(place && { x: place[0], y: place[1] });
 }
 
