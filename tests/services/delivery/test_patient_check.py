@@ -13,6 +13,7 @@ from ra_node.ledger.database.events import timeline
 from ra_node.ledger.database.schema import DeliveryState
 from ra_node.ledger.deliveries import deliveries_of
 from ra_node.ledger.jobs.queue import claim
+from ra_node.ledger.patients.patient_merges import PatientIdentifier, update_patient
 from ra_node.ledger.results import objects_of
 from ra_node.network.scp.loopback_archive import Behaviour, LoopbackArchive
 from ra_node.network.scu.c_store import PeerAddress
@@ -116,6 +117,20 @@ def test_a_result_that_is_not_late_is_sent_without_a_question(bench, tmp_path):
     with LoopbackArchive(tmp_path / "archive") as archive:
         assert deliver(bench, archive.port, [match(**OTHER)], late=False) == []
     assert states(bench, 1) == {DeliveryState.ACCEPTED}
+
+
+def test_after_an_update_of_the_patient_the_destination_is_asked_at_once(bench, tmp_path):
+    """ADT^A08 between report and delivery: nothing of the earlier patient's name is sent."""
+    who = PatientIdentifier(str(source().PatientID))
+    assert update_patient(bench.ledger, bench.secret, [who], "digest", "hl7") == 1
+    says = [match(PatientID="P-1", PatientName="Corrected^Name")]
+    with LoopbackArchive(tmp_path / "archive") as archive:
+        assert deliver(bench, archive.port, says, late=False) == [STUDY]
+        answer(bench, Destination("pacs", BOTH))
+        deliver(bench, archive.port, says, late=False)
+        assert {str(dcmread(one.path).PatientName) for one in archive.objects} == {"Corrected^Name"}
+    assert states(bench, 2) == {DeliveryState.ACCEPTED}
+    assert update_patient(bench.ledger, bench.secret, [who], "later", "hl7") == 0
 
 
 def test_a_refusal_for_the_patient_is_followed_by_the_question(bench, tmp_path):
