@@ -18,7 +18,7 @@ from ra_node.domain.job import Job
 from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.patient_key import keyed_digest
 from ra_node.ledger.patients.patient_merges import is_updated
-from ra_node.ledger.patients.present_patients import PresentPatient, reissue
+from ra_node.ledger.patients.present_patients import PresentPatient, Reissue, reissue
 from ra_node.ledger.results import find_result
 from ra_node.ledger.storage.durable_files import RESULTS, Files, sha256_of
 from ra_node.network.scu.association import PeerAddress
@@ -74,9 +74,10 @@ class PatientCheck:
             return Checked.SEND
         content = present_to_json(given)
         present = PresentPatient(self.files.write(content, RESULTS, ".json"), sha256_of(content))
-        if not reissue(self.ledger, job, present, keyed_digest(self.secret, content), changed):
+        done = reissue(self.ledger, job, present, keyed_digest(self.secret, content), changed)
+        if done is not Reissue.NEW:
             self.files.remove(present.path)
-            return Checked.SEND
+            return Checked.SEND if done is Reissue.KNOWN else Checked.REISSUED
         told = {"study_uid": job.study_uid, "peer": peer.name, "attributes": changed}
         structlog.get_logger().info("peer_patient_changed", **told)
         return Checked.REISSUED
