@@ -161,19 +161,30 @@ def test_withdraw_shows_first_and_then_asks_once(node):
         ),
         (("--bundle", "abcdef01", "--reason", "x"), "--since"),
         (("1.2", "--since", "2026-01-01", "--reason", "x"), "belongs to --bundle"),
+        (("--bundle", "0" * 12, "--since", "yesterday", "--reason", "x"), "expected a date or time"),
+        (("--bundle", "xyz", "--since", "2026-01-01", "--reason", "x"), "hexadecimal"),
+        (("--bundle", "0" * 65, "--since", "2026-01-01", "--reason", "x"), "hexadecimal"),
+        (("2.25.8",), "a reason of 1 to 200"),
+        (("2.25.8", "--reason", "x" * 201), "a reason of 1 to 200"),
     ],
 )
 def test_withdraw_says_what_it_lacks(node, words, said):
-    assert said in node.run("withdraw", *words, code=2)
+    """A usage error; nothing is recorded."""
+    shown = node.run("withdraw", *words, code=2)
+    assert said in " ".join(shown.replace("│", " ").split())
+
+
+def test_a_since_that_is_no_time_is_a_usage_error_of_audit_too(node):
+    """Nor is the reading of the event log recorded."""
+    node.run("audit", "--since", "yesterday", code=2)
+    assert "yesterday" not in node.run("audit")
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("2.25.404", "--reason", "x"), "2.25.404"),
-        (("2.25.8",), "a reason of 1 to 200"),
         (("--bundle", "0" * 12, "--since", "2026-01-01", "--reason", "x"), "found none"),
-        (("--bundle", "xyz", "--since", "2026-01-01", "--reason", "x"), "hexadecimal"),
     ],
 )
 def test_withdraw_of_nothing_is_an_error_and_changes_nothing(node, words, said):

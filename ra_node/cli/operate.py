@@ -254,6 +254,7 @@ def audit(
     from ra_node.ledger.event_query import trail
     from ra_node.services.monitoring.operator_actions import Operator, acted
 
+    start = moment(since)
     ledger = open_state(named_settings(config)).ledger
     acted(ledger, Operator(account(), ""), "trail_read", since=since)
-    print_trail(trail(ledger, moment(since)), as_json=as_json, as_csv=as_csv)
+    print_trail(trail(ledger, start), as_json=as_json, as_csv=as_csv)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import pwd
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ra_node.errors import Fatal
+from ra_node.errors import Fatal, Refused
 from ra_node.settings.node import Settings, load_settings
 
 ConfigPath = Annotated[
@@ -67,3 +68,11 @@ def account() -> str:
     except KeyError:
         user = f"uid-{os.getuid()}"
     return f"{os.environ.get('SUDO_USER') or user}@{socket.gethostname()}"
+
+
+def checked_option(name: str, check: Callable[[str], str], value: str) -> str:
+    """The value of an option as `check` returns it; a usage error that names the option where it refuses."""
+    try:
+        return check(value)
+    except Refused as error:
+        raise typer.BadParameter(str(error), param_hint=f"'{name}'") from error

@@ -27,7 +27,12 @@ def _group() -> None:
 def merge(
     from_file: Annotated[
         Path | None,
-        typer.Option("--from-file", help="Four lines: old ID, its issuer, new ID, its issuer; empty: none."),
+        typer.Option(
+            "--from-file",
+            help="Four lines: old ID, its issuer, new ID, its issuer; empty: none.",
+            exists=True,
+            dir_okay=False,
+        ),
     ] = None,
     config: ConfigPath = DEFAULT_CONFIG,
     as_json: Json = False,

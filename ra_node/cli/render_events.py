@@ -7,23 +7,25 @@ import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+import typer
+
 from ra_node.cli.console import print_json, say
 from ra_node.domain.texts.printable import csv_cell, printable
-from ra_node.errors import Fatal
 from ra_node.ledger.event_query import Entry
 
 COLUMNS = ("at", "what", "who", "address", "study_uid", "detail")
 
 
 def moment(since: str) -> float:
-    """Parse a date or time in ISO 8601, UTC by default; Fatal for anything else."""
+    """Parse a date or time in ISO 8601, UTC by default; a usage error for anything else."""
     if not since:
         return 0.0
     try:
         when = datetime.fromisoformat(since)
-    except ValueError as error:
-        raise Fatal(f"expected a day or a moment such as 2026-11-01T08:00, found {since}") from error
-    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError) as error:
+        expected = "a date or time such as 2026-11-01 or 2026-11-01T08:00"
+        raise typer.BadParameter(f"expected {expected}, found {since}", param_hint="'--since'") from error
 
 
 def print_trail(entries: Iterable[Entry], *, as_json: bool, as_csv: bool) -> None:

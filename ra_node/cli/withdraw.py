@@ -9,7 +9,7 @@ import typer
 
 from ra_node.cli.console import print_json, say
 from ra_node.cli.operate import WATCH
-from ra_node.cli.options import DEFAULT_CONFIG, ConfigPath, Json, account, named_settings
+from ra_node.cli.options import DEFAULT_CONFIG, ConfigPath, Json, account, checked_option, named_settings
 
 if TYPE_CHECKING:
     from ra_node.services.withdrawal.request import WithdrawalPlan
@@ -42,7 +42,12 @@ def withdraw(
     from ra_node.domain.report import WithdrawalCause
     from ra_node.domain.texts.withdrawal import checked_reason
     from ra_node.services.monitoring.operator_actions import Operator, acted
-    from ra_node.services.withdrawal.request import plan_for_bundle, plan_for_study, request_plan
+    from ra_node.services.withdrawal.request import (
+        checked_digits,
+        plan_for_bundle,
+        plan_for_study,
+        request_plan,
+    )
 
     if (uid is None) == (bundle is None):
         raise typer.BadParameter("name a study, or a bundle with --bundle")
@@ -50,13 +55,13 @@ def withdraw(
         raise typer.BadParameter("--bundle needs --since, e.g. --since 2026-11-01")
     if bundle is None and since:
         raise typer.BadParameter("--since belongs to --bundle")
+    start = moment(since)
+    if bundle is not None:
+        bundle = checked_option("--bundle", checked_digits, bundle)
     if not dry_run or reason:
-        reason = checked_reason(reason)
+        reason = checked_option("--reason", checked_reason, reason)
     ledger = open_state(named_settings(config)).ledger
-    if bundle is None:
-        plan = plan_for_study(ledger, str(uid))
-    else:
-        plan = plan_for_bundle(ledger, bundle, moment(since))
+    plan = plan_for_study(ledger, str(uid)) if bundle is None else plan_for_bundle(ledger, bundle, start)
     count = 0
     if not dry_run:
         cause = WithdrawalCause.PATIENT_SAFETY if safety else WithdrawalCause.QUALITY

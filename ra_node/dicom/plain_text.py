@@ -39,18 +39,23 @@ _BAR_WIDTH = 20
 
 
 def report_text(report: StudyReport) -> str:
-    """The whole report, lines of at most 80 columns, with a last newline."""
+    """The whole report, lines of at most 80 columns, with a last newline; a withdrawal comes first."""
     return "\n".join(line.rstrip() for line in _lines(report)) + "\n"
 
 
 def _lines(report: StudyReport) -> Iterator[str]:
+    withdrawn = report.withdrawal is not None
+    if withdrawn:
+        yield from wrap(summary_sentence(report), WIDTH)
+        yield ""
     yield "Hand radiographs: rheumatoid arthritis"
     yield "=" * WIDTH
     yield from _field("Study", report.study_instance_uid)
     yield from _field("Report", f"version {report.version}, {report.created_at:%Y-%m-%d %H:%M:%S %z}")
     yield from _field("Bundle", f"{report.bundle.name} {report.bundle.version}, {report.bundle.sha256[:12]}")
-    yield ""
-    yield from wrap(summary_sentence(report), WIDTH)
+    if not withdrawn:
+        yield ""
+        yield from wrap(summary_sentence(report), WIDTH)
     for sentence in follow_up_sentences(report):
         yield from wrap(sentence, WIDTH)
     groups = groups_of(report)

@@ -147,10 +147,13 @@ def find_instance(ledger: Ledger, instance_id: str) -> Instance:
 
 
 def paths_of(ledger: Ledger, sop_instance_uid: str) -> list[str | None]:
-    """The path in each row with this SOP Instance UID: none or one, None where its file was purged."""
-    query = select(schema.instance.c.path).where(schema.instance.c.sop_instance_uid == sop_instance_uid)
+    """Paths in rows with this SOP Instance UID: its own, None after a purge, and those of waiting copies."""
+    image, copy = schema.instance, schema.resent
+    own = image.c.sop_instance_uid == sop_instance_uid
+    waiting = select(copy.c.path).join(image, image.c.id == copy.c.instance_id).where(own)
     with ledger.read() as connection:
-        return list(connection.execute(query).scalars())
+        kept = list(connection.execute(select(image.c.path).where(own)).scalars())
+        return [*kept, *connection.execute(waiting).scalars()]
 
 
 def instances_of(ledger: Ledger, study_uid: str) -> list[Instance]:

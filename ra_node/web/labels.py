@@ -61,6 +61,7 @@ _EVENT = {
     "peer_patient_changed": "patient or order corrected at the destination",
     "patients_merged": "patients merged",
     "patient_message_taken": "ADT message recorded",
+    "patient_updated": "patient updated by an ADT message",
     "withdrawal_requested": "withdrawal requested",
     "withdrawal_superseded": "withdrawal ended: a newer result is from another bundle",
     "study_withdrawn": "result withdrawn",

@@ -187,6 +187,23 @@ def proposed(settings):
     return {name for name, *_ in contexts_in(statement_of(settings), "Presentation contexts proposed")}
 
 
+def test_messages_and_the_rejection_note_are_stated_as_configured(tmp_path):
+    """The events that the listener takes, and titles of the note."""
+    silent = as_markdown(statement_of(configured(tmp_path)))
+    assert "No HL7 message is accepted" in silent
+    assert "113001" in silent
+    assert "113037" in silent
+    settings = configured(tmp_path, hl7={"listen": "127.0.0.1:2575"}, peer=[{**PACS, "rejection_note": True}])
+    statement = statement_of(settings)
+    assert [row[0] for row in table(statement, "HL7 message")] == [
+        "ADT^A18, A40, A47",
+        "ADT^A08",
+        "any other",
+    ]
+    assert "over MLLP without TLS" in as_markdown(statement)
+    assert "Key Object Selection Document Storage" in proposed(settings)
+
+
 def test_the_page_stands_alone_and_holds_names_as_text(tmp_path):
     page = as_html(statement_of(configured(tmp_path, peer=[{**PACS, "ae_title": "<B>PACS</B>"}])))
     assert "&lt;B&gt;PACS" in page

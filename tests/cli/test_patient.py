@@ -50,3 +50,8 @@ def test_a_file_of_another_form_is_refused(config, tmp_path, content):
     found = run(config, "--from-file", str(path))
     assert found.exit_code != 0
     assert "expected" in str(found.exception)
+
+
+def test_a_file_that_is_not_there_is_a_usage_error(config, tmp_path):
+    for path in (tmp_path / "none.txt", tmp_path):
+        assert run(config, "--from-file", str(path)).exit_code == 2

@@ -39,6 +39,8 @@ class Orthanc:
     modalities: dict[str, tuple[str, str, int]] = field(default_factory=dict)
     """Whom it knows, as (AE title, host, port): those to whom it may report commitment."""
     environment: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Further settings of its configuration."""
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -112,11 +114,13 @@ class Orthanc:
             "RemoteAccessAllowed": False,
             "AuthenticationEnabled": False,
             "DicomAlwaysAllowStore": True,
+            "DicomAlwaysAllowFind": True,
             "DicomCheckCalledAet": False,
             "DicomModalities": {name: list(where) for name, where in self.modalities.items()},
             "StableAge": 1,
             "Plugins": [str(plugin) for plugin in self.plugins],
             "OverwriteInstances": False,
+            **self.settings,
         }
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ra_node.runtime.log import configure_logging
 from tests.torture import table
+from tests.torture.proof_of_corrections import corrections
 from tests.torture.proof_of_crashes import broken, crashes, poisoned, power
 from tests.torture.proof_of_faults import clocks, faults, rot, sweep
 from tests.torture.proof_of_outages import commitment, disk, hosts, outage
@@ -25,6 +26,7 @@ Part = Callable[[Path, argparse.Namespace], Sequence[Row]]
 
 PARTS: dict[str, Part] = {
     "crashes": crashes,
+    "corrections": corrections,
     "power": power,
     "broken": broken,
     "poisoned": poisoned,

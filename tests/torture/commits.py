@@ -6,7 +6,6 @@ leases are given back as the scheduler does. Then the work is done to its end, a
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -44,15 +43,20 @@ def killed_at(nth: int, when: Literal["before", "after"]) -> Iterator[list[int]]
 
 
 def at_every_commit(
-    begin: Callable[[], Any], work: Callable[[Any], None], judge: Callable[[Any], None]
+    begin: Callable[[], Any],
+    work: Callable[[Any], None],
+    judge: Callable[[Any], None],
+    *,
+    first: int = 1,
+    step: int = 1,
 ) -> int:
     """Kill `work` at its commits, repeat it until it ends, and judge each time; return the number of kills.
 
-    `begin` makes a fresh state, in which `work` may be repeated after a kill. Each commit with
-    RA_NODE_EVERY_COMMIT=1, else each sixth.
+    `begin` makes a fresh state, in which `work` may be repeated after a kill. Commits are those from `first`
+    on, each `step`-th.
     """
     kills = 0
-    for nth in range(1, MOST_COMMITS, 1 if os.environ.get("RA_NODE_EVERY_COMMIT") else 6):
+    for nth in range(first, MOST_COMMITS, step):
         reached = False
         for when in ("before", "after"):
             state = begin()

@@ -71,8 +71,13 @@ def imaging_measurements(report: StudyReport) -> Item | None:
 
 
 def summary(report: StudyReport) -> Item:
-    """The whole study in one text: what replaces what, the result or the reason, and the caveat, once."""
+    """The whole study in one text: what replaces what, the result or the reason, and the caveat, once.
+
+    A withdrawal comes before everything else, so that a plain renderer shows it first.
+    """
     sentences = [*_version_sentence(report), summary_sentence(report), caveat(report)]
+    if report.withdrawal is not None:
+        sentences.insert(0, sentences.pop(-2))
     return text(concept_codes.SUMMARY, " ".join(sentences))
 
 

@@ -10,18 +10,21 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select, true
 
+from ra_node.domain.job import JobState
 from ra_node.domain.patient.identity import Identity, identity
 from ra_node.errors import Refused
 from ra_node.ledger.database import schema
 from ra_node.ledger.database.engine import Ledger, insert_new
-from ra_node.ledger.database.events import note
+from ra_node.ledger.database.events import newest_events, note
 from ra_node.ledger.patient_key import keyed_identity
 
 _merge, _alias = schema.patient_merge, schema.patient_alias
 _MOST_STEPS = 100
 """Of a chain of merges."""
+UPDATED = "patient_updated"
+"""The event of a study whose patient was updated while results were not sent yet."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -85,14 +88,30 @@ def merge_patients(
     return Merged(fresh, len(keys))
 
 
-def take_message(ledger: Ledger, message: str, what: str, by: str) -> bool:
-    """Record an HL7 message that changes nothing here; False: it was taken before."""
+def update_patient(
+    ledger: Ledger, secret: bytes, identifiers: Sequence[PatientIdentifier], message: str, by: str
+) -> int:
+    """Record that attributes of a patient were changed; return how many studies with unsent results name it.
+
+    Such a study gets the event "patient_updated", after which a destination that answers C-FIND is asked
+    before a result is sent. `message` is the digest of the HL7 message: one that was taken
+    before changes nothing. Raises Refused for an empty identifier.
+    """
+    digests = sorted({digest for one in identifiers for digest in _digests(secret, one)})
     with ledger.write() as connection:
         now = ledger.clock()
         if not insert_new(connection, schema.hl7_message, {"digest": message, "at": now}):
-            return False
-        note(connection, now, "patient_message_taken", None, message=what, by=by)
-    return True
+            return 0
+        studies = _studies_with_unsent(connection, digests)
+        for study_uid in studies:
+            note(connection, now, UPDATED, study_uid, by=by)
+        note(connection, now, "patient_message_taken", None, studies=len(studies), by=by)
+    return len(studies)
+
+
+def is_updated(ledger: Ledger, study_uid: str) -> bool:
+    """Whether the patient of a study was updated while results were not sent yet."""
+    return study_uid in newest_events(ledger, [study_uid], UPDATED)
 
 
 def root_of(ledger: Ledger, digest: str) -> str:
@@ -154,14 +173,31 @@ def _keys(connection: Connection, digests: Collection[str]) -> set[str]:
     """
     image, result = schema.instance, schema.result
     wanted = set(digests)
-    hashes = sorted({digest.partition(".")[0] for digest in digests})
-    named = or_(*(image.c.patient.contains(f'"patient_id":"{one}"', autoescape=True) for one in hashes))
     rows = connection.execute(
         select(result.c.patient_key, image.c.patient)
         .join(image, image.c.study_uid == result.c.study_uid)
-        .where(result.c.patient_key.is_not(None), named)
+        .where(result.c.patient_key.is_not(None), _names_one(digests))
     )
     return {row.patient_key for row in rows if _digest_in(row.patient) in wanted}
+
+
+def _studies_with_unsent(connection: Connection, digests: Collection[str]) -> list[str]:
+    """Studies of images that name one of these identifiers, with work to do: a result is not sent yet."""
+    image, job, wanted = schema.instance, schema.job, set(digests)
+    works = exists().where(
+        job.c.study_uid == image.c.study_uid, job.c.state.in_((JobState.READY, JobState.LEASED))
+    )
+    waits = and_(image.c.counts == true(), image.c.version.is_(None))
+    query = select(image.c.study_uid, image.c.patient).where(or_(works, waits), _names_one(digests))
+    rows = connection.execute(query)
+    return sorted({row.study_uid for row in rows if _digest_in(row.patient) in wanted})
+
+
+def _names_one(digests: Collection[str]) -> ColumnElement[bool]:
+    """Condition on an image: its Patient ID is that of one of these identifiers, of whatever issuer."""
+    hashes = sorted({digest.partition(".")[0] for digest in digests})
+    kept = schema.instance.c.patient
+    return or_(*(kept.contains(f'"patient_id":"{one}"', autoescape=True) for one in hashes))
 
 
 def _digest_in(kept: str) -> str:

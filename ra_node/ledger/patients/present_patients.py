@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from sqlalchemy import func, select, true, update
 
@@ -30,11 +31,24 @@ class PresentPatient:
     sha256: str
 
 
-def reissue(ledger: Ledger, job: Job, present: PresentPatient, digest: str, changed: Sequence[str]) -> bool:
+class Reissue(StrEnum):
+    """What became of a deliver job whose peer gave another patient."""
+
+    NEW = "new"
+    """A new version under that patient follows; the job has ended."""
+    SUPERSEDED = "superseded"
+    """Another peer gave the same before, and its version follows or is there; the job has ended."""
+    KNOWN = "known"
+    """A version had this patient before: nothing changed."""
+
+
+def reissue(
+    ledger: Ledger, job: Job, present: PresentPatient, digest: str, changed: Sequence[str]
+) -> Reissue:
     """Fix a new version under the patient that the peer of a deliver job gave, and end the job.
 
-    Undelivered objects are dropped. False: a version had this patient before, and nothing changed, so that
-    two archives that disagree cannot make versions without end. Raises LeaseLost.
+    Undelivered objects are dropped. Each patient makes one version, so that two archives that disagree
+    cannot make versions without end. Raises LeaseLost.
     """
     with ledger.write() as connection:
         now = ledger.clock()
@@ -42,7 +56,11 @@ def reissue(ledger: Ledger, job: Job, present: PresentPatient, digest: str, chan
         study = connection.execute(select(_study).where(own).with_for_update()).one()
         row = {"study_uid": job.study_uid, "digest": digest, "peer": str(job.peer), "at": now}
         if not insert_new(connection, _table, {**row, "path": present.path, "sha256": present.sha256}):
-            return False
+            at_rest = study.state in (StudyState.ANSWERED, StudyState.FAILED)
+            if at_rest and int(study.version) == job.version:
+                return Reissue.KNOWN
+            finish_held(connection, now, job)
+            return Reissue.SUPERSEDED
         finish_held(connection, now, job)
         told = {"peer": job.peer, "attributes": ", ".join(changed)}
         note(connection, now, "peer_patient_changed", job.study_uid, **told)
@@ -53,7 +71,7 @@ def reissue(ledger: Ledger, job: Job, present: PresentPatient, digest: str, chan
             connection.execute(update(_study).where(own).values(version=version, state=StudyState.SETTLED))
             key = f"report:{job.study_uid}:{version}"
             enqueue(connection, ledger, JobKind.REPORT, key, job.study_uid, version=version)
-    return True
+    return Reissue.NEW
 
 
 def present_patient(ledger: Ledger, study_uid: str) -> PresentPatient | None:

@@ -25,6 +25,7 @@ from ra_node.services.conformance.networking import (
     proposed_services,
     security,
 )
+from ra_node.services.patients.adt import MERGES, UPDATES
 from ra_node.settings.node import Settings
 
 
@@ -91,7 +92,7 @@ def _networking(running: RunningConfiguration) -> Section:
                     initiation(running.listen.ae_title),
                 ),
             ),
-            _interfaces(),
+            _interfaces(running.settings),
             _configuration(running),
         ),
     )
@@ -117,8 +118,26 @@ def _model() -> Section:
     )
 
 
-def _interfaces() -> Section:
-    return Section("Network interfaces", prose("interfaces"))
+def _interfaces(settings: Settings) -> Section:
+    """Network interfaces (PS3.2 A.4.3), the listener of HL7 messages included."""
+    messages = [
+        (
+            f"ADT^{', '.join(MERGES)}",
+            "the patient of MRG-1 is merged into that of PID-3: earlier reports are found",
+        ),
+        (
+            f"ADT^{', '.join(UPDATES)}",
+            "destinations that are asked for their patient are asked before unsent results of it",
+        ),
+        ("any other", "refused (AR)"),
+    ]
+    if settings.hl7.address is None:
+        return Section("Network interfaces", (*prose("interfaces"), *prose("hl7_none")))
+    return Section(
+        "Network interfaces",
+        (*prose("interfaces"), *prose("hl7", secured="with" if settings.hl7.tls else "without")),
+        (TableBlock(("HL7 message", "Effect"), tuple(messages)),),
+    )
 
 
 def _configuration(running: RunningConfiguration) -> Section:

@@ -17,7 +17,8 @@ from ra_node.dicom.reading.file import read_attributes
 from ra_node.domain.job import Job
 from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.patient_key import keyed_digest
-from ra_node.ledger.patients.present_patients import PresentPatient, reissue
+from ra_node.ledger.patients.patient_merges import is_updated
+from ra_node.ledger.patients.present_patients import PresentPatient, Reissue, reissue
 from ra_node.ledger.results import find_result
 from ra_node.ledger.storage.durable_files import RESULTS, Files, sha256_of
 from ra_node.network.scu.association import PeerAddress
@@ -48,12 +49,15 @@ class PatientCheck:
     ask: Callable[[PeerAddress, str, Sequence[str]], Sequence[Dataset] | None] = ask_study
 
     def is_late(self, job: Job) -> bool:
-        """Whether a result has waited so long that its destination is asked first."""
+        """Whether a result has waited so long, or its patient was updated since, that its peer is asked."""
         after_s = self.after_s.get(str(job.peer))
         if after_s is None or job.version is None:
             return False
         result = find_result(self.ledger, job.study_uid, job.version)
-        return result is not None and abs(self.ledger.clock() - result.created_at) >= after_s
+        if result is None:
+            return False
+        waited_s = abs(self.ledger.clock() - result.created_at)
+        return waited_s >= after_s or is_updated(self.ledger, job.study_uid)
 
     def check(self, job: Job, peer: PeerAddress, objects: Sequence[OutgoingObject]) -> Checked:
         """Ask the destination about the study of a job. Raises LeaseLost."""
@@ -70,9 +74,10 @@ class PatientCheck:
             return Checked.SEND
         content = present_to_json(given)
         present = PresentPatient(self.files.write(content, RESULTS, ".json"), sha256_of(content))
-        if not reissue(self.ledger, job, present, keyed_digest(self.secret, content), changed):
+        done = reissue(self.ledger, job, present, keyed_digest(self.secret, content), changed)
+        if done is not Reissue.NEW:
             self.files.remove(present.path)
-            return Checked.SEND
+            return Checked.SEND if done is Reissue.KNOWN else Checked.REISSUED
         told = {"study_uid": job.study_uid, "peer": peer.name, "attributes": changed}
         structlog.get_logger().info("peer_patient_changed", **told)
         return Checked.REISSUED

@@ -1,8 +1,8 @@
 """Takes ADT messages: a merge is committed, then acknowledged; the same message twice changes nothing.
 
-A18, A40 and A47 merge the identifiers of MRG-1 into those of PID-3. A08 is acknowledged and recorded: the
-ledger holds no attribute of a patient that it could correct; send the images again, or use
-`ask_patient_after_h`.
+A18, A40 and A47 merge the identifiers of MRG-1 into those of PID-3. A08 corrects nothing here, because the
+ledger holds no attribute of a patient, and an archive follows the message itself: it lets a destination with
+`ask_patient_after_h` be asked for its patient before results of this one that are not sent yet.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import structlog
 from ra_node.errors import Refused, Retryable
 from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.patient_key import keyed_digest
-from ra_node.ledger.patients.patient_merges import PatientIdentifier, merge_patients, take_message
+from ra_node.ledger.patients.patient_merges import PatientIdentifier, merge_patients, update_patient
 from ra_node.network.hl7.adt_message import (
     AdtMessage,
     Identifier,
@@ -65,7 +65,10 @@ class AdtReceiver:
         name = f"{message.sender}\0{message.control_id}".encode()
         digest = keyed_digest(self.secret, name)
         if message.event in UPDATES:
-            take_message(self.ledger, digest, message.event, BY)
+            if not message.current:
+                reason = "expected an identifier in PID-3, found none"
+                raise MessageRefused("AE", reason, message.control_id)
+            update_patient(self.ledger, self.secret, [_as(one) for one in message.current], digest, BY)
             return
         if message.event not in MERGES:
             expected = ", ".join((*UPDATES, *MERGES))

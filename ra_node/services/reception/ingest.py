@@ -125,12 +125,17 @@ class Ingest:
             raise
         if not isinstance(kept, Repeated):
             return StoreOutcome.STORED
-        taken = Taken.REPEAT
         try:
             taken = self._resends.take(kept.instance, new)
-        finally:
-            if taken is Taken.REPEAT:
-                self.files.remove(path)
+        except Refused:
+            self.files.remove(path)
+            raise
+        except Exception:  # its commit may have reached the ledger: the file may be the kept one
+            with self._lock:
+                self._unsure[path] = (new.sop_instance_uid, self._monotonic())
+            raise
+        if taken is Taken.REPEAT:
+            self.files.remove(path)
         return StoreOutcome.STORED if taken is Taken.REPLACED else StoreOutcome.REPEATED
 
     def _new_instance(self, header: ImageHeader, file: ReceivedFile, path: str, size: int) -> NewInstance:

@@ -45,13 +45,19 @@ def plan_for_study(ledger: Ledger, study_uid: str) -> WithdrawalPlan:
     return WithdrawalPlan((found,))
 
 
+def checked_digits(sha256: str) -> str:
+    """The beginning of the SHA-256 of a bundle in lower case; Refused for another text."""
+    digits = sha256.strip().lower()
+    if not LEAST_DIGITS <= len(digits) <= 64 or set(digits) - set("0123456789abcdef"):
+        raise Refused(
+            f"expected {LEAST_DIGITS} to 64 hexadecimal digits of a bundle's SHA-256, found another text"
+        )
+    return digits
+
+
 def plan_for_bundle(ledger: Ledger, sha256: str, since: float) -> WithdrawalPlan:
     """Every newest result of a bundle since a time; Refused where there is none."""
-    digits = sha256.strip().lower()
-    if len(digits) < LEAST_DIGITS or set(digits) - set("0123456789abcdef"):
-        raise Refused(
-            f"expected at least {LEAST_DIGITS} hexadecimal digits of a bundle's SHA-256, found another text"
-        )
+    digits = checked_digits(sha256)
     found = answered_by(ledger, digits, since)
     if not found:
         raise Refused(f"expected results of bundle {digits[:12]} since that time, found none")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from contextlib import suppress
 
@@ -10,6 +11,8 @@ import pytest
 
 from ra_node.network.hl7 import mllp_server
 from ra_node.network.hl7.mllp_server import MOST_CALLERS, MllpServer
+from ra_node.network.tls import calling, serving
+from tests.network.authority import Authority
 
 
 @pytest.fixture
@@ -95,3 +98,40 @@ def test_more_callers_than_allowed_are_turned_away(served):
         assert answer(further) == b""
     for one in callers:
         one.close()
+
+
+def test_a_message_over_tls_needs_certificates_on_both_sides(tmp_path):
+    """In the clear, or without a certificate of the site, a message is neither taken nor answered."""
+    authority, stranger = Authority(tmp_path / "site"), Authority(tmp_path / "elsewhere", "Elsewhere")
+    taken: list[bytes] = []
+
+    def take(content):
+        taken.append(content)
+        return b"ACK"
+
+    stop = threading.Event()
+    server = MllpServer("127.0.0.1", 0, take, serving(authority.issue("node")))
+    thread = threading.Thread(target=server.serve, args=(stop,), daemon=True)
+    thread.start()
+    with call(server.port) as plain:
+        plain.sendall(b"\x0bone\x1c\r")
+        assert b"ACK" not in answer(plain)
+    nobody = ssl.create_default_context(cafile=authority.path)
+    foreign = ssl.create_default_context(cafile=authority.path)
+    other = stranger.issue("stranger")
+    foreign.load_cert_chain(other.certificate, other.key)
+    for context in (nobody, foreign):
+        with suppress(OSError), wrapped(server.port, context) as connection:
+            connection.sendall(b"\x0btwo\x1c\r")
+            assert answer(connection) == b""
+    assert taken == []
+    with wrapped(server.port, calling(authority.issue("hospital-system"))) as connection:
+        connection.sendall(b"\x0bthree\x1c\r")
+        assert answer(connection) == b"\x0bACK\x1c\r"
+    assert taken == [b"three"]
+    stop.set()
+    thread.join(60)
+
+
+def wrapped(port, context):
+    return context.wrap_socket(call(port), server_hostname="127.0.0.1")

@@ -18,6 +18,7 @@ from ra_node.domain.result_objects import ObjectKind
 from ra_node.errors import Refused
 from ra_node.imaging.pixels import PixelLimits, pixel_digest
 from ra_node.ledger.alarms import AlarmKind, alarms
+from ra_node.ledger.database.engine import LedgerUnavailable
 from ra_node.ledger.database.events import timeline
 from ra_node.ledger.inbox import instances_of
 from ra_node.ledger.jobs.queue import abandon
@@ -28,6 +29,7 @@ from ra_node.network.scp.server import StoreOutcome
 from ra_node.services.analysis import pixel_comparison
 from ra_node.services.analysis.pixel_comparison import PixelComparison
 from ra_node.services.analysis.study_analysis import look_at_file
+from ra_node.services.reception import resend
 from ra_node.services.reception.resend import Resends
 from ra_node.services.reporting.answer import Destination
 from ra_node.services.retention.purge import purge
@@ -237,6 +239,30 @@ def test_a_damaged_file_is_replaced_by_the_same_pixels_alone(bench):
     (good,) = [one for one in inbox(bench) if one.exists() and one.stat().st_size > 1]
     assert read_attributes(good).file_meta.TransferSyntaxUID == RLELossless
     assert bench.settle() == [(STUDY, 2)]
+
+
+@pytest.mark.parametrize(("step", "syntax"), [("keep_for_comparison", RLELossless), ("correct", None)])
+def test_a_commit_whose_response_is_lost_keeps_the_file_of_the_copy(bench, monkeypatch, step, syntax):
+    """The sender hears a failure and repeats; the file is the waiting or the kept one by then."""
+    bench.keep(noise())
+    original = getattr(resend, step)
+
+    def committed(*arguments, **named):
+        original(*arguments, **named)
+        raise LedgerUnavailable("the response is lost")
+
+    copy = noise(PatientID="P-2")
+    copy = compressed(copy, syntax) if syntax else copy
+    monkeypatch.setattr(resend, step, committed)
+    with pytest.raises(LedgerUnavailable):
+        bench.keep(copy)
+    monkeypatch.undo()
+    bench.keep(copy)
+    compare(bench)
+    (event,) = [one for one in timeline(bench.ledger, STUDY) if one.what == "instance_corrected"]
+    assert event.detail["attributes"] == "PatientID"
+    (row,) = instances_of(bench.ledger, STUDY)
+    assert read_attributes(bench.files.path(row.path)).PatientID == "P-2"
 
 
 def test_a_study_is_not_purged_while_a_copy_waits(bench, tmp_path):

@@ -6,18 +6,20 @@ import pytest
 from pydicom import Dataset, dcmread
 
 from ra_node.dicom.present_patient import changed_attributes, read_present, with_present
-from ra_node.domain.job import JobKind
+from ra_node.domain.job import JobKind, JobState
 from ra_node.domain.result_objects import ObjectKind
 from ra_node.ledger.alarms import AlarmKind, alarms
 from ra_node.ledger.database.events import timeline
 from ra_node.ledger.database.schema import DeliveryState
 from ra_node.ledger.deliveries import deliveries_of
 from ra_node.ledger.jobs.queue import claim
+from ra_node.ledger.overview import jobs_of
+from ra_node.ledger.patients.patient_merges import PatientIdentifier, update_patient
 from ra_node.ledger.results import objects_of
 from ra_node.network.scp.loopback_archive import Behaviour, LoopbackArchive
-from ra_node.network.scu.c_store import PeerAddress
+from ra_node.network.scu.c_store import OutgoingObject, PeerAddress
 from ra_node.services.delivery.deliver import Deliverer
-from ra_node.services.delivery.patient_check import PatientCheck
+from ra_node.services.delivery.patient_check import Checked, PatientCheck
 from ra_node.services.reporting.answer import Destination
 from ra_node.services.reporting.rebuild import Rebuilder
 from ra_node.services.retention.purge import purge
@@ -116,6 +118,46 @@ def test_a_result_that_is_not_late_is_sent_without_a_question(bench, tmp_path):
     with LoopbackArchive(tmp_path / "archive") as archive:
         assert deliver(bench, archive.port, [match(**OTHER)], late=False) == []
     assert states(bench, 1) == {DeliveryState.ACCEPTED}
+
+
+def test_after_an_update_of_the_patient_the_destination_is_asked_at_once(bench, tmp_path):
+    """ADT^A08 between report and delivery: nothing of the earlier patient's name is sent."""
+    who = PatientIdentifier(str(source().PatientID))
+    assert update_patient(bench.ledger, bench.secret, [who], "digest", "hl7") == 1
+    says = [match(PatientID="P-1", PatientName="Corrected^Name")]
+    with LoopbackArchive(tmp_path / "archive") as archive:
+        assert deliver(bench, archive.port, says, late=False) == [STUDY]
+        answer(bench, Destination("pacs", BOTH))
+        deliver(bench, archive.port, says, late=False)
+        assert {str(dcmread(one.path).PatientName) for one in archive.objects} == {"Corrected^Name"}
+    assert states(bench, 2) == {DeliveryState.ACCEPTED}
+    assert update_patient(bench.ledger, bench.secret, [who], "later", "hl7") == 0
+
+
+def test_two_destinations_that_are_asked_at_the_same_time_get_nothing_of_the_earlier_version(bench):
+    """The second one gives the same while the first answer is recorded; it was sent the earlier patient."""
+    bench.keep(source(SOPInstanceUID="2.25.78"))
+    bench.settle()
+    examine(bench)
+    answer(bench, Destination("pacs", BOTH), Destination("second", BOTH))
+    says = [match(**OTHER)]
+    after = dict.fromkeys(("pacs", "second"), 0.0)
+    check = PatientCheck(bench.ledger, bench.files, after, bench.secret, lambda *_: says)
+    jobs = [
+        job
+        for name in after
+        for job in claim(bench.ledger, [JobKind.DELIVER], "worker", 8, LEASE_S, peer=name)
+        if job.version == 2
+    ]
+    (sr,) = [one for one in objects_of(bench.ledger, STUDY, 2) if one.kind == ObjectKind.SR]
+    one = OutgoingObject(bench.files.path(sr.path), sr.sop_class_uid, sr.sop_instance_uid, "1.2")
+    peers = [PeerAddress(name, "A", "127.0.0.1", 1, calling_ae="RA_NODE") for name in after]
+    found = [check.check(job, peer, [one]) for job, peer in zip(jobs, peers, strict=True)]
+    assert found == [Checked.REISSUED] * 2
+    assert [job.state for job in jobs_of(bench.ledger, STUDY) if job.version == 2 and job.peer] == [
+        JobState.DONE
+    ] * 2
+    assert len(list((bench.folder / "results").rglob("*.json"))) == 1
 
 
 def test_a_refusal_for_the_patient_is_followed_by_the_question(bench, tmp_path):

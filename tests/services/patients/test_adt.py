@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from structlog.testing import capture_logs
 
+from ra_node.domain.job import JobKind
 from ra_node.errors import Refused
 from ra_node.ledger.database.engine import LedgerUnavailable
 from ra_node.ledger.event_query import trail
+from ra_node.ledger.jobs.queue import finish
 from ra_node.ledger.patients.patient_merges import PatientIdentifier, merge_patients
 from ra_node.services.patients import adt
 from ra_node.services.patients.adt import AdtReceiver
@@ -107,10 +109,30 @@ def test_a_message_merges_once_and_is_acknowledged_each_time(bench, event):
     assert answered(bench, under(2, "20260205", "MARKED-2")).prior is not None
 
 
-def test_an_update_is_recorded_once_and_changes_nothing(bench):
-    content = message(PID, head=HEAD.replace("ADT^A40", "ADT^A08"))
-    assert [take(bench, content) for _ in range(2)] == [["AA", "MSG-1"]] * 2
-    assert [entry.event.what for entry in trail(bench.ledger)] == ["patient_message_taken"]
+A08 = message(PID, head=HEAD.replace("ADT^A40", "ADT^A08"))
+
+
+def updated(bench):
+    return [one.event.study_uid for one in trail(bench.ledger) if one.event.what == "patient_updated"]
+
+
+def test_an_update_marks_studies_of_its_patient_with_work_to_do_once(bench):
+    """Not those of another patient or issuer, nor one whose results are all sent; no value is kept."""
+    answered(bench, under(1, "20260105", "MARKED-2"))
+    for job in bench.claim(JobKind.DELIVER):
+        finish(bench.ledger, job)
+    for number, patient, issuer in ((2, "MARKED-2", "HOSP"), (3, "MARKED-2", ""), (4, "OTHER", "HOSP")):
+        bench.keep(under(number, "20260205", patient, issuer))
+    bench.keep(under(5, "20260205", "MARKED-2", "ELSEWHERE"))
+    assert [take(bench, A08) for _ in range(2)] == [["AA", "MSG-1"]] * 2
+    assert updated(bench) == ["2.25.402", "2.25.403"]
+    (taken,) = [one.event for one in trail(bench.ledger) if one.event.what == "patient_message_taken"]
+    assert taken.detail["studies"] == 2
+    assert "MARKED" not in f"{[entry.event for entry in trail(bench.ledger)]}"
+
+
+def test_an_update_without_an_identifier_is_refused(bench):
+    assert take(bench, message("PID|1||", head=HEAD.replace("ADT^A40", "ADT^A08")))[0] == "AE"
 
 
 def test_what_cannot_be_taken_is_answered_with_its_reason_and_changes_nothing(bench):
