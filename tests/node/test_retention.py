@@ -53,15 +53,15 @@ def test_files_stay_until_the_answer_is_delivered_and_promised_and_go_then(node,
     sent = OutgoingObject(path, image.SOPClassUID, image.SOPInstanceUID, image.file_meta.TransferSyntaxUID)
     assert send(node.address, [sent]).outcomes[0].answer is Answer.ACCEPTED
     assert node.cli("purge").splitlines()[-1].startswith("0 studies, 0 files"), "not answered"
-    wait_until(lambda: counted(node, "deliveries", "accepted") == 2, "the delivery", WAIT_S)
+    wait_until(lambda: counted(node, "deliveries", "accepted") == 3, "the delivery", WAIT_S)
     assert node.cli("purge").splitlines()[-1].startswith("0 studies, 0 files"), "not promised"
     assert len(kept_files(node)) >= 4
     pacs.introduce("RA_NODE", node.port)
-    wait_until(lambda: counted(node, "commitments", "committed") == 2, "the promise", WAIT_S)
+    wait_until(lambda: counted(node, "commitments", "committed") == 3, "the promise", WAIT_S)
     assert node.cli("purge").splitlines()[-1].startswith("1 studies, ")
     assert kept_files(node) == []
     assert node.status()["studies"] == {"answered": 1}
     assert {modality: len(held) for modality, held in pacs.instances_of(image.StudyInstanceUID).items()} == {
         "SR": 1,
-        "OT": 1,
+        "OT": 2,
     }
