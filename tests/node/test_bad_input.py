@@ -61,7 +61,7 @@ def test_an_image_without_pixels_is_answered_with_its_reason(orthanc, node, tmp_
     image = two_hands(seed=32)
     del image.PixelData
     assert sent(node, image, tmp_path).answer is Answer.ACCEPTED
-    assert "pixel data" in report_of(orthanc, node, image)
+    assert "No image in this object." in report_of(orthanc, node, image)
 
 
 def test_one_pixel_is_answered_with_its_reason(orthanc, node, tmp_path):

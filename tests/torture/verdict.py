@@ -50,11 +50,16 @@ class Verdict:
         return not (self.lost or self.unanswered or self.doubled)
 
 
-def answers_of(pacs: Orthanc, study_uid: str) -> tuple[list[Answer], int]:
-    """The reports of a study in the PACS, and how many overlays lie beside them."""
+FIRST = "1"
+"""Instance Number of the first overlay image of a report."""
+
+
+def answers_of(pacs: Orthanc, study_uid: str) -> tuple[list[Answer], Counter[str]]:
+    """The reports of a study in the PACS, and the overlay images beside them by Instance Number."""
     held = pacs.instances_of(study_uid)
     reports = [dcmread(io.BytesIO(pacs.file(one))) for one in held.get("SR", [])]
-    return [_answer(report) for report in reports], len(held.get("OT", []))
+    overlays = Counter(one["MainDicomTags"]["InstanceNumber"] for one in held.get("OT", []))
+    return [_answer(report) for report in reports], overlays
 
 
 def _answer(report: Any) -> Answer:
@@ -90,9 +95,9 @@ def compare(pacs: Orthanc, ledger: Ledger, files: Files, acknowledged: Iterable[
     for study_uid, images in by_study.items():
         answers, overlays = answers_of(pacs, study_uid)
         verdict.answers += len(answers)
-        if not answers or overlays < len(answers):
+        if not answers or overlays[FIRST] < len(answers):
             verdict.unanswered.append(study_uid)
-        if doubled(answers, revised=study_uid in revised) or overlays > len(answers):
+        if doubled(answers, revised=study_uid in revised) or max(overlays.values(), default=0) > len(answers):
             verdict.doubled.append(study_uid)
         named = frozenset().union(*(one.images for one in answers))
         verdict.lost += [one.sop_instance_uid for one in images if not _is_safe(one, named, kept, files)]
