@@ -42,7 +42,7 @@ def configure_logging(role: str, *, level: int | None = None, json: bool | None 
         stream = output.take_over(role)
         _tell_of_errors()
     priorities: list[structlog.typing.Processor] = []
-    if as_json and output.is_journal(stream.fileno()):
+    if as_json and output.is_journal(stream):
         priorities.append(_with_priority)
     structlog.configure(
         processors=[

@@ -23,9 +23,12 @@ PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "exception": 3, "
 _streams: list[TextIO] = []
 
 
-def is_journal(descriptor: int) -> bool:
-    """Whether a descriptor is the connection to the journal that systemd has opened, see systemd.exec(5)."""
-    found = os.fstat(descriptor)
+def is_journal(stream: TextIO | int) -> bool:
+    """Whether a stream is the connection to the journal that systemd has opened, see systemd.exec(5)."""
+    try:
+        found = os.fstat(stream if isinstance(stream, int) else stream.fileno())
+    except OSError:  # a stream in memory, or a closed one
+        return False
     return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
 

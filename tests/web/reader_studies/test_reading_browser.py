@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from ra_node.domain.reader_study.roles import AccountRole
 from ra_node.ledger.reader_studies.tasks import find_task
@@ -191,20 +191,20 @@ def test_the_hand_takes_the_highest_stage_as_it_forms_and_undo_takes_it_back(chr
     with someone(chromium, address, "alice") as page:
         begin(page, study)
         hand = page.locator("#hand-stage")
-        assert hand.inner_text() == "Hand: no stage yet"
+        expect(hand).to_have_text("Hand: no stage yet")
         press(page, "2 ArrowRight 4 ArrowDown 1")
-        assert hand.inner_text() == "Hand: stage 4"
+        expect(hand).to_have_text("Hand: stage 4")
         press(page, "u u")
-        assert hand.inner_text() == "Hand: stage 2"
+        expect(hand).to_have_text("Hand: stage 2")
         press(page, "x 3")
-        assert hand.inner_text() == "Hand: not gradable"
+        expect(hand).to_have_text("Hand: not gradable")
         press(page, "u n")
-        assert hand.inner_text() == "Hand: stage 2"
-        assert page.locator("#left").inner_text() == ""
+        expect(hand).to_have_text("Hand: stage 2")
+        expect(page.locator("#left")).to_have_text("")
         saved(page)
         page.goto(f"/reading/{study}/read?hand=1")
         shown(page)
-        assert hand.inner_text() == "Hand: stage 2"
+        expect(hand).to_have_text("Hand: stage 2")
 
 
 def test_the_next_hand_is_there_before_it_is_asked_for(chromium, site):
@@ -239,8 +239,8 @@ def test_a_mark_counts_as_saved_only_after_the_response_and_is_sent_when_the_nod
         page.unroute("**/actions")
         begin(page, study)
         saved(page)
-        assert page.locator("#hand-stage").inner_text() == "Hand: stage 3"
-        assert page.locator("#left").inner_text() == "Joints left: 11"
+        expect(page.locator("#hand-stage")).to_have_text("Hand: stage 3")
+        expect(page.locator("#left")).to_have_text("Joints left: 11")
 
 
 def test_a_session_that_ends_in_the_middle_of_a_hand_loses_no_mark(chromium, site):
@@ -253,7 +253,7 @@ def test_a_session_that_ends_in_the_middle_of_a_hand_loses_no_mark(chromium, sit
         page.context.clear_cookies()
         press(page, "ArrowRight 5")
         page.get_by_role("heading", name="Your session has ended").wait_for()
-        assert page.locator("#saved").inner_text() != "Saved"
+        expect(page.locator("#saved")).not_to_have_text("Saved")
         page.keyboard.type("not the password")
         page.keyboard.press("Enter")
         page.get_by_text("Wrong password").wait_for()
@@ -262,7 +262,7 @@ def test_a_session_that_ends_in_the_middle_of_a_hand_loses_no_mark(chromium, sit
         saved(page)
         page.reload()
         shown(page)
-        assert page.locator("#hand-stage").inner_text() == "Hand: stage 5"
+        expect(page.locator("#hand-stage")).to_have_text("Hand: stage 5")
 
 
 def test_the_second_of_two_tabs_is_told_and_the_first_one_keeps_its_mark(chromium, site):
@@ -276,12 +276,12 @@ def test_the_second_of_two_tabs_is_told_and_the_first_one_keeps_its_mark(chromiu
         saved(page)
         press(other, "1")
         other.get_by_text("was marked in another window").wait_for()
-        assert other.locator("#hand-stage").inner_text() == "Hand: stage 3"
+        expect(other.locator("#hand-stage")).to_have_text("Hand: stage 3")
         press(other, "2")
         saved(other)
         page.reload()
         shown(page)
-        assert page.locator("#hand-stage").inner_text() == "Hand: stage 2"
+        expect(page.locator("#hand-stage")).to_have_text("Hand: stage 2")
 
 
 def test_a_hand_whose_file_is_gone_is_said_cannot_be_staged_and_is_passed_by(chromium, site):
@@ -293,9 +293,9 @@ def test_a_hand_whose_file_is_gone_is_said_cannot_be_staged_and_is_passed_by(chr
         page.goto(f"/reading/{study}/read")
         page.get_by_text("missing or damaged").wait_for()
         press(page, "3 n")
-        assert page.locator("#hand-stage").inner_text() == "Hand: no stage yet"
+        expect(page.locator("#hand-stage")).to_have_text("Hand: no stage yet")
         press(page, "x h 3")
-        assert page.locator("#hand-stage").inner_text() == "Hand: not gradable"
+        expect(page.locator("#hand-stage")).to_have_text("Hand: not gradable")
         press(page, "_")
         page.get_by_text("Hand 2 of 2").wait_for()
 
@@ -324,10 +324,10 @@ def test_window_level_invert_zoom_turn_and_boxes_work_by_mouse_and_key(chromium,
         page.mouse.down()
         page.mouse.move(300, 420, steps=4)
         page.mouse.up()
-        assert page.locator("#window").inner_text() != text
+        expect(page.locator("#window")).not_to_have_text(text)
         assert tone(page) != first
         press(page, "w")
-        assert page.locator("#window").inner_text() == text
+        expect(page.locator("#window")).to_have_text(text)
         press(page, "i")
         assert abs(tone(page) - (255 - first)) <= 3
         press(page, "i z z t f t t t b")
@@ -360,7 +360,7 @@ def test_where_the_whole_hand_is_staged_its_joints_are_boxed_and_movable_and_nee
         assert sum(abs(moved["joints"][name][0] - x * 180) > 3 for name, (x, _) in PLACES.items()) == 1
         assert (moved["labels"], moved["complete"]) == ({}, False)
         press(page, "_")
-        assert page.locator("#count").inner_text() == "Hand 1 of 2"
+        expect(page.locator("#count")).to_have_text("Hand 1 of 2")
         press(page, "3 _")
         page.get_by_text("Hand 2 of 2").wait_for()
 
@@ -372,7 +372,7 @@ def test_a_tablet_reads_by_touch_alone(chromium, site):
         begin(page, study)
         page.locator("[data-joint=mcp_3]").tap()
         page.locator("[data-stage='3']").tap()
-        assert page.locator("#hand-stage").inner_text() == "Hand: stage 3"
+        expect(page.locator("#hand-stage")).to_have_text("Hand: stage 3")
         page.get_by_role("button", name="Rest normal").tap()
         saved(page)
         page.get_by_role("button", name="Next hand").tap()
@@ -381,7 +381,7 @@ def test_a_tablet_reads_by_touch_alone(chromium, site):
         page.get_by_role("button", name="Not gradable").tap()
         page.get_by_role("button", name="The whole hand").tap()
         page.get_by_role("button", name="cut off").tap()
-        assert page.locator("#hand-stage").inner_text() == "Hand: not gradable"
+        expect(page.locator("#hand-stage")).to_have_text("Hand: not gradable")
         saved(page)
 
 
