@@ -30,7 +30,11 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows[5] |= {"reader_2": 2}
     write_table(folder / "open.csv", rows)
     prepare_command(
-        folder / "images", folder / "labels.csv", folder / "data", site="x", allow_empty_classes=True
+        folder / "images",
+        folder / "data",
+        labels=folder / "labels.csv",
+        site="x",
+        allow_empty_classes=True,
     )
     return folder
 
@@ -78,7 +82,7 @@ def test_labels_shows_agreement_and_stops_at_open_discrepancies(
 
 def test_prepare_refuses_open_discrepancies_before_it_makes_anything(hospital: Path, tmp_path: Path) -> None:
     with pytest.raises(Refused, match="found 1 still open"):
-        prepare_command(hospital / "images", hospital / "open.csv", tmp_path / "data")
+        prepare_command(hospital / "images", tmp_path / "data", labels=hospital / "open.csv")
     assert not list(tmp_path.iterdir())
 
 
