@@ -171,9 +171,11 @@ class Viewer:
             self.page.locator(THUMBNAIL, has_text=words).wait_for()
 
     def show(self, words: str) -> None:
-        """Put the series whose description begins with `words` into the viewport."""
+        """Put the series whose description begins with `words` into the viewport; a report with its outlines."""
         self.page.locator(THUMBNAIL, has_text=words).dblclick()
         self.page.locator(PANE, has_text="SR" if words == REPORT else words).wait_for()
+        if words == REPORT:
+            self.outlines()  # words alone would wait for a drawing that nobody brings about
 
     def outlines(self) -> int:
         """How many outlines the report has drawn, once there is one.
