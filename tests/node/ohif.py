@@ -171,7 +171,7 @@ class Viewer:
             self.page.locator(THUMBNAIL, has_text=words).wait_for()
 
     def show(self, words: str) -> None:
-        """Put the series whose description begins with `words` into the viewport; a report with its outlines."""
+        """Put the series whose description begins with `words` into the viewport, a report with outlines."""
         self.page.locator(THUMBNAIL, has_text=words).dblclick()
         self.page.locator(PANE, has_text="SR" if words == REPORT else words).wait_for()
         if words == REPORT:
