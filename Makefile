@@ -98,16 +98,16 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11
   --no-header --quiet
 lock: install
 	@$(COMPILE) --extra dev --extra training -o requirements.lock
-	@$(COMPILE) --no-annotate -c requirements.lock --no-emit-package triton -o locks/node.lock
-	@$(COMPILE) --no-annotate -c requirements.lock --extra training -o locks/training.lock
+	@$(COMPILE) --no-annotate -c requirements.lock --no-emit-package triton -o config/locks/node.lock
+	@$(COMPILE) --no-annotate -c requirements.lock --extra training -o config/locks/training.lock
 
 # PyTorch's wheels without GPU libraries come from its own index, which uv knows; needs a network that reaches it.
 lock-cpu: install
-	@$(COMPILE) --no-annotate -c requirements.lock --no-emit-package triton --torch-backend cpu -o locks/node-cpu.lock
+	@$(COMPILE) --no-annotate -c requirements.lock --no-emit-package triton --torch-backend cpu -o config/locks/node-cpu.lock
 
 # One tar that installs a node without network on machines with this Python and architecture: wheels, lock, hashes,
-# install script; bundle, units and guide are in the node's own wheel. LOCK=locks/node-cpu.lock for one without GPU.
-LOCK ?= locks/node.lock
+# install script; bundle, units and guide are in the node's own wheel. LOCK=config/locks/node-cpu.lock for one without GPU.
+LOCK ?= config/locks/node.lock
 OFFLINE := dist/offline/ra-node
 offline: install
 	@rm -rf $(OFFLINE) && mkdir -p $(OFFLINE)/wheels

@@ -12,6 +12,7 @@ from tests.node.harness import REPOSITORY
 
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)", re.MULTILINE)
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+INSTALLED = ("config/locks/node.lock", "config/locks/training.lock")
 TOOLS = (
     "pytest",
     "hypothesis",
@@ -33,7 +34,7 @@ def names_of(requirements: list[str]) -> set[str]:
     return {re.split(r"[^A-Za-z0-9._-]", one)[0] for one in requirements}
 
 
-@pytest.mark.parametrize("name", ["locks/node.lock", "locks/training.lock"])
+@pytest.mark.parametrize("name", INSTALLED)
 def test_an_installation_has_the_tested_versions_and_no_tools(name: str):
     found, tested = pins(name), pins("requirements.lock")
     assert found.items() <= tested.items()
@@ -43,14 +44,14 @@ def test_an_installation_has_the_tested_versions_and_no_tools(name: str):
 
 def test_a_node_has_neither_triton_nor_the_tools_of_training():
     """155 packages and 6.6 GB became 84 and 4.6 GB."""
-    found = pins("locks/node.lock")
+    found = pins("config/locks/node.lock")
     training = names_of(PROJECT["optional-dependencies"]["training"])
     assert not {"triton", *training} & set(found)
-    assert training <= set(pins("locks/training.lock"))
+    assert training <= set(pins("config/locks/training.lock"))
     assert len(found) < 100
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "locks/node.lock", "locks/training.lock"])
+@pytest.mark.parametrize("name", ["requirements.lock", *INSTALLED])
 def test_every_package_has_a_hash_and_no_address_of_a_registry_is_in_a_lock(name: str):
     text = (REPOSITORY / name).read_text(encoding="utf-8")
     blocks = re.split(r"\n(?=[A-Za-z0-9])", text.strip())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import tomllib
 from collections import Counter
 from pathlib import Path
@@ -12,6 +13,10 @@ import pytest
 
 from tests.node.harness import REPOSITORY
 
+TOP_LEVEL = {
+    *("ra_node", "training", "config", "tests", "systemd"),
+    *("pyproject.toml", "README.md", "Makefile", "LICENSE", "CHANGELOG.md"),
+}
 ROOTS = ("ra_node", "training")
 MOST_MODULES = 20
 PRIVATE = re.compile(
@@ -22,6 +27,15 @@ PRIVATE = re.compile(
 
 def modules(root: str) -> list[Path]:
     return sorted((REPOSITORY / root).rglob("*.py"))
+
+
+def test_the_top_level_has_the_agreed_entries_only():
+    if not (REPOSITORY / ".git").exists():
+        pytest.skip("not a checkout")
+    tracked = subprocess.check_output(("git", "ls-files"), cwd=REPOSITORY, text=True)
+    top = {line.partition("/")[0] for line in tracked.splitlines()}
+    loose = {name for name in top if not name.startswith(".") and not name.endswith(".lock")}
+    assert loose == TOP_LEVEL
 
 
 @pytest.mark.parametrize("root", ROOTS)
