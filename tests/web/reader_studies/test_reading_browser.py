@@ -129,6 +129,7 @@ def test_two_readers_stage_by_keyboard_differ_adjudicate_and_sign(chromium, site
         press(page, "5")
         page.get_by_label("outside the range").fill("erosion at the base")
         page.get_by_role("button", name="Save").press("Enter")
+        expect(page.locator("#chosen")).to_have_text(re.compile("stage 5"))
         saved(page)
         for _ in range(2):
             press(page, "_")
@@ -230,17 +231,61 @@ def test_a_mark_counts_as_saved_only_after_the_response_and_is_sent_when_the_nod
     study = make_study(hospital, drawn_hands(1, 120, 90), name="offline")
     with someone(chromium, address, "alice") as page:
         begin(page, study)
-        page.route("**/actions", lambda route: route.abort())
+        page.context.set_offline(True)
         press(page, "3")
         page.get_by_text("1 not saved yet").wait_for()
         press(page, "ArrowRight 1")
         page.get_by_text("2 not saved yet").wait_for()
         page.goto("about:blank")
-        page.unroute("**/actions")
+        page.context.set_offline(False)
         begin(page, study)
         saved(page)
         expect(page.locator("#hand-stage")).to_have_text("Hand: stage 3")
         expect(page.locator("#left")).to_have_text("Joints left: 11")
+
+
+def test_a_network_that_answers_nothing_and_refuses_nothing_delays_a_mark_but_keeps_it(chromium, site):
+    """The connection is taken and the request never answered: after the time limit it is sent again."""
+    hospital, address = site
+    study = make_study(hospital, drawn_hands(1, 120, 90), name="swallowed")
+    with someone(chromium, address, "alice") as page:
+        page.clock.install()
+        begin(page, study)
+        swallowed = []
+        page.route("**/actions", lambda route: swallowed.append(route.request.url))
+        press(page, "3")
+        wait_until(lambda: page.evaluate("1") and len(swallowed) == 1, "the request")
+        expect(page.locator("#saved")).to_have_text("Saving …")
+        page.clock.fast_forward(16_000)
+        page.get_by_text("1 not saved yet").wait_for()
+        page.unroute("**/actions")
+        page.clock.fast_forward(11_000)
+        saved(page)
+        assert len(swallowed) == 1
+        expect(page.locator("#hand-stage")).to_have_text("Hand: stage 3")
+
+
+def test_a_key_after_next_never_marks_the_hand_that_is_still_on_screen(chromium, site):
+    """The next hand is not known yet and the mark is still on its way: a hurried key waits for nobody."""
+    hospital, address = site
+    study = make_study(hospital, drawn_hands(2, 120, 90), name="hurried")
+    with someone(chromium, address, "alice") as page:
+        page.route("**/next?after=1", lambda route: route.abort())
+        begin(page, study)
+        held = []
+        page.route("**/actions", lambda route: held.append(route))  # noqa: PLW0108 - it marks its handlers
+        press(page, "n 3 _")
+        wait_until(lambda: page.evaluate("1") and len(held) == 1, "the first mark")
+        press(page, "5 u x")
+        assert page.locator("#reasons").is_hidden()
+        page.unroute("**/next?after=1")
+        page.unroute("**/actions")
+        page.get_by_text("Hand 2 of 2").wait_for()
+        shown(page)
+        press(page, "Backspace")
+        page.get_by_text("Hand 1 of 2").wait_for()
+        shown(page)
+        expect(page.locator("#hand-stage")).to_have_text("Hand: stage 3")
 
 
 def test_a_session_that_ends_in_the_middle_of_a_hand_loses_no_mark(chromium, site):
@@ -491,6 +536,7 @@ def test_axe_finds_nothing_on_revision_consensus_and_signature(chromium, site):
         assert violations(page) == []
         page.get_by_label("outside the range").fill("erosion")
         page.get_by_role("button", name="Save").press("Enter")
+        expect(page.locator("#chosen")).to_have_text(re.compile("stage 5"))
         saved(page)
         assert violations(page) == []
         page.goto(f"/reading/{study}")

@@ -1,5 +1,7 @@
 // Sends marks in order and keeps each in the browser until the server has answered that it is saved.
 
+import { request } from "./request.js";
+
 const WAITS_MS = [500, 1000, 2000, 5000, 10000];
 
 /** A random id of 32 hex digits, made here so that a repeated request is the same mark. */
@@ -64,7 +66,7 @@ export class Outbox {
   async send(entry) {
     let answer, told;
     try {
-      answer = await fetch(entry.path, {
+      answer = await request(entry.path, {
         method: "POST", redirect: "manual", body: JSON.stringify(entry.body),
         headers: { "Content-Type": "application/json", "X-CSRF-Token": this.csrf },
       });

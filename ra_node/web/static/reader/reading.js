@@ -2,6 +2,7 @@
 
 import { HandState, NOT_GRADABLE, WHOLE_HAND } from "./hand_state.js";
 import { Outbox, newId } from "./outbox.js";
+import { request } from "./request.js";
 import { signInAgain } from "./signin.js";
 import { Viewer } from "./viewer.js";
 
@@ -14,6 +15,8 @@ const say = (key, values = {}) => (words[key] ?? key).replace(/\{(\w+)\}/g, (_, 
 /** Side of the drawn box in proximal phalanges: smaller than what the networks see, so that boxes do not overlap. */
 const BOX_SHARE = 0.6;
 const BOX_STEP_PX = 4, PAN_STEP_PX = 60;
+/** A picture has megabytes: longer than any other request. */
+const PICTURE_MS = 120_000;
 const pictures = new Map();
 let hand = null, queued = null, chosen = WHOLE_HAND, pointed = null, moving = false, shownAt = 0, spent = 0, busy = false;
 
@@ -26,7 +29,7 @@ const outbox = new Outbox(root.dataset.who, root.dataset.csrf, {
 
 function picture(task) {
   if (!pictures.has(task.picture)) {
-    pictures.set(task.picture, fetch(task.picture).then(async (answer) => {
+    pictures.set(task.picture, request(task.picture, {}, PICTURE_MS).then(async (answer) => {
       if (answer.status === 401) throw new Error("expired");
       if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).text ?? say("no_picture"));
       const words = new Uint16Array(await answer.arrayBuffer()), { rows, columns } = task;
@@ -54,11 +57,13 @@ document.addEventListener("visibilitychange", () => {
 // One hand
 
 async function get(path) {
-  let answer;
-  try { answer = await fetch(base + path); } catch { return retry(() => get(path)); }
-  if (answer.status === 401) return onExpired().then(() => get(path));
-  if (answer.status >= 500) return retry(() => get(path));
-  const told = await answer.json();
+  let answer, told;
+  try {
+    answer = await request(base + path);
+    if (answer.status === 401) return onExpired().then(() => get(path));
+    if (answer.status >= 500) return retry(() => get(path));
+    told = await answer.json();
+  } catch { return retry(() => get(path)); }
   if (answer.ok) return told;
   tell(told.text ?? say("failed"), "bad");
   return null;
@@ -74,7 +79,7 @@ async function prefetch() {
   const from = hand.task;
   if (from.kind === "second_opinion") return;
   try {
-    const answer = await fetch(`${base}/next?after=${from.number}`);
+    const answer = await request(`${base}/next?after=${from.number}`);
     const { task } = answer.ok ? await answer.json() : {};
     if (!task || hand.task !== from || task.number <= from.number) return; // an earlier hand may just be waiting in the outbox
     queued = task;
@@ -89,7 +94,7 @@ async function retry(again) {
 }
 
 async function show(task) {
-  if (!task) { location.assign(root.dataset.home); return; }
+  if (!task) { goHome(); return; }
   hand = new HandState(task);
   queued = null;
   viewer.image = null; // nobody stages a hand while the one before it is still on screen
@@ -178,21 +183,29 @@ async function next() {
   if (hand.task.kind === "revision" && !hand.kept && !hand.lastAction) { tell(say("decide"), "warn"); return; }
   sendTime();
   if (queued) { await show(queued); return; }
-  busy = true;
   tell(say("saving"), "info");
-  await outbox.emptied();
-  if (hand.task.kind === "second_opinion") location.assign(root.dataset.home);
-  else await load(`/next?after=${hand.task.number}`);
-  busy = false;
+  await leave(() => (hand.task.kind === "second_opinion" ? goHome() : load(`/next?after=${hand.task.number}`)));
 }
 
 async function previous() {
   if (!hand || busy || hand.task.number < 2 || hand.task.kind === "second_opinion") return;
-  busy = true;
   sendTime();
+  await leave(() => load(`/hands/${hand.task.number - 1}`));
+}
+
+/** Go on once all is saved. Until then no key marks the hand that is still on screen: it was meant for the next one. */
+async function leave(go) {
+  busy = true;
+  root.dataset.ready = "";
   await outbox.emptied();
-  await load(`/hands/${hand.task.number - 1}`);
+  await go();
   busy = false;
+  if (hand && viewer.image) root.dataset.ready = "yes";
+}
+
+function goHome() {
+  hand = null;
+  location.assign(root.dataset.home);
 }
 
 /** Whether a consensus lies outside the range of what the readers said. */
@@ -452,7 +465,7 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Arrow
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (document.querySelector("dialog[open]")) { dialogKey(event); return; }
-  if (event.target.closest("input, textarea, select")) return;
+  if (event.target.closest("input, textarea, select") || (busy && event.key !== "Tab")) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   const onButton = document.activeElement?.matches("button:focus-visible, a:focus-visible, summary:focus-visible");
   if ((key === " " || key === "Enter") && onButton && !document.activeElement.dataset.joint) return;
@@ -485,6 +498,7 @@ root.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (!button) return;
   const { joint, stage: value, preset, act: does, reason, whole } = button.dataset;
+  if (busy && !button.closest("dialog")) return;
   if (joint) choose(joint);
   else if (value) stage(Number(value));
   else if (preset) { if (viewer.image) viewer.preset(preset); }

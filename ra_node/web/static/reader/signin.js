@@ -1,5 +1,7 @@
 // Signs in again without leaving the hand: the marks that wait are sent afterwards.
 
+import { request } from "./request.js";
+
 /** Open the dialog; resolves with the new token once `who` is signed in again. */
 export async function signInAgain(who, say) {
   const again = await session().catch(() => ({}));
@@ -16,7 +18,7 @@ export async function signInAgain(who, say) {
       try {
         const before = await session();
         const sent = new URLSearchParams({ csrf: before.csrf, name: who, password: password.value });
-        const answer = await fetch("/login", { method: "POST", body: sent, redirect: "manual" });
+        const answer = await request("/login", { method: "POST", body: sent, redirect: "manual" });
         const now = await session();
         if (now.who !== who) {
           error.textContent = answer.status === 429 ? say("throttled") : say("wrong_password");
@@ -31,5 +33,5 @@ export async function signInAgain(who, say) {
 }
 
 async function session() {
-  return (await fetch("/session")).json();
+  return (await request("/session")).json();
 }
