@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from ra_node.domain.report import HandRegion
-from ra_node.inference.bundles.manifest import read_bundle
+from ra_node.inference.bundles.bundle import read_bundle
 from ra_node.inference.hand_detector.detector import Finder, load_finder
 from ra_node.services.analysis.study_analysis import Rules
 from training.data.detector import KeptDetector, bundle_detector

@@ -15,18 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ra_node.dicom.overlay.paint import render_overlay
+from ra_node.domain.bundle_identity import BundleIdentity
 from ra_node.domain.geometry import Point
 from ra_node.domain.laterality.evidence import Side, SideFinding
+from ra_node.domain.refusal import Reason, Refusal
 from ra_node.domain.report import (
-    BundleIdentity,
     HandFinding,
     HandRegion,
     ImageFinding,
     Joint,
     JointStaging,
-    Reason,
     Recognition,
-    Refusal,
     Staging,
     StudyReport,
 )

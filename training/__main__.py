@@ -165,7 +165,7 @@ def evaluate(
 @app.command(name="export")
 def export_bundle(run: Run, out: Out, name: BundleName = "", version: BundleVersion = "") -> None:
     """Write the bundle of an evaluated run with its hand detector, and load it once as the node would."""
-    from ra_node.inference.bundles.manifest import load_bundle
+    from ra_node.inference.bundles.bundle import load_bundle
     from training.classifier.run_folder import kept_recipe
     from training.classifier.start import noted_start
     from training.data.detector import kept_detector

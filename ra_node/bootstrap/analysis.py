@@ -26,7 +26,7 @@ from ra_node.settings.peer import PeerTable
 
 if TYPE_CHECKING:
     from ra_node.imaging.hand_extraction import LeadMarkers
-    from ra_node.inference.bundles.manifest import Bundle
+    from ra_node.inference.bundles.bundle import Bundle
     from ra_node.services.analysis.study_analysis import Judge, Rules
     from ra_node.services.models.registry import BundleRegistry
     from ra_node.services.models.verify import Verdict
@@ -41,7 +41,7 @@ SWITCH_S = 50e-6
 
 def reading_rules(settings: Settings, bundle: Bundle | None = None) -> Rules:
     """Image reading settings; without a bundle, detection with the hand detector of the bundle in use."""
-    from ra_node.inference.bundles.manifest import check_weights, read_bundle
+    from ra_node.inference.bundles.bundle import check_weights, read_bundle
     from ra_node.inference.hand_detector.detector import load_finder
     from ra_node.services.analysis.study_analysis import JointRules, Rules
 
@@ -71,7 +71,7 @@ def _markers_of(bundle: Bundle, settings: Settings) -> LeadMarkers | None:
 
 def build_judge(settings: Settings) -> tuple[Judge, Bundle]:
     """The networks of the configured bundle on the configured device."""
-    from ra_node.inference.bundles.manifest import load_bundle
+    from ra_node.inference.bundles.bundle import load_bundle
     from ra_node.inference.predictor import Predictor
 
     bundle = load_bundle(settings.models.bundle)

@@ -129,7 +129,7 @@ def _opened(settings_json: str, folder: Path, with_networks: bool) -> LoadedMode
     import cv2
     import torch
 
-    from ra_node.inference.bundles.manifest import check_weights, read_bundle
+    from ra_node.inference.bundles.bundle import check_weights, read_bundle
     from ra_node.services.reader_studies.image_reading import LoadedModel
 
     cv2.setNumThreads(1)
@@ -142,7 +142,7 @@ def _opened(settings_json: str, folder: Path, with_networks: bool) -> LoadedMode
 
 
 def _detector(bundle: Path) -> str:
-    from ra_node.inference.bundles.manifest import read_bundle
+    from ra_node.inference.bundles.bundle import read_bundle
 
     finder = read_bundle(bundle).manifest.finder
     if finder is None:
@@ -153,7 +153,7 @@ def _detector(bundle: Path) -> str:
 def _keep_detector(bundle: Path, folder: Path) -> str:
     """Copy the detector beside the hands, as a data set keeps it; return its hash."""
     from ra_node.filesystem.durable_write import write_atomically
-    from ra_node.inference.bundles.manifest import check_weights, read_bundle
+    from ra_node.inference.bundles.bundle import check_weights, read_bundle
     from ra_node.services.reader_studies.study_folder import DETECTOR
 
     loaded = read_bundle(bundle)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import uvicorn
 
-    from ra_node.inference.bundles.manifest import Bundle
+    from ra_node.inference.bundles.bundle import Bundle
     from ra_node.services.delivery.destination_status import Disk
     from ra_node.services.models.registry import BundleRegistry
     from ra_node.services.monitoring.event_follower import EventFollower
@@ -167,7 +167,7 @@ def _disk(settings: Settings) -> Disk | None:
 
 
 def _bundle(shelf: BundleRegistry) -> Bundle | None:
-    from ra_node.inference.bundles.manifest import read_bundle
+    from ra_node.inference.bundles.bundle import read_bundle
 
     try:
         return read_bundle(shelf.folder_of(shelf.wanted()))

@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ra_node.cli.console import console, print_json, table
-from ra_node.domain.report import BundleIdentity
-from ra_node.inference.bundles.manifest import Bundle
+from ra_node.domain.bundle_identity import BundleIdentity
+from ra_node.inference.bundles.bundle import Bundle
 from ra_node.ledger.promotions import Choice, Promotion
 from ra_node.services.models.registry import BundleLine
 from ra_node.services.models.verify import Verdict

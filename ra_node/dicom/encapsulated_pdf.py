@@ -16,7 +16,8 @@ from ra_node.dicom.sop_common import begin_instance
 from ra_node.dicom.sr.observation_context import is_referenced
 from ra_node.domain.report import ImageFinding, StudyReport
 from ra_node.domain.result_objects import ObjectKind
-from ra_node.domain.texts.report_sentences import hand_sentence, summary_sentence
+from ra_node.domain.texts.report_sentences import hand_sentence
+from ra_node.domain.texts.summary_sentence import summary_sentence
 from ra_node.domain.texts.translations import Language
 
 SERIES_DESCRIPTION = "AI result - not verified: RA hands (report to print)"

@@ -12,7 +12,7 @@ from ra_node.dicom.provenance import Producer
 from ra_node.dicom.sop_common import begin_instance
 from ra_node.domain.report import StudyReport
 from ra_node.domain.result_objects import ObjectKind
-from ra_node.domain.texts.report_sentences import summary_sentence
+from ra_node.domain.texts.summary_sentence import summary_sentence
 from ra_node.domain.texts.translations import Language
 
 SERIES_DESCRIPTION = "AI result - not verified: RA hands (key image)"

@@ -31,18 +31,17 @@ from ra_node.dicom.pdf_fonts import fitting
 from ra_node.domain.image_groups import Group, grouped_numbers, groups_of, ranges
 from ra_node.domain.prior_comparison import follow_up_sentences
 from ra_node.domain.report import ImageFinding, StudyReport
+from ra_node.domain.texts.model_sentences import model_sentence, used_models
 from ra_node.domain.texts.report_sentences import (
     caveat,
     distribution_sentence,
     hand_sentence,
-    model_sentence,
     refusal_text,
     side_sentence,
-    summary_sentence,
-    told,
-    used_models,
 )
+from ra_node.domain.texts.summary_sentence import summary_sentence
 from ra_node.domain.texts.translations import Language, english
+from ra_node.domain.texts.wording import told
 
 MOST_PRINTED = 60
 """Images with a result, or few without one, that are printed: about twenty pages."""

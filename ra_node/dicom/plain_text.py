@@ -12,26 +12,21 @@ from textwrap import wrap
 from ra_node.domain.image_groups import grouped_numbers, groups_of, ranges
 from ra_node.domain.prior_comparison import follow_up_sentences
 from ra_node.domain.report import HandFinding, HandVerdict, ImageFinding, StudyReport
+from ra_node.domain.texts.joint_sentences import attention_sentence, joints_sentence
+from ra_node.domain.texts.model_sentences import heat_map_sentence, model_sentence, used_models
 from ra_node.domain.texts.report_sentences import (
-    attention_sentence,
     caveat,
     doubt_sentence,
     hand_name,
     hand_sentence,
-    heat_map_sentence,
-    joints_sentence,
-    model_sentence,
     outside_sentence,
-    percent_words,
     presence,
     refusal_text,
     side_sentence,
-    stage_share_words,
-    summary_sentence,
-    told,
-    used_models,
 )
+from ra_node.domain.texts.summary_sentence import summary_sentence
 from ra_node.domain.texts.translations import english
+from ra_node.domain.texts.wording import percent_words, stage_share_words, told
 
 WIDTH = 80
 _KEY_WIDTH = 14

@@ -10,8 +10,8 @@ from pydicom.dataset import Dataset
 from ra_node import __version__
 from ra_node.dicom.concept_codes import PROCESSING_EQUIPMENT, code_item
 from ra_node.dicom.uids import derive_uid
+from ra_node.domain.bundle_identity import BundleIdentity, Model
 from ra_node.domain.eligibility import OWN_MANUFACTURER, is_ai_made
-from ra_node.domain.report import BundleIdentity, Model
 from ra_node.domain.texts.translations import Language, english
 
 __all__ = [

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from ra_node.domain.report import HandFinding, HandVerdict, Reason
+from ra_node.domain.refusal import Reason
+from ra_node.domain.report import HandFinding, HandVerdict
 
 UNSURE_SCORE = 0.5
 """Detector score below which the outline is uncertain."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 
 from ra_node.domain.body_part import names_hand, other_part
-from ra_node.domain.report import Reason, Refusal
+from ra_node.domain.refusal import Reason, Refusal
 from ra_node.domain.study import ImageHeader
-from ra_node.domain.view_position import View, view_of
+from ra_node.domain.view.position import View, view_of
 
 OWN_MANUFACTURER = "ra-node"
 """Manufacturer (0008,0070) of every object that this node creates."""

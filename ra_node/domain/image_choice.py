@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from ra_node.domain.laterality.chirality import better_view
 from ra_node.domain.laterality.evidence import Pairing, Side
-from ra_node.domain.report import HandFinding, ImageFinding, Reason, Refusal
+from ra_node.domain.refusal import Reason, Refusal
+from ra_node.domain.report import HandFinding, ImageFinding
 
 _SAME_PICTURE = "The same image was sent twice; the other instance is used."
 _SECOND_VIEW = "Second view of the same hand, not rated: the other view in this image is used."

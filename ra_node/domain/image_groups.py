@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ra_node.domain.report import ImageFinding, Refusal, StudyReport
+from ra_node.domain.refusal import Refusal
+from ra_node.domain.report import ImageFinding, StudyReport
 
 MOST_NAMED = 20
 """Up to this number images without a result are listed one by one."""

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ra_node.domain.report import EarlierHand, HandFinding, StudyReport
-from ra_node.domain.texts.report_sentences import hand_name, joint_name, percent_words, presence
+from ra_node.domain.texts.joint_sentences import joint_name
+from ra_node.domain.texts.report_sentences import hand_name, presence
 from ra_node.domain.texts.translations import Language, english
+from ra_node.domain.texts.wording import percent_words
 
 
 @dataclass(frozen=True, slots=True)

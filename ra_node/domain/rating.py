@@ -10,15 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from ra_node.domain.bundle_identity import BundleIdentity
 from ra_node.domain.patient.age import Age, age_in_study
-from ra_node.domain.report import (
-    BundleIdentity,
-    HandFinding,
-    ImageFinding,
-    Reason,
-    Refusal,
-    ResearchOutput,
-)
+from ra_node.domain.refusal import Reason, Refusal
+from ra_node.domain.report import HandFinding, ImageFinding, ResearchOutput
 
 OutsideDomain = Literal["not rated", "remark"]
 Ages = tuple[float, float]

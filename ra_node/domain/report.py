@@ -10,60 +10,16 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Literal
 
+from ra_node.domain.bundle_identity import BundleIdentity
 from ra_node.domain.geometry import Box, Point, Rotation
 from ra_node.domain.laterality.evidence import Side, SideFinding
 from ra_node.domain.patient.age import Age
-from ra_node.domain.pixel_view import SeenView
+from ra_node.domain.refusal import OUTSIDE_DOMAIN, Refusal
 from ra_node.domain.statistics.prevalence import Posterior
+from ra_node.domain.view.pixel_view import SeenView
 
 STAGES = (0, 1, 2, 3, 4, 5)
 """Stage 0 is a normal hand; 1 to 5 are the stages of Peng et al. 2024."""
-
-
-class Reason(StrEnum):
-    """Reason why a hand, an image or a study has no result. The value is a stable code for scripts."""
-
-    NO_HAND = "no_hand"
-    TOO_MANY_HANDS = "too_many_hands"
-    HAND_CUT_OFF = "hand_cut_off"
-    POOR_EXPOSURE = "poor_exposure"
-    UNREADABLE_PIXELS = "unreadable_pixels"
-    NO_PIXELS = "no_pixels"
-    TOO_SMALL = "too_small"
-    TOO_LARGE = "too_large"
-    NOT_A_RADIOGRAPH = "not_a_radiograph"
-    NOT_FOR_PRESENTATION = "not_for_presentation"
-    OTHER_BODY_PART = "other_body_part"
-    OTHER_VIEW = "other_view"
-    SAME_PICTURE = "same_picture"
-    OTHER_IMAGE_COUNTS = "other_image_counts"
-    SECOND_VIEW = "second_view"
-    INVERTED = "inverted"
-    METAL_OR_CAST = "metal_or_cast"
-    OUTSIDE_AGES = "outside_ages"
-    PATIENT_CONFLICT = "patient_conflict"
-    AGE_UNKNOWN = "age_unknown"
-    HAND_INCOMPLETE = "hand_incomplete"
-    AI_MADE = "ai_made"
-    FILE_DAMAGED = "file_damaged"
-    """The kept file is missing or damaged."""
-    ANALYSIS_FAILED = "analysis_failed"
-    WITHDRAWN = "withdrawn"
-    """The site has taken the result back."""
-
-
-OUTSIDE_DOMAIN = frozenset(
-    {Reason.OUTSIDE_AGES, Reason.HAND_INCOMPLETE, Reason.OTHER_VIEW, Reason.METAL_OR_CAST}
-)
-"""Reasons for which a detected hand is not rated: it is outside the domain of the bundle."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A reason with one sentence that a radiologist understands (expected and found)."""
-
-    reason: Reason
-    text: str
 
 
 class HandVerdict(StrEnum):
@@ -296,60 +252,6 @@ class ImageFinding:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
-    """The model of one task, as it is named in SR, overlay and card.
-
-    `device_uid` derives from the hash of the weights: it changes with them and only then.
-    """
-
-    task: str
-    architecture: str
-    name: str
-    version: str
-    weights_sha256: str
-    device_uid: str
-    manufacturer: str
-    auc: tuple[float, float, float] | None = None
-    """Area under the ROC curve and its 95 % interval (low, high)."""
-    measured_on: str = "held-out hands"
-    exact_stage: tuple[float, float, float] | None = None
-    """Share of hands whose likeliest stage is the true one, and its 95 % interval; staging only."""
-    within_one_stage: tuple[float, float, float] | None = None
-    calibration_error: tuple[float, float, float] | None = None
-    """Expected calibration error (mean distance of stated from observed shares), and its 95 % interval."""
-
-
-@dataclass(frozen=True, slots=True)
-class HeatMapCheck:
-    """Heat map figure: hands with a simulated lesion at one joint, and those with most heat at that joint."""
-
-    found: int
-    hands: int
-    measured_on: str
-
-
-@dataclass(frozen=True, slots=True)
-class BundleIdentity:
-    """Identity and figures of the bundle in a report."""
-
-    name: str
-    version: str
-    sha256: str
-    models: tuple[Model, ...]
-    notice: str
-    """Notice that must accompany every result, e.g. "simulated lesions, not a medical device";
-    empty for a bundle trained on real disease."""
-    ages: tuple[float, float] | None = None
-    """Youngest and oldest age of the training data in years; None where the bundle does not state it."""
-    views: tuple[str, ...] = ("frontal",)
-    """Views in the training data."""
-    casts: bool = False
-    """Whether the training data include hands in plaster and with metal."""
-    heat_map: HeatMapCheck | None = None
-    """Figure of the heat maps; None where it was not measured."""
-
-
-@dataclass(frozen=True, slots=True)
 class EarlierHand:
     """Earlier result of a hand with known side; `stage` is None without one."""
 
@@ -437,37 +339,3 @@ def without_heat_maps(report: StudyReport) -> StudyReport:
         for image in report.images
     )
     return replace(report, images=images)
-
-
-def whole_percents(share: float, operating_point: float) -> tuple[str, str]:
-    """A probability and its operating point in whole percent, "<1" and ">99" at the ends.
-
-    As many decimals as are needed where rounding would reverse the comparison.
-    """
-    for digits in (0, 1, 2, 3):
-        first, second = (round(100 * value, digits) for value in (share, operating_point))
-        if (first >= second) == (share >= operating_point):
-            break
-    return _whole(first, digits), _whole(second, digits)
-
-
-def coded_percents(share: float, operating_point: float) -> tuple[float, str]:
-    """As `whole_percents`, for a numeric value with its operating point.
-
-    The value is 1 to 99 as far as it stays on its side of the operating point: no test supports 0 or 100.
-    """
-    positive = share >= operating_point
-    for digits in (0, 1, 2, 3):
-        value = min(max(round(100 * share, digits), 1.0), 99.0) if digits == 0 else round(100 * share, digits)
-        point = round(100 * operating_point, max(digits, 1))
-        if (value >= point) == positive:
-            break
-    return (int(value) if digits == 0 else value), f"{point:.{max(digits, 1)}f}"
-
-
-def _whole(percent: float, digits: int) -> str:
-    if digits == 0 and percent < 1:
-        return "<1"
-    if digits == 0 and percent > 99:
-        return ">99"
-    return f"{percent:.{digits}f}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ra_node.domain.report import Reason
+from ra_node.domain.refusal import Reason
 from ra_node.imaging.hand_detection import FoundHands, HandFinder, find
 from ra_node.imaging.pixels import Radiograph
 from ra_node.imaging.polarity import INVERTED, is_dark, turned_round

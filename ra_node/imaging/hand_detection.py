@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ra_node.domain.laterality.chirality import exposures_of
-from ra_node.domain.report import HandRegion, Reason, Refusal
+from ra_node.domain.refusal import Reason, Refusal
+from ra_node.domain.report import HandRegion
 
 _MOST_HANDS = 2
 _MOST_EXPOSURES = 4

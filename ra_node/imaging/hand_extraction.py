@@ -30,9 +30,10 @@ from ra_node.domain.laterality.evidence import (
     sides_of,
 )
 from ra_node.domain.laterality.marker import MarkerLetter, MarkerLetters, marker_side
-from ra_node.domain.report import HandFinding, HandRegion, Reason, Refusal
+from ra_node.domain.refusal import Reason, Refusal
+from ra_node.domain.report import HandFinding, HandRegion
 from ra_node.domain.study import ImageHeader
-from ra_node.domain.view_refusal import against_header
+from ra_node.domain.view.refusal import against_header
 from ra_node.imaging.greyscale_inversion import find_in_tones
 from ra_node.imaging.hand_detection import HandFinder
 from ra_node.imaging.joint_crops import JointCrops, joint_crops

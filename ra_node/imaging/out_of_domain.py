@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ra_node.domain.joints import JOINTS
-from ra_node.domain.report import HandRegion, Reason, Refusal
+from ra_node.domain.refusal import Reason, Refusal
+from ra_node.domain.report import HandRegion
 from ra_node.domain.study import ImageHeader
-from ra_node.domain.view_refusal import view_refusal
+from ra_node.domain.view.refusal import view_refusal
 from ra_node.imaging.model_input import RIM
 
 NARROWEST_KNUCKLES = 0.64

@@ -13,7 +13,7 @@ from pydicom.datadict import dictionary_description, dictionary_VR, tag_for_keyw
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import UID, ExplicitVRLittleEndian, JPEG2000TransferSyntaxes, RLELossless
 
-from ra_node.domain.report import Reason, Refusal
+from ra_node.domain.refusal import Reason, Refusal
 from ra_node.domain.texts.defined_terms import photometric_interpretation
 from ra_node.errors import Refused
 from ra_node.imaging import codestream

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ra_node.domain.joints import JOINTS
-from ra_node.domain.report import HandRegion, Reason, Refusal
+from ra_node.domain.refusal import Reason, Refusal
+from ra_node.domain.report import HandRegion
 from ra_node.imaging.median import median
 
 _EDGE_FRACTION = 0.006

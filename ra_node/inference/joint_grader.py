@@ -11,7 +11,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ra_node.inference.bundles.manifest import Bundle, JointTask
+from ra_node.inference.bundles.bundle import Bundle
+from ra_node.inference.bundles.manifest import JointTask
 
 
 class JointSquares(Protocol):

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from ra_node.domain.report import Recognition, Staging, explaining_task
 from ra_node.domain.statistics.prevalence import Posterior, posterior
 from ra_node.errors import Fatal
-from ra_node.inference.bundles.manifest import Bundle, BundleTask
+from ra_node.inference.bundles.bundle import Bundle
+from ra_node.inference.bundles.manifest import BundleTask
 from ra_node.inference.joint_grader import JointGrader, JointSquares
 from ra_node.inference.networks.softmax import softmax
 

@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, not_, or_, select, true, update
 
 from ra_node.domain.job import JobKind, JobState
-from ra_node.domain.report import DeliveredObject, ImageFinding, Refusal, WithdrawalCause
+from ra_node.domain.refusal import Refusal
+from ra_node.domain.report import DeliveredObject, ImageFinding, WithdrawalCause
 from ra_node.domain.result_objects import ObjectKind, class_of
 from ra_node.ledger.database import schema
 from ra_node.ledger.database.engine import AnyRow, Ledger, insert_new

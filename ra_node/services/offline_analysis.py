@@ -12,8 +12,9 @@ import structlog
 
 from ra_node.dicom.provenance import Producer
 from ra_node.dicom.reading.file import read_attributes, read_header
+from ra_node.domain.bundle_identity import BundleIdentity
 from ra_node.domain.rating import DEFAULT_RATING, Rating
-from ra_node.domain.report import BundleIdentity, ImageFinding, StudyReport
+from ra_node.domain.report import ImageFinding, StudyReport
 from ra_node.domain.study import NO_HEADER
 from ra_node.errors import NodeError
 from ra_node.imaging.detection_picture import draw_finding, write_picture

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import structlog
 
+from ra_node.domain.bundle_identity import BundleIdentity
 from ra_node.domain.job import Job, JobKind
-from ra_node.domain.report import BundleIdentity
 from ra_node.errors import NodeError
 from ra_node.services.analysis.image_examination import Examiner
 from ra_node.services.analysis.pixel_comparison import PixelComparison

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ra_node.inference.bundles.manifest import Bundle
+from ra_node.inference.bundles.bundle import Bundle
 from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.promotions import Promotion
 from ra_node.ledger.storage.durable_files import Files

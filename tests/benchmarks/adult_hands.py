@@ -19,8 +19,8 @@ import cv2
 
 from ra_node.bootstrap.analysis import reading_rules, with_bundle
 from ra_node.bootstrap.node_context import default_settings
-from ra_node.domain.pixel_view import PixelView
 from ra_node.domain.report import ImageFinding
+from ra_node.domain.view.pixel_view import PixelView
 from ra_node.services.analysis.study_analysis import Rules
 from ra_node.services.offline_analysis import draw_file, find_in_file
 from tests.benchmarks.hands_score import share

@@ -26,7 +26,7 @@ from ra_node.domain.report import HandRegion
 from ra_node.domain.salient_joints import standing_out
 from ra_node.imaging.heat_map_contours import explained, joint_shares
 from ra_node.imaging.model_input import crop_frame, hand_crop
-from ra_node.inference.bundles.manifest import Bundle, load_bundle
+from ra_node.inference.bundles.bundle import Bundle, load_bundle
 from ra_node.inference.class_activation import COARSEST_PX, feature_map, heat_of
 from ra_node.inference.cpu.feature_split import run_batches, split_network
 from ra_node.inference.hand_detector.detector import Finder, load_finder

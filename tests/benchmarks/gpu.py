@@ -33,7 +33,7 @@ from ra_node.bootstrap.analysis import limit_library_threads, reading_rules, wor
 from ra_node.bootstrap.node_context import default_settings
 from ra_node.domain.laterality.evidence import Side
 from ra_node.domain.report import STAGES
-from ra_node.inference.bundles.manifest import Bundle, load_bundle
+from ra_node.inference.bundles.bundle import Bundle, load_bundle
 from ra_node.inference.class_activation import feature_map
 from ra_node.inference.cpu.feature_split import split_network
 from ra_node.inference.networks.architectures import build

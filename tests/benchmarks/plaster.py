@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from ra_node.bootstrap.analysis import reading_rules
 from ra_node.bootstrap.node_context import default_settings, with_bundle
 from ra_node.domain.joints import JOINTS
-from ra_node.domain.report import HandFinding, Reason
+from ra_node.domain.refusal import Reason
+from ra_node.domain.report import HandFinding
 from ra_node.domain.study import NO_HEADER
 from ra_node.imaging.hand_detection import HandFinder
 from ra_node.imaging.hand_extraction import extract_hands

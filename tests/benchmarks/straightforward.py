@@ -32,7 +32,7 @@ from pynetdicom.events import Event
 from torch import nn
 
 from ra_node.bootstrap.node_context import default_settings
-from ra_node.inference.bundles.manifest import load_bundle
+from ra_node.inference.bundles.bundle import load_bundle
 from ra_node.inference.networks.loaded_network import load_network
 
 READY = "ready"

@@ -13,7 +13,7 @@ import torch
 from ra_node.bootstrap.analysis import SWITCH_S
 from ra_node.bootstrap.node_context import default_settings
 from ra_node.domain.report import Recognition, Staging
-from ra_node.inference.bundles.manifest import load_bundle
+from ra_node.inference.bundles.bundle import load_bundle
 from ra_node.inference.predictor import HandPrediction
 from tests.benchmarks import gpu
 from tests.benchmarks.__main__ import main

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from ra_node.cli.app import app
 from ra_node.errors import Fatal
-from ra_node.inference.bundles.manifest import load_bundle, read_bundle
+from ra_node.inference.bundles.bundle import load_bundle, read_bundle
 from tests.cli.test_app import run_main
 from tests.inference.bundle_builders import DEMO, read_manifest, write_manifest, write_papers, write_sibling
 

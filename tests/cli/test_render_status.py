@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ra_node.cli.render_status import hands_line
-from ra_node.domain.pixel_view import PixelView, SeenView
-from ra_node.domain.report import Reason, Refusal
+from ra_node.domain.refusal import Reason, Refusal
+from ra_node.domain.view.pixel_view import PixelView, SeenView
 from tests.dicom.builders import CUT_OFF, hand, image, refused_hand
 
 

@@ -12,25 +12,22 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from ra_node.dicom.concept_codes import code_item
 from ra_node.dicom.provenance import Producer
+from ra_node.domain.bundle_identity import BundleIdentity, HeatMapCheck, Model
 from ra_node.domain.geometry import Box, Point
 from ra_node.domain.laterality.evidence import Side, SideFinding
 from ra_node.domain.prior_comparison import comparable_hands
+from ra_node.domain.refusal import Reason, Refusal
 from ra_node.domain.report import (
-    BundleIdentity,
     Contour,
     Explanation,
     HandFinding,
     HandRegion,
-    HeatMapCheck,
     ImageFinding,
     Joint,
     JointShare,
     JointStaging,
-    Model,
     Prior,
-    Reason,
     Recognition,
-    Refusal,
     Staging,
     StudyReport,
 )

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from pydicom.dataset import Dataset
 
 from ra_node.domain.laterality.evidence import Side
-from ra_node.domain.report import Reason, Recognition, Refusal, ResearchOutput, StudyReport
+from ra_node.domain.refusal import Reason, Refusal
+from ra_node.domain.report import Recognition, ResearchOutput, StudyReport
 from tests.dicom.builders import (
     AGE_UNKNOWN,
     CR,

@@ -13,6 +13,7 @@ from ra_node.dicom.overlay.typesetting import pen_of
 from ra_node.domain.geometry import Box, Point
 from ra_node.domain.laterality.evidence import Side
 from ra_node.domain.prior_comparison import comparable_hands
+from ra_node.domain.refusal import Reason, Refusal
 from ra_node.domain.report import (
     Contour,
     Explanation,
@@ -21,8 +22,6 @@ from ra_node.domain.report import (
     Joint,
     JointShare,
     Prior,
-    Reason,
-    Refusal,
     StudyReport,
 )
 from ra_node.domain.texts.translations import english

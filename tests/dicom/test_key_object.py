@@ -6,7 +6,7 @@ import numpy as np
 
 from ra_node.dicom.key_object import build_key_object
 from ra_node.dicom.overlay.secondary_capture import build_overlay
-from ra_node.domain.texts.report_sentences import summary_sentence
+from ra_node.domain.texts.summary_sentence import summary_sentence
 from tests.dicom.builders import PRODUCER
 from tests.dicom.cases import CASES
 

@@ -14,7 +14,8 @@ from ra_node.dicom.overlay.secondary_capture import build_overlay, render_overla
 from ra_node.dicom.plain_text import report_text
 from ra_node.dicom.presentation_state import build_presentations
 from ra_node.dicom.sr.tid_1500_document import build_sr
-from ra_node.domain.report import ImageFacts, Reason, Refusal
+from ra_node.domain.refusal import Reason, Refusal
+from ra_node.domain.report import ImageFacts
 from ra_node.domain.texts.report_sentences import refusal_text
 from ra_node.domain.texts.translations import load_language
 from ra_node.services.analysis.study_analysis import make_report

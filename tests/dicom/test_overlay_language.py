@@ -19,8 +19,8 @@ from ra_node.dicom.overlay.fonts import OWN, Face, face_of, has_glyph
 from ra_node.dicom.overlay.layout import lay_out
 from ra_node.dicom.overlay.secondary_capture import build_overlay, render_overlay
 from ra_node.dicom.overlay.typesetting import Pen, pen_of
-from ra_node.domain.texts.report_sentences import percent_words
 from ra_node.domain.texts.translations import Fonts, Language, english, load_language
+from ra_node.domain.texts.wording import percent_words
 from ra_node.errors import Fatal
 from tests.dicom.builders import PRODUCER, hand, image, report, source
 from tests.dicom.overlay_cases import ENGLISH, REPORTS, displays

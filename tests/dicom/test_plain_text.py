@@ -10,16 +10,11 @@ import pytest
 from ra_node.dicom.plain_text import WIDTH, report_text
 from ra_node.domain.report import HandVerdict
 from ra_node.domain.statistics.prevalence import Posterior
-from ra_node.domain.texts.report_sentences import (
-    attention_sentence,
-    doubt_sentence,
-    hand_name,
-    hand_sentence,
-    percent_words,
-    refusal_text,
-    summary_sentence,
-)
+from ra_node.domain.texts.joint_sentences import attention_sentence
+from ra_node.domain.texts.report_sentences import doubt_sentence, hand_name, hand_sentence, refusal_text
+from ra_node.domain.texts.summary_sentence import summary_sentence
 from ra_node.domain.texts.translations import english
+from ra_node.domain.texts.wording import percent_words
 from tests.dicom.cases import CASES, age_unknown, disagreement, not_rated, one_refused
 from tests.dicom.sr.test_tid_1500_document import GOLDENS
 

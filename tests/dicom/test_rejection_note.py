@@ -18,7 +18,7 @@ from ra_node.dicom.sop_common import series_uid_of
 from ra_node.dicom.sr.tid_1500_document import build_sr
 from ra_node.domain.report import DeliveredObject, Withdrawal, WithdrawalCause
 from ra_node.domain.result_objects import ObjectKind, class_of
-from ra_node.domain.texts.report_sentences import summary_sentence
+from ra_node.domain.texts.summary_sentence import summary_sentence
 from ra_node.domain.texts.translations import load_language
 from ra_node.domain.texts.withdrawal import withdrawal_refusal
 from tests.dicom.builders import PRODUCER, image, report, source

@@ -8,7 +8,7 @@ from ra_node.dicom.overlay.layout import lay_out
 from ra_node.dicom.plain_text import report_text
 from ra_node.dicom.sr.tid_1500_document import build_sr
 from ra_node.domain.salient_joints import standing_out
-from ra_node.domain.texts.report_sentences import joint_name, joint_share_words
+from ra_node.domain.texts.joint_sentences import joint_name, joint_share_words
 from tests.dicom.builders import PRODUCER
 from tests.dicom.cases import CASES
 from tests.dicom.overlay_cases import ENGLISH

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from ra_node.dicom.sr.tid_1500_document import build_sr
-from ra_node.domain.report import HandVerdict, coded_percents
+from ra_node.domain.report import HandVerdict
+from ra_node.domain.texts.percents import coded_percents
 from tests.conftest import absent
 from tests.dicom.builders import EARLIER, PRODUCER, report
 from tests.dicom.cases import CASES, Case

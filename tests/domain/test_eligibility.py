@@ -15,7 +15,7 @@ from ra_node.domain.eligibility import (
     is_for_processing,
     is_image_class,
 )
-from ra_node.domain.report import Reason
+from ra_node.domain.refusal import Reason
 from ra_node.domain.study import ImageHeader
 
 CR = "1.2.840.10008.5.1.4.1.1.1"

@@ -10,15 +10,8 @@ from hypothesis import strategies as st
 from ra_node.domain.geometry import Box
 from ra_node.domain.image_choice import one_result_a_hand, one_view_a_hand, used_view, without_oblique
 from ra_node.domain.laterality.evidence import Pairing, Side, SideFinding
-from ra_node.domain.report import (
-    HandFinding,
-    HandRegion,
-    ImageFacts,
-    ImageFinding,
-    Reason,
-    Recognition,
-    Refusal,
-)
+from ra_node.domain.refusal import Reason, Refusal
+from ra_node.domain.report import HandFinding, HandRegion, ImageFacts, ImageFinding, Recognition
 
 BOX = Box(0, 0, 10, 10)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ra_node.domain.image_groups import MOST_NAMED, groups_of, ranges
-from ra_node.domain.report import Reason, Refusal
+from ra_node.domain.refusal import Reason, Refusal
 from tests.dicom.builders import NO_HAND, both_hands, image, refused_hand, report
 
 CHEST = Refusal(

@@ -14,13 +14,8 @@ from ra_node.domain.joints import JOINTS
 from ra_node.domain.prior_comparison import comparable_hands, follow_up_sentences
 from ra_node.domain.rating import Rating, rated_within
 from ra_node.domain.report import HandFinding, HandVerdict, Joint, JointStaging, Prior
-from ra_node.domain.texts.report_sentences import (
-    diseased_joints,
-    doubt_sentence,
-    hand_sentence,
-    joint_sentence,
-    joints_sentence,
-)
+from ra_node.domain.texts.joint_sentences import diseased_joints, joint_sentence, joints_sentence
+from ra_node.domain.texts.report_sentences import doubt_sentence, hand_sentence
 from ra_node.domain.texts.translations import load_language
 from tests.dicom.builders import (
     BUNDLE,

@@ -6,20 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from ra_node.domain.bundle_identity import BundleIdentity
 from ra_node.domain.caveats import Doubt, doubts_of
 from ra_node.domain.patient.age import Age
-from ra_node.domain.pixel_view import PixelView, SeenView
 from ra_node.domain.rating import Rating, rated_within
-from ra_node.domain.report import (
-    BundleIdentity,
-    HandVerdict,
-    ImageFacts,
-    ImageFinding,
-    Reason,
-    Refusal,
-    ResearchOutput,
-)
-from ra_node.domain.view_refusal import view_refusal
+from ra_node.domain.refusal import Reason, Refusal
+from ra_node.domain.report import HandVerdict, ImageFacts, ImageFinding, ResearchOutput
+from ra_node.domain.view.pixel_view import PixelView, SeenView
+from ra_node.domain.view.refusal import view_refusal
 from tests.dicom.builders import BUNDLE, explained, hand, image, refused_hand
 
 CHILDREN = replace(BUNDLE, ages=(8.5, 19.0))

@@ -9,8 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ra_node.domain.laterality.evidence import Side
-from ra_node.domain.report import HandVerdict, Reason, Recognition, Refusal, coded_percents, whole_percents
-from ra_node.domain.texts.report_sentences import hand_name, hand_sentence, summary_sentence
+from ra_node.domain.refusal import Reason, Refusal
+from ra_node.domain.report import HandVerdict, Recognition
+from ra_node.domain.texts.percents import coded_percents, whole_percents
+from ra_node.domain.texts.report_sentences import hand_name, hand_sentence
+from ra_node.domain.texts.summary_sentence import summary_sentence
 from tests.dicom.builders import (
     AGE_UNKNOWN,
     NO_HAND,

@@ -10,7 +10,8 @@ import pytest
 
 from ra_node.domain.geometry import Box, Point
 from ra_node.domain.laterality.evidence import Side, SideFinding
-from ra_node.domain.report import HandFinding, HandRegion, ImageFinding, Joint, Reason, Refusal
+from ra_node.domain.refusal import Reason, Refusal
+from ra_node.domain.report import HandFinding, HandRegion, ImageFinding, Joint
 from ra_node.errors import Refused
 from ra_node.imaging.detection_picture import draw_finding, write_picture
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from ra_node.domain.geometry import Box, Point
 from ra_node.domain.laterality.evidence import SideFinding
-from ra_node.domain.report import HandFinding, HandRegion, ImageFinding, Joint, Reason
+from ra_node.domain.refusal import Reason
+from ra_node.domain.report import HandFinding, HandRegion, ImageFinding, Joint
 from ra_node.imaging.hand_detection import find
 from ra_node.ledger.report_json import finding_from_json, finding_to_json
 

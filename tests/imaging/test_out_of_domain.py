@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from ra_node.domain.geometry import Box, Point
 from ra_node.domain.joints import JOINTS
-from ra_node.domain.pixel_view import PixelView, SeenView
-from ra_node.domain.report import HandRegion, Joint, Reason
+from ra_node.domain.refusal import Reason
+from ra_node.domain.report import HandRegion, Joint
+from ra_node.domain.view.pixel_view import PixelView, SeenView
 from ra_node.imaging.out_of_domain import out_of_domain
 
 SHAPE = (800, 500)

@@ -27,7 +27,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from ra_node.domain.report import Reason
+from ra_node.domain.refusal import Reason
 from ra_node.errors import Refused
 from ra_node.imaging.pixels import PixelLimits, PixelsRefused, read_png, read_radiograph
 from tests.imaging.datasets import SIDE_PX, image_dataset, ramp

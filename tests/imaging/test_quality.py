@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ra_node.domain.report import Reason
+from ra_node.domain.refusal import Reason
 from ra_node.imaging.quality import hand_quality
 from tests.imaging.conftest import RealHand
 from tests.imaging.silhouette_hand import drawn_hand, only_hand

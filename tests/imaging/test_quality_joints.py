@@ -9,7 +9,8 @@ import pytest
 
 from ra_node.domain.geometry import Box, Point, Rotation
 from ra_node.domain.joints import JOINTS
-from ra_node.domain.report import HandRegion, Joint, Reason
+from ra_node.domain.refusal import Reason
+from ra_node.domain.report import HandRegion, Joint
 from ra_node.imaging.quality import hand_quality
 
 ALL = tuple(Joint(name, Point(150, 150), 0.97) for name in JOINTS)

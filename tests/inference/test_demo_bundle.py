@@ -11,7 +11,7 @@ from ra_node.domain.laterality.evidence import Side
 from ra_node.domain.study import NO_HEADER
 from ra_node.imaging.hand_extraction import extract_hands
 from ra_node.imaging.pixels import Radiograph
-from ra_node.inference.bundles.manifest import Bundle, load_bundle
+from ra_node.inference.bundles.bundle import Bundle, load_bundle
 from ra_node.inference.hand_detector.detector import load_finder
 from ra_node.inference.predictor import Predictor
 from training.phantom.draw import draw_hands

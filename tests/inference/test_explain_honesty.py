@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from ra_node.domain.joints import JOINTS
-from ra_node.inference.bundles.manifest import Bundle, load_bundle
+from ra_node.inference.bundles.bundle import Bundle, load_bundle
 from tests.benchmarks.explanation import DEMO, Bench, Outcome, rank_correlation
 from tests.benchmarks.explanation_hands import Pair, drawn_pairs, kept_apart, real_pairs
 from training.recipes.classifier import Recipe

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from ra_node.domain.report import Recognition, Staging, explaining_task
 from ra_node.domain.statistics.prevalence import posterior
 from ra_node.errors import Fatal
-from ra_node.inference.bundles.manifest import Bundle, load_bundle
+from ra_node.inference.bundles.bundle import Bundle, load_bundle
 from ra_node.inference.class_activation import heat_of
 from ra_node.inference.cpu.feature_split import run_batches
 from ra_node.inference.networks.loaded_network import chosen_device, load_network

@@ -13,7 +13,7 @@ from pydicom.uid import SecondaryCaptureImageStorage, generate_uid
 from typer.testing import CliRunner
 
 from ra_node.cli.app import app
-from ra_node.inference.bundles.manifest import load_bundle
+from ra_node.inference.bundles.bundle import load_bundle
 from ra_node.network.scp.loopback_archive import LoopbackArchive
 from tests.conftest import find_tool, wait_until
 from tests.inference.bundle_builders import DEMO, write_sibling

@@ -18,9 +18,10 @@ from ra_node.dicom.overlay.layout import lay_out
 from ra_node.dicom.overlay.typesetting import Pen, pen_of
 from ra_node.dicom.pdf_layout import report_pdf
 from ra_node.dicom.reading.file import DatasetRefused, read_dataset, read_header
+from ra_node.domain.bundle_identity import BundleIdentity
 from ra_node.domain.patient.age import age_of
 from ra_node.domain.patient.identity import identity
-from ra_node.domain.report import BundleIdentity, ImageFinding, StudyReport
+from ra_node.domain.report import ImageFinding, StudyReport
 from ra_node.domain.texts.translations import load_language
 from ra_node.errors import Fatal
 from ra_node.ledger.jobs.queue import LOST

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 
 from ra_node.domain.report import ImageFinding
 from ra_node.imaging.hand_extraction import LeadMarkers
-from ra_node.inference.bundles.manifest import read_bundle
+from ra_node.inference.bundles.bundle import read_bundle
 from ra_node.inference.marker_reader.reader import load_marker_reader
 from ra_node.services.analysis.study_analysis import Rules, look_at
 from tests.dicom.builders import source

@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from ra_node.domain.report import ImageFinding, Reason
+from ra_node.domain.refusal import Reason
+from ra_node.domain.report import ImageFinding
 from ra_node.services.analysis.study_analysis import Rules, look_at
 from tests.dicom.builders import source
 from tests.finders import demo_rules

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from ra_node.dicom.reading.file import read_attributes
 from ra_node.domain.job import JobKind
-from ra_node.domain.report import Reason
+from ra_node.domain.refusal import Reason
 from ra_node.domain.result_objects import ObjectKind
 from ra_node.errors import Refused
 from ra_node.ledger.alarms import AlarmKind, alarms, clear_old_alarms

@@ -19,7 +19,8 @@ from typing import Any
 from pydicom import dcmread
 from sqlalchemy import select
 
-from ra_node.domain.report import ImageFinding, Reason
+from ra_node.domain.refusal import Reason
+from ra_node.domain.report import ImageFinding
 from ra_node.ledger.alarms import AlarmKind
 from ra_node.ledger.database import schema
 from ra_node.ledger.report_json import finding_to_json

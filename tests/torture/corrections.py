@@ -13,7 +13,8 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import RLELossless
 
 from ra_node.domain.job import JobKind, JobState
-from ra_node.domain.report import Reason, WithdrawalCause
+from ra_node.domain.refusal import Reason
+from ra_node.domain.report import WithdrawalCause
 from ra_node.domain.result_objects import ObjectKind
 from ra_node.errors import Refused
 from ra_node.ledger.alarms import AlarmKind, alarms

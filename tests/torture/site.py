@@ -17,7 +17,8 @@ from sqlalchemy import select
 
 from ra_node.bootstrap.node_context import raised_alarms
 from ra_node.domain.job import JobState
-from ra_node.domain.report import ImageFinding, Reason, StudyReport
+from ra_node.domain.refusal import Reason
+from ra_node.domain.report import ImageFinding, StudyReport
 from ra_node.ledger.alarms import Alarm, AlarmKind, alarms
 from ra_node.ledger.database import schema
 from ra_node.ledger.database.engine import Ledger, open_ledger

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from ra_node.errors import Fatal
-from ra_node.inference.bundles.manifest import load_bundle
+from ra_node.inference.bundles.bundle import load_bundle
 from ra_node.inference.networks.architectures import build
 from tests.finders import demo_detector
 from tests.training.recipe_builders import DEMO

@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ra_node.errors import Fatal
-from ra_node.inference.bundles.manifest import Head, load_bundle
+from ra_node.inference.bundles.bundle import load_bundle
+from ra_node.inference.bundles.manifest import Head
 from ra_node.inference.networks.architectures import build
 from ra_node.inference.networks.heads import last_layer, new_head, replace_last_layer, width_of
 from training.classifier.start import Start

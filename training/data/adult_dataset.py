@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ra_node.domain.report import HandFinding, Reason
+from ra_node.domain.refusal import Reason
+from ra_node.domain.report import HandFinding
 from ra_node.domain.study import NO_HEADER
 from ra_node.imaging.hand_extraction import extract_hands
 from ra_node.imaging.pixels import read_png

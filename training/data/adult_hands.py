@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ra_node.domain.pixel_view import PixelView
+from ra_node.domain.view.pixel_view import PixelView
 from training.data.hand_ids import Part
 
 HELD_OUT_SHARE = 0.5

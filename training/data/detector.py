@@ -16,7 +16,8 @@ from pydantic import ValidationError
 
 from ra_node.errors import Fatal, Refused
 from ra_node.imaging.hand_detection import HandFinder
-from ra_node.inference.bundles.manifest import FinderPart, check_weights_file, read_bundle
+from ra_node.inference.bundles.bundle import check_weights_file, read_bundle
+from ra_node.inference.bundles.manifest import FinderPart
 from training.io.atomic_folder import Write, write_synced
 
 ABOUT = "detector.json"

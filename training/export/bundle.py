@@ -16,6 +16,7 @@ from pydantic import JsonValue
 import ra_node
 from ra_node.domain.preprocessing import PREPROCESSING_ID
 from ra_node.errors import Fatal, Refused
+from ra_node.inference.bundles.bundle import read_bundle
 from ra_node.inference.bundles.manifest import (
     BundleTask,
     DomainPart,
@@ -23,7 +24,6 @@ from ra_node.inference.bundles.manifest import (
     Manifest,
     Preprocessing,
     Tasks,
-    read_bundle,
 )
 from training.data.data_kind import ADULT_SOURCE, WITH_ADULTS, DataKind
 from training.data.detector import KeptDetector, copy_weights

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 
 from ra_node.domain.joints import JOINTS
-from ra_node.domain.pixel_view import PixelView
 from ra_node.domain.report import HandRegion
+from ra_node.domain.view.pixel_view import PixelView
 from ra_node.imaging.pixels import read_png
 from ra_node.inference.hand_detector.detector import Finder
 from training.data.adult_hands import AdultPicture, read_adults

@@ -10,14 +10,8 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from ra_node.errors import Fatal
-from ra_node.inference.bundles.manifest import (
-    FinderPart,
-    Interval,
-    ViewPart,
-    Weights,
-    check_weights,
-    read_bundle,
-)
+from ra_node.inference.bundles.bundle import check_weights, read_bundle
+from ra_node.inference.bundles.manifest import FinderPart, Interval, ViewPart, Weights
 from ra_node.inference.hand_detector.preprocessing import SIDE_PX
 from training.export.detector_card import detector_section
 from training.hand_detector.evaluate import MEASURED_ON

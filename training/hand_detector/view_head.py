@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ra_node.domain.pixel_view import PixelView
+from ra_node.domain.view.pixel_view import PixelView
 from ra_node.imaging.pixels import read_png
 from ra_node.inference.hand_detector.detector import Finder, Reading
 from ra_node.inference.hand_detector.networks import VIEW_FEATURES, VIEW_HIDDEN, ViewHead, view_features

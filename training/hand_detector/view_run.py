@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from safetensors.torch import save
 
-from ra_node.domain.pixel_view import PixelView
+from ra_node.domain.view.pixel_view import PixelView
 from ra_node.imaging.pixels import read_png
 from ra_node.inference.bundles.manifest import Interval
 from ra_node.inference.hand_detector.detector import LEAST_SCORE, Finder

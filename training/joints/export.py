@@ -12,7 +12,8 @@ from pydantic import JsonValue
 
 from ra_node.domain.preprocessing import JOINT_CROPS_ID
 from ra_node.errors import Fatal
-from ra_node.inference.bundles.manifest import Interval, JointTask, Manifest, load_bundle, read_bundle
+from ra_node.inference.bundles.bundle import load_bundle, read_bundle
+from ra_node.inference.bundles.manifest import Interval, JointTask, Manifest
 from training.io.atomic_file import write_whole
 from training.joints.calibrate import JointCalibration
 from training.joints.evaluate import kept_figures

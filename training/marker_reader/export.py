@@ -10,7 +10,8 @@ from pydantic import TypeAdapter
 
 from ra_node.domain.laterality.marker import MARKER_CLASSES
 from ra_node.errors import Fatal
-from ra_node.inference.bundles.manifest import Interval, MarkerReaderPart, Weights, load_bundle
+from ra_node.inference.bundles.bundle import load_bundle
+from ra_node.inference.bundles.manifest import Interval, MarkerReaderPart, Weights
 from ra_node.inference.marker_reader.candidates import PATCH_PX
 from training.io.atomic_file import write_whole
 from training.marker_reader.evaluate import MEASURED_ON

@@ -14,7 +14,8 @@ from pydantic import TypeAdapter
 from safetensors.torch import save
 
 from ra_node.errors import Fatal
-from ra_node.inference.bundles.manifest import Interval, load_bundle
+from ra_node.inference.bundles.bundle import load_bundle
+from ra_node.inference.bundles.manifest import Interval
 from ra_node.inference.hand_detector.detector import load_finder
 from ra_node.inference.marker_reader.candidates import Patches
 from ra_node.inference.marker_reader.network import MarkerLetters, loaded, probabilities

@@ -31,7 +31,7 @@ from ra_node.domain.geometry import Box, Point
 from ra_node.domain.laterality.evidence import Side
 from ra_node.domain.report import HandFinding, ImageFinding, JointStaging
 from ra_node.domain.salient_joints import standing_out
-from ra_node.domain.texts.report_sentences import diseased_joints, joint_name
+from ra_node.domain.texts.joint_sentences import diseased_joints, joint_name
 
 CLEAR_PX = 5
 """Gap between the radiograph and a line to a panel, so that the halo of the line does not touch it."""

@@ -32,7 +32,7 @@ from ra_node.dicom.overlay.typesetting import Pen
 from ra_node.domain.geometry import Box, Point
 from ra_node.domain.laterality.evidence import Side
 from ra_node.domain.report import HandFinding, ImageFinding
-from ra_node.domain.texts.report_sentences import diseased_joints
+from ra_node.domain.texts.joint_sentences import diseased_joints
 
 TICK_PX, TICK_LINE_PX = 34, 4
 LEAST_PICTURE_PX = 24 * FINE_PX

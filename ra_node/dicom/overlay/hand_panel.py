@@ -26,29 +26,18 @@ from ra_node.dicom.overlay.elements import (
 from ra_node.dicom.overlay.typesetting import Pen
 from ra_node.domain.caveats import Doubt, doubts_of
 from ra_node.domain.geometry import Box
-from ra_node.domain.report import (
-    OUTSIDE_DOMAIN,
-    STAGES,
-    HandFinding,
-    HandVerdict,
-    ImageFinding,
-    Reason,
-    Recognition,
-    Refusal,
-    Staging,
-)
+from ra_node.domain.refusal import OUTSIDE_DOMAIN, Reason, Refusal
+from ra_node.domain.report import STAGES, HandFinding, HandVerdict, ImageFinding, Recognition, Staging
+from ra_node.domain.texts.joint_sentences import attention_sentence, joints_sentence
 from ra_node.domain.texts.report_sentences import (
-    attention_sentence,
     doubt_words,
     hand_name,
-    joints_sentence,
     marker_words,
     outside_sentence,
-    percent_words,
     presence,
     refusal_text,
-    told,
 )
+from ra_node.domain.texts.wording import percent_words, told
 
 PANEL_PX = 624
 """Width of a panel beside its radiograph, and minimum width below it."""

@@ -22,15 +22,10 @@ from ra_node.dicom.overlay.elements import (
 from ra_node.dicom.overlay.typesetting import Pen
 from ra_node.domain.caveats import doubts_of
 from ra_node.domain.geometry import Box
-from ra_node.domain.report import STAGES, HandFinding, HandVerdict, ImageFinding, Refusal, Staging
-from ra_node.domain.texts.report_sentences import (
-    doubt_words,
-    hand_name,
-    marker_words,
-    percent_words,
-    refusal_text,
-    told,
-)
+from ra_node.domain.refusal import Refusal
+from ra_node.domain.report import STAGES, HandFinding, HandVerdict, ImageFinding, Staging
+from ra_node.domain.texts.report_sentences import doubt_words, hand_name, marker_words, refusal_text
+from ra_node.domain.texts.wording import percent_words, told
 
 GREY: Ink = (168, 174, 182)
 CAVEAT: Ink = (255, 205, 80)

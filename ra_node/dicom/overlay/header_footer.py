@@ -31,15 +31,10 @@ from ra_node.domain.geometry import Box, Point
 from ra_node.domain.image_groups import ranges
 from ra_node.domain.prior_comparison import follow_up_sentences
 from ra_node.domain.report import ImageFinding, StudyReport
-from ra_node.domain.texts.report_sentences import (
-    hand_sentence,
-    model_sentence,
-    refusal_text,
-    summary_sentence,
-    told,
-    used_models,
-    warnings_of,
-)
+from ra_node.domain.texts.model_sentences import model_sentence, used_models
+from ra_node.domain.texts.report_sentences import hand_sentence, refusal_text, warnings_of
+from ra_node.domain.texts.summary_sentence import summary_sentence
+from ra_node.domain.texts.wording import told
 
 BANNER_PX = 50
 """Width of the title lines: viewers place their cine bar over the middle of the top of an image."""

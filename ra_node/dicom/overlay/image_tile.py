@@ -25,8 +25,10 @@ from ra_node.dicom.overlay.elements import (
 from ra_node.dicom.overlay.hand_panel import PANEL_PX, hand_panel, image_panel, resized
 from ra_node.dicom.overlay.typesetting import Pen
 from ra_node.domain.geometry import Box
-from ra_node.domain.report import HandFinding, ImageFinding, Reason
-from ra_node.domain.texts.report_sentences import refusal_text, told
+from ra_node.domain.refusal import Reason
+from ra_node.domain.report import HandFinding, ImageFinding
+from ra_node.domain.texts.report_sentences import refusal_text
+from ra_node.domain.texts.wording import told
 
 GAP_PX = 28
 LINK_PX = 36

@@ -17,7 +17,8 @@ from ra_node.dicom.overlay.hand_panel import refusal_panel
 from ra_node.dicom.overlay.header_footer import footer, header, listed, remarked
 from ra_node.dicom.overlay.image_tile import GAP_PX, DisplayedImage, Plan, fitted, tile
 from ra_node.dicom.overlay.typesetting import Pen
-from ra_node.domain.report import HandFinding, ImageFinding, Reason, Refusal, StudyReport
+from ra_node.domain.refusal import Reason, Refusal
+from ra_node.domain.report import HandFinding, ImageFinding, StudyReport
 
 MARGIN_PX = 30
 TOP_PX = 16

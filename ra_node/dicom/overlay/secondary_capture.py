@@ -27,7 +27,7 @@ from ra_node.dicom.uids import result_uid
 from ra_node.domain.laterality.evidence import Side
 from ra_node.domain.report import ImageFinding, StudyReport
 from ra_node.domain.result_objects import ObjectKind
-from ra_node.domain.texts.report_sentences import summary_sentence
+from ra_node.domain.texts.summary_sentence import summary_sentence
 from ra_node.domain.texts.translations import Language
 
 __all__ = ["build_detail", "build_overlay", "overlay_uid", "render_detail", "render_overlay", "write_png"]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from ra_node.dicom.overlay.elements import GROUND, WHITE, ElementGroup, Ink, Rectangle, moved
 from ra_node.dicom.overlay.typesetting import Pen
 from ra_node.domain.geometry import Box
-from ra_node.domain.report import Reason, StudyReport
+from ra_node.domain.refusal import Reason
+from ra_node.domain.report import StudyReport
 from ra_node.domain.texts.report_trust import ReportTrust, trust_of, trust_reasons
 
 BAND_PX, LEAST_BAND_PX = 48, 36

@@ -23,7 +23,8 @@ from ra_node.dicom.overlay.status_band import status_band
 from ra_node.dicom.overlay.thumbnails import ImageNumbers, thumbnails
 from ra_node.dicom.overlay.typesetting import Pen
 from ra_node.domain.geometry import Box
-from ra_node.domain.report import HandFinding, ImageFinding, Reason, StudyReport
+from ra_node.domain.refusal import Reason
+from ra_node.domain.report import HandFinding, ImageFinding, StudyReport
 from ra_node.domain.texts.report_trust import rated_hands
 
 LEAST_WIDTH_PX = 720

@@ -36,7 +36,7 @@ from ra_node.dicom.reading.bounded_stream import (
 )
 from ra_node.dicom.reading.encapsulated_frames import UNDEFINED_LENGTH, CutOffError, is_codestream, read_value
 from ra_node.dicom.reading.selection_attributes import FLOAT_PIXELS, HEADER_TAGS, PIXEL_TAGS, header_of
-from ra_node.domain.report import Reason, Refusal
+from ra_node.domain.refusal import Reason, Refusal
 from ra_node.domain.study import ImageHeader
 from ra_node.errors import Refused
 

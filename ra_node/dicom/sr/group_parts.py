@@ -12,7 +12,8 @@ from ra_node.dicom import concept_codes
 from ra_node.dicom.sr.content_item import CONTAINS, Item, code, container, item, text
 from ra_node.dicom.uids import derive_uid
 from ra_node.domain.geometry import Box, Point
-from ra_node.domain.report import ImageFinding, StudyReport, coded_percents
+from ra_node.domain.report import ImageFinding, StudyReport
+from ra_node.domain.texts.percents import coded_percents
 
 EDGE_PX = 0.5
 """Regions keep this far from the far edges: some viewers take a point on them as outside."""

@@ -19,7 +19,8 @@ from ra_node.dicom.sr.group_parts import (
 )
 from ra_node.domain.geometry import Box
 from ra_node.domain.report import HandFinding, ImageFinding, JointStaging, StudyReport
-from ra_node.domain.texts.report_sentences import hand_name, joint_name, joint_sentence
+from ra_node.domain.texts.joint_sentences import joint_name, joint_sentence
+from ra_node.domain.texts.report_sentences import hand_name
 
 JOINTS_TASK = "joints"
 

@@ -35,23 +35,24 @@ from ra_node.domain.report import (
     ImageFinding,
     StudyReport,
 )
-from ra_node.domain.texts.report_sentences import (
-    attention_sentence,
+from ra_node.domain.texts.joint_sentences import attention_sentence, joints_sentence
+from ra_node.domain.texts.model_sentences import (
     bundle_sentence,
+    heat_map_sentence,
+    model_sentence,
+    used_models,
+)
+from ra_node.domain.texts.report_sentences import (
     caveat,
     distribution_sentence,
     doubt_sentence,
     hand_name,
     hand_sentence,
-    heat_map_sentence,
-    joints_sentence,
-    model_sentence,
     refusal_text,
     research_sentence,
     side_sentence,
-    summary_sentence,
-    used_models,
 )
+from ra_node.domain.texts.summary_sentence import summary_sentence
 from ra_node.domain.texts.translations import english
 
 RECOGNITION_TASK = "recognition"

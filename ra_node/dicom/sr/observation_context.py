@@ -12,9 +12,11 @@ from ra_node.dicom import concept_codes
 from ra_node.dicom.provenance import Producer, observer_uid
 from ra_node.dicom.reading.selection_attributes import header_of
 from ra_node.dicom.sr.content_item import CONTAINS, Item, Relation, code, container, item, text
+from ra_node.domain.bundle_identity import BundleIdentity
 from ra_node.domain.image_groups import grouped_numbers, groups_of
 from ra_node.domain.laterality.evidence import UNDEFINED
-from ra_node.domain.report import BundleIdentity, ImageFinding, Reason, StudyReport
+from ra_node.domain.refusal import Reason
+from ra_node.domain.report import ImageFinding, StudyReport
 
 _ACQUISITION = Relation.HAS_ACQ_CONTEXT
 

@@ -20,7 +20,7 @@ from ra_node.domain.joints import JOINTS
 from ra_node.domain.laterality.evidence import Side
 from ra_node.domain.patient.identity import differences
 from ra_node.domain.report import EarlierHand, Prior, Recognition
-from ra_node.domain.texts.report_sentences import joint_name
+from ra_node.domain.texts.joint_sentences import joint_name
 
 _SITES = {concept_codes.RIGHT_HAND.value: Side.RIGHT, concept_codes.LEFT_HAND.value: Side.LEFT}
 _STAGES = {code.value: stage for stage, code in enumerate(concept_codes.STAGE_CODES)}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ra_node.domain.laterality.evidence import Side
-from ra_node.domain.report import HandFinding, HandVerdict, Reason, StudyReport
+from ra_node.domain.refusal import Reason
+from ra_node.domain.report import HandFinding, HandVerdict, StudyReport
 from ra_node.domain.texts.report_trust import rated_hands
 from ra_node.domain.texts.translations import english
 

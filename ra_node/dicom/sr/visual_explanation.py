@@ -13,7 +13,7 @@ from ra_node.dicom.sr.content_item import Item, Relation, code, finding_site, te
 from ra_node.domain.laterality.evidence import Side
 from ra_node.domain.report import Explanation, HandFinding, JointShare
 from ra_node.domain.salient_joints import standing_out
-from ra_node.domain.texts.report_sentences import joint_share_words
+from ra_node.domain.texts.joint_sentences import joint_share_words
 
 
 def visual_explanation(hand: HandFinding, explanation: Explanation) -> Iterator[Item]:

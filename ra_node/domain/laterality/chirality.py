@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 
 from ra_node.domain.geometry import Point
 from ra_node.domain.laterality.evidence import Pairing
-from ra_node.domain.pixel_view import PixelView
 from ra_node.domain.report import HandRegion
+from ra_node.domain.view.pixel_view import PixelView
 
 _ACROSS = (("mcp_5", "mcp_1"), ("mcp_5", "mcp_2"), ("pip_5", "pip_2"), ("wrist_3", "wrist_1"))
 """Pairs of joints from ulnar to radial; the first needs the thumb."""

@@ -6,8 +6,9 @@ from enum import StrEnum
 
 from ra_node.domain.caveats import Doubt, doubts_of
 from ra_node.domain.report import HandFinding, StudyReport
-from ra_node.domain.texts.report_sentences import doubt_words, hand_name, refusal_text, told, warnings_of
+from ra_node.domain.texts.report_sentences import doubt_words, hand_name, refusal_text, warnings_of
 from ra_node.domain.texts.translations import Language
+from ra_node.domain.texts.wording import told
 
 
 class ReportTrust(StrEnum):

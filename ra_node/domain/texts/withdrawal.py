@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ra_node.domain.report import Reason, Refusal, WithdrawalCause
+from ra_node.domain.refusal import Reason, Refusal
+from ra_node.domain.report import WithdrawalCause
 from ra_node.errors import Refused
 
 MOST_CHARACTERS = 200

@@ -1,24 +1,16 @@
-"""Bundle manifest: schema, and checks of manifest, hashes and preprocessing before a bundle is used.
-
-A bundle is a folder with `manifest.json`, one `weights.safetensors` a task and `card.md`. It is read without
-importing torch, so that checks and status pages are fast.
-"""
+"""Schema of `manifest.json` of a bundle."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from ra_node.domain.joints import JOINTS
 from ra_node.domain.patient.age import OLDEST_YEARS
-from ra_node.domain.pixel_view import PixelView
-from ra_node.domain.preprocessing import JOINT_CROPS_ID, PREPROCESSING_ID
-from ra_node.domain.report import STAGES, BundleIdentity, HeatMapCheck, Model
-from ra_node.errors import Fatal
+from ra_node.domain.report import STAGES
+from ra_node.domain.view.pixel_view import PixelView
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Interval = tuple[float, float, float]
@@ -260,177 +252,3 @@ class Manifest(_Part):
         finder = self.finder.weights if self.finder else ()
         marker = (self.marker_reader.weights,) if self.marker_reader else ()
         return (*tasks, *((one.path, one.sha256) for one in (*finder, *marker)))
-
-
-@dataclass(frozen=True, slots=True)
-class Bundle:
-    """A checked bundle: its identity for reports, and its manifest for the predictor."""
-
-    folder: Path
-    identity: BundleIdentity
-    manifest: Manifest
-
-    def weights_path(self, task: BundleTask) -> Path:
-        return self.folder / task.weights
-
-
-def load_bundle(folder: Path, preprocessing: str = PREPROCESSING_ID) -> Bundle:
-    """Read and check a bundle; raises Fatal with what was expected and what was found."""
-    bundle = read_bundle(folder)
-    check_preprocessing(bundle, preprocessing)
-    check_detector(bundle)
-    check_joints(bundle)
-    check_weights(bundle)
-    return bundle
-
-
-def read_bundle(folder: Path) -> Bundle:
-    """Read the manifest of a bundle, not its weights; raises Fatal for an invalid manifest."""
-    content = _content(folder / "manifest.json")
-    manifest = _manifest(content, folder)
-    return Bundle(folder, _identity(manifest, hashlib.sha256(content).hexdigest()), manifest)
-
-
-def check_preprocessing(bundle: Bundle, expected: str = PREPROCESSING_ID) -> None:
-    """Raise Fatal unless the bundle's networks were trained with the preprocessing of this node."""
-    found = bundle.manifest.preprocessing.id
-    if found != expected:
-        raise Fatal(
-            f"bundle {bundle.folder.name}: expected preprocessing {expected!r}, "
-            f"found {found!r}; train or install a bundle made for this node"
-        )
-
-
-def check_detector(bundle: Bundle) -> None:
-    """Raise Fatal where the bundle's networks were trained on crops of another detector than the bundle's.
-
-    Crops of the same hands by two detectors differed in staging accuracy by 0.053 (0.014 to 0.093). A bundle
-    that does not name the detector is accepted.
-    """
-    finder, trained_on = bundle.manifest.finder, bundle.manifest.preprocessing.detector_sha256
-    if finder is not None and trained_on is not None and trained_on != finder.sha256:
-        raise Fatal(
-            f"bundle {bundle.folder.name}: expected networks trained on hands cut by its own detector"
-            f" {finder.sha256[:12]}, found {trained_on[:12]}; train and export it again"
-        )
-
-
-def check_weights(bundle: Bundle) -> None:
-    """Raise Fatal unless every weights file exists with the SHA-256 of the manifest."""
-    for name, sha256 in bundle.manifest.weights:
-        check_weights_file(bundle.folder, name, sha256)
-
-
-def check_weights_file(folder: Path, name: str, expected: str) -> None:
-    """Raise Fatal unless a file inside `folder` holds weights with the expected SHA-256."""
-    path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()) or path.suffix != ".safetensors":
-        raise Fatal(f"expected .safetensors weights inside the bundle, found {name!r}")
-    found = hashlib.sha256(_content(path)).hexdigest()
-    if found != expected:
-        raise Fatal(f"weights {path}: expected sha256 {expected}, found {found}")
-
-
-def check_joints(bundle: Bundle) -> None:
-    """Raise Fatal unless joint crops and hand detector are those with which the joint task was measured."""
-    joints, finder = bundle.manifest.tasks.joints, bundle.manifest.finder
-    if joints is None or finder is None:
-        return
-    if joints.crops != JOINT_CROPS_ID:
-        raise Fatal(
-            f"bundle {bundle.folder.name}: expected joint crops {JOINT_CROPS_ID!r}, found {joints.crops!r}; "
-            "train or install a bundle made for this node"
-        )
-    if joints.hand_detector_sha256 != finder.sha256:
-        raise Fatal(
-            f"bundle {bundle.folder.name}: expected a joint task measured with the bundle's hand detector "
-            f"{finder.sha256[:12]}, found one measured with {joints.hand_detector_sha256[:12]}"
-        )
-
-
-def device_uid(weights_sha256: str) -> str:
-    """Name the algorithm by its weights (PS3.5 B.2: a UUID-derived UID, at most 64 characters)."""
-    digest = hashlib.sha256(b"ra-node device " + weights_sha256.encode()).hexdigest()
-    return f"2.25.{int(digest[:32], 16)}"
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise Fatal(f"expected a bundle file {path}, found none: {error.strerror}") from error
-
-
-def _manifest(content: bytes, folder: Path) -> Manifest:
-    try:
-        return Manifest.model_validate_json(content)
-    except ValidationError as error:
-        found = "; ".join(
-            f"{'.'.join(map(str, part['loc'])) or 'manifest'}: {part['msg']}" for part in error.errors()
-        )
-        raise Fatal(f"bundle {folder.name}: manifest.json is not as expected: {found}") from error
-
-
-def _identity(manifest: Manifest, sha256: str) -> BundleIdentity:
-    tasks = (("recognition", manifest.tasks.recognition), ("staging", manifest.tasks.staging))
-    models = tuple(
-        Model(
-            task=name,
-            architecture=task.architecture,
-            name=f"{manifest.name} {name}",
-            version=manifest.version,
-            weights_sha256=task.weights_sha256,
-            device_uid=device_uid(task.weights_sha256),
-            manufacturer=manifest.manufacturer,
-            auc=task.metrics.get("auc"),
-            measured_on=task.metrics_on,
-            exact_stage=task.metrics.get("accuracy") if name == "staging" else None,
-            within_one_stage=task.metrics.get("within_one_stage"),
-            calibration_error=_calibration_error(manifest, name),
-        )
-        for name, task in tasks
-    )
-    told = manifest.heat_map
-    check = None if told is None else HeatMapCheck(told.found, told.hands, told.measured_on)
-    domain = manifest.domain or DomainPart(ages=manifest.ages)
-    joints = manifest.tasks.joints
-    if joints is not None:
-        models += (_joint_model(manifest, joints),)
-    return BundleIdentity(
-        manifest.name,
-        manifest.version,
-        sha256,
-        models,
-        manifest.notice,
-        ages=domain.ages,
-        views=domain.views,
-        casts=domain.casts,
-        heat_map=check,
-    )
-
-
-def _calibration_error(manifest: Manifest, task: str) -> tuple[float, float, float] | None:
-    """The error on held-out hands with its interval, from the free part about the training."""
-    held_out = manifest.training.get("held_out")
-    if not isinstance(held_out, dict):
-        return None
-    errors, intervals = held_out.get("calibration_error"), held_out.get("calibration_interval")
-    error = errors.get(task) if isinstance(errors, dict) else None
-    match error, intervals.get(task) if isinstance(intervals, dict) else None:
-        case int() | float() as found, [int() | float() as low, int() | float() as high]:
-            return float(found), float(low), float(high)
-    return None
-
-
-def _joint_model(manifest: Manifest, joints: JointTask) -> Model:
-    return Model(
-        task="joints",
-        architecture="joint network",
-        name=f"{manifest.name} joints",
-        version=manifest.version,
-        weights_sha256=joints.weights_sha256,
-        device_uid=device_uid(joints.weights_sha256),
-        manufacturer=manifest.manufacturer,
-        auc=joints.metrics.get("auc"),
-        measured_on=joints.metrics_on,
-    )

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ra_node.errors import Fatal, Refused, Retryable
 from ra_node.filesystem.durable_write import fsync_file, fsync_folder
-from ra_node.inference.bundles.manifest import Bundle, check_weights, load_bundle, read_bundle
+from ra_node.inference.bundles.bundle import Bundle, check_weights, load_bundle, read_bundle
 
 CARD = "card.md"
 MANIFEST = "manifest.json"

@@ -19,7 +19,8 @@ from ra_node.domain.geometry import Box, Point, Rotation
 from ra_node.domain.joints import JOINTS
 from ra_node.domain.report import HandRegion, Joint
 from ra_node.errors import Fatal
-from ra_node.inference.bundles.manifest import Bundle, FinderPart
+from ra_node.inference.bundles.bundle import Bundle
+from ra_node.inference.bundles.manifest import FinderPart
 from ra_node.inference.hand_detector.preprocessing import (
     AXIS_PX,
     SIDE_PX,

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ra_node.domain.pixel_view import PixelView, SeenView
+from ra_node.domain.view.pixel_view import PixelView, SeenView
 
 LEAST_ELSEWHERE = 0.9
 """Probability of a foot or another body part above which a proposal is rejected."""

@@ -16,7 +16,7 @@ from ra_node.domain.geometry import Box
 from ra_node.domain.laterality.marker import MARKER_CLASSES, MarkerLetter, letter_of
 from ra_node.domain.report import HandRegion
 from ra_node.errors import Fatal
-from ra_node.inference.bundles.manifest import Bundle
+from ra_node.inference.bundles.bundle import Bundle
 from ra_node.inference.marker_reader.candidates import PATCH_PX, marker_candidates
 
 

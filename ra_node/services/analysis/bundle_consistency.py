@@ -13,8 +13,10 @@ from pathlib import Path
 import structlog
 
 from ra_node.dicom.reading.file import DatasetRefused
+from ra_node.domain.bundle_identity import BundleIdentity
 from ra_node.domain.job import Job
-from ra_node.domain.report import BundleIdentity, ImageFinding, Reason, Refusal
+from ra_node.domain.refusal import Reason, Refusal
+from ra_node.domain.report import ImageFinding
 from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.findings import Finding
 from ra_node.ledger.jobs.reset_findings import replace_findings

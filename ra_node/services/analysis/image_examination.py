@@ -17,7 +17,8 @@ import structlog
 
 from ra_node.dicom.reading.file import DatasetRefused
 from ra_node.domain.job import Job
-from ra_node.domain.report import ImageFinding, Reason
+from ra_node.domain.refusal import Reason
+from ra_node.domain.report import ImageFinding
 from ra_node.errors import MachineFault, NodeError
 from ra_node.imaging.preview import PREVIEW_SUFFIX, encode_preview
 from ra_node.ledger.database.engine import Ledger

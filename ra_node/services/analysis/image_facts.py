@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ra_node.domain.eligibility import is_for_processing
 from ra_node.domain.report import ImageFacts
 from ra_node.domain.study import ImageHeader
-from ra_node.domain.view_position import View, view_of
+from ra_node.domain.view.position import View, view_of
 
 _ROWS = 16
 """Row step of the hash: two exposures never agree in these rows, and no letter fits between them."""

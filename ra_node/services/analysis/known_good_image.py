@@ -18,7 +18,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
 
 from ra_node.dicom.uids import derive_uid
-from ra_node.domain.report import Reason
+from ra_node.domain.refusal import Reason
 from ra_node.filesystem.durable_write import write_atomically
 from ra_node.ledger.storage.durable_files import INBOX, Files
 from ra_node.services.analysis.study_analysis import Judge, Look, Rules, look_at_file

@@ -18,21 +18,20 @@ from pydicom import Dataset
 
 from ra_node.dicom.reading.file import DatasetRefused, read_dataset, read_header
 from ra_node.dicom.reading.instance_equality import header_values
+from ra_node.domain.bundle_identity import BundleIdentity
 from ra_node.domain.geometry import Point
 from ra_node.domain.image_choice import one_result_a_hand
 from ra_node.domain.laterality.evidence import Convention
 from ra_node.domain.rating import DEFAULT_RATING, Rating, rated_within
+from ra_node.domain.refusal import Reason, Refusal
 from ra_node.domain.report import (
-    BundleIdentity,
     Explanation,
     HandFinding,
     HandRegion,
     HandVerdict,
     ImageFinding,
     JointStaging,
-    Reason,
     Recognition,
-    Refusal,
     Staging,
     StudyReport,
 )

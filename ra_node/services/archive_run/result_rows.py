@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 
 from ra_node import __version__
-from ra_node.domain.report import HandFinding, HandVerdict, ImageFinding, Refusal, StudyReport
+from ra_node.domain.refusal import Refusal
+from ra_node.domain.report import HandFinding, HandVerdict, ImageFinding, StudyReport
 from ra_node.domain.texts.printable import csv_cell
 
 

@@ -20,7 +20,8 @@ from pathlib import Path
 
 import structlog
 
-from ra_node.domain.report import Reason, StudyReport
+from ra_node.domain.refusal import Reason
+from ra_node.domain.report import StudyReport
 from ra_node.errors import Fatal, NodeError, Refused, Retryable
 from ra_node.filesystem.durable_write import fsync_file, fsync_folder
 from ra_node.services.archive_run.journal import Journal, LinedUp, RunStudyState, SeenFile

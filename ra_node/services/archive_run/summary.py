@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ra_node.domain.report import BundleIdentity
+from ra_node.domain.bundle_identity import BundleIdentity
 from ra_node.services.archive_run.result_csv import GROWING, NAME, ResultTable
 from ra_node.services.archive_run.result_rows import UNREADABLE_FILE, RowOutcome
 from ra_node.services.archive_run.run import Ran

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ra_node.domain.job import Job
-from ra_node.domain.report import ImageFinding, Reason, Refusal
+from ra_node.domain.refusal import Reason, Refusal
+from ra_node.domain.report import ImageFinding
 from ra_node.errors import Retryable
 from ra_node.ledger.report_json import finding_from_json
 from ra_node.ledger.storage.durable_files import Damage

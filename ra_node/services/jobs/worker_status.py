@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
-from ra_node.domain.report import BundleIdentity
+from ra_node.domain.bundle_identity import BundleIdentity
 from ra_node.services.jobs.liveness import STATE_SUFFIX, SUFFIX
 
 AGAIN_S = 30.0

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ra_node.inference.bundles.manifest import Bundle
+from ra_node.inference.bundles.bundle import Bundle
 from ra_node.inference.bundles.store import BundleStore
 from ra_node.ledger.promotions import Choice, before, current_promotion, promote, roll_back
 from ra_node.services.models.registry import BundleRegistry

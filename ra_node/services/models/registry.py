@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ra_node.domain.report import BundleIdentity
+from ra_node.domain.bundle_identity import BundleIdentity
 from ra_node.errors import Fatal
-from ra_node.inference.bundles.manifest import Bundle, read_bundle
+from ra_node.inference.bundles.bundle import Bundle, read_bundle
 from ra_node.inference.bundles.store import BundleStore
 from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.promotions import Promotion, current_promotion, promotions

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ra_node.errors import NodeError
-from ra_node.inference.bundles.manifest import load_bundle
+from ra_node.inference.bundles.bundle import load_bundle
 from ra_node.services.jobs.worker_status import RunningWorker, workers
 from ra_node.services.models.registry import BundleLine, BundleRegistry
 from ra_node.services.preflight.check import Check

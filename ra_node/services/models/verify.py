@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ra_node.domain.report import HandFinding
 from ra_node.errors import Fatal, Refused
-from ra_node.inference.bundles.manifest import (
+from ra_node.inference.bundles.bundle import (
     Bundle,
     check_detector,
     check_preprocessing,

@@ -21,7 +21,8 @@ from pydicom import Dataset
 
 from ra_node.domain.geometry import Box
 from ra_node.domain.patient.pseudonym import patient_pseudonym
-from ra_node.domain.report import HandFinding, HandRegion, Reason, Refusal
+from ra_node.domain.refusal import Reason, Refusal
+from ra_node.domain.report import HandFinding, HandRegion
 from ra_node.domain.study import ImageHeader
 from ra_node.filesystem.durable_write import write_atomically
 from ra_node.imaging.hand_cuts.blanking import REACH, blanked

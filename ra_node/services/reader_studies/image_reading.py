@@ -13,7 +13,8 @@ from pydicom import Dataset
 
 from ra_node.dicom.reading.file import DatasetRefused, read_dataset, read_header
 from ra_node.domain.geometry import Box
-from ra_node.domain.report import HandRegion, Refusal
+from ra_node.domain.refusal import Refusal
+from ra_node.domain.report import HandRegion
 from ra_node.domain.study import NO_HEADER, ImageHeader
 from ra_node.imaging.hand_extraction import Extraction, extract_from_dataset, extract_hands
 from ra_node.imaging.pixels import PNG_SIGNATURE, PixelLimits, PixelsRefused, read_png

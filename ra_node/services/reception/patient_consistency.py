@@ -13,7 +13,7 @@ from pathlib import Path
 from ra_node.dicom.reading.file import DatasetRefused, read_header
 from ra_node.domain.eligibility import is_ai_made
 from ra_node.domain.patient.identity import Identity, differences, has_orders
-from ra_node.domain.report import Reason, Refusal
+from ra_node.domain.refusal import Reason, Refusal
 from ra_node.domain.study import ImageHeader
 from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.patient_identities import identities_kept

@@ -19,7 +19,8 @@ from ra_node.dicom.rejection_note import note_name
 from ra_node.dicom.uids import result_uid
 from ra_node.domain.job import Job
 from ra_node.domain.rating import DEFAULT_RATING, Rating
-from ra_node.domain.report import ImageFinding, Reason, Refusal, StudyReport, Withdrawal
+from ra_node.domain.refusal import Reason, Refusal
+from ra_node.domain.report import ImageFinding, StudyReport, Withdrawal
 from ra_node.domain.result_objects import ObjectKind
 from ra_node.domain.study import ImageHeader
 from ra_node.domain.texts.withdrawal import withdrawal_refusal

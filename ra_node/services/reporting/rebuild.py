@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import structlog
 
 from ra_node.dicom.provenance import Producer
-from ra_node.domain.report import Reason, StudyReport
+from ra_node.domain.refusal import Reason
+from ra_node.domain.report import StudyReport
 from ra_node.domain.result_objects import ObjectKind
 from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.inbox import instances_of

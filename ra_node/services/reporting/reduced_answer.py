@@ -13,7 +13,8 @@ from enum import IntEnum
 from pydicom import Dataset
 
 from ra_node.domain.job import Job
-from ra_node.domain.report import ImageFinding, Reason, Refusal, StudyReport
+from ra_node.domain.refusal import Reason, Refusal
+from ra_node.domain.report import ImageFinding, StudyReport
 from ra_node.domain.result_objects import BASIC_KINDS, ObjectKind
 from ra_node.domain.study import ImageHeader
 from ra_node.domain.uid import can_be_repeated

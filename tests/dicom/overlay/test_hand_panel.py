@@ -12,9 +12,11 @@ from ra_node.dicom.overlay.elements import AMBER, RULE, SKY, ElementGroup, Recta
 from ra_node.dicom.overlay.fonts import OWN, drawable
 from ra_node.dicom.overlay.hand_panel import PANEL_PX, hand_panel, is_dashed, resized
 from ra_node.domain.laterality.evidence import Side
-from ra_node.domain.report import HandVerdict, Reason, Recognition, Refusal, Staging
-from ra_node.domain.texts.report_sentences import hand_name, hand_sentence, percent_words, presence
+from ra_node.domain.refusal import Reason, Refusal
+from ra_node.domain.report import HandVerdict, Recognition, Staging
+from ra_node.domain.texts.report_sentences import hand_name, hand_sentence, presence
 from ra_node.domain.texts.translations import english
+from ra_node.domain.texts.wording import percent_words
 from tests.dicom.builders import AGE_UNKNOWN, hand, refused_hand
 from tests.dicom.overlay_cases import ENGLISH
 

@@ -16,16 +16,11 @@ from ra_node.dicom.overlay.image_tile import MOST_SCALE
 from ra_node.dicom.overlay.layout import LONGEST_PX, MOST_IMAGES, lay_out, shown_images
 from ra_node.domain.geometry import Box
 from ra_node.domain.report import HandVerdict, ImageFinding, StudyReport
-from ra_node.domain.texts.report_sentences import (
-    hand_name,
-    hand_sentence,
-    percent_words,
-    presence,
-    refusal_text,
-    summary_sentence,
-    used_models,
-)
+from ra_node.domain.texts.model_sentences import used_models
+from ra_node.domain.texts.report_sentences import hand_name, hand_sentence, presence, refusal_text
+from ra_node.domain.texts.summary_sentence import summary_sentence
 from ra_node.domain.texts.translations import english
+from ra_node.domain.texts.wording import percent_words
 from tests.dicom.builders import NO_HAND, both_hands, hand, image, image_uid, refused_hand, report
 from tests.dicom.overlay_cases import ENGLISH, REPORTS, displays
 

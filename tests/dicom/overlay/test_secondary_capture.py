@@ -26,16 +26,11 @@ from ra_node.dicom.sr.tid_1500_document import build_sr
 from ra_node.domain.laterality.evidence import Side
 from ra_node.domain.report import HandVerdict
 from ra_node.domain.salient_joints import standing_out
-from ra_node.domain.texts.report_sentences import (
-    attention_sentence,
-    hand_sentence,
-    joint_name,
-    percent_words,
-    presence,
-    refusal_text,
-    summary_sentence,
-)
+from ra_node.domain.texts.joint_sentences import attention_sentence, joint_name
+from ra_node.domain.texts.report_sentences import hand_sentence, presence, refusal_text
+from ra_node.domain.texts.summary_sentence import summary_sentence
 from ra_node.domain.texts.translations import english
+from ra_node.domain.texts.wording import percent_words
 from tests.dicom.builders import (
     BUNDLE,
     LEFT_REGION,

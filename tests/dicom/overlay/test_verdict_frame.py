@@ -18,7 +18,8 @@ from ra_node.dicom.overlay.status_band import STYLES
 from ra_node.dicom.overlay.verdict_frame import lay_out_verdict, radiograph_share
 from ra_node.domain.geometry import Box
 from ra_node.domain.laterality.evidence import Side
-from ra_node.domain.report import HandVerdict, Reason, Refusal, Staging, StudyReport
+from ra_node.domain.refusal import Reason, Refusal
+from ra_node.domain.report import HandVerdict, Staging, StudyReport
 from ra_node.domain.texts.report_trust import ReportTrust, trust_of
 from tests.dicom.builders import (
     JOINT_BUNDLE,

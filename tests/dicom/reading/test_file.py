@@ -24,7 +24,7 @@ from pydicom.uid import (
 
 from ra_node.dicom.reading.bounded_stream import MOST_READS, CountedReads
 from ra_node.dicom.reading.file import DatasetRefused, read_attributes, read_dataset, read_header
-from ra_node.domain.report import Reason
+from ra_node.domain.refusal import Reason
 from tests.dicom.builders import COLUMNS, ROWS, image_uid, source
 
 SECRET = "Phantom"

@@ -7,7 +7,7 @@ from dataclasses import replace
 from ra_node.dicom.concept_codes import STAGE_CODES, joint_site
 from ra_node.dicom.sr.tid_1500_document import build_sr
 from ra_node.domain.report import HandVerdict
-from ra_node.domain.texts.report_sentences import joint_name, joint_sentence
+from ra_node.domain.texts.joint_sentences import joint_name, joint_sentence
 from tests.dicom.builders import (
     COLUMNS,
     JOINT_BUNDLE,

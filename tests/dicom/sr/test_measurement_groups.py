@@ -12,15 +12,11 @@ from ra_node.dicom.concept_codes import joint_site
 from ra_node.dicom.sr.tid_1500_document import build_sr
 from ra_node.domain.geometry import Box, Point
 from ra_node.domain.laterality.evidence import Side
-from ra_node.domain.report import HandFinding, HandRegion, HandVerdict, coded_percents
+from ra_node.domain.report import HandFinding, HandRegion, HandVerdict
 from ra_node.domain.salient_joints import standing_out
-from ra_node.domain.texts.report_sentences import (
-    hand_name,
-    hand_sentence,
-    joint_name,
-    joint_share_words,
-    refusal_text,
-)
+from ra_node.domain.texts.joint_sentences import joint_name, joint_share_words
+from ra_node.domain.texts.percents import coded_percents
+from ra_node.domain.texts.report_sentences import hand_name, hand_sentence, refusal_text
 from tests.dicom.builders import COLUMNS, PRODUCER, ROWS, explained, hand, image, image_uid, report, source
 from tests.dicom.cases import CASES, age_unknown, explained_hands, not_rated, one_refused
 from tests.dicom.sr_cases import every_case, made

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from ra_node.domain.geometry import Box, Point
 from ra_node.domain.laterality.chirality import better_view, exposures_of, obliqueness, pairing_of, thumb_side
 from ra_node.domain.laterality.evidence import Pairing
-from ra_node.domain.pixel_view import PixelView, SeenView
 from ra_node.domain.report import HandRegion, Joint
+from ra_node.domain.view.pixel_view import PixelView, SeenView
 
 PA = {
     "ip_1": (0.83, 0.85), "pip_2": (1.44, 0.39), "pip_3": (1.52, 0.02),

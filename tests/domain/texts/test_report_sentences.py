@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ra_node.domain.bundle_identity import Model
 from ra_node.domain.laterality.evidence import Side
-from ra_node.domain.report import Model
-from ra_node.domain.texts.report_sentences import (
-    attention_sentence,
-    caveat,
-    distribution_sentence,
-    doubt_sentence,
-    heat_map_sentence,
-    model_sentence,
-    side_sentence,
-)
+from ra_node.domain.texts.joint_sentences import attention_sentence
+from ra_node.domain.texts.model_sentences import heat_map_sentence, model_sentence
+from ra_node.domain.texts.report_sentences import caveat, distribution_sentence, doubt_sentence, side_sentence
 from tests.dicom.builders import BUNDLE, explained, hand, image, refused_hand, report, staging
 
 MODEL = Model("staging", "vgg16", "demo", "1", "ab", "2.25.1", "ra-node")

@@ -22,17 +22,13 @@ from ra_node.domain.laterality.evidence import (
     places_of,
     sides_of,
 )
-from ra_node.domain.report import Reason, Refusal
+from ra_node.domain.refusal import Reason, Refusal
 from ra_node.domain.texts.defined_terms import NOT_A_TERM
-from ra_node.domain.texts.report_sentences import (
-    caveat,
-    hand_sentence,
-    model_sentence,
-    refusal_text,
-    summary_sentence,
-)
+from ra_node.domain.texts.model_sentences import model_sentence
+from ra_node.domain.texts.report_sentences import caveat, hand_sentence, refusal_text
+from ra_node.domain.texts.summary_sentence import summary_sentence
 from ra_node.domain.texts.translations import BUILT_IN, english, load_language
-from ra_node.domain.view_position import View
+from ra_node.domain.view.position import View
 from ra_node.errors import Fatal
 from tests.dicom.builders import NO_HAND, both_hands, hand, image, model, refused_hand, report
 from tests.domain.sentences import sentences, writers
@@ -47,7 +43,7 @@ FOUND_IN = (
     "domain/image_choice.py",
     "domain/rating.py",
     "domain/eligibility.py",
-    "domain/view_refusal.py",
+    "domain/view/refusal.py",
     "domain/texts/withdrawal.py",
     "imaging/hand_extraction.py",
     "imaging/pixel_aspect.py",

@@ -10,7 +10,7 @@ import pytest
 
 from ra_node.errors import Fatal, Refused, Retryable
 from ra_node.inference.bundles import store as module
-from ra_node.inference.bundles.manifest import load_bundle
+from ra_node.inference.bundles.bundle import load_bundle
 from ra_node.inference.bundles.store import BundleStore
 from tests.inference.bundle_builders import write_papers
 

@@ -11,7 +11,7 @@ from ra_node.domain.geometry import intersection_over_union
 from ra_node.domain.joints import JOINTS
 from ra_node.domain.laterality.evidence import Side
 from ra_node.errors import Fatal
-from ra_node.inference.bundles.manifest import load_bundle
+from ra_node.inference.bundles.bundle import load_bundle
 from ra_node.inference.hand_detector.detector import Finder, is_hand, load_finder
 from tests.inference.bundle_builders import (
     DEMO,

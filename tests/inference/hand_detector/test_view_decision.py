@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ra_node.domain.pixel_view import PixelView, SeenView
+from ra_node.domain.view.pixel_view import PixelView, SeenView
 from ra_node.inference.hand_detector.view_decision import Views, is_elsewhere, is_surely_hand, seen_view
 
 VIEWS = Views(Path("views"), (PixelView.FRONTAL, PixelView.OBLIQUE, PixelView.FOOT), 0.6)

@@ -9,7 +9,7 @@ import pytest
 
 from ra_node.dicom.reading.file import DatasetRefused
 from ra_node.domain.job import JobKind, JobState
-from ra_node.domain.report import Reason, Refusal
+from ra_node.domain.refusal import Reason, Refusal
 from ra_node.errors import MachineFault
 from ra_node.imaging.preview import read_preview
 from ra_node.ledger.alarms import alarms

@@ -13,10 +13,11 @@ from ra_node.domain.geometry import Box
 from ra_node.domain.joints import JOINTS
 from ra_node.domain.laterality.evidence import Side
 from ra_node.domain.patient.age import Age
-from ra_node.domain.pixel_view import PixelView, SeenView
 from ra_node.domain.rating import Rating
-from ra_node.domain.report import HandRegion, HandVerdict, ImageFacts, JointStaging, Reason, Refusal
+from ra_node.domain.refusal import Reason, Refusal
+from ra_node.domain.report import HandRegion, HandVerdict, ImageFacts, JointStaging
 from ra_node.domain.study import NO_HEADER
+from ra_node.domain.view.pixel_view import PixelView, SeenView
 from ra_node.imaging.joint_crops import JointCrops, joint_crops
 from ra_node.imaging.pixels import Radiograph
 from ra_node.services.analysis.study_analysis import (

@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from ra_node.domain.joints import JOINTS
-from ra_node.domain.report import Reason, Recognition, Refusal, Staging
+from ra_node.domain.refusal import Reason, Refusal
+from ra_node.domain.report import Recognition, Staging
 from ra_node.services.analysis.study_analysis import make_report
 from ra_node.services.archive_run.result_rows import COLUMNS, ResultRow, RowOutcome, as_cells, rows_of
 from tests.dicom import builders as dicom

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ra_node.inference.bundles.manifest import read_bundle
+from ra_node.inference.bundles.bundle import read_bundle
 from ra_node.services.models.drift_baseline import reference_of
 from tests.conftest import REPOSITORY
 

@@ -9,7 +9,7 @@ from pydicom import dcmread
 from pydicom.uid import BasicTextSRStorage, Comprehensive3DSRStorage
 
 from ra_node.domain.job import JobKind
-from ra_node.domain.report import Reason
+from ra_node.domain.refusal import Reason
 from ra_node.domain.result_objects import OPTIONS, ObjectKind
 from ra_node.ledger.alarms import AlarmKind, alarms
 from ra_node.ledger.inbox import instances_of

@@ -10,7 +10,8 @@ from pydicom import dcmread
 from ra_node.dicom.plain_text import report_text
 from ra_node.dicom.sop_common import series_uid_of
 from ra_node.domain.job import JobKind
-from ra_node.domain.report import Reason, WithdrawalCause
+from ra_node.domain.refusal import Reason
+from ra_node.domain.report import WithdrawalCause
 from ra_node.domain.result_objects import ObjectKind
 from ra_node.domain.texts.withdrawal import checked_reason, withdrawal_refusal
 from ra_node.errors import Refused

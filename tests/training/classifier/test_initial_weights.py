@@ -11,7 +11,7 @@ import torchvision
 from safetensors.torch import load_file, save_file
 
 from ra_node.errors import Fatal
-from ra_node.inference.bundles.manifest import load_bundle
+from ra_node.inference.bundles.bundle import load_bundle
 from ra_node.inference.networks.architectures import build
 from tests.training.recipe_builders import DEMO
 from training.classifier.initial_weights import begun, find_start

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ra_node.errors import Fatal, Refused
-from ra_node.inference.bundles.manifest import load_bundle
+from ra_node.inference.bundles.bundle import load_bundle
 from tests.finders import demo_finder
 from tests.training.label_tables import label, marked_study, save, write_table
 from tests.training.recipe_builders import small_recipe

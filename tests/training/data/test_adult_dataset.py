@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ra_node.domain.laterality.evidence import Side
-from ra_node.domain.pixel_view import PixelView
+from ra_node.domain.view.pixel_view import PixelView
 from ra_node.errors import Fatal
 from tests.finders import demo_detector
 from tests.training.recipe_builders import small_recipe

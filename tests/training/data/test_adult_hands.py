@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ra_node.domain.pixel_view import PixelView
+from ra_node.domain.view.pixel_view import PixelView
 from training.data.adult_hands import adult_part, hand_of, read_adults
 
 

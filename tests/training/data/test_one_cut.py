@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from pydicom import Dataset
 
-from ra_node.domain.report import Reason
+from ra_node.domain.refusal import Reason
 from ra_node.services.analysis.study_analysis import look_at_file
 from tests.finders import demo_detector, demo_rules
 from tests.training.label_tables import label, marked_study, save, write_table

@@ -16,7 +16,8 @@ from torch import nn
 
 from ra_node.domain.statistics.agreement import Agreement
 from ra_node.errors import Refused
-from ra_node.inference.bundles.manifest import Head, load_bundle
+from ra_node.inference.bundles.bundle import load_bundle
+from ra_node.inference.bundles.manifest import Head
 from ra_node.inference.hand_detector.detector import load_finder
 from ra_node.inference.networks.architectures import build
 from ra_node.inference.networks.heads import new_head, replace_last_layer

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ra_node.errors import Fatal
-from ra_node.inference.bundles.manifest import load_bundle
+from ra_node.inference.bundles.bundle import load_bundle
 from ra_node.inference.hand_detector.detector import load_finder
 from tests.inference.bundle_builders import write_bundle
 from training.classifier.checkpoint import Checkpoint

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ra_node.domain.pixel_view import PixelView
+from ra_node.domain.view.pixel_view import PixelView
 from ra_node.inference.hand_detector.networks import VIEW_FEATURES
 from training.hand_detector import view_head
 from training.hand_detector.view_head import CLASSES, Features, cross_validated, fitted, probabilities

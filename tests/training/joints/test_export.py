@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from ra_node.domain.report import HandRegion
 from ra_node.errors import Fatal
 from ra_node.imaging.joint_crops import JointCrops
-from ra_node.inference.bundles.manifest import load_bundle, read_bundle
+from ra_node.inference.bundles.bundle import load_bundle, read_bundle
 from ra_node.inference.predictor import Predictor
 from tests.imaging.test_joint_crops import hand, picture
 from tests.inference.bundle_builders import add_random_finder, read_manifest, write_bundle, write_manifest

@@ -9,7 +9,8 @@ from pydantic import TypeAdapter
 from safetensors.torch import save_file
 
 from ra_node.errors import Fatal
-from ra_node.inference.bundles.manifest import Interval, load_bundle
+from ra_node.inference.bundles.bundle import load_bundle
+from ra_node.inference.bundles.manifest import Interval
 from ra_node.inference.marker_reader.network import MarkerLetters
 from ra_node.inference.marker_reader.reader import load_marker_reader
 from tests.inference.bundle_builders import write_papers

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from ra_node.domain.laterality.evidence import Convention, sides_of
 from ra_node.domain.patient.pseudonym import patient_pseudonym
-from ra_node.domain.report import HandFinding, Reason
+from ra_node.domain.refusal import Reason
+from ra_node.domain.report import HandFinding
 from ra_node.errors import Refused
 from ra_node.imaging.hand_cuts.blanking import Blank, blanked
 from ra_node.imaging.hand_cuts.hand_png import coded, cut_out, upright

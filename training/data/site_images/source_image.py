@@ -10,7 +10,7 @@ from pydicom import Dataset
 
 from ra_node.dicom.reading.file import DatasetRefused, read_dataset, read_header
 from ra_node.domain.laterality.evidence import Convention, SideHeader
-from ra_node.domain.report import Refusal
+from ra_node.domain.refusal import Refusal
 from ra_node.domain.study import NO_HEADER
 from ra_node.imaging.hand_detection import HandFinder
 from ra_node.imaging.hand_extraction import Extraction, extract_from_dataset, extract_hands

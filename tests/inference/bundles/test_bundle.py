@@ -14,7 +14,8 @@ import pytest
 
 from ra_node.domain.preprocessing import PREPROCESSING_ID
 from ra_node.errors import Fatal
-from ra_node.inference.bundles.manifest import device_uid, load_bundle, read_bundle
+from ra_node.inference.bundles.bundle import load_bundle, read_bundle
+from ra_node.inference.bundles.identity import device_uid
 from tests.inference.bundle_builders import read_manifest, write_bundle, write_manifest
 from training.io.shipped import shipped
 
@@ -132,7 +133,7 @@ def test_reading_a_bundle_does_not_cost_an_import_of_torch(folder: Path) -> None
     """`ra-node check` and the operator page read bundles; `listen` must be ready in a second."""
     program = (
         "import sys; from pathlib import Path; import ra_node.inference.predictor; "
-        "from ra_node.inference.bundles.manifest import load_bundle; "
+        "from ra_node.inference.bundles.bundle import load_bundle; "
         f"load_bundle(Path({str(folder)!r})); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False, timeout=300).returncode == 0

@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 
 from ra_node.domain.geometry import Box
-from ra_node.domain.pixel_view import PixelView, SeenView
-from ra_node.domain.report import HandRegion, Reason, Refusal
+from ra_node.domain.refusal import Reason, Refusal
+from ra_node.domain.report import HandRegion
 from ra_node.domain.study import ImageHeader
 from ra_node.domain.texts.translations import load_language
-from ra_node.domain.view_refusal import against_header, view_refusal
+from ra_node.domain.view.pixel_view import PixelView, SeenView
+from ra_node.domain.view.refusal import against_header, view_refusal
 
 HEADER = ImageHeader("1.2", "1.3", "1.4", "1.5", "1.6")
 OBLIQUE = replace(HEADER, view_position="LLO")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from ra_node.domain.study import ImageHeader
-from ra_node.domain.view_position import View, named_views, view_of
+from ra_node.domain.view.position import View, named_views, view_of
 
 SILENT = ImageHeader("2.25.1", "2.25.9", "2.25.2", "2.25.3", "1.2.840.10008.1.2.1")
 TEXTS = {

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ra_node.domain.pixel_view import PixelView, SeenView
-from ra_node.domain.report import HandRegion, Reason, Refusal
+from ra_node.domain.refusal import Reason, Refusal
+from ra_node.domain.report import HandRegion
 from ra_node.domain.study import ImageHeader
-from ra_node.domain.view_position import View, view_of
+from ra_node.domain.view.pixel_view import PixelView, SeenView
+from ra_node.domain.view.position import View, view_of
 
 LEAST_AGAINST_HEADER = 0.9
 """Least probability of a view by pixels that contradicts the header."""

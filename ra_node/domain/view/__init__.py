@@ -1,0 +1,1 @@
+"""The view of a hand: by its header, by its pixels, and which of them are not rated."""
