@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import csv
-import errno
-import pickle
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,67 +12,16 @@ import pytest
 
 from ra_node.dicom.reading.file import read_header
 from ra_node.domain.laterality.evidence import Side, sides_of
-from ra_node.errors import Fatal, Refused
+from ra_node.errors import Refused
 from ra_node.imaging.hand_cuts.hand_png import cut_out
 from ra_node.services.analysis.study_analysis import look_at
-from tests.finders import demo_detector, demo_finder, demo_rules
-from tests.training.label_tables import BIRTH, NAME, TAKEN, label, marked_study, save, write_table
+from tests.finders import demo_finder, demo_rules
+from tests.training.data.small_hospital import ROWS, SALT, SMALL, STUDIES, content, file_of, made, nothing_but
+from tests.training.label_tables import BIRTH, NAME, TAKEN, label, marked_study, save
 from training.data.label_table.agreement import read_agreements
-from training.data.label_table.annotations import read_labels
 from training.data.manifest import HandRow, hand_values, load_dataset, load_hand, read_manifest
-from training.data.prepare import Prepared, prepare
-from training.data.site_images.image_hands import Cutter, ImageHands, ImageTask, Options, Rejection
-from training.data.site_images.source_image import Source, read_source, sha256_of
-from training.io.atomic_folder import write_synced
-
-SALT = bytes(range(32))
-SMALL = Options(allow_empty_classes=True)
-STUDIES = (
-    ("MARKID0001", (0, 1), 0, "MONOCHROME2"),
-    ("MARKID0002", (2, 3), 90, "MONOCHROME1"),
-    ("MARKID0003", (4, 5), 180, "MONOCHROME2"),
-)
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three patients with all stages; file names hold the patient's name, as those of exports do."""
-    folder = tmp_path_factory.mktemp("hospital")
-    for patient, stages, rotation, photometric in STUDIES:
-        image = marked_study(patient, stages, rotation=rotation, photometric=photometric, markers=False)
-        save(image, folder / f"{NAME}-{patient}" / "1.dcm")
-    return folder
-
-
-def file_of(patient: str) -> str:
-    return f"{NAME}-{patient}/1.dcm"
-
-
-ROWS = [
-    label(file_of(patient), side, stage, note=f"seen by {NAME}")
-    for patient, stages, _, _ in STUDIES
-    for side, stage in zip("RL", stages, strict=True)
-]
-
-
-def made(
-    images: Path, out: Path, rows: Sequence[dict[str, object]] = ROWS, options: Options | None = None
-) -> Prepared:
-    labels = read_labels(write_table(out.parent / "labels.csv", rows), images)
-    return prepare(images, labels, out, SALT, demo_detector(), options)
-
-
-@pytest.fixture(scope="module")
-def dataset(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("made") / "dataset"
-    prepared = made(images, out)
-    assert (len(prepared.hands), prepared.rejections) == (6, ())
-    return out
-
-
-def content(folder: Path) -> Iterator[tuple[str, bytes]]:
-    for path in sorted(folder.rglob("*")):
-        yield path.relative_to(folder).as_posix(), path.read_bytes() if path.is_file() else b""
+from training.data.site_images.image_hands import Options
+from training.data.site_images.source_image import Source, read_source
 
 
 def test_every_labelled_hand_is_in_the_manifest(dataset: Path) -> None:
@@ -264,91 +210,6 @@ def test_one_header_under_two_patient_keys_is_refused(images: Path, tmp_path: Pa
     with pytest.raises(Refused, match="row 3, column patient: expected the patient of row 2"):
         made(tmp_path / "images", tmp_path / "d", rows, SMALL)
     assert not (tmp_path / "d").exists()
-
-
-def nothing_but(folder: Path, *names: str) -> bool:
-    return sorted(path.name for path in folder.iterdir()) == sorted(names)
-
-
-@pytest.mark.parametrize("at", [1, 9, 12])
-def test_a_full_disk_leaves_no_dataset_and_the_same_command_goes_on(
-    images: Path, dataset: Path, tmp_path: Path, at: int
-) -> None:
-    """In the middle of the hands as well as at the manifest; the end is the same to the last byte."""
-    written = 0
-
-    def write(path: Path, data: bytes) -> None:
-        nonlocal written
-        written += 1
-        path.write_bytes(data[:10] if written == at else data)
-        if written == at:
-            raise OSError(errno.ENOSPC, f"No space left on device: {NAME}")
-
-    labels = read_labels(write_table(tmp_path / "labels.csv", ROWS), images)
-    with pytest.raises(Fatal, match="found a full disk; what was made is kept") as caught:
-        prepare(images, labels, tmp_path / "d", SALT, demo_detector(), write=write)
-    assert NAME not in str(caught.value)
-    assert nothing_but(tmp_path, "labels.csv", ".d.partial")
-    again = prepare(images, labels, tmp_path / "d", SALT, demo_detector())
-    assert again.known == {1: 0, 9: 2, 12: 3}[at]
-    assert nothing_but(tmp_path, "labels.csv", "d")
-    assert dict(content(tmp_path / "d")) == dict(content(dataset))
-
-
-def partial(images: Path, folder: Path, rows: Sequence[dict[str, object]] = ROWS) -> Path:
-    """All images cut, and stopped before the end."""
-
-    def write(path: Path, data: bytes) -> None:
-        if path.name == "manifest.jsonl":
-            raise KeyboardInterrupt
-        path.write_bytes(data)
-
-    labels = read_labels(write_table(folder / "labels.csv", rows), images)
-    with pytest.raises(KeyboardInterrupt):
-        prepare(images, labels, folder / "d", SALT, demo_detector(), write=write)
-    return folder / ".d.partial"
-
-
-def test_only_images_whose_labels_and_options_are_the_same_are_taken_over(
-    images: Path, tmp_path: Path
-) -> None:
-    """A label that was mended, another way of blanking, and a picture that was lost are cut anew."""
-    left = partial(images, tmp_path)
-    digest = sha256_of(images / file_of("MARKID0001"))
-    (left / "hands" / f"{digest[:16]}-R.png").unlink()
-    changed = [*ROWS[:-1], ROWS[-1] | {"reader_1": 4, "reader_2": 4}]
-    prepared = made(images, tmp_path / "d", changed)
-    assert prepared.known == 1
-    assert sorted(hand.stage for hand in prepared.hands) == [0, 1, 2, 3, 4, 4]
-    assert all((tmp_path / "d" / hand.image).is_file() for hand in prepared.hands)
-    assert made(images, tmp_path / "e", options=Options(blank="nothing")).known == 0
-
-
-def test_a_line_that_was_cut_off_and_pictures_of_no_hand_do_no_harm(images: Path, tmp_path: Path) -> None:
-    left = partial(images, tmp_path)
-    journal = left / "images.jsonl"
-    journal.write_bytes(journal.read_bytes()[:-40])
-    (left / "hands" / "other-R.png").write_bytes(b"of a label that is gone")
-    assert made(images, tmp_path / "d").known == 2
-    names = {path.name for path in (tmp_path / "d").rglob("*")}
-    assert not {"images.jsonl", "other-R.png"} & names
-
-
-def test_an_unfinished_dataset_names_no_patient(images: Path, tmp_path: Path) -> None:
-    left = partial(images, tmp_path, [row | {"patient": f"MARK{row['file']}"} for row in ROWS])
-    for name, data in content(left):
-        assert NAME.encode() not in data
-        assert b"MARKID" not in data
-        assert "MARK" not in name
-
-
-def test_images_can_be_cut_in_processes_of_their_own(tmp_path: Path) -> None:
-    """What goes into them and what comes out of them is fit to be pickled; their order is side_by_side's."""
-    cutter = Cutter(tmp_path, SALT, demo_detector(), SMALL, write_synced)
-    hands = ImageHands("key", "pixels", (), (Rejection(2, "R", "ab", "side", "none"),))
-    task = ImageTask(tmp_path, "ab", ())
-    for one in (cutter, task, hands):
-        assert pickle.loads(pickle.dumps(one)) == one
 
 
 def test_an_existing_dataset_is_not_touched(images: Path, tmp_path: Path) -> None:

@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 from starlette.testclient import TestClient
 
 from ra_node.domain.joints import JOINTS
 from ra_node.domain.reader_study.roles import AccountRole
-from tests.web.conftest import browser, sign_in, token_in
+from tests.conftest import find_tool
+from tests.web.conftest import browser, serving, sign_in, token_in
 from tests.web.hospital import Hospital
 from tests.web.reader_studies.builders import add_account, drawn_hands, make_study
 
@@ -103,3 +105,22 @@ def ward(reading_hospital) -> tuple[Hospital, str]:
 def plain_text(page: str) -> str:
     """The text of a page on one line."""
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    program = find_tool("chromium")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """A hospital with its page on a real server."""
+    hospital = Hospital(tmp_path_factory.mktemp("browser"))
+    add_account(hospital, "chief", AccountRole.LEAD)
+    with serving(hospital) as address:
+        yield hospital, address
+    hospital.close()
