@@ -8,13 +8,16 @@ rotation do not commute to the last bit.
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ra_node.domain.geometry import Box, Point
 from ra_node.domain.report import HandRegion
+from ra_node.errors import Refused
 from ra_node.imaging.model_input import MARGIN
 
 Values = NDArray[np.float32]
@@ -86,3 +89,20 @@ def decoded(words: Words, first: float, step: float, levels: Values | None = Non
     if levels is not None:
         return levels[words] if levels.ndim == 1 else levels
     return np.asarray(first + step * words.astype(np.float64), np.float32)
+
+
+def png_bytes(words: Words) -> bytes:
+    """A picture of 16-bit words as a PNG file; raises Refused where it has no pixel."""
+    if not words.size:
+        raise Refused(f"expected a hand with pixels, found the shape {words.shape}")
+    done, data = cv2.imencode(".png", words, [cv2.IMWRITE_PNG_COMPRESSION, 4])
+    if not done:
+        raise Refused(f"a hand of shape {words.shape} could not be encoded as PNG")
+    return bytes(data)
+
+
+def npy_bytes(levels: Values) -> bytes:
+    """Levels as an NPY file, without pickled objects."""
+    stream = io.BytesIO()
+    np.save(stream, levels, allow_pickle=False)
+    return stream.getvalue()

@@ -150,17 +150,9 @@ def append_action(
     """Append the rows of an action; return its sequence number."""
     sequence = task.sequence + 1
     marks: Iterable[Mark] = (Mark(MarkKind.UNDONE),) if action.undoes else action.marks
-    common = {
+    common = _author(task, at, person, source, model_seen=model_seen) | {
         "action_id": action.action_id,
-        "kind": str(task.kind),
-        "source": source,
-        "at": at,
-        "person": person,
-        "model_seen": model_seen,
-        "reader_study_id": task.study_id,
-        "task_id": task.task_id,
         "sequence": sequence,
-        "hand_id": task.hand_id,
         "undoes": action.undoes or None,
     }
     rows = [
@@ -201,9 +193,19 @@ def append_time(
         judgement.c.task_id == task.task_id, judgement.c.sequence == task.sequence
     )
     last = connection.execute(parts).scalar()
-    row = {
+    row = _author(task, at, person, source, model_seen=model_seen) | {
         "action_id": action_id,
         "part": 0 if last is None else last + 1,
+        "sequence": task.sequence,
+        "what": str(MarkKind.VIEWED),
+        "spent_ms": spent_ms,
+    }
+    connection.execute(judgement.insert(), [row])
+
+
+def _author(task: TaskRecord, at: float, person: str, source: str, *, model_seen: bool) -> dict[str, object]:
+    """Who did it, when, to which hand: columns that all rows of an action share."""
+    return {
         "kind": str(task.kind),
         "source": source,
         "at": at,
@@ -211,12 +213,8 @@ def append_time(
         "model_seen": model_seen,
         "reader_study_id": task.study_id,
         "task_id": task.task_id,
-        "sequence": task.sequence,
         "hand_id": task.hand_id,
-        "what": str(MarkKind.VIEWED),
-        "spent_ms": spent_ms,
     }
-    connection.execute(judgement.insert(), [row])
 
 
 def actions_of(connection: Connection, task_id: str) -> list[Action]:

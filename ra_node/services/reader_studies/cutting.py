@@ -8,14 +8,10 @@ Where a person drew the box and the detector sees no hand in it, everything outs
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from pydicom import Dataset
 
@@ -27,7 +23,7 @@ from ra_node.domain.study import ImageHeader
 from ra_node.filesystem.durable_write import write_atomically
 from ra_node.imaging.hand_cuts.blanking import REACH, blanked
 from ra_node.imaging.hand_cuts.hand_cut import HandCut, cut_to_json
-from ra_node.imaging.hand_cuts.hand_png import coded, cut_out, upright
+from ra_node.imaging.hand_cuts.hand_png import coded, cut_out, npy_bytes, png_bytes, upright
 from ra_node.imaging.hand_cuts.pixel_digest import pixel_digest
 from ra_node.imaging.hand_extraction import Extraction
 from ra_node.ledger.reader_studies.studies import HandRecord, ImageRecord
@@ -212,8 +208,8 @@ class StudyCutter:
             spacing_mm=pixel_spacing_mm(dataset, extraction),
             window=display_window(code.words, place),
         )
-        picture = self._write(f"{hand_id}.png", _png(words))
-        levels = ("", "") if code.levels is None else self._write(f"{hand_id}.npy", _npy(code.levels))
+        picture = self._write(f"{hand_id}.png", png_bytes(words))
+        levels = ("", "") if code.levels is None else self._write(f"{hand_id}.npy", npy_bytes(code.levels))
         path = self._write(f"{hand_id}.json", cut_to_json(cut))
         return HandRecord(
             self.study_id,
@@ -254,16 +250,3 @@ def _sex(dataset: Dataset | None) -> str:
 
 def _json(answer: ModelAnswer | None) -> str | None:
     return None if answer is None else _ANSWER.dump_json(answer).decode()
-
-
-def _png(words: NDArray[np.uint16]) -> bytes:
-    done, data = cv2.imencode(".png", words, [cv2.IMWRITE_PNG_COMPRESSION, 4])
-    if not done:
-        raise ValueError(f"a hand of shape {words.shape} could not be encoded as PNG")
-    return bytes(data)
-
-
-def _npy(levels: NDArray[np.float32]) -> bytes:
-    stream = io.BytesIO()
-    np.save(stream, levels, allow_pickle=False)
-    return stream.getvalue()

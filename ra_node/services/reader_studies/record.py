@@ -67,9 +67,7 @@ def record(
     hand was visible since the previous action.
     """
     with ledger.write() as connection:
-        access = reader_access(connection, study, account)
-        task = own_task(connection, access, task_id, for_update=True)
-        earlier = _earlier(connection, files, access, task, action_id)
+        access, task, earlier = _begun(connection, files, study, account, task_id, action_id)
         if earlier is not None:
             return earlier
         expect_open(access, task.kind)
@@ -93,9 +91,7 @@ def undo(
 ) -> Saved | Conflict:
     """Take back the last action of a task that is in force, by an action of its own."""
     with ledger.write() as connection:
-        access = reader_access(connection, study, account)
-        task = own_task(connection, access, task_id, for_update=True)
-        earlier = _earlier(connection, files, access, task, action_id)
+        access, task, earlier = _begun(connection, files, study, account, task_id, action_id)
         if earlier is not None:
             return earlier
         expect_open(access, task.kind)
@@ -111,9 +107,7 @@ def record_time(
 ) -> Saved:
     """Add the time at a hand between its last mark and the next hand; sent again it counts once."""
     with ledger.write() as connection:
-        access = reader_access(connection, study, account)
-        task = own_task(connection, access, task_id, for_update=True)
-        earlier = _earlier(connection, files, access, task, action_id)
+        access, task, earlier = _begun(connection, files, study, account, task_id, action_id)
         if earlier is not None:
             return earlier
         expect_open(access, task.kind)
@@ -131,6 +125,15 @@ def record_time(
         task = replace(task, spent_ms=task.spent_ms + spent)
         update_task(connection, task)
         return Saved(task_view(connection, files, access, task))
+
+
+def _begun(
+    connection: Connection, files: Files, study: str, account: Account, task_id: str, action_id: str
+) -> tuple[Access, TaskRecord, Saved | None]:
+    """The reader's own task, locked, and the present state where the action was recorded before."""
+    access = reader_access(connection, study, account)
+    task = own_task(connection, access, task_id, for_update=True)
+    return access, task, _earlier(connection, files, access, task, action_id)
 
 
 def _earlier(

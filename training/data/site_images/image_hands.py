@@ -6,22 +6,16 @@ salted hashes.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from ra_node.domain.laterality.evidence import Convention, sides_of
 from ra_node.domain.patient.pseudonym import patient_pseudonym
 from ra_node.domain.refusal import Reason
 from ra_node.domain.report import HandFinding
-from ra_node.errors import Refused
 from ra_node.imaging.hand_cuts.blanking import Blank, blanked
-from ra_node.imaging.hand_cuts.hand_png import coded, cut_out, upright
+from ra_node.imaging.hand_cuts.hand_png import coded, cut_out, npy_bytes, png_bytes, upright
 from ra_node.imaging.hand_cuts.pixel_digest import pixel_digest
 from training.data.consensus import LabelledHand
 from training.data.detector import KeptDetector
@@ -140,9 +134,9 @@ class Cutter:
         code = coded(clean)
         name = f"{HANDS}/{task.digest[:16]}-{hand.side}"
         words = upright(code.words, region.rotation)
-        self.write(self.folder / f"{name}.png", _png(words))
+        self.write(self.folder / f"{name}.png", png_bytes(words))
         if code.levels is not None:
-            self.write(self.folder / f"{name}.npy", _npy(code.levels))
+            self.write(self.folder / f"{name}.npy", npy_bytes(code.levels))
         facts = hand.facts
         return HandRow(
             image=f"{name}.png",
@@ -195,16 +189,3 @@ def _with_label_side(
 
 def _is_second_view(hand: HandFinding) -> bool:
     return hand.refusal is not None and hand.refusal.reason is Reason.SECOND_VIEW
-
-
-def _png(words: NDArray[np.uint16]) -> bytes:
-    done, data = cv2.imencode(".png", words, [cv2.IMWRITE_PNG_COMPRESSION, 4])
-    if not done:
-        raise Refused(f"a hand of shape {words.shape} could not be encoded as PNG")
-    return bytes(data)
-
-
-def _npy(levels: NDArray[np.float32]) -> bytes:
-    stream = io.BytesIO()
-    np.save(stream, levels, allow_pickle=False)
-    return stream.getvalue()
