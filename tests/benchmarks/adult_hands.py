@@ -15,14 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-
-from ra_node.bootstrap.analysis import reading_rules, with_bundle
-from ra_node.bootstrap.node_context import default_settings
 from ra_node.domain.report import ImageFinding
 from ra_node.domain.view.pixel_view import PixelView
 from ra_node.services.analysis.study_analysis import Rules
 from ra_node.services.offline_analysis import draw_file, find_in_file
+from tests.benchmarks.bundle_rules import single_threaded_rules
 from tests.benchmarks.hands_score import share
 from training.data.adult_hands import AdultPicture, read_adults
 
@@ -52,12 +49,7 @@ class Answered:
 
 def main() -> None:
     chosen = _arguments()
-    cv2.setNumThreads(1)
-    import torch
-
-    torch.set_num_threads(1)
-    settings = default_settings()
-    rules = reading_rules(settings if chosen.bundle is None else with_bundle(settings, chosen.bundle))
+    rules = single_threaded_rules(chosen.bundle)
     begun = time.process_time()
     answers = [
         _answered(chosen.folder, one, rules) for one in read_adults(chosen.folder) if one.part == chosen.part

@@ -22,14 +22,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ra_node.bootstrap.analysis import reading_rules, with_bundle
-from ra_node.bootstrap.node_context import default_settings
 from ra_node.dicom.reading.file import read_dataset
 from ra_node.domain.report import ImageFinding
 from ra_node.errors import NodeError
 from ra_node.imaging.pixels import read_png, read_radiograph
 from ra_node.services.analysis.study_analysis import Rules
 from ra_node.services.offline_analysis import find_in_file
+from tests.benchmarks.bundle_rules import single_threaded_rules
 from tests.benchmarks.hands_score import Answer, FoundHand, Scored, all_right, condition_rows, scored, table
 from tests.benchmarks.hands_truth import read_truth
 from training.phantom.study import ImageRecipe, wrap
@@ -49,9 +48,7 @@ def main() -> None:
         )
         print(f"written to {chosen.out}", file=sys.stderr)
         return
-    _one_thread()
-    settings = default_settings()
-    rules = reading_rules(settings if chosen.bundle is None else with_bundle(settings, chosen.bundle))
+    rules = single_threaded_rules(chosen.bundle)
     scores = list(_answers(chosen.folder, chosen.limit, rules))
     (chosen.folder / "found.json").write_text(
         json.dumps([asdict(one.answer) for one in scores]), encoding="utf-8"
@@ -82,12 +79,6 @@ def _arguments() -> argparse.Namespace:
     )
     run.add_argument("--bundle", type=Path, default=None, help="another bundle than the one that ships")
     return parser.parse_args()
-
-
-def _one_thread() -> None:
-    import torch
-
-    torch.set_num_threads(1)
 
 
 def _answers(folder: Path, limit: int | None, rules: Rules) -> Iterator[Scored]:

@@ -19,8 +19,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ra_node.bootstrap.analysis import reading_rules
-from ra_node.bootstrap.node_context import default_settings, with_bundle
 from ra_node.domain.joints import JOINTS
 from ra_node.domain.refusal import Reason
 from ra_node.domain.report import HandFinding
@@ -28,6 +26,7 @@ from ra_node.domain.study import NO_HEADER
 from ra_node.imaging.hand_detection import HandFinder
 from ra_node.imaging.hand_extraction import extract_hands
 from ra_node.imaging.pixels import Radiograph, read_png
+from tests.benchmarks.bundle_rules import single_threaded_rules
 from tests.benchmarks.hands_score import share
 from training.data.adult_hands import read_adults
 from training.data.dataset import read_source
@@ -55,12 +54,7 @@ class Covered:
 
 def main() -> None:
     chosen = _arguments()
-    cv2.setNumThreads(1)
-    import torch
-
-    torch.set_num_threads(1)
-    settings = default_settings()
-    rules = reading_rules(settings if chosen.bundle is None else with_bundle(settings, chosen.bundle))
+    rules = single_threaded_rules(chosen.bundle)
     hands = list(_covered(chosen.folder, chosen.count, chosen.seed, rules.finder))
     for who, adult in (("children", False), ("adults", True)):
         for what, found in table([one for one in hands if one.adult == adult]):

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Error, Page, Request, Response
 
 from ra_node.domain.joints import JOINTS
 from tests.torture.reading.site import PASSWORD, Node
+from tests.web.browser_sign_in import sign_in_at
 
 SHARE = 0.15
 """Of the hands, on which reader B differs."""
@@ -82,10 +83,7 @@ def signed_in(browser: Browser, node: Node, name: str, traffic: Traffic) -> Iter
     page = context.new_page()
     page.set_default_timeout(120_000)
     traffic.listen(page)
-    page.goto("/login")
-    page.get_by_label("Name").fill(name)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    sign_in_at(page, name, PASSWORD)
     page.get_by_role("button", name="Sign out").wait_for()
     yield page
     traffic.read()

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Browser, Page
 
+from tests.web.browser_sign_in import sign_in_at
 from tests.web.hospital import PASSWORD
 
 DESK = {"width": 1280, "height": 720}
@@ -29,10 +30,7 @@ def someone(
     page, complaints = context.new_page(), []
     page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto("/login")
-    page.get_by_label("Name").fill(name)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    sign_in_at(page, name, PASSWORD)
     page.get_by_role("button", name="Sign out").wait_for()
     yield page
     context.close()
