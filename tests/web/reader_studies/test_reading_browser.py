@@ -141,7 +141,10 @@ def test_the_next_hand_is_there_before_it_is_asked_for(chromium, site):
     study = make_study(hospital, drawn_hands(4, 120, 90), name="prefetch")
     with someone(chromium, address, "alice") as page:
         fetched = []
-        page.on("request", lambda request: fetched.append(request.url) if "/picture" in request.url else None)
+        page.on(
+            "request",
+            lambda request: fetched.append(request.url) if request.url.endswith("/picture") else None,
+        )
         begin(page, study)
         wait_until(lambda: page.evaluate("1") and len(fetched) == 2, "the image of the next hand")
         press(page, "n")

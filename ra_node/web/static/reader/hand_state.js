@@ -60,6 +60,15 @@ export class HandState {
     return known.includes(NOT_GRADABLE) && most < 5 ? NOT_GRADABLE : most;
   }
 
+  /** Whether a consensus lies outside the range of what the readers said. */
+  beyond(joint, label) {
+    if (this.task.kind !== "consensus") return false;
+    const said = this.task.others.map((one) => one.labels[joint]).filter((one) => one !== undefined);
+    const stages = said.filter((one) => one !== NOT_GRADABLE);
+    if (!said.length || said.includes(label)) return false;
+    return label === NOT_GRADABLE || !stages.length || label < Math.min(...stages) || label > Math.max(...stages);
+  }
+
   /** Apply an action at once and remember how to take it back. */
   apply(id, marks) {
     this.past.push({ id, labels: this.labels, reasons: this.reasons, joints: this.joints, kept: this.kept });

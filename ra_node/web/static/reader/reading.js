@@ -1,57 +1,25 @@
 // The reading page: keys, touch and screen of one hand at a time. Every mark goes through the outbox.
 
 import { HandState, NOT_GRADABLE, WHOLE_HAND } from "./hand_state.js";
+import { showJoints, showStages } from "./label_panel.js";
 import { Outbox, newId } from "./outbox.js";
+import { $, nameOf, root, say, showSaving } from "./page.js";
+import { forget, picture } from "./pictures.js";
 import { request } from "./request.js";
 import { signInAgain } from "./signin.js";
+import { lap, restart } from "./time_at_hand.js";
 import { Viewer } from "./viewer.js";
 
-const root = document.getElementById("reading");
-const words = JSON.parse(root.dataset.words);
 const base = root.dataset.base;
-const $ = (id) => document.getElementById(id);
-const say = (key, values = {}) => (words[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 
 /** Side of the drawn box in proximal phalanges: smaller than what the networks see, so that boxes do not overlap. */
 const BOX_SHARE = 0.6;
 const BOX_STEP_PX = 4, PAN_STEP_PX = 60;
-/** A picture has megabytes: longer than any other request. */
-const PICTURE_MS = 120_000;
-const pictures = new Map();
-let hand = null, queued = null, chosen = WHOLE_HAND, pointed = null, moving = false, shownAt = 0, spent = 0, busy = false;
+let hand = null, queued = null, chosen = WHOLE_HAND, pointed = null, moving = false, busy = false;
 
 const viewer = new Viewer($("picture"), { chosen: choose, moved: boxMoved, changed: showWindow });
 const outbox = new Outbox(root.dataset.who, root.dataset.csrf, {
   saved: onSaved, conflict: onConflict, refused: onRefused, expired: onExpired, state: showSaving,
-});
-
-// Pictures
-
-function picture(task) {
-  if (!pictures.has(task.picture)) {
-    pictures.set(task.picture, request(task.picture, {}, PICTURE_MS).then(async (answer) => {
-      if (answer.status === 401) throw new Error("expired");
-      if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).text ?? say("no_picture"));
-      const words = new Uint16Array(await answer.arrayBuffer()), { rows, columns } = task;
-      if (words.length !== rows * columns) throw new Error(say("no_picture"));
-      return { words, rows, columns, window: answer.headers.get("X-Window").split(",").map(Number) };
-    }));
-  }
-  for (const key of [...pictures.keys()].slice(0, -3)) pictures.delete(key);
-  return pictures.get(task.picture);
-}
-
-// Time at the hand: while the page is visible
-
-function lap() {
-  const now = performance.now();
-  if (!document.hidden && shownAt) spent += now - shownAt;
-  shownAt = now;
-  return Math.round(spent);
-}
-document.addEventListener("visibilitychange", () => {
-  if (document.hidden && shownAt) spent += performance.now() - shownAt;
-  shownAt = performance.now();
 });
 
 // One hand
@@ -84,7 +52,7 @@ async function prefetch() {
     if (!task || hand.task !== from || task.number <= from.number) return; // an earlier hand may just be waiting in the outbox
     queued = task;
     await picture(task);
-  } catch { if (queued) pictures.delete(queued.picture); }
+  } catch { if (queued) forget(queued); }
 }
 
 async function retry(again) {
@@ -100,7 +68,7 @@ async function show(task) {
   viewer.image = null; // nobody stages a hand while the one before it is still on screen
   root.dataset.ready = "";
   moving = false;
-  [spent, shownAt] = [0, performance.now()];
+  restart();
   chosen = hand.open[0] ?? hand.names[0];
   pointed = null;
   $("count").textContent = say("count", task);
@@ -111,11 +79,11 @@ async function show(task) {
     const image = await picture(task);
     if (hand.task !== task) return;
     viewer.show(image, {});
-    [spent, shownAt] = [0, performance.now()];
+    restart();
     root.dataset.shown = task.id;
     root.dataset.ready = "yes";
   } catch (error) {
-    pictures.delete(task.picture);
+    forget(task);
     if (error.message === "expired") return onExpired().then(() => show(task));
     tell(say("picture_missing", { text: error.message }), "bad");
   }
@@ -127,15 +95,13 @@ async function show(task) {
 
 function send(action) {
   outbox.add(`${base}/tasks/${hand.task.id}/actions`, { ...action, spent_ms: lap() });
-  spent = 0;
   render();
 }
 
 /** The time between the last mark and the next hand belongs to this hand. */
 function sendTime() {
-  const spent_ms = viewer.image ? lap() : 0;
-  if (spent_ms > 0) outbox.add(`${base}/tasks/${hand.task.id}/time`, { id: newId(), spent_ms });
-  spent = 0;
+  const spent_ms = lap();
+  if (viewer.image && spent_ms > 0) outbox.add(`${base}/tasks/${hand.task.id}/time`, { id: newId(), spent_ms });
 }
 
 function act(marks) {
@@ -147,7 +113,7 @@ function act(marks) {
 
 async function stage(value) {
   if (!hand || !viewer.image || !hand.names.includes(chosen)) return;
-  const joint = chosen, note = beyond(joint, value) ? await askNote() : "";
+  const joint = chosen, note = hand.beyond(joint, value) ? await askNote() : "";
   if (note !== null) act([{ kind: "stage", joint, stage: value, note }]);
 }
 
@@ -208,15 +174,6 @@ function goHome() {
   location.assign(root.dataset.home);
 }
 
-/** Whether a consensus lies outside the range of what the readers said. */
-function beyond(joint, label) {
-  if (hand.task.kind !== "consensus") return false;
-  const said = hand.task.others.map((one) => one.labels[joint]).filter((one) => one !== undefined);
-  const stages = said.filter((one) => one !== NOT_GRADABLE);
-  if (!said.length || said.includes(label)) return false;
-  return label === NOT_GRADABLE || !stages.length || label < Math.min(...stages) || label > Math.max(...stages);
-}
-
 /** Ask why; null where the reader cancels. */
 function askNote() {
   const dialog = $("note-dialog"), field = $("note");
@@ -265,13 +222,6 @@ function onExpired() {
   return signingIn;
 }
 
-function showSaving(waiting, online) {
-  const place = $("saved");
-  place.dataset.state = !waiting ? "saved" : online ? "saving" : "offline";
-  place.textContent = !waiting ? say("saved") : online ? say("saving") : say("unsaved", { count: waiting });
-  root.dataset.waiting = waiting;
-}
-
 // Screen
 
 function tell(text, tone) {
@@ -283,13 +233,6 @@ function tell(text, tone) {
 
 /** The joint whose box is chosen: the one to be staged, or one to look at where the whole hand is staged. */
 function boxed() { return hand?.task.by_joint ? chosen : pointed; }
-
-function nameOf(joint) { return joint ? say(`joint_${joint}`) : say("hand"); }
-
-function labelText(label, reason) {
-  if (label === undefined || label === null) return say("no_stage");
-  return label === NOT_GRADABLE ? (reason ? say("cannot_because", { reason: say(`reason_${reason}`) }) : say("unjudged")) : say("stage", { stage: label });
-}
 
 function choose(joint) {
   if (!hand || !(hand.names.includes(joint) || hand.boxRows.flat().includes(joint))) return;
@@ -310,75 +253,14 @@ function render() {
   viewer.chosen = boxed();
   viewer.draw();
   $("side").textContent = say(`side_${hand.task.side || "none"}`);
-  renderJoints();
-  renderStages();
+  showJoints(hand, chosen);
+  showStages(hand, chosen);
   const total = hand.handLabel;
   $("hand-stage").textContent = total === null ? say("hand_none") : total === NOT_GRADABLE ? say("hand_cannot") : say("hand_so_far", { stage: total });
   $("left").textContent = hand.open.length && hand.task.by_joint ? say("left", { count: hand.open.length }) : "";
   $("next").classList.toggle("ready", !hand.open.length && (hand.task.kind !== "revision" || hand.kept || Boolean(hand.lastAction)));
   root.classList.toggle("moving", moving);
   root.dataset.task = hand.task.id;
-}
-
-function renderJoints() {
-  const place = $("joints");
-  place.hidden = !hand.task.by_joint;
-  if (place.dataset.task !== hand.task.id) {
-    place.replaceChildren(...hand.rows.map((row) => {
-      const line = document.createElement("div");
-      line.className = "joint-row";
-      line.append(...row.map((name) => {
-        const cell = document.createElement("button");
-        cell.type = "button";
-        cell.dataset.joint = name;
-        cell.tabIndex = -1;
-        return cell;
-      }));
-      return line;
-    }));
-    place.dataset.task = hand.task.id;
-  }
-  for (const cell of place.querySelectorAll("button")) {
-    const name = cell.dataset.joint, label = hand.labels[name], whole = hand.labels[WHOLE_HAND] === NOT_GRADABLE;
-    const unjudged = label === NOT_GRADABLE || whole;
-    const state = unjudged ? "unjudged" : label === undefined ? "open" : label ? "lesion" : "normal";
-    const said = (hand.task.others ?? []).map((one) => short(one.labels[name]));
-    cell.className = `joint ${state}`;
-    cell.setAttribute("aria-pressed", String(name === chosen));
-    cell.setAttribute("aria-label", `${nameOf(name)}: ${labelText(unjudged ? NOT_GRADABLE : label, hand.reasons[name])}`);
-    cell.tabIndex = name === chosen ? 0 : -1;
-    cell.replaceChildren(span("joint-name", say(`short_${name}`)), span("joint-stage", unjudged ? "×" : label ?? "·"));
-    if (said.length) cell.append(span("joint-others", said.join(" | ")));
-  }
-}
-
-function short(label) { return label === undefined ? "–" : label === NOT_GRADABLE ? "×" : String(label); }
-
-function span(name, text) {
-  const made = document.createElement("span");
-  made.className = name;
-  made.textContent = text;
-  return made;
-}
-
-function renderStages() {
-  const label = hand.labels[chosen];
-  for (const button of document.querySelectorAll("[data-stage]")) {
-    button.setAttribute("aria-pressed", String(Number(button.dataset.stage) === label));
-  }
-  $("cannot").setAttribute("aria-pressed", String(label === NOT_GRADABLE));
-  $("chosen").textContent = `${nameOf(chosen)}: ${labelText(label, hand.reasons[chosen])}`;
-  const others = $("others");
-  if (!others) return;
-  const lines = (hand.task.others ?? []).flatMap((one) => [
-    ...(one.whole ? [say("model_says", { label: one.whole })] : []),
-    ...(one.whole && !chosen ? [] : [say("reader_said", { reader: one.title, label: labelText(one.labels[chosen], one.reasons?.[chosen]) })]),
-  ]);
-  others.replaceChildren(...lines.map((text) => {
-    const line = document.createElement("li");
-    line.textContent = text;
-    return line;
-  }));
 }
 
 function showWindow() {
@@ -407,7 +289,7 @@ function cannot(whole = !hand?.task.by_joint) {
 
 function because(reason) {
   const dialog = $("reasons"), note = $("reason-note").value.trim();
-  if ((reason === "other" || beyond(dialog.dataset.joint, NOT_GRADABLE)) && !note) { $("reason-note").focus(); $("reason-error").hidden = false; return; }
+  if ((reason === "other" || hand.beyond(dialog.dataset.joint, NOT_GRADABLE)) && !note) { $("reason-note").focus(); $("reason-error").hidden = false; return; }
   $("reason-error").hidden = true;
   dialog.close();
   act([{ kind: "not_gradable", joint: dialog.dataset.joint, reason, note }]);
