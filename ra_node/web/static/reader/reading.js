@@ -64,7 +64,7 @@ async function retry(again) {
 async function show(task) {
   if (!task) { goHome(); return; }
   hand = new HandState(task);
-  queued = null;
+  [queued, busy] = [null, false];
   viewer.image = null; // nobody stages a hand while the one before it is still on screen
   root.dataset.ready = "";
   moving = false;
