@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ra_node.errors import Fatal
+from training.recipes.classifier import recipe_path
 
 
 class _Part(BaseModel):
@@ -43,7 +44,8 @@ class FinderRecipe(_Part):
 
 
 def read_finder_recipe(path: Path) -> FinderRecipe:
-    """Read a recipe; raises Fatal that names each wrong key."""
+    """Read a recipe, a file or one of the package by its name; raises Fatal that names each wrong key."""
+    path = recipe_path(path)
     try:
         return FinderRecipe.model_validate(tomllib.loads(path.read_text()))
     except (OSError, tomllib.TOMLDecodeError) as error:

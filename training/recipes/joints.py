@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ra_node.errors import Fatal
-from training.recipes.classifier import AugmentRecipe, Recipe, read_recipe
+from training.recipes.classifier import AugmentRecipe, Recipe, read_recipe, recipe_path
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -43,8 +43,10 @@ class JointRecipe(BaseModel):
 def read_joint_recipe(path: Path, seed: int | None = None, side_px: int | None = None) -> JointRecipe:
     """Read a recipe, with another seed or size if wanted; raises Fatal that names each wrong key.
 
-    `hands` names the recipe of the whole hand beside it.
+    A bare name such as "joints" is a recipe that comes with this package. `hands` names the recipe of the
+    whole hand beside it.
     """
+    path = recipe_path(path)
     try:
         given = tomllib.loads(path.read_text())
     except (OSError, tomllib.TOMLDecodeError) as error:

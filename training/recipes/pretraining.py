@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ra_node.errors import Fatal
-from training.recipes.classifier import AugmentRecipe, Recipe, read_recipe
+from training.recipes.classifier import AugmentRecipe, Recipe, read_recipe, recipe_path
 
 
 class _Part(BaseModel):
@@ -54,7 +54,11 @@ class PretrainRecipe(_Part):
 
 
 def read_pretrain_recipe(path: Path) -> tuple[PretrainRecipe, dict[str, Recipe]]:
-    """Read a recipe and those that it respects, by name; raises Fatal with each invalid key."""
+    """Read a recipe, a file or one of the package by its name, and those that it respects, by their names.
+
+    Raises Fatal with each invalid key.
+    """
+    path = recipe_path(path)
     try:
         recipe = PretrainRecipe.model_validate(tomllib.loads(path.read_text()))
     except (OSError, tomllib.TOMLDecodeError) as error:

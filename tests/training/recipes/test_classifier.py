@@ -10,6 +10,9 @@ import pytest
 from ra_node.errors import Fatal
 from tests.training.recipe_builders import DEMO
 from training.recipes.classifier import Recipe, deciding_json, read_recipe
+from training.recipes.hand_detector import read_finder_recipe
+from training.recipes.joints import read_joint_recipe
+from training.recipes.pretraining import read_pretrain_recipe
 
 PAPER = DEMO.with_name("paper.toml")
 
@@ -23,6 +26,15 @@ def test_an_unknown_and_a_missing_key_are_both_named(tmp_path: Path) -> None:
     (tmp_path / "r.toml").write_text(text)
     with pytest.raises(Fatal, match=r"staging\.learning_rate: Field required.*staging\.learning_pace: Extra"):
         read_recipe(tmp_path / "r.toml")
+
+
+def test_every_kind_of_recipe_is_read_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hospital has the installed package only, and stands in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    assert read_recipe(Path("paper")) == read_recipe(PAPER)
+    assert read_joint_recipe(Path("joints")) == read_joint_recipe(PAPER.with_name("joints.toml"))
+    assert read_pretrain_recipe(Path("pretrain")) == read_pretrain_recipe(PAPER.with_name("pretrain.toml"))
+    assert read_finder_recipe(Path("finder")) == read_finder_recipe(PAPER.with_name("finder.toml"))
 
 
 def test_an_absent_recipe_is_an_installation_error(tmp_path: Path) -> None:
