@@ -2,7 +2,8 @@
 
 A marker lies on the plate as it is seen, so its letter and the thumb agree: in a PA view the thumb of a right
 hand lies anticlockwise from the fingers, and in a mirrored picture letter and thumb are both mirrored. A
-letter that the thumb does not confirm may be an initial, a palm-up view or a misread: it gives no side,
+mirrored letter states this of its own hand only: two exposures on one image may be mirrored separately.
+A letter that the thumb does not confirm may be an initial, a palm-up view or a misread: it gives no side,
 unless the other hand of the plate has the other letter.
 """
 
@@ -79,7 +80,8 @@ def _agreed(
     """The one side of the first hand that all letters name; None where they do not agree."""
     first = regions[0]
     named = {_side_of(one) if hand is first else _other(_side_of(one)) for one, hand in found}
-    fits = [(one, hand) for one, hand in found if _fits(one, hand)]
+    all_named = len({id(hand) for _, hand in found}) == len(regions)
+    fits = [(one, hand) for one, hand in found if _fits(one, hand) and (all_named or not one.mirrored)]
     plain = [(one, hand) for one, hand in found if not one.mirrored]
     if len(named) != 1 or not (fits or plain):
         return None

@@ -106,6 +106,16 @@ def test_hands_with_their_thumbs_outwards_need_both_letters(second, decides):
     assert found == MarkerSide(Side.RIGHT, "R", "image left", decides=decides)
 
 
+@pytest.mark.parametrize("of_both", [True, False])
+def test_a_mirrored_letter_of_two_hands_says_nothing_of_the_other_hand(of_both):
+    """Two exposures on one image: one was turned over before, the other not, and its letter was not read."""
+    hands = at_left_and_right(LEFT_HAND, RIGHT_HAND)
+    letters = [letter("L", box=Box(1940, 900, 1980, 950), mirrored=True)]
+    letters += [letter("R", box=Box(20, 900, 60, 950), mirrored=True)] if of_both else []
+    found = marker_side(letters, hands, Pairing.TWO_HANDS)
+    assert (found.side if found else None) == (Side.RIGHT if of_both else None)
+
+
 def test_markers_of_two_hands_that_name_one_side_are_no_evidence():
     hands = at_left_and_right(RIGHT_HAND, LEFT_HAND)
     both = [letter("R", box=Box(20, 900, 60, 950)), letter("R", box=Box(1940, 900, 1980, 950))]
