@@ -161,7 +161,7 @@ def read_recipe(path: Path, architecture: str | None = None) -> Recipe:
 def recipe_path(given: Path) -> Path:
     """A file as it is named, or a recipe of the package by its name."""
     named = shipped("training") / f"{given}.toml"
-    bare = given.suffix == "" and len(given.parts) == 1 and not given.exists()
+    bare = given.suffix == "" and len(given.parts) == 1 and not given.is_file()
     return named if bare and named.exists() else given
 
 

@@ -29,8 +29,9 @@ def test_an_unknown_and_a_missing_key_are_both_named(tmp_path: Path) -> None:
 
 
 def test_every_kind_of_recipe_is_read_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hospital has the installed package only, and stands in a folder of its own."""
+    """A hospital has the installed package only, in a folder where a run may have the name, too."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "joints").mkdir()
     assert read_recipe(Path("paper")) == read_recipe(PAPER)
     assert read_joint_recipe(Path("joints")) == read_joint_recipe(PAPER.with_name("joints.toml"))
     assert read_pretrain_recipe(Path("pretrain")) == read_pretrain_recipe(PAPER.with_name("pretrain.toml"))
