@@ -12,7 +12,7 @@ from enum import StrEnum
 from sqlalchemy import and_, func, select, update
 
 from ra_node.domain.job import JobKind, JobState
-from ra_node.ledger.alarms import AlarmKind, clear_alarm_held
+from ra_node.ledger.alarms import AlarmKind, clear_alarm_held, raise_alarm_held
 from ra_node.ledger.database import schema
 from ra_node.ledger.database.engine import Ledger, insert_new
 from ra_node.ledger.database.events import note
@@ -23,6 +23,9 @@ from ra_node.ledger.storage.damage import examine_again, start_anew
 MOST_CORRECTIONS = 20
 """Of one image; a source that changes every copy would otherwise make versions without end."""
 
+_UNPROVEN = (
+    "a correction was taken and its pixels were not compared, as the first copy and their digest are gone"
+)
 _image, _header, _job = schema.instance, schema.earlier_header, schema.job
 
 
@@ -38,13 +41,21 @@ class Correction(StrEnum):
 
 
 def correct(
-    ledger: Ledger, kept: Instance, new: NewInstance, *, before: str, after: str, changed: Sequence[str]
+    ledger: Ledger,
+    kept: Instance,
+    new: NewInstance,
+    *,
+    before: str,
+    after: str,
+    changed: Sequence[str],
+    compared: bool = True,
 ) -> Correction:
     """Replace the kept file by a copy with a corrected header.
 
     `before` and `after` are keyed hashes of the two headers, `changed` the keywords of the attributes that
     differ. The image is analysed again and a new version of the report follows; undelivered objects of
-    earlier versions are dropped.
+    earlier versions are dropped. Without `compared` nothing says that the pixels are the same: an alarm names
+    an image that was analysed before.
     """
     with ledger.write() as connection:
         now = ledger.clock()
@@ -77,6 +88,11 @@ def correct(
         clear_alarm_held(connection, now, AlarmKind.PATIENT_REFUSED, kept.study_uid)
         attributes = ", ".join(changed)
         told = {"calling_ae": new.calling_ae, "attributes": attributes}
+        if not compared:
+            told["pixels"] = "not compared"
+            if kept.bundle_sha256 is not None:
+                detail = f"{_UNPROVEN}; attributes: {attributes}; from {new.calling_ae}"
+                raise_alarm_held(connection, now, AlarmKind.PIXELS, kept.sop_instance_uid, detail)
         note(
             connection,
             now,
