@@ -86,6 +86,7 @@ def correct(
         connection.execute(update(_image).where(this).values(**values))
         clear_alarm_held(connection, now, AlarmKind.CONTENT, kept.sop_instance_uid)
         clear_alarm_held(connection, now, AlarmKind.PATIENT_REFUSED, kept.study_uid)
+        clear_alarm_held(connection, now, AlarmKind.PEER_CONFLICT, kept.study_uid)
         attributes = ", ".join(changed)
         told = {"calling_ae": new.calling_ae, "attributes": attributes}
         if not compared:

@@ -59,6 +59,7 @@ _EVENT = {
     "preview_made_again": "preview rebuilt",
     "resend_refused": "resend refused",
     "peer_patient_changed": "patient or order corrected at the destination",
+    "peer_patient_ambiguous": "destination has the study under several patients",
     "patients_merged": "patients merged",
     "patient_message_taken": "ADT message recorded",
     "patient_updated": "patient updated by an ADT message",
