@@ -36,6 +36,8 @@ class Correction(StrEnum):
     EARLIER = "earlier"
     """The image had this header before it was corrected: nothing is done."""
     TOO_MANY = "too many"
+    OVERTAKEN = "overtaken"
+    """A correction that arrived later was taken while this one waited for its comparison: nothing is done."""
     LOST = "lost"
     """Another association has replaced the file meanwhile."""
 
@@ -49,20 +51,27 @@ def correct(
     after: str,
     changed: Sequence[str],
     compared: bool = True,
+    arrived: float | None = None,
 ) -> Correction:
     """Replace the kept file by a copy with a corrected header.
 
     `before` and `after` are keyed hashes of the two headers, `changed` the keywords of the attributes that
     differ. The image is analysed again and a new version of the report follows; undelivered objects of
     earlier versions are dropped. Without `compared` nothing says that the pixels are the same: an alarm names
-    an image that was analysed before.
+    an image that was analysed before. `arrived`: when a copy came that waited for its comparison; the header
+    that arrived last is the current one.
     """
     with ledger.write() as connection:
         now = ledger.clock()
         this = and_(_image.c.id == kept.id, _image.c.path == kept.path)
-        if connection.execute(select(_image.c.id).where(this).with_for_update()).first() is None:
+        current = connection.execute(select(_image.c.received_at).where(this).with_for_update()).first()
+        if current is None:
             return Correction.LOST
         mine = _header.c.instance_id == kept.id
+        if arrived is not None and arrived < current.received_at:
+            since = select(_header.c.at).where(mine, _header.c.at >= arrived).limit(1)
+            if connection.execute(since).first():
+                return Correction.OVERTAKEN
         if connection.execute(select(_header.c.at).where(mine, _header.c.digest == after)).first():
             return Correction.EARLIER
         count = select(func.count()).select_from(_header).where(mine)
@@ -78,7 +87,7 @@ def correct(
             "calling_ae": new.calling_ae,
             "association_id": new.association_id,
             "patient": new.patient,
-            "received_at": now,
+            "received_at": now if arrived is None else arrived,
             "counts": new.counts,
             "finding_json": new.finding_json,
             "header_digest": after,

@@ -89,7 +89,7 @@ class PixelComparison:
             self._refuse(job, copy, refusal)
             return
         try:
-            taken = self.resends.take_compared(first, copy.new, equal=known)
+            taken = self.resends.take_compared(first, copy.new, equal=known, arrived=copy.at)
         except Refused as error:
             self._refuse(job, copy, str(error))
             return

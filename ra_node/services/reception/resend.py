@@ -100,14 +100,16 @@ class Resends:
             self._tell_refusal(first, new, str(error))
             raise
 
-    def take_compared(self, first: Instance, new: NewInstance, *, equal: bool) -> Taken:
+    def take_compared(self, first: Instance, new: NewInstance, *, equal: bool, arrived: float) -> Taken:
         """As `take`, after the comparison of decoded pixels; a Refused has no event yet.
 
-        `equal`: they are the same; else there was nothing to compare them with.
+        `equal`: they are the same; else there was nothing to compare with. `arrived`: when the copy came.
         """
-        return self._take(first, new, equal=equal)
+        return self._take(first, new, equal=equal, arrived=arrived)
 
-    def _take(self, first: Instance, new: NewInstance, *, equal: bool = False) -> Taken:
+    def _take(
+        self, first: Instance, new: NewInstance, *, equal: bool = False, arrived: float | None = None
+    ) -> Taken:
         while True:
             found = self._compared(first, new, equal=equal)
             if found.refusal:
@@ -115,7 +117,7 @@ class Resends:
             if found.waits:
                 return Taken.WAITS if keep_for_comparison(self.ledger, first, new) else Taken.REPEAT
             if found.changed:
-                correction = self._correct(first, new, found)
+                correction = self._correct(first, new, found, arrived)
                 if correction is Correction.LOST:
                     first = find_instance(self.ledger, first.id)
                     continue
@@ -135,7 +137,9 @@ class Resends:
             self.files.remove(first.path)
         return Taken.REPLACED
 
-    def _correct(self, first: Instance, new: NewInstance, found: _Compared) -> Correction:
+    def _correct(
+        self, first: Instance, new: NewInstance, found: _Compared, arrived: float | None
+    ) -> Correction:
         """Take a copy with a corrected header; a header that was current before changes nothing."""
         before, after = found.headers
         done = correct(
@@ -146,6 +150,7 @@ class Resends:
             after=after,
             changed=found.changed,
             compared=not found.unproven,
+            arrived=arrived,
         )
         uid, told = first.sop_instance_uid, {"calling_ae": new.calling_ae, "attributes": found.changed}
         if done is Correction.TAKEN:
@@ -156,6 +161,8 @@ class Resends:
             if self._is_news(uid, _EARLIER):
                 record(self.ledger, "correction_ignored", first.study_uid, sop_instance_uid=uid)
             raise_alarm(self.ledger, AlarmKind.HEADER, new.calling_ae, _EARLIER)
+        elif done is Correction.OVERTAKEN:
+            record(self.ledger, "correction_ignored", first.study_uid, sop_instance_uid=uid)
         elif done is Correction.TOO_MANY:
             raise_alarm(self.ledger, AlarmKind.HEADER, new.calling_ae, f"{_TOO_MANY}; {uid}")
             raise Refused(_TOO_MANY)

@@ -141,6 +141,23 @@ def test_a_corrected_header_in_another_compression_is_taken_after_the_comparison
     assert compare(bench) == 0
 
 
+@pytest.mark.parametrize("later", [None, JPEGLSLossless])
+def test_the_correction_that_arrived_last_counts_whichever_is_compared_last(bench, later):
+    """The first one waits for its comparison while the second one is taken; sent again, it is the last."""
+    bench.keep(noise())
+    bench.clock.advance(1)
+    bench.keep(compressed(noise(PatientID="P-2"), RLELossless))
+    bench.clock.advance(1)
+    last = noise(PatientID="P-3")
+    bench.keep(compressed(last, later) if later else last)
+    bench.clock.advance(1)
+    compare(bench)
+    (path,) = inbox(bench)
+    assert read_attributes(path).PatientID == "P-3"
+    assert events(bench).count("instance_corrected") == (2 if later else 1)
+    assert events(bench).count("correction_ignored") == (0 if later else 1)
+
+
 def test_a_corrected_header_with_other_pixels_is_no_correction(bench):
     bench.keep(noise())
     go(bench)
