@@ -55,6 +55,7 @@ _EVENT = {
     "instance_replaced": "damaged image replaced by a good copy",
     "instance_corrected": "header corrected by a resend",
     "correction_ignored": "resend with an earlier header ignored",
+    "correction_overtaken": "resend ignored: a later correction was taken before",
     "instance_restored": "image file restored",
     "preview_made_again": "preview rebuilt",
     "resend_refused": "resend refused",

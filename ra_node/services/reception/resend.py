@@ -162,7 +162,7 @@ class Resends:
                 record(self.ledger, "correction_ignored", first.study_uid, sop_instance_uid=uid)
             raise_alarm(self.ledger, AlarmKind.HEADER, new.calling_ae, _EARLIER)
         elif done is Correction.OVERTAKEN:
-            record(self.ledger, "correction_ignored", first.study_uid, sop_instance_uid=uid)
+            record(self.ledger, "correction_overtaken", first.study_uid, sop_instance_uid=uid)
         elif done is Correction.TOO_MANY:
             raise_alarm(self.ledger, AlarmKind.HEADER, new.calling_ae, f"{_TOO_MANY}; {uid}")
             raise Refused(_TOO_MANY)

@@ -155,7 +155,7 @@ def test_the_correction_that_arrived_last_counts_whichever_is_compared_last(benc
     (path,) = inbox(bench)
     assert read_attributes(path).PatientID == "P-3"
     assert events(bench).count("instance_corrected") == (2 if later else 1)
-    assert events(bench).count("correction_ignored") == (0 if later else 1)
+    assert events(bench).count("correction_overtaken") == (0 if later else 1)
 
 
 def test_a_corrected_header_with_other_pixels_is_no_correction(bench):
