@@ -21,6 +21,8 @@ KEYS = (
     "StudyDate",
 )  # fmt: skip
 """Attributes of a query at STUDY level (PS3.4 C.6.2.1)."""
+PERSON = frozenset({"PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex"})
+"""Those of the patient; the others are of the order."""
 _OF_ANOTHER_ID = (
     "IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence", "OtherPatientIDsSequence",
     "OtherPatientNames",
@@ -37,6 +39,41 @@ def read_present(answer: Dataset) -> Present:
     """The attributes of a C-FIND response that are not empty."""
     found = {keyword: text_of(answer, Tag(keyword))[:MOST_CHARACTERS] for keyword in KEYS}
     return {keyword: value for keyword, value in found.items() if value}
+
+
+def contradictions(matches: Sequence[Present]) -> list[str]:
+    """Keywords of the attributes of which several matches of one study give different values.
+
+    A match without one of the others contradicts none; one without a Patient ID names another patient.
+    """
+    first_of = {keyword: next((one[keyword] for one in matches if keyword in one), "") for keyword in KEYS}
+
+    def differs(keyword: str, one: Present) -> bool:
+        first, value = first_of[keyword], one.get(keyword, "")
+        return value != first if not value or not first else not _agree(first, value)
+
+    given = {
+        keyword: [one for one in matches if keyword in one or keyword == "PatientID"] for keyword in KEYS
+    }
+    return [keyword for keyword in KEYS if any(differs(keyword, one) for one in given[keyword])]
+
+
+def agreed(matches: Sequence[Present]) -> Present:
+    """What several matches of one study give without a contradiction."""
+    other, found = contradictions(matches), {}
+    for one in reversed(matches):
+        found.update({keyword: value for keyword, value in one.items() if keyword not in other})
+    return found
+
+
+def is_person(made: Dataset, match: Present) -> bool:
+    """Whether an object and a match name one patient: the same Patient ID, and nothing else contradicts."""
+    ours = {keyword: text_of(made, Tag(keyword)) for keyword in PERSON}
+    if not (_agree(ours["PatientID"], match.get("PatientID", ""))):
+        return False
+    return all(
+        _agree(ours[keyword], match[keyword]) for keyword in PERSON if ours[keyword] and keyword in match
+    )
 
 
 def changed_attributes(made: Dataset, present: Present) -> list[str]:
@@ -94,6 +131,11 @@ def _same(ours: str, theirs: str) -> bool:
     a, b = ([_plain(group) for group in text.split("=")] for text in (ours, theirs))
     pairs = zip(a + [""] * len(b), b, strict=False)
     return all(mine == other for mine, other in pairs if other)
+
+
+def _agree(one: str, other: str) -> bool:
+    """`_same` in both directions."""
+    return _same(one, other) and _same(other, one)
 
 
 def _plain(text: str) -> str:

@@ -39,8 +39,13 @@ class AlarmKind(StrEnum):
     """Images come with headers that were corrected since, or too often with others; subject: the sender."""
     PATIENT_REFUSED = "patient_refused"
     """A destination has the study or its patient with other attributes; subject: the Study Instance UID."""
+    PEER_CONFLICT = "peer_conflict"
+    """A destination has the study under several patients; subject: the Study Instance UID."""
     PIXELS = "pixels"
-    """A copy of an image was refused after its reception; subject: its SOP Instance UID."""
+    """A copy of an image was refused after its reception, or taken without a comparison of its pixels.
+
+    Subject: its SOP Instance UID.
+    """
     PATIENT_CONFLICT = "patient_conflict"
     """One study names several patients; subject: its Study Instance UID."""
 

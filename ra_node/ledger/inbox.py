@@ -49,6 +49,8 @@ class NewInstance:
     sha256: str | None = None
     """Of the whole file, taken while it was received; None: unknown."""
     patient: str | None = None
+    header_digest: str | None = None
+    """Of an image that is refused by its header, see `Instance`; a worker takes that of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class Instance:
     pixel_sha256: str | None = None
     """Of the decoded pixels (`imaging.pixels.pixel_digest`); None until the image is examined or compared."""
     header_digest: str | None = None
-    """Keyed hash of the compared attributes; None until the image is examined."""
+    """Keyed hash of the compared attributes; None until the image is refused by its header or examined."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ class ResentCopy:
     id: str
     instance_id: str
     new: NewInstance
+    at: float
+    """When it arrived, in UTC seconds since 1970."""
 
 
 def keep_for_comparison(ledger: Ledger, first: Instance, new: NewInstance) -> bool:
@@ -62,9 +64,9 @@ def copy_of(ledger: Ledger, job: Job) -> ResentCopy | None:
     query = select(_table).where(_table.c.id == job.key.removeprefix(_KEY))
     with ledger.read() as connection:
         row = connection.execute(query).first()
-    return (
-        None if row is None else ResentCopy(row.id, row.instance_id, NewInstance(**json.loads(row.row_json)))
-    )
+    if row is None:
+        return None
+    return ResentCopy(row.id, row.instance_id, NewInstance(**json.loads(row.row_json)), float(row.at))
 
 
 def end_comparison(ledger: Ledger, job: Job, copy: ResentCopy, *, taken: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -303,29 +302,6 @@ def test_the_same_instance_in_another_study_is_refused_in_both_timelines(bench):
         bench.keep(moved)
     for study in (STUDY, "2.25.99"):
         assert [one.what for one in timeline(bench.ledger, study)][-1] == "resend_refused"
-
-
-def test_a_changed_copy_of_a_purged_image_is_refused(bench, tmp_path):
-    """What it is compared with is gone; its digest says that it is another one."""
-    bench.keep(source())
-    go(bench)
-    with LoopbackArchive(tmp_path / "archive") as archive:
-        deliver(bench, archive.port)
-    bench.clock.advance(3 * DAY_S)
-    assert purge(bench.ledger, bench.files, DAY_S).studies == 1
-    with pytest.raises(Refused, match="purged"):
-        bench.keep(source(ImageLaterality="L"))
-
-
-@pytest.mark.parametrize("gone", [Path.unlink, lambda path: path.write_bytes(b"x")])
-def test_a_copy_of_another_patient_takes_no_damaged_file_s_place(bench, gone):
-    """The kept file cannot be compared; whom it named is known."""
-    bench.keep(source())
-    (path,) = (bench.folder / "inbox").rglob("*.dcm")
-    gone(path)
-    with pytest.raises(Refused, match="another patient than the first copy: Patient ID"):
-        bench.keep(source(PatientID="P-2"))
-    assert bench.keep(source()) == [StoreOutcome.STORED]
 
 
 def noise():

@@ -27,6 +27,7 @@ from ra_node.ledger.database.engine import Ledger, open_ledger
 from ra_node.ledger.database.schema import CommitmentState, DeliveryState
 from ra_node.ledger.jobs.requeue import requeue
 from ra_node.ledger.storage.durable_files import Files
+from ra_node.ledger.withdrawals import waiting_withdrawals
 from ra_node.network.scu.c_store import echo
 from tests.conftest import wait_until
 from tests.node.harness import ROLES, Node, Orthanc
@@ -209,9 +210,13 @@ class Campaign:
             for keeper in keepers:
                 keeper.end()
         self.score.seconds = time.monotonic() - started
+        return self.verdict()
+
+    def verdict(self) -> Verdict:
+        """What was acknowledged beside what the PACS holds."""
         return compare(self.orthanc, self.ledger, Files(self.state), list(self.told.images.values()))
 
-    def _senders(self) -> list[Sender]:
+    def _senders(self) -> Sequence[Sender]:
         source = Shared(studies(self.folder / "sent", self.seed))
         senders = [
             Sender(program, self.node.port, source, self.told, self.draw.randrange(2**32))
@@ -221,7 +226,7 @@ class Campaign:
             sender.start()
         return senders
 
-    def _until_used_up(self, keepers: list[Keeper], senders: list[Sender]) -> None:
+    def _until_used_up(self, keepers: list[Keeper], senders: Sequence[Sender]) -> None:
         at_once = math.ceil(self.kills * 0.15 / len(keepers)) if set(self.roles) == set(ROLES) else 0
         pause = threading.Event()
         next_at = 0.0
@@ -234,7 +239,7 @@ class Campaign:
                 next_at = time.monotonic() + self.draw.uniform(2, 8)
             pause.wait(0.2)
 
-    def _pace(self, senders: list[Sender]) -> None:
+    def _pace(self, senders: Sequence[Sender]) -> None:
         few = len(self.told.studies) - self._answered() < BACKLOG
         for sender in senders:
             assert sender.failure is None, sender.failure
@@ -246,17 +251,20 @@ class Campaign:
                 connection.execute(select(func.count(func.distinct(schema.result.c.study_uid)))).scalar() or 0
             )
 
-    def _come_to_rest(self, keepers: list[Keeper], senders: list[Sender], drain_s: float) -> None:
+    def _come_to_rest(self, keepers: list[Keeper], senders: Sequence[Sender], drain_s: float) -> None:
         wait_until(lambda: echo(self.node.address).alive, "the node's C-ECHO", 600)
         for sender in senders:
             sender.enough.set()
         for sender in senders:
             sender.join(drain_s)
             assert not sender.is_alive(), f"{sender.name} could not send what it held"
-        wait_until(lambda: at_rest(self.ledger), "the node to come to rest", drain_s)
+        wait_until(self._at_rest, "the node to come to rest", drain_s)
         self.score.buried = self._bring_back()
         if self.score.buried:
-            wait_until(lambda: at_rest(self.ledger), "what an operator brought back", drain_s)
+            wait_until(self._at_rest, "what an operator brought back", drain_s)
+
+    def _at_rest(self) -> bool:
+        return at_rest(self.ledger) and not waiting_withdrawals(self.ledger)
 
     def committed(self) -> tuple[int, int]:
         """How many deliveries the PACS has promised to keep, and how many it accepted."""

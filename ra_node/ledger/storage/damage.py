@@ -73,6 +73,7 @@ def replace_file(ledger: Ledger, kept: Instance, new: NewInstance, *, again: boo
         note(connection, now, "instance_replaced", kept.study_uid, **told)
         if again and kept.counts:
             values = {"received_at": now, "finding_json": new.finding_json, "counts": new.counts}
+            values |= {"header_digest": new.header_digest}
             connection.execute(update(_image).where(_image.c.id == kept.id).values(**values))
             examine_again(connection, ledger, kept, examine=new.counts and new.examine)
         return True

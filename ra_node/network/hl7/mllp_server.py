@@ -76,19 +76,31 @@ class MllpServer:
 
 
 def read_frame(connection: socket.socket) -> bytes | None:
-    """The content of the next frame; None where the connection ended or what came is no frame."""
+    """The content of the next frame; None where the connection ended or what came is no frame.
+
+    What is no frame is logged with its reason and length, never with a byte of it.
+    """
     connection.settimeout(IDLE_S)
-    if connection.recv(1) != START:
+    first = connection.recv(1)
+    if not first:
+        return None
+    if first != START:
+        _refuse_frame("expected 0x0B at the beginning, found another byte", 1)
         return None
     content, until = bytearray(), time.monotonic() + FRAME_S
     while not content.endswith(END + CARRIAGE_RETURN):
         left_s = until - time.monotonic()
         if left_s <= 0 or len(content) > MOST_BYTES:
-            structlog.get_logger().warning("hl7_frame_refused", bytes=len(content))
+            _refuse_frame("expected the end of the frame within its limits of size and time", len(content))
             return None
         connection.settimeout(left_s)
         part = connection.recv(4096)
         if not part:
+            _refuse_frame("expected 0x1C 0x0D at the end, found the end of the connection", len(content))
             return None
         content += part
     return bytes(content[: -len(END + CARRIAGE_RETURN)])
+
+
+def _refuse_frame(reason: str, size_bytes: int) -> None:
+    structlog.get_logger().warning("hl7_frame_refused", reason=reason, bytes=size_bytes)

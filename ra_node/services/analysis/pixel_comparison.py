@@ -80,12 +80,16 @@ class PixelComparison:
             return
         damage = self.files.damage(copy.new.path, copy.new.sha256)
         wait_for_missing(damage, job)
-        refusal = _DAMAGED if damage else self._contradiction(first, copy.new)
+        intact = first.path is not None and self.files.damage(first.path, first.sha256) is None
+        known = intact or first.pixel_sha256 is not None
+        refusal = _DAMAGED if damage else ""
+        if known and not refusal:
+            refusal = self._contradiction(first, copy.new, intact=intact)
         if refusal:
             self._refuse(job, copy, refusal)
             return
         try:
-            taken = self.resends.take_equal(first, copy.new)
+            taken = self.resends.take_compared(first, copy.new, equal=known, arrived=copy.at)
         except Refused as error:
             self._refuse(job, copy, str(error))
             return
@@ -93,9 +97,11 @@ class PixelComparison:
         if taken is not Taken.REPLACED:
             self.files.remove(copy.new.path)
 
-    def _contradiction(self, first: Instance, new: NewInstance) -> str:
-        """Why the pixels of a copy are not those of the first one; "" where they are."""
-        intact = first.path is not None and self.files.damage(first.path, first.sha256) is None
+    def _contradiction(self, first: Instance, new: NewInstance, *, intact: bool) -> str:
+        """Why the pixels of a copy are not those of the first one; "" where they are.
+
+        Of a first copy that is not `intact` the digest of its pixels is known.
+        """
         kept = first.pixel_sha256 or (self._digest(first.path) if intact else None)
         found = self._digest(new.path)
         if kept and found:

@@ -27,7 +27,7 @@ from ra_node.ledger.storage.durable_files import Damage, Files
 from ra_node.network.scu.association import OUT_OF_REACH
 from ra_node.network.scu.c_store import OutgoingObject, PeerAddress, SendOutcome, SendReport, send
 from ra_node.network.status.c_store import DUPLICATE_SOP_INSTANCE, Answer, meaning_of
-from ra_node.services.delivery.patient_check import NO_STUDY, Checked, PatientCheck
+from ra_node.services.delivery.patient_check import NO_STUDY, OTHER_PATIENTS, Checked, PatientCheck
 from ra_node.services.jobs.damaged_content import wait_for_missing
 from ra_node.services.jobs.lease import postpone, unless_lost
 from ra_node.services.jobs.progress import lost, mark
@@ -53,6 +53,7 @@ _TEXTS = {
     Damage.MISSING: "its file is missing and cannot be rebuilt as it was",
     Damage.DIFFERS: "its file was damaged and cannot be rebuilt as it was",
 }
+_NOT_SENT = {Checked.NO_STUDY: NO_STUDY, Checked.OTHER_PATIENTS: OTHER_PATIENTS}
 _UNPROVEN = "whether it is this object is not known, as an older version of the node made it"
 
 
@@ -132,8 +133,8 @@ class Deliverer:
         try:
             if check is not None and check.is_late(job):
                 found = check.check(job, self.peers[str(job.peer)], outgoing.objects)
-            if found is Checked.NO_STUDY:
-                self._refuse_all(job, outgoing)
+            if found in _NOT_SENT:
+                self._refuse_all(job, outgoing, _NOT_SENT[found])
         except LeaseLost:
             structlog.get_logger().warning("lease_lost", job_id=job.id)
         except Exception as error:  # noqa: BLE001 - a strange file must not hold up the other studies
@@ -142,14 +143,14 @@ class Deliverer:
             return found is Checked.SEND
         return False
 
-    def _refuse_all(self, job: Job, outgoing: _Outgoing) -> None:
-        """End the delivery of a study that its destination does not have any more."""
+    def _refuse_all(self, job: Job, outgoing: _Outgoing, why: str) -> None:
+        """End the delivery of a study that its destination does not have under the patient of the images."""
         objects = outgoing.objects
-        refused = [_not_sent(one.sop_instance_uid, NO_STUDY) for one in objects]
+        refused = [_not_sent(one.sop_instance_uid, why) for one in objects]
         record_delivery(
             self.ledger, job, [*refused, *outgoing.lost], retry_at=0.0, give_up_after_s=self.patience_s()
         )
-        raise_alarm(self.ledger, AlarmKind.PATIENT_REFUSED, job.study_uid, f"{job.peer}: {NO_STUDY}")
+        raise_alarm(self.ledger, AlarmKind.PATIENT_REFUSED, job.study_uid, f"{job.peer}: {why}")
 
     def _mended(self, job: Job, uids: Collection[str]) -> dict[str, Damage]:
         """Rebuild damaged objects; return those that cannot be rebuilt, with alarms raised.

@@ -1,6 +1,7 @@
 """Before a late delivery, and after a refusal because of the patient, the destination is asked by C-FIND.
 
-Where it names another patient or order, a new version of the report is made under that one instead.
+Where it names another patient or order, a new version of the report is made under that one instead. Where it
+has the study under several patients, the result is sent only if one of them is that of the images.
 """
 
 from __future__ import annotations
@@ -12,10 +13,22 @@ from enum import StrEnum
 import structlog
 from pydicom import Dataset
 
-from ra_node.dicom.present_patient import KEYS, changed_attributes, present_to_json, read_present
+from ra_node.dicom.present_patient import (
+    KEYS,
+    PERSON,
+    Present,
+    agreed,
+    changed_attributes,
+    contradictions,
+    is_person,
+    present_to_json,
+    read_present,
+)
 from ra_node.dicom.reading.file import read_attributes
 from ra_node.domain.job import Job
+from ra_node.ledger.alarms import AlarmKind, clear_alarm, raise_alarm
 from ra_node.ledger.database.engine import Ledger
+from ra_node.ledger.database.events import record
 from ra_node.ledger.patient_key import keyed_digest
 from ra_node.ledger.patients.patient_merges import is_updated
 from ra_node.ledger.patients.present_patients import PresentPatient, Reissue, reissue
@@ -26,6 +39,12 @@ from ra_node.network.scu.c_store import OutgoingObject
 from ra_node.network.scu.patient_query import ask_study
 
 NO_STUDY = "the destination has no study with this UID any more (C-FIND)"
+OTHER_PATIENTS = (
+    "the destination has this study under several patients, and which of them the images are of is not known"
+)
+_SEVERAL = (
+    "the destination has this study under several patients; the result was sent under that of the images"
+)
 
 
 class Checked(StrEnum):
@@ -36,6 +55,8 @@ class Checked(StrEnum):
     REISSUED = "reissued"
     """Other values: a new version was queued and the job has ended."""
     NO_STUDY = "no study"
+    OTHER_PATIENTS = "other patients"
+    """Several, and not exactly one of them is that of the images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +85,15 @@ class PatientCheck:
         if peer.name not in self.after_s or not objects:
             return Checked.SEND
         matches = self.ask(peer, job.study_uid, KEYS)
-        if matches is None:
-            return Checked.SEND
         if not matches:
-            return Checked.NO_STUDY
-        given, *others = (read_present(one) for one in matches)
-        changed = changed_attributes(read_attributes(objects[0].path), given)
-        if not changed or any(other != given for other in others):  # matches that differ are no answer
+            return Checked.SEND if matches is None else Checked.NO_STUDY
+        found, made = [read_present(one) for one in matches], read_attributes(objects[0].path)
+        if PERSON & set(contradictions(found)):
+            return self._among_several(job, peer, made, found)
+        clear_alarm(self.ledger, AlarmKind.PEER_CONFLICT, job.study_uid)
+        given = agreed(found)
+        changed = changed_attributes(made, given)
+        if not changed:
             return Checked.SEND
         content = present_to_json(given)
         present = PresentPatient(self.files.write(content, RESULTS, ".json"), sha256_of(content))
@@ -81,3 +104,19 @@ class PatientCheck:
         told = {"study_uid": job.study_uid, "peer": peer.name, "attributes": changed}
         structlog.get_logger().info("peer_patient_changed", **told)
         return Checked.REISSUED
+
+    def _among_several(self, job: Job, peer: PeerAddress, made: Dataset, found: Sequence[Present]) -> Checked:
+        """Whether exactly one of several patients of a study is that of the result; event and alarm name it.
+
+        The patient of a result is never exchanged for one of several.
+        """
+        own = [one for one in found if is_person(made, one)]
+        sent = bool(own) and not PERSON & set(contradictions(own))
+        kind = AlarmKind.PEER_CONFLICT if sent else AlarmKind.PATIENT_REFUSED
+        if raise_alarm(
+            self.ledger, kind, job.study_uid, f"{peer.name}: {_SEVERAL if sent else OTHER_PATIENTS}"
+        ):
+            attributes = [keyword for keyword in contradictions(found) if keyword in PERSON]
+            told = {"peer": peer.name, "attributes": ", ".join(attributes), "sent": sent}
+            record(self.ledger, "peer_patient_ambiguous", job.study_uid, **told)
+        return Checked.SEND if sent else Checked.OTHER_PATIENTS

@@ -32,9 +32,13 @@ HINTS = {
         "correct the patient at the source and send the images again, or correct the archive and"
         " `ra-node requeue` the study"
     ),
+    AlarmKind.PEER_CONFLICT: (
+        "split or merge the study in that archive; the alarm ends when the archive gives one patient, or"
+        " after a week"
+    ),
     AlarmKind.PIXELS: (
-        "see at the source which of the two images is the right one; the first is kept and reported, the"
-        " other one is in unlisted/ in data_dir; the alarm ends after a week"
+        "see at the source which of the two images is the right one: where a copy was refused, the first is"
+        " kept and reported and the other one is in unlisted/ in data_dir; the alarm ends after a week"
     ),
     AlarmKind.PATIENT_CONFLICT: "correct the patient of this study at the source, then send it again",
 }

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from ra_node.dicom.reading.file import read_header
+from ra_node.dicom.reading.file import read_header, read_loosely
+from ra_node.dicom.reading.instance_equality import header_values
 from ra_node.domain.eligibility import calls_for_answer, header_refusal, is_ai_made
 from ra_node.domain.report import ImageFinding
 from ra_node.domain.study import ImageHeader
@@ -25,6 +26,7 @@ from ra_node.ledger.inbox import (
     open_association,
     paths_of,
 )
+from ra_node.ledger.patient_key import keyed_digest
 from ra_node.ledger.report_json import finding_to_json
 from ra_node.ledger.storage.durable_files import Files
 from ra_node.network.scp.server import ReceivedFile, StoreOutcome
@@ -141,8 +143,9 @@ class Ingest:
     def _new_instance(self, header: ImageHeader, file: ReceivedFile, path: str, size: int) -> NewInstance:
         refusal = header_refusal(header)
         counts = calls_for_answer(header) or self._brings_another_patient(header)
-        finding = None
+        finding = digest = None
         if counts and refusal is not None:
+            digest = keyed_digest(self.secret, header_values(read_loosely(self.files.path(path))))
             finding = ImageFinding(
                 header.sop_instance_uid,
                 header.sop_class_uid,
@@ -166,6 +169,7 @@ class Ingest:
             finding_json=finding_to_json(finding) if finding else None,
             sha256=file.sha256,
             patient=kept_patient(self.secret, header),
+            header_digest=digest,
         )
 
     def _brings_another_patient(self, header: ImageHeader) -> bool:

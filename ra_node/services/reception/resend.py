@@ -2,7 +2,8 @@
 
 The same pixels with a corrected header replace the first copy, and the study gets a new version of its
 report. An instance that is neither stored nor equal is refused with the reason, also in the event log. A copy
-with another compression, or one whose first copy is purged, is kept until a worker has compared its pixels.
+with another compression, or one whose first copy is gone, is kept until a worker has compared its pixels.
+Where neither the first copy nor a digest of its pixels exists, a correction is analysed without a comparison.
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ from ra_node.ledger.storage.durable_files import Damage, Files
 from ra_node.services.jobs.damaged_content import says_damaged
 
 _OTHER_STUDY = "this SOP Instance UID was received in another study"
-_PURGED = "differs from the first copy, whose file is purged"
+_NO_IMAGE = "calls for no result, and the first copy, whose file is purged, did"
 _TOO_MANY = f"its header was corrected {MOST_CORRECTIONS} times already"
 _EARLIER = "images come again with a header that was corrected since; nothing was done"
-_UNKNOWN_ATTRIBUTES = ("attributes of a purged first copy",)
+_UNKNOWN_ATTRIBUTES = ("attributes of a first copy that is gone",)
 OTHER_PIXELS_TEXT = "pixels differ from the kept copy of this SOP Instance UID"
 NOT_COMPARED = "pixels cannot be compared with the kept copy"
 MOST_COMPARED_BYTES = 2**29
@@ -69,6 +70,8 @@ class _Compared:
     """The keywords of what was corrected."""
     headers: tuple[str, str] = ("", "")
     """Keyed digests of the headers of the kept and of the new copy."""
+    unproven: bool = False
+    """Corrected, but nothing is left with which its pixels could be compared."""
     waits: bool = False
     """The pixels must be decoded to be compared."""
 
@@ -97,11 +100,16 @@ class Resends:
             self._tell_refusal(first, new, str(error))
             raise
 
-    def take_equal(self, first: Instance, new: NewInstance) -> Taken:
-        """As `take`, for a copy whose decoded pixels were found equal; a Refused has no event yet."""
-        return self._take(first, new, equal=True)
+    def take_compared(self, first: Instance, new: NewInstance, *, equal: bool, arrived: float) -> Taken:
+        """As `take`, after the comparison of decoded pixels; a Refused has no event yet.
 
-    def _take(self, first: Instance, new: NewInstance, *, equal: bool = False) -> Taken:
+        `equal`: they are the same; else there was nothing to compare with. `arrived`: when the copy came.
+        """
+        return self._take(first, new, equal=equal, arrived=arrived)
+
+    def _take(
+        self, first: Instance, new: NewInstance, *, equal: bool = False, arrived: float | None = None
+    ) -> Taken:
         while True:
             found = self._compared(first, new, equal=equal)
             if found.refusal:
@@ -109,7 +117,7 @@ class Resends:
             if found.waits:
                 return Taken.WAITS if keep_for_comparison(self.ledger, first, new) else Taken.REPEAT
             if found.changed:
-                correction = self._correct(first, new, found)
+                correction = self._correct(first, new, found, arrived)
                 if correction is Correction.LOST:
                     first = find_instance(self.ledger, first.id)
                     continue
@@ -129,10 +137,21 @@ class Resends:
             self.files.remove(first.path)
         return Taken.REPLACED
 
-    def _correct(self, first: Instance, new: NewInstance, found: _Compared) -> Correction:
+    def _correct(
+        self, first: Instance, new: NewInstance, found: _Compared, arrived: float | None
+    ) -> Correction:
         """Take a copy with a corrected header; a header that was current before changes nothing."""
         before, after = found.headers
-        done = correct(self.ledger, first, new, before=before, after=after, changed=found.changed)
+        done = correct(
+            self.ledger,
+            first,
+            new,
+            before=before,
+            after=after,
+            changed=found.changed,
+            compared=not found.unproven,
+            arrived=arrived,
+        )
         uid, told = first.sop_instance_uid, {"calling_ae": new.calling_ae, "attributes": found.changed}
         if done is Correction.TAKEN:
             structlog.get_logger().info("instance_corrected", sop_instance_uid=uid, **told)
@@ -142,6 +161,8 @@ class Resends:
             if self._is_news(uid, _EARLIER):
                 record(self.ledger, "correction_ignored", first.study_uid, sop_instance_uid=uid)
             raise_alarm(self.ledger, AlarmKind.HEADER, new.calling_ae, _EARLIER)
+        elif done is Correction.OVERTAKEN:
+            record(self.ledger, "correction_overtaken", first.study_uid, sop_instance_uid=uid)
         elif done is Correction.TOO_MANY:
             raise_alarm(self.ledger, AlarmKind.HEADER, new.calling_ae, f"{_TOO_MANY}; {uid}")
             raise Refused(_TOO_MANY)
@@ -152,35 +173,50 @@ class Resends:
         if first.study_uid != new.study_uid:
             return _Compared(_OTHER_STUDY)
         if first.path is None:
-            return self._beside_purged(first, new, equal=equal)
+            return self._beside_lost(first, new, None, equal=equal)
         damage = self.files.damage(first.path, first.sha256)
         if damage is None and first.sha256 is None and self._is_broken(first, new):
             damage = Damage.DIFFERS
         if damage is not None:
-            other = self._other_person(first, new)
-            known = equal or first.pixel_sha256 is None or first.sha256 == new.sha256
-            return _Compared(other, damage) if other or known else _WAITS
+            return self._beside_lost(first, new, damage, equal=equal)
         if first.sha256 == new.sha256 or not (first.counts or new.counts):
             return _Compared()
         return self._contradiction(first, new, equal=equal)
 
-    def _beside_purged(self, first: Instance, new: NewInstance, *, equal: bool) -> _Compared:
-        """What a copy is beside one whose file is purged and whose digests are kept."""
-        if first.sha256 in (None, new.sha256):
-            return _Compared(self._other_person(first, new))
-        known = first.pixel_sha256 is not None and first.header_digest is not None
-        if not known or not new.counts or first.sop_class_uid != new.sop_class_uid:
-            return _Compared(self._other_person(first, new) or _PURGED)
-        if not equal:
+    def _beside_lost(
+        self, first: Instance, new: NewInstance, damage: Damage | None, *, equal: bool
+    ) -> _Compared:
+        """What a copy is beside one whose file is damaged, missing or, without a `damage`, purged."""
+        good = _Compared(damage=damage)
+        if first.sha256 == new.sha256:
+            return good
+        if first.sop_class_uid != new.sop_class_uid:
+            return _Compared("differs from the first copy in SOPClassUID")
+        if not new.counts:
+            lost = "" if damage or not first.counts else _NO_IMAGE
+            return _Compared(self._other_person(first, new) or lost, damage)
+        if first.pixel_sha256 is not None and not equal:
             return _WAITS
         after = keyed_digest(self.secret, header_values(read_loosely(self.files.path(new.path))))
-        if after == first.header_digest:
-            return _Compared()
-        changed = self._other_attributes(first, new) or _UNKNOWN_ATTRIBUTES
-        return _Compared(changed=changed, headers=(str(first.header_digest), after))
+        changed = self._changed(first, new, after, purged=damage is None)
+        if not changed:
+            return good
+        before = first.header_digest or str(first.sha256)
+        return _Compared(changed=changed, headers=(before, after), unproven=not equal)
+
+    def _changed(self, first: Instance, new: NewInstance, after: str, *, purged: bool) -> tuple[str, ...]:
+        """Attributes in which a copy differs from one whose file is lost, by what the ledger keeps of it.
+
+        Of a purged image whose header has no digest only its bytes are known to differ; a damaged file is
+        replaced and analysed again in any case.
+        """
+        named = self._other_attributes(first, new)
+        if first.header_digest is not None:
+            return (named or _UNKNOWN_ATTRIBUTES) if after != first.header_digest else ()
+        return named or (_UNKNOWN_ATTRIBUTES if purged and first.sha256 is not None else ())
 
     def _other_person(self, first: Instance, new: NewInstance) -> str:
-        """Attributes in which a copy names another patient than the first one, whose file is lost."""
+        """The refusal of an object without a result that names another patient than the lost first copy."""
         named = self._other_attributes(first, new)
         return f"names another patient than the first copy: {', '.join(named)}" if named else ""
 

@@ -26,7 +26,7 @@ from ra_node.services.retention.reader_studies import purge_reader_studies
 HEADER_ALARM_S = 86400.0
 """The alarm of a sender ends after a day, and is raised again if it continues."""
 PIXEL_ALARM_S = 7 * 86400.0
-"""The alarm of a copy with other pixels ends after a week; its event stays."""
+"""The alarm of a copy with other pixels ends after a week, as that of a study that an archive has twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,7 @@ class Maintenance:
         """Remove files that a crash left between their writing and their row; end old alarms of senders."""
         clear_old_alarms(self.ledger, AlarmKind.HEADER, HEADER_ALARM_S)
         clear_old_alarms(self.ledger, AlarmKind.PIXELS, PIXEL_ALARM_S)
+        clear_old_alarms(self.ledger, AlarmKind.PEER_CONFLICT, PIXEL_ALARM_S)
         if self.clock_watch is not None and self.clock_watch.trust().reason:
             return  # file ages are unreliable then
         swept = sweep(self.ledger, self.files, self.bound)

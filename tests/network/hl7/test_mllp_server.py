@@ -8,6 +8,7 @@ import threading
 from contextlib import suppress
 
 import pytest
+from structlog.testing import capture_logs
 
 from ra_node.network.hl7 import mllp_server
 from ra_node.network.hl7.mllp_server import MOST_CALLERS, MllpServer
@@ -67,7 +68,8 @@ def test_a_broken_frame_ends_its_connection_alone(served, sent):
     port, taken = served
     with call(port) as broken, call(port) as good:
         broken.sendall(sent)
-        broken.shutdown(socket.SHUT_WR)
+        with suppress(OSError):  # the server may have reset it already
+            broken.shutdown(socket.SHUT_WR)
         assert answer(broken) == b""
         good.sendall(b"\x0bone\x1c\r")
         assert answer(good) == b"\x0bACK one\x1c\r"
@@ -135,3 +137,19 @@ def test_a_message_over_tls_needs_certificates_on_both_sides(tmp_path):
 
 def wrapped(port, context):
     return context.wrap_socket(call(port), server_hostname="127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [(b"MSH|SECRET\x1c\r", "0x0B at the beginning"), (b"\x0bSECRET", "0x1C 0x0D at the end")],
+)
+def test_what_is_no_frame_is_logged_with_its_reason_and_changes_nothing(sent, reason):
+    """Without a byte of what came."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs, capture_logs() as said:
+        theirs.sendall(sent)
+        theirs.shutdown(socket.SHUT_WR)
+        assert mllp_server.read_frame(ours) is None
+    assert [line["event"] for line in said] == ["hl7_frame_refused"]
+    assert reason in said[0]["reason"]
+    assert "SECRET" not in str(said)

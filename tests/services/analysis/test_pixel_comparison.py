@@ -15,7 +15,6 @@ from structlog.testing import capture_logs
 from ra_node.dicom.reading.file import read_attributes, read_dataset
 from ra_node.domain.job import JobKind, JobState
 from ra_node.domain.result_objects import ObjectKind
-from ra_node.errors import Refused
 from ra_node.imaging.pixels import PixelLimits, pixel_digest
 from ra_node.ledger.alarms import AlarmKind, alarms
 from ra_node.ledger.database.engine import LedgerUnavailable
@@ -142,6 +141,23 @@ def test_a_corrected_header_in_another_compression_is_taken_after_the_comparison
     assert compare(bench) == 0
 
 
+@pytest.mark.parametrize("later", [None, JPEGLSLossless])
+def test_the_correction_that_arrived_last_counts_whichever_is_compared_last(bench, later):
+    """The first one waits for its comparison while the second one is taken; sent again, it is the last."""
+    bench.keep(noise())
+    bench.clock.advance(1)
+    bench.keep(compressed(noise(PatientID="P-2"), RLELossless))
+    bench.clock.advance(1)
+    last = noise(PatientID="P-3")
+    bench.keep(compressed(last, later) if later else last)
+    bench.clock.advance(1)
+    compare(bench)
+    (path,) = inbox(bench)
+    assert read_attributes(path).PatientID == "P-3"
+    assert events(bench).count("instance_corrected") == (2 if later else 1)
+    assert events(bench).count("correction_overtaken") == (0 if later else 1)
+
+
 def test_a_corrected_header_with_other_pixels_is_no_correction(bench):
     bench.keep(noise())
     go(bench)
@@ -209,20 +225,6 @@ def test_a_purged_image_that_comes_in_another_compression_is_a_repeat(bench, tmp
     compare(bench)
     assert inbox(bench) == []
     assert bench.settle() == []
-
-
-def test_a_purged_image_of_an_older_node_has_no_digest_and_is_refused(bench, tmp_path):
-    """As before: nothing says that it is the same image."""
-    bench.keep(noise())
-    assert bench.settle() == [(STUDY, 1)]
-    examine(bench)  # a look without digests
-    answer(bench, Destination("pacs", (ObjectKind.SR,)))
-    with LoopbackArchive(tmp_path / "archive") as archive:
-        deliver(bench, archive.port)
-    bench.clock.advance(3 * DAY_S)
-    purge(bench.ledger, bench.files, DAY_S)
-    with pytest.raises(Refused, match="purged"):
-        bench.keep(noise(ImageLaterality="L"))
 
 
 def test_a_damaged_file_is_replaced_by_the_same_pixels_alone(bench):

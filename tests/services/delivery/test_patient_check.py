@@ -13,6 +13,7 @@ from ra_node.ledger.database.events import timeline
 from ra_node.ledger.database.schema import DeliveryState
 from ra_node.ledger.deliveries import deliveries_of
 from ra_node.ledger.jobs.queue import claim
+from ra_node.ledger.jobs.requeue import requeue
 from ra_node.ledger.overview import jobs_of
 from ra_node.ledger.patients.patient_merges import PatientIdentifier, update_patient
 from ra_node.ledger.results import objects_of
@@ -27,7 +28,8 @@ from tests.dicom.builders import PRODUCER, source
 from tests.services.builders import LEASE_S
 from tests.services.reporting.test_answer import answer, examine
 
-STUDY = str(source().StudyInstanceUID)
+OWN = source()
+STUDY = str(OWN.StudyInstanceUID)
 BOTH = (ObjectKind.SR, ObjectKind.OVERLAY)
 OTHER = {"PatientID": "P-2", "PatientName": "Other^Person", "PatientBirthDate": "19600102"}
 
@@ -95,13 +97,62 @@ def test_a_late_result_is_rebuilt_under_the_patient_of_today(bench, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "says", [None, [match()], [match(PatientName="PHANTOM^HAND")], [match(**OTHER), match()]]
+    "says",
+    [
+        None,
+        [match()],
+        [match(PatientName="PHANTOM^HAND")],
+        [match(PatientID=OWN.PatientID, AccessionNumber=number) for number in ("A-8", "A-9")],
+    ],
 )
 def test_a_result_is_sent_as_it_is_where_nothing_else_is_known(bench, tmp_path, says):
-    """No answer, the same values in another spelling, or matches that differ."""
+    """No answer, the same values in another spelling, or two orders of one patient."""
     with LoopbackArchive(tmp_path / "archive") as archive:
         deliver(bench, archive.port, says)
     assert states(bench, 1) == {DeliveryState.ACCEPTED}
+    assert alarms(bench.ledger) == []
+
+
+ONE_IS_OURS = [
+    [match(PatientID=OWN.PatientID), match(**OTHER)],
+    [match(**OTHER), match(PatientID=OWN.PatientID, IssuerOfPatientID="HOSPITAL")],
+    [match(PatientID=OWN.PatientID), match(**OTHER), match(PatientID=OWN.PatientID, PatientSex="")],
+]
+NONE_IS_OURS = {
+    "two others": [match(**OTHER), match(PatientID="P-3")],
+    "one without an ID": [match(**OTHER), match()],
+    "two issuers": [match(PatientID=OWN.PatientID, IssuerOfPatientID=one) for one in ("A", "B")],
+    "another name": [match(PatientID=OWN.PatientID, PatientName=name) for name in ("A^B", "C^D")],
+}
+
+
+@pytest.mark.parametrize("says", ONE_IS_OURS)
+def test_a_study_under_two_patients_in_the_archive_gets_the_result_of_its_images_patient(
+    bench, tmp_path, says
+):
+    """An operator sees it; nothing is moved to the other patient."""
+    with LoopbackArchive(tmp_path / "archive") as archive:
+        deliver(bench, archive.port, says)
+        assert {str(dcmread(one.path).PatientID) for one in archive.objects} == {str(OWN.PatientID)}
+    assert [one.kind for one in alarms(bench.ledger)] == [AlarmKind.PEER_CONFLICT]
+    (event,) = [one for one in timeline(bench.ledger, STUDY) if one.what == "peer_patient_ambiguous"]
+    assert "PatientID" in event.detail["attributes"]
+    assert "P-2" not in str(event.detail)
+    assert event.detail["sent"] is True
+
+
+@pytest.mark.parametrize("says", NONE_IS_OURS.values(), ids=NONE_IS_OURS)
+def test_nothing_is_sent_where_it_is_not_known_which_of_two_patients_is_ours(bench, tmp_path, says):
+    """Held with its reason, until the archive is corrected and an operator requeues it."""
+    with LoopbackArchive(tmp_path / "archive") as archive:
+        deliver(bench, archive.port, says)
+        assert not archive.objects
+        assert states(bench, 1) == {DeliveryState.REFUSED}
+        assert [one.kind for one in alarms(bench.ledger)] == [AlarmKind.PATIENT_REFUSED]
+        assert requeue(bench.ledger, STUDY)
+        deliver(bench, archive.port, [match(PatientID=OWN.PatientID)])
+    assert states(bench, 1) == {DeliveryState.ACCEPTED}
+    assert alarms(bench.ledger) == []
 
 
 def test_a_study_that_the_destination_no_longer_has_is_named_as_such(bench, tmp_path):
