@@ -121,6 +121,7 @@ def build_desk(settings: Settings, state: State) -> PageContext:
         passwords=passwords(settings),
         throttle=Throttle(),
         ended=EndedSessions(settings.node.data_dir / "web-sessions-ended"),
+        digests=lambda typed: _digests(settings, state, typed),
         certificates=lambda: _certificates(settings),
     )
 
@@ -173,6 +174,15 @@ def _bundle(shelf: BundleRegistry) -> Bundle | None:
         return read_bundle(shelf.folder_of(shelf.wanted()))
     except NodeError:
         return None
+
+
+def _digests(settings: Settings, state: State, typed: str) -> list[str]:
+    """Keyed hashes of a typed identifier; the secret is read from the data folder and not kept."""
+    from ra_node.ledger.patient_key import KEY_FILE, open_secret
+    from ra_node.ledger.search_terms import identifier_digests, with_merged
+
+    secret = open_secret(settings.node.data_dir / KEY_FILE)
+    return with_merged(state.ledger, identifier_digests(secret, typed))
 
 
 def _certificates(settings: Settings) -> dict[str, float]:

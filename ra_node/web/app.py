@@ -55,6 +55,7 @@ from ra_node.web.middleware import (
     known_hosts,
     proxy_secret,
 )
+from ra_node.web.operator import study_list, study_page
 from ra_node.web.page_words import DEFAULT, page_language, page_words
 from ra_node.web.reader_studies.reading import refusal_text
 from ra_node.web.reader_studies.routes import lead_routes, reader_routes
@@ -105,8 +106,8 @@ def _routes() -> list[Route | Mount]:
         Route("/login", form(login), methods=["POST"]),
         Route("/session", session),
         Route("/logout", change(logout, EVERYONE), methods=["POST"]),
-        Route("/", page(pages.list_studies)),
-        Route("/studies/{uid}", page(pages.one_study)),
+        Route("/", page(study_list.list_studies)),
+        Route("/studies/{uid}", page(study_page.one_study)),
         Route("/studies/{uid}/{version:int}/overlay.jpg", page(pages.overlay)),
         Route("/queue", page(pages.queue)),
         Route("/peers", page(pages.peers)),
@@ -116,6 +117,7 @@ def _routes() -> list[Route | Mount]:
         Route("/guide/{topic}", page(pages.guide, EVERYONE)),
         *reader_routes(),
         *lead_routes(),
+        Route("/search", change(study_list.search), methods=["POST"]),
         Route("/requeue", change(requeue), methods=["POST"]),
         Route("/studies/{uid}/withdraw", change(withdraw), methods=["POST"]),
         Mount("/static", StaticFiles(directory=STATIC)),

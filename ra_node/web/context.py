@@ -50,5 +50,7 @@ class PageContext:
     passwords: Passwords
     throttle: Throttle
     ended: EndedSessions
+    digests: Callable[[str], list[str]]
+    """Keyed hashes of a typed patient ID or accession number, and of what it was merged with."""
     certificates: Callable[[], dict[str, float]]
     """Expiry of each certificate, UTC seconds since 1970, by its key in [tls]."""

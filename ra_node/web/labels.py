@@ -36,7 +36,7 @@ STUDY = {
     StudyState.FAILED: Badge("▲", state_labels.STUDY[StudyState.FAILED], "bad"),
     StudyState.IGNORED: Badge("○", state_labels.STUDY[StudyState.IGNORED], "quiet"),
 }
-_DELIVERY = {
+DELIVERY = {
     DeliveryState.WAITING: Badge("◔", state_labels.DELIVERY[DeliveryState.WAITING], "busy"),
     DeliveryState.ACCEPTED: Badge("●", state_labels.DELIVERY[DeliveryState.ACCEPTED], "ok"),
     DeliveryState.REFUSED: Badge("▲", state_labels.DELIVERY[DeliveryState.REFUSED], "bad"),
@@ -116,7 +116,7 @@ def delivery(state: DeliveryState, commitment: CommitmentState) -> Badge:
     """State of an object at a destination; delivered and committed are distinct."""
     if state is DeliveryState.ACCEPTED and commitment in _COMMITMENT:
         return _COMMITMENT[commitment]
-    return _DELIVERY[state]
+    return DELIVERY[state]
 
 
 def peer(one: PeerState) -> Badge:
@@ -148,12 +148,22 @@ def plain(code: str) -> str:
     return " ".join(_ABBREVIATED.get(word, word) for word in code.split("_"))
 
 
-def summary(said: AnswerSummary | None) -> str:
+def reason(code: str, o: Mapping[str, str]) -> str:
+    """A reason why there is no result, in the texts `o` of the page."""
+    return o.get(f"reason_{code}", plain(code))
+
+
+def needs_operator(o: Mapping[str, str]) -> Badge:
+    """A study with a buried job, a refused delivery or an alarm."""
+    return Badge("▲", o["needs_operator"], "bad")
+
+
+def summary(said: AnswerSummary | None, o: Mapping[str, str]) -> str:
     """Result of a report in one line, "" where it is unknown."""
     if said is None or not said.known:
         return ""
     if said.refusal:
-        return f"no hand rated: {plain(said.refusal)}"
+        return f"no hand rated: {reason(said.refusal, o)}"
     return "; ".join(_counted(said)) or "no hand rated"
 
 

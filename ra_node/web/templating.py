@@ -61,6 +61,7 @@ def show(
     zone = ZoneInfo(desk.table.timezone)
     told = {
         "p": page_words(desk.language)["page"],
+        "o": page_words(desk.language)["operator"],
         "site_lang": page_language(desk.language),
         "path": request.url.path,
         "here": str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""),
