@@ -18,7 +18,7 @@ from ra_node.ledger.database.engine import Ledger, insert_new
 from ra_node.ledger.database.events import note
 from ra_node.ledger.inbox import Instance, NewInstance
 from ra_node.ledger.jobs.abandon import drop_unsent_held
-from ra_node.ledger.search_terms import replace_identifiers
+from ra_node.ledger.search.terms import replace_identifiers
 from ra_node.ledger.storage.damage import examine_again, start_anew
 
 MOST_CORRECTIONS = 20

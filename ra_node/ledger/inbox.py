@@ -18,7 +18,7 @@ from ra_node.ledger.database.events import note
 from ra_node.ledger.database.group_commit import GroupCommit
 from ra_node.ledger.database.schema import StudyState
 from ra_node.ledger.jobs.queue import enqueue
-from ra_node.ledger.search_terms import add_identifiers
+from ra_node.ledger.search.terms import add_identifiers
 
 
 class _AlreadyKeptError(Exception):

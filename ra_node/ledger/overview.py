@@ -13,7 +13,7 @@ from ra_node.ledger.database import schema
 from ra_node.ledger.database.engine import AnyRow, Ledger
 from ra_node.ledger.database.schema import CommitmentState, DeliveryState, StudyState
 from ra_node.ledger.jobs.queue import job_of
-from ra_node.ledger.study_search import ALL_STUDIES, StudyFilter
+from ra_node.ledger.search.filter import ALL_STUDIES, StudyFilter
 
 NOT_DONE = (JobState.READY, JobState.LEASED, JobState.BURIED)
 _WORST_FIRST = (

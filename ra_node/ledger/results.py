@@ -14,7 +14,7 @@ from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.database.events import Detail, note
 from ra_node.ledger.database.schema import DeliveryState, StudyState
 from ra_node.ledger.jobs.queue import enqueue, finish_held
-from ra_node.ledger.search_terms import replace_result_terms
+from ra_node.ledger.search.terms import replace_result_terms
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ra_node.domain.job import JobKind, JobState
+from ra_node.domain.report import HandVerdict
 from ra_node.domain.result_objects import RESULT_OBJECTS
+from ra_node.domain.texts.report_trust import ReportTrust
 from ra_node.ledger.alarms import AlarmKind
 from ra_node.ledger.database.schema import CommitmentState, DeliveryState, StudyState
 from ra_node.ledger.overview import PeerState
@@ -67,6 +69,8 @@ _EVENT = {
     "study_withdrawn": "result withdrawn",
     "resend_queued": "resend kept until its pixels are compared",
     "resend_repeated": "resend has the same pixels and header",
+    "resend_requested": "resend to a destination requested",
+    "analysis_requested": "new analysis requested",
     "study_settled": "study settled",
     "study_answered": "report made",
     "object_delivered": "object delivered",
@@ -80,6 +84,8 @@ _EVENT = {
     "commitment_lacking": "destination has no commitment service",
     "job_buried": "buried",
     "job_requeued": "requeued",
+    "job_dropped": "dropped by an operator",
+    "delivery_dropped": "delivery dropped",
     "job_postponed": "postponed",
     "lease_expired": "lease expired, job returned",
     "operator_acted": "operator",
@@ -110,6 +116,11 @@ _ABBREVIATED = {"auc": "AUC", "f1": "F1", "uid": "UID", "sop": "SOP", "sr": "SR"
 def study(state: StudyState) -> Badge:
     """The state of a study."""
     return STUDY[state]
+
+
+def is_final(state: StudyState) -> bool:
+    """Whether a study can be analysed again."""
+    return state in (StudyState.ANSWERED, StudyState.FAILED)
 
 
 def delivery(state: DeliveryState, commitment: CommitmentState) -> Badge:
@@ -156,6 +167,26 @@ def reason(code: str, o: Mapping[str, str]) -> str:
 def needs_operator(o: Mapping[str, str]) -> Badge:
     """A study with a buried job, a refused delivery or an alarm."""
     return Badge("▲", o["needs_operator"], "bad")
+
+
+_VERDICT = {
+    HandVerdict.PRESENT: ("▲", "bad"),
+    HandVerdict.ABSENT: ("●", "ok"),
+    HandVerdict.INCONCLUSIVE: ("◆", "warn"),
+    HandVerdict.NOT_RATED: ("○", "quiet"),
+    HandVerdict.NOT_ANALYSED: ("○", "quiet"),
+}
+
+
+def verdict(one: HandVerdict, o: Mapping[str, str]) -> Badge:
+    """The verdict on a hand."""
+    shape, tone = _VERDICT[one]
+    return Badge(shape, o[f"verdict_{one}"], tone)
+
+
+def trust_tone(trust: ReportTrust) -> str:
+    """The tone of the band above a report."""
+    return {ReportTrust.RESULT: "ok", ReportTrust.NO_RESULT: "quiet"}.get(trust, "warn")
 
 
 def summary(said: AnswerSummary | None, o: Mapping[str, str]) -> str:

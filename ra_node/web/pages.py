@@ -13,14 +13,10 @@ from starlette.responses import HTMLResponse, Response
 
 from ra_node.domain.reader_study.roles import AccountRole
 from ra_node.ledger.alarms import alarms
-from ra_node.ledger.database.schema import DeliveryState
 from ra_node.ledger.overview import (
-    buried_jobs,
     oldest_unanswered,
-    open_delivery_counts,
     open_job_counts,
 )
-from ra_node.services.delivery.destination_status import complaints, standings
 from ra_node.services.guide_pages import ORDER, guide_page, guide_titles
 from ra_node.services.models.drift_baseline import reference_of
 from ra_node.services.monitoring.overlay_preview import LARGE_PX, SMALL_PX
@@ -70,32 +66,6 @@ def queue(request: Request) -> Response:
         roles=desk.health.processes(),
         needed=desk.health.needed,
     )
-
-
-def peers(request: Request) -> Response:
-    """Destinations with their queues, sources with the time of their last image."""
-    desk = desk_of(request)
-    now = desk.ledger.clock()
-    found = [(one, complaints(one, now)) for one in standings(desk.ledger, desk.destinations)]
-    with desk.follower.tally() as tally:
-        last, images = dict(tally.last_image), dict(tally.images)
-    undelivered = open_delivery_counts(desk.ledger)
-    configured = {source.ae_title for source in desk.sources}
-    return operator_page(
-        request,
-        "peers.html",
-        destinations=found,
-        refused={peer: n for (peer, state), n in undelivered.items() if state is DeliveryState.REFUSED},
-        sources=desk.sources,
-        strangers=sorted(set(last) - configured),
-        last=last,
-        images=images,
-    )
-
-
-def buried(request: Request) -> Response:
-    """Buried jobs with their reasons and a button to requeue each."""
-    return operator_page(request, "buried.html", jobs=buried_jobs(desk_of(request).ledger))
 
 
 def model(request: Request) -> Response:

@@ -13,7 +13,10 @@ from ra_node.domain.reader_study.marks import CannotJudge
 from ra_node.domain.reader_study.plan import SamplingKind
 from ra_node.domain.reader_study.roles import Phase
 from ra_node.domain.refusal import Reason
-from ra_node.ledger.search_terms import ResultTerm
+from ra_node.domain.report import HandVerdict
+from ra_node.ledger.jobs.drop_buried import DROPPED_KINDS
+from ra_node.ledger.search.terms import ResultTerm
+from ra_node.services.monitoring.buried_causes import ADVICE
 from ra_node.services.reader_studies.sources import SourceKind
 from ra_node.web.page_words import page_language, page_words
 
@@ -22,7 +25,9 @@ MADE = {
     "task": [*(f"{kind}_{joint}" for kind in ("joint", "short") for joint in JOINTS),
              *(f"reason_{one}" for one in CannotJudge), *(f"side_{one}" for one in ("R", "L", "none"))],
     "page": [],
-    "operator": [*(f"reason_{one}" for one in Reason), *(f"result_{one}" for one in ResultTerm)],
+    "operator": [*(f"reason_{one}" for one in Reason), *(f"result_{one}" for one in ResultTerm),
+                 *(f"advice_{one}" for one in ADVICE), *(f"drop_{one}" for one in DROPPED_KINDS),
+                 *(f"verdict_{one}" for one in HandVerdict)],
     "reader": [f"phase_{one}" for one in Phase],
     "lead": [*(f"phase_{one}" for one in Phase), *(f"source_{one}" for one in SourceKind),
              *(f"sampling_{one}" for one in SamplingKind), "what_hands", "what_joints"],

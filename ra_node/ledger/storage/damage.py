@@ -17,7 +17,7 @@ from ra_node.ledger.database.schema import StudyState
 from ra_node.ledger.inbox import Instance, NewInstance
 from ra_node.ledger.jobs.queue import enqueue, finish_held, require_held
 from ra_node.ledger.results import ResultObject
-from ra_node.ledger.search_terms import replace_identifiers
+from ra_node.ledger.search.terms import replace_identifiers
 
 _image, _job = schema.instance, schema.job
 

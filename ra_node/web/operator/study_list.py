@@ -16,8 +16,8 @@ from starlette.responses import RedirectResponse, Response
 from ra_node.ledger.database.events import newest_events
 from ra_node.ledger.database.schema import DeliveryState, StudyState
 from ra_node.ledger.overview import StudyLine, oldest_unanswered, studies, study_counts
-from ra_node.ledger.search_terms import IDENTIFIERS, ResultTerm, any_study_has, reasons_found
-from ra_node.ledger.study_search import StudyFilter, in_need, matching_count
+from ra_node.ledger.search.filter import StudyFilter, in_need, matching_count
+from ra_node.ledger.search.terms import IDENTIFIERS, ResultTerm, any_study_has, reasons_found
 from ra_node.services.reporting.answer_event import AnswerSummary, read_gist
 from ra_node.web.auth import desk_of
 from ra_node.web.pages import UID_CHARACTERS, operator_page

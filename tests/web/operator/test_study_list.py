@@ -10,7 +10,7 @@ from ra_node.ledger.inbox import instances_of
 from ra_node.ledger.patient_key import KEY_FILE, open_secret
 from ra_node.ledger.patients.patient_merges import PatientIdentifier, merge_patients
 from ra_node.ledger.results import latest_result
-from ra_node.ledger.study_search import StudyFilter, matching_count
+from ra_node.ledger.search.filter import StudyFilter, matching_count
 from tests.web.conftest import browser, sign_in, token_in
 from tests.web.hospital import Hospital, a_day
 

@@ -11,7 +11,7 @@ from ra_node.domain.job import JobState
 from ra_node.ledger.database import schema
 from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.database.schema import DeliveryState, StudyState
-from ra_node.ledger.search_terms import IDENTIFIERS, ResultTerm, Term, has_term
+from ra_node.ledger.search.terms import IDENTIFIERS, ResultTerm, TermKind, has_term
 
 _study = schema.study
 
@@ -54,9 +54,9 @@ class StudyFilter:
         if self.until is not None:
             yield _study.c.last_received_at < self.until
         if self.result is not None:
-            yield has_term((Term.RESULT,), (self.result,))
+            yield has_term((TermKind.RESULT,), (self.result,))
         if self.reason:
-            yield has_term((Term.REASON,), (self.reason,))
+            yield has_term((TermKind.REASON,), (self.reason,))
         if self.peer or self.delivery is not None:
             yield _sent_to(self.peer, self.delivery)
 

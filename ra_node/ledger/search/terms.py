@@ -20,7 +20,7 @@ from ra_node.ledger.patient_key import keyed_identity
 _table = schema.search_term
 
 
-class Term(StrEnum):
+class TermKind(StrEnum):
     """Kind of a search term."""
 
     PATIENT_ID = "patient_id"
@@ -41,7 +41,7 @@ class ResultTerm(StrEnum):
     NOT_RATED = "not_rated"
 
 
-IDENTIFIERS = (Term.PATIENT_ID, Term.ACCESSION)
+IDENTIFIERS = (TermKind.PATIENT_ID, TermKind.ACCESSION)
 
 
 def identifier_digests(secret: bytes, typed: str) -> list[str]:
@@ -74,14 +74,14 @@ def replace_result_terms(connection: Connection, study_uid: str, told: Mapping[s
 
     `told` are the details of its event (`answer_event.gist`).
     """
-    ours = _table.c.kind.in_((Term.RESULT, Term.REASON))
+    ours = _table.c.kind.in_((TermKind.RESULT, TermKind.REASON))
     connection.execute(delete(_table).where(_table.c.study_uid == study_uid, ours))
     rows = [{"kind": kind, "value": value, "study_uid": study_uid} for kind, value in _result_terms(told)]
     if rows:
         connection.execute(_table.insert(), rows)
 
 
-def has_term(kinds: Iterable[Term], values: Iterable[str]) -> ColumnElement[bool]:
+def has_term(kinds: Iterable[TermKind], values: Iterable[str]) -> ColumnElement[bool]:
     """Condition on `study`: it has a term of these kinds with one of these values."""
     named = select(_table.c.study_uid).where(_table.c.kind.in_(list(kinds)), _table.c.value.in_(list(values)))
     return schema.study.c.study_uid.in_(named)
@@ -102,7 +102,7 @@ def with_merged(ledger: Ledger, digests: Iterable[str]) -> list[str]:
     return list(found)
 
 
-def any_study_has(ledger: Ledger, kinds: Iterable[Term], values: Iterable[str]) -> bool:
+def any_study_has(ledger: Ledger, kinds: Iterable[TermKind], values: Iterable[str]) -> bool:
     """Whether any study has a term of these kinds with one of these values."""
     with ledger.read() as connection:
         query = select(schema.study.c.study_uid).where(has_term(kinds, values)).limit(1)
@@ -111,19 +111,19 @@ def any_study_has(ledger: Ledger, kinds: Iterable[Term], values: Iterable[str]) 
 
 def reasons_found(ledger: Ledger) -> list[str]:
     """Every reason that a newest report gives."""
-    query = select(_table.c.value).where(_table.c.kind == Term.REASON).distinct().order_by(_table.c.value)
+    query = select(_table.c.value).where(_table.c.kind == TermKind.REASON).distinct().order_by(_table.c.value)
     with ledger.read() as connection:
         return list(connection.execute(query).scalars())
 
 
-def _identifiers(kept: str | None) -> list[tuple[Term, str]]:
+def _identifiers(kept: str | None) -> list[tuple[TermKind, str]]:
     found: dict[str, Any] = json.loads(kept) if kept else {}
     ids = dict.fromkeys([found.get("patient_id", ""), *found.get("other_ids", [])])
-    orders = [(Term.ACCESSION, found["accession"])] if found.get("accession") else []
-    return [*((Term.PATIENT_ID, value) for value in ids if value), *orders]
+    orders = [(TermKind.ACCESSION, found["accession"])] if found.get("accession") else []
+    return [*((TermKind.PATIENT_ID, value) for value in ids if value), *orders]
 
 
-def _result_terms(told: Mapping[str, Any]) -> list[tuple[Term, str]]:
+def _result_terms(told: Mapping[str, Any]) -> list[tuple[TermKind, str]]:
     if "probabilities" not in told:
         return []
     positive, rated = int(told.get("positive", 0)), len(str(told["probabilities"]).split())
@@ -134,5 +134,5 @@ def _result_terms(told: Mapping[str, Any]) -> list[tuple[Term, str]]:
         ResultTerm.NOT_RATED: bool(told.get("refusal") or told.get("not_rated")),
     }
     words = f"{told.get('refusal', '')} {told.get('refusals', '')}".split()
-    results = [(Term.RESULT, str(name)) for name, there in holds.items() if there]
-    return [*results, *((Term.REASON, word) for word in dict.fromkeys(words))]
+    results = [(TermKind.RESULT, str(name)) for name, there in holds.items() if there]
+    return [*results, *((TermKind.REASON, word) for word in dict.fromkeys(words))]
