@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ra_node.services.models.registry import BundleRegistry
     from ra_node.services.monitoring.event_follower import EventFollower
     from ra_node.services.monitoring.health import Health
-    from ra_node.web.context import PageContext
+    from ra_node.web.context import EchoResult, PageContext
     from ra_node.web.passwords import Passwords
 
 
@@ -98,7 +98,7 @@ def build_desk(settings: Settings, state: State) -> PageContext:
     """Data sources of the page."""
     from ra_node.services.models.status import models
     from ra_node.services.monitoring.overlay_preview import OverlayPreviews
-    from ra_node.web.context import PageContext, Source
+    from ra_node.web.context import PageContext, PeerEntry
     from ra_node.web.ended_sessions import EndedSessions
     from ra_node.web.login_throttle import Throttle
 
@@ -112,7 +112,20 @@ def build_desk(settings: Settings, state: State) -> PageContext:
         follower=_follower(state),
         health=build_health(settings, state),
         shown=OverlayPreviews(state.ledger, state.files),
-        sources=[Source(peer.name, peer.ae_title) for peer in settings.sources],
+        peers=[
+            PeerEntry(
+                peer.name,
+                peer.ae_title,
+                peer.host,
+                peer.port,
+                peer.tls,
+                tuple(peer.roles),
+                peer.port > 0 and peer.host != "*" and "/" not in peer.host,
+            )
+            for peer in settings.peer
+        ],
+        echo=lambda name: _echo(settings, name),
+        echoes={},
         destinations=[peer.name for peer in settings.destinations],
         disk=lambda: _disk(settings),
         models=lambda: models(run, shelf.in_use),
@@ -121,6 +134,7 @@ def build_desk(settings: Settings, state: State) -> PageContext:
         passwords=passwords(settings),
         throttle=Throttle(),
         ended=EndedSessions(settings.node.data_dir / "web-sessions-ended"),
+        digests=lambda typed: _digests(settings, state, typed),
         certificates=lambda: _certificates(settings),
     )
 
@@ -173,6 +187,35 @@ def _bundle(shelf: BundleRegistry) -> Bundle | None:
         return read_bundle(shelf.folder_of(shelf.wanted()))
     except NodeError:
         return None
+
+
+def _echo(settings: Settings, name: str) -> EchoResult:
+    """C-ECHO to a configured peer, with time-outs that a person waits for."""
+    import time
+    from dataclasses import replace
+
+    from ra_node.bootstrap.node_context import address
+    from ra_node.services.preflight.checks import check_echo, check_peer
+    from ra_node.web.context import EchoResult
+
+    (peer,) = (peer for peer in settings.peer if peer.name == name)
+    called = replace(
+        address(settings, peer), connect_timeout_s=5.0, acse_timeout_s=10.0, dimse_timeout_s=10.0
+    )
+    if "destination" in peer.roles:
+        found = check_peer(called, commitment=peer.commitment, options=peer.options)
+    else:
+        found = check_echo(called)
+    return EchoResult(time.time(), found.ok, found.found, found.hint)
+
+
+def _digests(settings: Settings, state: State, typed: str) -> list[str]:
+    """Keyed hashes of a typed identifier; the secret is read from the data folder and not kept."""
+    from ra_node.ledger.patient_key import KEY_FILE, open_secret
+    from ra_node.ledger.search.terms import identifier_digests, with_merged
+
+    secret = open_secret(settings.node.data_dir / KEY_FILE)
+    return with_merged(state.ledger, identifier_digests(secret, typed))
 
 
 def _certificates(settings: Settings) -> dict[str, float]:

@@ -18,6 +18,7 @@ from ra_node.ledger.database.engine import Ledger, insert_new
 from ra_node.ledger.database.events import note
 from ra_node.ledger.inbox import Instance, NewInstance
 from ra_node.ledger.jobs.abandon import drop_unsent_held
+from ra_node.ledger.search.terms import replace_identifiers
 from ra_node.ledger.storage.damage import examine_again, start_anew
 
 MOST_CORRECTIONS = 20
@@ -93,6 +94,7 @@ def correct(
             "header_digest": after,
         }
         connection.execute(update(_image).where(this).values(**values))
+        replace_identifiers(connection, kept.study_uid)
         clear_alarm_held(connection, now, AlarmKind.CONTENT, kept.sop_instance_uid)
         clear_alarm_held(connection, now, AlarmKind.PATIENT_REFUSED, kept.study_uid)
         clear_alarm_held(connection, now, AlarmKind.PEER_CONFLICT, kept.study_uid)

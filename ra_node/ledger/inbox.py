@@ -18,6 +18,7 @@ from ra_node.ledger.database.events import note
 from ra_node.ledger.database.group_commit import GroupCommit
 from ra_node.ledger.database.schema import StudyState
 from ra_node.ledger.jobs.queue import enqueue
+from ra_node.ledger.search.terms import add_identifiers
 
 
 class _AlreadyKeptError(Exception):
@@ -204,6 +205,7 @@ def _insert(connection: Connection, ledger: Ledger, new: NewInstance) -> Instanc
     _touch_study(connection, new, now)
     if not insert_new(connection, schema.instance, _fields(instance)):
         raise _AlreadyKeptError
+    add_identifiers(connection, new.study_uid, new.patient)
     note(connection, now, "instance_stored", new.study_uid, **_told(new))
     if new.counts and new.examine:
         key = f"examine:{new.sop_instance_uid}"

@@ -13,6 +13,7 @@ from ra_node.ledger.database import schema
 from ra_node.ledger.database.engine import AnyRow, Ledger
 from ra_node.ledger.database.schema import CommitmentState, DeliveryState, StudyState
 from ra_node.ledger.jobs.queue import job_of
+from ra_node.ledger.search.filter import ALL_STUDIES, StudyFilter
 
 NOT_DONE = (JobState.READY, JobState.LEASED, JobState.BURIED)
 _WORST_FIRST = (
@@ -146,16 +147,11 @@ def studies(
     limit: int = 100,
     offset: int = 0,
     *,
-    state: StudyState | None = None,
-    uid: str = "",
+    which: StudyFilter = ALL_STUDIES,
 ) -> list[StudyLine]:
-    """List studies, the last received first; only those in `state`, or whose UID begins with `uid`."""
-    study = schema.study
-    which = true() if state is None else study.c.state == state
-    if uid:
-        which = and_(which, study.c.study_uid >= uid, study.c.study_uid < uid + chr(127))
+    """List the studies of a filter, the last received first."""
     with ledger.read() as connection:
-        return _lines(connection, which, limit, offset)
+        return _lines(connection, which.condition, limit, offset)
 
 
 def find_study(ledger: Ledger, study_uid: str) -> StudyLine | None:

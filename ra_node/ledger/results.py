@@ -14,6 +14,7 @@ from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.database.events import Detail, note
 from ra_node.ledger.database.schema import DeliveryState, StudyState
 from ra_node.ledger.jobs.queue import enqueue, finish_held
+from ra_node.ledger.search.terms import replace_result_terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ def finish_report(
             connection.execute(schema.result_object.insert(), [asdict(item) for item in objects])
         _enqueue_deliveries(connection, ledger, result, destinations)
         _mark_answered(connection, result)
+        replace_result_terms(connection, result.study_uid, told or {})
         words = {"version": result.version, "sr_uid": result.sr_uid, **(told or {})}
         note(connection, now, "study_answered", result.study_uid, **words)
     return True

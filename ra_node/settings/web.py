@@ -31,6 +31,7 @@ class WebTable(SettingsTable):
     session_hours: float = Field(default=12.0, gt=0, le=168)
     timezone: str = "UTC"
     show_patient_names: bool = False
+    viewer_url: str = Field(default="", pattern=r"^$|^https?://\S*\{study_uid\}\S*$")
 
     @field_validator("password_file", "proxy_secret_file", mode="before")
     @classmethod

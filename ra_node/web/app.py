@@ -55,6 +55,7 @@ from ra_node.web.middleware import (
     known_hosts,
     proxy_secret,
 )
+from ra_node.web.operator import buried, peers, study_list, study_page
 from ra_node.web.page_words import DEFAULT, page_language, page_words
 from ra_node.web.reader_studies.reading import refusal_text
 from ra_node.web.reader_studies.routes import lead_routes, reader_routes
@@ -105,17 +106,23 @@ def _routes() -> list[Route | Mount]:
         Route("/login", form(login), methods=["POST"]),
         Route("/session", session),
         Route("/logout", change(logout, EVERYONE), methods=["POST"]),
-        Route("/", page(pages.list_studies)),
-        Route("/studies/{uid}", page(pages.one_study)),
+        Route("/", page(study_list.list_studies)),
+        Route("/studies/{uid}", page(study_page.one_study)),
         Route("/studies/{uid}/{version:int}/overlay.jpg", page(pages.overlay)),
+        Route("/studies/{uid}/files/{instance}.dcm", page(study_page.download)),
+        Route("/studies/{uid}/resend", change(study_page.resend), methods=["POST"]),
+        Route("/studies/{uid}/analyse", change(study_page.analyse), methods=["POST"]),
         Route("/queue", page(pages.queue)),
-        Route("/peers", page(pages.peers)),
-        Route("/buried", page(pages.buried)),
+        Route("/peers", page(peers.peers)),
+        Route("/buried", page(buried.buried)),
         Route("/model", page(pages.model)),
         Route("/guide", page(pages.guide, EVERYONE)),
         Route("/guide/{topic}", page(pages.guide, EVERYONE)),
         *reader_routes(),
         *lead_routes(),
+        Route("/buried", change(buried.change_group), methods=["POST"]),
+        Route("/peers/echo", change(peers.echo), methods=["POST"]),
+        Route("/search", change(study_list.search), methods=["POST"]),
         Route("/requeue", change(requeue), methods=["POST"]),
         Route("/studies/{uid}/withdraw", change(withdraw), methods=["POST"]),
         Mount("/static", StaticFiles(directory=STATIC)),

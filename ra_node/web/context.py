@@ -21,11 +21,26 @@ from ra_node.web.passwords import Passwords
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """A configured source: name in the configuration and AE title."""
+class PeerEntry:
+    """A configured peer: its name, address and roles. `callable` is False for a network or without a port."""
 
     name: str
     ae_title: str
+    host: str
+    port: int
+    tls: bool
+    roles: tuple[str, ...]
+    callable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EchoResult:
+    """Result of a C-ECHO: UTC seconds since 1970, the finding, and what to do, "" where all is well."""
+
+    at: float
+    ok: bool
+    found: str
+    hint: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +56,11 @@ class PageContext:
     follower: EventFollower
     health: Health
     shown: OverlayPreviews
-    sources: Sequence[Source]
+    peers: Sequence[PeerEntry]
+    echo: Callable[[str], EchoResult]
+    """Calls a configured destination or source by its name."""
+    echoes: dict[str, EchoResult]
+    """The last result by peer, of this process."""
     destinations: Sequence[str]
     disk: Callable[[], Disk | None]
     models: Callable[[], Models]
@@ -50,5 +69,12 @@ class PageContext:
     passwords: Passwords
     throttle: Throttle
     ended: EndedSessions
+    digests: Callable[[str], list[str]]
+    """Keyed hashes of a typed patient ID or accession number, and of what it was merged with."""
     certificates: Callable[[], dict[str, float]]
     """Expiry of each certificate, UTC seconds since 1970, by its key in [tls]."""
+
+    @property
+    def sources(self) -> list[PeerEntry]:
+        """Peers that send to the node."""
+        return [peer for peer in self.peers if "source" in peer.roles]

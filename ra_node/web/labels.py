@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ra_node.domain.job import JobKind, JobState
+from ra_node.domain.report import HandVerdict
 from ra_node.domain.result_objects import RESULT_OBJECTS
+from ra_node.domain.texts.report_trust import ReportTrust
 from ra_node.ledger.alarms import AlarmKind
 from ra_node.ledger.database.schema import CommitmentState, DeliveryState, StudyState
 from ra_node.ledger.overview import PeerState
@@ -36,7 +38,7 @@ STUDY = {
     StudyState.FAILED: Badge("▲", state_labels.STUDY[StudyState.FAILED], "bad"),
     StudyState.IGNORED: Badge("○", state_labels.STUDY[StudyState.IGNORED], "quiet"),
 }
-_DELIVERY = {
+DELIVERY = {
     DeliveryState.WAITING: Badge("◔", state_labels.DELIVERY[DeliveryState.WAITING], "busy"),
     DeliveryState.ACCEPTED: Badge("●", state_labels.DELIVERY[DeliveryState.ACCEPTED], "ok"),
     DeliveryState.REFUSED: Badge("▲", state_labels.DELIVERY[DeliveryState.REFUSED], "bad"),
@@ -69,6 +71,8 @@ _EVENT = {
     "study_withdrawn": "result withdrawn",
     "resend_queued": "resend kept until its pixels are compared",
     "resend_repeated": "resend has the same pixels and header",
+    "resend_requested": "resend to a destination requested",
+    "analysis_requested": "new analysis requested",
     "study_settled": "study settled",
     "study_answered": "report made",
     "object_delivered": "object delivered",
@@ -82,6 +86,8 @@ _EVENT = {
     "commitment_lacking": "destination has no commitment service",
     "job_buried": "buried",
     "job_requeued": "requeued",
+    "job_dropped": "dropped by an operator",
+    "delivery_dropped": "delivery dropped",
     "job_postponed": "postponed",
     "lease_expired": "lease expired, job returned",
     "operator_acted": "operator",
@@ -114,11 +120,16 @@ def study(state: StudyState) -> Badge:
     return STUDY[state]
 
 
+def is_final(state: StudyState) -> bool:
+    """Whether a study can be analysed again."""
+    return state in (StudyState.ANSWERED, StudyState.FAILED)
+
+
 def delivery(state: DeliveryState, commitment: CommitmentState) -> Badge:
     """State of an object at a destination; delivered and committed are distinct."""
     if state is DeliveryState.ACCEPTED and commitment in _COMMITMENT:
         return _COMMITMENT[commitment]
-    return _DELIVERY[state]
+    return DELIVERY[state]
 
 
 def peer(one: PeerState) -> Badge:
@@ -150,12 +161,42 @@ def plain(code: str) -> str:
     return " ".join(_ABBREVIATED.get(word, word) for word in code.split("_"))
 
 
-def summary(said: AnswerSummary | None) -> str:
+def reason(code: str, o: Mapping[str, str]) -> str:
+    """A reason why there is no result, in the texts `o` of the page."""
+    return o.get(f"reason_{code}", plain(code))
+
+
+def needs_operator(o: Mapping[str, str]) -> Badge:
+    """A study with a buried job, a refused delivery or an alarm."""
+    return Badge("▲", o["needs_operator"], "bad")
+
+
+_VERDICT = {
+    HandVerdict.PRESENT: ("▲", "bad"),
+    HandVerdict.ABSENT: ("●", "ok"),
+    HandVerdict.INCONCLUSIVE: ("◆", "warn"),
+    HandVerdict.NOT_RATED: ("○", "quiet"),
+    HandVerdict.NOT_ANALYSED: ("○", "quiet"),
+}
+
+
+def verdict(one: HandVerdict, o: Mapping[str, str]) -> Badge:
+    """The verdict on a hand."""
+    shape, tone = _VERDICT[one]
+    return Badge(shape, o[f"verdict_{one}"], tone)
+
+
+def trust_tone(trust: ReportTrust) -> str:
+    """The tone of the band above a report."""
+    return {ReportTrust.RESULT: "ok", ReportTrust.NO_RESULT: "quiet"}.get(trust, "warn")
+
+
+def summary(said: AnswerSummary | None, o: Mapping[str, str]) -> str:
     """Result of a report in one line, "" where it is unknown."""
     if said is None or not said.known:
         return ""
     if said.refusal:
-        return f"no hand rated: {plain(said.refusal)}"
+        return f"no hand rated: {reason(said.refusal, o)}"
     return "; ".join(_counted(said)) or "no hand rated"
 
 

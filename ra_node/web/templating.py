@@ -61,6 +61,7 @@ def show(
     zone = ZoneInfo(desk.table.timezone)
     told = {
         "p": page_words(desk.language)["page"],
+        "o": page_words(desk.language)["operator"],
         "site_lang": page_language(desk.language),
         "path": request.url.path,
         "here": str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""),
@@ -82,5 +83,6 @@ def show(
 
 def error_page(request: Request, status: int, text: str) -> HTMLResponse:
     """An error page with one sentence: a key of the texts of pages, or the sentence itself."""
-    text = page_words(request.app.state.desk.language)["page"].get(text, text)
+    texts = page_words(request.app.state.desk.language)
+    text = {**texts["operator"], **texts["page"]}.get(text, text)
     return show(request, "error.html", status=status, text=text)

@@ -26,6 +26,7 @@ from ra_node.ledger.deliveries import DeliveryOutcome, pending_deliveries, recor
 from ra_node.ledger.inbox import settle_now
 from ra_node.ledger.jobs.peer_backoff import begin_outage
 from ra_node.ledger.jobs.queue import bury, claim
+from ra_node.ledger.patient_key import KEY_FILE, open_secret
 from ra_node.services.analysis.bundle_consistency import BundleConsistency
 from ra_node.services.analysis.image_examination import Examiner
 from ra_node.services.jobs.liveness import present
@@ -72,7 +73,9 @@ class Hospital:
     def __post_init__(self) -> None:
         self.settings = self._settings()
         self.state: State = open_state(self.settings)
-        self.bench = Bench(self.settings.node.data_dir, self.state.ledger, self.state.files, None)
+        folder = self.settings.node.data_dir
+        secret = open_secret(folder / KEY_FILE)
+        self.bench = Bench(folder, self.state.ledger, self.state.files, None, secret=secret)
         self.desk: PageContext = build_desk(self.settings, self.state)
         self.desk.passwords.set("night", PASSWORD)
 

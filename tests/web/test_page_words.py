@@ -12,6 +12,11 @@ from ra_node.domain.joints import JOINTS
 from ra_node.domain.reader_study.marks import CannotJudge
 from ra_node.domain.reader_study.plan import SamplingKind
 from ra_node.domain.reader_study.roles import Phase
+from ra_node.domain.refusal import Reason
+from ra_node.domain.report import HandVerdict
+from ra_node.ledger.jobs.drop_buried import DROPPED_KINDS
+from ra_node.ledger.search.terms import ResultTerm
+from ra_node.services.monitoring.buried_causes import ADVICE
 from ra_node.services.reader_studies.sources import SourceKind
 from ra_node.web.page_words import page_language, page_words
 
@@ -20,6 +25,9 @@ MADE = {
     "task": [*(f"{kind}_{joint}" for kind in ("joint", "short") for joint in JOINTS),
              *(f"reason_{one}" for one in CannotJudge), *(f"side_{one}" for one in ("R", "L", "none"))],
     "page": [],
+    "operator": [*(f"reason_{one}" for one in Reason), *(f"result_{one}" for one in ResultTerm),
+                 *(f"advice_{one}" for one in ADVICE), *(f"drop_{one}" for one in DROPPED_KINDS),
+                 *(f"verdict_{one}" for one in HandVerdict)],
     "reader": [f"phase_{one}" for one in Phase],
     "lead": [*(f"phase_{one}" for one in Phase), *(f"source_{one}" for one in SourceKind),
              *(f"sampling_{one}" for one in SamplingKind), "what_hands", "what_joints"],
@@ -27,7 +35,7 @@ MADE = {
 """Keys that code puts together, by table."""
 
 
-@pytest.mark.parametrize("table", ["task", "reader", "lead", "page"])
+@pytest.mark.parametrize("table", ["task", "reader", "lead", "page", "operator"])
 def test_chinese_and_english_have_the_same_texts_with_the_same_placeholders(table):
     english, chinese = (page_words(name)[table] for name in ("en", "zh"))
     assert set(english) == set(chinese)

@@ -48,7 +48,7 @@ def test_the_list_is_narrowed_by_state_and_by_the_beginning_of_a_uid(busy_hospit
     assert day["failed"] in found
     assert day["answered"] not in found
     assert "No matching study" in client.get("/?uid=9.9").text
-    assert "digits and dots only" in client.get("/?uid=Smith").text
+    assert "No matching study" in client.get("/?uid=Smith").text
     assert day["open"] in client.get("/?state=nonsense&from=x").text
 
 
@@ -227,7 +227,7 @@ def test_while_the_ledger_is_away_the_page_says_so(tmp_path, monkeypatch):
 
     with browser(hospital) as client:
         sign_in(client)
-        monkeypatch.setattr("ra_node.web.pages.studies", away)
+        monkeypatch.setattr("ra_node.web.operator.study_list.studies", away)
         answer = client.get("/")
     assert answer.status_code == 503
     assert "expected a working ledger" in answer.text

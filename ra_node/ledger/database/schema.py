@@ -240,6 +240,15 @@ present_patient = Table(
     PrimaryKeyConstraint("study_uid", "digest"),
 )
 
+search_term = Table(
+    "search_term",
+    metadata,
+    Column("kind", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("study_uid", Text, ForeignKey("study.study_uid"), nullable=False, index=True),
+    PrimaryKeyConstraint("kind", "value", "study_uid"),
+)
+
 withdrawal = Table(
     "withdrawal",
     metadata,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, and_, exists, or_, select, update
+from collections.abc import Collection
+
+from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select, update
 
 from ra_node.domain.job import JobKind, JobState
 from ra_node.ledger.database import schema
@@ -13,13 +15,21 @@ from ra_node.ledger.database.schema import DeliveryState, StudyState
 _table = schema.job
 
 
+def requeue_jobs(ledger: Ledger, job_ids: Collection[str]) -> int:
+    """As `requeue`, of jobs by their ids."""
+    return _requeue(ledger, _table.c.id.in_(job_ids))
+
+
 def requeue(ledger: Ledger, name: str) -> int:
     """Requeue the buried jobs of a study or of a destination, or one job by its id; return the number.
 
     They get all attempts again. An image whose version is already reported causes a new version, so that its
     finding reaches the PACS too; one whose file is purged stays buried.
     """
-    named = or_(_table.c.id == name, _table.c.study_uid == name, _table.c.peer == name)
+    return _requeue(ledger, or_(_table.c.id == name, _table.c.study_uid == name, _table.c.peer == name))
+
+
+def _requeue(ledger: Ledger, named: ColumnElement[bool]) -> int:
     image = schema.instance
     purged = exists(select(image.c.id).where(image.c.id == _table.c.instance_id, image.c.path.is_(None)))
     buried = select(_table).where(named, _table.c.state == JobState.BURIED, ~purged)

@@ -1,4 +1,4 @@
 """The numbered steps that make the tables, oldest first."""
 
-HEAD = "0013"
+HEAD = "0014"
 """The newest migration."""

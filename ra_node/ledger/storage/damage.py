@@ -17,6 +17,7 @@ from ra_node.ledger.database.schema import StudyState
 from ra_node.ledger.inbox import Instance, NewInstance
 from ra_node.ledger.jobs.queue import enqueue, finish_held, require_held
 from ra_node.ledger.results import ResultObject
+from ra_node.ledger.search.terms import replace_identifiers
 
 _image, _job = schema.instance, schema.job
 
@@ -64,6 +65,7 @@ def replace_file(ledger: Ledger, kept: Instance, new: NewInstance, *, again: boo
         }
         if connection.execute(update(_image).where(this).values(**values)).rowcount != 1:
             return False
+        replace_identifiers(connection, kept.study_uid)
         clear_alarm_held(connection, now, AlarmKind.CONTENT, kept.sop_instance_uid)
         told: dict[str, Detail] = {
             "sop_instance_uid": kept.sop_instance_uid,

@@ -121,6 +121,10 @@ class EventCounters:
         self.withdrawn: Counter[str] = Counter()
         self.jobs: Counter[tuple[str, str]] = Counter()
         self.objects: Counter[tuple[str, str]] = Counter()
+        self.last_success: dict[str, float] = {}
+        """By destination: when it accepted or committed an object."""
+        self.last_fault: dict[str, tuple[float, str]] = {}
+        """By destination: when it refused, failed or was not reachable, and why."""
         self.steps = {step: Durations() for step in Step}
         self.hours: dict[int, Hour] = {}
         self.weeks: dict[int, Week] = {}
@@ -191,14 +195,25 @@ class EventCounters:
 
     def _delivered(self, event: Event) -> None:
         self.objects[str(event.detail["peer"]), "delivered"] += 1
+        self.last_success[str(event.detail["peer"])] = event.at
         self._begun[Step.COMMIT].begin_again((event.detail["object_uid"], event.detail["peer"]), event.at)
 
     def _refused(self, event: Event) -> None:
         self.objects[str(event.detail["peer"]), "refused"] += 1
+        self._failed(event)
+
+    def _failed(self, event: Event) -> None:
+        status = event.detail.get("status")
+        why = str(event.detail.get("detail") or event.detail.get("reason") or "")
+        self.last_fault[str(event.detail.get("peer", ""))] = (
+            event.at,
+            f"status 0x{status:04X} {why}".strip() if isinstance(status, int) and status else why,
+        )
 
     def _committed(self, event: Event) -> None:
         peer = str(event.detail["peer"])
         self.objects[peer, "committed"] += 1
+        self.last_success[peer] = event.at
         self._begun[Step.COMMIT].end((event.detail["object_uid"], peer), event.at, self.steps[Step.COMMIT])
 
     _counts: ClassVar[Mapping[str, Callable[[EventCounters, Event], None]]] = {
@@ -212,6 +227,9 @@ class EventCounters:
         "object_delivered": _delivered,
         "object_refused": _refused,
         "object_committed": _committed,
+        "object_postponed": _failed,
+        "commitment_failed": _failed,
+        "peer_out_of_reach": _failed,
     }
     kinds: ClassVar[Collection[str]] = tuple(_counts)
     """Kinds of event that are counted."""

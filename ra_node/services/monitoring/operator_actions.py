@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 
 import structlog
 
 from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.database.events import Detail, record
+from ra_node.ledger.jobs.drop_buried import drop_buried
 from ra_node.ledger.jobs.peer_backoff import end_outage
-from ra_node.ledger.jobs.requeue import requeue
+from ra_node.ledger.jobs.requeue import requeue, requeue_jobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,22 @@ def try_again(ledger: Ledger, name: str, by: Operator, *, study_uid: str | None 
     if found.jobs or found.was_out_of_reach:
         acted(ledger, by, "requeued", study_uid, name=name, **asdict(found))
     return found
+
+
+def retry_jobs(ledger: Ledger, job_ids: Collection[str], by: Operator) -> int:
+    """Requeue these buried jobs, return the number of jobs."""
+    count = requeue_jobs(ledger, job_ids)
+    if count:
+        acted(ledger, by, "requeued", jobs=count)
+    return count
+
+
+def drop_jobs(ledger: Ledger, job_ids: Collection[str], by: Operator) -> int:
+    """Drop these buried jobs; return their number."""
+    count = drop_buried(ledger, job_ids)
+    if count:
+        acted(ledger, by, "dropped", jobs=count)
+    return count
 
 
 def signed_in(ledger: Ledger, by: Operator) -> None:

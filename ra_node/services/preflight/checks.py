@@ -232,6 +232,16 @@ def check_peer(
     return Check(name, ok=not hints, found=found, hint="; ".join(hints))
 
 
+def check_echo(peer: PeerAddress, echo: Callable[[PeerAddress], EchoReport] = echo) -> Check:
+    """A peer that is sent nothing responds to C-ECHO."""
+    report = echo(peer)
+    where = f"{peer.ae_title} at {peer.host}:{peer.port}"
+    found = f"{where}: echo" if report.alive else f"{where}: {report.detail}"
+    return Check(
+        f"peer {peer.name}", ok=report.alive, found=found, hint="" if report.alive else _HINTS[report.reach]
+    )
+
+
 _HINTS = {
     Reach.UNREACHABLE: "check host, port and firewall, and that the PACS runs",
     Reach.UNTRUSTED: "compare [tls] with the certificate and authority of the PACS; does it require TLS?",

@@ -1,0 +1,1 @@
+"""Search for studies: search terms, and the filter of the list."""

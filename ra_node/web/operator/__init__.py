@@ -1,0 +1,1 @@
+"""Pages of the operator: studies, one study, buried jobs, peers, studies without a rated hand."""
