@@ -11,7 +11,7 @@ export NODE_EXTRA_CA_CERTS ?= $(SYSTEM_CA)
 export REQUESTS_CA_BUNDLE ?= $(SYSTEM_CA)
 INSTALLED := .venv/.installed
 
-.PHONY: demo run test quick torture lint types contracts pytest fast peers viewer install audit sbom lock lock-cpu offline version clean
+.PHONY: demo run test quick torture lint types contracts pytest fast peers viewer install audit gpu image image-context sbom lock lock-cpu offline version viewer-files clean
 
 demo: install
 	@$(BIN)/ra-node demo
@@ -44,6 +44,12 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
+
+# Where there is a CUDA device: answers, speed, faults and training in about ten minutes, unattended; the table is
+# printed and kept in dist/gpu.json. `make gpu GPU="--device cpu --tiny"` runs every line without one.
+GPU ?=
+gpu: install
+	@$(BIN)/python -m tests.gpu_proof $(GPU)
 
 # The real peers of the tests; without root or apt the tests say what they skip and why.
 PEERS := dcmtk orthanc orthanc-dicomweb libpixelmed-java default-jre-headless postgresql strace \
@@ -104,6 +110,31 @@ lock: install
 # PyTorch's wheels without GPU libraries come from its own index, which uv knows; needs a network that reaches it.
 lock-cpu: install
 	@$(COMPILE) --no-annotate -c requirements.lock --no-emit-package triton --torch-backend cpu -o config/locks/node-cpu.lock
+
+# Images of the node and of the set in config/container/compose.yaml; dist/images.txt has their digests. The context is
+# all that a build needs. VARIANT=cpu needs `make lock-cpu`; BUILD passes options on, e.g. BUILD="--build-arg BASE=...".
+CONTAINER := dist/image
+BUILDER ?= $(firstword $(foreach one,podman buildah docker,$(if $(shell command -v $(one)),$(one))))
+VARIANT ?= gpu
+IMAGES ?= node postgres orthanc viewer
+BUILD ?=
+image-context: install viewer-files
+	@rm -rf $(CONTAINER) && mkdir -p $(CONTAINER)/locks $(CONTAINER)/wheel
+	@$(BIN)/python -m hatchling build -t wheel -d $(CONTAINER)/wheel >/dev/null
+	@cp config/locks/node*.lock $(CONTAINER)/locks
+	@awk '/^uv==/ {on = 1} on {print} on && !/\\$$/ {exit}' requirements.lock > $(CONTAINER)/locks/uv.lock
+	@cp -r config/container $(CONTAINER)/set && mv $(CONTAINER)/set/Containerfile $(CONTAINER)
+	@PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --of JSON -o $(CONTAINER)/sbom.cdx.json \
+	  config/locks/$(if $(filter cpu,$(VARIANT)),node-cpu,node).lock
+	@cp -r .peers/ohif $(CONTAINER)/ohif
+
+image: image-context
+	@test -n "$(BUILDER)" || { echo "No podman, buildah or docker here: apt install podman buildah"; exit 1; }
+	@BUILDER="$(BUILDER)" VARIANT="$(VARIANT)" VERSION="$$($(BIN)/python -m hatchling version)" \
+	  sh config/container/build.sh $(CONTAINER) "$(IMAGES)" $(BUILD) > dist/images.txt
+	@cat dist/images.txt
+
+viewer-files: $(if $(wildcard .peers/ohif/index.html),,viewer)
 
 # One tar that installs a node without network on machines with this Python and architecture: wheels, lock, hashes,
 # install script; bundle, units and guide are in the node's own wheel. LOCK=config/locks/node-cpu.lock for one without GPU.

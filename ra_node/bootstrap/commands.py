@@ -50,8 +50,30 @@ def preflight(settings: Settings, *, roundtrip: bool = False) -> list[Check]:
         standing=lambda: _complaints(settings),
         alarms=lambda: raised_alarms(settings),
         tls_contexts=lambda: listening_tls(settings),
+        machine=lambda: machine_checks(settings),
     )
     return rows + (roundtrips(settings, [where for where, _ in reachable]) if roundtrip else [])
+
+
+def machine_checks(settings: Settings) -> list[Check]:
+    """Variant, driver, container and memory, as they concern this configuration."""
+    from ra_node.bootstrap.analysis import worker_count
+    from ra_node.services.preflight.machine import (
+        check_driver,
+        check_installation,
+        check_memory,
+        check_volume,
+        container_name,
+        cuda_of_pytorch,
+    )
+
+    cuda, container = cuda_of_pytorch(), container_name()
+    return [
+        check_installation(cuda, container),
+        check_driver(cuda, wants_gpu=settings.models.device.startswith("cuda")),
+        check_volume(settings.node.data_dir, container),
+        check_memory(worker_count(), running="work" in running_roles(settings)),
+    ]
 
 
 def running_roles(settings: Settings) -> list[str]:

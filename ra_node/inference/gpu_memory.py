@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 import structlog
@@ -20,16 +20,17 @@ from ra_node.inference.class_activation import FeatureMap, heat_of
 from ra_node.inference.cpu.feature_split import SplitNetwork, run_batches
 
 Result = TypeVar("Result")
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class MemoryBudget:
-    """A network with the batch size that fits its device; `batch` is the largest."""
+    """The networks of a device with the batch size that fits it; `batch` is the largest."""
 
     def __init__(self, device: torch.device, batch: int) -> None:
         self.device = device
         self.batch = batch
         self._fitted: dict[str, int] = {}
-        self._copies: dict[int, SplitNetwork] = {}
+        self._copies: dict[int, nn.Module] = {}
 
     def answer(
         self, network: SplitNetwork, crops: NDArray[np.uint8], mean: float, std: float
@@ -38,7 +39,7 @@ class MemoryBudget:
 
         Raises torch.OutOfMemoryError only where one hand does not fit the CPU memory.
         """
-        return self._fit(
+        return self.fit(
             "answer", network, len(crops), lambda run, batch: run_batches(run, crops, mean, std, batch)
         )
 
@@ -46,14 +47,12 @@ class MemoryBudget:
         self, network: SplitNetwork, place: FeatureMap, maps_NCHW: Tensor, side_px: int
     ) -> NDArray[np.float32]:
         """Heat maps by `heat_of`: (N, side, side). Raises like `answer`."""
-        return self._fit(
+        return self.fit(
             "heat", network, len(maps_NCHW), lambda run, batch: heat_of(run, place, maps_NCHW, side_px, batch)
         )
 
-    def _fit(
-        self, kind: str, network: SplitNetwork, hands: int, run: Callable[[SplitNetwork, int], Result]
-    ) -> Result:
-        """Run with the batch size that fitted last for this kind of pass."""
+    def fit(self, kind: str, network: Network, hands: int, run: Callable[[Network, int], Result]) -> Result:
+        """Run with the batch size that fitted last for this kind of pass. Raises like `answer`."""
         batch = min(self.batch, max(1, 2 * self._fitted.get(kind, self.batch)))
         while batch:
             try:
@@ -75,12 +74,14 @@ class MemoryBudget:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def _on_cpu(self, network: SplitNetwork) -> SplitNetwork:
+    def _on_cpu(self, network: Network) -> Network:
         """A copy in main memory, made once; the network itself stays on its device."""
-        if id(network) not in self._copies:
+        held = self._copies.get(id(network))
+        if held is None:
             moved: dict[int, object] = {
                 id(one): nn.Parameter(one.detach().cpu(), requires_grad=False) for one in network.parameters()
             }
             moved |= {id(one): one.cpu() for one in network.buffers()}
-            self._copies[id(network)] = deepcopy(network, moved)  # which copies nothing on the full GPU
-        return self._copies[id(network)]
+            held = deepcopy(network, moved)  # which copies nothing on the full GPU
+            self._copies[id(network)] = held
+        return cast("Network", held)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,11 +11,14 @@ import torch
 from structlog.testing import capture_logs
 from torch import nn
 
+from ra_node.bootstrap.node_context import default_settings
 from ra_node.inference import gpu_memory as memory
+from ra_node.inference.bundles.bundle import load_bundle
 from ra_node.inference.class_activation import FeatureMap, feature_map, heat_of
 from ra_node.inference.cpu import feature_split
 from ra_node.inference.cpu.feature_split import SplitNetwork, run_batches
 from ra_node.inference.gpu_memory import MemoryBudget
+from ra_node.inference.joint_grader import JointGrader
 from tests.inference.network_builders import MEAN, STD, blobs, lively, rounding
 
 CROPS = np.random.default_rng(5).integers(0, 255, (8, 4, 4)).astype(np.uint8)
@@ -133,3 +137,27 @@ def test_the_copy_in_main_memory_answers_and_explains_like_the_network_of_the_gp
     assert logits == pytest.approx(expected, abs=most * np.abs(expected).max())
     heat = heat_of(copied, place, maps, 64, 2)
     assert heat == pytest.approx(heat_of(whole, place, expected_maps, 64, 2), abs=1e-3)
+
+
+def test_joints_that_do_not_fit_the_gpu_are_graded_on_the_cpu(monkeypatch: pytest.MonkeyPatch):
+    """The joint network has the same budget as the others: a full GPU must not fail every study."""
+    bundle = load_bundle(default_settings().models.bundle)
+    task = bundle.manifest.tasks.joints
+    assert task is not None
+    grader = JointGrader(bundle, task, "cpu")
+    hand = SimpleNamespace(images=np.full((3, 32, 32), 90, np.uint8), kinds=np.arange(3))
+    expected = grader.grade([hand])
+    answer, tried = grader._answer, []
+
+    def tight(network: nn.Module, crops, kinds, batch: int):
+        tried.append(batch)
+        if network is grader._network:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return answer(network, crops, kinds, batch)
+
+    monkeypatch.setattr(grader, "_answer", tight)
+    with capture_logs() as logs:
+        found = grader.grade([hand])
+    assert np.allclose(found, expected, atol=1e-5)
+    assert (tried[0], tried[-2:]) == (208, [1, 1])
+    assert logs[-1]["event"] == "cpu_fallback_used"

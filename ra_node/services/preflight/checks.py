@@ -42,6 +42,7 @@ def run_checks(
     alarms: Callable[[], Sequence[Alarm]] = tuple,
     workers: Callable[[], Sequence[Check]] = tuple,
     tls_contexts: Callable[[], object] = lambda: None,
+    machine: Callable[[], Sequence[Check]] = tuple,
 ) -> list[Check]:
     """Check folders, disk, ledger, port, bundle and every peer, independently.
 
@@ -51,6 +52,7 @@ def run_checks(
     return [
         check_folder(settings.node.data_dir),
         check_privacy(settings),
+        *machine(),
         check_disk(settings.node.data_dir, settings.limits.min_free_gib),
         check_clock(),
         check_tls(settings, tls_contexts),
