@@ -33,7 +33,7 @@ from ra_node.services.guide_pages import ORDER, guide_page, guide_titles
 from ra_node.services.models.drift_baseline import reference_of
 from ra_node.services.monitoring.overlay_preview import LARGE_PX, SMALL_PX
 from ra_node.services.monitoring.overview import study_story
-from ra_node.services.reporting.answer_event import AnswerSummary, read_gist
+from ra_node.services.reporting.answer_event import AnswerSummary, read_summary
 from ra_node.web import charts, time_format
 from ra_node.web.auth import desk_of, operator_of
 from ra_node.web.templating import show
@@ -62,7 +62,7 @@ def list_studies(request: Request) -> Response:
     known = set(uid) <= UID_CHARACTERS
     lines = studies(ledger, PAGE + 1, offset, state=state, uid=uid) if known else []
     told = newest_events(ledger, [line.study_uid for line in lines[:PAGE]], "study_answered")
-    said = {name: read_gist(event.detail) for name, event in told.items()}
+    said = {name: read_summary(event.detail) for name, event in told.items()}
     since = oldest_unanswered(ledger)
     return _page(
         request,
