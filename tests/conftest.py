@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import logging
 import os
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import hypothesis
@@ -204,19 +206,20 @@ def _cpu_s() -> float:
     return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
-def pytest_unconfigure() -> None:
-    """Let the libraries free what they hold; nanobind complains of the rest."""
-    gc.unfreeze()
-
+atexit.register(gc.unfreeze)
+"""Let the libraries free what they hold, or nanobind complains. Not sooner: pytest collects garbage at its
+end, which among all modules takes 1.2 s of CPU a process, and more after a run."""
 
 LOGGING = ("cli.app", "runtime.roles.role_process", "runtime.roles.supervised_node")
 """Modules that configure the log of a process."""
 
 
+_logging: list[ModuleType] = []
+
+
 def pytest_collection_finish() -> None:
     """Load what every test needs, so that no module is charged for compiling it; none of it is garbage."""
-    for module in LOGGING:
-        import_module(f"ra_node.{module}")
+    _logging[:] = [import_module(f"ra_node.{module}") for module in LOGGING]
     gc.freeze()
     gc.enable()
 
@@ -229,8 +232,8 @@ def logging_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level))
 
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(file=sys.__stderr__))
-    for module in LOGGING:
-        monkeypatch.setattr(f"ra_node.{module}.configure_logging", configure)
+    for module in _logging:
+        monkeypatch.setattr(module, "configure_logging", configure)
     yield
     structlog.reset_defaults()
 

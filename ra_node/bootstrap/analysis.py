@@ -27,7 +27,7 @@ from ra_node.settings.peer import PeerTable
 if TYPE_CHECKING:
     from ra_node.imaging.hand_extraction import LeadMarkers
     from ra_node.inference.bundles.bundle import Bundle
-    from ra_node.services.analysis.study_analysis import Judge, Rules
+    from ra_node.services.analysis.study_analysis import HandClassifier, Rules
     from ra_node.services.models.registry import BundleRegistry
     from ra_node.services.models.verify import Verdict
     from ra_node.services.reporting.answer import Destination
@@ -69,7 +69,7 @@ def _markers_of(bundle: Bundle, settings: Settings) -> LeadMarkers | None:
     return None if reader is None else LeadMarkers(reader, letters)
 
 
-def build_judge(settings: Settings) -> tuple[Judge, Bundle]:
+def build_predictor(settings: Settings) -> tuple[HandClassifier, Bundle]:
     """The networks of the configured bundle on the configured device."""
     from ra_node.inference.bundles.bundle import load_bundle
     from ra_node.inference.predictor import Predictor
@@ -134,7 +134,7 @@ def _bench(
     from ra_node.services.reporting.answer import Answerer
     from ra_node.services.worker import LoadedAnalysis
 
-    judge, bundle = build_judge(settings)
+    judge, bundle = build_predictor(settings)
     rules = reading_rules(settings, bundle)
     canary = Canary(state.files, judge, rules)
     canary.place()
@@ -198,8 +198,8 @@ def verify_bundle(settings: Settings, folder: Path) -> Verdict:
     """Verify a bundle as a whole, on the device of the settings."""
     from ra_node.services.models.verify import verify
 
-    def open_judge(bundle: Bundle) -> tuple[Judge, Rules]:
-        judge, loaded = build_judge(with_bundle(settings, bundle.folder))
+    def open_judge(bundle: Bundle) -> tuple[HandClassifier, Rules]:
+        judge, loaded = build_predictor(with_bundle(settings, bundle.folder))
         return judge, reading_rules(settings, loaded)
 
     return verify(folder, open_judge)

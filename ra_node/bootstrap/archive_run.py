@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ra_node.bootstrap.analysis import build_judge, rating_of, reading_rules
+from ra_node.bootstrap.analysis import build_predictor, rating_of, reading_rules
 from ra_node.bootstrap.node_context import address, build_producer, folder_in_use, open_state, with_bundle
 from ra_node.errors import Fatal, Retryable
 from ra_node.settings.node import LEDGER_FILE, Settings
@@ -100,12 +100,14 @@ def _results_folder(out: Path) -> Path:
 
 def _archive(settings: Settings, asked: ArchiveRunRequest) -> StudySource:
     from ra_node.services.archive_run.run import UNFINISHED
-    from ra_node.services.archive_run.sources import Folders, Remote, read_uids
+    from ra_node.services.archive_run.sources import FolderStudies, RemoteStudies, read_uids
 
     if not asked.came_from:
-        return Folders(tuple(Path(source).absolute() for source in asked.sources), asked.out)
+        return FolderStudies(tuple(Path(source).absolute() for source in asked.sources), asked.out)
     fetch = _fetch(settings, asked)
-    return Remote(read_uids(asked.sources), fetch, asked.out / f".fetched{UNFINISHED}", asked.came_from)
+    return RemoteStudies(
+        read_uids(asked.sources), fetch, asked.out / f".fetched{UNFINISHED}", asked.came_from
+    )
 
 
 def _fetch(settings: Settings, asked: ArchiveRunRequest) -> Callable[[str, Path], object]:
@@ -133,7 +135,7 @@ def _analyst(settings: Settings, asked: ArchiveRunRequest, courtesy: LiveWorkYie
         if asked.stop.is_set():
             raise Retryable("stopped")
 
-    judge, bundle = build_judge(with_bundle(settings, folder_in_use(settings)))
+    judge, bundle = build_predictor(with_bundle(settings, folder_in_use(settings)))
     rules = reading_rules(settings, bundle)
     label = settings.results.research_label
     return Analyst(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ra_node.services.monitoring.audit_forwarder import AuditSender
     from ra_node.services.monitoring.operator_actions import Operator
     from ra_node.services.monitoring.scrub import Scrubber
-    from ra_node.services.retention.adopt import Survey
+    from ra_node.services.retention.adopt import BindingPreview
     from ra_node.services.retention.maintenance import Maintenance
     from ra_node.services.retention.purge import Purged
 
@@ -96,7 +96,7 @@ def build_audit(settings: Settings, state: State) -> AuditSender | None:
     from ra_node.bootstrap.tls import tls_files
     from ra_node.network.syslog import LogServer, Syslog
     from ra_node.network.tls import calling
-    from ra_node.services.monitoring.audit_forwarder import AuditSender, Us
+    from ra_node.services.monitoring.audit_forwarder import AuditSender, AuditSource
 
     if not settings.audit.syslog:
         return None
@@ -104,7 +104,7 @@ def build_audit(settings: Settings, state: State) -> AuditSender | None:
     if server.way == "tls" and files is None:
         raise Fatal("audit.syslog over TLS needs cert, key and ca in [tls]")
     tls = calling(files) if files is not None and server.way == "tls" else None
-    us = Us(settings.node.ae_title, settings.node.machine)
+    us = AuditSource(settings.node.ae_title, settings.node.machine)
     return AuditSender(state.ledger, us, Syslog(server, tls))
 
 
@@ -120,7 +120,7 @@ def purge_now(settings: Settings, *, dry_run: bool) -> Purged:
     return purge(state.ledger, state.files, keep_s, dry_run=dry_run)
 
 
-def survey_of(settings: Settings) -> Survey:
+def survey_of(settings: Settings) -> BindingPreview:
     """Preview of `adopt_folder`; Refused while the node runs. Creates no ledger."""
     from ra_node.ledger.database.engine import LedgerMissing, open_ledger
     from ra_node.ledger.storage.durable_files import Files

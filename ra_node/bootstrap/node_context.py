@@ -32,7 +32,7 @@ DAY_S = 86400.0
 NOBODY = "nobody"
 """Identity expected of the folder of a ledger without identity: matches no folder, so nothing is stored."""
 LEDGER_WAY_OUT = (
-    "name its ledger in [ledger] url, put a backup back with `ra-node restore`,"
+    "name its ledger in [ledger] url, restore a backup with `ra-node restore`,"
     " or begin a new ledger with `ra-node adopt`"
 )
 
@@ -77,7 +77,7 @@ def _open_state(settings: Settings) -> State:
     try:
         opened = open_ledger(settings.ledger_url, may_create=not has_history(files))
     except LedgerMissing as error:
-        raise Unbound(f"{error}; {folder} holds what another ledger knows; {LEDGER_WAY_OUT}") from error
+        raise Unbound(f"{error}; {folder} belongs to another ledger; {LEDGER_WAY_OUT}") from error
     except LedgerLost as error:
         raise Unbound(str(error)) from error
     ledger = replace(opened, ring=JobNotifier(presence_folder(settings)).ring)

@@ -32,12 +32,12 @@ def addresses(settings: Settings, peers: Sequence[PeerTable]) -> list[tuple[Peer
 
 def roundtrips(settings: Settings, destinations: Sequence[PeerAddress]) -> list[Check]:
     """Analyse a phantom and send its report and overlay to each destination."""
-    from ra_node.bootstrap.analysis import build_judge, reading_rules
+    from ra_node.bootstrap.analysis import build_predictor, reading_rules
     from ra_node.services.offline_analysis import Analyst
     from ra_node.services.preflight.phantom_image import phantom_image
     from ra_node.services.preflight.roundtrip import check_roundtrip
 
-    judge, bundle = build_judge(with_bundle(settings, folder_in_use(settings)))
+    judge, bundle = build_predictor(with_bundle(settings, folder_in_use(settings)))
     label = settings.results.research_label
     analyst = Analyst(
         judge, bundle.identity, build_producer(settings), reading_rules(settings, bundle), label

@@ -9,7 +9,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ra_node.bootstrap.analysis import build_judge, reading_rules
+from ra_node.bootstrap.analysis import build_predictor, reading_rules
 from ra_node.bootstrap.node_context import State, address, folder_in_use, open_state, with_bundle
 from ra_node.errors import Fatal, Retryable
 from ra_node.settings.node import Settings
@@ -137,7 +137,7 @@ def _opened(settings_json: str, folder: Path, with_networks: bool) -> LoadedMode
     settings = with_bundle(Settings.model_validate_json(settings_json), folder)
     bundle = read_bundle(folder)
     check_weights(bundle)
-    judge = build_judge(settings)[0] if with_networks else None
+    judge = build_predictor(settings)[0] if with_networks else None
     return LoadedModel(reading_rules(settings, bundle), _detector(folder), judge)
 
 

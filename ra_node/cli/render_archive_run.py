@@ -16,7 +16,7 @@ from rich.text import Text
 from ra_node.cli.console import console as terminal
 from ra_node.cli.console import print_json
 from ra_node.domain.texts.printable import printable
-from ra_node.services.archive_run.journal import LinedUp, RunStudyState
+from ra_node.services.archive_run.journal import QueuedStudies, RunStudyState
 from ra_node.services.archive_run.run import Watcher
 from ra_node.services.archive_run.summary import Summary
 
@@ -34,7 +34,7 @@ class Pace:
     failed: int = 0
     began: float = 0.0
 
-    def begin(self, lined_up: LinedUp) -> None:
+    def begin(self, lined_up: QueuedStudies) -> None:
         self.studies, self.before, self.began = lined_up.studies, lined_up.done, self.clock()
 
     def count(self, state: RunStudyState) -> None:
@@ -98,7 +98,7 @@ def _bar(bar: Progress, pace: Pace) -> Watcher:
     def show(**changes: object) -> None:
         bar.update(task, completed=pace.done, words=pace.words(), **changes)  # type: ignore[arg-type]
 
-    def begun(lined_up: LinedUp) -> None:
+    def begun(lined_up: QueuedStudies) -> None:
         pace.begin(lined_up)
         show(description="Analysing studies", total=lined_up.studies)
 
@@ -119,7 +119,7 @@ def _lines(out: Console, pace: Pace) -> Watcher:
         said[0] = pace.clock()
         out.print(line, highlight=False, markup=False, soft_wrap=True)
 
-    def begun(lined_up: LinedUp) -> None:
+    def begun(lined_up: QueuedStudies) -> None:
         pace.begin(lined_up)
         say(f"{lined_up.studies} studies, {lined_up.done} of them done before")
 

@@ -61,7 +61,7 @@ class ClockReading:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class TrustedClock:
     """State of a machine's clock when it was last trusted.
 
     `doubted_at` and `doubted_boot`: uptime since which the clock implies another boot time, and that boot
@@ -129,13 +129,15 @@ def clock_state() -> int | None:
     return None if answer < 0 else answer
 
 
-def judge(known: Known | None, now: ClockReading, last_event: float | None) -> tuple[Known, str]:
+def assess_clock(
+    known: TrustedClock | None, now: ClockReading, last_event: float | None
+) -> tuple[TrustedClock, str]:
     """Check a reading: "" or the reason for distrust, and the new state.
 
     `last_event` is the newest time in the ledger, for a machine without stored state.
     """
     if known is None:  # treated as after a reboot
-        known = Known(_NEVER, -_NEVER, now.wall if last_event is None else last_event)
+        known = TrustedClock(_NEVER, -_NEVER, now.wall if last_event is None else last_event)
     if abs(now.booted_at - known.booted_at) <= JUMP_S:
         return _believed(known, now), ""
     if _booted_since(known, now):
@@ -147,7 +149,7 @@ def judge(known: Known | None, now: ClockReading, last_event: float | None) -> t
     )
 
 
-def accept(known: Known, now: ClockReading) -> Known:
+def accept(known: TrustedClock, now: ClockReading) -> TrustedClock:
     """Trust a reading from now on, by an operator or because it has been stable.
 
     The step forward may not be elapsed time, so nothing is deleted because of it.
@@ -158,13 +160,13 @@ def accept(known: Known, now: ClockReading) -> Known:
     return replace(_believed(known, now), jump_s=known.jump_s + jump_s, jumped_at=now.wall)
 
 
-def _booted_since(known: Known, now: ClockReading) -> bool:
+def _booted_since(known: TrustedClock, now: ClockReading) -> bool:
     if known.boot and now.boot:
         return known.boot != now.boot
     return now.uptime_s < known.uptime_s
 
 
-def _after_boot(known: Known, now: ClockReading) -> tuple[Known, str]:
+def _after_boot(known: TrustedClock, now: ClockReading) -> tuple[TrustedClock, str]:
     """After a reboot: time must not go back, and a long power-off needs a time server."""
     off_s = now.wall - known.wall
     if off_s < -JUMP_S:
@@ -176,13 +178,13 @@ def _after_boot(known: Known, now: ClockReading) -> tuple[Known, str]:
     return _doubted(known, now, f"the clock is {off_s / DAY_S:.1f} days on, and follows no time server")
 
 
-def _believed(known: Known, now: ClockReading) -> Known:
-    return Known(
+def _believed(known: TrustedClock, now: ClockReading) -> TrustedClock:
+    return TrustedClock(
         now.booted_at, now.uptime_s, now.wall, now.boot, jump_s=known.jump_s, jumped_at=known.jumped_at
     )
 
 
-def _doubted(known: Known, now: ClockReading, reason: str) -> tuple[Known, str]:
+def _doubted(known: TrustedClock, now: ClockReading, reason: str) -> tuple[TrustedClock, str]:
     """Distrust a clock until it has been stable for a day."""
     steady = known.doubted_at is not None and abs(now.booted_at - known.doubted_boot) <= JUMP_S
     if not steady or known.doubted_at is None or now.uptime_s < known.doubted_at:
@@ -211,7 +213,7 @@ class ClockWatch:
         """Check the clock; writes nothing."""
         now = self.read()
         with self.ledger.read() as connection:
-            known, reason = judge(self._known(connection), now, _last_event(connection))
+            known, reason = assess_clock(self._known(connection), now, _last_event(connection))
         return Trust(reason, known.jump_s, known.jumped_at)
 
     def observe(self) -> Trust:
@@ -219,7 +221,7 @@ class ClockWatch:
         now = self.read()
         with self.ledger.read() as connection:
             before = self._known(connection)
-            known, reason = judge(before, now, _last_event(connection))
+            known, reason = assess_clock(before, now, _last_event(connection))
         if before is None or _differs(before, known):
             self._keep(known)
         said = (
@@ -234,16 +236,16 @@ class ClockWatch:
         """Trust the clock as it is now; return the previous reason for distrust, "" where it was trusted."""
         now = self.read()
         with self.ledger.read() as connection:
-            known, reason = judge(self._known(connection), now, _last_event(connection))
+            known, reason = assess_clock(self._known(connection), now, _last_event(connection))
         self._keep(accept(known, now))
         clear_alarm(self.ledger, AlarmKind.CLOCK, self.machine)
         return reason
 
-    def _known(self, connection: Connection) -> Known | None:
+    def _known(self, connection: Connection) -> TrustedClock | None:
         found = connection.execute(select(_table.c.value).where(_table.c.name == self._name)).scalar()
-        return None if found is None else Known(**json.loads(found))
+        return None if found is None else TrustedClock(**json.loads(found))
 
-    def _keep(self, known: Known) -> None:
+    def _keep(self, known: TrustedClock) -> None:
         value = json.dumps(asdict(known))
         with self.ledger.write() as connection:
             if not insert_new(connection, _table, {"name": self._name, "value": value}):
@@ -269,7 +271,7 @@ def _last_event(connection: Connection) -> float | None:
     return None if at is None else float(at)
 
 
-def _differs(before: Known, after: Known) -> bool:
+def _differs(before: TrustedClock, after: TrustedClock) -> bool:
     """Whether anything but the elapsed time has changed."""
     passed = replace(before, uptime_s=after.uptime_s, wall=after.wall, booted_at=after.booted_at)
     return passed != after or after.uptime_s - before.uptime_s >= _AGAIN_S

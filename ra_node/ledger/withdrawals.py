@@ -47,7 +47,7 @@ class WithdrawalRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class NewestResult:
     """The newest result of a study."""
 
     study_uid: str
@@ -58,14 +58,14 @@ class Answered:
     bundle_sha256: str
 
 
-def answered_study(ledger: Ledger, study_uid: str) -> Answered | None:
+def answered_study(ledger: Ledger, study_uid: str) -> NewestResult | None:
     """The newest result of one study; None without one."""
     with ledger.read() as connection:
         rows = connection.execute(_newest(_result.c.study_uid == study_uid)).all()
     return _answered(rows[0]) if rows else None
 
 
-def answered_by(ledger: Ledger, bundle: str, since: float) -> list[Answered]:
+def answered_by(ledger: Ledger, bundle: str, since: float) -> list[NewestResult]:
     """Newest results since a time (UTC seconds since 1970) of the bundle whose SHA-256 begins like this.
 
     Those for whose images no network was asked are left out.
@@ -203,13 +203,15 @@ def _newest(which: ColumnElement[bool]) -> Select[Any]:
     )
 
 
-def _answered(row: AnyRow) -> Answered:
+def _answered(row: AnyRow) -> NewestResult:
     try:
         report = report_from_json(row.report_json)
     except ValueError:  # an unreadable row is a result that can be taken back all the same
-        return Answered(row.study_uid, row.version, withdrawn=False, purged=not row.kept, bundle_sha256="")
+        return NewestResult(
+            row.study_uid, row.version, withdrawn=False, purged=not row.kept, bundle_sha256=""
+        )
     withdrawn = report.withdrawal is not None
-    return Answered(row.study_uid, row.version, withdrawn, not row.kept, report.bundle.sha256)
+    return NewestResult(row.study_uid, row.version, withdrawn, not row.kept, report.bundle.sha256)
 
 
 def _at_rest() -> ColumnElement[bool]:

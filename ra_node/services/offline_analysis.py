@@ -22,7 +22,7 @@ from ra_node.imaging.pixels import PNG_SIGNATURE, read_png
 from ra_node.imaging.preview import PREVIEW_SUFFIX, encode_preview
 from ra_node.ledger.storage.durable_files import sha256_of_file
 from ra_node.services.analysis.study_analysis import (
-    Judge,
+    HandClassifier,
     Look,
     Rules,
     failed_finding,
@@ -35,7 +35,7 @@ from ra_node.services.analysis.study_analysis import (
 from ra_node.services.jobs.machine_faults import stops_everything
 from ra_node.services.reception.patient_consistency import witnesses_in
 from ra_node.services.reporting.display_pixels import read_display
-from ra_node.services.reporting.lazy_sources import OnDemand
+from ra_node.services.reporting.lazy_sources import LazySources
 from ra_node.services.reporting.render_objects import Rendering, Sources, name_content, save
 
 IMAGES_AT_ONCE = 4
@@ -49,7 +49,7 @@ class Analyst:
     `between` is called before each image, while no lock is held.
     """
 
-    judge: Judge
+    judge: HandClassifier
     bundle: BundleIdentity
     producer: Producer
     rules: Rules
@@ -104,8 +104,8 @@ class Analyst:
         report = name_content(
             report, {uid: sha256_of_file(path) for uid, path in paths.items()}, self.producer
         )
-        displays = OnDemand({**paths, **previews.paths}, read_display)
-        sources = Sources(OnDemand(paths, read_attributes), displays)
+        displays = LazySources({**paths, **previews.paths}, read_display)
+        sources = Sources(LazySources(paths, read_attributes), displays)
         save(Rendering(report, sources, self.producer), folder)
         previews.remove()
         return report

@@ -33,7 +33,7 @@ from tests.benchmarks.scale import TASTE, Scale
 from tests.benchmarks.table import Row
 from tests.node.harness import REPOSITORY
 from training.classifier.epoch_log import Log, read_log
-from training.classifier.loop import Around, tune
+from training.classifier.loop import LoopContext, tune
 from training.classifier.run_folder import HandsFrom, kept_crops
 from training.classifier.train import LOG, TASKS, Place
 from training.cli.show import write_page
@@ -103,7 +103,7 @@ def ready_s(crops: NDArray[np.uint8], recipe: Recipe, device: torch.device, epoc
     task = recipe.staging.model_copy(update={"epochs": epochs})
     recipe = recipe.model_copy(update={"staging": task})
     nothing = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, len(TRAINING)))
-    tune(nothing, crops, labels, recipe, "staging", lambda _said: None, device, Around(log=Log(log)))
+    tune(nothing, crops, labels, recipe, "staging", lambda _said: None, device, LoopContext(log=Log(log)))
     return pace_of(log)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from pydicom import Dataset
 
-from ra_node.bootstrap.analysis import build_judge, limit_library_threads, reading_rules
+from ra_node.bootstrap.analysis import build_predictor, limit_library_threads, reading_rules
 from ra_node.bootstrap.node_context import build_producer, default_settings
 from ra_node.dicom.overlay.secondary_capture import build_overlay, render_overlay
 from ra_node.dicom.reading.file import read_attributes, read_dataset, read_header
@@ -45,7 +45,7 @@ def steps(folder: Path, rounds: int) -> dict[str, float]:
     """Median CPU seconds of each step; every round has a study of its own, as what comes again is kept."""
     settings = default_settings()
     limit_library_threads()
-    judge, bundle = build_judge(settings)
+    judge, bundle = build_predictor(settings)
     rules, producer = reading_rules(settings, bundle), build_producer(settings)
     files = Files(folder)
     pixels = phantom_study()[0].pixel_array.astype("uint16")

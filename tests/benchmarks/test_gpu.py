@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from functools import cache
 
 import cv2
 import numpy as np
@@ -14,7 +15,7 @@ from ra_node.bootstrap.analysis import SWITCH_S
 from ra_node.bootstrap.node_context import default_settings
 from ra_node.domain.report import Recognition, Staging
 from ra_node.inference.bundles.bundle import load_bundle
-from ra_node.inference.predictor import HandPrediction
+from ra_node.inference.predictor import HandPrediction, Predictor
 from tests.benchmarks import gpu
 from tests.benchmarks.__main__ import main
 from tests.benchmarks.gpu import NO_CARD, Size, answer_rows, as_in_the_worker, flops_of_a_hand, healthy, rows
@@ -37,8 +38,15 @@ def test_without_a_card_one_row_says_so(capsys):
     assert NO_CARD in capsys.readouterr().out
 
 
-def test_every_row_is_measured(tmp_path):
-    """The CPU in the place of the card: speeds mean nothing here, but it answers as itself."""
+def test_every_row_is_measured(tmp_path, monkeypatch):
+    """The CPU in the place of the card: speeds mean nothing here, but it answers as itself.
+
+    Networks are loaded once for each batch size, which takes 1 s of CPU.
+    """
+    bundle = load_bundle(default_settings().models.bundle)
+    monkeypatch.setattr(gpu, "load_bundle", lambda _folder: bundle)
+    load = cache(lambda device, batch: Predictor(bundle, device, batch))
+    monkeypatch.setattr(gpu, "Predictor", lambda _bundle, device, batch: load(device, batch))
     found = list(rows(torch.device("cpu"), tmp_path, TINY))
     assert len({row.name for row in found}) == len(found) == 9
     assert all(row.ratio > 0 for row in found[:-2] if row.ratio is not None)

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from ra_node.cli.render_archive_run import LINE_EVERY_S, Pace, watching
 from ra_node.runtime.signals import stopping
-from ra_node.services.archive_run.journal import LinedUp, RunStudyState
+from ra_node.services.archive_run.journal import QueuedStudies, RunStudyState
 
 
 class Clock:
@@ -28,7 +28,7 @@ def clock():
 
 def test_the_pace_leaves_out_what_was_done_before(clock):
     pace = Pace(clock)
-    pace.begin(LinedUp(100, 40))
+    pace.begin(QueuedStudies(100, 40))
     clock.now = 60.0
     for _ in range(11):
         pace.count(RunStudyState.DONE)
@@ -41,7 +41,7 @@ def lines(clock, *steps, terminal=False):
     out = io.StringIO()
     console = Console(file=out, width=200, force_terminal=terminal)
     with watching(console, Pace(clock)) as watcher:
-        watcher.begun(LinedUp(4, 1))
+        watcher.begun(QueuedStudies(4, 1))
         for seconds, step in steps:
             clock.now += seconds
             step(watcher)

@@ -9,7 +9,6 @@ from ra_node.domain.geometry import Box
 from ra_node.domain.report import HandRegion
 from ra_node.imaging.pixels import Radiograph
 from ra_node.imaging.polarity import is_dark, turned_round
-from tests.imaging.conftest import RealHand
 from tests.imaging.silhouette_hand import drawn_hand, only_hand
 
 
@@ -45,10 +44,3 @@ def test_a_region_without_film_around_it_is_not_called_dark():
     """Where nothing can be compared, nothing is claimed."""
     box = Box(0, 0, 40, 40)
     assert not is_dark(np.ones((40, 40), np.float32), HandRegion(box, box.corners(), 0, 1.0))
-
-
-def test_real_hands_are_bright(real_hands: list[RealHand]):
-    """None of a spread sample is taken for a negative."""
-    assert not [
-        real.identity for real in real_hands for hand in real.found.hands if is_dark(real.values, hand)
-    ]

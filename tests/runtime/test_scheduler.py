@@ -39,9 +39,12 @@ def test_a_failing_task_runs_again_and_the_others_go_on():
     assert not thread.is_alive()
 
 
-@pytest.mark.parametrize("jump_s", [-3600.0, 86400.0], ids=["back an hour", "ahead a day"])
+@pytest.mark.parametrize("jump_s", [-3600.0, 3600.0], ids=["back an hour", "ahead an hour"])
 def test_tasks_go_on_when_the_wall_clock_is_set(monkeypatch, jump_s):
-    """APScheduler alone would rest until the old time comes again."""
+    """APScheduler alone would rest until the old time comes again.
+
+    It counts every missed run of a clock set ahead: 180,000 in an hour at this interval, 0.2 s of CPU.
+    """
     shift = [0.0]
 
     class Shifted(datetime):

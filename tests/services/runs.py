@@ -14,7 +14,7 @@ from ra_node.services.archive_run.journal import Journal
 from ra_node.services.archive_run.result_csv import ResultTable
 from ra_node.services.archive_run.result_rows import COLUMNS
 from ra_node.services.archive_run.run import Run, Watcher
-from ra_node.services.archive_run.sources import Folders, StudySource
+from ra_node.services.archive_run.sources import FolderStudies, StudySource
 from ra_node.services.offline_analysis import Analyst
 from tests.dicom import builders as dicom
 from tests.finders import BLIND
@@ -57,7 +57,7 @@ def run_in(
     with Journal(out / "journal.sqlite3") as journal, ResultTable(out, COLUMNS) as table:
         journal.begin(facts, dicom.CREATED.isoformat())
         yield Run(
-            archive or Folders(sources, out),
+            archive or FolderStudies(sources, out),
             Analyst(FakeJudge(), dicom.BUNDLE, dicom.PRODUCER, BLIND, "Research", between, look),
             out,
             journal,

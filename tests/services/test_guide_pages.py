@@ -113,6 +113,20 @@ def test_the_architecture_fits_on_two_pages():
     assert len(text.splitlines()) < 100
 
 
+def test_of_fifty_search_terms_all_but_four_are_in_the_path_that_they_lead_to():
+    """By its longest word; the links are followed by the test of all files that a page names."""
+    text = (FOLDER / "naming.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([^|]+) \| \[[^]]+\]\(\.\./([^)]+)\) \|$", text, re.MULTILINE)
+    assert len({term for term, _ in rows}) == 50
+    words = {term: max(term.lower().split(), key=len).replace("-", "_") for term, _ in rows}
+    assert {term for term, path in rows if words[term] not in path} == {
+        "C-ECHO",
+        "retry",
+        "dead letter",
+        "fsync",
+    }
+
+
 def test_the_command_lists_the_pages_and_prints_one():
     listed = CliRunner().invoke(app, ["guide"])
     shown = CliRunner().invoke(app, ["guide", "glossary"])

@@ -15,7 +15,7 @@ import torch
 import torchvision  # noqa: F401
 
 import ra_node
-from ra_node.bootstrap.analysis import build_judge
+from ra_node.bootstrap.analysis import build_predictor
 from ra_node.bootstrap.node_context import default_settings
 
 for _found in pkgutil.walk_packages(ra_node.__path__, "ra_node."):
@@ -25,7 +25,7 @@ for _found in pkgutil.walk_packages(ra_node.__path__, "ra_node."):
 torch.set_num_threads(1)  # before the networks run once: a fork has no threads of its own
 _SETTINGS = default_settings()
 _SETTINGS = _SETTINGS.model_copy(update={"models": _SETTINGS.models.model_copy(update={"device": "cpu"})})
-_JUDGE = build_judge(_SETTINGS)
+_JUDGE = build_predictor(_SETTINGS)
 gc.freeze()  # no fork looks through what is here for garbage, and copies its pages by that
 
 

@@ -78,13 +78,13 @@ def _reuse_the_networks() -> None:
     """Take the networks that were loaded before the fork: reading them again is not what dies here."""
     from tests.torture.preloaded import networks
 
-    build = analysis.build_judge
+    build = analysis.build_predictor
 
     def loaded(settings: Any) -> Any:
         ready = networks(settings.models.bundle, settings.models.device)
         return ready if ready is not None else build(settings)
 
-    analysis.build_judge = loaded
+    analysis.build_predictor = loaded
 
 
 def _follow(plan: Plan) -> None:

@@ -14,7 +14,7 @@ from ra_node.errors import Fatal
 from tests.training.network_builders import exact_recipe, hands, small_network
 from training.classifier.checkpoint import Checkpoint
 from training.classifier.epoch_log import Log, read_log
-from training.classifier.loop import Around, Progress, tune
+from training.classifier.loop import LoopContext, Progress, tune
 
 STEPS_AN_EPOCH = 4
 
@@ -29,7 +29,7 @@ def trained(folder: Path, *, kill_at: int | None = None, **changed: object) -> n
             raise KilledError
 
     network = small_network(dropout=0.3)
-    around = Around(
+    around = LoopContext(
         checkpoint=Checkpoint(folder / "checkpoint.pt", "one recipe"),
         log=resumed_log(folder / "log.csv", folder),
     )
@@ -119,7 +119,7 @@ def test_a_loss_that_is_no_number_stops_with_epoch_step_and_hands(tmp_path: Path
             nn.init.constant_(next(network.parameters()), float("nan"))
 
     names = [f"hand {k}" for k in range(64)]
-    around = Around(hands=names, checkpoint=kept)
+    around = LoopContext(hands=names, checkpoint=kept)
     with pytest.raises(
         Fatal, match=r"staging: expected a finite loss, found nan in epoch 2, step 2; .*hand \d+, hand"
     ):

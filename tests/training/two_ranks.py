@@ -12,7 +12,7 @@ from tests.training.network_builders import exact_recipe, hands, small_network
 from training.classifier.checkpoint import Checkpoint
 from training.classifier.distributed import joined_ranks
 from training.classifier.epoch_log import Log
-from training.classifier.loop import Around, save_half, tune
+from training.classifier.loop import LoopContext, save_half, tune
 
 
 def main(folder: Path) -> None:
@@ -21,7 +21,7 @@ def main(folder: Path) -> None:
         network = small_network(seed=ranks.rank)  # all begin as the first one
         losses: list[float] = []
         log = Log(folder / "log.csv") if ranks.first else None
-        around = Around(ranks=ranks, checkpoint=Checkpoint(folder / "checkpoint.pt", "ranks"), log=log)
+        around = LoopContext(ranks=ranks, checkpoint=Checkpoint(folder / "checkpoint.pt", "ranks"), log=log)
         recipe = exact_recipe(epochs=2, batch=24, rest="keep")
         tune(network, *hands(), recipe, "staging", lambda line: losses.append(line.loss), device, around)
         if ranks.first:

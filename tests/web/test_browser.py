@@ -104,8 +104,8 @@ def test_a_study_is_opened_from_the_list_with_its_overlay_and_its_timeline(chrom
     with someone(chromium, ward[2]) as page:
         sign_in(page)
         page.get_by_role("link", name=ward[1]["answered"]).click()
-        page.wait_for_load_state("networkidle")
-        width = page.locator(".overlay img").evaluate("picture => picture.naturalWidth")
+        shown = "picture => picture.decode().then(() => picture.naturalWidth)"
+        width = page.locator(".overlay img").evaluate(shown)  # the list that is left is idle too
         assert width > 300
         assert "SUSPECTED" in page.get_by_label("Report as text").inner_text()
         assert page.locator(".timeline li").count() >= 8

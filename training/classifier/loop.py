@@ -45,7 +45,7 @@ Validate = Callable[[nn.Module], float]
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
+class LoopContext:
     """Environment of the loop: names of hands, other processes, and the checkpoint."""
 
     hands: Sequence[str] = ()
@@ -57,7 +57,7 @@ class Around:
     """A figure of the network, once an epoch."""
 
 
-NOTHING = Around()
+NOTHING = LoopContext()
 
 
 def tune(
@@ -68,7 +68,7 @@ def tune(
     name: TaskName,
     report: Report,
     device: torch.device,
-    around: Around = NOTHING,
+    around: LoopContext = NOTHING,
     classes: Sequence[int] = (),
 ) -> None:
     """Train `network` in place on crops (N, side, side) with labels (N,); resumes from a checkpoint.
@@ -180,7 +180,7 @@ class _Plan:
         return [order[start : start + self.batch] for start in self.starts[:left]]
 
 
-def _keep_epoch(row: EpochRow, network: nn.Module, around: Around) -> None:
+def _keep_epoch(row: EpochRow, network: nn.Module, around: LoopContext) -> None:
     """Evaluate the validation hands and write the row, in the first process only."""
     if not around.ranks.first or around.log is None:
         return

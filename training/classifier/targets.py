@@ -15,7 +15,7 @@ from training.recipes.classifier import TaskRecipe
 
 
 @dataclass(frozen=True, slots=True)
-class Goal:
+class TaskTargets:
     """The targets (N, classes) of the network's outputs in `columns`."""
 
     columns: slice
@@ -28,7 +28,7 @@ def goals(
     task: TaskRecipe,
     device: torch.device,
     classes_of: Sequence[int] = (),
-) -> list[Goal]:
+) -> list[TaskTargets]:
     """A goal for each set of labels (N,), with concatenated outputs; only the first is smoothed.
 
     `classes_of` is the number of outputs of each, which may be more than its labels have.
@@ -39,12 +39,12 @@ def goals(
         smoothing = 0.0 if place else task.neighbour_smoothing
         targets = soft_targets(torch.from_numpy(own), classes, smoothing).to(device)
         weights = _class_weights(own, classes).to(device) if task.class_weighting else None
-        made.append(Goal(slice(start, start + classes), targets, weights))
+        made.append(TaskTargets(slice(start, start + classes), targets, weights))
         start += classes
     return made
 
 
-def loss_sum(logits: Tensor, chosen: Sequence[Goal], hands: Tensor) -> Tensor:
+def loss_sum(logits: Tensor, chosen: Sequence[TaskTargets], hands: Tensor) -> Tensor:
     """Cross entropy of the outputs for `hands` (indices), summed over hands and goals, in float32."""
     parts = [
         cross_entropy(

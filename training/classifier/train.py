@@ -21,7 +21,7 @@ from training.classifier.checkpoint import Checkpoint
 from training.classifier.distributed import ALONE, Ranks
 from training.classifier.epoch_log import Log
 from training.classifier.initial_weights import begun
-from training.classifier.loop import Around, Progress, TaskName, save_half, tune
+from training.classifier.loop import LoopContext, Progress, TaskName, save_half, tune
 from training.classifier.start import Start
 from training.data.dataset import Crops
 from training.data.leakage import refuse_seen
@@ -80,7 +80,9 @@ def train_run(
     kept = {task: place.checkpoint(task, mark) for task in TASKS}
     log = Log(place.folder / LOG)
     log.resume({task: (held.load() or {"epoch": 0})["epoch"] for task, held in kept.items()})
-    lesson = Lesson(recipe, part, crops.part("validation"), start, place, kept, log, report or _progress(say))
+    lesson = TrainingTasks(
+        recipe, part, crops.part("validation"), start, place, kept, log, report or _progress(say)
+    )
     teach = _teach_together if recipe.trunk == "shared" else _teach_apart
     teach(lesson)
     place.ranks.gathered(None)
@@ -91,7 +93,7 @@ def train_run(
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class TrainingTasks:
     """Data and settings of the tasks of a run."""
 
     recipe: Recipe
@@ -105,7 +107,7 @@ class Lesson:
 
     def learn(self, network: nn.Module, task: TaskName, beside: TaskName | None = None) -> None:
         """Train a network in place for one task, or for two with concatenated outputs."""
-        around = Around(
+        around = LoopContext(
             hands=[str(patient) for patient in self.hands.patients],
             ranks=self.place.ranks,
             checkpoint=self.kept[task],
@@ -125,7 +127,7 @@ class Lesson:
             save_half(network, weights_path(self.place.folder, task), metadata_of(origin))
 
 
-def _teach_apart(lesson: Lesson) -> None:
+def _teach_apart(lesson: TrainingTasks) -> None:
     """Train a network for each task."""
     recipe = lesson.recipe
     network = begun(recipe, CLASSES["staging"], lesson.start, recipe.staging.head)
@@ -136,7 +138,7 @@ def _teach_apart(lesson: Lesson) -> None:
         lesson.keep(network, task)
 
 
-def _teach_together(lesson: Lesson) -> None:
+def _teach_together(lesson: TrainingTasks) -> None:
     """Train both tasks as two last layers of one network, and write it once with each of them."""
     recipe = lesson.recipe
     network = begun(recipe, CLASSES["staging"], lesson.start, recipe.staging.head)

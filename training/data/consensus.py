@@ -16,7 +16,7 @@ SplitName = Literal["train", "test", ""]
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class HandAttributes:
     """Attributes of a hand in the table besides its stage; "" and None where absent."""
 
     patient: str = ""
@@ -37,7 +37,7 @@ class Reading:
     first: int | None
     second: int | None
     consensus: int | None
-    facts: Facts
+    facts: HandAttributes
     """Stages, NOT_GRADABLE, or None without a label."""
 
     @property
@@ -67,7 +67,7 @@ class LabelledHand:
         return self.readings[0].row
 
     @property
-    def facts(self) -> Facts:
+    def facts(self) -> HandAttributes:
         return self.readings[0].facts
 
     @property

@@ -28,7 +28,7 @@ def age_band(years: float) -> str:
     return f"{BANDS[-1]}+"
 
 
-class Described(Protocol):
+class DescribedHand(Protocol):
     """A hand with attributes of its patient; "" or None where unknown."""
 
     @property
@@ -41,7 +41,7 @@ class Described(Protocol):
     def site(self) -> str: ...
 
 
-def groups_of(rows: Sequence[Described]) -> Groups:
+def groups_of(rows: Sequence[DescribedHand]) -> Groups:
     """The groups of hands by their rows; an attribute that no row has is left out."""
     values = {
         "side": [row.side for row in rows],

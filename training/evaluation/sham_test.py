@@ -23,7 +23,7 @@ GRID = 28
 
 
 @dataclass(frozen=True, slots=True)
-class ToldApart:
+class Separability:
     """AUC of a probe that separates the second group of hands from the first; 0.5 is chance."""
 
     patients: int
@@ -52,7 +52,7 @@ def pairs(
 
 def told_apart(
     untouched: NDArray[np.uint8], edited: NDArray[np.uint8], seed: int, resamples: int = 1000
-) -> ToldApart:
+) -> Separability:
     """AUC of logistic regression over five folds by patient, with its interval over patients.
 
     Row k of both groups is the same patient and lies in the same fold.
@@ -73,7 +73,9 @@ def told_apart(
         return {"auc": auc(touched[k], scores[k])}
 
     rng = np.random.default_rng(seed)
-    return ToldApart(len(untouched), with_intervals(figures, patients.astype(np.str_), rng, resamples)["auc"])
+    return Separability(
+        len(untouched), with_intervals(figures, patients.astype(np.str_), rng, resamples)["auc"]
+    )
 
 
 def _features(crop: NDArray[np.uint8]) -> NDArray[np.float64]:

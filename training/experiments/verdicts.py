@@ -26,7 +26,7 @@ class Experiment:
 
 
 @dataclass(frozen=True, slots=True)
-class Versus:
+class RunComparison:
     """A base, and experiments evaluated on the same held-out hands."""
 
     base: str
@@ -35,14 +35,14 @@ class Versus:
     experiments: tuple[Experiment, ...]
 
 
-def versus(base: Shown, others: Sequence[Shown], seed: int = 0, resamples: int = 1000) -> Versus:
+def versus(base: Shown, others: Sequence[Shown], seed: int = 0, resamples: int = 1000) -> RunComparison:
     """Compare each run with the base; raises Fatal where the held-out hands are not the same."""
     if not others:
         raise Fatal("expected one run or more beside the base, found none")
     for other in others:
         refuse_other_hands(base.held_out, other.held_out, (base.name, other.name))
         _refuse_other_pictures(base, other)
-    return Versus(
+    return RunComparison(
         base.name,
         len(base.held_out.stages),
         base.held_out.people,
@@ -82,7 +82,7 @@ def begun_with(run: Shown) -> str:
     return f"an earlier run of the same split, sha256 {digest[:12]}" if digest else "random weights"
 
 
-def lines_of(found: Versus) -> list[str]:
+def lines_of(found: RunComparison) -> list[str]:
     """The comparison for a terminal."""
     said = [f"base {found.base}, {found.hands} held-out hands of {found.people} people"]
     for one in found.experiments:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ra_node.domain.geometry import Box
-from training.phantom.lesions import Bite, DrawnLesion
+from training.phantom.lesions import DrawnLesion, Erosion
 from training.phantom.raster import blurred, depth_inside, filled, looked_up, resized, rounded
-from training.phantom.skeleton import HandSkeleton, Plate, Tube
+from training.phantom.skeleton import HandSkeleton, OutlinedBone, TubularBone
 from training.phantom.transform import MillimetreTransform
 
 Array = NDArray[np.float32]
@@ -86,7 +86,11 @@ def add_bones(
 
 
 def _add_tube(
-    shadow: Array, tube: Tube, lesions: tuple[DrawnLesion, ...], frame: MillimetreTransform, texture: Texture
+    shadow: Array,
+    tube: TubularBone,
+    lesions: tuple[DrawnLesion, ...],
+    frame: MillimetreTransform,
+    texture: Texture,
 ) -> None:
     base, head = np.array(tube.base, np.float32), np.array(tube.head, np.float32)
     box = frame.window(np.stack([base, head]), max(tube.widths_mm) + 2.5)
@@ -104,7 +108,7 @@ def _add_tube(
     _add(shadow, box, mass * _wear(x, y, lesions, texture))
 
 
-def _tube_chords(tube: Tube, u: Array, s: Array, length: float) -> tuple[Array, Array]:
+def _tube_chords(tube: TubularBone, u: Array, s: Array, length: float) -> tuple[Array, Array]:
     """The length of each ray in cortex and in marrow, mm."""
     t = (s / np.float32(length)).clip(0, 1)
     wide = _profile(tube, t)
@@ -123,7 +127,7 @@ def _tube_chords(tube: Tube, u: Array, s: Array, length: float) -> tuple[Array, 
     return outer - np.minimum(inner, outer) + rim, inner
 
 
-def _profile(tube: Tube, t: Array) -> Array:
+def _profile(tube: TubularBone, t: Array) -> Array:
     """Half width in mm at the share t of a bone's length: flared ends, narrower between them."""
     base, middle, head = tube.widths_mm
     flare = (1 - t / 0.52).clip(0, 1) ** 2.2 * (1 + 0.9 * (t / 0.52))
@@ -133,13 +137,13 @@ def _profile(tube: Tube, t: Array) -> Array:
     return result
 
 
-def _head_curve(tube: Tube, v: Array) -> Array:
+def _head_curve(tube: TubularBone, v: Array) -> Array:
     notch, dome = tube.dip_mm * np.exp(-((v / 0.35) ** 2)), -1.4 * tube.dip_mm * v * v
     result: Array = (notch if tube.dip_mm > 0 else dome).astype(np.float32)
     return result
 
 
-def _head_round(tube: Tube) -> float:
+def _head_round(tube: TubularBone) -> float:
     if tube.tuft:
         return 0.95 * tube.widths_mm[2]
     return (0.85 if tube.dip_mm < 0 else 0.4) * tube.widths_mm[2]
@@ -163,7 +167,7 @@ def _chord(u: Array, wide: Array, depth: Array, end: Array, dome_mm: float) -> A
 
 def _add_plate(
     shadow: Array,
-    plate: Plate,
+    plate: OutlinedBone,
     lesions: tuple[DrawnLesion, ...],
     frame: MillimetreTransform,
     texture: Texture,
@@ -182,7 +186,7 @@ def _add_plate(
     _add(shadow, box, mass * _wear(x, y, lesions, texture))
 
 
-def _wall(plate: Plate, y: Array) -> Array:
+def _wall(plate: OutlinedBone, y: Array) -> Array:
     """Thickness of the cortex in mm: thin in carpals and at the distal forearm, thick along its shaft."""
     up = (-(y + 18) / 30).clip(0, 1) if plate.shaft else np.zeros_like(y)
     near = 0.6 * np.exp(-(((y + 12) / 6) ** 2)) if plate.shaft else 0.0
@@ -190,7 +194,7 @@ def _wall(plate: Plate, y: Array) -> Array:
     return result
 
 
-def _depth_inside(plate: Plate, frame: MillimetreTransform, box: Box) -> Array:
+def _depth_inside(plate: OutlinedBone, frame: MillimetreTransform, box: Box) -> Array:
     """Depth of each pixel inside a smooth outline, mm; 0 outside."""
     fine = 2
     points = rounded(frame.to_px(plate.outline)) - np.array([box.x0, box.y0], np.float32)
@@ -220,7 +224,7 @@ def _wear(x: Array, y: Array, lesions: tuple[DrawnLesion, ...], texture: Texture
     return left
 
 
-def _unbitten(x: Array, y: Array, bite: Bite, texture: Texture, floor: float) -> Array:
+def _unbitten(x: Array, y: Array, bite: Erosion, texture: Texture, floor: float) -> Array:
     """Remaining share of bone at one erosion: `floor` in its middle, an irregular edge."""
     away = np.sqrt((x - bite.x_mm) ** 2 + (y - bite.y_mm) ** 2)
     ragged = texture.ragged(x / np.float32(7), y / np.float32(7))

@@ -25,7 +25,7 @@ _HAND = ("85562004", "Hand")
 _POSTERO_ANTERIOR = ("272479007", "postero-anterior")
 
 
-class HeaderFacts(Protocol):
+class HeaderAttributes(Protocol):
     """Attributes of an image that its header needs."""
 
     @property
@@ -50,7 +50,7 @@ class HeaderFacts(Protocol):
     def born_on(self) -> date: ...
 
 
-def described(recipe: HeaderFacts, uid: Callable[..., UID]) -> Dataset:
+def described(recipe: HeaderAttributes, uid: Callable[..., UID]) -> Dataset:
     """All modules except Image Pixel, with file meta information; `uid` derives UIDs from parts."""
     image = Dataset()
     image.SpecificCharacterSet = "ISO_IR 192"
@@ -65,7 +65,7 @@ def described(recipe: HeaderFacts, uid: Callable[..., UID]) -> Dataset:
     return image
 
 
-def _identify(image: Dataset, recipe: HeaderFacts, uid: Callable[..., UID]) -> None:
+def _identify(image: Dataset, recipe: HeaderAttributes, uid: Callable[..., UID]) -> None:
     sop_class: UID = ComputedRadiographyImageStorage
     if recipe.modality == "DX":
         sop_class = DigitalXRayImageStorageForPresentation
@@ -81,7 +81,7 @@ def _identify(image: Dataset, recipe: HeaderFacts, uid: Callable[..., UID]) -> N
     image.file_meta = meta
 
 
-def _add_patient_and_study(image: Dataset, recipe: HeaderFacts, uid: Callable[..., UID]) -> None:
+def _add_patient_and_study(image: Dataset, recipe: HeaderAttributes, uid: Callable[..., UID]) -> None:
     number = hashlib.sha256(recipe.study_key.encode()).hexdigest()[:8].upper()
     image.PatientName = "PHANTOM^HAND"
     image.PatientID = f"PHANTOM-{number}"
@@ -102,7 +102,7 @@ def _years(born: date, day: date) -> int:
     return day.year - born.year - ((day.month, day.day) < (born.month, born.day))
 
 
-def _add_series_and_equipment(image: Dataset, recipe: HeaderFacts, uid: Callable[..., UID]) -> None:
+def _add_series_and_equipment(image: Dataset, recipe: HeaderAttributes, uid: Callable[..., UID]) -> None:
     image.SeriesInstanceUID = uid("series", recipe.study_key, recipe.modality, str(recipe.series_number))
     image.SeriesNumber = recipe.series_number
     image.SeriesDescription = "Hand PA"
@@ -115,7 +115,7 @@ def _add_series_and_equipment(image: Dataset, recipe: HeaderFacts, uid: Callable
     image.SoftwareVersions = "1"
 
 
-def _add_image(image: Dataset, recipe: HeaderFacts) -> None:
+def _add_image(image: Dataset, recipe: HeaderAttributes) -> None:
     image.InstanceNumber = recipe.instance_number
     image.AcquisitionDate, image.AcquisitionTime = _moment(recipe.taken_at)
     image.ContentDate, image.ContentTime = _moment(recipe.taken_at)
@@ -129,7 +129,7 @@ def _add_image(image: Dataset, recipe: HeaderFacts) -> None:
     image.ImagerPixelSpacing = [spacing, spacing]
 
 
-def _add_digital_x_ray(image: Dataset, recipe: HeaderFacts) -> None:
+def _add_digital_x_ray(image: Dataset, recipe: HeaderAttributes) -> None:
     if recipe.laterality == "":
         raise ValueError('a DX object needs Image Laterality "R", "L" or "B", found none (PS3.3 C.8.11.2)')
     image.ImageType = ["ORIGINAL", "PRIMARY", ""]
@@ -150,7 +150,7 @@ def _add_digital_x_ray(image: Dataset, recipe: HeaderFacts) -> None:
     image.EstimatedRadiographicMagnificationFactor = _MAGNIFICATION
 
 
-def _add_computed_radiography(image: Dataset, recipe: HeaderFacts) -> None:
+def _add_computed_radiography(image: Dataset, recipe: HeaderAttributes) -> None:
     image.ImageType = ["ORIGINAL", "PRIMARY"]
     image.PlateType = ""
     if recipe.laterality:

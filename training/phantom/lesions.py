@@ -30,7 +30,7 @@ _HIT = ((0, 0), (2, 4), (4, 6), (5, 8), (7, 10), (9, 12))
 
 
 @dataclass(frozen=True, slots=True)
-class Bite:
+class Erosion:
     """An erosion: a round hole in bone at (x, y) in mm."""
 
     x_mm: float
@@ -45,7 +45,7 @@ class DrawnLesion:
     joint: str
     stage: int
     place: tuple[float, float]
-    bites: tuple[Bite, ...]
+    bites: tuple[Erosion, ...]
     thinned: float
     swollen_mm: float
     fused: bool
@@ -124,10 +124,10 @@ def _wrist_margins(hand: HandSkeleton, joint: str) -> Array:
     return points[np.argsort(away)[:14]]
 
 
-def _bites(margins: Array, stage: int, rng: np.random.Generator) -> tuple[Bite, ...]:
+def _bites(margins: Array, stage: int, rng: np.random.Generator) -> tuple[Erosion, ...]:
     picked = rng.choice(len(margins), size=_BITES[stage], replace=len(margins) < _BITES[stage])
     bites = []
     for at in picked:
         x, y = margins[at] + rng.normal(0, 0.5, 2)
-        bites.append(Bite(float(x), float(y), float(_BITE_MM[stage] * rng.uniform(0.7, 1.3))))
+        bites.append(Erosion(float(x), float(y), float(_BITE_MM[stage] * rng.uniform(0.7, 1.3))))
     return tuple(bites)

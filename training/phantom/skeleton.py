@@ -17,7 +17,7 @@ Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Tube:
+class TubularBone:
     """A tubular bone from `base` to `head`, (x, y) in mm, with half widths in mm.
 
     `hollow_mm` is the depth of the concave base, `dip_mm` that of the notch between two condyles of the
@@ -36,7 +36,7 @@ class Tube:
 
 
 @dataclass(frozen=True, slots=True)
-class Plate:
+class OutlinedBone:
     """A bone given by its outline (points, 2) in mm: a carpal, a sesamoid or a forearm bone."""
 
     name: str
@@ -65,8 +65,8 @@ class HandSkeleton:
     """All bones of a hand, with its joints."""
 
     digits: tuple[Digit, ...]
-    tubes: tuple[Tube, ...]
-    plates: tuple[Plate, ...]
+    tubes: tuple[TubularBone, ...]
+    plates: tuple[OutlinedBone, ...]
     joints: dict[str, tuple[float, float]]
 
 
@@ -217,7 +217,7 @@ def _deformed(number: int, nodes: Array, deformities: dict[str, Deformity]) -> D
     return Digit(number, nodes, tuple(gaps), tuple(slips))
 
 
-def _tubes(digit: Digit, slack: float) -> list[Tube]:
+def _tubes(digit: Digit, slack: float) -> list[TubularBone]:
     """The bones of a digit between its joints, each shortened by half of the joint spaces."""
     widths, nodes = WIDTHS_MM[digit.number], digit.nodes
     last = len(nodes) - 2
@@ -235,17 +235,19 @@ def _tubes(digit: Digit, slack: float) -> list[Tube]:
     return tubes
 
 
-def _tube(name: str, ends: tuple[Array, Array], wide: tuple[float, ...], at: int, *, tuft: bool) -> Tube:
+def _tube(
+    name: str, ends: tuple[Array, Array], wide: tuple[float, ...], at: int, *, tuft: bool
+) -> TubularBone:
     """A metacarpal (`at` 0) has a flat base and a round head, a phalanx a socket and two condyles."""
     (x0, y0), (x1, y1) = ends
     hollow = (0.5, 1.3, 0.9, 0.8)[at]
     dip = 0.0 if tuft else (-0.8 if at == 0 else 0.5)
     base, head = (float(x0), float(y0)), (float(x1), float(y1))
     rim = 0.0 if at == 0 else 1.3
-    return Tube(name, base, head, (wide[0], wide[1], wide[2]), hollow, dip, rim, tuft)
+    return TubularBone(name, base, head, (wide[0], wide[1], wide[2]), hollow, dip, rim, tuft)
 
 
-def _carpals(deformities: dict[str, Deformity], rng: np.random.Generator) -> list[Plate]:
+def _carpals(deformities: dict[str, Deformity], rng: np.random.Generator) -> list[OutlinedBone]:
     """The carpals, enlarged towards each other where the wrist has lost its joint spaces."""
     plates = []
     for name, points in _CARPALS_MM.items():
@@ -256,20 +258,20 @@ def _carpals(deformities: dict[str, Deformity], rng: np.random.Generator) -> lis
         outline = centre + (outline - centre) * grown * rng.normal(1, 0.015, (1, 2))
         outline += rng.normal(0, 0.25, outline.shape)
         depth = 7.0 if name in ("pisiform", "hook of hamate") else 15.0
-        plates.append(Plate(name, outline.astype(np.float32), depth, 0.7))
+        plates.append(OutlinedBone(name, outline.astype(np.float32), depth, 0.7))
         facet = centre + rng.normal(0, 0.9, 2) + 0.66 * (outline - centre)
-        plates.append(Plate(f"facet of {name}", facet.astype(np.float32), 2.2, 0.6))
+        plates.append(OutlinedBone(f"facet of {name}", facet.astype(np.float32), 2.2, 0.6))
     return plates
 
 
-def _forearm() -> list[Plate]:
+def _forearm() -> list[OutlinedBone]:
     return [
-        Plate(name, np.array(points, np.float32), 18.0 if name == "radius" else 12.5, 0.5, shaft=True)
+        OutlinedBone(name, np.array(points, np.float32), 18.0 if name == "radius" else 12.5, 0.5, shaft=True)
         for name, points in _FOREARM_MM.items()
     ]
 
 
-def _sesamoids(thumb: Digit) -> list[Plate]:
+def _sesamoids(thumb: Digit) -> list[OutlinedBone]:
     """Two pea-sized bones at the palm side of the thumb's MCP joint."""
     mcp = thumb.nodes[1]
     along = (mcp - thumb.nodes[0]) / np.linalg.norm(mcp - thumb.nodes[0])
@@ -277,7 +279,7 @@ def _sesamoids(thumb: Digit) -> list[Plate]:
     circle = np.linspace(0, 2 * np.pi, 10, endpoint=False)
     round_ = np.stack([1.9 * np.cos(circle), 2.4 * np.sin(circle)], axis=1)
     places = (mcp - 5.8 * side - 3.0 * along, mcp + 3.0 * side - 5.0 * along)
-    return [Plate("sesamoid", (place + round_).astype(np.float32), 5.0, 0.6) for place in places]
+    return [OutlinedBone("sesamoid", (place + round_).astype(np.float32), 5.0, 0.6) for place in places]
 
 
 def _joints(digits: tuple[Digit, ...]) -> dict[str, tuple[float, float]]:

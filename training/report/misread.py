@@ -20,7 +20,7 @@ SIDE_PX = 224
 
 
 @dataclass(frozen=True, slots=True)
-class Misread:
+class MisclassifiedHand:
     """One hand: its model input, its label and its predictions."""
 
     picture: str
@@ -44,7 +44,7 @@ class Misread:
         return f"label {self.truth}, called {self.called} ({sure}); RA {ill}{wrong}"
 
 
-def misread(run: Path, shown: Shown, most: int) -> tuple[int, list[Misread]]:
+def misread(run: Path, shown: Shown, most: int) -> tuple[int, list[MisclassifiedHand]]:
     """How many held-out hands of a run were misread in stage or recognition, and the worst of them.
 
     Without pictures where the run does not keep its crops, as an ensemble may not.
@@ -66,9 +66,9 @@ def worst_first(hands: Hands) -> list[int]:
     return sorted(map(int, wrong), key=lambda k: (-off[k], not missed[k], -confidence[k], k))
 
 
-def _one(hands: Hands, k: int, picture: NDArray[np.uint8], name: str) -> Misread:
+def _one(hands: Hands, k: int, picture: NDArray[np.uint8], name: str) -> MisclassifiedHand:
     called = int(hands.called[k])
-    return Misread(
+    return MisclassifiedHand(
         picture=_address(picture),
         name=name,
         truth=int(hands.stages[k]),

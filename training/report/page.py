@@ -13,8 +13,8 @@ from ra_node.domain.preprocessing import PREPROCESSING_ID
 from training.evaluation.metrics import in_words
 from training.experiments import paper_numbers as paper
 from training.experiments.run_summary import Shown
-from training.experiments.verdicts import Versus, begun_with
-from training.report.misread import Misread
+from training.experiments.verdicts import RunComparison, begun_with
+from training.report.misread import MisclassifiedHand
 from training.report.plot_style import Drawn, svg_of
 from training.report.predictive_table import predictive_table
 from training.report.tables import (
@@ -43,8 +43,8 @@ CHOSEN_ON = {
 def report(
     runs: Sequence[Shown],
     figures: Sequence[Drawn],
-    better: Versus | None = None,
-    misread: Sequence[tuple[int, Sequence[Misread]]] = (),
+    better: RunComparison | None = None,
+    misread: Sequence[tuple[int, Sequence[MisclassifiedHand]]] = (),
 ) -> str:
     """Write the page: HTML with its style and figures inside, and nothing from elsewhere.
 

@@ -145,7 +145,7 @@ def _compare(texts: Mapping[str, str], expected: Mapping[str, str], name: str) -
             raise Fatal(f"expected {wanted} in {key} of the language file {name}, found {found}")
     unknown = sorted(set(texts) - set(expected))
     if unknown:
-        raise Fatal(f"the language file {name} has {unknown[0]}, which no text of the node has")
+        raise Fatal(f"the language file {name} has {unknown[0]}, which is no text of the node")
 
 
 def _placeholders(text: str) -> list[str]:

@@ -36,7 +36,7 @@ class PatientIdentifier:
 
 
 @dataclass(frozen=True, slots=True)
-class Merged:
+class MergeOutcome:
     """What a merge has changed: `results` are the results that now belong to the new identifier."""
 
     new: bool
@@ -55,7 +55,7 @@ def merge_patients(
     new: PatientIdentifier,
     by: str,
     message: str | None = None,
-) -> Merged:
+) -> MergeOutcome:
     """Let the old identifier name the patient of the new one, in one transaction.
 
     `message` is the digest of the HL7 message that asks for it: one that was taken before changes nothing.
@@ -70,7 +70,7 @@ def merge_patients(
         if message is not None and not insert_new(
             connection, schema.hl7_message, {"digest": message, "at": now}
         ):
-            return Merged(new=False, results=0)
+            return MergeOutcome(new=False, results=0)
         root = _root(connection, target)
         if root in olds:
             raise Refused("expected a new identifier, found one that was merged into the old one before")
@@ -85,7 +85,7 @@ def merge_patients(
             insert_new(connection, _alias, {"digest": root, "patient_key": key})
         if fresh:
             note(connection, now, "patients_merged", None, results=len(keys), by=by)
-    return Merged(fresh, len(keys))
+    return MergeOutcome(fresh, len(keys))
 
 
 def update_patient(

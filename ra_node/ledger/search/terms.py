@@ -72,7 +72,7 @@ def replace_identifiers(connection: Connection, study_uid: str) -> None:
 def replace_result_terms(connection: Connection, study_uid: str, told: Mapping[str, Any]) -> None:
     """Replace the terms of a study's result by those of a newer report, within its transaction.
 
-    `told` are the details of its event (`answer_event.gist`).
+    `told` are the details of its event (`answer_event.summary_detail`).
     """
     ours = _table.c.kind.in_((TermKind.RESULT, TermKind.REASON))
     connection.execute(delete(_table).where(_table.c.study_uid == study_uid, ours))

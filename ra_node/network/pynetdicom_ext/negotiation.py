@@ -45,18 +45,18 @@ class UnreadableError(ValueError):
 
 
 @dataclass(slots=True)
-class Tidied:
+class NormalisedPdu:
     """A normalised A-ASSOCIATE PDU, and the dropped items for the log."""
 
     pdu: bytes = b""
     left_out: list[str] = field(default_factory=list)
 
 
-def tidied(pdu: bytes) -> Tidied:
+def tidied(pdu: bytes) -> NormalisedPdu:
     """Normalise an A-ASSOCIATE-RQ or -AC (PS3.8 9.3.2, 9.3.3); raises UnreadableError."""
     if len(pdu) < _FIXED_BYTES:
         raise UnreadableError(f"expected at least {_FIXED_BYTES} bytes, found {len(pdu)}")
-    made = Tidied()
+    made = NormalisedPdu()
     version, called, calling = struct.unpack_from(">H2x16s16s", pdu, 6)
     if pdu[0] == ASSOCIATE_AC:
         version, called, calling = 1, b"PEER", b"PEER"

@@ -31,7 +31,7 @@ _FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class CallingPeer:
     """The peer of one association, and the id of the association in the inbox."""
 
     association_id: str
@@ -77,7 +77,7 @@ class Inbox(Protocol):
         """Make the file and its row durable. Raises Refused or Retryable, which determine the status."""
 
 
-def on_c_store(event: Event, inbox: Inbox, caller: Caller) -> Dataset:
+def on_c_store(event: Event, inbox: Inbox, caller: CallingPeer) -> Dataset:
     """Handle one C-STORE request; return its status (PS3.4 table B.2-1).
 
     The peer may drop its copy after Success, so `keep` has synced the file and committed its row
@@ -119,7 +119,7 @@ def traced(error: Exception) -> dict[str, str]:
     return {"error": type(error).__name__, "trace": "".join(traceback.format_tb(error.__traceback__))}
 
 
-def _received(event: Event, caller: Caller) -> ReceivedFile:
+def _received(event: Event, caller: CallingPeer) -> ReceivedFile:
     request = event.request
     if not isinstance(request, C_STORE):
         raise Refused(f"expected a C-STORE request, found {type(request).__name__}")

@@ -50,7 +50,7 @@ from ra_node.network.scp.association_policy import (
     matching,
     why_unknown,
 )
-from ra_node.network.scp.c_store import Caller, Inbox, ReceivedFile, StoreOutcome, on_c_store, traced
+from ra_node.network.scp.c_store import CallingPeer, Inbox, ReceivedFile, StoreOutcome, on_c_store, traced
 from ra_node.network.scp.tls_accept import TlsAcceptor
 from ra_node.network.tls import names_in
 
@@ -221,7 +221,7 @@ class Listener:
     def _on_requested(self, event: Event) -> None:
         """Admit an association, or reject it with a reason (PS3.8 table 9-21)."""
         calling, called, address = requested_by(event.assoc)
-        caller = Caller(self._new_id(), calling, address)
+        caller = CallingPeer(self._new_id(), calling, address)
         try:
             rejection = self._verdict(event.assoc, caller, called) or self._open_association(
                 event.assoc, caller, called
@@ -237,7 +237,7 @@ class Listener:
             event.assoc.acse.send_reject(rejection.result, rejection.source, rejection.reason)
             event.assoc.kill()
 
-    def _verdict(self, association: Association, caller: Caller, called: str) -> Rejection | None:
+    def _verdict(self, association: Association, caller: CallingPeer, called: str) -> Rejection | None:
         """Decide from the settings whether and for which services a peer may associate now."""
         settings = self._settings
         if settings.require_called and called != settings.ae_title.strip():
@@ -263,7 +263,9 @@ class Listener:
             return NO_USE
         return CONGESTED if self._stopping else None
 
-    def _open_association(self, association: Association, caller: Caller, called: str) -> Rejection | None:
+    def _open_association(
+        self, association: Association, caller: CallingPeer, called: str
+    ) -> Rejection | None:
         """Take a slot and record the association; a thread waits for its end."""
         watcher = threading.Thread(target=self._watch, args=(association, caller), daemon=True)
         with self._lock:
@@ -286,7 +288,7 @@ class Listener:
         )
         return None
 
-    def _watch(self, association: Association, caller: Caller) -> None:
+    def _watch(self, association: Association, caller: CallingPeer) -> None:
         """Wait for the threads of an association: the only reliable sign of its end."""
         association.join()
         association.dul.join(self._settings.network_timeout_s)
@@ -299,7 +301,7 @@ class Listener:
         self._forget(caller)
         bound.info("association_closed", released=association.is_released)
 
-    def _forget(self, caller: Caller) -> None:
+    def _forget(self, caller: CallingPeer) -> None:
         with self._lock:
             del self._open[caller.association_id]
 

@@ -37,7 +37,7 @@ MOST_STUDIES = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class PriorQuery:
     """Query for earlier reports: patient, time limit ("YYYYMMDDHHMMSS"), and Series Number."""
 
     patient_id: str
@@ -63,7 +63,7 @@ def retrieval_fault(peer: PeerAddress) -> str:
     return "" if ours & set(_REPORTS) else "does not accept our SCP role for reports, which C-GET needs"
 
 
-def earlier_reports(peer: PeerAddress, wanted: Wanted, take: Callable[[Dataset], bool]) -> Reach:
+def earlier_reports(peer: PeerAddress, wanted: PriorQuery, take: Callable[[Dataset], bool]) -> Reach:
     """Call `take` with one report after the other, latest study first, until it returns True.
 
     Within a study the newest version comes first. Returns the outcome of the association; never raises
@@ -87,13 +87,13 @@ def earlier_reports(peer: PeerAddress, wanted: Wanted, take: Callable[[Dataset],
     return made.reach
 
 
-def _reports(association: Association, wanted: Wanted, keeper: _Keeper) -> Iterator[Dataset]:
+def _reports(association: Association, wanted: PriorQuery, keeper: _Keeper) -> Iterator[Dataset]:
     for study in _studies(association, wanted)[:MOST_STUDIES]:
         for instance in _newest_first(association, study, wanted):
             yield from _fetched(association, instance, keeper)
 
 
-def _studies(association: Association, wanted: Wanted) -> list[Dataset]:
+def _studies(association: Association, wanted: PriorQuery) -> list[Dataset]:
     """The patient's studies before the time limit, latest first; none of a possibly different patient."""
     found = find(
         association,
@@ -109,7 +109,7 @@ def _studies(association: Association, wanted: Wanted) -> list[Dataset]:
     return sorted(fitting, key=_moment, reverse=True)
 
 
-def _fits(study: Dataset, wanted: Wanted) -> bool:
+def _fits(study: Dataset, wanted: PriorQuery) -> bool:
     """Same patient by the returned attributes: a PACS may omit issuer and birth date."""
     said = {
         keyword: str(study.get(keyword) or "").strip()
@@ -126,7 +126,7 @@ def _moment(study: Dataset) -> str:
     return day + time.partition(".")[0].ljust(6, "0")[:6] if len(day) == 8 else ""
 
 
-def _newest_first(association: Association, study: Dataset, wanted: Wanted) -> list[Dataset]:
+def _newest_first(association: Association, study: Dataset, wanted: PriorQuery) -> list[Dataset]:
     """Our reports of a study; each version has a series of its own, its number is the Instance Number."""
     keys = {"StudyInstanceUID": study.StudyInstanceUID, "SeriesInstanceUID": None, "SeriesNumber": None}
     found = []

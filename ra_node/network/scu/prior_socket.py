@@ -22,7 +22,7 @@ from pydicom import Dataset, dcmread, dcmwrite
 
 from ra_node.network.scp.c_store import traced
 from ra_node.network.scu.association import PeerAddress, Reach
-from ra_node.network.scu.prior_reports import Wanted, earlier_reports
+from ra_node.network.scu.prior_reports import PriorQuery, earlier_reports
 
 NAME = "earlier-reports.sock"
 TIMEOUT_S = 120.0
@@ -31,10 +31,12 @@ _MOST_BYTES = 64 * 2**20
 """Largest report; usual are some kilobytes."""
 
 log = structlog.get_logger(__name__)
-Fetch = Callable[[PeerAddress, Wanted, Callable[[Dataset], bool]], Reach]
+Fetch = Callable[[PeerAddress, PriorQuery, Callable[[Dataset], bool]], Reach]
 
 
-def fetch_through(folder: Path, peer: PeerAddress, wanted: Wanted, take: Callable[[Dataset], bool]) -> Reach:
+def fetch_through(
+    folder: Path, peer: PeerAddress, wanted: PriorQuery, take: Callable[[Dataset], bool]
+) -> Reach:
     """Like `earlier_reports`, by the role that serves the socket in `folder`, else by this process."""
     try:
         with _address(folder) as address, socket.socket(socket.AF_UNIX) as asking:
@@ -82,13 +84,13 @@ class PriorServer:
             with asked:
                 asked.settimeout(TIMEOUT_S)
                 question = json.loads(_received(asked, _LENGTH.unpack(_received(asked, _LENGTH.size))[0]))
-                reach = self.fetch(self.peers[question["peer"]], Wanted(**question["wanted"]), take)
+                reach = self.fetch(self.peers[question["peer"]], PriorQuery(**question["wanted"]), take)
                 asked.sendall(_LENGTH.pack(0) + reach.value.encode() + b"\n")
         except Exception as error:  # noqa: BLE001 - who asked sees the end, and answers without it
             log.warning("prior_retrieval_failed", **traced(error))
 
 
-def _ask(asking: socket.socket, peer: str, wanted: Wanted, take: Callable[[Dataset], bool]) -> Reach:
+def _ask(asking: socket.socket, peer: str, wanted: PriorQuery, take: Callable[[Dataset], bool]) -> Reach:
     question = json.dumps({"peer": peer, "wanted": asdict(wanted)}).encode()
     asking.sendall(_LENGTH.pack(len(question)) + question)
     while size := _LENGTH.unpack(_received(asking, _LENGTH.size))[0]:

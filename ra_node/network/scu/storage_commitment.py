@@ -86,7 +86,7 @@ class AskReport:
     asked: tuple[CommitmentResponse, ...]
 
 
-class Hearing(StrEnum):
+class ReportMatch(StrEnum):
     """Whether a report matches a request that was sent to its sender."""
 
     TAKEN = "taken"
@@ -94,7 +94,7 @@ class Hearing(StrEnum):
     STRANGER = "stranger"
 
 
-Hear = Callable[[CommitmentReport, str], Hearing]
+Hear = Callable[[CommitmentReport, str], ReportMatch]
 """Called with a report and its calling AE title; LedgerUnavailable makes the peer repeat it."""
 
 
@@ -124,7 +124,7 @@ def ask(
     waiting = {request.transaction_uid for request in requests}
     heard = threading.Condition()
 
-    def note(report: CommitmentReport, _ae_title: str) -> Hearing:
+    def note(report: CommitmentReport, _ae_title: str) -> ReportMatch:
         verdict = hear(report, peer.ae_title)
         with heard:
             waiting.discard(report.transaction_uid)
@@ -189,7 +189,7 @@ def _heard(report: CommitmentReport, bound: BoundLogger, event: Event, hear: Hea
     except Exception as error:  # noqa: BLE001 - without a status the peer would not know what to do
         bound.error("commitment_report_not_recorded", **traced(error))
         return status_of(PROCESSING_FAILURE)
-    if hearing is not Hearing.TAKEN:
+    if hearing is not ReportMatch.TAKEN:
         bound.warning("commitment_report_refused", reason=hearing.value)
         return status_of(INVALID_ARGUMENT, "no such transaction was asked of this AE title")
     bound.info("commitment_report_received", committed=len(report.committed), failed=len(report.failed))

@@ -22,7 +22,7 @@ from ra_node.ledger.findings import Finding
 from ra_node.ledger.jobs.reset_findings import replace_findings
 from ra_node.ledger.report_json import finding_from_json, finding_to_json
 from ra_node.ledger.storage.durable_files import Files
-from ra_node.services.analysis.study_analysis import Judge, Look, Rules, judge_looks, look_at_file
+from ra_node.services.analysis.study_analysis import HandClassifier, Look, Rules, judge_looks, look_at_file
 from ra_node.services.jobs.machine_faults import is_machine_fault
 from ra_node.services.jobs.progress import mark
 
@@ -44,7 +44,7 @@ class BundleConsistency:
 
     ledger: Ledger
     files: Files
-    judge: Judge
+    judge: HandClassifier
     bundle: BundleIdentity
     rules: Rules
     identity_of: Callable[[str], BundleIdentity | None] = lambda _sha256: None

@@ -29,7 +29,7 @@ from ra_node.ledger.patient_key import keyed_digest
 from ra_node.ledger.report_json import finding_to_json
 from ra_node.ledger.storage.damage import record_damage
 from ra_node.ledger.storage.durable_files import PREVIEWS, Damage, Files, sha256_of
-from ra_node.services.analysis.study_analysis import Judge, Look, Rules, judge_looks, look_at_file
+from ra_node.services.analysis.study_analysis import HandClassifier, Look, Rules, judge_looks, look_at_file
 from ra_node.services.jobs.damaged_content import alarm_text, damaged_finding, wait_for_missing
 from ra_node.services.jobs.lease import describe, is_shortage, postpone, unless_lost
 from ra_node.services.jobs.machine_faults import (
@@ -47,7 +47,7 @@ class Examiner:
 
     ledger: Ledger
     files: Files
-    judge: Judge
+    judge: HandClassifier
     bundle_sha256: str
     rules: Rules
     stopping: Callable[[], bool] = lambda: False

@@ -21,7 +21,7 @@ from ra_node.dicom.uids import derive_uid
 from ra_node.domain.refusal import Reason
 from ra_node.filesystem.durable_write import write_atomically
 from ra_node.ledger.storage.durable_files import INBOX, Files
-from ra_node.services.analysis.study_analysis import Judge, Look, Rules, look_at_file
+from ra_node.services.analysis.study_analysis import HandClassifier, Look, Rules, look_at_file
 
 NAME = ".known-good"
 """The sweep ignores names with a leading dot."""
@@ -33,7 +33,7 @@ class Canary:
     """The known-good image of a data folder, and the analysis for it."""
 
     files: Files
-    judge: Judge
+    judge: HandClassifier
     rules: Rules
     look: Callable[[Path, Rules], Look] = look_at_file
 

@@ -53,7 +53,7 @@ from ra_node.imaging.preview import reduced
 from ra_node.services.analysis.image_facts import facts_of
 
 
-class Judgement(Protocol):
+class ClassifierOutput(Protocol):
     """Output of the networks for one hand."""
 
     @property
@@ -67,10 +67,10 @@ class Judgement(Protocol):
         """Heat map of the network that calls disease, in pixels of the crop; None without disease."""
 
 
-class Judge(Protocol):
+class HandClassifier(Protocol):
     """The forward pass as this use case needs it."""
 
-    def judge(self, crops: Sequence[NDArray[np.uint8]]) -> Sequence[Judgement]:
+    def judge(self, crops: Sequence[NDArray[np.uint8]]) -> Sequence[ClassifierOutput]:
         """Run the networks on crops (side_px, side_px), each with one hand, in one batch."""
 
     def grade(self, hands: Sequence[JointCrops]) -> Sequence[NDArray[np.float64]]:
@@ -168,7 +168,7 @@ def _look(found: Extraction, header: ImageHeader, rules: Rules) -> Look:
     return replace(look, joints=found.joints(rules.joints.side_px), joint_threshold=rules.joints.threshold)
 
 
-def judge_looks(looks: Sequence[Look], judge: Judge) -> list[ImageFinding]:
+def judge_looks(looks: Sequence[Look], judge: HandClassifier) -> list[ImageFinding]:
     """Run the networks on every unrefused hand of all images in one forward pass, and add the results."""
     judgements = iter(judge.judge([crop for look in looks for crop in look.crops]))
     cut = [hand for look in looks for hand in look.joints]
@@ -253,7 +253,10 @@ def _remarks(hands: Sequence[HandFinding]) -> tuple[str, ...]:
 
 
 def _judged(
-    hand: HandFinding, judgement: Judgement, look: Look, graded: tuple[JointCrops, NDArray[np.float64]] | None
+    hand: HandFinding,
+    judgement: ClassifierOutput,
+    look: Look,
+    graded: tuple[JointCrops, NDArray[np.float64]] | None,
 ) -> HandFinding:
     """Add a result; an inconclusive one has no heat map, which would support one of the two models."""
     heat = judgement.heat

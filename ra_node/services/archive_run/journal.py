@@ -65,7 +65,7 @@ class SeenFile:
 
 
 @dataclass(frozen=True, slots=True)
-class LinedUp:
+class QueuedStudies:
     """How many studies this start found, and how many of them are finished already."""
 
     studies: int
@@ -130,7 +130,7 @@ class Journal:
         finally:
             self._db.execute("COMMIT")
 
-    def line_up(self) -> LinedUp:
+    def line_up(self) -> QueuedStudies:
         """Group the files to studies, in order; a study with changed files waits again."""
         firsts = (
             "SELECT study_uid FROM file WHERE scan = ? AND study_uid <> '' "
@@ -141,7 +141,7 @@ class Journal:
                 self._line_up(uid, self._fingerprint(uid))
         return self._lined_up()
 
-    def line_up_named(self, uids: Iterable[str]) -> LinedUp:
+    def line_up_named(self, uids: Iterable[str]) -> QueuedStudies:
         """Record studies by UID, without files."""
         with self._transaction():
             for uid in uids:
@@ -226,9 +226,9 @@ class Journal:
             (uid, self._scan, fingerprint),
         )
 
-    def _lined_up(self) -> LinedUp:
+    def _lined_up(self) -> QueuedStudies:
         query = "SELECT count(*), coalesce(sum(state = 'done'), 0) FROM study WHERE scan = ?"
-        return LinedUp(*self._db.execute(query, (self._scan,)).fetchone())
+        return QueuedStudies(*self._db.execute(query, (self._scan,)).fetchone())
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

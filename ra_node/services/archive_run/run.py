@@ -24,7 +24,7 @@ from ra_node.domain.refusal import Reason
 from ra_node.domain.report import StudyReport
 from ra_node.errors import Fatal, NodeError, Refused, Retryable
 from ra_node.filesystem.durable_write import fsync_file, fsync_folder
-from ra_node.services.archive_run.journal import Journal, LinedUp, RunStudyState, SeenFile
+from ra_node.services.archive_run.journal import Journal, QueuedStudies, RunStudyState, SeenFile
 from ra_node.services.archive_run.result_csv import ResultTable, path_text
 from ra_node.services.archive_run.result_rows import (
     NOT_FETCHED,
@@ -55,13 +55,13 @@ class Watcher:
     """Progress callbacks of the run."""
 
     seen: Callable[[int], None] = lambda _files: None
-    begun: Callable[[LinedUp], None] = lambda _lined_up: None
+    begun: Callable[[QueuedStudies], None] = lambda _lined_up: None
     finished: Callable[[RunStudyState], None] = lambda _state: None
     waiting: Callable[[str], None] = lambda _for: None
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
+class RunCounts:
     """Counters of one start."""
 
     studies: int
@@ -96,7 +96,7 @@ class Run:
     fetched_from: str = ""
     """Source in the table for retrieved files; "" where the files are those of the archive."""
 
-    def go(self, limit: int | None = None) -> Ran:
+    def go(self, limit: int | None = None) -> RunCounts:
         """Analyse all unfinished studies, or `limit` of them.
 
         Raises Retryable where it cannot continue now: the archive is unreachable, the disk is full, or it was
@@ -107,7 +107,7 @@ class Run:
         except OSError as error:
             raise Retryable(f"cannot write to {self.out}: {error.strerror}") from error
 
-    def _go(self, limit: int | None) -> Ran:
+    def _go(self, limit: int | None) -> RunCounts:
         self._tidy()
         lined_up = self.archive.line_up(self.journal, self._seen)
         self.watcher.begun(lined_up)
@@ -118,7 +118,9 @@ class Run:
         if not self.stop.is_set():
             self.table.finish(self.journal)
         failed = states.count(RunStudyState.FAILED)
-        return Ran(lined_up.studies, lined_up.done, len(states) - failed, failed, self.stop.is_set(), took)
+        return RunCounts(
+            lined_up.studies, lined_up.done, len(states) - failed, failed, self.stop.is_set(), took
+        )
 
     def _seen(self, files: int) -> None:
         if self.stop.is_set():

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from ra_node.dicom.reading.file import read_header
 from ra_node.errors import Refused
-from ra_node.services.archive_run.journal import Journal, LinedUp, SeenFile
+from ra_node.services.archive_run.journal import Journal, QueuedStudies, SeenFile
 
 Seen = Callable[[int], None]
 """Progress callback with the number of files so far."""
@@ -22,7 +22,7 @@ Seen = Callable[[int], None]
 class StudySource(Protocol):
     """Provides the studies of a run, and the files of each during its analysis."""
 
-    def line_up(self, journal: Journal, seen: Seen) -> LinedUp:
+    def line_up(self, journal: Journal, seen: Seen) -> QueuedStudies:
         """Record all studies in the journal."""
 
     def files(self, journal: Journal, uid: str) -> AbstractContextManager[Sequence[SeenFile]]:
@@ -33,13 +33,13 @@ class StudySource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Folders:
+class FolderStudies:
     """Files and folders, searched recursively; `apart` is excluded, e.g. the results."""
 
     sources: Sequence[Path]
     apart: Path
 
-    def line_up(self, journal: Journal, seen: Seen) -> LinedUp:
+    def line_up(self, journal: Journal, seen: Seen) -> QueuedStudies:
         with closing(journal.see(self._paths(), self._look_into)) as steps:
             for count, _ in enumerate(steps, start=1):
                 seen(count)
@@ -73,7 +73,7 @@ class Folders:
 
 
 @dataclass(frozen=True, slots=True)
-class Remote:
+class RemoteStudies:
     """Studies by UID from a peer or a server; `fetch(uid, folder)` stores the files of one in a folder.
 
     `fetch` raises Refused where the archive does not send the study, Retryable where it may later.
@@ -84,7 +84,7 @@ class Remote:
     scratch: Path
     name: str
 
-    def line_up(self, journal: Journal, seen: Seen) -> LinedUp:
+    def line_up(self, journal: Journal, seen: Seen) -> QueuedStudies:
         del seen
         return journal.line_up_named(self.uids)
 

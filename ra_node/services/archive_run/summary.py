@@ -9,7 +9,7 @@ from pathlib import Path
 from ra_node.domain.bundle_identity import BundleIdentity
 from ra_node.services.archive_run.result_csv import GROWING, NAME, ResultTable
 from ra_node.services.archive_run.result_rows import UNREADABLE_FILE, RowOutcome
-from ra_node.services.archive_run.run import Ran
+from ra_node.services.archive_run.run import RunCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Summary:
             yield "The same command continues with what remains and retries what failed."
 
 
-def summarise(ran: Ran, table: ResultTable, out: Path, bundle: BundleIdentity) -> Summary:
+def summarise(ran: RunCounts, table: ResultTable, out: Path, bundle: BundleIdentity) -> Summary:
     """The summary of one start."""
     done, counts, seconds = ran.answered + ran.failed, table.counts, ran.seconds
     return Summary(

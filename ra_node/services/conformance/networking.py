@@ -41,7 +41,7 @@ _ASKS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class ImplementationNames:
     """Implementation identification of pynetdicom."""
 
     class_uid: str
@@ -156,7 +156,7 @@ def initiation(ae_title: str) -> Section:
     acted.append(("any other", UNKNOWN_ACTION.meaning, _ASKS[UNKNOWN_ACTION.answer]))
     policy = (
         ("Associations to one destination at once", "1"),
-        ("Maximum PDU length offered", f"{Names.of_library().most_pdu_bytes} bytes"),
+        ("Maximum PDU length offered", f"{ImplementationNames.of_library().most_pdu_bytes} bytes"),
         ("Time to connect", f"{to.connect_timeout_s:g} s"),
         ("Time for the response to an association request", f"{to.acse_timeout_s:g} s"),
         ("Time for the response to a message", f"{to.dimse_timeout_s:g} s"),

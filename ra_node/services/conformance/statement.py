@@ -18,7 +18,7 @@ from ra_node.dicom.conformance.document import Section, Statement, TableBlock, p
 from ra_node.dicom.provenance import IMPLEMENTATION_CLASS_UID
 from ra_node.network.scp.server import ListenSettings
 from ra_node.services.conformance.networking import (
-    Names,
+    ImplementationNames,
     acceptance,
     accepted_services,
     initiation,
@@ -109,8 +109,8 @@ def _model() -> Section:
                 (
                     ("Implementation Class UID in files", IMPLEMENTATION_CLASS_UID),
                     ("Implementation Version Name in files", f"RA_NODE_{__version__}"[:16]),
-                    ("Implementation Class UID in associations", Names.of_library().class_uid),
-                    ("Implementation Version Name in associations", Names.of_library().version),
+                    ("Implementation Class UID in associations", ImplementationNames.of_library().class_uid),
+                    ("Implementation Version Name in associations", ImplementationNames.of_library().version),
                     ("Application Context", "1.2.840.10008.3.1.1.1"),
                 ),
             ),

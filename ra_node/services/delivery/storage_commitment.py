@@ -30,7 +30,7 @@ from ra_node.network.scu.storage_commitment import (
     CommitmentResponse,
     CommitRequest,
     Hear,
-    Hearing,
+    ReportMatch,
     ask,
 )
 from ra_node.network.status.storage_commitment import ActionAnswer
@@ -38,7 +38,7 @@ from ra_node.services.jobs.lease import postpone, unless_lost
 from ra_node.services.jobs.progress import mark
 
 
-class Ask(Protocol):
+class SendCommitRequests(Protocol):
     """Sends requests to a peer; see `network.scu.storage_commitment.ask`."""
 
     def __call__(self, peer: PeerAddress, requests: Sequence[CommitRequest], hear: Hear) -> AskReport: ...
@@ -60,7 +60,7 @@ class CommitmentReportReceiver:
     speaks_for: Mapping[str, Collection[str]] = field(default_factory=dict)
     random: Random = field(default_factory=Random)
 
-    def hear(self, report: CommitmentReport, ae_title: str) -> Hearing:
+    def hear(self, report: CommitmentReport, ae_title: str) -> ReportMatch:
         """Record a report; raises LedgerUnavailable where the peer must repeat it."""
         taken = record_report(
             self.ledger,
@@ -70,7 +70,7 @@ class CommitmentReportReceiver:
             report.failed,
             lambda times: retry_delay_s(times, self.random),
         )
-        return Hearing(taken.value)
+        return ReportMatch(taken.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Committer:
     peers: Mapping[str, PeerAddress]
     silence_s: float
     give_up_after_s: float
-    ask: Ask = ask
+    ask: SendCommitRequests = ask
     random: Random = field(default_factory=Random)
     new_uid: Callable[[], str] = new_transaction_uid
     trust: Callable[[], Trust] = Trust

@@ -14,7 +14,7 @@ from ra_node.services.models.verify import Verdict, require_sound
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
+class PromotionOutcome:
     """Outcome of a promotion or rollback; None is the configured bundle."""
 
     now: Choice | None
@@ -27,7 +27,9 @@ def install_bundle(folder: Path, store: BundleStore, verify: Callable[[Path], Ve
     return store.install(folder)
 
 
-def promote_bundle(shelf: BundleRegistry, words: str, by: str, verify: Callable[[Path], Verdict]) -> Changed:
+def promote_bundle(
+    shelf: BundleRegistry, words: str, by: str, verify: Callable[[Path], Verdict]
+) -> PromotionOutcome:
     """Put an installed bundle into use; one that is in use already changes nothing.
 
     It is verified again, because its files may have changed. Raises Refused with the reason.
@@ -39,13 +41,13 @@ def promote_bundle(shelf: BundleRegistry, words: str, by: str, verify: Callable[
     if was is None or was.sha256 != now.sha256:
         require_sound(verify(shelf.folder_of(now.sha256)))
         promote(shelf.ledger, now, by, seen)
-    return Changed(now, was)
+    return PromotionOutcome(now, was)
 
 
-def roll_back_bundle(shelf: BundleRegistry, by: str, verify: Callable[[Path], Verdict]) -> Changed:
+def roll_back_bundle(shelf: BundleRegistry, by: str, verify: Callable[[Path], Verdict]) -> PromotionOutcome:
     """Return to the bundle that was in use before. Raises Refused where there is none or it is unfit."""
     seen = current_promotion(shelf.ledger)
     now = before(shelf.history())
     require_sound(verify(shelf.folder_of(now.sha256 if now else None)))
     roll_back(shelf.ledger, by, seen)
-    return Changed(now, seen.choice if seen else None)
+    return PromotionOutcome(now, seen.choice if seen else None)

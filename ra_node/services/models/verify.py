@@ -20,11 +20,11 @@ from ra_node.inference.bundles.bundle import (
     read_bundle,
 )
 from ra_node.inference.bundles.store import CARD, check_card
-from ra_node.services.analysis.study_analysis import Judge, Rules, judge_looks, look_at
+from ra_node.services.analysis.study_analysis import HandClassifier, Rules, judge_looks, look_at
 from ra_node.services.preflight.check import Check
 from ra_node.services.preflight.phantom_image import phantom_image
 
-OpenJudge = Callable[[Bundle], tuple[Judge, Rules]]
+OpenJudge = Callable[[Bundle], tuple[HandClassifier, Rules]]
 """Loads the networks of a bundle, with its settings for reading images."""
 
 _SUM_TOLERANCE = 1e-3

@@ -20,7 +20,7 @@ AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Us:
+class AuditSource:
     """Audit source: AE title and host name of this node."""
 
     ae_title: str
@@ -43,7 +43,7 @@ class AuditSender:
     """
 
     ledger: Ledger
-    us: Us
+    us: AuditSource
     server: Syslog
     _told_start: bool = False
 
@@ -77,7 +77,7 @@ class AuditSender:
         self.server.send(syslog_message(content, message.at, self.us.machine, severity=severity))
 
 
-def messages(entries: Iterable[Entry], us: Us) -> Iterator[AuditMessage]:
+def messages(entries: Iterable[Entry], us: AuditSource) -> Iterator[AuditMessage]:
     """Audit messages for events; internal events have none.
 
     Consecutive events of one study and caller become one message (A.5.3.7).
@@ -88,13 +88,13 @@ def messages(entries: Iterable[Entry], us: Us) -> Iterator[AuditMessage]:
             yield replace(told[0], instances=_summed(told))
 
 
-def message_of(entry: Entry, us: Us) -> AuditMessage | None:
+def message_of(entry: Entry, us: AuditSource) -> AuditMessage | None:
     """The message for one entry, or None."""
     tell = _TELLERS.get(entry.event.what)
     return None if tell is None else tell(entry, us)
 
 
-def activity(us: Us, kind: Term, at: float) -> AuditMessage:
+def activity(us: AuditSource, kind: Term, at: float) -> AuditMessage:
     """The node started or stopped (A.5.3.1)."""
     return AuditMessage(audit.APPLICATION_ACTIVITY, "E", at, (us.taking_part(audit.APPLICATION),), kind=kind)
 
@@ -114,28 +114,28 @@ def _summed(told: list[AuditMessage]) -> dict[str, int]:
     return counts
 
 
-def _received(entry: Entry, us: Us) -> AuditMessage:
+def _received(entry: Entry, us: AuditSource) -> AuditMessage:
     sender = Participant(entry.who, requestor=True, role=audit.SOURCE, address=entry.address)
     told = _of(entry, audit.INSTANCES_TRANSFERRED, "C", (sender, us.taking_part(audit.DESTINATION)))
     return replace(told, instances={str(entry.event.detail["sop_class_uid"]): 1})
 
 
-def _delivered(entry: Entry, us: Us) -> AuditMessage:
+def _delivered(entry: Entry, us: AuditSource) -> AuditMessage:
     taker = Participant(entry.who, role=audit.DESTINATION)
     sender = us.taking_part(audit.SOURCE, requestor=True)
     return _of(entry, audit.INSTANCES_TRANSFERRED, "C", (sender, taker))
 
 
-def _not_delivered(entry: Entry, us: Us) -> AuditMessage:
+def _not_delivered(entry: Entry, us: AuditSource) -> AuditMessage:
     failed = replace(_delivered(entry, us), outcome=audit.MINOR_FAILURE)
     return replace(failed, words="the destination did not take the result")
 
 
-def _purged(entry: Entry, us: Us) -> AuditMessage:
+def _purged(entry: Entry, us: AuditSource) -> AuditMessage:
     return _of(entry, audit.STUDY_DELETED, "D", (us.taking_part(requestor=True),))
 
 
-def _changed(entry: Entry, us: Us) -> AuditMessage:
+def _changed(entry: Entry, us: AuditSource) -> AuditMessage:
     """A user changed the processing of a study, or the bundle."""
     person = Participant(entry.who or "unknown", requestor=True, address=entry.address)
     done = str(entry.event.detail.get("done", entry.event.what))
@@ -152,7 +152,7 @@ def _changed(entry: Entry, us: Us) -> AuditMessage:
     return replace(told, kind=audit.SOFTWARE_CONFIGURATION, words=done)
 
 
-def _refused(entry: Entry, us: Us) -> AuditMessage:
+def _refused(entry: Entry, us: AuditSource) -> AuditMessage:
     caller = Participant(entry.who or "unknown", requestor=True, address=entry.address)
     told = _of(entry, audit.SECURITY_ALERT, "E", (us.taking_part(), caller))
     told = replace(told, outcome=audit.MINOR_FAILURE, kind=audit.NODE_AUTHENTICATION)
@@ -163,7 +163,7 @@ def _of(entry: Entry, event: Term, action: str, who: tuple[Participant, ...]) ->
     return AuditMessage(event, action, entry.event.at, who, study_uid=entry.event.study_uid or "")
 
 
-_TELLERS: dict[str, Callable[[Entry, Us], AuditMessage]] = {
+_TELLERS: dict[str, Callable[[Entry, AuditSource], AuditMessage]] = {
     "instance_stored": _received,
     "version_delivered": _delivered,
     "delivery_dropped": _not_delivered,

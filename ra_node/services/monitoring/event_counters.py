@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from ra_node.domain.report import STAGES
 from ra_node.ledger.database.events import Event
-from ra_node.services.reporting.answer_event import AnswerSummary, read_gist
+from ra_node.services.reporting.answer_event import AnswerSummary, read_summary
 
 HOUR_S, WEEK_S = 3600, 7 * 86400
 _MONDAY = 4 * 86400
@@ -162,7 +162,7 @@ class EventCounters:
         self._begun[Step.ANSWER].end(version, event.at, self.steps[Step.ANSWER])
         self._begun[Step.DELIVER].begin(version, event.at)
         self.hour(event.at).answered += 1
-        said = read_gist(event.detail)
+        said = read_summary(event.detail)
         self.answered[_outcome(said)] += 1
         if said.known:
             self._said(said, event.at)

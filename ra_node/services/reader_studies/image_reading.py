@@ -18,7 +18,7 @@ from ra_node.domain.report import HandRegion
 from ra_node.domain.study import NO_HEADER, ImageHeader
 from ra_node.imaging.hand_extraction import Extraction, extract_from_dataset, extract_hands
 from ra_node.imaging.pixels import PNG_SIGNATURE, PixelLimits, PixelsRefused, read_png
-from ra_node.services.analysis.study_analysis import Judge, Rules
+from ra_node.services.analysis.study_analysis import HandClassifier, Rules
 from ra_node.services.reader_studies.adjudication import ModelAnswer
 
 
@@ -41,7 +41,7 @@ class LoadedModel:
 
     rules: Rules
     detector: str
-    judge: Judge | None
+    judge: HandClassifier | None
 
 
 def read_image_hands(path: Path, rules: Rules) -> tuple[Extraction, ImageHeader, Dataset | None] | Refusal:

@@ -26,7 +26,7 @@ SEVERAL_ORDERS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Witnesses:
+class StudyIdentities:
     """Identities of the objects of a study, hashed with one key or all plain."""
 
     people: Collection[Identity]
@@ -53,7 +53,7 @@ def conflict_of(people: Collection[Identity]) -> Refusal | None:
     return Refusal(Reason.PATIENT_CONFLICT, text)
 
 
-def witnesses_of(ledger: Ledger, files: Files, study_uid: str, secret: bytes) -> Witnesses:
+def witnesses_of(ledger: Ledger, files: Files, study_uid: str, secret: bytes) -> StudyIdentities:
     """Identities of all objects of a study, in the order of arrival, including purged ones.
 
     Objects of an older node, or hashed with a lost key, are read again while their file exists.
@@ -64,13 +64,13 @@ def witnesses_of(ledger: Ledger, files: Files, study_uid: str, secret: bytes) ->
         if known is None and kept.path is not None:
             known = _read(files.path(kept.path), secret)
         found += [] if known is None else [known]
-    return Witnesses(found)
+    return StudyIdentities(found)
 
 
-def witnesses_in(paths: Iterable[Path]) -> Witnesses:
+def witnesses_in(paths: Iterable[Path]) -> StudyIdentities:
     """Identities of the files of one study; for an analysis without a ledger."""
     headers = [header for path in paths if (header := _header(path)) is not None]
-    return Witnesses([header.identity for header in headers if not is_ai_made(header)])
+    return StudyIdentities([header.identity for header in headers if not is_ai_made(header)])
 
 
 def kept_patient(secret: bytes, header: ImageHeader) -> str:

@@ -1,6 +1,6 @@
 """Report job: makes the report from the findings, writes its objects, queues the deliveries.
 
-There is always a report: parts that fail are left out, step by step (`Effort`), and the report says so.
+There is always a report: parts that fail are left out, step by step (`DetailLevel`), and the report says so.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ from ra_node.services.analysis.study_analysis import failed_finding, make_report
 from ra_node.services.jobs.lease import describe, is_shortage, postpone
 from ra_node.services.jobs.machine_faults import ProcessBroken, breaks_process, is_machine_fault
 from ra_node.services.jobs.progress import mark
-from ra_node.services.reception.patient_consistency import Witnesses, witnesses_of
-from ra_node.services.reporting.answer_event import gist
-from ra_node.services.reporting.prior_report import Followed, FollowUps
+from ra_node.services.reception.patient_consistency import StudyIdentities, witnesses_of
+from ra_node.services.reporting.answer_event import summary_detail
+from ra_node.services.reporting.prior_report import FollowUps, PatientPrior
 from ra_node.services.reporting.reduced_answer import (
-    Effort,
-    Made,
+    DetailLevel,
+    RenderedReport,
     first_effort,
     make_less,
     minimal,
@@ -70,7 +70,7 @@ class _Gathered:
 
     rendering: Rendering
     digests: Mapping[str, str | None]
-    followed: Followed
+    followed: PatientPrior
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class Answerer:
         except LeaseLost:
             structlog.get_logger().warning("lease_lost", job_id=job.id)
 
-    def _try(self, job: Job, effort: Effort) -> None:
+    def _try(self, job: Job, effort: DetailLevel) -> None:
         """Report with this effort, and where that fails in one of the last attempts, with less."""
         try:
             self._answer(job, effort)
@@ -132,22 +132,22 @@ class Answerer:
         if broken:
             raise ProcessBroken(f"a new process takes over after: {describe(error)}")
 
-    def _answer(self, job: Job, effort: Effort) -> None:
+    def _answer(self, job: Job, effort: DetailLevel) -> None:
         """Read the inputs, render all objects, then write them."""
         gathered = self._gather(job, effort)
         made = self._make(gathered, effort)
         mark()
         self._record(job, made, gathered.followed)
 
-    def _gather(self, job: Job, effort: Effort) -> _Gathered:
+    def _gather(self, job: Job, effort: DetailLevel) -> _Gathered:
         assert job.version is not None
         reader = SourceReader(
             self.ledger, self.files, self.one_bundle.rules, self.one_bundle.look, self.healthy
         )
         bundle, findings = self.one_bundle.bundle, findings_of(self.ledger, job.study_uid, job.version)
-        if effort > Effort.WHOLE or _killed(job):
-            findings = reader.readable(job, findings, pictures=effort < Effort.WITHOUT_PICTURES)
-        if effort < Effort.MINIMAL:
+        if effort > DetailLevel.WHOLE or _killed(job):
+            findings = reader.readable(job, findings, pictures=effort < DetailLevel.WITHOUT_PICTURES)
+        if effort < DetailLevel.MINIMAL:
             bundle, findings = self.one_bundle.unite(job, reader.checked(job, findings))
         earlier = earlier_result(self.ledger, job.study_uid, job.version)
         predecessor = self._predecessor(earlier, effort)
@@ -157,7 +157,7 @@ class Answerer:
         report = make_report(
             job.study_uid,
             job.version,
-            [self._finding(finding) for finding in findings] if effort < Effort.MINIMAL else [],
+            [self._finding(finding) for finding in findings] if effort < DetailLevel.MINIMAL else [],
             bundle,
             created_at=datetime.fromtimestamp(self.ledger.clock()).astimezone(),
             predecessor=earlier.sr_uid if earlier else None,
@@ -166,36 +166,36 @@ class Answerer:
             remark=witnesses.remark,
             rating=self.rating,
         )
-        if effort is Effort.MINIMAL:
+        if effort is DetailLevel.MINIMAL:
             report = minimal(report, [_names(finding) for finding in findings], conflict)
         report = replace(report, withdrawal=withdrawal)
-        pictures = effort < Effort.WITHOUT_PICTURES
+        pictures = effort < DetailLevel.WITHOUT_PICTURES
         read = reader.read(job, findings, predecessor, pictures=pictures)
         sources, identity = present_sources(self.ledger, self.files, job.study_uid, read)
-        followed = self._followed(report, sources) if effort is Effort.WHOLE else Followed()
+        followed = self._followed(report, sources) if effort is DetailLevel.WHOLE else PatientPrior()
         if followed.subject is not None and followed.prior is not None:
             report = replace(report, study_date=followed.subject.study_date, prior=followed.prior)
         digests = {finding.sop_instance_uid: finding.sha256 for finding in findings}
         digests |= {"patient": identity} if identity else {}
         return _Gathered(Rendering(report, sources, self.producer, predecessor), digests, followed)
 
-    def _make(self, gathered: _Gathered, effort: Effort) -> Made:
+    def _make(self, gathered: _Gathered, effort: DetailLevel) -> RenderedReport:
         def named(report: StudyReport) -> StudyReport:
             return name_content(report, gathered.digests, self.producer)
 
         rendering = gathered.rendering
-        if effort is not Effort.WHOLE:
+        if effort is not DetailLevel.WHOLE:
             return make_less(effort, rendering, named)
         report = named(rendering.report)
         wanted = {kind for to in self.destinations for kind in to.kinds} | {ObjectKind.REJECTION_NOTE}
-        return Made(report, publish(replace(rendering, report=report), wanted))
+        return RenderedReport(report, publish(replace(rendering, report=report), wanted))
 
-    def _predecessor(self, earlier: Result | None, effort: Effort) -> Dataset | None:
+    def _predecessor(self, earlier: Result | None, effort: DetailLevel) -> Dataset | None:
         """The SR of the previous version; where it is unreadable, only its UID is referenced."""
         try:
             return sr_of(self.ledger, self.files, earlier)
         except Exception as error:
-            if effort is Effort.WHOLE or is_machine_fault(error):
+            if effort is DetailLevel.WHOLE or is_machine_fault(error):
                 raise
             return None
 
@@ -210,18 +210,18 @@ class Answerer:
         at = datetime.fromtimestamp(request.requested_at, UTC)
         return Withdrawal(request.cause, rejected), withdrawal_refusal(request.cause, request.reason, at)
 
-    def _witnesses(self, study_uid: str, effort: Effort) -> Witnesses:
+    def _witnesses(self, study_uid: str, effort: DetailLevel) -> StudyIdentities:
         secret = self.follow_ups.secret if self.follow_ups else b""
         try:
             return witnesses_of(self.ledger, self.files, study_uid, secret)
         except Exception:
-            if effort < Effort.MINIMAL:
+            if effort < DetailLevel.MINIMAL:
                 raise
-            return Witnesses(())
+            return StudyIdentities(())
 
-    def _followed(self, report: StudyReport, sources: Sources) -> Followed:
+    def _followed(self, report: StudyReport, sources: Sources) -> PatientPrior:
         if self.follow_ups is None or _is_conflict(report) or report.withdrawal is not None:
-            return Followed()
+            return PatientPrior()
         return self.follow_ups.follow(report.study_instance_uid, sources.datasets.values())
 
     def _finding(self, finding: Finding) -> ImageFinding:
@@ -237,7 +237,7 @@ class Answerer:
         """The header of an image; only its UIDs where its file is not read any more."""
         return _names(finding) if finding.path is None else read_header(self.files.path(finding.path))
 
-    def _record(self, job: Job, made: Made, followed: Followed) -> None:
+    def _record(self, job: Job, made: RenderedReport, followed: PatientPrior) -> None:
         report = made.report
         objects = [self._keep(report, kind, dataset) for kind, dataset in made.objects]
         result = Result(
@@ -254,7 +254,7 @@ class Answerer:
             (one.sop_instance_uid, to.peer) for to in self.destinations for one in _for(to, report, objects)
         ]
         self._alarm(report)
-        if finish_report(self.ledger, job, result, objects, wanted, gist(report)):
+        if finish_report(self.ledger, job, result, objects, wanted, summary_detail(report)):
             _log_answered(report)
 
     def _alarm(self, report: StudyReport) -> None:

@@ -36,7 +36,7 @@ class AnswerSummary:
     bundle: str = ""
 
 
-def gist(report: StudyReport) -> dict[str, Detail]:
+def summary_detail(report: StudyReport) -> dict[str, Detail]:
     """Details of the event of a report."""
     judged = [hand for hand in report.hands if hand.rated]
     verdicts = [hand.verdict for hand in report.hands]
@@ -54,8 +54,8 @@ def gist(report: StudyReport) -> dict[str, Detail]:
     }
 
 
-def read_gist(detail: Mapping[str, Any]) -> AnswerSummary:
-    """Read the details written by `gist`; invalid values are left out."""
+def read_summary(detail: Mapping[str, Any]) -> AnswerSummary:
+    """Read the details written by `summary_detail`; invalid values are left out."""
     if "probabilities" not in detail:
         return AnswerSummary(known=False)
     stages = [int(word) for word in str(detail.get("stages", "")).split() if word.isdigit()]

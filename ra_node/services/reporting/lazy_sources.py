@@ -16,7 +16,7 @@ KEPT = 16
 """Number of cached values."""
 
 
-class OnDemand(Mapping[str, T]):
+class LazySources(Mapping[str, T]):
     """`read` of each path, by SOP Instance UID; raises its exceptions. Not thread-safe."""
 
     def __init__(self, paths: Mapping[str, Path], read: Callable[[Path], T]) -> None:

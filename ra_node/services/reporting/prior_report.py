@@ -29,7 +29,7 @@ from ra_node.ledger.report_json import report_from_json
 from ra_node.ledger.results import Result, prior_result
 from ra_node.ledger.storage.durable_files import Files
 from ra_node.network.scu.association import OUT_OF_REACH, PeerAddress, Reach
-from ra_node.network.scu.prior_reports import Wanted, earlier_reports
+from ra_node.network.scu.prior_reports import PriorQuery, earlier_reports
 from ra_node.services.jobs.progress import mark
 from ra_node.services.reception.patient_consistency import witnesses_of
 
@@ -40,11 +40,11 @@ AWAY_PAUSE_S = 60.0
 class Fetch(Protocol):
     """Retrieves earlier reports; see `network.scu.prior_reports.earlier_reports`."""
 
-    def __call__(self, peer: PeerAddress, wanted: Wanted, take: Callable[[Dataset], bool]) -> Reach: ...
+    def __call__(self, peer: PeerAddress, wanted: PriorQuery, take: Callable[[Dataset], bool]) -> Reach: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Followed:
+class PatientPrior:
     """Patient and time of a study, and the earlier report."""
 
     subject: Subject | None = None
@@ -63,13 +63,13 @@ class FollowUps:
     placeholders: tuple[str, ...] = ()
     """Placeholder IDs of the site, in addition to those of `is_placeholder`."""
 
-    def follow(self, study_uid: str, sources: Iterable[Dataset]) -> Followed:
+    def follow(self, study_uid: str, sources: Iterable[Dataset]) -> PatientPrior:
         """Find the last earlier report of the patient of these images."""
         subject = subject_known(sources, self.placeholders)
         if subject is None:
-            return Followed()
+            return PatientPrior()
         key = patient_key(self.secret, subject.identity)
-        return Followed(subject, key, self._prior(study_uid, subject, key))
+        return PatientPrior(subject, key, self._prior(study_uid, subject, key))
 
     def _prior(self, study_uid: str, subject: Subject, key: str) -> Prior | None:
         """The later one of ledger and PACS; for the same report that of the ledger."""
@@ -131,7 +131,7 @@ class PacsAsker:
             found.extend([] if prior is None else [prior])
             return prior is not None
 
-        wanted = Wanted(
+        wanted = PriorQuery(
             patient, issuer, birth, subject.study_at, class_of(ObjectKind.SR).series_number, study_uid
         )
         if self.fetch(self.peer, wanted, take) in OUT_OF_REACH:

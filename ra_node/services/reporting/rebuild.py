@@ -22,7 +22,7 @@ from ra_node.ledger.results import earlier_result, find_result, objects_of
 from ra_node.ledger.storage.damage import replace_object
 from ra_node.ledger.storage.durable_files import RESULTS, Files, sha256_of
 from ra_node.services.reporting.display_pixels import read_display
-from ra_node.services.reporting.lazy_sources import OnDemand
+from ra_node.services.reporting.lazy_sources import LazySources
 from ra_node.services.reporting.render_objects import Rendering, Sources, encoded
 from ra_node.services.reporting.sources import present_sources, read_datasets, sr_of
 
@@ -81,7 +81,7 @@ class Rebuilder:
             for one in used
             if self._is_whole(one.preview_path, one.preview_sha256)
         }
-        displays = OnDemand({uid: self.files.path(path) for uid, path in kept.items()}, read_display)
+        displays = LazySources({uid: self.files.path(path) for uid, path in kept.items()}, read_display)
         sources, _ = present_sources(
             self.ledger, self.files, report.study_instance_uid, Sources(datasets, displays)
         )

@@ -23,7 +23,7 @@ from ra_node.services.jobs.machine_faults import PATIENCE_ATTEMPTS, is_machine_f
 from ra_node.services.reporting.render_objects import Objects, Rendering, Sources
 
 
-class Effort(IntEnum):
+class DetailLevel(IntEnum):
     """Levels of content, fullest first; each has the structured report in both classes."""
 
     WHOLE = 0
@@ -39,13 +39,15 @@ class Effort(IntEnum):
 
 
 _SAYS = {
-    Effort.WITHOUT_OPTIONS: (
+    DetailLevel.WITHOUT_OPTIONS: (
         "Optional result objects and the comparison with an earlier study could not be made."
     ),
-    Effort.WITHOUT_PICTURES: "The radiographs could not be drawn into the overlay.",
-    Effort.WITHOUT_OVERLAY: "The overlay could not be made; this report has all results.",
-    Effort.WITHOUT_IMAGE: "The overlay could not be made; this report has all results that could be written.",
-    Effort.MINIMAL: "The results of this study could not be written into a report.",
+    DetailLevel.WITHOUT_PICTURES: "The radiographs could not be drawn into the overlay.",
+    DetailLevel.WITHOUT_OVERLAY: "The overlay could not be made; this report has all results.",
+    DetailLevel.WITHOUT_IMAGE: (
+        "The overlay could not be made; this report has all results that could be written."
+    ),
+    DetailLevel.MINIMAL: "The results of this study could not be written into a report.",
 }
 """Remark in the report for each level."""
 
@@ -55,24 +57,24 @@ _FAILED = "The analysis of this image failed: its result could not be written in
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class RenderedReport:
     """A report, and its objects by kind; one is the SR."""
 
     report: StudyReport
     objects: Objects
 
 
-def first_effort(job: Job) -> Effort:
+def first_effort(job: Job) -> DetailLevel:
     """Level at the start of an attempt: reduced in the last three, as an earlier one may have crashed."""
-    less = {2: Effort.WITHOUT_PICTURES, 1: Effort.WITHOUT_OVERLAY, 0: Effort.MINIMAL}
-    return less.get(job.attempts_left, Effort.WHOLE)
+    less = {2: DetailLevel.WITHOUT_PICTURES, 1: DetailLevel.WITHOUT_OVERLAY, 0: DetailLevel.MINIMAL}
+    return less.get(job.attempts_left, DetailLevel.WHOLE)
 
 
-def reduced_by(job: Job, effort: Effort) -> Effort | None:
+def reduced_by(job: Job, effort: DetailLevel) -> DetailLevel | None:
     """Next level in this attempt; None: none, because the full report may succeed next time."""
-    if effort is Effort.MINIMAL or not (job.makes_less or out_of_patience(job)):
+    if effort is DetailLevel.MINIMAL or not (job.makes_less or out_of_patience(job)):
         return None
-    return Effort(effort + 1)
+    return DetailLevel(effort + 1)
 
 
 def out_of_patience(job: Job) -> bool:
@@ -80,18 +82,20 @@ def out_of_patience(job: Job) -> bool:
     return job.attempt >= PATIENCE_ATTEMPTS
 
 
-def make_less(effort: Effort, whole: Rendering, named: Callable[[StudyReport], StudyReport]) -> Made:
+def make_less(
+    effort: DetailLevel, whole: Rendering, named: Callable[[StudyReport], StudyReport]
+) -> RenderedReport:
     """Make a reduced report.
 
     `named` gives a report the hash of its content, from which the UIDs of its objects derive.
     """
-    report = _without_failing(whole) if effort is Effort.WITHOUT_IMAGE else whole.report
-    if effort is Effort.MINIMAL:
+    report = _without_failing(whole) if effort is DetailLevel.WITHOUT_IMAGE else whole.report
+    if effort is DetailLevel.MINIMAL:
         said = named(report)
-        return Made(said, _named_at_least(replace(whole, report=said)))
+        return RenderedReport(said, _named_at_least(replace(whole, report=said)))
     said = named(_saying(report, _SAYS[effort]))
-    kinds = _REPORTS if effort >= Effort.WITHOUT_OVERLAY else BASIC_KINDS
-    return Made(said, replace(whole, report=said).objects((*kinds, ObjectKind.REJECTION_NOTE)))
+    kinds = _REPORTS if effort >= DetailLevel.WITHOUT_OVERLAY else BASIC_KINDS
+    return RenderedReport(said, replace(whole, report=said).objects((*kinds, ObjectKind.REJECTION_NOTE)))
 
 
 def _named_at_least(rendering: Rendering) -> Objects:
@@ -146,5 +150,5 @@ def _saying(report: StudyReport, remark: str) -> StudyReport:
 def minimal(report: StudyReport, names: Sequence[ImageHeader], conflict: Refusal | None) -> StudyReport:
     """The report with UIDs and reason only; an image whose UIDs cannot be referenced is left out."""
     images = tuple(_given_up(one) for one in names if can_be_repeated(one.series_instance_uid))
-    refusal = conflict or Refusal(Reason.ANALYSIS_FAILED, _SAYS[Effort.MINIMAL])
+    refusal = conflict or Refusal(Reason.ANALYSIS_FAILED, _SAYS[DetailLevel.MINIMAL])
     return replace(report, images=images, refusal=refusal)

@@ -31,7 +31,7 @@ from ra_node.services.jobs.damaged_content import alarm_text, damaged_finding, s
 from ra_node.services.jobs.lease import describe
 from ra_node.services.jobs.machine_faults import PATIENCE_ATTEMPTS, is_machine_fault
 from ra_node.services.reporting.display_pixels import read_display
-from ra_node.services.reporting.lazy_sources import OnDemand
+from ra_node.services.reporting.lazy_sources import LazySources
 from ra_node.services.reporting.render_objects import Sources
 
 
@@ -136,7 +136,7 @@ class SourceReader:
             one.sop_instance_uid: one.path if one.preview_path is None else self._preview(job, one)
             for one in findings
         }
-        return OnDemand(
+        return LazySources(
             {uid: self.files.path(path) for uid, path in kept.items() if path is not None}, read_display
         )
 
@@ -185,7 +185,7 @@ def read_datasets(
     paths = {one.sop_instance_uid: files.path(one.path) for one in whole if one.path}
     if not paths and first is not None:
         return {first.sop_instance_uid: predecessor or _nobody(study_uid, first)}
-    return OnDemand(paths, read_attributes)
+    return LazySources(paths, read_attributes)
 
 
 def present_sources(

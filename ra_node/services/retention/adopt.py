@@ -30,7 +30,7 @@ SOURCE = "UNLISTED"
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class BindingPreview:
     """Preview of the binding; an identity is None where there is none, "" where it is unreadable."""
 
     folder: str | None
@@ -43,7 +43,7 @@ class Survey:
     """Files named in the ledger and missing in the folder."""
 
 
-def survey(files: Files, ledger: Ledger | None) -> Survey:
+def survey(files: Files, ledger: Ledger | None) -> BindingPreview:
     """Preview without changes; Refused while a role runs. `ledger` None: a new one would be created."""
     running = alive(files.data_dir / "run")
     if running:
@@ -51,7 +51,7 @@ def survey(files: Files, ledger: Ledger | None) -> Survey:
     known = known_paths(ledger) if ledger is not None else set()
     unknown = [path for path in kept_files(files) if path not in known]
     images = sum(path.startswith(f"{INBOX}/") for path in unknown)
-    return Survey(
+    return BindingPreview(
         folder=read_identity(files.data_dir / IDENTITY),
         ledger=ledger_identity(ledger) if ledger is not None else None,
         images=images,

@@ -10,7 +10,7 @@ from ra_node.errors import Refused
 from ra_node.ledger.database.engine import Ledger
 from ra_node.ledger.overview import find_study
 from ra_node.ledger.withdrawals import (
-    Answered,
+    NewestResult,
     WithdrawalRequest,
     answered_by,
     answered_study,
@@ -26,7 +26,7 @@ _PURGED = "its images and results are removed by retention: withdraw it in the a
 class WithdrawalPlan:
     """The results to be withdrawn; `purged` are studies of which nothing is kept here."""
 
-    results: tuple[Answered, ...]
+    results: tuple[NewestResult, ...]
     purged: tuple[str, ...] = ()
     bundle: str | None = None
 

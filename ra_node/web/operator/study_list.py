@@ -18,7 +18,7 @@ from ra_node.ledger.database.schema import DeliveryState, StudyState
 from ra_node.ledger.overview import StudyLine, oldest_unanswered, studies, study_counts
 from ra_node.ledger.search.filter import StudyFilter, in_need, matching_count
 from ra_node.ledger.search.terms import IDENTIFIERS, ResultTerm, any_study_has, reasons_found
-from ra_node.services.reporting.answer_event import AnswerSummary, read_gist
+from ra_node.services.reporting.answer_event import AnswerSummary, read_summary
 from ra_node.web.auth import desk_of
 from ra_node.web.pages import UID_CHARACTERS, operator_page
 
@@ -81,7 +81,7 @@ def rows_of(request: Request, which: StudyFilter, count: int, offset: int) -> tu
     uids = [line.study_uid for line in lines[:count]]
     needing = in_need(ledger, uids)
     told = newest_events(ledger, uids, "study_answered")
-    said = {name: read_gist(event.detail) for name, event in told.items()}
+    said = {name: read_summary(event.detail) for name, event in told.items()}
     rows = [StudyRow(line, said.get(line.study_uid), line.study_uid in needing) for line in lines[:count]]
     return rows, len(lines) > count
 

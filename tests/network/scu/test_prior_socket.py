@@ -12,25 +12,25 @@ from structlog.testing import capture_logs
 
 from ra_node.network.scu import prior_socket
 from ra_node.network.scu.association import PeerAddress, Reach
-from ra_node.network.scu.prior_reports import Wanted
+from ra_node.network.scu.prior_reports import PriorQuery
 from ra_node.network.scu.prior_socket import NAME, PriorServer, fetch_through
 from tests.conftest import wait_until
 from tests.dicom.builders import source
 
 NAMED = "Smith^" + "John"
 PACS = PeerAddress("pacs", "PACS", "10.0.0.1", 104, calling_ae="RA_NODE")
-WANTED = Wanted("P-1", "", "19600101", "20261101000000", 9701, "2.25.1")
+WANTED = PriorQuery("P-1", "", "19600101", "20261101000000", 9701, "2.25.1")
 
 
 class FakePacs:
     """Holds three reports, and is called only where there is a network."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[PeerAddress, Wanted]] = []
+        self.asked: list[tuple[PeerAddress, PriorQuery]] = []
         self.given = 0
         self.broken = False
 
-    def __call__(self, peer: PeerAddress, wanted: Wanted, take: Callable[[Dataset], bool]) -> Reach:
+    def __call__(self, peer: PeerAddress, wanted: PriorQuery, take: Callable[[Dataset], bool]) -> Reach:
         self.asked.append((peer, wanted))
         if self.broken:
             raise OSError(NAMED)

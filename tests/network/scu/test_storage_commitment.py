@@ -17,7 +17,7 @@ from ra_node.network.scu.c_store import echo
 from ra_node.network.scu.storage_commitment import (
     CommitmentReport,
     CommitRequest,
-    Hearing,
+    ReportMatch,
     ask,
     commitment_context,
     commitment_handlers,
@@ -44,15 +44,15 @@ class Hears:
         self.heard: list[tuple[CommitmentReport, str]] = []
         self.failures: list[Exception] = []
 
-    def __call__(self, report: CommitmentReport, ae_title: str) -> Hearing:
+    def __call__(self, report: CommitmentReport, ae_title: str) -> ReportMatch:
         if self.failures:
             raise self.failures.pop(0)
         if report.transaction_uid != self.known:
-            return Hearing.UNKNOWN
+            return ReportMatch.UNKNOWN
         if ae_title != "ARCHIVE":
-            return Hearing.STRANGER
+            return ReportMatch.STRANGER
         self.heard.append((report, ae_title))
-        return Hearing.TAKEN
+        return ReportMatch.TAKEN
 
 
 def request(uid: str = "1.9", *uids: str) -> CommitRequest:

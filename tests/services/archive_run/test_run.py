@@ -12,7 +12,7 @@ import pytest
 from ra_node.errors import Refused, Retryable
 from ra_node.services.archive_run import run as retrospect
 from ra_node.services.archive_run.run import Watcher
-from ra_node.services.archive_run.sources import Remote
+from ra_node.services.archive_run.sources import RemoteStudies
 from tests.services.runs import look, put, run_in
 
 
@@ -271,7 +271,7 @@ def test_a_table_that_cannot_be_written_ends_the_start(archive, tmp_path):
 
 
 def remote(tmp_path, fetch, *uids):
-    return Remote(uids, fetch, tmp_path / "scratch", "pacs")
+    return RemoteStudies(uids, fetch, tmp_path / "scratch", "pacs")
 
 
 def test_studies_are_fetched_one_by_one_and_their_files_removed(tmp_path):

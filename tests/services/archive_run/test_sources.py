@@ -9,7 +9,7 @@ import pytest
 
 from ra_node.errors import Refused
 from ra_node.services.archive_run.journal import Journal
-from ra_node.services.archive_run.sources import Folders, look_into, one_of_each, read_uids
+from ra_node.services.archive_run.sources import FolderStudies, look_into, one_of_each, read_uids
 from tests.services.runs import FACTS, put
 
 
@@ -21,7 +21,7 @@ def journal(tmp_path):
 
 
 def lined_up(journal, *sources, apart):
-    return Folders(sources, apart).line_up(journal, lambda _count: None)
+    return FolderStudies(sources, apart).line_up(journal, lambda _count: None)
 
 
 def test_any_name_in_any_folder_is_found(tmp_path, journal):

@@ -16,7 +16,7 @@ from ra_node.ledger.jobs.requeue import requeue
 from ra_node.ledger.overview import buried_jobs, commitment_counts
 from ra_node.network.scp.loopback_archive import LoopbackArchive
 from ra_node.network.scu.association import PeerAddress
-from ra_node.network.scu.storage_commitment import CommitmentReport, Hearing, ask
+from ra_node.network.scu.storage_commitment import CommitmentReport, ReportMatch, ask
 from ra_node.services.delivery.deliver import Deliverer
 from ra_node.services.delivery.storage_commitment import CommitmentReportReceiver, Committer
 from ra_node.services.reporting.answer import Destination
@@ -95,10 +95,10 @@ def test_a_report_that_comes_later_commits_too(delivered):
     transaction, uids = peer.asked[0]
     ear = CommitmentReportReceiver(delivered.ledger)
     report = CommitmentReport(transaction, frozenset(uids), {})
-    assert ear.hear(report, "STRANGER") is Hearing.STRANGER
-    assert ear.hear(CommitmentReport("1.2.3", frozenset(uids), {}), "ARCHIVE") is Hearing.UNKNOWN
+    assert ear.hear(report, "STRANGER") is ReportMatch.STRANGER
+    assert ear.hear(CommitmentReport("1.2.3", frozenset(uids), {}), "ARCHIVE") is ReportMatch.UNKNOWN
     assert commitments(delivered) == {CommitmentState.WAITING}
-    assert ear.hear(report, "ARCHIVE") is Hearing.TAKEN
+    assert ear.hear(report, "ARCHIVE") is ReportMatch.TAKEN
     assert commitments(delivered) == {CommitmentState.COMMITTED}
 
 
@@ -109,11 +109,12 @@ def test_a_report_may_come_from_another_title_that_speaks_for_the_peer(delivered
     transaction, uids = peer.asked[0]
     report = CommitmentReport(transaction, frozenset(uids), {})
     assert (
-        CommitmentReportReceiver(delivered.ledger, {"SCM": {"OTHER"}}).hear(report, "SCM") is Hearing.STRANGER
+        CommitmentReportReceiver(delivered.ledger, {"SCM": {"OTHER"}}).hear(report, "SCM")
+        is ReportMatch.STRANGER
     )
     assert (
         CommitmentReportReceiver(delivered.ledger, {"SCM": {"OTHER", "ARCHIVE"}}).hear(report, "SCM ")
-        is Hearing.TAKEN
+        is ReportMatch.TAKEN
     )
     assert commitments(delivered) == {CommitmentState.COMMITTED}
 

@@ -20,14 +20,14 @@ from ra_node.ledger.database.events import Event, record
 from ra_node.ledger.event_query import Entry, mark, trail
 from ra_node.network.syslog import LogServer, LogServerAway, Syslog
 from ra_node.network.tls import calling, serving
-from ra_node.services.monitoring.audit_forwarder import MARK, AuditSender, Us, message_of, messages
+from ra_node.services.monitoring.audit_forwarder import MARK, AuditSender, AuditSource, message_of, messages
 from ra_node.services.monitoring.operator_actions import Operator, acted, sign_in_refused, signed_in
 from ra_node.services.reception.rejection_log import MOST, Refusals
 from tests.conftest import wait_until
 from tests.ledger.builders import FakeClock, keep
 from tests.network.authority import Authority
 
-US = Us("RA_NODE", "node-1")
+US = AuditSource("RA_NODE", "node-1")
 HEADER = re.compile(
     r"<8[45]>1 \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z node-1 ra-node \d+ DICOM\+RFC3881 - \ufeff<\?xml"
 )

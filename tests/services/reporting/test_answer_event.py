@@ -1,12 +1,12 @@
-"""The gist of an answer is what its report says."""
+"""The summary in the event of a report is what the report says."""
 
-from ra_node.services.reporting.answer_event import gist, read_gist
+from ra_node.services.reporting.answer_event import read_summary, summary_detail
 from tests.dicom import builders as dicom
 
 
 def test_a_gist_says_stages_probabilities_and_reasons_of_the_report():
     report = dicom.report(dicom.image(*dicom.both_hands()))
-    said = read_gist(gist(report))
+    said = read_summary(summary_detail(report))
     judged = [hand for hand in report.hands if hand.refusal is None]
     assert said.known
     assert said.stages == tuple(hand.staging.stage for hand in judged)
@@ -17,4 +17,4 @@ def test_a_gist_says_stages_probabilities_and_reasons_of_the_report():
 
 
 def test_an_answer_of_an_older_node_is_known_to_say_nothing():
-    assert not read_gist({"version": 1, "sr_uid": "1.2"}).known
+    assert not read_summary({"version": 1, "sr_uid": "1.2"}).known

@@ -17,7 +17,7 @@ from tests.training.two_ranks import main
 from training.classifier.checkpoint import Checkpoint
 from training.classifier.distributed import Ranks
 from training.classifier.epoch_log import read_log
-from training.classifier.loop import Around, tune
+from training.classifier.loop import LoopContext, tune
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
@@ -51,7 +51,7 @@ def test_only_the_first_process_writes(together: Path) -> None:
 
 def test_a_checkpoint_of_two_processes_is_not_taken_up_by_one(together: Path) -> None:
     """Each has its own chance for dropout."""
-    around = Around(checkpoint=Checkpoint(together / "checkpoint.pt", "ranks"))
+    around = LoopContext(checkpoint=Checkpoint(together / "checkpoint.pt", "ranks"))
     with pytest.raises(Fatal, match="expected 2 processes, as before the stop, found 1"):
         tune(small_network(), *hands(), exact_recipe(), "staging", print, torch.device("cpu"), around)
 

@@ -13,7 +13,7 @@ from ra_node.errors import Fatal
 from ra_node.inference.networks.architectures import build
 from tests.training.recipe_builders import small_recipe
 from training.classifier.epoch_log import Log
-from training.classifier.loop import Around, Progress, tune
+from training.classifier.loop import LoopContext, Progress, tune
 from training.classifier.targets import soft_targets
 
 
@@ -43,7 +43,9 @@ def test_a_few_steps_on_separable_noise_reduce_the_loss() -> None:
 
 def test_frozen_layers_keep_their_weights_and_statistics_and_the_others_are_trained(tmp_path: Path) -> None:
     """Also after an epoch's validation, which leaves training mode."""
-    around = Around(log=Log(tmp_path / "log.csv"), validate=lambda network: float(network.eval().training))
+    around = LoopContext(
+        log=Log(tmp_path / "log.csv"), validate=lambda network: float(network.eval().training)
+    )
     torch.manual_seed(0)
     frozen = ("conv1", "inception3a", "inception4e")
     recipe = small_recipe().model_copy(update={"frozen": frozen})

@@ -32,7 +32,7 @@ from ra_node.domain.joints import JOINTS
 from ra_node.domain.laterality.evidence import Side
 from ra_node.domain.reader_study.labels import NOT_GRADABLE
 from ra_node.errors import Refused
-from training.data.consensus import Facts, LabelledHand, Reading, SplitName, in_words
+from training.data.consensus import HandAttributes, LabelledHand, Reading, SplitName, in_words
 from training.data.label_table.cell_values import FilesIn, age_in, joint_in, one_of, shown, side_in, stage_in
 from training.data.label_table.table_text import ABSENT, column_name, table_rows
 
@@ -134,14 +134,14 @@ class _Row:
     def _label(self, column: str) -> int | None:
         return self._optional(column, stage_in, 'a stage 0 to 5 or "not gradable"')
 
-    def _facts(self) -> Facts:
+    def _facts(self) -> HandAttributes:
         cells = self.cells
         if "patient" in cells and not cells["patient"]:
             self._wrong("patient", "a key in every row, or no such column", "none")
         age = self._optional("age_years", age_in, "whole years 0 to 130")
         sex = self._optional("sex", one_of(("M", "F", "O")), "M, F or O")
         split: SplitName = self._optional("split", one_of(_SPLITS), "train or test") or ""
-        return Facts(cells.get("patient", ""), cells.get("site", ""), sex or "", age, split)
+        return HandAttributes(cells.get("patient", ""), cells.get("site", ""), sex or "", age, split)
 
     def _check_note(self, first: int | None, second: int | None, consensus: int | None) -> None:
         """Require a note for a consensus outside the readers' range, which may be a typing error."""

@@ -14,7 +14,7 @@ from sklearn.metrics import cohen_kappa_score
 from ra_node.domain.laterality.evidence import Side
 from ra_node.domain.reader_study.labels import NOT_GRADABLE
 from ra_node.domain.statistics.agreement import kappa
-from training.data.consensus import Facts, LabelledHand, Reading
+from training.data.consensus import HandAttributes, LabelledHand, Reading
 from training.data.label_table.agreement import agreements
 
 
@@ -22,7 +22,7 @@ def hand(number: int, *stages: tuple[int | None, int | None], joints: bool = Fal
     names = ("mcp_1", "mcp_2", "mcp_3") if joints else ("",)
     return LabelledHand(
         tuple(
-            Reading(number, f"{number // 2}.dcm", Side.RIGHT, name, first, second, None, Facts())
+            Reading(number, f"{number // 2}.dcm", Side.RIGHT, name, first, second, None, HandAttributes())
             for name, (first, second) in zip(names, stages, strict=False)
         )
     )
