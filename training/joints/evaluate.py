@@ -161,9 +161,8 @@ def highest_joint(made: JointPredictions, chosen: NDArray[np.bool_]) -> Hands:
     spread = np.diff(up_to, axis=1, prepend=0.0).clip(0)
     spread /= spread.sum(axis=1, keepdims=True).clip(1e-12)
     staged = 0.49 * spread + 0.51 * np.eye(len(STAGES))[called]
-    return Hands(
-        made.stages[chosen], made.patients[chosen], highest_probability(shares, seen), staged, called > 0
-    )
+    diseased = highest_probability(shares, seen)
+    return Hands(made.stages[chosen], made.patients[chosen], diseased, staged, called > 0, diseased, staged)
 
 
 def _figures(
