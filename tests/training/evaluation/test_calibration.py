@@ -120,6 +120,18 @@ def test_offsets_correct_a_network_that_calls_one_class_too_often() -> None:
     assert called[1] == pytest.approx((logits.argmax(axis=1) == 2).mean(), abs=0.03) != called[0]
 
 
+def test_offsets_of_stages_leave_the_boundary_between_normal_and_stage_1() -> None:
+    """Recognition decides it; the offset of a task of two classes is free."""
+    stages = np.tile(np.arange(6), 60)
+    logits = logits_of(stages)
+    found = scaling(logits["staging"] + np.array([1.0, 0, 0, 0, 0, 1.5]), stages)
+    assert found.offsets[0] == found.offsets[1]
+    assert found.offsets[5] < -0.5
+    assert (
+        scaling(logits["recognition"] + np.array([2.0, 0.0]), (stages > 0).astype(np.int64)).offsets[0] < -0.5
+    )
+
+
 def test_few_hands_hardly_move_the_offsets_and_an_absent_class_has_none() -> None:
     logits, labels = drawn(1.0, count=40)
     few = scaling(logits[labels != 1], labels[labels != 1])
