@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.special import logsumexp
 
 from ra_node.inference.networks.softmax import softmax
 from training.evaluation.metrics import Interval, exact_share
@@ -33,10 +34,24 @@ class Scaling:
         """Calibrated probabilities (N, classes) of logits (N, classes)."""
         return softmax(logits / self.temperature + (np.array(self.offsets) if self.offsets else 0.0))
 
+    def order(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        """`log_odds` (N, classes) at this temperature, without offsets: comparable between networks."""
+        return log_odds(logits / self.temperature)
+
     def logits(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
         """Logits with these calibrated probabilities, which must not be 0."""
         offsets = np.array(self.offsets) if self.offsets else 0.0
         return np.asarray((np.log(probabilities) - offsets) * self.temperature, np.float64)
+
+
+def log_odds(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Log-odds (N, classes) of each class against all others, by which an AUC ranks hands.
+
+    Not calibrated: where folds have their own temperature and offsets, hands of different folds with equal
+    logits get different probabilities, which would rank them by their fold.
+    """
+    others = np.stack([np.delete(logits, k, axis=1) for k in range(logits.shape[1])], axis=1)
+    return np.asarray(logits - logsumexp(others, axis=2), np.float64)
 
 
 RAW = Scaling(1.0)
@@ -54,13 +69,18 @@ def scaling(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> Scaling:
     """The temperature and offsets with the highest posterior for labels (N,).
 
     The offset of a class without a hand is 0, as is the mean of the others, so that it is about as likely as
-    the network says.
+    the network says. Of several stages, normal has the offset of stage 1: recognition decides whether a hand
+    is normal. With an offset of its own, staging called 5 of 18 healthy drawn hands stage 1, which
+    recognition called normal: inconclusive.
     """
     start = temperature(logits, labels).temperature
     present = np.isin(np.arange(logits.shape[1]), labels)
 
     def found(parameters: NDArray[np.float64]) -> Scaling:
-        offsets = np.where(present, parameters[1:] - parameters[1:][present].mean(), 0.0)
+        free = parameters[1:].copy()
+        if len(free) > 2:
+            free[0] = free[1]
+        offsets = np.where(present, free - free[present].mean(), 0.0)
         return Scaling(float(np.exp(parameters[0])), tuple(map(float, offsets)))
 
     def loss(parameters: NDArray[np.float64]) -> float:

@@ -17,7 +17,7 @@ from ra_node.inference.networks.softmax import softmax
 from training.data.data_kind import WORDS, DataKind, Words
 from training.data.dataset import Crops
 from training.data.subgroups import Groups, members
-from training.evaluation.calibration import expected_calibration_error
+from training.evaluation.calibration import expected_calibration_error, log_odds
 from training.evaluation.metrics import (
     Interval,
     confusion,
@@ -137,6 +137,10 @@ class Hands:
     """Probability of each stage (N, 6)."""
     found: NDArray[np.bool_]
     """Called diseased at the operating point."""
+    disease_order: Scores
+    """Ranks hands for the AUC of recognition (N,): log-odds without calibration by folds."""
+    stage_order: Scores
+    """The same for each stage against all others (N, 6)."""
 
     @property
     def people(self) -> int:
@@ -157,13 +161,19 @@ def seen(
     stages: NDArray[np.int64],
     patients: NDArray[np.str_],
     calibration: Calibration,
+    order: Mapping[str, Scores] | None = None,
 ) -> Hands:
-    """Turn logits into calibrated probabilities and predictions; raises Fatal for NaN."""
+    """Turn logits into calibrated probabilities and predictions; raises Fatal for NaN.
+
+    `order` has log-odds for the AUC of both tasks, by default those of the logits.
+    """
     refuse_not_finite(logits, patients)
     diseased = calibration.probabilities("recognition", logits["recognition"], patients)[:, 1]
     staged = calibration.probabilities("staging", logits["staging"], patients)
     points = points_of(calibration, patients)
-    return Hands(stages, patients, diseased, staged, diseased >= points.recognition)
+    order = order or {task: log_odds(found) for task, found in logits.items()}
+    called = diseased >= points.recognition
+    return Hands(stages, patients, diseased, staged, called, order["recognition"][:, 1], order["staging"])
 
 
 def evaluated(
@@ -173,9 +183,10 @@ def evaluated(
     seed: int,
     resamples: int = 1000,
     groups: Groups | None = None,
+    order: Mapping[str, Scores] | None = None,
 ) -> Evaluation:
-    """All figures of a group of hands at the operating points of a calibration."""
-    hands = seen(logits, crops.stages, crops.patients, calibration)
+    """All figures of a group of hands at the operating points of a calibration; `order` as in `seen`."""
+    hands = seen(logits, crops.stages, crops.patients, calibration, order)
     points = points_of(calibration, crops.patients)
     raw = {task: softmax(found) for task, found in logits.items()}
     return evaluated_hands(hands, points, raw, seed, resamples, groups)
@@ -196,10 +207,12 @@ def evaluated_hands(
     stages, patients, ill = hands.stages, hands.patients, hands.stages > 0
 
     def recognition(k: NDArray[np.intp]) -> dict[str, float]:
-        return recognition_figures(stages[k], hands.diseased[k], points.recognition[k])
+        return recognition_figures(
+            stages[k], hands.diseased[k], points.recognition[k], hands.disease_order[k]
+        )
 
     def staging(k: NDArray[np.intp]) -> dict[str, float]:
-        return staging_figures(stages[k], hands.staged[k], points.staging[k])
+        return staging_figures(stages[k], hands.staged[k], points.staging[k], hands.stage_order[k])
 
     fewest = {
         "recognition": min(len(np.unique(patients[ill == k])) for k in (True, False)),

@@ -121,14 +121,17 @@ def quadratic_kappa(labels: Labels, called: Labels, classes: int) -> float:
     return 1 - float((weights * table).sum()) / expected if expected else float("nan")
 
 
-def recognition_figures(stages: Labels, scores: Scores, threshold: float | Scores) -> dict[str, float]:
+def recognition_figures(
+    stages: Labels, scores: Scores, threshold: float | Scores, order: Scores | None = None
+) -> dict[str, float]:
     """The paper's five figures of recognition from the probability of disease (N,).
 
-    `threshold` is one for all hands, or each hand's own (N,).
+    `threshold` is one for all hands, or each hand's own (N,). The AUC ranks by `order` (N,), by default the
+    probability.
     """
     found = counts(stages > 0, scores >= threshold)
     return {
-        "auc": auc(stages > 0, scores),
+        "auc": auc(stages > 0, scores if order is None else order),
         "accuracy": found.accuracy,
         "sensitivity": found.sensitivity,
         "specificity": found.specificity,
@@ -136,17 +139,23 @@ def recognition_figures(stages: Labels, scores: Scores, threshold: float | Score
     }
 
 
-def staging_figures(stages: Labels, probabilities: Scores, thresholds: Scores) -> dict[str, float]:
+def staging_figures(
+    stages: Labels, probabilities: Scores, thresholds: Scores, order: Scores | None = None
+) -> dict[str, float]:
     """Six-class figures, and the paper's one-vs-rest averages.
 
     `probabilities` (N, classes), `thresholds` (classes,) or each hand's own (N, classes): the operating point
-    of each class. Classes without hands are left out of averages.
+    of each class. Each AUC ranks by `order` (N, classes), by default the probabilities. Classes without hands
+    are left out of averages.
     """
+    ranked = probabilities if order is None else order
     classes = probabilities.shape[1]
     called = probabilities.argmax(axis=1).astype(np.int64)
     present = [k for k in range(classes) if (stages == k).any()]
     single = [
-        recognition_figures((stages == k).astype(np.int64), probabilities[:, k], thresholds[..., k])
+        recognition_figures(
+            (stages == k).astype(np.int64), probabilities[:, k], thresholds[..., k], ranked[:, k]
+        )
         for k in present
     ]
     argmax_f1 = [counts(stages == k, called == k).f1 for k in present]

@@ -115,8 +115,8 @@ def resampled(
 
 def _figures(hands: Hands, chosen: NDArray[np.intp]) -> Mapping[str, float]:
     stages = hands.stages[chosen]
-    staging = staging_figures(stages, hands.staged[chosen], _NO_THRESHOLDS)
-    return {"recognition_auc": auc(stages > 0, hands.diseased[chosen]), **staging}
+    staging = staging_figures(stages, hands.staged[chosen], _NO_THRESHOLDS, hands.stage_order[chosen])
+    return {"recognition_auc": auc(stages > 0, hands.disease_order[chosen]), **staging}
 
 
 def _counted(hands: Hands) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ra_node.errors import Fatal
 from training.data.data_kind import DataKind
 from training.data.dataset import Crops
+from training.evaluation.calibration import log_odds
 from training.evaluation.evaluate import weights_path
 from training.evaluation.task_calibration import CLASSES
 from training.io.atomic_file import write_whole
@@ -48,6 +49,10 @@ class Predictions:
     """Hash of the held-out crops only: whether two runs were evaluated on the same images."""
     thresholds: NDArray[np.float64] | None = None
     """The operating point of recognition of every row (N,), where a cross-validation had several."""
+    recognition_order: NDArray[np.float64] | None = None
+    """Log-odds (N, 2) for the AUC, where several networks rated the hands; None: those of the logits."""
+    staging_order: NDArray[np.float64] | None = None
+    """The same (N, 6)."""
 
     @property
     def kind(self) -> DataKind:
@@ -65,6 +70,14 @@ class Predictions:
     def logits(self, chosen: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
         """Logits of both tasks of the chosen rows."""
         return {"recognition": self.recognition[chosen], "staging": self.staging[chosen]}
+
+    def order(self, chosen: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
+        """Log-odds of both tasks, by which an AUC ranks the chosen rows."""
+        kept = {"recognition": self.recognition_order, "staging": self.staging_order}
+        return {
+            task: log_odds(logits) if (own := kept[task]) is None else own[chosen]
+            for task, logits in self.logits(chosen).items()
+        }
 
     def features(self, task: str, chosen: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Inputs of the last layer of `task` on the chosen rows, which must be held out."""

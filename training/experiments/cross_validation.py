@@ -61,6 +61,8 @@ class Pooled:
     stages: NDArray[np.int64]
     patients: NDArray[np.str_]
     logits: Mapping[str, NDArray[np.float64]]
+    order: Mapping[str, NDArray[np.float64]]
+    """Log-odds for the AUC, at the temperature of each fold, without its offsets."""
     fold: NDArray[np.int64]
     """Which fold held the hand out, (N,)."""
     hands: Hands
@@ -188,18 +190,22 @@ def _measured(
     """Calibrate each fold on the hands of all others, and evaluate them together."""
     diseased, staged = np.empty(len(stages)), np.empty((len(stages), CLASSES["staging"]))
     points = Points(np.empty(len(stages)), np.empty((len(stages), CLASSES["staging"])))
+    order = {task: np.empty_like(found) for task, found in logits.items()}
     for number in np.unique(fold_of):
         own, others = fold_of == number, fold_of != number
         by = _calibrated(logits, stages, others, question)
         diseased[own] = by.recognition.probabilities(logits["recognition"][own])[:, 1]
         staged[own] = by.staging.probabilities(logits["staging"][own])
+        for task, found in logits.items():
+            order[task][own] = by.scaling(task).order(found[own])
         points.recognition[own], points.staging[own] = by.threshold, by.class_thresholds
-    hands = Hands(stages, patients, diseased, staged, diseased >= points.recognition)
+    called = diseased >= points.recognition
+    hands = Hands(stages, patients, diseased, staged, called, order["recognition"][:, 1], order["staging"])
     raw = {task: softmax(found) for task, found in logits.items()}
     evaluation = evaluated_hands(hands, points, raw, entry.recipe.seed, question.resamples, groups_of(rows))
     final = _calibrated(logits, stages, np.ones(len(stages), np.bool_), question)
     key = hashlib.sha256(" ".join(["pooled", *keys]).encode()).hexdigest()
-    return Pooled(entry, stages, patients, logits, fold_of, hands, points, final, evaluation, key)
+    return Pooled(entry, stages, patients, logits, order, fold_of, hands, points, final, evaluation, key)
 
 
 def _calibrated(
@@ -287,6 +293,10 @@ def _with_out_of_fold(told: Predictions, pooled: Pooled) -> Predictions:
         key=pooled.key,
         held_out_key=told.held_out_key,
         thresholds=np.concatenate([np.full(int(learnt.sum()), final.threshold), pooled.points.recognition]),
+        recognition_order=np.concatenate(
+            [final.recognition.order(told.recognition[learnt]), pooled.order["recognition"]]
+        ),
+        staging_order=np.concatenate([final.staging.order(told.staging[learnt]), pooled.order["staging"]]),
     )
 
 

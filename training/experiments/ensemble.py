@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from ra_node.errors import Fatal, Refused
+from ra_node.inference.networks.softmax import softmax
 from training.classifier.run_folder import RECIPE, share_crops
+from training.evaluation.calibration import log_odds
 from training.evaluation.predictions import Predictions, load_predictions, save_predictions
 from training.evaluation.task_calibration import CLASSES, Calibration
 from training.io.atomic_file import write_whole
@@ -64,6 +66,7 @@ def _mean(told: Sequence[Predictions], calibrations: Sequence[Calibration]) -> P
         )
         for task in CLASSES
     }
+    order = {task: log_odds(_mean_raw(told, task)) for task in CLASSES}
     key = hashlib.sha256(" ".join(["mean", *(one.key for one in told)]).encode()).hexdigest()
     return Predictions(
         *(first.stages, first.patients, first.splits, first.origins),
@@ -73,7 +76,15 @@ def _mean(told: Sequence[Predictions], calibrations: Sequence[Calibration]) -> P
         staging_features=np.concatenate([_scaled(one.staging_features) for one in told], axis=1),
         key=key,
         held_out_key=first.held_out_key,
+        recognition_order=order["recognition"],
+        staging_order=order["staging"],
     )
+
+
+def _mean_raw(told: Sequence[Predictions], task: str) -> NDArray[np.float64]:
+    """Logarithms (N, classes) of the mean of the members' probabilities before calibration."""
+    raw = np.mean([softmax(getattr(one, task)) for one in told], axis=0)
+    return np.asarray(np.log(np.maximum(raw, SMALLEST)), np.float64)
 
 
 def _pairs(

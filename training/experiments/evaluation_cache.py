@@ -127,8 +127,9 @@ def _result(
     def figures(origin: Origin) -> Evaluation:
         part = crops.part("held-out", origin)
         groups = _groups(run, part, told, question.people)
-        logits = told.logits(told.rows("held-out", origin))
-        return evaluated(logits, part, calibration, seed, question.resamples, groups)
+        rows = told.rows("held-out", origin)
+        logits, order = told.logits(rows), told.order(rows)
+        return evaluated(logits, part, calibration, seed, question.resamples, groups, order)
 
     def healthy(origin: Origin) -> dict[str, Interval]:
         chosen = told.rows("held-out", origin)

@@ -80,7 +80,7 @@ def _read(run: Path) -> Shown:
     raw = replace(calibration, recognition=RAW, staging=RAW, folds=())
 
     def hands(rows: NDArray[np.bool_], by: Calibration) -> Hands:
-        found = seen(told.logits(rows), told.stages[rows], told.patients[rows], by)
+        found = seen(told.logits(rows), told.stages[rows], told.patients[rows], by, told.order(rows))
         if told.thresholds is None:
             return found
         return replace(found, found=found.diseased >= told.thresholds[rows])

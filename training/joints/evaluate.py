@@ -104,18 +104,24 @@ def calibrated_rows(made: JointPredictions, seed: int = 0) -> Calibrated:
     """Calibrate each row without its own patient: by validation hands, else by the other four folds."""
     if made.rows("validation").any():
         return _applied(made, calibration_of(made))
-    fold = _folds(made.patients, seed)
+    fold, deciding = _folds(made.patients, seed), _deciding(made)
     shares, calls = np.zeros_like(made.log), np.zeros(made.seen.shape, np.int64)
     for number in range(FOLDS):
         here = fold == number
-        found = _applied(made, _calibrated_on(made, ~here))
+        found = _applied(made, _calibrated_on(made, deciding & ~here))
         shares[here], calls[here] = found.shares[here], found.calls[here]
     return Calibrated(shares, calls)
 
 
 def _deciding(made: JointPredictions) -> NDArray[np.bool_]:
+    """The rows (N,) that calibrate; drawn hands only where there are no others.
+
+    With 34 drawn hands among 208 others, the calibration error of the others' joints was 0.087, not 0.054.
+    """
     validation = made.rows("validation")
-    return validation if validation.any() else made.rows("held-out")
+    chosen = validation if validation.any() else made.rows("held-out")
+    real = chosen & (made.origins != "phantom")
+    return real if real.any() else chosen
 
 
 def _calibrated_on(made: JointPredictions, chosen: NDArray[np.bool_]) -> JointCalibration:
@@ -161,9 +167,8 @@ def highest_joint(made: JointPredictions, chosen: NDArray[np.bool_]) -> Hands:
     spread = np.diff(up_to, axis=1, prepend=0.0).clip(0)
     spread /= spread.sum(axis=1, keepdims=True).clip(1e-12)
     staged = 0.49 * spread + 0.51 * np.eye(len(STAGES))[called]
-    return Hands(
-        made.stages[chosen], made.patients[chosen], highest_probability(shares, seen), staged, called > 0
-    )
+    diseased = highest_probability(shares, seen)
+    return Hands(made.stages[chosen], made.patients[chosen], diseased, staged, called > 0, diseased, staged)
 
 
 def _figures(
@@ -184,10 +189,11 @@ def _figures(
         )
     if healthy.all():
         return found
-    plain = np.where(seen, np.exp(made.log[chosen]).argmax(axis=2), 0)
+    raw = np.exp(made.log[chosen])  # an AUC ranks by it: folds have their own temperatures
+    plain = np.where(seen, raw.argmax(axis=2), 0)
     where = _worst(shares, seen)
     worst_truth = made.joint_stages[chosen][np.arange(len(stages)), where]
-    highest = highest_probability(shares, seen)
+    highest = highest_probability(raw, seen)
 
     def figures(k: NDArray[np.intp]) -> Mapping[str, float]:
         ill = stages[k] > 0
@@ -204,7 +210,7 @@ def _figures(
             "top_joint_has_the_highest_stage": _mean((worst_truth[k] == stages[k])[ill]),
             "joint_quadratic_kappa": quadratic_kappa(truth[k][known], joint, len(STAGES)),
             "joint_accuracy": _mean(truth[k][known] == joint),
-            "joint_auc": auc(truth[k][known] > 0, 1 - shares[k][known][:, 0]),
+            "joint_auc": auc(truth[k][known] > 0, 1 - raw[k][known][:, 0]),
             "joint_calibration_error": expected_calibration_error(shares[k][known], truth[k][known]),
         }
 

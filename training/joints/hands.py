@@ -140,20 +140,33 @@ class PlannedHand:
     unedited: int
 
 
-def planned_hands(sources: Sequence[SourceHand], recipe: Recipe) -> list[PlannedHand]:
-    """Split the sources by the recipe: the same patients are held out as for the networks of the hand."""
+def planned_hands(sources: Sequence[SourceHand], recipe: Recipe, draws: int = 1) -> list[PlannedHand]:
+    """Split the sources by the recipe: the same patients are held out as for the networks of the hand.
+
+    Each hand to train on is simulated `draws` times. In the preset `paper` it has the stage of the next hand
+    in the next draw, so that the classes of each draw are those of Table 1.
+    """
     data = recipe.data
     hands = {hand.patient: hand for hand in sources}
     if data.preset == "paper":
         dealt = planned(list(hands), data.validation, recipe.seed)
+        learnt = [one for one in dealt if one.split == "tune" and one.patient in hands]
+        stages = [one.stages[0] for one in learnt]
+        drawn = {
+            one.patient: tuple(stages[(at + draw) % len(stages)] for draw in range(draws))
+            for at, one in enumerate(learnt)
+        }
         return [
-            PlannedHand(hands[one.patient], one.split, one.stages, int(one.split == "held-out"))
+            PlannedHand(
+                *(hands[one.patient], one.split, drawn.get(one.patient, one.stages)),
+                unedited=int(one.split == "held-out"),
+            )
             for one in dealt
             if one.patient in hands
         ]
     splits = split_patients(list(hands), data, recipe.seed)
     return [
-        PlannedHand(hand, split, _stages(split, recipe), _unedited(split))
+        PlannedHand(hand, split, _stages(split, recipe) * (draws if split == "tune" else 1), _unedited(split))
         for hand, split in ((hand, splits[hand.patient]) for hand in sources)
     ]
 

@@ -130,7 +130,7 @@ def kept_joint_recipe(run: Path) -> JointRecipe:
 
 
 def _hands_of(recipe: JointRecipe) -> tuple[object, ...]:
-    return recipe.hands, recipe.side_px, recipe.phantoms
+    return recipe.hands, recipe.side_px, recipe.phantoms, recipe.draws
 
 
 def refuse_other_hands(recipe: JointRecipe, run: Path) -> None:
@@ -153,7 +153,7 @@ def _asked(recipe: JointRecipe, source: JointSource) -> list[Asked]:
         return [(row, side) for row in rows if (side := sides.get(row.image)) is not None]
     if source.radiographs is None:
         raise Fatal("expected radiographs in --radiographs or a dataset in --dataset, found neither")
-    hands = planned_hands(read_source(source.radiographs), recipe.hands)
+    hands = planned_hands(read_source(source.radiographs), recipe.hands, recipe.draws)
     return [*hands, *planned_pictures(recipe.hands, recipe.phantoms)]
 
 

@@ -35,6 +35,8 @@ class JointRecipe(BaseModel):
     """Share of the training patients whose joint labels are used; of the others the hand's alone."""
     phantoms: int = 0
     """Drawn two-hand pictures to train on, besides those of the recipe of the hands."""
+    draws: Annotated[int, Field(gt=0)] = 1
+    """Simulations of each hand to train on, besides the rounds of the recipe of the hands."""
     amp: bool = True
     """bfloat16 in the forward pass."""
     augment: AugmentRecipe

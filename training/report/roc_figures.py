@@ -38,7 +38,7 @@ def recognition_roc(runs: Sequence[Shown], resamples: int, seed: int) -> Drawn:
         for k, run in enumerate(runs):
             hands = run.held_out if held_out else run.training
             found = curve(
-                hands.stages > 0, hands.diseased, hands.patients, np.random.default_rng(seed), resamples
+                hands.stages > 0, hands.disease_order, hands.patients, np.random.default_rng(seed), resamples
             )
             if found and held_out:
                 # same interval as in the tables, so that they agree to the last digit
@@ -66,7 +66,7 @@ def staging_roc(runs: Sequence[Shown], resamples: int, seed: int) -> Drawn:
             axes.set_title(STAGE_NAMES[stage] if row == 0 else "")
             for k, run in enumerate(runs):
                 hands = run.held_out if held_out else run.training
-                scores = hands.staged[:, stage]
+                scores = hands.stage_order[:, stage]
                 found = curve(
                     hands.stages == stage, scores, hands.patients, np.random.default_rng(seed), resamples
                 )

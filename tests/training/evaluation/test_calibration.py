@@ -9,7 +9,13 @@ import pytest
 
 from ra_node.errors import Fatal
 from ra_node.inference.networks.softmax import softmax
-from training.evaluation.calibration import expected_calibration_error, reliability, scaling, temperature
+from training.evaluation.calibration import (
+    expected_calibration_error,
+    log_odds,
+    reliability,
+    scaling,
+    temperature,
+)
 from training.evaluation.evaluate import seen
 from training.evaluation.metrics import auc
 from training.evaluation.task_calibration import (
@@ -114,6 +120,18 @@ def test_offsets_correct_a_network_that_calls_one_class_too_often() -> None:
     assert called[1] == pytest.approx((logits.argmax(axis=1) == 2).mean(), abs=0.03) != called[0]
 
 
+def test_offsets_of_stages_leave_the_boundary_between_normal_and_stage_1() -> None:
+    """Recognition decides it; the offset of a task of two classes is free."""
+    stages = np.tile(np.arange(6), 60)
+    logits = logits_of(stages)
+    found = scaling(logits["staging"] + np.array([1.0, 0, 0, 0, 0, 1.5]), stages)
+    assert found.offsets[0] == found.offsets[1]
+    assert found.offsets[5] < -0.5
+    assert (
+        scaling(logits["recognition"] + np.array([2.0, 0.0]), (stages > 0).astype(np.int64)).offsets[0] < -0.5
+    )
+
+
 def test_few_hands_hardly_move_the_offsets_and_an_absent_class_has_none() -> None:
     logits, labels = drawn(1.0, count=40)
     few = scaling(logits[labels != 1], labels[labels != 1])
@@ -135,6 +153,27 @@ def test_few_hands_get_no_offsets_so_that_folds_do_not_turn_the_ranking_round() 
     ill = found.probabilities("recognition", blind["recognition"][judged], patients[judged])[:, 1]
     raw = blind["recognition"][judged, 1] - blind["recognition"][judged, 0]
     assert auc(stages[judged] > 0, ill) == pytest.approx(auc(stages[judged] > 0, raw), abs=0.08)
+
+
+def test_an_auc_ranks_hands_by_their_logits_and_not_by_their_fold() -> None:
+    """Each fold has its own offsets: probabilities of a network that knows nothing rank hands against it."""
+    stages, splits, patients = hands_of(range(6), range(6), list(range(6)) * 80)
+    blind = {task: np.random.default_rng(2).normal(size=(len(stages), n)) for task, n in CLASSES.items()}
+    found = calibrated_run(blind, stages, splits, patients)
+    assert all(one.staging.offsets for one in found.folds)
+    hands = seen(blind, stages, patients, found)
+    margin = blind["recognition"][:, 1] - blind["recognition"][:, 0]
+    assert auc(stages > 0, hands.disease_order) == auc(stages > 0, margin)
+    raw = softmax(blind["staging"])
+    for stage in range(6):
+        ranked = auc(stages == stage, hands.stage_order[:, stage])
+        assert ranked == pytest.approx(auc(stages == stage, raw[:, stage]), abs=1e-12)
+        assert auc(stages == stage, hands.staged[:, stage]) < ranked
+
+
+def test_log_odds_rank_hands_whose_probabilities_are_both_one() -> None:
+    sure = log_odds(np.array([[0.0, 90.0], [0.0, 80.0]]))
+    assert sure[0, 1] > sure[1, 1] == pytest.approx(80.0)
 
 
 def test_the_logits_of_probabilities_are_those_that_give_them() -> None:

@@ -23,7 +23,7 @@ def hands(noise: float, seed: int = 0, sharpness: float = 2.0) -> Hands:
     staged = np.exp(-sharpness * np.abs(seen[:, None] - np.arange(6)))
     staged /= staged.sum(axis=1, keepdims=True)
     diseased = 1 - staged[:, 0]
-    return Hands(STAGES, PATIENTS, diseased, staged, diseased >= 0.5)
+    return Hands(STAGES, PATIENTS, diseased, staged, diseased >= 0.5, diseased, staged)
 
 
 @settings(max_examples=20, deadline=None)

@@ -16,7 +16,7 @@ from training.classifier.train import Place
 from training.data.dataset import Crops, Row, stacked
 from training.data.split import ALL, Fold, Split, k_folds, written
 from training.evaluation.evaluate import Result
-from training.evaluation.metrics import quadratic_kappa
+from training.evaluation.metrics import auc, quadratic_kappa
 from training.evaluation.predictions import Predictions, load_predictions
 from training.experiments import cross_validation
 from training.experiments.compare import Entry
@@ -133,6 +133,20 @@ def test_figures_are_those_of_all_hands_and_the_final_networks_learn_from_all(
     assert all(len(seen) == 27 for seen in folds.values())
     assert set.intersection(*folds.values()) == set()
     assert site[f"{tmp_path.name}/{FINAL}"] == everyone
+
+
+def test_the_pooled_auc_ranks_by_logits_at_the_temperature_of_each_fold(tmp_path: Path, site: object) -> None:
+    """Networks of different folds may be sharper; offsets and points of a fold do not enter the ranks."""
+    (pooled,), result = validated(tmp_path)
+    margin = pooled.logits["recognition"][:, 1] - pooled.logits["recognition"][:, 0]
+    ratio = margin / pooled.order["recognition"][:, 1]
+    per_fold = [ratio[pooled.fold == k] for k in range(4)]
+    assert all(one.std() < 1e-9 for one in per_fold)
+    area = auc(pooled.stages > 0, pooled.order["recognition"][:, 1])
+    assert result.held_out.recognition["auc"][0] == area
+    kept = load_predictions(tmp_path / FINAL)
+    shown = kept.order(kept.rows("held-out"))["recognition"][:, 1]
+    assert np.array_equal(shown, pooled.order["recognition"][:, 1])
 
 
 def test_each_fold_has_points_that_its_own_hands_did_not_choose(tmp_path: Path, site: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -98,3 +99,18 @@ def test_a_run_without_predictions_or_figures_is_refused(tmp_path: Path) -> None
         load_predictions(tmp_path)
     with pytest.raises(Fatal, match="expected a measured joint run"):
         kept_figures(tmp_path)
+
+
+def test_drawn_hands_calibrate_only_where_there_are_no_others() -> None:
+    """Another truth of drawn hands changes neither the calibration nor any figure of the real ones."""
+    mixed = made(1.5, 40)
+    drawn = np.arange(40) >= 24
+    origins = np.where(drawn, "phantom", "simulated")
+    wrong = np.where(drawn[:, None], 5 - mixed.joint_stages, mixed.joint_stages)
+    one, other = (
+        replace(mixed, origins=origins, joint_stages=truth) for truth in (mixed.joint_stages, wrong)
+    )
+    assert calibration_of(one) == calibration_of(other)
+    assert np.array_equal(calibrated_rows(one).shares, calibrated_rows(other).shares)
+    alone = replace(mixed, origins=np.full(40, "phantom"))
+    assert calibration_of(alone) == calibration_of(mixed)

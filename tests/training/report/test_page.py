@@ -127,7 +127,8 @@ def hands(stages: list[int], called: list[int], diseased: list[float]) -> Hands:
     staged = np.full((len(stages), 6), 0.02)
     staged[np.arange(len(stages)), called] = np.linspace(0.8, 0.9, len(stages))
     people = np.array([f"p{k}" for k in range(len(stages))])
-    return Hands(np.array(stages), people, np.array(diseased), staged, np.array(diseased) >= 0.5)
+    score = np.array(diseased)
+    return Hands(np.array(stages), people, score, staged, score >= 0.5, score, staged)
 
 
 def test_the_hands_that_are_farthest_off_come_first() -> None:
