@@ -120,10 +120,12 @@ def joints_compare(base: Base, runs: Others, origin: str = "simulated") -> None:
 
 def joints_export(run: Run, bundle: BundleFolder, version: Version) -> None:
     """Export the joint task of an evaluated run to a bundle, as its next version in format 2."""
+    from ra_node.inference.bundles.bundle import read_bundle
     from training.joints.export import add_joints
 
     sha256 = add_joints(run, bundle, version)
-    _say(f"bundle {bundle.name} {version} sha256 {sha256}")
+    identity = read_bundle(bundle).identity
+    _say(f"bundle {identity.name} {identity.version} sha256 {sha256}")
 
 
 def joints_sham(

@@ -33,6 +33,8 @@ MEASURED_ON = {
 def add_joints(run: Path, bundle: Path, version: str) -> str:
     """Add the joint task of an evaluated run to a bundle as its next version; returns its new SHA-256.
 
+    Where it was measured on labelled radiographs the version ends with a hash of all weights, as that of
+    `training.export.bundle`: two bundles of a hospital never have one name and version.
     Raises Fatal where the run was evaluated with another hand detector than the bundle's, or the version is
     that of the bundle.
     """
@@ -50,6 +52,8 @@ def add_joints(run: Path, bundle: Path, version: str) -> str:
             "`python -m training joints --weights-of`"
         )
     calibration, figures = kept_figures(run)
+    if "labelled" in figures:
+        version = f"{version.partition('+')[0]}+{_digest(manifest, run)}"
     target = bundle / FOLDER / WEIGHTS
     target.parent.mkdir(exist_ok=True)
     shutil.copyfile(run / WEIGHTS, target)
@@ -73,6 +77,14 @@ def add_joints(run: Path, bundle: Path, version: str) -> str:
     write_whole(bundle / "manifest.json", lambda file: file.write(content))
     write_whole(bundle / "card.md", lambda file: file.write(card.encode()))
     return load_bundle(bundle).identity.sha256
+
+
+def _digest(manifest: Manifest, run: Path) -> str:
+    """Eight digits of the weights of the bundle's tasks and of the run."""
+    digest = hashlib.sha256((run / WEIGHTS).read_bytes())
+    for task in (manifest.tasks.recognition, manifest.tasks.staging):
+        digest.update(task.weights_sha256.encode())
+    return digest.hexdigest()[:8]
 
 
 def _task(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -85,6 +86,19 @@ def test_the_card_tells_it_before_the_hand_detector_and_only_once(run: Path, bun
     assert headings == ["# Model card: guess 3", "## Limits", "## Joints", "## Hand finder"]
     assert "**simulated**" in card
     assert "held-out, phantom" in card
+
+
+def test_a_hospital_s_version_ends_with_a_hash_of_the_weights(run: Path, bundle: Path) -> None:
+    keep_figures(run, JointCalibration((1.5,) * 13, 0.6), {"labelled": {"auc": INTERVAL}})
+    versions = []
+    for seed in (1, 2):
+        recipe = joint_recipe(epochs=1).model_copy(update={"seed": seed})
+        train_joints(recipe, joint_hands(6), run, lambda _text: None)
+        add_joints(run, bundle, "1.1.0+0123abcd")
+        versions.append(read_bundle(bundle).manifest.version)
+    assert all(re.fullmatch(r"1\.1\.0\+[0-9a-f]{8}", version) for version in versions)
+    assert len(set(versions)) == 2
+    assert f"# Model card: guess {versions[1]}" in (bundle / "card.md").read_text()
 
 
 def test_another_hand_detector_or_the_same_version_is_refused(run: Path, bundle: Path) -> None:
