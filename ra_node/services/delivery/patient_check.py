@@ -28,7 +28,7 @@ from ra_node.dicom.reading.file import read_attributes
 from ra_node.domain.job import Job
 from ra_node.ledger.alarms import AlarmKind, clear_alarm, raise_alarm
 from ra_node.ledger.database.engine import Ledger
-from ra_node.ledger.database.events import record
+from ra_node.ledger.database.events import Detail, record
 from ra_node.ledger.patient_key import keyed_digest
 from ra_node.ledger.patients.patient_merges import is_updated
 from ra_node.ledger.patients.present_patients import PresentPatient, Reissue, reissue
@@ -117,6 +117,6 @@ class PatientCheck:
             self.ledger, kind, job.study_uid, f"{peer.name}: {_SEVERAL if sent else OTHER_PATIENTS}"
         ):
             attributes = [keyword for keyword in contradictions(found) if keyword in PERSON]
-            told = {"peer": peer.name, "attributes": ", ".join(attributes), "sent": sent}
+            told: dict[str, Detail] = {"peer": peer.name, "attributes": ", ".join(attributes), "sent": sent}
             record(self.ledger, "peer_patient_ambiguous", job.study_uid, **told)
         return Checked.SEND if sent else Checked.OTHER_PATIENTS
