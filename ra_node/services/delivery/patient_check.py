@@ -117,10 +117,6 @@ class PatientCheck:
             self.ledger, kind, job.study_uid, f"{peer.name}: {_SEVERAL if sent else OTHER_PATIENTS}"
         ):
             attributes = [keyword for keyword in contradictions(found) if keyword in PERSON]
-            told: dict[str, Detail] = {
-                "peer": peer.name,
-                "attributes": ", ".join(attributes),
-                "sent": sent,
-            }
+            told: dict[str, Detail] = {"peer": peer.name, "attributes": ", ".join(attributes), "sent": sent}
             record(self.ledger, "peer_patient_ambiguous", job.study_uid, **told)
         return Checked.SEND if sent else Checked.OTHER_PATIENTS
