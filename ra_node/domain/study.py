@@ -43,6 +43,7 @@ class ImageHeader:
     processing_device_uids: tuple[str, ...] = ()
     """Device UIDs (0018,1002) of the contributing equipment whose purpose is 109102 DCM."""
     device_serial: str = ""
+    station_name: str = ""
     rows: int = 0
     columns: int = 0
     frames: int = 1

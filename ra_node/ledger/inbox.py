@@ -18,7 +18,7 @@ from ra_node.ledger.database.events import note
 from ra_node.ledger.database.group_commit import GroupCommit
 from ra_node.ledger.database.schema import StudyState
 from ra_node.ledger.jobs.queue import enqueue
-from ra_node.ledger.search.terms import add_identifiers
+from ra_node.ledger.search.terms import add_device, add_identifiers
 
 
 class _AlreadyKeptError(Exception):
@@ -52,6 +52,8 @@ class NewInstance:
     patient: str | None = None
     header_digest: str | None = None
     """Of an image that is refused by its header, see `Instance`; a worker takes that of others."""
+    device: str = ""
+    """Station and device that made it, "" where the header names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +208,7 @@ def _insert(connection: Connection, ledger: Ledger, new: NewInstance) -> Instanc
     if not insert_new(connection, schema.instance, _fields(instance)):
         raise _AlreadyKeptError
     add_identifiers(connection, new.study_uid, new.patient)
+    add_device(connection, new.study_uid, new.device)
     note(connection, now, "instance_stored", new.study_uid, **_told(new))
     if new.counts and new.examine:
         key = f"examine:{new.sop_instance_uid}"
@@ -216,6 +219,7 @@ def _insert(connection: Connection, ledger: Ledger, new: NewInstance) -> Instanc
 def _instance_from(instance_id: str, new: NewInstance, now: float) -> Instance:
     fields = _fields(new)
     fields.pop("examine")
+    fields.pop("device")
     return Instance(
         id=instance_id,
         received_at=now,

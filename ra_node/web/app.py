@@ -55,7 +55,7 @@ from ra_node.web.middleware import (
     known_hosts,
     proxy_secret,
 )
-from ra_node.web.operator import buried, peers, study_list, study_page
+from ra_node.web.operator import buried, peers, study_csv, study_list, study_page
 from ra_node.web.page_words import DEFAULT, page_language, page_words
 from ra_node.web.reader_studies.reading import refusal_text
 from ra_node.web.reader_studies.routes import lead_routes, reader_routes
@@ -112,6 +112,8 @@ def _routes() -> list[Route | Mount]:
         Route("/studies/{uid}/files/{instance}.dcm", page(study_page.download)),
         Route("/studies/{uid}/resend", change(study_page.resend), methods=["POST"]),
         Route("/studies/{uid}/analyse", change(study_page.analyse), methods=["POST"]),
+        Route("/studies.csv", page(study_csv.studies_csv)),
+        Route("/not-rated", page(pages.not_rated)),
         Route("/queue", page(pages.queue)),
         Route("/peers", page(peers.peers)),
         Route("/buried", page(buried.buried)),

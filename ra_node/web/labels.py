@@ -150,10 +150,45 @@ def event(what: str) -> Badge:
     return Badge("◆", text, "warn") if what in _WARN_EVENTS else Badge("·", text, "quiet")
 
 
-def detail(told: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Details of an event without empty values."""
+_DETAIL = {
+    "positive": "hands with RA suspected",
+    "probabilities": "probability of RA by hand",
+    "stages": "stage by hand",
+    "refusal": "no hand rated",
+    "refusals": "not rated",
+    "by": "operator",
+    "done": "action",
+    "size_bytes": "bytes",
+    "told": "reported",
+}
+_ACTION = {
+    "requeued": "jobs requeued",
+    "dropped": "jobs dropped",
+    "echoed": "peer called by C-ECHO",
+    "file_downloaded": "file downloaded",
+    "resend_requested": "result sent again",
+    "analysis_requested": "images analysed again",
+    "signed_in": "signed in",
+    "withdrawal_requested": "withdrawal requested",
+}
+
+
+def detail(told: Mapping[str, Any], o: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Details of an event in words, without empty values."""
     kept = {key: value for key, value in told.items() if value not in ("", False)}
-    return [(plain(key), text) for key, text in state_labels.event_details(kept)]
+    return [
+        (_DETAIL.get(key, plain(key)), _detail_value(key, text, o))
+        for key, text in state_labels.event_details(kept)
+    ]
+
+
+def _detail_value(key: str, text: str, o: Mapping[str, str]) -> str:
+    """Codes in words: reasons, kinds of job and object, actions."""
+    if key in ("refusal", "refusals"):
+        return ", ".join(reason(one, o) for one in dict.fromkeys(text.split()))
+    if key == "kind":
+        return kind(text)
+    return _ACTION.get(text, plain(text)) if key in ("done", "cause") else text
 
 
 def plain(code: str) -> str:

@@ -17,6 +17,7 @@ from ra_node.ledger.overview import (
     oldest_unanswered,
     open_job_counts,
 )
+from ra_node.ledger.search.not_rated import rooms
 from ra_node.services.guide_pages import ORDER, guide_page, guide_titles
 from ra_node.services.models.drift_baseline import reference_of
 from ra_node.services.monitoring.overlay_preview import LARGE_PX, SMALL_PX
@@ -25,6 +26,7 @@ from ra_node.web.auth import desk_of, operator_of
 from ra_node.web.templating import show
 
 PAGE = 25
+WEEKS = 12
 UID_CHARACTERS = frozenset("0123456789.")
 
 
@@ -53,7 +55,9 @@ def queue(request: Request) -> Response:
         chart = charts.throughput(
             tally.hours, desk.ledger.clock(), partial(time_format.clock_time, zone=zone)
         )
-        steps = {step: (sum(took.counts), took.sum_s) for step, took in tally.steps.items()}
+        steps = {
+            step: (sum(took.counts), took.share(0.5), took.share(0.95)) for step, took in tally.steps.items()
+        }
     since = oldest_unanswered(desk.ledger)
     return operator_page(
         request,
@@ -66,6 +70,12 @@ def queue(request: Request) -> Response:
         roles=desk.health.processes(),
         needed=desk.health.needed,
     )
+
+
+def not_rated(request: Request) -> Response:
+    """Studies without a rated hand by source, device and week, for the radiographers."""
+    found = rooms(desk_of(request).ledger, WEEKS)
+    return operator_page(request, "not_rated.html", rooms=found, weeks=WEEKS)
 
 
 def model(request: Request) -> Response:

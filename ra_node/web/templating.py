@@ -26,6 +26,7 @@ _OPERATOR = (
     ("/queue", "Queue"),
     ("/peers", "Peers"),
     ("/buried", "Buried"),
+    ("/not-rated", "Not rated"),
     ("/model", "Model"),
 )
 NAVIGATION = {

@@ -33,6 +33,7 @@ PARTS = {
     "rest": "resting",
     "growth": "growth",
     "reader-studies": "reader_studies",
+    "operator-page": "operator_page",
     "gpu": "gpu",
     "training": "gpu_training",
 }

@@ -22,6 +22,8 @@ class Scale:
     megapixels: tuple[int, ...] = (1, 5, 15, 60)
     starts: int = 5
     study_hands: tuple[int, ...] = (100, 10_000)
+    listed: tuple[int, ...] = (100, 10_000)
+    """Studies in the list of the operator page."""
 
 
 WHOLE = Scale()
@@ -37,4 +39,5 @@ TASTE = Scale(
     megapixels=(1,),
     starts=1,
     study_hands=(20, 400),
+    listed=(20, 40),
 )

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from ra_node.domain.job import JobState
 from ra_node.ledger.overview import jobs_of
 from tests.conftest import find_tool, wait_until
+from tests.web.browser_sign_in import violations
 from tests.web.conftest import serving
 from tests.web.hospital import PASSWORD, Hospital, a_day
 
@@ -84,7 +85,16 @@ def sign_in(page: Page, password: str = PASSWORD) -> None:
 
 
 def paths(day):
-    return ["/", "/queue", "/peers", "/buried", "/model", *(f"/studies/{uid}" for uid in day.values())]
+    return [
+        "/",
+        "/?needs=me&result=not_rated",
+        "/queue",
+        "/peers",
+        "/buried",
+        "/not-rated",
+        "/model",
+        *(f"/studies/{uid}" for uid in day.values()),
+    ]
 
 
 def test_a_wrong_password_lets_nobody_in_and_the_right_one_does(chromium, ward):
@@ -107,7 +117,7 @@ def test_a_study_is_opened_from_the_list_with_its_overlay_and_its_timeline(chrom
         shown = "picture => picture.decode().then(() => picture.naturalWidth)"
         width = page.locator(".overlay img").evaluate(shown)  # the list that is left is idle too
         assert width > 300
-        assert "SUSPECTED" in page.get_by_label("Report as text").inner_text()
+        assert "RA suspected" in page.locator(".report .hands").inner_text()
         assert page.locator(".timeline li").count() >= 8
 
 
@@ -149,7 +159,7 @@ def test_what_was_given_up_is_requeued_by_keyboard_alone(chromium, tmp_path):
             focused = page.evaluate("document.activeElement.getAttribute('aria-label') || ''")
             if focused.startswith("Retry"):
                 break
-        assert study in focused
+        assert focused == "Retry: examine an image"
         outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
         assert outline == "solid"
         page.keyboard.press("Enter")
@@ -187,3 +197,61 @@ def test_no_page_is_wider_than_its_screen_and_all_text_can_be_read(chromium, war
             assert page.evaluate(low) == 0, path
             page.screenshot(path=tmp_path / f"{number}-{scheme}-{size['width']}.png", full_page=True)
     assert len(list(tmp_path.glob("*.png"))) == len(paths(ward[1]))
+
+
+def test_a_study_is_found_and_its_filter_is_set_by_keyboard_alone(chromium, ward):
+    """From the first field of the list to the study and back to what needs an operator."""
+    _, day, address = ward
+    with someone(chromium, address, PHONE) as page:
+        sign_in(page)
+        page.get_by_role("searchbox").or_(page.locator("#find")).focus()
+        page.keyboard.type(day["failed"][8:])
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/?uid=*")
+        assert page.locator(".studies tbody tr").count() == 1
+        page.locator("#find").focus()
+        focused = ""
+        for _ in range(6):
+            page.keyboard.press("Tab")
+            focused = page.evaluate("document.activeElement.getAttribute('href') || ''")
+            if focused == "/?needs=me":
+                break
+        assert focused == "/?needs=me"
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/?needs=me")
+        assert page.get_by_text("needs an operator").count() == 2
+
+
+def test_a_refresh_keeps_open_details_the_scroll_position_and_a_selection(chromium, tmp_path):
+    hospital = Hospital(tmp_path)
+    hospital.fail("failed")
+    with serving(hospital) as address, someone(chromium, address, PHONE) as page:
+        page.clock.install()
+        sign_in(page)
+        page.goto("/buried")
+        page.locator("details[id^=studies] summary").click()
+        is_open = page.locator("details[id^=studies]").evaluate("one => one.open")
+        page.evaluate("window.scrollTo(0, 60)")
+        page.evaluate("document.querySelector('.reason').dataset.old = 'yes'")
+        page.clock.run_for(16_000)
+        page.locator(".reason:not([data-old])").wait_for()
+        assert page.locator("details[id^=studies]").evaluate("one => one.open") == is_open
+        assert page.evaluate("window.scrollY") == 60
+        select = "getSelection().selectAllChildren(document.querySelector('.reason'))"
+        page.evaluate(select)
+        with page.expect_response("**/buried"):
+            page.clock.run_for(16_000)
+        assert page.evaluate("getSelection().toString()") == "MemoryError in pixels.py:120"
+    hospital.close()
+
+
+@pytest.mark.parametrize(("size", "scheme"), [(PHONE, "dark"), (DESK, "light")], ids=["phone", "desk"])
+def test_axe_finds_nothing_on_any_page_of_the_operator(chromium, ward, size, scheme):
+    """WCAG 2.2 A and AA, contrast included, and best practice; what is folded away is opened."""
+    with someone(chromium, ward[2], size, scheme, bypass_csp=True) as page:
+        sign_in(page)
+        for path in paths(ward[1]):
+            page.goto(path)
+            page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
+            assert violations(page) == [], path
+            assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], path

@@ -75,7 +75,9 @@ def test_a_study_shows_its_report_objects_and_every_event(busy_hospital, client)
         assert words in text
     from ra_node.ledger.database.events import timeline
 
-    assert text.count("<li class=") == len(timeline(hospital.state.ledger, day["answered"]))
+    assert text.partition('class="timeline"')[2].count("<li class=") == len(
+        timeline(hospital.state.ledger, day["answered"])
+    )
 
 
 def test_the_overlay_is_a_picture_of_the_size_that_was_asked_for(busy_hospital, client):

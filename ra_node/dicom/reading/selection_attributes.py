@@ -32,6 +32,7 @@ _TEXTS = {
     "series_description": 0x0008103E,
     "burned_in_annotation": 0x00280301,
     "device_serial": 0x00181000,
+    "station_name": 0x00081010,
     "patient_age": 0x00101010,
     "view_position": 0x00185101,
 }

@@ -27,6 +27,8 @@ class TermKind(StrEnum):
     """Keyed hash of a Patient ID, or of another ID of the patient."""
     ACCESSION = "accession"
     """Keyed hash of an Accession Number."""
+    DEVICE = "device"
+    """Station and device that made an image, from its header."""
     RESULT = "result"
     REASON = "reason"
     """Why a study, an image or a hand of it was not rated."""
@@ -57,6 +59,12 @@ def add_identifiers(connection: Connection, study_uid: str, kept: str | None) ->
     """Add the terms of an identity as written by `kept_identity`, within the caller's transaction."""
     for kind, value in _identifiers(kept):
         insert_new(connection, _table, {"kind": kind, "value": value, "study_uid": study_uid})
+
+
+def add_device(connection: Connection, study_uid: str, device: str) -> None:
+    """Add the device of an image, within the caller's transaction; "" is none."""
+    if device:
+        insert_new(connection, _table, {"kind": TermKind.DEVICE, "value": device, "study_uid": study_uid})
 
 
 def replace_identifiers(connection: Connection, study_uid: str) -> None:

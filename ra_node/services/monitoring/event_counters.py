@@ -6,7 +6,8 @@ The event log is permanent, so that totals continue after a restart, and a scrap
 from __future__ import annotations
 
 import bisect
-from collections import Counter, OrderedDict
+import math
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -24,6 +25,9 @@ OPEN_AT_MOST = 50_000
 """Most open steps; with more, the oldest are not measured."""
 BOUNDS_S = (0.5, 1, 2, 5, 10, 30, 60, 120, 300, 900, 3600, 21600, 86400)
 
+NEWEST = 1000
+"""Durations of a step of which the page shows median and 95 %."""
+
 
 class Step(StrEnum):
     """A processing step of a study, by its end."""
@@ -39,15 +43,22 @@ class Step(StrEnum):
 
 @dataclass(slots=True)
 class Durations:
-    """Histogram of durations: counts up to each of BOUNDS_S and above, and the sum in seconds."""
+    """Histogram of durations: counts up to each of BOUNDS_S and above, sum in seconds, newest ones."""
 
     counts: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_S) + 1))
     sum_s: float = 0.0
+    newest: deque[float] = field(default_factory=lambda: deque(maxlen=NEWEST))
+
+    def share(self, part: float) -> float | None:
+        """The duration that this share of the newest ones does not exceed; None without any."""
+        ordered = sorted(self.newest)
+        return ordered[max(0, math.ceil(part * len(ordered)) - 1)] if ordered else None
 
     def add(self, seconds: float) -> None:
         """Count one; negative durations, by clocks of two hosts, count as 0."""
         self.counts[bisect.bisect_left(BOUNDS_S, seconds)] += 1
         self.sum_s += max(0.0, seconds)
+        self.newest.append(max(0.0, seconds))
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ from ra_node.dicom.reading.instance_equality import header_values
 from ra_node.domain.eligibility import calls_for_answer, header_refusal, is_ai_made
 from ra_node.domain.report import ImageFinding
 from ra_node.domain.study import ImageHeader
+from ra_node.domain.texts.printable import printable
 from ra_node.domain.uid import can_be_repeated
 from ra_node.errors import Refused
 from ra_node.ledger.database.engine import Ledger, LedgerUnavailable
@@ -170,11 +171,18 @@ class Ingest:
             sha256=file.sha256,
             patient=kept_patient(self.secret, header),
             header_digest=digest,
+            device=_device(header) if counts else "",
         )
 
     def _brings_another_patient(self, header: ImageHeader) -> bool:
         """A report or key object of another patient in a study also needs a report: the conflict."""
         return not is_ai_made(header) and names_another(self.ledger, self.files, self.secret, header)
+
+
+def _device(header: ImageHeader) -> str:
+    """Station Name and Device Serial Number of an image as one line, of at most 100 characters."""
+    parts = dict.fromkeys((header.station_name, header.device_serial))
+    return printable(" ".join(part.strip() for part in parts if part.strip()))[:100]
 
 
 def _expect_the_same(header: ImageHeader, file: ReceivedFile) -> None:

@@ -120,3 +120,17 @@ def test_a_reader_reaches_none_of_it(house):
         for path in (f"/studies/{uid}/resend", f"/studies/{uid}/analyse", "/buried", "/peers/echo"):
             sent = {"csrf": csrf, "confirmed": "yes", "peer": "pacs"}
             assert client.post(path, data=sent).status_code == 403, path
+
+
+def test_no_detail_of_the_timeline_is_a_code(house):
+    """Keys and values are words: "report needed yes", not "counts True"; "other body part", not its code."""
+    _, day, client = house
+    for kind in ("answered", "refused", "failed"):
+        timeline_html = client.get(f"/studies/{day[kind]}").text.partition('class="timeline"')[2]
+        pairs = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", timeline_html)
+        assert pairs
+        for key, value in pairs:
+            assert "_" not in key, (key, value)
+            assert not re.fullmatch(r"True|False|None|[a-z]+(_[a-z]+)+", value), (key, value)
+    refused = client.get(f"/studies/{day['refused']}").text
+    assert "<dt>no hand rated</dt><dd>other body part</dd>" in refused

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
+from tests.web.browser_sign_in import violations
 from tests.web.reader_studies.browser_reader import DESK, begin, press, saved, shown, someone
 from tests.web.reader_studies.builders import drawn_hands, keep_image, make_study
 from tests.web.reader_studies.conftest import reading
@@ -41,18 +41,6 @@ def test_a_tablet_reads_by_touch_alone(chromium, site):
         page.get_by_role("button", name="cut off").tap()
         expect(page.locator("#hand-stage")).to_have_text("Hand: not gradable")
         saved(page)
-
-
-def violations(page: Page) -> list[str]:
-    """What axe-core finds against WCAG 2.2 A and AA, contrast included."""
-    axe = pytest.importorskip(
-        "axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed"
-    )
-    options = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-    found = axe.Axe().run(page, options=options).response["violations"]
-    return [
-        f"{one['id']}: {node['target']} {node['failureSummary']}" for one in found for node in one["nodes"]
-    ]
 
 
 def test_the_reading_page_fits_a_desktop_and_a_tablet_and_a_thumb_hits_its_buttons(chromium, site):
