@@ -19,7 +19,7 @@ from tests.torture.proof_of_crashes import broken, crashes, poisoned, power
 from tests.torture.proof_of_faults import clocks, faults, rot, sweep
 from tests.torture.proof_of_outages import commitment, disk, hosts, outage
 from tests.torture.proof_of_peers import associations, fuzzing
-from tests.torture.proof_of_systemd import deb, offline, systemd
+from tests.torture.proof_of_systemd import deb, offline, systemd, upgrade
 from tests.torture.table import Row
 
 Part = Callable[[Path, argparse.Namespace], Sequence[Row]]
@@ -41,6 +41,7 @@ PARTS: dict[str, Part] = {
     "rot": rot,
     "clocks": clocks,
     "faults": faults,
+    "upgrade": upgrade,
 }
 ON_A_MACHINE: dict[str, Part] = {"systemd": systemd, "offline": offline, "deb": deb}
 """Named by `--only` alone: they make and boot a Debian machine (`make systemd`)."""

@@ -15,6 +15,7 @@ from tests.torture.machine import packages, services
 from tests.torture.machine.debian import Machine, booted, debian, missing
 from tests.torture.machine.guide import commands
 from tests.torture.machine.site import Site, beside, write_configuration
+from tests.torture.released import taken_over
 from tests.torture.table import Row
 
 CONFIG = "RA_NODE_CONFIG=/etc/ra-node/node.toml"
@@ -49,6 +50,14 @@ def offline(folder: Path, asked: argparse.Namespace) -> list[Row]:
 def deb(folder: Path, asked: argparse.Namespace) -> list[Row]:
     """The Debian package of `make deb` on an empty Debian 12 without a network, to a routed study."""
     return _from_file(folder, asked, "ra-node.deb", "A Debian package")
+
+
+def upgrade(folder: Path, _asked: argparse.Namespace) -> list[Row]:
+    """A node of 0.1.0 with work in flight, taken over by today's roles on its data folder."""
+    sources = packages.first_version(_made(folder) / "first")
+    if sources is None:
+        return [("skipped", f"no commit {packages.FIRST_VERSION[:7]} in this history", True)]
+    return taken_over(folder, sources)
 
 
 def _from_file(folder: Path, asked: argparse.Namespace, name: str, section: str) -> list[Row]:
