@@ -11,7 +11,7 @@ export NODE_EXTRA_CA_CERTS ?= $(SYSTEM_CA)
 export REQUESTS_CA_BUNDLE ?= $(SYSTEM_CA)
 INSTALLED := .venv/.installed
 
-.PHONY: demo run test quick torture lint types contracts pytest fast peers viewer install audit gpu image image-context sbom lock lock-cpu offline version viewer-files clean
+.PHONY: demo run test quick torture lint types contracts pytest fast peers viewer install audit gpu image image-context sbom lock lock-cpu offline deb systemd version viewer-files clean
 
 demo: install
 	@$(BIN)/ra-node demo
@@ -148,6 +148,18 @@ offline: install
 	@cd $(OFFLINE) && find . -type f ! -name SHA256SUMS | sort | xargs sha256sum > SHA256SUMS
 	@tar -C dist/offline -cf dist/ra-node-offline.tar ra-node && rm -rf dist/offline
 	@ls -l dist/ra-node-offline.tar
+
+# The same as a Debian package, for Debian 12 when Python 3.11 makes it.
+deb:
+	@[ -f dist/ra-node-offline.tar ] || $(MAKE) --no-print-directory offline
+	@mkdir -p dist/offline && tar -C dist/offline -xf dist/ra-node-offline.tar
+	@sh config/debian-package.sh $(OFFLINE) $(BIN)/python dist/ra-node.deb && rm -rf dist/offline
+	@ls -l dist/ra-node.deb
+
+# The guide's commands on empty Debian 12 machines that boot a systemd of their own (root, debootstrap, systemd-nspawn);
+# the ways of installation whose file lies in dist: `make offline deb systemd` proves all.
+systemd: install peers
+	@$(BIN)/python -m tests.torture --only systemd offline deb
 
 # The one place of the version is ra_node/__init__.py: `make version NEW=0.2.0` (or major, minor, patch) changes it,
 # and what the changelog has as unreleased becomes that version. Without NEW it prints the version.

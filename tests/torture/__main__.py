@@ -19,6 +19,7 @@ from tests.torture.proof_of_crashes import broken, crashes, poisoned, power
 from tests.torture.proof_of_faults import clocks, faults, rot, sweep
 from tests.torture.proof_of_outages import commitment, disk, hosts, outage
 from tests.torture.proof_of_peers import associations, fuzzing
+from tests.torture.proof_of_systemd import deb, offline, systemd, upgrade
 from tests.torture.table import Row
 
 Part = Callable[[Path, argparse.Namespace], Sequence[Row]]
@@ -40,7 +41,10 @@ PARTS: dict[str, Part] = {
     "rot": rot,
     "clocks": clocks,
     "faults": faults,
+    "upgrade": upgrade,
 }
+ON_A_MACHINE: dict[str, Part] = {"systemd": systemd, "offline": offline, "deb": deb}
+"""Named by `--only` alone: they make and boot a Debian machine (`make systemd`)."""
 
 
 def main() -> int:
@@ -51,7 +55,10 @@ def main() -> int:
     parser.add_argument("--associations", type=int, default=10_000)
     parser.add_argument("--cases", type=int, default=5_000, help="wrong conversations")
     parser.add_argument("--outage", type=float, default=60.0, help="seconds without PostgreSQL")
-    parser.add_argument("--only", nargs="*", choices=list(PARTS), default=list(PARTS))
+    parser.add_argument("--only", nargs="*", choices=[*PARTS, *ON_A_MACHINE], default=list(PARTS))
+    parser.add_argument(
+        "--debian", type=Path, help="a root that debootstrap made, copied instead of made anew"
+    )
     parser.add_argument(
         "--folder",
         type=Path,
@@ -69,14 +76,14 @@ def main() -> int:
 
 
 def _shown(name: str, folder: Path, asked: argparse.Namespace) -> Sequence[Row]:
-    started = time.monotonic()
+    started, part = time.monotonic(), {**PARTS, **ON_A_MACHINE}[name]
     rows: Sequence[Row]
     try:
-        rows = PARTS[name](folder / name, asked)
+        rows = part(folder / name, asked)
     except Exception as error:  # noqa: BLE001 - the other parts have something to say all the same
         traceback.print_exc()
         rows = [("could not be finished", f"{type(error).__name__}: {error}", False)]
-    title = f"{name}: {(PARTS[name].__doc__ or '').splitlines()[0]} ({time.monotonic() - started:.0f} s)"
+    title = f"{name}: {(part.__doc__ or '').splitlines()[0]} ({time.monotonic() - started:.0f} s)"
     print("\n".join(table.lines(title, rows)), flush=True)
     return rows
 
