@@ -11,7 +11,7 @@ export NODE_EXTRA_CA_CERTS ?= $(SYSTEM_CA)
 export REQUESTS_CA_BUNDLE ?= $(SYSTEM_CA)
 INSTALLED := .venv/.installed
 
-.PHONY: demo run test quick torture lint types contracts pytest fast peers viewer install audit gpu image image-context sbom lock lock-cpu offline deb systemd version viewer-files clean
+.PHONY: demo run test quick torture lint types contracts pytest fast peers viewer install audit gpu image image-context sbom lock lock-cpu offline deb systemd version release viewer-files clean
 
 demo: install
 	@$(BIN)/ra-node demo
@@ -98,16 +98,19 @@ sbom: install
 	@$(BIN)/python -c 'import json, pathlib, ra_node; p = pathlib.Path("dist/sbom.cdx.json"); made = json.loads(p.read_text()); \
 	  made["metadata"]["component"]["version"] = ra_node.__version__; p.write_text(json.dumps(made, indent=2) + "\n")'
 
-# All locks: requirements.lock for development (tests and training), then those of an installation, with its versions.
-# A node needs no triton (1 GB): the networks are not compiled.
+# One command for all locks: requirements.lock for development (tests and training), then those of an installation, with
+# its versions. A node needs no triton (1 GB): the networks are not compiled. PyTorch's wheels without GPU libraries
+# come from its own index, which uv knows; where it cannot be reached, node-cpu.lock stays as it is.
+# `make lock UPGRADE=--upgrade` takes the newest versions, `UPGRADE="-P httpx"` that of one package.
 COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
   --no-header --quiet
+UPGRADE ?=
 lock: install
-	@$(COMPILE) --extra dev --extra training -o requirements.lock
+	@$(COMPILE) $(UPGRADE) --extra dev --extra training -o requirements.lock
 	@$(COMPILE) --no-annotate -c requirements.lock --no-emit-package triton -o config/locks/node.lock
 	@$(COMPILE) --no-annotate -c requirements.lock --extra training -o config/locks/training.lock
+	@$(MAKE) --no-print-directory lock-cpu || echo "node-cpu.lock is not refreshed: PyTorch's own index cannot be reached"
 
-# PyTorch's wheels without GPU libraries come from its own index, which uv knows; needs a network that reaches it.
 lock-cpu: install
 	@$(COMPILE) --no-annotate -c requirements.lock --no-emit-package triton --torch-backend cpu -o config/locks/node-cpu.lock
 
@@ -166,6 +169,11 @@ systemd: install peers
 version: install
 	@$(BIN)/python -m hatchling version $(NEW)
 	@if [ -n "$(NEW)" ]; then sed -i "s/^## Unreleased$$/## Unreleased\n\n## $$($(BIN)/python -m hatchling version)/" CHANGELOG.md; fi
+
+# A release from a clean tree: version, changelog section, commit, tag, wheel, locks, offline tar, image recipe, SBOM and
+# checksums in dist/release. `make release NEW=0.2.0 DRY=1` does all of it and leaves the repository as it was.
+release: install
+	@DRY="$(DRY)" SKIP="$(SKIP)" PYTHON="$(CURDIR)/$(BIN)/python" sh config/release.sh "$(NEW)"
 
 clean:
 	rm -rf .venv var dist

@@ -1,0 +1,33 @@
+// OHIF before the archive of the set.
+window.config = {
+  routerBasename: '/',
+  extensions: [],
+  modes: [],
+  customizationService: {},
+  showStudyList: true,
+  investigationalUseDialog: { option: 'always' },
+  maxNumberOfWebWorkers: 1,
+  maxNumRequests: { interaction: 20, thumbnail: 5, prefetch: 1 },
+  defaultDataSourceName: 'orthanc',
+  dataSources: [{
+    namespace: '@ohif/extension-default.dataSourcesModule.dicomweb',
+    sourceName: 'orthanc',
+    configuration: {
+      friendlyName: 'Orthanc',
+      name: 'orthanc',
+      wadoUriRoot: '/wado',
+      qidoRoot: '/dicom-web',
+      wadoRoot: '/dicom-web',
+      qidoSupportsIncludeField: false,
+      imageRendering: 'wadors',
+      thumbnailRendering: 'wadors',
+      enableStudyLazyLoad: true,
+      supportsFuzzyMatching: false,
+      supportsWildcard: true,
+      staticWado: true,
+      singlepart: 'bulkdata,video',
+      omitQuotationForMultipartRequest: true,
+      bulkDataURI: { enabled: true, relativeResolution: 'studies' },
+    },
+  }],
+};
