@@ -23,7 +23,7 @@ from tests.gpu_proof.place import Place, noise
 from tests.training.network_builders import exact_recipe, small_network
 from training.classifier.checkpoint import Checkpoint
 from training.classifier.distributed import joined_ranks
-from training.classifier.loop import Around, Progress, save_half, tune
+from training.classifier.loop import LoopContext, Progress, save_half, tune
 from training.classifier.train import seed_everything
 
 EPOCHS, BATCH = 4, 16
@@ -114,7 +114,7 @@ def train(training: Training, folder: Path) -> None:
             "staging",
             report,
             device,
-            Around(ranks=ranks, checkpoint=checkpoint),
+            LoopContext(ranks=ranks, checkpoint=checkpoint),
         )
         save_half(network, folder / "weights.safetensors")
 
