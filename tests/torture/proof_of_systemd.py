@@ -173,10 +173,15 @@ def _upgraded(machine: Machine, site: Site, folder: Path, new: Path, seed: int) 
 
 @contextmanager
 def _first_version_at_work(machine: Machine, site: Site, old: Path, seed: int) -> Iterator[str]:
-    """The first version on an empty data folder; a study is answered, one is received but not analysed."""
+    """The first version with its own configuration; a study is answered, one waits for analysis."""
     machine.text("rm -rf /var/lib/ra-node/* /var/lib/ra-node/.[!.]*; true")
     _put(machine, old)
     machine.text("/opt/ra-node/bin/pip install -q --no-deps --no-index --force-reinstall /root/ra_node-*.whl")
+    machine.text(
+        "rm /etc/ra-node/node.toml && /opt/ra-node/bin/ra-node init /etc/ra-node --data /var/lib/ra-node"
+    )
+    write_configuration(machine)
+    machine.text("systemd-tmpfiles --create ra-node.conf")
     machine.text("systemctl start ra-node.target")
     wait_until(site.listens, "the first version to answer C-ECHO", 240)
     site.wait_for_answers(site.send(seed))

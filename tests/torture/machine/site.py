@@ -53,7 +53,7 @@ def write_configuration(machine: Machine) -> None:
         text = text.replace(f"\n{old}", f"\n{new}")
     (folder / "node.toml").write_text(text + PEERS, encoding="utf-8")
     key, cert = folder / "secrets" / "key.pem", folder / "cert.pem"
-    words = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=node"]
+    words = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "400", "-subj", "/CN=node"]
     argv = [find_tool("openssl"), *words, "-keyout", str(key), "-out", str(cert)]
     subprocess.run(argv, check=True, capture_output=True, timeout=120)
     key.chmod(0o600)
