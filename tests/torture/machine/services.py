@@ -130,7 +130,7 @@ def journal(machine: Machine) -> list[Row]:
 def stopped(machine: Machine) -> Row:
     """`systemctl stop ra-node.target` returns when no process is left."""
     machine.text("systemctl stop ra-node.target", timeout_s=180)
-    left = machine.run("pgrep -u ra-node -c").stdout.strip()
+    left = machine.run("stat -c %U /proc/[0-9]* 2>/dev/null | grep -c '^ra-node$'").stdout.strip()
     return ("systemctl stop ra-node.target waits", f"processes left: {left}", left == "0")
 
 
