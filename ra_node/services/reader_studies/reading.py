@@ -31,7 +31,6 @@ from ra_node.services.reader_studies.access import (
     Access,
     HandsOpen,
     NotFound,
-    WrongPhase,
     expect_open,
     own_task,
     reader_access,
