@@ -7,6 +7,7 @@ import pytest
 from ra_node.dicom.overlay.typesetting import pen_of
 from ra_node.domain.texts.translations import load_language
 
+# ruff: noqa: RUF001 - Chinese punctuation
 TEXTS = {
     "en": "RESEARCH USE ONLY. Trained on simulated lesions, side undetermined in the left hand, check it",
     "zh": "仅供研究. 使用模拟病变训练，左手侧别未定，请在使用前核对图像",
