@@ -48,23 +48,23 @@ RECIPE = PhantomRecipe(hands=(HandRecipe(Side.RIGHT, 3), HandRecipe(Side.LEFT, 0
 
 def reports(drawn: Phantom) -> Iterator[tuple[str, StudyReport]]:
     """A report of each kind, by the name of its picture."""
-    right, left = (_hand(drawn, n) for n in range(2))
+    right, left = (phantom_hand(drawn, n) for n in range(2))
     graded = replace(right, joint_stages=_joints(right))
-    yield "rated", _report(drawn, graded, left)
+    yield "rated", phantom_report(drawn, graded, left)
     unsure = replace(left, recognition=Recognition(0.69, 0.51))
-    yield "check", _report(drawn, graded, unsure)
+    yield "check", phantom_report(drawn, graded, unsure)
     outside = Refusal(Reason.OUTSIDE_AGES, AGE)
     gone = (replace(hand, recognition=None, staging=None, refusal=outside) for hand in (right, left))
-    yield "no-result", replace(_report(drawn, *gone), refusal=outside)
+    yield "no-result", replace(phantom_report(drawn, *gone), refusal=outside)
 
 
-def _report(drawn: Phantom, *hands: HandFinding) -> StudyReport:
+def phantom_report(drawn: Phantom, *hands: HandFinding) -> StudyReport:
     rows, columns = drawn.pixels.shape
     image = ImageFinding("2.25.1", "1.2.840.10008.5.1.4.1.1.1.1", "2.25.2", rows, columns, hands)
     return StudyReport("2.25.3", 1, datetime(2026, 1, 1, 12, 0, tzinfo=UTC), (image,), BUNDLE)
 
 
-def _hand(drawn: Phantom, number: int) -> HandFinding:
+def phantom_hand(drawn: Phantom, number: int) -> HandFinding:
     hand = drawn.hands[number]
     joints = tuple(Joint(name, at, 0.99) for name, at in hand.joints.items())
     region = HandRegion(hand.box, tuple(hand.outline[:: max(len(hand.outline) // 150, 1)]), 0, 0.97, joints)

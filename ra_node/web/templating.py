@@ -20,20 +20,21 @@ from ra_node.web import time_format
 from ra_node.web.page_words import page_language, page_words
 
 HERE = Path(__file__).parent
-_GUIDE = ("/guide", "Guide")
+_GUIDE = ("/guide", "nav_guide")
 _OPERATOR = (
-    ("/", "Studies"),
-    ("/queue", "Queue"),
-    ("/peers", "Peers"),
-    ("/buried", "Buried"),
-    ("/not-rated", "Not rated"),
-    ("/model", "Model"),
+    ("/", "nav_studies"),
+    ("/queue", "nav_queue"),
+    ("/peers", "nav_peers"),
+    ("/buried", "nav_buried"),
+    ("/not-rated", "nav_not_rated"),
+    ("/model", "nav_model"),
 )
 NAVIGATION = {
     AccountRole.OPERATOR: (*_OPERATOR, _GUIDE),
-    AccountRole.LEAD: (*_OPERATOR, ("/reader-studies", "Reader studies"), _GUIDE),
-    AccountRole.READER: (("/reading", "Reading"), _GUIDE),
+    AccountRole.LEAD: (*_OPERATOR, ("/reader-studies", "nav_reader_studies"), _GUIDE),
+    AccountRole.READER: (("/reading", "nav_reading"), _GUIDE),
 }
+"""Pages of a role: path, and key of the name in the texts of pages."""
 
 
 @cache

@@ -40,6 +40,9 @@ PAD_PX, LINE_GAP_PX = 13, 5
 WIDE_PX, BESIDE_PX = 780, 560
 """From the first width on the stages are beside side and verdict, from the second beside the verdict."""
 
+LEAST_STAGE_PX = 16
+"""Of a strip too narrow for its boxes, in an arrangement that is tried and not chosen."""
+
 SMALL_STAGE_PX = 46
 
 RANGE_SHARE = 0.8
@@ -175,7 +178,7 @@ def _stages(staging: Staging, hand: HandFinding, pen: Pen, width_px: int) -> Ele
     low, high = likely_range(staging)
     titled = width_px + 2 * PAD_PX >= WIDE_PX
     most = SMALL_STAGE_PX if not titled and width_px + 2 * PAD_PX >= BESIDE_PX else STAGE_PX
-    side = min(most, (width_px + STAGE_GAP_PX) // len(STAGES) - STAGE_GAP_PX)
+    side = max(min(most, (width_px + STAGE_GAP_PX) // len(STAGES) - STAGE_GAP_PX), LEAST_STAGE_PX)
     pitch = side + STAGE_GAP_PX
     title = pen.line(pen.say("stages_title"), FINE_PX, ink=MUTED)
     top = title.height_px + 4 if titled else 0
@@ -190,7 +193,8 @@ def _stages(staging: Staging, hand: HandFinding, pen: Pen, width_px: int) -> Ele
         parts += moved(digit.parts, box.x0 + x, box.y0 + y)
     width = 6 * pitch - STAGE_GAP_PX
     share = pen.language.say("sign.percent", value=f"{100 * staging.probabilities[staging.stage]:.0f}")
-    said = pen.say("stages_range", stage=staging.stage, share=share, low=low, high=high)
+    key = "stages_range" if low < high else "stages_one"
+    said = pen.say(key, stage=staging.stage, share=share, low=low, high=high)
     words = pen.paragraph(said, FINE_PX, width, lines=2, ink=MUTED)
     parts += moved(words.parts, 0, top + side + 4)
     return ElementGroup(width, top + side + 4 + words.height_px, tuple(parts))

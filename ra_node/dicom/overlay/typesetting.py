@@ -52,6 +52,8 @@ class Pen:
     ) -> ElementGroup:
         """Set text in at most `lines` lines of at most `width_px`; what does not fit ends in "..."."""
         rows = self._broken(drawable(self.face, text), size_px, width_px, bold=bold)
+        if 1 < len(rows) <= lines and text_width_px(self.face, rows[-1], size_px, bold=bold) < width_px / 3:
+            rows = self._balanced(rows, drawable(self.face, text), size_px, bold=bold)
         if len(rows) > lines:
             rows = [*rows[: lines - 1], self._shortened(rows[lines - 1], size_px, width_px, bold=bold)]
         return stacked([self.line(row, size_px, ink=ink, bold=bold) for row in rows])
@@ -64,6 +66,22 @@ class Pen:
                 rows[-1] = joined
                 continue
             rows.extend(self._chopped(piece.lstrip(), size_px, width_px, bold=bold))
+        return rows
+
+    def _balanced(self, rows: list[str], text: str, size_px: int, *, bold: bool) -> list[str]:
+        """Break text into the same number of lines of about the same width: no word alone on the last line.
+
+        A word that is wider than the mean line, such as a UID, keeps the lines as they are.
+        """
+        widest = max(text_width_px(self.face, row, size_px, bold=bold) for row in rows)
+        mean = sum(text_width_px(self.face, row, size_px, bold=bold) for row in rows) // len(rows)
+        pieces = max(
+            text_width_px(self.face, piece.lstrip(), size_px, bold=bold) for piece in _PIECE.findall(text)
+        )
+        for width in range(max(mean, pieces), widest, max(size_px // 4, 1)):
+            narrower = self._broken(text, size_px, width, bold=bold)
+            if len(narrower) == len(rows):
+                return narrower
         return rows
 
     def _chopped(self, word: str, size_px: int, width_px: int, *, bold: bool) -> list[str]:

@@ -26,6 +26,14 @@ class WrongPhase(Refused):
     """The reader study is in another phase, or this part of it is closed (HTTP 409)."""
 
 
+class HandsOpen(WrongPhase):
+    """An end that was asked for while `count` hands are left."""
+
+    def __init__(self, text: str, count: int) -> None:
+        super().__init__(text)
+        self.count = count
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """A reader study as one of its readers may use it."""

@@ -31,6 +31,7 @@ from ra_node.ledger.reader_studies.tasks import (
 from ra_node.ledger.storage.durable_files import Files
 from ra_node.services.reader_studies.access import (
     Access,
+    HandsOpen,
     NotFound,
     WrongPhase,
     consensus_account,
@@ -158,8 +159,9 @@ def close_revision(ledger: Ledger, study: str, account: Account) -> StudyEntry:
             done, total = count_tasks(connection, access.study.id, TaskKind.REVISION, account.name)
             if done < total:
                 found = f"{total - done} without"
-                raise WrongPhase(
-                    f"expected {total} discrepant hands revised or kept as they are, found {found}"
+                raise HandsOpen(
+                    f"expected {total} discrepant hands revised or kept as they are, found {found}",
+                    total - done,
                 )
             now = ledger.clock()
             update_reader(connection, access.study.id, account.name, revision_closed_at=now)
@@ -189,7 +191,9 @@ def sign(ledger: Ledger, study: str, account: Account) -> Signatures:
         expect_open(access, TaskKind.CONSENSUS)
         found = _signatures(connection, access)
         if found.open_hands:
-            raise WrongPhase(f"expected a consensus on every hand, found {found.open_hands} without")
+            raise HandsOpen(
+                f"expected a consensus on every hand, found {found.open_hands} without", found.open_hands
+            )
         row = {"study_id": access.study.id, "account": account.name, "digest": found.digest}
         now = ledger.clock()
         insert_new(connection, study_signature, row | {"at": now})

@@ -29,8 +29,8 @@ from ra_node.ledger.reader_studies.tasks import (
 from ra_node.ledger.storage.durable_files import Files
 from ra_node.services.reader_studies.access import (
     Access,
+    HandsOpen,
     NotFound,
-    WrongPhase,
     expect_open,
     own_task,
     reader_access,
@@ -146,7 +146,9 @@ def close_reading(ledger: Ledger, study: str, account: Account) -> StudyEntry:
             expect_open(access, TaskKind.READING)
             done, total = count_tasks(connection, access.study.id, TaskKind.READING, account.name)
             if done < total or not total:
-                raise WrongPhase(f"expected marks on all {total} hands, found {total - done} without")
+                raise HandsOpen(
+                    f"expected marks on all {total} hands, found {total - done} without", total - done
+                )
             now = ledger.clock()
             update_reader(connection, access.study.id, account.name, reading_closed_at=now)
             note(connection, now, "reading_closed", None, reader_study=access.study.name, by=account.name)

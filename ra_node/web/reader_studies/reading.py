@@ -13,7 +13,7 @@ from ra_node.domain.reader_study.marks import CannotJudge
 from ra_node.domain.reader_study.roles import Phase, TaskKind
 from ra_node.errors import Refused
 from ra_node.services.reader_studies import adjudication, reading, record
-from ra_node.services.reader_studies.access import NotFound, WrongPhase
+from ra_node.services.reader_studies.access import HandsOpen, NotFound, WrongPhase
 from ra_node.services.reader_studies.reading import StudyEntry
 from ra_node.services.reader_studies.views import FileGone, ReadingTask
 from ra_node.web.auth import account_of, desk_of
@@ -246,7 +246,11 @@ def _ended(request: Request, end: Callable[..., object]) -> Response:
         end(desk_of(request).ledger, study, account_of(request))
     except WrongPhase as error:
         words = texts(request, "reader")
-        return error_page(request, 409, f"{error}. {words['nothing_lost']}")
+        if isinstance(error, HandsOpen):
+            why = words["too_early"].replace("{count}", str(error.count))
+        else:
+            why = texts(request, "task")["closed"]
+        return error_page(request, 409, f"{why}{words['sentence_gap']}{words['nothing_lost']}")
     return RedirectResponse(f"/reading/{study}", 303)
 
 

@@ -131,6 +131,15 @@ def test_three_hundred_images_make_a_frame_of_one_size():
     assert f"{299 - small} more images: {299 - small} other body part" in said(layout)
 
 
+def test_four_images_of_two_rated_hands_have_a_frame():
+    """In a row of four the boxes of the stages were given digits of -3 pixels, and the study no overlay."""
+    images = (image(*both_hands(), number=n, rows=1000, columns=1250) for n in range(1, 5))
+    shown = report(*images)
+    layout = lay_out_verdict(shown, {}, ENGLISH, None)
+    assert len(layout.photos) == 4
+    assert max(layout.width_px, layout.height_px) <= LONGEST_PX
+
+
 def test_a_thumbnail_has_its_series_and_reason():
     """The number under which the PACS shows it."""
     shown = report(image(hand()), image(refusal=OTHER_PART, number=2))

@@ -168,9 +168,24 @@ def test_closing_too_early_says_what_is_missing_and_loses_nothing(ward):
         csrf = alice.token()
         answer = alice.post(f"/reading/{study}/close", data={"csrf": csrf})
         assert answer.status_code == 409
-        assert "found 3 without" in answer.text
+        assert "hands without a mark: 3." in answer.text
         assert "Nothing is lost" in answer.text
         assert alice.next()["labels"] == {"mcp_2": 3}
+
+
+def test_a_chinese_site_has_navigation_footer_and_refusals_in_chinese(ward, reading_hospital, monkeypatch):
+    """Of the pages of a reader, these three were in English."""
+    monkeypatch.setattr(reading_hospital, "desk", replace(reading_hospital.desk, language="zh"))
+    hospital, study = ward
+    with reading(hospital, study, "alice") as alice:
+        page = alice.get(f"/reading/{study}").text
+        assert ">\u9605\u7247</a>" in page
+        assert ">\u624b\u518c</a>" in page
+        answer = alice.post(f"/reading/{study}/close", data={"csrf": alice.token()})
+        assert answer.status_code == 409
+        assert "\u672a\u5173\u95ed" in answer.text
+        for english in ("Reading", "Guide", "Times are", "expected", "without"):
+            assert english not in page + answer.text
 
 
 def test_a_closed_reading_is_locked(ward):
