@@ -63,4 +63,4 @@ def test_details_of_an_event_are_words_and_not_pythons_values():
         "again": "no",
         "reason": "",
     }
-    assert labels.detail(kept, {}) == [("size bytes", "5"), ("report needed", "yes")]
+    assert labels.detail(kept, {}) == [("bytes", "5"), ("report needed", "yes")]
