@@ -106,10 +106,10 @@ def read_all(page: Page, node: Node, study: str, hands: dict[str, str], name: st
             page.keyboard.press(str(stage))
             if kill and index == 0:
                 node.kill()
+        if kill and node.process and node.process.poll() is None:
+            node.kill()
         page.keyboard.press("n")
         if kill:
-            if node.process and node.process.poll() is None:
-                node.kill()
             page.locator("#saved[data-state=offline]").wait_for()
             node.start()
             page.locator("#saved[data-state=saved]").wait_for()
