@@ -147,7 +147,7 @@ offline: install
 	@rm -rf $(OFFLINE) && mkdir -p $(OFFLINE)/wheels
 	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes -r $(LOCK) -d $(OFFLINE)/wheels
 	@$(BIN)/python -m hatchling build -t wheel -d $(OFFLINE)/wheels
-	@cp $(LOCK) $(OFFLINE)/node.lock && cp config/offline-install.sh $(OFFLINE)/install.sh && cp LICENSE $(OFFLINE)
+	@cp $(LOCK) $(OFFLINE)/node.lock && cp config/install.sh $(OFFLINE) && cp LICENSE $(OFFLINE)
 	@cd $(OFFLINE) && find . -type f ! -name SHA256SUMS | sort | xargs sha256sum > SHA256SUMS
 	@tar -C dist/offline -cf dist/ra-node-offline.tar ra-node && rm -rf dist/offline
 	@ls -l dist/ra-node-offline.tar

@@ -1,4 +1,4 @@
-"""The installer of a release takes PyTorch's small variant where no NVIDIA GPU is, and always by hashes."""
+"""The installer takes PyTorch's small variant where no NVIDIA GPU is, and no index from a tar."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ def installed(tmp_path: Path, files: tuple[str, ...] = (), **environment: str) -
     (folder / "install.sh").write_bytes((REPOSITORY / "config" / "install.sh").read_bytes())
     names = ("node.lock", "uv.lock", "ra_node-1.0-py3-none-any.whl", *files)
     for name in names:
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(name)
     sums = (f"{hashlib.sha256(name.encode()).hexdigest()}  ./{name}\n" for name in names)
     (folder / "SHA256SUMS").write_text("".join(sums))
@@ -72,6 +73,15 @@ def test_the_lock_follows_the_variant(tmp_path, files, environment, lock, backen
 def test_without_an_nvidia_gpu_the_small_variant_is_chosen_by_itself(tmp_path):
     _, calls = installed(tmp_path, ("node-cpu.lock",), VARIANT="")
     assert locked(calls).endswith("--torch-backend cpu -r node-cpu.lock")
+
+
+def test_an_offline_tar_is_installed_without_an_index(tmp_path):
+    _, calls = installed(tmp_path, ("wheels/ra_node-1.0-py3-none-any.whl",))
+    pip = [call for call in calls if "pip install" in call]
+    assert len(pip) == 2
+    assert all("--no-index --no-deps" in call for call in pip)
+    assert "--find-links wheels --require-hashes -r node.lock" in pip[0]
+    assert pip[1].endswith("wheels/ra_node-1.0-py3-none-any.whl")
 
 
 def test_a_damaged_file_stops_it_before_anything_is_made(tmp_path):
