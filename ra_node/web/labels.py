@@ -173,19 +173,19 @@ _ACTION = {
 }
 
 
-def detail(told: Mapping[str, Any], o: Mapping[str, str]) -> list[tuple[str, str]]:
+def detail(told: Mapping[str, Any], texts: Mapping[str, str]) -> list[tuple[str, str]]:
     """Details of an event in words, without empty values."""
     kept = {key: value for key, value in told.items() if value not in ("", False)}
     return [
-        (_DETAIL.get(key, plain(key)), _detail_value(key, text, o))
+        (_DETAIL.get(key, plain(key)), _detail_value(key, text, texts))
         for key, text in state_labels.event_details(kept)
     ]
 
 
-def _detail_value(key: str, text: str, o: Mapping[str, str]) -> str:
+def _detail_value(key: str, text: str, texts: Mapping[str, str]) -> str:
     """Codes in words: reasons, kinds of job and object, actions."""
     if key in ("refusal", "refusals"):
-        return ", ".join(reason(one, o) for one in dict.fromkeys(text.split()))
+        return ", ".join(reason(one, texts) for one in dict.fromkeys(text.split()))
     if key == "kind":
         return kind(text)
     return _ACTION.get(text, plain(text)) if key in ("done", "cause") else text
@@ -196,14 +196,14 @@ def plain(code: str) -> str:
     return " ".join(_ABBREVIATED.get(word, word) for word in code.split("_"))
 
 
-def reason(code: str, o: Mapping[str, str]) -> str:
-    """A reason why there is no result, in the texts `o` of the page."""
-    return o.get(f"reason_{code}", plain(code))
+def reason(code: str, texts: Mapping[str, str]) -> str:
+    """A reason why there is no result, in the texts of the page."""
+    return texts.get(f"reason_{code}", plain(code))
 
 
-def needs_operator(o: Mapping[str, str]) -> Badge:
+def needs_operator(texts: Mapping[str, str]) -> Badge:
     """A study with a buried job, a refused delivery or an alarm."""
-    return Badge("▲", o["needs_operator"], "bad")
+    return Badge("▲", texts["needs_operator"], "bad")
 
 
 _VERDICT = {
@@ -215,10 +215,10 @@ _VERDICT = {
 }
 
 
-def verdict(one: HandVerdict, o: Mapping[str, str]) -> Badge:
+def verdict(one: HandVerdict, texts: Mapping[str, str]) -> Badge:
     """The verdict on a hand."""
     shape, tone = _VERDICT[one]
-    return Badge(shape, o[f"verdict_{one}"], tone)
+    return Badge(shape, texts[f"verdict_{one}"], tone)
 
 
 def trust_tone(trust: ReportTrust) -> str:
@@ -226,12 +226,12 @@ def trust_tone(trust: ReportTrust) -> str:
     return {ReportTrust.RESULT: "ok", ReportTrust.NO_RESULT: "quiet"}.get(trust, "warn")
 
 
-def summary(said: AnswerSummary | None, o: Mapping[str, str]) -> str:
+def summary(said: AnswerSummary | None, texts: Mapping[str, str]) -> str:
     """Result of a report in one line, "" where it is unknown."""
     if said is None or not said.known:
         return ""
     if said.refusal:
-        return f"no hand rated: {reason(said.refusal, o)}"
+        return f"no hand rated: {reason(said.refusal, texts)}"
     return "; ".join(_counted(said)) or "no hand rated"
 
 
